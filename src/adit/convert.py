@@ -1,0 +1,232 @@
+"""The only borders to pymatgen, ASE and RDKit: ``AtomicSystem`` to and from their types, and their file formats."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Kind
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Molecule, Structure
+    from rdkit.Chem import Mol
+
+# --- pymatgen ---------------------------------------------------------------------------------------------------------
+
+
+def to_structure(system: AtomicSystem) -> Structure:
+    """Return a pymatgen ``Structure``; positions are kept, not wrapped.
+
+    Raises:
+        DataError: the system has no cell.
+    """
+    from pymatgen.core import Lattice, Structure
+
+    if system.cell is None:
+        raise DataError(f"{system.system_id}: a molecule is no periodic structure")
+    return Structure(
+        Lattice(system.cell),
+        [int(z) for z in system.numbers],
+        system.positions,
+        coords_are_cartesian=True,
+    )
+
+
+def from_structure(
+    structure: Structure, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[str, Any] | None = None
+) -> AtomicSystem:
+    """Return the system of an ordered pymatgen ``Structure``.
+
+    Raises:
+        DataError: sites are disordered.
+    """
+    if not structure.is_ordered:
+        raise DataError(f"{system_id}: has disordered sites")
+    return AtomicSystem(
+        system_id=system_id,
+        kind=kind,
+        numbers=np.array([_atomic_number(site.specie) for site in structure]),
+        positions=structure.cart_coords,
+        cell=structure.lattice.matrix,
+        info=info or {},
+    )
+
+
+def _atomic_number(specie: Any) -> int:
+    return int(specie.Z)
+
+
+def to_pymatgen_molecule(system: AtomicSystem) -> Molecule:
+    """Return a pymatgen ``Molecule``."""
+    from pymatgen.core import Molecule
+
+    return Molecule([int(z) for z in system.numbers], system.positions)
+
+
+def niggli(system: AtomicSystem) -> AtomicSystem:
+    """Return the crystal in its Niggli-reduced cell, in the standard orientation (a along x, b in the xy plane).
+
+    The number of atoms stays; fractional coordinates are wrapped.
+
+    Raises:
+        DataError: the reduction fails.
+    """
+    from pymatgen.core import Lattice
+
+    structure = to_structure(system)
+    try:
+        reduced = structure.lattice.get_niggli_reduced_lattice()
+        lattice = Lattice.from_parameters(*reduced.parameters)
+        mapping = structure.lattice.find_mapping(lattice, ltol=1e-5, atol=1e-3)
+    except Exception as error:  # pymatgen raises bare exceptions of several kinds here
+        raise DataError(f"{system.system_id}: Niggli reduction failed ({error})") from error
+    if mapping is None:
+        raise DataError(f"{system.system_id}: Niggli reduction lost the lattice")
+    # Rows of scale @ old are the new vectors, up to a rotation: fractional coordinates follow exactly.
+    scale = np.asarray(mapping[2], dtype=float)
+    from adit.systems import wrap
+
+    fractional = wrap(np.linalg.solve(scale.T, np.asarray(structure.frac_coords).T).T)
+    return AtomicSystem(
+        system_id=system.system_id,
+        kind=system.kind,
+        numbers=system.numbers,
+        positions=fractional @ lattice.matrix,
+        cell=lattice.matrix,
+        info=system.info,
+    )
+
+
+def from_cif(text: str, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[str, Any] | None = None) -> AtomicSystem:
+    """Read the first structure of a CIF, as written (no reduction to a primitive cell).
+
+    Raises:
+        DataError: the text does not parse.
+    """
+    from pymatgen.io.cif import CifParser
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="ignore")
+        except Exception as error:  # the parser raises whatever the text makes it raise
+            raise DataError(f"{system_id}: CIF does not parse ({type(error).__name__}: {error})") from error
+    if not structures:
+        raise DataError(f"{system_id}: CIF holds no readable structure")
+    return from_structure(structures[0], system_id, kind, info)
+
+
+def to_cif(system: AtomicSystem) -> str:
+    """Return the crystal as CIF (P1)."""
+    return str(to_structure(system).to(fmt="cif"))
+
+
+def spacegroup_number(system: AtomicSystem, symprec: float = 0.1) -> int:
+    """Return the international spacegroup number; 0 where spglib finds none.
+
+    Args:
+        system: a crystal.
+        symprec: tolerance, Å.
+    """
+    import spglib
+
+    if system.cell is None:
+        return 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = spglib.get_symmetry_dataset((system.cell, system.fractional, system.numbers), symprec=symprec)
+    except Exception:  # spglib signals "no symmetry found" by an exception or by None, depending on its version
+        return 0
+    return 0 if found is None else int(found.number)
+
+
+# --- ASE --------------------------------------------------------------------------------------------------------------
+
+
+def to_atoms(system: AtomicSystem) -> Atoms:
+    """Return ASE ``Atoms``, periodic where the system has a cell."""
+    from ase import Atoms
+
+    return Atoms(
+        numbers=system.numbers,
+        positions=system.positions,
+        cell=system.cell,
+        pbc=system.cell is not None,
+    )
+
+
+def from_atoms(atoms: Atoms, system_id: str, kind: Kind, info: dict[str, Any] | None = None) -> AtomicSystem:
+    """Return the system of ASE ``Atoms``; the cell is dropped for molecules."""
+    return AtomicSystem(
+        system_id=system_id,
+        kind=kind,
+        numbers=atoms.get_atomic_numbers(),
+        positions=atoms.get_positions(),
+        cell=np.asarray(atoms.cell[:]) if kind.periodic else None,
+        info=info or {},
+    )
+
+
+# --- RDKit ------------------------------------------------------------------------------------------------------------
+
+
+def to_xyz(system: AtomicSystem) -> str:
+    """Return an XYZ block."""
+    from adit.elements import symbol
+
+    lines = [str(len(system)), system.system_id]
+    lines += [
+        f"{symbol(int(z))} {x:.8f} {y:.8f} {w:.8f}" for z, (x, y, w) in zip(system.numbers, system.positions, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
+    """Return an RDKit molecule with bonds perceived from the geometry (``rdDetermineBonds``), sanitised.
+
+    Raises:
+        DataError: RDKit finds no bonding that fits the charge.
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDetermineBonds
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromXYZBlock(to_xyz(system))
+        if mol is None:
+            raise DataError(f"{system.system_id}: RDKit does not read the atoms")
+        try:
+            rdDetermineBonds.DetermineBonds(mol, charge=charge, allowChargedFragments=True, embedChiral=False)
+            Chem.SanitizeMol(mol)
+        except Exception as error:  # RDKit raises ValueError, RuntimeError and classes of its own
+            message = str(error).strip().splitlines()
+            raise DataError(f"{system.system_id}: no bonding fits ({message[0] if message else type(error).__name__})") from error
+    return mol
+
+
+def from_rdkit(mol: Mol, system_id: str, info: dict[str, Any] | None = None, conformer: int = -1) -> AtomicSystem:
+    """Return the system of an RDKit molecule with a conformer.
+
+    Raises:
+        DataError: the molecule has no conformer.
+    """
+    if mol.GetNumConformers() == 0:
+        raise DataError(f"{system_id}: has no conformer")
+    return AtomicSystem(
+        system_id=system_id,
+        kind=Kind.MOLECULE,
+        numbers=np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]),
+        positions=np.asarray(mol.GetConformer(conformer).GetPositions()),
+        info=info or {},
+    )
+
+
+def canonical_smiles(mol: Mol) -> str:
+    """Return the canonical SMILES without hydrogens and without stereochemistry."""
+    from rdkit import Chem
+
+    return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=False))

@@ -1,0 +1,1 @@
+"""Data room: sources, datasets, normalisation, splits, statistics, augmentation and batching."""

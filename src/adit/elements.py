@@ -1,0 +1,62 @@
+"""Elements: symbols, the model's vocabulary, radii and colours (the one place that knows them)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import gcd
+from typing import Any, Final
+
+import numpy as np
+
+SYMBOLS: Final[tuple[str, ...]] = (
+    "X",
+    *"H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr".split(),
+    *"Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm".split(),
+    *"Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No".split(),
+    *"Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split(),
+)
+"""Symbol by atomic number; index 0 is no element."""
+
+ATOMIC_NUMBER: Final[dict[str, int]] = {symbol: z for z, symbol in enumerate(SYMBOLS) if z > 0}
+
+
+def symbol(number: int) -> str:
+    """Return the symbol of atomic number ``number``; ``"?"`` where there is none."""
+    return SYMBOLS[number] if 0 < number < len(SYMBOLS) else "?"
+
+
+def outside_vocabulary(numbers: Iterable[int], max_atomic_number: int) -> list[str]:
+    """Return the symbols of the elements in ``numbers`` that a model up to ``max_atomic_number`` does not know."""
+    return sorted({symbol(int(z)) for z in numbers if not 0 < int(z) <= max_atomic_number})
+
+
+def composition(numbers: Sequence[int] | np.ndarray) -> dict[str, int]:
+    """Return element counts in alphabetical order of symbols."""
+    counts = Counter(symbol(int(z)) for z in numbers)
+    return {element: counts[element] for element in sorted(counts)}
+
+
+def reduced_formula(numbers: Sequence[int] | np.ndarray) -> str:
+    """Return the reduced formula with elements in alphabetical order, e.g. ``ClNa``, ``O3SrTi`` (a key, not a name)."""
+    counts = composition(numbers)
+    divisor = gcd(*counts.values()) if counts else 1
+    return "".join(f"{e}{c // divisor if c // divisor > 1 else ''}" for e, c in counts.items())
+
+
+@cache
+def covalent_radii() -> np.ndarray:
+    """Return covalent radii in Å by atomic number (Cordero et al. 2008, as tabulated in ASE)."""
+    from ase.data import covalent_radii as table
+
+    return np.asarray(table, dtype=float)
+
+
+@cache
+def colours() -> list[tuple[float, float, float]]:
+    """Return the Jmol colour (RGB in 0..1) by atomic number."""
+    from ase.data.colors import jmol_colors
+
+    table: Any = jmol_colors
+    return [(float(r), float(g), float(b)) for r, g, b in table]

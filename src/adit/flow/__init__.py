@@ -1,0 +1,1 @@
+"""Flow room: interpolant, loss, guidance and solvers of latent flow matching."""

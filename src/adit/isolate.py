@@ -1,0 +1,184 @@
+"""Work on many items in worker processes, each item with a wall limit; a crash or a hang of one never touches the others."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Literal
+
+from adit.progress import log
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one item.
+
+    Attributes:
+        status: ``ok``, ``error`` (the function raised), ``timeout`` (killed at the wall limit) or ``crashed``.
+        value: what the function returned, for ``ok``.
+        reason: one line, for the others.
+        wall_s: wall time of the item, s.
+    """
+
+    status: Literal["ok", "error", "timeout", "crashed"]
+    value: Any
+    reason: str
+    wall_s: float
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies (Linux; elsewhere nothing happens)."""
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        log.debug("no prctl on this system")
+
+
+def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
+    """Worker: answer items until the pipe closes."""
+    die_with_parent()
+    os.setsid()
+    while True:
+        try:
+            index, item = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer = (index, "ok", function(item), "")
+        except Exception as error:  # noqa: BLE001 - whatever a library raises becomes the item's row
+            last = " ".join(str(error).split())[:300]
+            log.debug(traceback.format_exc())
+            answer = (index, "error", None, f"{type(error).__name__}: {last}" if last else type(error).__name__)
+        connection.send(answer)
+
+
+class _Worker:
+    def __init__(self, function: Callable[[Any], Any], environment: Mapping[str, str]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, function), daemon=False)
+        with _environment(environment):
+            self.process.start()
+        theirs.close()
+        self.index: int | None = None
+        self.started = 0.0
+        self.warm = False
+
+    def give(self, index: int, item: Any) -> None:
+        self.index, self.started = index, time.monotonic()
+        self.connection.send((index, item))
+
+    def kill(self) -> None:
+        """Kill the worker and everything it started."""
+        if self.process.pid is not None and self.process.is_alive():
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                self.process.kill()
+        self.process.join(timeout=10)
+        self.connection.close()
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+SINGLE_THREAD: Mapping[str, str] = {
+    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+}
+
+
+def map_isolated(
+    function: Callable[[Any], Any],
+    items: Sequence[Any],
+    *,
+    workers: int,
+    wall_limit_s: float,
+    startup_s: float = 120.0,
+    on_result: Callable[[int, Outcome], None] | None = None,
+    environment: Mapping[str, str] = SINGLE_THREAD,
+) -> list[Outcome]:
+    """Apply ``function`` to every item in single-threaded worker processes and return the outcomes in order.
+
+    Workers live on between items, so that a model is loaded once; one that crashes or runs past the limit is killed with
+    everything it started, and replaced.
+
+    Args:
+        function: importable function of one picklable item; returns something picklable.
+        items: the items.
+        workers: processes at most.
+        wall_limit_s: wall time of one item, s.
+        startup_s: added to the limit of a worker's first item, for imports and loading, s.
+        on_result: called in this process with (index, outcome) as soon as an item is done.
+        environment: variables set for the workers.
+    """
+    outcomes: dict[int, Outcome] = {}
+    todo = list(range(len(items)))[::-1]
+    pool: list[_Worker] = []
+
+    def finish(worker: _Worker, outcome: Outcome) -> None:
+        index = worker.index
+        worker.index = None
+        if index is not None:
+            outcomes[index] = outcome
+            if on_result is not None:
+                on_result(index, outcome)
+
+    try:
+        while todo or any(w.index is not None for w in pool):
+            while todo and len([w for w in pool if w.index is not None]) < max(1, workers):
+                idle = next((w for w in pool if w.index is None), None)
+                if idle is None:
+                    idle = _Worker(function, environment)
+                    pool.append(idle)
+                index = todo.pop()
+                idle.give(index, items[index])
+            busy = [w for w in pool if w.index is not None]
+            ready = wait([w.connection for w in busy], timeout=0.5)
+            now = time.monotonic()
+            for worker in busy:
+                wall = now - worker.started
+                if worker.connection in ready:
+                    outcome = _receive(worker, wall)
+                    finish(worker, outcome)
+                    worker.warm = True
+                    if outcome.status == "crashed":
+                        worker.kill()
+                        pool.remove(worker)
+                elif wall > wall_limit_s + (0.0 if worker.warm else startup_s):
+                    worker.kill()
+                    pool.remove(worker)
+                    finish(worker, Outcome("timeout", None, f"killed at the wall limit of {wall_limit_s:g} s", wall))
+    finally:
+        for worker in pool:
+            worker.kill()
+    return [outcomes[i] for i in range(len(items))]
+
+
+def _receive(worker: _Worker, wall: float) -> Outcome:
+    try:
+        _, status, value, reason = worker.connection.recv()
+    except (EOFError, OSError):
+        worker.process.join(timeout=5)
+        return Outcome("crashed", None, f"worker process died (exit code {worker.process.exitcode})", wall)
+    return Outcome(status, value, reason, wall)

@@ -1,0 +1,1 @@
+"""Report room: figures, tables, the HTML page and the run manifest."""

@@ -1,0 +1,1 @@
+"""Sample room: generation in shards and the prior over system sizes."""

@@ -1,0 +1,1 @@
+"""Score room: hull, validity, uniqueness, novelty, PoseBusters and their aggregation with intervals."""

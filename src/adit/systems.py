@@ -1,0 +1,254 @@
+"""The types that flow: ``AtomicSystem`` (one system, numpy), ``SystemBatch`` (many, torch) and ``Failure``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Kind(StrEnum):
+    """The class label of a system; the order is the order of the model's class embedding."""
+
+    CRYSTAL = "crystal"
+    MOLECULE = "molecule"
+    MOF = "mof"
+
+    @property
+    def periodic(self) -> bool:
+        """Whether systems of this kind carry a cell."""
+        return self is not Kind.MOLECULE
+
+    @property
+    def index(self) -> int:
+        """Return the position in the class embedding."""
+        return list(Kind).index(self)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that is no valid system: a row with a reason, never a patched structure.
+
+    Attributes:
+        system_id: the id the system would have had.
+        stage: the stage that gave up, e.g. ``"decode"``.
+        reason: one line for people.
+        kind: what was asked for, where known.
+    """
+
+    system_id: str
+    stage: str
+    reason: str
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AtomicSystem:
+    """One atomic system, validated when made; arrays are read-only.
+
+    Attributes:
+        system_id: unique within its file.
+        kind: crystal, molecule or MOF.
+        numbers: (n,) int, atomic numbers.
+        positions: (n, 3) float64, Å, Cartesian.
+        cell: (3, 3) float64, Å, **rows** are lattice vectors; ``None`` for molecules.
+        info: free JSON-able annotations (source, properties).
+
+    Raises:
+        DataError: shapes do not fit, a number is not an element, a value is not finite, or the cell is singular.
+    """
+
+    system_id: str
+    kind: Kind
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        numbers = np.array(self.numbers, dtype=np.int64)
+        positions = np.array(self.positions, dtype=np.float64)
+        cell = None if self.cell is None else np.array(self.cell, dtype=np.float64)
+        problem = _problem(self.kind, numbers, positions, cell)
+        if problem:
+            raise DataError(f"{self.system_id}: {problem}")
+        for name, value in (("numbers", numbers), ("positions", positions), ("cell", cell)):
+            if value is not None:
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "kind", Kind(self.kind))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def fractional(self) -> np.ndarray:
+        """Return fractional coordinates (n, 3) in [0, 1); zeros for molecules.
+
+        Source: Section 2.1, F = L⁻¹X (with rows as lattice vectors: F = X·cell⁻¹).
+        """
+        if self.cell is None:
+            return np.zeros_like(self.positions)
+        return wrap(np.linalg.solve(self.cell.T, self.positions.T).T)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Return the three cell lengths (3,) in Å; zeros for molecules."""
+        return np.zeros(3) if self.cell is None else np.linalg.norm(self.cell, axis=1)
+
+    @property
+    def angles(self) -> np.ndarray:
+        """Return the cell angles α, β, γ (3,) in degrees; zeros for molecules."""
+        return np.zeros(3) if self.cell is None else cell_angles(self.cell)
+
+    @property
+    def volume(self) -> float:
+        """Return the cell volume in Å³; 0 for molecules."""
+        return 0.0 if self.cell is None else float(abs(np.linalg.det(self.cell)))
+
+    def same_as(self, other: AtomicSystem) -> bool:
+        """Return whether every stored field is equal, bit for bit."""
+        cells = (self.cell is None and other.cell is None) or (
+            self.cell is not None and other.cell is not None and np.array_equal(self.cell, other.cell)
+        )
+        return (
+            cells
+            and (self.system_id, self.kind) == (other.system_id, other.kind)
+            and dict(self.info) == dict(other.info)
+            and np.array_equal(self.numbers, other.numbers)
+            and np.array_equal(self.positions, other.positions)
+        )
+
+
+def _problem(kind: Kind, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray | None) -> str | None:
+    """Return why the fields are no system, or ``None``."""
+    if numbers.ndim != 1 or len(numbers) == 0:
+        return "has no atoms"
+    if positions.shape != (len(numbers), 3):
+        return f"has {len(numbers)} atoms but positions of shape {positions.shape}"
+    if numbers.min() < 1 or numbers.max() > 118:
+        return f"has atomic number {int(numbers.min() if numbers.min() < 1 else numbers.max())}, which is no element"
+    if not np.isfinite(positions).all():
+        return "has positions that are not finite"
+    if Kind(kind).periodic != (cell is not None):
+        return f"is a {kind} {'without' if cell is None else 'with'} a cell"
+    if cell is not None:
+        if cell.shape != (3, 3) or not np.isfinite(cell).all():
+            return "has a cell that is not a finite 3 x 3 matrix"
+        if abs(np.linalg.det(cell)) < 1e-6:
+            return "has a cell of zero volume"
+    return None
+
+
+def wrap(fractional: np.ndarray) -> np.ndarray:
+    """Wrap fractional coordinates into [0, 1); tiny negative values become 0, never 1."""
+    wrapped = fractional - np.floor(fractional)
+    return np.where(wrapped >= 1.0, 0.0, wrapped)
+
+
+def cell_angles(cell: np.ndarray) -> np.ndarray:
+    """Return α, β, γ (3,) in degrees of a cell (3, 3) with rows as lattice vectors."""
+    unit = cell / np.linalg.norm(cell, axis=1, keepdims=True)
+    cosines = np.array([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]])
+    return np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))
+
+
+def cell_from_parameters(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Build a cell (3, 3), Å, with a along x and b in the xy plane.
+
+    Args:
+        lengths: (3,) Å.
+        angles: (3,) degrees.
+
+    Raises:
+        DataError: lengths or angles span no cell.
+    """
+    lengths, angles = np.asarray(lengths, dtype=float), np.asarray(angles, dtype=float)
+    if not (np.isfinite(lengths).all() and np.isfinite(angles).all()):
+        raise DataError("lattice parameters are not finite")
+    if (lengths <= 0).any() or (angles <= 0).any() or (angles >= 180).any():
+        raise DataError(f"no cell has lengths {np.round(lengths, 3).tolist()} Å, angles {np.round(angles, 1).tolist()}°")
+    cos_alpha, cos_beta, cos_gamma = np.cos(np.radians(angles))
+    sin_gamma = np.sin(np.radians(angles[2]))
+    c_y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
+    c_z_squared = 1.0 - cos_beta**2 - c_y**2
+    if c_z_squared <= 1e-8:
+        raise DataError(f"angles {np.round(angles, 1).tolist()}° span no volume")
+    a, b, c = lengths
+    return np.array(
+        [[a, 0.0, 0.0], [b * cos_gamma, b * sin_gamma, 0.0], [c * cos_beta, c * c_y, c * np.sqrt(c_z_squared)]]
+    )
+
+
+@dataclass
+class SystemBatch:
+    """Many systems, concatenated.
+
+    Attributes:
+        numbers: (N,) int64, atomic numbers.
+        positions: (N, 3) float, Å.
+        cell: (B, 3, 3) float, Å, rows are lattice vectors; zeros for molecules.
+        n_atoms: (B,) int64.
+        system_idx: (N,) int64, the system of each atom.
+        kind: (B,) int64, ``Kind.index``.
+        system_ids: B ids.
+    """
+
+    numbers: torch.Tensor
+    positions: torch.Tensor
+    cell: torch.Tensor
+    n_atoms: torch.Tensor
+    system_idx: torch.Tensor
+    kind: torch.Tensor
+    system_ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.system_ids)
+
+    @property
+    def periodic(self) -> torch.Tensor:
+        """Return (B,) bool: whether a system has a cell."""
+        return self.kind != Kind.MOLECULE.index
+
+    @classmethod
+    def from_systems(cls, systems: Sequence[AtomicSystem]) -> SystemBatch:
+        """Concatenate systems into one batch (float32 on the CPU).
+
+        Raises:
+            DataError: there is no system.
+        """
+        import torch
+
+        if not systems:
+            raise DataError("a batch needs at least one system")
+        n_atoms = torch.tensor([len(s) for s in systems])
+        zero = np.zeros((3, 3))
+        return cls(
+            numbers=torch.from_numpy(np.concatenate([s.numbers for s in systems])),
+            positions=torch.from_numpy(np.concatenate([s.positions for s in systems])).float(),
+            cell=torch.from_numpy(np.stack([zero if s.cell is None else s.cell for s in systems])).float(),
+            n_atoms=n_atoms,
+            system_idx=torch.repeat_interleave(torch.arange(len(systems)), n_atoms),
+            kind=torch.tensor([s.kind.index for s in systems]),
+            system_ids=tuple(s.system_id for s in systems),
+        )
+
+    def to(self, device: torch.device | str) -> SystemBatch:
+        """Return the batch on ``device``."""
+        return SystemBatch(
+            numbers=self.numbers.to(device),
+            positions=self.positions.to(device),
+            cell=self.cell.to(device),
+            n_atoms=self.n_atoms.to(device),
+            system_idx=self.system_idx.to(device),
+            kind=self.kind.to(device),
+            system_ids=self.system_ids,
+        )

@@ -1,0 +1,1 @@
+"""Train room: one loop for both stages, averaged weights, checkpoints and the latent cache."""
