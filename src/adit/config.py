@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -310,6 +309,7 @@ class PrepareStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
         return {"max_atoms": "data.max_atoms", "max_atomic_number": "model.max_atomic_number"}
 
 
@@ -324,6 +324,7 @@ class VaeStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
         return {"max_atomic_number": "model.max_atomic_number", "model": "model.vae", "train": "train.vae"}
 
 
@@ -336,6 +337,7 @@ class EncodeStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
         return {"translation_std": "train.dit.translation_std"}
 
 
@@ -350,6 +352,7 @@ class DitStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
         return {"model": "model.dit", "train": "train.dit"}
 
 
@@ -488,7 +491,7 @@ def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias) and issubclass(annotation, BaseModel):
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return annotation
     for inner in typing.get_args(annotation):
         found = _model_in(inner)

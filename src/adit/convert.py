@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adit.errors import DataError
-from adit.systems import AtomicSystem, Kind
+from adit.systems import AtomicSystem, Kind, wrap
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -88,8 +88,6 @@ def niggli(system: AtomicSystem) -> AtomicSystem:
         raise DataError(f"{system.system_id}: Niggli reduction lost the lattice")
     # Rows of scale @ old are the new vectors, up to a rotation: fractional coordinates follow exactly.
     scale = np.asarray(mapping[2], dtype=float)
-    from adit.systems import wrap
-
     fractional = wrap(np.linalg.solve(scale.T, np.asarray(structure.frac_coords).T).T)
     return AtomicSystem(
         system_id=system.system_id,
@@ -140,7 +138,7 @@ def spacegroup_number(system: AtomicSystem, symprec: float = 0.1) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = spglib.get_symmetry_dataset((system.cell, system.fractional, system.numbers), symprec=symprec)
-    except Exception:  # spglib signals "no symmetry found" by an exception or by None, depending on its version
+    except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
         return 0
     return 0 if found is None else int(found.number)
 
@@ -181,7 +179,8 @@ def to_xyz(system: AtomicSystem) -> str:
 
     lines = [str(len(system)), system.system_id]
     lines += [
-        f"{symbol(int(z))} {x:.8f} {y:.8f} {w:.8f}" for z, (x, y, w) in zip(system.numbers, system.positions, strict=True)
+        f"{symbol(int(z))} {x:.8f} {y:.8f} {w:.8f}"
+        for z, (x, y, w) in zip(system.numbers, system.positions, strict=True)
     ]
     return "\n".join(lines) + "\n"
 
@@ -203,8 +202,8 @@ def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
             rdDetermineBonds.DetermineBonds(mol, charge=charge, allowChargedFragments=True, embedChiral=False)
             Chem.SanitizeMol(mol)
         except Exception as error:  # RDKit raises ValueError, RuntimeError and classes of its own
-            message = str(error).strip().splitlines()
-            raise DataError(f"{system.system_id}: no bonding fits ({message[0] if message else type(error).__name__})") from error
+            message = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{system.system_id}: no bonding fits ({message})") from error
     return mol
 
 

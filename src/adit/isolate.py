@@ -1,4 +1,4 @@
-"""Work on many items in worker processes, each item with a wall limit; a crash or a hang of one never touches the others."""
+"""Work on many items in worker processes, each with a wall limit; a crash or hang of one never touches the others."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-SINGLE_THREAD: Mapping[str, str] = {
-    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-}
+SINGLE_THREAD: Mapping[str, str] = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
 
 
 def map_isolated(
@@ -120,8 +120,8 @@ def map_isolated(
 ) -> list[Outcome]:
     """Apply ``function`` to every item in single-threaded worker processes and return the outcomes in order.
 
-    Workers live on between items, so that a model is loaded once; one that crashes or runs past the limit is killed with
-    everything it started, and replaced.
+    Workers live on between items, so that a model is loaded once; one that crashes or runs past the limit is killed
+    with everything it started, and replaced.
 
     Args:
         function: importable function of one picklable item; returns something picklable.

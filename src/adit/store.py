@@ -1,4 +1,4 @@
-"""The only place that reads and writes data files (Arrow, Parquet, JSON, safetensors, extxyz); every write is atomic."""
+"""The only place that reads and writes data files (Arrow, Parquet, JSON, safetensors, extxyz), atomically."""
 
 from __future__ import annotations
 

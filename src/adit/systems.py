@@ -28,8 +28,8 @@ class Kind(StrEnum):
         return self is not Kind.MOLECULE
 
     @property
-    def index(self) -> int:
-        """Return the position in the class embedding."""
+    def label(self) -> int:
+        """Return the class label: the position in the class embedding."""
         return list(Kind).index(self)
 
 
@@ -175,7 +175,9 @@ def cell_from_parameters(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
     if not (np.isfinite(lengths).all() and np.isfinite(angles).all()):
         raise DataError("lattice parameters are not finite")
     if (lengths <= 0).any() or (angles <= 0).any() or (angles >= 180).any():
-        raise DataError(f"no cell has lengths {np.round(lengths, 3).tolist()} Å, angles {np.round(angles, 1).tolist()}°")
+        raise DataError(
+            f"no cell has lengths {np.round(lengths, 3).tolist()} Å, angles {np.round(angles, 1).tolist()}°"
+        )
     cos_alpha, cos_beta, cos_gamma = np.cos(np.radians(angles))
     sin_gamma = np.sin(np.radians(angles[2]))
     c_y = (cos_alpha - cos_beta * cos_gamma) / sin_gamma
@@ -198,7 +200,7 @@ class SystemBatch:
         cell: (B, 3, 3) float, Å, rows are lattice vectors; zeros for molecules.
         n_atoms: (B,) int64.
         system_idx: (N,) int64, the system of each atom.
-        kind: (B,) int64, ``Kind.index``.
+        kind: (B,) int64, ``Kind.label``.
         system_ids: B ids.
     """
 
@@ -216,7 +218,7 @@ class SystemBatch:
     @property
     def periodic(self) -> torch.Tensor:
         """Return (B,) bool: whether a system has a cell."""
-        return self.kind != Kind.MOLECULE.index
+        return self.kind != Kind.MOLECULE.label
 
     @classmethod
     def from_systems(cls, systems: Sequence[AtomicSystem]) -> SystemBatch:
@@ -237,7 +239,7 @@ class SystemBatch:
             cell=torch.from_numpy(np.stack([zero if s.cell is None else s.cell for s in systems])).float(),
             n_atoms=n_atoms,
             system_idx=torch.repeat_interleave(torch.arange(len(systems)), n_atoms),
-            kind=torch.tensor([s.kind.index for s in systems]),
+            kind=torch.tensor([s.kind.label for s in systems]),
             system_ids=tuple(s.system_id for s in systems),
         )
 
