@@ -7,6 +7,7 @@ Imports no torch: the Snakefile reads it in every job.
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import re
 import typing
