@@ -1,0 +1,28 @@
+"""The linear interpolant between noise and clean latents."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def interpolate(
+    noise: Float[Tensor, "b m d"], clean: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
+) -> Float[Tensor, "b m d"]:
+    """Return Z⁽ᵗ⁾ = (1 − t) Z⁽⁰⁾ + t Z⁽¹⁾. Source: Eq. 9."""
+    time = t[:, None, None]
+    return (1.0 - time) * noise + time * clean
+
+
+def velocity(
+    clean: Float[Tensor, "b m d"], noisy: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
+) -> Float[Tensor, "b m d"]:
+    """Return the vector field (Z⁽¹⁾ − Z⁽ᵗ⁾) / (1 − t). Source: Eq. 10."""
+    return (clean - noisy) / (1.0 - t[:, None, None])
+
+
+def center(values: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+    """Subtract the per-channel mean over the real atoms of each system; padding becomes zero. Source: Section 2.2."""
+    weights = mask.unsqueeze(-1).to(values.dtype)
+    mean = (values * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+    return (values - mean) * weights

@@ -1,0 +1,91 @@
+"""Shared blocks: masked self-attention, feed-forward, pre-norm Transformer encoder, time embedding."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over the real atoms of each system."""
+
+    def __init__(self, d_model: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+        """Attend from every atom to the real atoms of its system."""
+        b, m, d = x.shape
+        q, k, v = self.qkv(x).view(b, m, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        if x.device.type == "cpu":
+            mixed = _plain_attention(q, k, v, mask)
+        else:
+            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        return self.out(mixed.transpose(1, 2).reshape(b, m, d))
+
+
+def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Batched matrix products: on the CPU their backward pass is about three times as fast as the fused kernel's."""
+    scores = (q * (1.0 / math.sqrt(q.shape[-1]))) @ k.transpose(-2, -1)
+    scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
+
+
+class FeedForward(nn.Sequential):
+    """Linear, activation, linear, with four times the width inside."""
+
+    def __init__(self, d_model: int, activation: nn.Module) -> None:
+        super().__init__(nn.Linear(d_model, 4 * d_model), activation, nn.Linear(4 * d_model, d_model))
+
+
+class EncoderLayer(nn.Module):
+    """One pre-norm Transformer layer. Differs: ``torch.nn.TransformerEncoder`` is post-norm by default."""
+
+    def __init__(self, d_model: int, heads: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.attention = SelfAttention(d_model, heads)
+        self.norm_feed = nn.LayerNorm(d_model)
+        self.feed = FeedForward(d_model, nn.ReLU())
+
+    def forward(self, x: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+        """Apply attention, then the feed-forward network."""
+        x = x + self.attention(self.norm_attention(x), mask)
+        return x + self.feed(self.norm_feed(x))
+
+
+class TransformerEncoder(nn.Module):
+    """A stack of pre-norm layers with a final layer norm."""
+
+    def __init__(self, d_model: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([EncoderLayer(d_model, heads) for _ in range(layers)])
+        self.norm = nn.LayerNorm(d_model)
+
+    def forward(self, x: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b m d"]:
+        """Apply every layer."""
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.norm(x)
+
+
+class TimeEmbedding(nn.Module):
+    """Sinusoidal embedding of t in [0, 1] and a two-layer network. Source: Peebles and Xie (2023)."""
+
+    def __init__(self, d_model: int, frequencies: int = 128) -> None:
+        super().__init__()
+        self.register_buffer(
+            "frequencies", torch.exp(-math.log(10000.0) * torch.arange(frequencies) / frequencies), persistent=False
+        )
+        self.mlp = nn.Sequential(nn.Linear(2 * frequencies, d_model), nn.SiLU(), nn.Linear(d_model, d_model))
+
+    def forward(self, t: Float[Tensor, " b"]) -> Float[Tensor, "b d"]:
+        """Embed times; they are scaled by 1000, as diffusion steps are."""
+        angles = 1000.0 * t[:, None] * self.frequencies[None, :]
+        return self.mlp(torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1))

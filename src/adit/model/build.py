@@ -1,0 +1,81 @@
+"""Networks from their stored configuration and weights; a checkpoint of another shape is an error that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adit.config import DitModelConfig, VaeModelConfig, parse_as
+from adit.errors import DataError
+from adit.model.dit import DiT
+from adit.model.vae import VAE
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Copy ``tensors`` into ``module``.
+
+    Raises:
+        DataError: names or shapes differ.
+    """
+    own = module.state_dict()
+    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+    if missing or unknown:
+        name, problem = (missing[0], "lacks") if missing else (unknown[0], "has an unknown")
+        raise DataError(f"{where}: {problem} tensor '{name}'; it belongs to another model configuration, train again")
+    for name, tensor in tensors.items():
+        if own[name].shape != tensor.shape:
+            raise DataError(
+                f"{where}: tensor '{name}' has shape {tuple(tensor.shape)}, the configuration wants "
+                f"{tuple(own[name].shape)}; it belongs to another model configuration, train again"
+            )
+    module.load_state_dict(dict(tensors))
+
+
+def build_vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: str) -> VAE:
+    """Return the autoencoder of a stored ``vae/config.json`` with its weights, in evaluation mode."""
+    model = VAE(
+        parse_as(VaeModelConfig, _entry(config, "model", where), where), int(_entry(config, "max_atomic_number", where))
+    )
+    load_weights(model, tensors, where)
+    return model.eval().requires_grad_(False)
+
+
+def build_dit(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: str) -> DiT:
+    """Return the denoiser of a stored ``dit/config.json`` with its weights, in evaluation mode."""
+    model = DiT(
+        parse_as(DitModelConfig, _entry(config, "model", where), where), int(_entry(config, "latent_dim", where))
+    )
+    load_weights(model, tensors, where)
+    return model.eval().requires_grad_(False)
+
+
+def _entry(config: Mapping[str, Any], key: str, where: str) -> Any:
+    if key not in config:
+        raise DataError(f"{where}: the model's config.json lacks '{key}'; train again")
+    return config[key]
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def pick_device() -> torch.device:
+    """Return the accelerator where there is one, else the CPU."""
+    return torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Return whether the device multiplies bf16 matrices in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the autocast context of ``auto``, ``bf16`` or ``fp32``."""
+    enabled = precision == "bf16" or (precision == "auto" and fast_bf16(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

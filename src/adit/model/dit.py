@@ -1,0 +1,102 @@
+"""The denoiser: a Diffusion Transformer over the latents of one system's atoms."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from adit.config import DitModelConfig
+from adit.model.blocks import FeedForward, SelfAttention, TimeEmbedding
+from adit.systems import Kind
+
+NULL_LABEL = len(Kind)
+"""The class label φ of an unconditional prediction."""
+
+
+def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return x * (1.0 + scale[:, None, :]) + shift[:, None, :]
+
+
+class DitBlock(nn.Module):
+    """Attention and feed-forward, modulated by the condition (adaLN-zero). Source: Peebles and Xie (2023)."""
+
+    def __init__(self, d_model: int, heads: int) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
+        self.attention = SelfAttention(d_model, heads)
+        self.norm_feed = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
+        self.feed = FeedForward(d_model, nn.GELU(approximate="tanh"))
+        self.modulation = nn.Linear(d_model, 6 * d_model)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(
+        self, x: Float[Tensor, "b m d"], condition: Float[Tensor, "b d"], mask: Bool[Tensor, "b m"]
+    ) -> Float[Tensor, "b m d"]:
+        """Apply the block; at initialisation it is the identity."""
+        shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = self.modulation(condition).chunk(6, dim=-1)
+        x = x + gate_a[:, None, :] * self.attention(_modulate(self.norm_attention(x), shift_a, scale_a), mask)
+        return x + gate_f[:, None, :] * self.feed(_modulate(self.norm_feed(x), shift_f, scale_f))
+
+
+class DiT(nn.Module):
+    """Predict the clean latents from noisy ones. Source: Section 2.2, Eq. 11.
+
+    ``latent_mean`` and ``latent_std`` (d,) map the autoencoder's latents to the space in which the model works; they are
+    0 and 1 unless ``normalize_latents`` is on.
+    """
+
+    latent_mean: Tensor
+    latent_std: Tensor
+
+    def __init__(self, config: DitModelConfig, latent_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        self.latent_dim = latent_dim
+        d_model = config.d_model
+        self.register_buffer("latent_mean", torch.zeros(latent_dim))
+        self.register_buffer("latent_std", torch.ones(latent_dim))
+        self.embed = nn.Linear(2 * latent_dim, d_model)
+        self.time = TimeEmbedding(d_model)
+        self.label = nn.Embedding(len(Kind) + 1, d_model)
+        self.blocks = nn.ModuleList([DitBlock(d_model, config.heads) for _ in range(config.layers)])
+        self.norm = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
+        self.modulation = nn.Linear(d_model, 2 * d_model)
+        self.out = nn.Linear(d_model, latent_dim)
+        nn.init.normal_(self.label.weight, std=0.02)
+        for layer in (self.modulation, self.out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "b m d"],
+        previous: Float[Tensor, "b m d"],
+        t: Float[Tensor, " b"],
+        label: Int[Tensor, " b"],
+        mask: Bool[Tensor, "b m"],
+    ) -> Float[Tensor, "b m d"]:
+        """Predict Z′⁽¹⁾.
+
+        Args:
+            noisy: Z⁽ᵗ⁾.
+            previous: an earlier prediction of the clean latents (self-conditioning); zeros for none.
+            t: times in [0, 1].
+            label: ``Kind.label``, or ``NULL_LABEL``.
+            mask: real atoms.
+        """
+        condition = nn.functional.silu(self.time(t) + self.label(label))
+        x = self.embed(torch.cat([noisy, previous], dim=-1))
+        for block in self.blocks:
+            x = block(x, condition, mask)
+        shift, scale = self.modulation(condition).chunk(2, dim=-1)
+        return self.out(_modulate(self.norm(x), shift, scale)).float()
+
+    def normalize(self, latents: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+        """Map the autoencoder's latents to the model's space."""
+        return (latents - self.latent_mean) / self.latent_std
+
+    def denormalize(self, latents: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+        """Map the model's space to the autoencoder's latents."""
+        return latents * self.latent_std + self.latent_mean

@@ -1,0 +1,36 @@
+"""The padded view of a batch: it exists only inside ``model`` and what feeds it; the mask goes with it everywhere."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def padding_mask(n_atoms: Int[Tensor, " b"], length: int | None = None) -> Bool[Tensor, "b m"]:
+    """Return the mask of real atoms.
+
+    Args:
+        n_atoms: (B,) atoms of each system.
+        length: M; the largest system by default.
+    """
+    length = int(n_atoms.max()) if length is None else length
+    return torch.arange(length, device=n_atoms.device)[None, :] < n_atoms[:, None]
+
+
+def pad(values: Tensor, mask: Bool[Tensor, "b m"]) -> Tensor:
+    """Spread concatenated values (N, …) over the padded view (B, M, …); padding is zero."""
+    padded = values.new_zeros((*mask.shape, *values.shape[1:]))
+    padded[mask] = values
+    return padded
+
+
+def unpad(values: Tensor, mask: Bool[Tensor, "b m"]) -> Tensor:
+    """Concatenate the real atoms of a padded view (B, M, …) to (N, …)."""
+    return values[mask]
+
+
+def masked_mean(values: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b d"]:
+    """Return the mean over the real atoms of each system."""
+    weights = mask.unsqueeze(-1).to(values.dtype)
+    return (values * weights).sum(dim=1) / weights.sum(dim=1)

@@ -1,0 +1,117 @@
+"""The autoencoder: all-atom systems to one latent per atom and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from adit.config import VaeModelConfig
+from adit.model.blocks import TransformerEncoder
+from adit.model.features import Features
+from adit.model.padding import masked_mean
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A diagonal Gaussian per atom.
+
+    Attributes:
+        mean: (B, M, d).
+        logvar: (B, M, d), log σ².
+    """
+
+    mean: Float[Tensor, "b m d"]
+    logvar: Float[Tensor, "b m d"]
+
+    def sample(self, noise: Float[Tensor, "b m d"]) -> Float[Tensor, "b m d"]:
+        """Return z = μ + σ ⊙ ε. Source: Algorithm 1, line 7."""
+        return self.mean + torch.exp(0.5 * self.logvar) * noise
+
+    def kl(self, mask: Bool[Tensor, "b m"]) -> Float[Tensor, " b"]:
+        """Return D_KL(N(μ, σ) ‖ N(0, 1)) of each system: summed over channels, mean over its atoms."""
+        per_channel = 0.5 * (self.mean.square() + self.logvar.exp() - 1.0 - self.logvar)
+        return masked_mean(per_channel, mask).sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the decoder says of each system.
+
+    Attributes:
+        logits: (B, M, Z_max) scores of atomic numbers 1 … Z_max.
+        positions: (B, M, 3) nm.
+        fractional: (B, M, 3).
+        lattice: (B, 6) lengths in Å over n^(1/3), angles in radians.
+    """
+
+    logits: Float[Tensor, "b m z"]
+    positions: Float[Tensor, "b m 3"]
+    fractional: Float[Tensor, "b m 3"]
+    lattice: Float[Tensor, "b 6"]
+
+
+def _coordinate_mlp(inputs: int, d_model: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, d_model), nn.SiLU(), nn.Linear(d_model, d_model))
+
+
+class Encoder(nn.Module):
+    """Algorithm 1: attributes of each atom to the posterior of its latent."""
+
+    def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
+        super().__init__()
+        self.types = nn.Embedding(max_atomic_number + 1, config.d_model)
+        self.positions = _coordinate_mlp(3, config.d_model)
+        self.fractional = _coordinate_mlp(3, config.d_model)
+        self.lattice = _coordinate_mlp(6, config.d_model) if config.encode_lattice else None
+        self.transformer = TransformerEncoder(config.d_model, config.heads, config.encoder_layers)
+        self.mean = nn.Linear(config.d_model, config.latent_dim)
+        self.logvar = nn.Linear(config.d_model, config.latent_dim)
+
+    def forward(self, features: Features) -> Posterior:
+        """Encode a batch. Source: Algorithm 1. Differs: ``encode_lattice`` adds the lattice parameters to every atom."""
+        h = self.types(features.numbers) + self.positions(features.positions) + self.fractional(features.fractional)
+        if self.lattice is not None:
+            h = h + self.lattice(features.lattice)[:, None, :]
+        h = self.transformer(h, features.mask)
+        # log σ is bounded so that one bad batch cannot overflow the KL term.
+        return Posterior(self.mean(h).float(), self.logvar(h).float().clamp(-20.0, 5.0))
+
+
+class Decoder(nn.Module):
+    """Algorithm 2: latents to types, coordinates and lattice parameters."""
+
+    def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(config.latent_dim, config.d_model)
+        self.transformer = TransformerEncoder(config.d_model, config.heads, config.decoder_layers)
+        self.types = nn.Linear(config.d_model, max_atomic_number)
+        self.positions = nn.Linear(config.d_model, 3)
+        self.fractional = nn.Linear(config.d_model, 3)
+        self.lattice = nn.Linear(config.d_model, 6)
+        with torch.no_grad():  # start at an ordinary cell: 3 Å n^(1/3) and right angles
+            self.lattice.bias.copy_(torch.tensor([3.0] * 3 + [math.pi / 2] * 3))
+
+    def forward(self, latents: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Decoded:
+        """Decode a batch; the lattice head sees the mean over the atoms of a system. Source: Algorithm 2."""
+        h = self.transformer(self.embed(latents), mask)
+        return Decoded(
+            logits=self.types(h).float(),
+            positions=self.positions(h).float(),
+            fractional=self.fractional(h).float(),
+            lattice=self.lattice(masked_mean(h, mask)).float(),
+        )
+
+
+class VAE(nn.Module):
+    """Variational autoencoder over atoms. Source: Section 2.1."""
+
+    def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
+        super().__init__()
+        self.config = config
+        self.max_atomic_number = max_atomic_number
+        self.encoder = Encoder(config, max_atomic_number)
+        self.decoder = Decoder(config, max_atomic_number)
