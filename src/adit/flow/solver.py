@@ -61,8 +61,8 @@ def euler(
 ) -> Float[Tensor, "b m d"]:
     """Integrate from noise at t = 0 to clean latents at t = 1.
 
-    The times are i/T for i = 0 … T − 1, so that the last step ends at t = 1 exactly and no evaluation is made there; the
-    prediction of a step is the self-conditioning of the next.
+    The times are i/T for i = 0 … T − 1, so that the last step ends at t = 1 exactly and no evaluation is made there;
+    the prediction of a step is the self-conditioning of the next.
 
     Source: Algorithm 3. Differs: its ``linspace(0, 1, T)`` holds t = 1, where the field divides by zero.
 

@@ -78,6 +78,8 @@ class TransformerEncoder(nn.Module):
 class TimeEmbedding(nn.Module):
     """Sinusoidal embedding of t in [0, 1] and a two-layer network. Source: Peebles and Xie (2023)."""
 
+    frequencies: Tensor
+
     def __init__(self, d_model: int, frequencies: int = 128) -> None:
         super().__init__()
         self.register_buffer(

@@ -43,8 +43,8 @@ class DitBlock(nn.Module):
 class DiT(nn.Module):
     """Predict the clean latents from noisy ones. Source: Section 2.2, Eq. 11.
 
-    ``latent_mean`` and ``latent_std`` (d,) map the autoencoder's latents to the space in which the model works; they are
-    0 and 1 unless ``normalize_latents`` is on.
+    ``latent_mean`` and ``latent_std`` (d,) map the autoencoder's latents to the space in which the model works; they
+    are 0 and 1 unless ``normalize_latents`` is on.
     """
 
     latent_mean: Tensor

@@ -72,7 +72,10 @@ class Encoder(nn.Module):
         self.logvar = nn.Linear(config.d_model, config.latent_dim)
 
     def forward(self, features: Features) -> Posterior:
-        """Encode a batch. Source: Algorithm 1. Differs: ``encode_lattice`` adds the lattice parameters to every atom."""
+        """Encode a batch.
+
+        Source: Algorithm 1. Differs: ``encode_lattice`` adds the lattice parameters to every atom.
+        """
         h = self.types(features.numbers) + self.positions(features.positions) + self.fractional(features.fractional)
         if self.lattice is not None:
             h = h + self.lattice(features.lattice)[:, None, :]
