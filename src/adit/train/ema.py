@@ -1,0 +1,25 @@
+"""Exponential moving average of weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """Averaged copy of a module's state: w̄ ← decay · w̄ + (1 − decay) · w after every step; buffers are copied.
+
+    Source: Section 3 (decay 0.9999).
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.weights: dict[str, Tensor] = {k: v.detach().clone() for k, v in module.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Take in the module's present weights."""
+        state = module.state_dict()
+        names = [k for k, v in state.items() if v.is_floating_point()]
+        averaged = [self.weights[k] for k in names]
+        torch._foreach_lerp_(averaged, [state[k].detach() for k in names], 1.0 - self.decay)
