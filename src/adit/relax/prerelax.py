@@ -1,0 +1,105 @@
+"""``adit relax``: one shard of samples, every row of it, relaxed with CHGNet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from adit import store
+from adit.config import RelaxConfig, RelaxStage
+from adit.progress import log
+from adit.relax import batch, chgnet
+from adit.relax.chgnet import Limits, Relaxed
+from adit.systems import AtomicSystem, Failure
+
+COLUMNS = (
+    "system_id",
+    "status",
+    "reason",
+    "energy",
+    "energy_per_atom",
+    "fmax",
+    "steps",
+    "wall_s",
+    "n_atoms",
+    "rmsd_moved",
+    "energy_tag",
+)
+
+
+def limits_of(config: RelaxConfig) -> Limits:
+    """Return the limits of a relaxation that a configuration asks for."""
+    return Limits(config.fmax, config.max_steps, config.min_distance, config.max_volume_per_atom)
+
+
+def prerelax(
+    stage: RelaxStage,
+    samples: Path,
+    out: Path,
+    structures: Path,
+    extxyz: Path,
+    workers: int,
+    cache: Path | None = None,
+) -> None:
+    """Relax the samples of one file; systems and failures alike become one row each, in the order of the file.
+
+    Args:
+        stage: settings.
+        samples: systems and failures.
+        out: table, one row a sample: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å, ``rmsd_moved`` in Å.
+        structures: relaxed systems, failures for the others.
+        extxyz: the relaxed systems for other programs.
+        workers: processes at most.
+        cache: folder for finished structures, from which a killed run goes on.
+
+    Raises:
+        DataError: the samples are missing or unreadable.
+    """
+    import pandas as pd
+
+    table = store.read_systems(samples)
+    rows: list[AtomicSystem | Failure] = list(table)
+    systems = [row for row in rows if isinstance(row, AtomicSystem)]
+    results = iter(
+        batch.relax_all(
+            systems,
+            limits_of(stage.relax),
+            wall_limit_s=stage.relax.wall_limit_s,
+            workers=workers,
+            cache=cache,
+        )
+    )
+    records: list[dict[str, object]] = []
+    relaxed: list[AtomicSystem | Failure] = []
+    for row in rows:
+        result = Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results)
+        records.append(_record(row, result))
+        relaxed.append(_structure(row, result))
+    metadata = {**table.metadata, "relax": stage.relax.model_dump(), "energy_tag": chgnet.ENERGY_TAG}
+    store.write_systems(structures, relaxed, metadata=metadata)
+    store.write_extxyz(extxyz, [row for row in relaxed if isinstance(row, AtomicSystem)])
+    store.write_frame(out, pd.DataFrame(records, columns=list(COLUMNS)), metadata)
+    counts = Counter(str(record["status"]) for record in records)
+    log.info("%s: %s", samples.name, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "no samples")
+
+
+def _record(row: AtomicSystem | Failure, result: Relaxed) -> dict[str, object]:
+    return {
+        "system_id": row.system_id,
+        "status": result.status,
+        "reason": result.reason,
+        "energy": result.energy,
+        "energy_per_atom": result.energy_per_atom,
+        "fmax": result.fmax,
+        "steps": result.steps,
+        "wall_s": result.wall_s,
+        "n_atoms": 0 if isinstance(row, Failure) else len(row),
+        "rmsd_moved": result.rmsd_moved,
+        "energy_tag": chgnet.ENERGY_TAG,
+    }
+
+
+def _structure(row: AtomicSystem | Failure, result: Relaxed) -> AtomicSystem | Failure:
+    if isinstance(row, Failure):
+        return row
+    return batch.annotated(result) or Failure(row.system_id, "relax", f"{result.status}: {result.reason}", row.kind)
