@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adit.errors import DataError
-from adit.systems import AtomicSystem, Kind, wrap
+from adit.systems import AtomicSystem, Kind, cell_angles, cell_from_parameters, wrap
 
 if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Molecule, Structure
     from rdkit.Chem import Mol
+
+_NIGGLI_EPS = 1e-5
+"""Tolerance of the comparisons in spglib's Niggli reduction."""
 
 # --- pymatgen ---------------------------------------------------------------------------------------------------------
 
@@ -70,33 +74,66 @@ def to_pymatgen_molecule(system: AtomicSystem) -> Molecule:
 def niggli(system: AtomicSystem) -> AtomicSystem:
     """Return the crystal in its Niggli-reduced cell, in the standard orientation (a along x, b in the xy plane).
 
-    The number of atoms stays; fractional coordinates are wrapped.
+    The structure is the same up to a proper rotation: atoms, their order, the volume, all periodic distances and
+    the handedness stay; fractional coordinates are wrapped into [0, 1).
 
     Raises:
-        DataError: the reduction fails.
-    """
-    from pymatgen.core import Lattice
+        DataError: the system has no cell, or the reduction fails.
 
-    structure = to_structure(system)
+    Source: Krivy and Gruber, Acta Cryst. A 32, 297 (1976), and Grosse-Kunstleve et al., Acta Cryst. A 60, 1 (2004),
+    as implemented in spglib.
+    """
+    import spglib
+
+    if system.cell is None:
+        raise DataError(f"{system.system_id}: a molecule has no cell to reduce")
     try:
-        reduced = structure.lattice.get_niggli_reduced_lattice()
-        lattice = Lattice.from_parameters(*reduced.parameters)
-        mapping = structure.lattice.find_mapping(lattice, ltol=1e-5, atol=1e-3)
-    except Exception as error:  # pymatgen raises bare exceptions of several kinds here
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            reduced = spglib.niggli_reduce(system.cell, eps=_NIGGLI_EPS)
+    except Exception as error:  # spglib signals "no reduction" by an exception or by None, depending on its version
         raise DataError(f"{system.system_id}: Niggli reduction failed ({error})") from error
-    if mapping is None:
+    if reduced is None:
+        raise DataError(f"{system.system_id}: Niggli reduction failed")
+    # Rows of ``change`` are the new vectors in terms of the old ones: whole numbers, so that nothing is rounded twice.
+    change = np.rint(np.linalg.solve(system.cell.T, np.asarray(reduced).T).T)
+    change *= np.sign(np.linalg.det(change @ system.cell))  # right-handed, so that the rotation below is proper
+    if abs(abs(np.linalg.det(change)) - 1.0) > 1e-6:
         raise DataError(f"{system.system_id}: Niggli reduction lost the lattice")
-    # Rows of scale @ old are the new vectors, up to a rotation: fractional coordinates follow exactly.
-    scale = np.asarray(mapping[2], dtype=float)
-    fractional = wrap(np.linalg.solve(scale.T, np.asarray(structure.frac_coords).T).T)
+    vectors = change @ system.cell
+    cell = cell_from_parameters(np.linalg.norm(vectors, axis=1), cell_angles(vectors))
+    fractional = wrap(np.linalg.solve(vectors.T, system.positions.T).T)
     return AtomicSystem(
         system_id=system.system_id,
         kind=system.kind,
         numbers=system.numbers,
-        positions=fractional @ lattice.matrix,
-        cell=lattice.matrix,
+        positions=fractional @ cell,
+        cell=cell,
         info=system.info,
     )
+
+
+def primitive(system: AtomicSystem, symprec: float = 1e-3) -> AtomicSystem:
+    """Return the crystal in a primitive cell; as it is where it is primitive already or spglib finds no symmetry.
+
+    Args:
+        system: a crystal.
+        symprec: tolerance, Å.
+    """
+    import spglib
+
+    if system.cell is None:
+        return system
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = spglib.find_primitive((system.cell, system.fractional, system.numbers), symprec=symprec)
+    except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
+        return system
+    if found is None or len(found[2]) >= len(system):
+        return system
+    cell, fractional, numbers = found
+    return replace(system, numbers=numbers, positions=fractional @ cell, cell=cell)
 
 
 def from_cif(text: str, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[str, Any] | None = None) -> AtomicSystem:
