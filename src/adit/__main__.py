@@ -1,0 +1,7 @@
+"""``python -m adit``: the command line."""
+
+import sys
+
+from adit.cli import main
+
+sys.exit(main())

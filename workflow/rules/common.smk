@@ -1,0 +1,66 @@
+# Paths and slices of the configuration; no science. Imports nothing heavy: the Snakefile is parsed again in every job.
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+from adit import config as adit_config
+from adit.cli import PARENT_VARIABLE
+from adit.errors import AditError
+
+try:
+    CFG = adit_config.parse(config, "config")
+except AditError as error:
+    sys.stderr.write(f"error: {error}\n")
+    sys.exit(error.exit_code)
+
+RUN = f"{CFG.results}/{CFG.name}"
+REPORT = f"{RUN}/report/index.html"
+DATASETS = [dataset.name for dataset in CFG.data.datasets]
+KINDS = list(CFG.sample.kinds)
+PERIODIC = [kind for kind in KINDS if kind != "molecule"]
+SAMPLES = [
+    f"{RUN}/samples/{kind}/{shard}.arrow"
+    for kind in KINDS
+    for shard in range(CFG.sample.n_shards(kind))
+]
+RELAXED = [
+    f"{RUN}/relaxed/{kind}/{shard}"
+    for kind in PERIODIC
+    for shard in range(CFG.sample.n_shards(kind))
+]
+
+# A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
+shell.prefix(f"export {PARENT_VARIABLE}={os.getpid()}; ")
+
+
+wildcard_constraints:
+    dataset="[a-z0-9-]+",
+    kind="crystal|molecule|mof",
+    shard="[0-9]+",
+
+
+def stage(kind, **extra):
+    """Return the slice of a stage as JSON: its parameter, and what the command line gets."""
+    return CFG.stage(kind, **extra).model_dump_json()
+
+
+def forget_dead_locks():
+    """Remove Snakemake's locks where the process that made them is gone (killed), so that the same command goes on.
+
+    The lock of this process is a kernel lock: it ends with the process, however that ends. While another run in this
+    folder holds it, nothing is removed and Snakemake says that the folder is locked.
+    """
+    locks = Path(".snakemake/locks")
+    locks.parent.mkdir(exist_ok=True)
+    handle = open(".snakemake/adit.lock", "w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    for lock in locks.glob("*.lock"):
+        lock.unlink(missing_ok=True)
+    return handle
+
+
+LIVE = forget_dead_locks()

@@ -1,0 +1,130 @@
+# in:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow
+# out: relaxed/<kind>/<shard>.{parquet,arrow,extxyz}, hull/, dft/
+
+RELAXED_TABLES = [f"{path}.parquet" for path in RELAXED]
+RELAXED_SYSTEMS = [f"{path}.arrow" for path in RELAXED]
+DFT_SHARDS = range(
+    CFG.dft.shards
+    if CFG.select.max_structures is None
+    else min(CFG.dft.shards, CFG.select.max_structures)
+)
+DFT_TABLES = [f"{RUN}/dft/{shard}.parquet" for shard in DFT_SHARDS] if PERIODIC else []
+
+
+rule relax:
+    input:
+        f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
+    output:
+        table=f"{RUN}/relaxed/{{kind}}/{{shard}}.parquet",
+        structures=f"{RUN}/relaxed/{{kind}}/{{shard}}.arrow",
+        extxyz=f"{RUN}/relaxed/{{kind}}/{{shard}}.extxyz",
+    log:
+        f"{RUN}/logs/relax-{{kind}}-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/relax-{{kind}}-{{shard}}.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
+        runtime=480,
+    params:
+        stage=stage(adit_config.RelaxStage),
+    message:
+        "pre-relax {wildcards.kind}s, shard {wildcards.shard}"
+    shell:
+        "adit relax --config {params.stage:q} --samples {input} --out {output.table} --structures {output.structures}"
+        " --extxyz {output.extxyz} --workers {threads} --log {log}"
+
+
+rule reference:
+    input:
+        DATA if CFG.hull.reference == "builtin" else [],
+    output:
+        f"{RUN}/hull/reference.parquet",
+    log:
+        f"{RUN}/logs/reference.log",
+    benchmark:
+        f"{RUN}/benchmarks/reference.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
+        runtime=480,
+    params:
+        stage=stage(adit_config.ReferenceStage),
+        cache=f"{RUN}/state/reference",
+    message:
+        "reference energies of the hull"
+    shell:
+        "adit reference --config {params.stage:q} --data {input} --out {output} --cache {params.cache}"
+        " --workers {threads} --log {log}"
+
+
+rule hull:
+    input:
+        relaxed=RELAXED_TABLES,
+        structures=RELAXED_SYSTEMS,
+        reference=rules.reference.output,
+    output:
+        f"{RUN}/hull/hull.parquet",
+    log:
+        f"{RUN}/logs/hull.log",
+    benchmark:
+        f"{RUN}/benchmarks/hull.tsv"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        stage=stage(adit_config.HullStage),
+    message:
+        "energies above the hull"
+    shell:
+        "adit hull --config {params.stage:q} --relaxed {input.relaxed} --reference {input.reference}"
+        " --out {output} --log {log}"
+
+
+rule select:
+    input:
+        relaxed=RELAXED_TABLES,
+        structures=RELAXED_SYSTEMS,
+        hull=rules.hull.output,
+    output:
+        f"{RUN}/dft/selected.parquet",
+    log:
+        f"{RUN}/logs/select.log",
+    benchmark:
+        f"{RUN}/benchmarks/select.tsv"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        stage=stage(adit_config.SelectStage),
+    message:
+        "select structures for DFT"
+    shell:
+        "adit select --config {params.stage:q} --relaxed {input.relaxed} --hull {input.hull} --out {output} --log {log}"
+
+
+rule dft:
+    input:
+        selected=rules.select.output,
+        structures=RELAXED_SYSTEMS,
+        relaxed=RELAXED_TABLES,
+    output:
+        table=f"{RUN}/dft/{{shard}}.parquet",
+        structures=f"{RUN}/dft/{{shard}}.arrow",
+    log:
+        f"{RUN}/logs/dft-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/dft-{{shard}}.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=lambda wc, attempt, threads: 4000 * threads * attempt,
+        runtime=1440,
+    params:
+        stage=stage(adit_config.DftStage),
+        folder=f"{RUN}/dft",
+    message:
+        "DFT, shard {wildcards.shard}"
+    shell:
+        "adit dft --config {params.stage:q} --selected {input.selected} --relaxed {input.relaxed} --shard {wildcards.shard}"
+        " --folder {params.folder} --out {output.table} --structures {output.structures} --workers {threads}"
+        " --settings config/dft --log {log}"

@@ -1,0 +1,36 @@
+# in:  everything of the run
+# out: report/index.html, report/manifest.json
+
+
+rule page:
+    input:
+        rules.score.output,
+        samples=SAMPLES,
+        dft=DFT_TABLES,
+        data=DATA,
+        stats=STATS,
+    output:
+        page=report(REPORT, caption="../report/page.rst", category="Report"),
+        manifest=f"{RUN}/report/manifest.json",
+    log:
+        f"{RUN}/logs/report.log",
+    benchmark:
+        f"{RUN}/benchmarks/report.tsv"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        stage=stage(adit_config.ReportStage),
+        run=RUN,
+        out=f"{RUN}/report",
+        config=CFG.model_dump_json(),
+    message:
+        "write the report"
+    shell:
+        "adit report --config {params.stage:q} --run {params.run} --out {params.out} --run-config {params.config:q}"
+        " --log {log}"
+
+
+onsuccess:
+    if Path(REPORT).is_file():
+        sys.stderr.write(f"\nreport: {Path(REPORT).resolve().as_uri()}\n")

@@ -1,0 +1,40 @@
+# in:  samples/, relaxed/, hull/, dft/, data/
+# out: scores/<kind>.parquet, scores/summary.json, scores/funnel.json
+
+
+def samples_of(kind):
+    return [path for path in SAMPLES if f"/samples/{kind}/" in path]
+
+
+rule score:
+    input:
+        crystal=samples_of("crystal"),
+        molecule=samples_of("molecule"),
+        mof=samples_of("mof"),
+        data=DATA,
+        relaxed=RELAXED_TABLES,
+        structures=RELAXED_SYSTEMS,
+        hull=rules.hull.output if PERIODIC else [],
+        dft=DFT_TABLES,
+    output:
+        tables=expand(f"{RUN}/scores/{{kind}}.parquet", kind=KINDS),
+        summary=f"{RUN}/scores/summary.json",
+        funnel=f"{RUN}/scores/funnel.json",
+    log:
+        f"{RUN}/logs/score.log",
+    benchmark:
+        f"{RUN}/benchmarks/score.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=16000,
+        runtime=480,
+    params:
+        stage=stage(adit_config.ScoreStage),
+        out=f"{RUN}/scores",
+        hull=lambda wc, input: f"--hull {input.hull}" if input.hull else "",
+    message:
+        "score the samples"
+    shell:
+        "adit score --config {params.stage:q} --crystal {input.crystal} --molecule {input.molecule} --mof {input.mof}"
+        " --data {input.data} --relaxed {input.relaxed} {params.hull} --dft {input.dft}"
+        " --out {params.out} --workers {threads} --log {log}"

@@ -1,0 +1,91 @@
+# in:  data/<dataset>.arrow
+# out: vae/, latents/<dataset>-<view>.arrow, dit/
+# The resume state lies in state/, which no rule declares: Snakemake deletes the outputs of a failed job.
+
+VIEWS = range(CFG.latents.views)
+DATA = expand(f"{RUN}/data/{{dataset}}.arrow", dataset=DATASETS)
+STATS = expand(f"{RUN}/data/{{dataset}}.stats.json", dataset=DATASETS)
+
+
+rule vae:
+    input:
+        data=DATA,
+        stats=STATS,
+    output:
+        weights=f"{RUN}/vae/model.safetensors",
+        config=f"{RUN}/vae/config.json",
+        metrics=f"{RUN}/vae/metrics.csv",
+    log:
+        f"{RUN}/logs/vae.log",
+    benchmark:
+        f"{RUN}/benchmarks/vae.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=32000,
+        runtime=4320,
+        gpu=1,
+    params:
+        stage=stage(adit_config.VaeStage),
+        out=f"{RUN}/vae",
+        state=f"{RUN}/state/vae",
+    message:
+        "train the autoencoder"
+    shell:
+        "adit vae --config {params.stage:q} --data {input.data} --out {params.out} --state {params.state} --log {log}"
+
+
+rule encode:
+    input:
+        data=f"{RUN}/data/{{dataset}}.arrow",
+        vae=rules.vae.output,
+    output:
+        expand(f"{RUN}/latents/{{{{dataset}}}}-{{view}}.arrow", view=VIEWS),
+    log:
+        f"{RUN}/logs/encode-{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/encode-{{dataset}}.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=1,
+    params:
+        stage=stage(adit_config.EncodeStage),
+        vae=f"{RUN}/vae",
+    message:
+        "encode {wildcards.dataset}"
+    shell:
+        "adit encode --config {params.stage:q} --vae {params.vae} --data {input.data} --out {output} --log {log}"
+
+
+rule dit:
+    input:
+        data=DATA,
+        stats=STATS,
+        vae=rules.vae.output,
+        latents=expand(
+            f"{RUN}/latents/{{dataset}}-{{view}}.arrow", dataset=DATASETS, view=VIEWS
+        ),
+    output:
+        weights=f"{RUN}/dit/model.safetensors",
+        config=f"{RUN}/dit/config.json",
+        metrics=f"{RUN}/dit/metrics.csv",
+    log:
+        f"{RUN}/logs/dit.log",
+    benchmark:
+        f"{RUN}/benchmarks/dit.tsv"
+    threads: workflow.cores
+    resources:
+        mem_mb=32000,
+        runtime=4320,
+        gpu=1,
+    params:
+        stage=stage(adit_config.DitStage),
+        vae=f"{RUN}/vae",
+        out=f"{RUN}/dit",
+        state=f"{RUN}/state/dit",
+    message:
+        "train the denoiser"
+    shell:
+        "adit dit --config {params.stage:q} --vae {params.vae} --data {input.data} --latents {input.latents}"
+        " --out {params.out} --state {params.state} --log {log}"
