@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,19 +13,16 @@ from typing import Any
 import numpy as np
 
 from adit import convert
+from adit.data import element_crystals
 from adit.data.records import Dataset, Loaded, Record, hashed_split
-from adit.elements import ATOMIC_NUMBER, SYMBOLS, reduced_formula
+from adit.elements import ATOMIC_NUMBER, reduced_formula
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 MAX_ATOMS = 20
 """Largest primitive cell of the set, as in MP20."""
 
-ASE_SOURCE = "ase reference state"
-
 _PROTOTYPES = Path("analysis", "prototypes", "aflow_prototypes.json.gz")
-_BUILT_BY_ASE = ("fcc", "bcc", "hcp", "diamond", "sc", "rhombohedral")
-
 _CITATION = """@article{Mehl2017,
   doi = {10.1016/j.commatsci.2017.01.017}, year = {2017}, volume = {136}, pages = {S1--S828},
   author = {Mehl, Michael J. and Hicks, David and Toher, Cormac and Levy, Ohad and Hanson, Robert M. and Hart, Gus
@@ -100,25 +96,12 @@ def prototypes() -> list[AtomicSystem]:
     return crystals
 
 
-def reference_states() -> Iterator[AtomicSystem]:
-    """Yield the elements whose experimental structure ASE tabulates and can build (primitive cells)."""
-    from ase.build import bulk
-    from ase.data import reference_states as table
-
-    for number, state in enumerate(table):
-        if state is None or state["symmetry"] not in _BUILT_BY_ASE or state.get("basis", "") is None:
-            continue
-        symbol = SYMBOLS[number]
-        info = {"source": ASE_SOURCE, "name": f"{symbol}, {state['symmetry']}"}
-        basis = [[x, x, x] for x in state["basis_x"]] if "basis_x" in state else None
-        yield convert.from_atoms(bulk(symbol, basis=basis), f"element-{symbol}", Kind.CRYSTAL, info)
-
-
 def crystals() -> list[AtomicSystem]:
-    """Return the whole set: prototypes, then the reference states that no prototype shows already."""
+    """Return the whole set: prototypes, then the crystals of elements that no prototype shows already."""
     found = prototypes()
     known = {_phase(crystal) for crystal in found if len(set(crystal.numbers)) == 1}
-    return found + [crystal for crystal in reference_states() if _phase(crystal) not in known]
+    singles = [*element_crystals.reference_states(), *element_crystals.published()]
+    return found + [crystal for crystal in singles if _phase(crystal) not in known]
 
 
 def _phase(crystal: AtomicSystem) -> tuple[int, int, int]:
@@ -136,7 +119,7 @@ def _itself(system: AtomicSystem) -> AtomicSystem:
 
 DATASET = Dataset(
     kind=Kind.CRYSTAL,
-    source="AFLOW prototypes inside pymatgen (ordered, at most 20 atoms) and ASE's reference states of the elements",
+    source="ordered AFLOW prototypes inside pymatgen (at most 20 atoms); elements from ASE and the literature",
     licence="MIT (pymatgen), LGPL-2.1-or-later (ASE)",
     citation=_CITATION,
     load=_load,
