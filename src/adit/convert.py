@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Molecule, Structure
     from rdkit.Chem import Mol
 
-_NIGGLI_EPS = 1e-5
-"""Tolerance of the comparisons in spglib's Niggli reduction."""
+_NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
+"""Tolerances of the comparisons in spglib's Niggli reduction, tried in order: at one alone, a cell can go in circles."""
 
 # --- pymatgen ---------------------------------------------------------------------------------------------------------
 
@@ -83,20 +83,13 @@ def niggli(system: AtomicSystem) -> AtomicSystem:
     Source: Krivy and Gruber, Acta Cryst. A 32, 297 (1976), and Grosse-Kunstleve et al., Acta Cryst. A 60, 1 (2004),
     as implemented in spglib.
     """
-    import spglib
-
     if system.cell is None:
         raise DataError(f"{system.system_id}: a molecule has no cell to reduce")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reduced = spglib.niggli_reduce(system.cell, eps=_NIGGLI_EPS)
-    except Exception as error:  # spglib signals "no reduction" by an exception or by None, depending on its version
-        raise DataError(f"{system.system_id}: Niggli reduction failed ({error})") from error
+    reduced = _niggli_vectors(system.cell)
     if reduced is None:
         raise DataError(f"{system.system_id}: Niggli reduction failed")
     # Rows of ``change`` are the new vectors in terms of the old ones: whole numbers, so that nothing is rounded twice.
-    change = np.rint(np.linalg.solve(system.cell.T, np.asarray(reduced).T).T)
+    change = np.rint(np.linalg.solve(system.cell.T, reduced.T).T)
     change *= np.sign(np.linalg.det(change @ system.cell))  # right-handed, so that the rotation below is proper
     if abs(abs(np.linalg.det(change)) - 1.0) > 1e-6:
         raise DataError(f"{system.system_id}: Niggli reduction lost the lattice")
@@ -111,6 +104,22 @@ def niggli(system: AtomicSystem) -> AtomicSystem:
         cell=cell,
         info=system.info,
     )
+
+
+def _niggli_vectors(cell: np.ndarray) -> np.ndarray | None:
+    """Return the reduced vectors (3, 3) in the orientation of ``cell``; ``None`` where no tolerance gives any."""
+    import spglib
+
+    for eps in _NIGGLI_EPS:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reduced = spglib.niggli_reduce(cell, eps=eps)
+        except Exception:  # noqa: BLE001 - spglib signals "no reduction" by an exception or by None, depending on its version
+            continue
+        if reduced is not None:
+            return np.asarray(reduced)
+    return None
 
 
 def primitive(system: AtomicSystem, symprec: float = 1e-3) -> AtomicSystem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -159,7 +160,7 @@ def statistics(name: str, dataset: Dataset, rows: Sequence[store.Row], splits: S
     """Return counts of all rows, and histograms of the training split (atoms by element, systems by the others)."""
     pairs = [(row, split) for row, split in zip(rows, splits, strict=True) if isinstance(row, AtomicSystem)]
     train = [system for system, split in pairs if split == "train"]
-    failures = Counter(row.reason.split(":")[0] for row in rows if isinstance(row, Failure))
+    failures = Counter(re.split(r"[:(]", row.reason)[0].strip() for row in rows if isinstance(row, Failure))
     by_split = Counter(split for _, split in pairs)
     atoms = Counter(elements.symbol(int(z)) for system in train for z in system.numbers)
     return {

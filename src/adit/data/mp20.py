@@ -1,0 +1,107 @@
+"""MP20: 45,229 crystals of the Materials Project with at most 20 atoms, in CDVAE's files and splits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adit.data import sources
+from adit.data.p1_cif import read_cif
+from adit.data.records import SPLITS, Dataset, Loaded, Record
+from adit.data.sources import RawFile, Upstream
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Kind
+
+_COMMIT = "f857f598d6f6cca5dc1ea0582d228f12dcc2c2ea"
+_BLOBS = {
+    "train": "b1c9d498565ac2fd8d075a51ff2ef5e51ba6c21f",
+    "val": "7efe4d7ebeb4f460ceaad35e5326c42111d9c9a1",
+    "test": "5dc643041df53f5ce4970a79930ad262b4f07acd",
+}
+_COLUMNS = ("material_id", "cif")
+_NUMBERS = {
+    "formation_energy_per_atom": "formation_energy_per_atom",
+    "e_above_hull": "e_above_hull",
+    "band_gap": "band_gap",
+    "spacegroup.number": "spacegroup",
+}
+
+LAYOUTS = (
+    tuple(RawFile(f"mp20/{split}.csv.gz") for split in SPLITS),
+    tuple(
+        RawFile(
+            f"mp20/{split}.csv",
+            Upstream(
+                f"https://raw.githubusercontent.com/txie-93/cdvae/{_COMMIT}/data/mp_20/{split}.csv",
+                None,
+                "git",
+                _BLOBS[split],
+            ),
+        )
+        for split in SPLITS
+    ),
+)
+"""The forms that MP20 comes in: compressed (mirrors) and as published."""
+
+
+def _load(mirror: str | None) -> Loaded:
+    found = sources.locate("mp20", LAYOUTS, mirror)
+    records: list[Record] = []
+    for split, file in zip(SPLITS, found.layout, strict=True):
+        records += read_table(found.paths[file.name], split)
+    return Loaded(records, found.hashes(), found.origin)
+
+
+def read_table(path: Path, split: str) -> list[Record]:
+    """Return the records of one CSV file in CDVAE's columns (``.csv`` or ``.csv.gz``).
+
+    Raises:
+        DataError: the file is cut short, or lacks a column.
+    """
+    import pandas as pd
+
+    wanted = {*_COLUMNS, *_NUMBERS, "geometry_source"}
+    with sources.reading(path):
+        frame = pd.read_csv(path, usecols=lambda name: name in wanted, dtype={"material_id": str, "cif": str})
+    missing = [name for name in _COLUMNS if name not in frame.columns]
+    if missing:
+        raise DataError(f"{path}: lacks the column {', '.join(missing)}; MP20 needs CDVAE's columns")
+    rows = frame.to_dict("records")
+    return [Record(str(row["material_id"]), split, partial(_crystal, row)) for row in rows]
+
+
+def _crystal(row: dict[str, Any]) -> AtomicSystem:
+    system_id = str(row["material_id"])
+    if not isinstance(row["cif"], str):
+        raise DataError(f"{system_id}: CIF does not parse (the field is empty)")
+    return replace(read_cif(row["cif"], system_id), info=_info(row))
+
+
+def _info(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the published properties that the row holds."""
+    info: dict[str, Any] = {"source": f"MP20, {row.get('geometry_source', 'mp20')}"}
+    for column, name in _NUMBERS.items():
+        value = row.get(column)
+        if value is not None and value == value:  # NaN differs from itself
+            info[name] = int(value) if name == "spacegroup" else float(value)
+    return info
+
+
+DATASET = Dataset(
+    kind=Kind.CRYSTAL,
+    source=f"MP20, github.com/txie-93/cdvae at {_COMMIT[:8]}, data/mp_20; from the Materials Project",
+    licence="CC-BY-4.0",
+    citation="""@inproceedings{Xie2022,
+  title = {Crystal Diffusion Variational Autoencoder for Periodic Material Generation},
+  author = {Xie, Tian and Fu, Xiang and Ganea, Octavian-Eugen and Barzilay, Regina and Jaakkola, Tommi},
+  booktitle = {International Conference on Learning Representations}, year = {2022}
+}
+@article{Jain2013,
+  doi = {10.1063/1.4812323}, year = {2013}, volume = {1}, number = {1}, pages = {011002},
+  author = {Jain, Anubhav and others}, journal = {APL Materials},
+  title = {Commentary: The {Materials Project}: A materials genome approach to accelerating materials innovation}
+}""",
+    load=_load,
+)
