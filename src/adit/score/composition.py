@@ -1,0 +1,111 @@
+"""Compositional validity: the SMACT test as published, and smact's own function beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from math import gcd, prod
+from typing import Final
+
+MAX_COMBINATIONS: Final = 10_000_000
+"""Products of oxidation states above this fail. Source: CDVAE's test."""
+
+MAX_NATIVE_COMBINATIONS: Final = 1_000_000
+"""smact's own function enumerates; above this (seconds to minutes a composition) it is not called and fails."""
+
+
+@dataclass(frozen=True)
+class ElementData:
+    """What the test knows of an element.
+
+    Attributes:
+        states: SMACT14 oxidation states.
+        electronegativity: Pauling's, ``None`` where there is none (He, Ne, Ar, Pm, Rn, Lr).
+        metal: whether smact counts it as a metal.
+        n_native: number of oxidation states in smact's default list.
+    """
+
+    states: tuple[int, ...]
+    electronegativity: float | None
+    metal: bool
+    n_native: int
+
+
+@cache
+def element_data(symbol: str) -> ElementData:
+    """Return the data of an element; unknown ones have no oxidation state."""
+    import smact
+
+    try:
+        element = smact.Element(symbol)
+    except (KeyError, NameError):
+        return ElementData((), None, False, 0)
+    return ElementData(
+        states=tuple(element.oxidation_states_smact14 or ()),
+        electronegativity=element.pauling_eneg,
+        metal=symbol in smact.metals,
+        n_native=len(element.oxidation_states or ()),
+    )
+
+
+def reduced(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the reduced formula's counts."""
+    divisor = gcd(*counts.values())
+    return {element: count // divisor for element, count in counts.items()}
+
+
+def compositionally_valid(counts: Mapping[str, int]) -> bool:
+    """Return whether a composition passes the published SMACT test on the SMACT14 oxidation states.
+
+    One element passes; metals alone pass; more than 1e7 combinations of oxidation states fail; otherwise one oxidation
+    state per element must exist that makes the reduced formula neutral and passes Pauling's test: every cation is less
+    electronegative than every anion, an element without an electronegativity passing.
+
+    The combinations are not enumerated: Pauling's test holds exactly if some threshold has all cations below and all
+    anions above it, and for each threshold the sums of charges that can be reached form a small set.
+
+    Args:
+        counts: atoms per element; multiples of the reduced formula give the same answer.
+    """
+    counts = reduced(counts)
+    elements = {symbol: element_data(symbol) for symbol in counts}
+    if len(elements) == 1 or all(data.metal for data in elements.values()):
+        return True
+    if prod(len(data.states) for data in elements.values()) > MAX_COMBINATIONS:
+        return False
+    thresholds = {data.electronegativity for data in elements.values() if data.electronegativity is not None}
+    return any(0 in _sums(counts, elements, threshold) for threshold in (-1.0, *thresholds))
+
+
+def _sums(counts: Mapping[str, int], elements: Mapping[str, ElementData], threshold: float) -> set[int]:
+    """Return the total charges within reach when elements up to the threshold are no anions, and others no cations."""
+    sums = {0}
+    for symbol, data in elements.items():
+        electronegativity = data.electronegativity
+        allowed = [
+            state
+            for state in data.states
+            if electronegativity is None or (state >= 0 if electronegativity <= threshold else state <= 0)
+        ]
+        sums = {total + counts[symbol] * state for total in sums for state in allowed}
+    return sums
+
+
+@cache
+def _native(formula: str) -> bool:
+    from smact.screening import smact_validity
+
+    return bool(smact_validity(formula))
+
+
+def smact_native_valid(counts: Mapping[str, int]) -> bool:
+    """Return smact's own ``smact_validity`` with its defaults (another list of oxidation states, other rules).
+
+    A composition with more than ``MAX_NATIVE_COMBINATIONS`` combinations, or an unknown element, fails.
+    """
+    counts = reduced(counts)
+    data = [element_data(symbol) for symbol in counts]
+    if prod(max(1, each.n_native) for each in data) > MAX_NATIVE_COMBINATIONS:
+        return False
+    return _native("".join(f"{symbol}{count}" for symbol, count in sorted(counts.items())))

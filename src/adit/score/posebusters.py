@@ -1,0 +1,72 @@
+"""PoseBusters' checks of single molecules (``config="mol"``), each column by its name."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from adit import convert
+from adit.errors import ExternalToolError
+from adit.isolate import map_isolated
+from adit.progress import Progress
+from adit.score.names import POSEBUSTERS_COLUMNS
+from adit.systems import AtomicSystem
+
+
+@cache
+def _buster() -> Any:
+    """Return PoseBusters with its ``mol`` configuration, every module once.
+
+    The file as shipped lists the energy module twice; the second run gives no column of its own and costs most of the
+    time where conformers are hard to embed.
+    """
+    import posebusters
+    import yaml
+
+    logging.getLogger("posebusters").setLevel(logging.CRITICAL)
+    path = Path(posebusters.__file__).parent / "config" / "mol.yml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["modules"] = [module for module in config["modules"] if module.get("chosen_binary_test_output")]
+    return posebusters.PoseBusters(config=config)
+
+
+def bust_one(system: AtomicSystem) -> dict[str, bool | None]:
+    """Return every check of one molecule; ``None`` for one that PoseBusters could not compute.
+
+    Raises:
+        DataError: no bonding fits (there is no molecule to check).
+        ExternalToolError: a column is missing (another version of PoseBusters).
+    """
+    from rdkit import rdBase
+
+    with rdBase.BlockLogs():
+        row = _buster().bust([convert.to_rdkit(system, charge=0)], None, None).iloc[0].to_dict()
+    missing = [column for column in POSEBUSTERS_COLUMNS if column not in row]
+    if missing:
+        raise ExternalToolError(f"PoseBusters gives no column {', '.join(missing)}; install posebusters 0.6")
+    return {column: _flag(row[column]) for column in POSEBUSTERS_COLUMNS}
+
+
+def _flag(value: Any) -> bool | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return bool(value)
+
+
+def bust(systems: Sequence[AtomicSystem], *, workers: int, wall_limit_s: float) -> list[dict[str, bool | None] | str]:
+    """Check molecules and return, in order, the flags of each, or the reason why there are none.
+
+    Args:
+        systems: molecules.
+        workers: processes at most.
+        wall_limit_s: wall time of one molecule, s; one that hangs or crashes its process has a reason for a result.
+    """
+    progress = Progress("molecules through PoseBusters", len(systems))
+    outcomes = map_isolated(
+        bust_one, systems, workers=workers, wall_limit_s=wall_limit_s, on_result=lambda _, __: progress.update()
+    )
+    return [outcome.value if outcome.status == "ok" else outcome.reason for outcome in outcomes]

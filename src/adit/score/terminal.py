@@ -1,0 +1,45 @@
+"""The table at the end of scoring, for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from adit.progress import log
+from adit.score.aggregate import Record
+from adit.score.names import CONTROLS, Population
+
+
+def log_table(records: Sequence[Record], funnels: Sequence[dict[str, Any]]) -> None:
+    """Log value, interval and counts of every metric of the samples, with the control rows beside it."""
+    for kind in dict.fromkeys(record.kind for record in records):
+        mine = [record for record in records if record.kind == kind]
+        steps = [step for step in funnels if step["kind"] == kind]
+        for line in [*table_lines(mine), "  " + " → ".join(f"{step['step']} {step['count']}" for step in steps)]:
+            log.info("%s", line)
+
+
+def table_lines(records: Sequence[Record]) -> list[str]:
+    """Return the lines of the table of one kind; percent, with the interval, then the controls."""
+    index = {(record.protocol, record.metric, record.population): record for record in records}
+    mine = [record for record in records if record.population == Population.SAMPLES]
+    if not mine:
+        return []
+    width = max(len(record.metric) for record in mine)
+    protocol_width = max(len(record.protocol) for record in mine)
+    heads = "".join(f"{name:>8}" for name in CONTROLS)
+    lines = [f"{mine[0].kind:<{width}}  {'protocol':<{protocol_width}}  {'%':>6}  {'interval':>13}  {'n/N':>13}{heads}"]
+    for record in mine:
+        others = (index.get((record.protocol, record.metric, name)) for name in CONTROLS)
+        beside = "".join(f"{_percent(other.value if other else None):>8}" for other in others)
+        between = "–" if record.low is None else f"{_percent(record.low)} – {_percent(record.high)}"
+        counts = f"{record.numerator}/{record.denominator}"
+        lines.append(
+            f"{record.metric:<{width}}  {record.protocol:<{protocol_width}}  {_percent(record.value):>6}  "
+            f"{between:>13}  {counts:>13}{beside}"
+        )
+    return lines
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"

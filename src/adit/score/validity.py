@@ -1,0 +1,114 @@
+"""Structural validity of crystals: distances over all periodic images, volume, density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from adit import convert
+from adit.elements import covalent_radii
+from adit.errors import DataError
+from adit.systems import AtomicSystem
+
+MIN_DISTANCE: Final = 0.5
+"""Å. Source: CDVAE's test, used by FlowMM and by the paper (Section 4)."""
+
+MIN_VOLUME: Final = 0.1
+"""Å³, of the whole cell. Source: as ``MIN_DISTANCE``."""
+
+MIN_DISTANCE_RATIO: Final = 0.7
+"""Closest pair over the sum of its covalent radii."""
+
+VOLUME_PER_ATOM_RANGE: Final = (5.0, 100.0)
+"""Å³. Holds 99.9 % of MP20's validation and test sets, and diamond (5.7)."""
+
+DENSITY_RANGE: Final = (0.5, 23.0)
+"""g/cm³. Holds 99.9 % of MP20's validation and test sets, and osmium (22.6)."""
+
+_GRAMS_PER_CM3: Final = 1.66053906660
+"""One atomic mass unit in 1 Å³, in g/cm³."""
+
+_BLOCK: Final = 2_000_000
+"""Pair distances held at once."""
+
+_MAX_IMAGES: Final = 200_000
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Closest contacts of a crystal.
+
+    Attributes:
+        distance: smallest distance between two atoms, or an atom and its own image, Å.
+        ratio: smallest distance divided by the sum of the covalent radii of the pair.
+    """
+
+    distance: float
+    ratio: float
+
+
+def closest_contacts(system: AtomicSystem) -> Contacts:
+    """Return the closest contacts over all periodic images, an atom's own images included.
+
+    The shortest vector b of the LLL-reduced basis joins every atom to an image of itself, so nothing further apart than
+    |b| can be the closest pair; nor can it have the smallest ratio, since the largest atom and its image have a smaller
+    one. The images within |b| are few, whatever the cell's skew.
+
+    Raises:
+        DataError: the system has no cell, or the cell is too flat to enumerate images.
+    """
+    if system.cell is None:
+        raise DataError(f"{system.system_id}: has no cell")
+    basis = np.asarray(convert.to_structure(system).lattice.get_lll_reduced_lattice().matrix, dtype=float)
+    reach = float(np.linalg.norm(basis, axis=1).min())
+    fractional = np.linalg.solve(basis.T, system.positions.T).T
+    difference = fractional[None, :, :] - fractional[:, None, :]
+    difference -= np.round(difference)
+    shifts = _images(basis, reach, system.system_id)
+    radii = covalent_radii()[system.numbers]
+    sums = radii[:, None] + radii[None, :]
+    distance, ratio = np.inf, np.inf
+    block = max(1, _BLOCK // len(system) ** 2)
+    for start in range(0, len(shifts), block):
+        part = shifts[start : start + block]
+        lengths = np.linalg.norm((difference[None] + part[:, None, None, :]) @ basis, axis=-1)
+        here = np.flatnonzero((part == 0).all(axis=1))
+        for index in here:
+            np.fill_diagonal(lengths[index], np.inf)
+        distance = min(distance, float(lengths.min()))
+        ratio = min(ratio, float((lengths / sums).min()))
+    return Contacts(distance, ratio)
+
+
+def _images(basis: np.ndarray, reach: float, system_id: str) -> np.ndarray:
+    """Return the integer shifts (k, 3) that can bring wrapped differences within ``reach`` (Å)."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
+    bound = np.floor(reach / heights + 0.5 + 1e-9)
+    if not np.isfinite(bound).all() or np.prod(2 * bound + 1) > _MAX_IMAGES:
+        raise DataError(f"{system_id}: cell is too flat to search for neighbours")
+    axes = [np.arange(-int(b), int(b) + 1) for b in bound]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def density(system: AtomicSystem) -> float:
+    """Return the density in g/cm³."""
+    from ase.data import atomic_masses
+
+    return float(atomic_masses[system.numbers].sum() * _GRAMS_PER_CM3 / system.volume)
+
+
+def structurally_valid(contacts: Contacts, volume: float) -> bool:
+    """Return the published test: closest distance at least 0.5 Å and volume (Å³) at least 0.1.
+
+    Differs: the common code masks the diagonal of the distance matrix and so never sees an atom on its own image.
+    """
+    return contacts.distance >= MIN_DISTANCE and volume >= MIN_VOLUME
+
+
+def plausible_density(volume_per_atom: float, grams_per_cm3: float) -> bool:
+    """Return whether volume per atom (Å³) and density (g/cm³) lie in the range of real crystals."""
+    low, high = VOLUME_PER_ATOM_RANGE
+    least, most = DENSITY_RANGE
+    return low <= volume_per_atom <= high and least <= grams_per_cm3 <= most
