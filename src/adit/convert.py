@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
 _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
-"""Tolerances of the comparisons in spglib's Niggli reduction, tried in order: at one alone, a cell can go in circles."""
+"""Tolerances of spglib's Niggli reduction, tried in order: at one alone, some cells go in circles."""
 
 # --- pymatgen ---------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,8 @@ def read_table(path: Path, split: str) -> list[Record]:
     missing = [name for name in _COLUMNS if name not in frame.columns]
     if missing:
         raise DataError(f"{path}: lacks the column {', '.join(missing)}; MP20 needs CDVAE's columns")
+    for column in set(_NUMBERS) & set(frame.columns):
+        frame[column] = pd.to_numeric(frame[column], errors="coerce")
     rows = frame.to_dict("records")
     return [Record(str(row["material_id"]), split, partial(_crystal, row)) for row in rows]
 
@@ -84,7 +87,7 @@ def _info(row: dict[str, Any]) -> dict[str, Any]:
     info: dict[str, Any] = {"source": f"MP20, {row.get('geometry_source', 'mp20')}"}
     for column, name in _NUMBERS.items():
         value = row.get(column)
-        if value is not None and value == value:  # NaN differs from itself
+        if value is not None and math.isfinite(value):
             info[name] = int(value) if name == "spacegroup" else float(value)
     return info
 

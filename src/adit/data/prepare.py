@@ -75,16 +75,28 @@ def normalised(
         max_atomic_number: systems with heavier elements are dropped.
     """
     seen: dict[bytes, str] = {}
+    ids: Counter[str] = Counter()
     for record in records:
+        name = record.system_id
+        ids[name] += 1
+        if ids[name] > 1:
+            yield Failure(f"{name}#{ids[name]}", "prepare", f"duplicate: the id {name} stands in an earlier row", kind)
+            continue
         try:
             system = normal_form(record.make(), max_atoms, max_atomic_number)
-            twin = seen.setdefault(fingerprint(system), record.system_id)
-            if twin != record.system_id:
-                raise DataError(f"duplicate: same atoms and geometry as {twin}")
-            yield system
         except DataError as error:
-            reason = str(error).removeprefix(f"{record.system_id}: ")
-            yield Failure(record.system_id, "prepare", reason, kind)
+            yield Failure(name, "prepare", str(error).removeprefix(f"{name}: "), kind)
+        except (
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:  # whatever a broken row makes a parser raise
+            yield Failure(name, "prepare", f"does not parse ({type(error).__name__}: {error})", kind)
+        else:
+            twin = seen.setdefault(fingerprint(system), name)
+            reason = f"duplicate: same atoms and geometry as {twin}"
+            yield system if twin == name else Failure(name, "prepare", reason, kind)
 
 
 def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) -> AtomicSystem:

@@ -96,7 +96,12 @@ def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Found
     if layout is None:
         raise DataError(f"{dataset}: not in the mirror and not published anywhere; {_WAY_OUT}")
     folder = cache_folder() / "upstream"
-    return Found(layout, {f.name: fetch(f.upstream, folder / f.name) for f in layout if f.upstream}, "upstream")
+    try:
+        paths = {file.name: fetch(file.upstream, folder / file.name) for file in layout if file.upstream}
+    except DataError as error:
+        lacking = "" if mirror is None else f"not in the mirror {mirror}; "
+        raise DataError(f"{dataset}: {lacking}{error}") from error
+    return Found(layout, paths, "upstream")
 
 
 def is_url(mirror: str) -> bool:
