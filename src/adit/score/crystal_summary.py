@@ -19,7 +19,7 @@ _RULES = {
     Col.COMPOSITIONAL_VALIDITY: "SMACT14 oxidation states, Pauling test",
     Col.OVERALL_VALIDITY: "structural and compositional",
     Col.DISTANCE_RATIO_VALIDITY: "closest distance >= 0.7 x sum of covalent radii",
-    Col.DENSITY_VALIDITY: "volume per atom 5 to 100 Å³, density 0.5 to 23 g/cm³",
+    Col.DENSITY_VALIDITY: "volume per atom 5 to 125 Å³, density 0.5 to 23 g/cm³",
     Col.SMACT_NATIVE_VALIDITY: "smact_validity with the installed version's defaults",
 }
 _PUBLISHED = (Col.STRUCTURAL_VALIDITY, Col.COMPOSITIONAL_VALIDITY, Col.OVERALL_VALIDITY)
@@ -78,7 +78,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
     records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{ASKED}; relaxation converged")]
     prefix = SURROGATE_PREFIX if energies.surrogate else ""
-    for protocol in CRYSTAL_PROTOCOLS:
+    for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         rules = {Metric.STABLE: protocol.rule, Metric.SUN: f"{protocol.rule}; unique, not in {protocol.reference}"}
         if protocol.metastable_at is not None:
             rules[Metric.METASTABLE] = protocol.metastable_rule
@@ -103,6 +103,7 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
     steps = [Step("decoded", decoded), Step("valid", [_invalid(row) for row in table])]
     if energies.asked:
         steps.append(Step("relaxed", [_unrelaxed(row) for row in table]))
+    if energies.asked and energies.on_hull:
         steps.append(Step("stable", [_unstable(row, energies) for row in table]))
     alive = [not any(step.reasons[number] for step in steps) for number in range(len(table))]
     population = RELAXED if energies.asked else Population.SAMPLES

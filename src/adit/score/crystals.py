@@ -117,7 +117,7 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
         record[Col.HULL_REASON] = str(placed.get("reason") or "")
         record[Col.DFT_STATUS] = str(dft.get("status", "not_sent"))
         record[Col.DFT_REASON] = str(dft.get("reason") or "")
-    for protocol in CRYSTAL_PROTOCOLS:
+    for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         _add_protocol(table, protocol, matches, energies.surrogate)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, combinations
@@ -63,10 +64,12 @@ class Hull:
     Attributes:
         tag: energy tag of all entries.
         entries: entries by their set of elements.
+        elements: lowest energy of each element that has a reference, eV/atom.
     """
 
     tag: str
     entries: dict[frozenset[str], list[Entry]]
+    elements: dict[str, float]
     _diagrams: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -75,15 +78,9 @@ class Hull:
         index: dict[frozenset[str], list[Entry]] = {}
         for entry in entries:
             index.setdefault(entry.elements, []).append(entry)
-        return cls(tag, index)
-
-    def element_energies(self) -> dict[str, float]:
-        """Return the lowest energy of each element that has a reference, eV/atom."""
-        return {
-            next(iter(key)): min(entry.energy_per_atom for entry in entries)
-            for key, entries in self.entries.items()
-            if len(key) == 1
-        }
+        lone = {key: found for key, found in index.items() if len(key) == 1}
+        elements = {next(iter(key)): min(entry.energy_per_atom for entry in found) for key, found in lone.items()}
+        return cls(tag, index, elements)
 
     def within(self, elements: frozenset[str]) -> list[Entry]:
         """Return the entries of a chemical system and of everything inside it."""
@@ -98,8 +95,7 @@ class Hull:
         Raises:
             DataError: an element has no reference entry.
         """
-        known = self.element_energies()
-        missing = sorted(element for element in counts if element not in known)
+        missing = sorted(element for element in counts if element not in self.elements)
         if missing:
             raise DataError(f"no reference energy of element {', '.join(missing)}")
         elements = frozenset(counts)
@@ -107,7 +103,9 @@ class Hull:
             return lower_envelope(self.within(elements), counts)
         from pymatgen.core import Composition
 
-        return float(self._diagram(elements).get_hull_energy_per_atom(Composition(counts)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # noble gases have no electronegativity, which only orders formulas
+            return float(self._diagram(elements).get_hull_energy_per_atom(Composition(counts)))
 
     def _diagram(self, elements: frozenset[str]) -> Any:
         if elements not in self._diagrams:
@@ -241,6 +239,6 @@ def _place(record: Mapping[str, Any], structure: Any, references: Hull) -> dict[
         row["e_above_hull"] = energy - references.energy_at(counts)
     except Exception as error:  # noqa: BLE001 - Qhull and pymatgen raise classes of their own; one row, one reason
         return {**row, "reason": " ".join(str(error).split())[:300]}
-    elements, n_atoms = references.element_energies(), len(structure)
-    row["formation_energy_per_atom"] = energy - sum(n * elements[element] / n_atoms for element, n in counts.items())
+    of_elements = sum(n * references.elements[element] for element, n in counts.items()) / len(structure)
+    row["formation_energy_per_atom"] = energy - of_elements
     return row

@@ -39,7 +39,8 @@ class Energies:
     """Relaxations, hull and DFT of the samples, by system id.
 
     Attributes:
-        asked: whether there was a relaxation stage at all.
+        asked: whether the samples were relaxed at all.
+        on_hull: whether there is a table of energies above the hull.
         relaxed: rows of ``relaxed/<kind>/<shard>.parquet``.
         structures: relaxed structures.
         hull: rows of ``hull.parquet``; empty where there is none.
@@ -50,6 +51,7 @@ class Energies:
     """
 
     asked: bool = False
+    on_hull: bool = False
     relaxed: Table = field(default_factory=dict)
     structures: Mapping[str, AtomicSystem] = field(default_factory=dict)
     hull: Table = field(default_factory=dict)
@@ -61,7 +63,7 @@ class Energies:
     @property
     def basis(self) -> str:
         """Return whose energies these are, for people."""
-        return f"{' and '.join(self.energy_tags) or 'no'} energies on a {self.hull_tag or 'missing'} hull"
+        return f"{' and '.join(self.energy_tags) or 'no'} energies on a {self.hull_tag or 'nameless'} hull"
 
 
 def read_rows(paths: Sequence[Path]) -> list[Row]:
@@ -111,7 +113,8 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
     if len(kinds) > 1:
         raise DataError(f"{hull}: mixes surrogate energies with energies of the hull's own method; make it again")
     return Energies(
-        asked=bool(relaxed) or hull is not None,
+        asked=bool(relaxed),
+        on_hull=hull is not None,
         relaxed=_by_id(relaxed),
         structures=structures,
         hull=placed,

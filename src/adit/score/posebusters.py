@@ -26,7 +26,9 @@ def _buster() -> Any:
     """
     import posebusters
     import yaml
+    from rdkit import RDLogger
 
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
     logging.getLogger("posebusters").setLevel(logging.CRITICAL)
     path = Path(posebusters.__file__).parent / "config" / "mol.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -41,10 +43,7 @@ def bust_one(system: AtomicSystem) -> dict[str, bool | None]:
         DataError: no bonding fits (there is no molecule to check).
         ExternalToolError: a column is missing (another version of PoseBusters).
     """
-    from rdkit import rdBase
-
-    with rdBase.BlockLogs():
-        row = _buster().bust([convert.to_rdkit(system, charge=0)], None, None).iloc[0].to_dict()
+    row = _buster().bust([convert.to_rdkit(system, charge=0)], None, None).iloc[0].to_dict()
     missing = [column for column in POSEBUSTERS_COLUMNS if column not in row]
     if missing:
         raise ExternalToolError(f"PoseBusters gives no column {', '.join(missing)}; install posebusters 0.6")

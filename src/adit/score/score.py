@@ -28,10 +28,13 @@ from adit.score.molecules import MoleculeChecks, check_molecule, strict_smiles
 from adit.score.names import Population
 from adit.score.posebusters import bust
 from adit.score.terminal import log_table
-from adit.systems import AtomicSystem, Kind
+from adit.systems import AtomicSystem, Failure, Kind
 
 Records = list[dict[str, Any]]
 Populations = Mapping[Population, Sequence[Row]]
+
+NOTHING = Failure("", "", "")
+"""A row that names the columns of an empty table."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,13 @@ class Scored:
     """The scores of one kind.
 
     Attributes:
+        columns: columns of the table, also where it has no row.
         table: one row a sample asked for.
         records: rates of all populations.
         funnel: steps of the samples.
     """
 
+    columns: list[str]
     table: Records
     records: list[Record]
     funnel: Records
@@ -86,7 +91,7 @@ def score(
             log.warning("%s samples have no scores: only crystals and molecules are scored", kind)
             continue
         scored = scorers[kind](read_rows(paths), read_reference(data, Kind(kind)))
-        _write_table(out, kind, scored.table)
+        _write_table(out, kind, scored)
         records += scored.records
         funnels += scored.funnel
     store.write_json(out / "summary.json", [record.to_json() for record in records])
@@ -94,11 +99,12 @@ def score(
     log_table(records, funnels)
 
 
-def _write_table(out: Path, kind: str, table: Records) -> None:
+def _write_table(out: Path, kind: str, scored: Scored) -> None:
     import pandas as pd
 
-    frame = pd.DataFrame([{str(name): value for name, value in row.items()} for row in table])
-    metadata = {"kind": kind, "rows": len(table)}
+    names = [str(column) for column in scored.columns]
+    frame = pd.DataFrame([[row[column] for column in scored.columns] for row in scored.table], columns=names)
+    metadata = {"kind": kind, "rows": len(frame)}
     store.write_frame(out / f"{kind}.parquet", frame, metadata)
     store.write_frame(out / f"{kind}.csv", frame)
 
@@ -149,14 +155,16 @@ def _crystals(stage: ScoreStage, rows: list[Row], known: Reference, energies: En
     records: list[Record] = []
     tables = {name: crystal_rows(rows, checks[name], matches, name) for name, rows in populations.items()}
     table = tables[Population.SAMPLES]
+    blank = crystal_rows([NOTHING], {}, matches, Population.SAMPLES)
     if energies.asked:
         add_energies(table, energies, matches)
+        add_energies(blank, energies, matches)
     for name, members in tables.items():
         rater = Rater(Kind.CRYSTAL, name, config.confidence)
         records += crystal_records(members, matches, rater, len(known.systems))
         if name is Population.SAMPLES and energies.asked:
             records += energy_records(table, energies, rater)
-    return Scored(table, records, crystal_funnel(table, energies, matches))
+    return Scored(list(blank[0]), table, records, crystal_funnel(table, energies, matches))
 
 
 def _molecules(stage: ScoreStage, rows: list[Row], known: Reference, workers: int) -> Scored:
@@ -175,7 +183,7 @@ def _molecules(stage: ScoreStage, rows: list[Row], known: Reference, workers: in
     for name, table in tables.items():
         records += molecule_records(table, Rater(Kind.MOLECULE, name, config.confidence), len(train))
     table = tables[Population.SAMPLES]
-    return Scored(table, records, molecule_funnel(table))
+    return Scored(list(molecule_rows([NOTHING], {}, {}, set(), set())[0]), table, records, molecule_funnel(table))
 
 
 def _bonded(outcome: Outcome) -> bool:

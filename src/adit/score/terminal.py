@@ -7,11 +7,11 @@ from typing import Any
 
 from adit.progress import log
 from adit.score.aggregate import Record
-from adit.score.names import CONTROLS, Population
+from adit.score.names import CONTROLS, OF_VALID, Metric, Population, Protocol
 
 
 def log_table(records: Sequence[Record], funnels: Sequence[dict[str, Any]]) -> None:
-    """Log value, interval and counts of every metric of the samples, with the control rows beside it."""
+    """Log value, interval and counts of the samples' main metrics, with the control rows beside them."""
     for kind in dict.fromkeys(record.kind for record in records):
         mine = [record for record in records if record.kind == kind]
         steps = [step for step in funnels if step["kind"] == kind]
@@ -22,7 +22,7 @@ def log_table(records: Sequence[Record], funnels: Sequence[dict[str, Any]]) -> N
 def table_lines(records: Sequence[Record]) -> list[str]:
     """Return the lines of the table of one kind; percent, with the interval, then the controls."""
     index = {(record.protocol, record.metric, record.population): record for record in records}
-    mine = [record for record in records if record.population == Population.SAMPLES]
+    mine = [record for record in records if record.population == Population.SAMPLES and _is_headline(record)]
     if not mine:
         return []
     width = max(len(record.metric) for record in mine)
@@ -39,6 +39,13 @@ def table_lines(records: Sequence[Record]) -> list[str]:
             f"{between:>13}  {counts:>13}{beside}"
         )
     return lines
+
+
+def _is_headline(record: Record) -> bool:
+    """Return whether a record is in the table; single PoseBusters checks and more subsets are in the file alone."""
+    if record.protocol == Protocol.POSEBUSTERS:
+        return record.metric.removesuffix(OF_VALID) in (Metric.POSEBUSTERS_ALL, Metric.POSEBUSTERS_SEVEN)
+    return record.protocol in (Protocol.ADIT, Protocol.STRICT) or not record.metric.endswith(OF_VALID)
 
 
 def _percent(value: float | None) -> str:

@@ -1,0 +1,153 @@
+"""The hull against pymatgen's own, and against a hull that is known by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from adit import seeds, store
+from adit.config import Config, HullStage
+from adit.errors import DataError
+from adit.score.hull import MP2020_TAG, Entry, Hull, hull, is_surrogate, lower_envelope
+from adit.systems import AtomicSystem, Failure, Kind
+
+CHGNET_TAG = "chgnet-0.3.0/PBE(+U)/MP2020"
+
+KNOWN = [
+    Entry({"Na": 1}, -1.3),
+    Entry({"Na": 2}, -1.0),  # a higher allotrope
+    Entry({"Cl": 1}, -1.8),
+    Entry({"Na": 1, "Cl": 1}, -3.4),
+    Entry({"Na": 1, "Cl": 3}, -2.0),  # above the hull
+]
+
+
+def test_hull_by_hand() -> None:
+    known = Hull.from_entries("tag", KNOWN)
+    assert known.elements == {"Na": -1.3, "Cl": -1.8}
+    assert known.energy_at({"Na": 1}) == pytest.approx(-1.3)
+    assert known.energy_at({"Na": 4, "Cl": 4}) == pytest.approx(-3.4)
+    assert known.energy_at({"Na": 3, "Cl": 1}) == pytest.approx((-1.3 - 3.4) / 2)
+    assert known.energy_at({"Na": 1, "Cl": 3}) == pytest.approx((-1.8 - 3.4) / 2)
+
+
+def test_an_element_without_reference_is_named() -> None:
+    with pytest.raises(DataError, match="no reference energy of element K"):
+        Hull.from_entries("tag", KNOWN).energy_at({"K": 1, "Cl": 1})
+
+
+def test_linear_programme_equals_qhull() -> None:
+    generator = seeds.generator("hull test")
+    symbols = ["Li", "Fe", "P", "O"]
+    entries = [Entry({symbol: 1.0}, 0.0) for symbol in symbols]
+    for _ in range(60):
+        counts = {s: float(n) for s, n in zip(symbols, generator.integers(0, 5, size=4), strict=True) if n}
+        if len(counts) > 1:
+            entries.append(Entry(counts, float(generator.normal(-1.0, 0.7))))
+    known = Hull.from_entries("tag", entries)
+    for counts in ({"Li": 1.0, "Fe": 1.0, "P": 1.0, "O": 4.0}, {"Li": 2.0, "O": 1.0}, {"Fe": 3.0, "P": 1.0, "O": 2.0}):
+        within = known.within(frozenset(counts))
+        assert lower_envelope(within, counts) == pytest.approx(known.energy_at(counts), abs=1e-7)
+
+
+def test_many_elements_are_no_obstacle() -> None:
+    symbols = ("H", "Li", "C", "N", "O", "F", "Na", "Mg", "Al", "Si")
+    known = Hull.from_entries("tag", [Entry({symbol: 1.0}, -float(n)) for n, symbol in enumerate(symbols)])
+    assert known.energy_at(dict.fromkeys(symbols, 1.0)) == pytest.approx(-4.5)
+
+
+def test_tags() -> None:
+    assert is_surrogate(CHGNET_TAG, CHGNET_TAG) is False
+    assert is_surrogate(MP2020_TAG, MP2020_TAG) is False
+    assert is_surrogate(CHGNET_TAG, MP2020_TAG) is True
+
+
+@pytest.mark.parametrize(
+    ("energy", "of_hull"),
+    [
+        ("gpaw/PBE/none", MP2020_TAG),
+        (MP2020_TAG, CHGNET_TAG),
+        ("gfn1-xtb/GFN1-xTB/none", CHGNET_TAG),
+        ("chgnet-0.3.0/r2SCAN/none", MP2020_TAG),
+        (CHGNET_TAG, "gpaw/PBE/none"),
+    ],
+)
+def test_other_pairs_are_refused_by_name(energy: str, of_hull: str) -> None:
+    with pytest.raises(DataError) as raised:
+        is_surrogate(energy, of_hull)
+    assert energy in str(raised.value)
+    assert of_hull in str(raised.value)
+
+
+def write_reference(path: Path, tag: str, entries: list[Entry]) -> None:
+    rows = [
+        {
+            "entry_id": f"e{number}",
+            "formula": "",
+            "composition": json.dumps(dict(entry.counts)),
+            "n_atoms": 1,
+            "energy_per_atom": entry.energy_per_atom,
+            "is_element": len(entry.counts) == 1,
+            "status": "converged",
+            "reason": "",
+            "hull_tag": tag,
+        }
+        for number, entry in enumerate(entries)
+    ]
+    rows.append(rows[0] | {"status": "failed", "energy_per_atom": float("nan"), "entry_id": "broken"})
+    store.write_frame(path, pd.DataFrame(rows))
+
+
+def write_relaxed(path: Path, tag: str) -> None:
+    salt = AtomicSystem("s0", Kind.CRYSTAL, np.array([11, 17]), np.array([[0, 0, 0], [2.8, 0, 0]]), np.eye(3) * 4)
+    potash = AtomicSystem("s1", Kind.CRYSTAL, np.array([19, 17]), salt.positions, np.eye(3) * 4)
+    failure = Failure("s2", "relax", "timeout", Kind.CRYSTAL)
+    store.write_systems(path.with_suffix(".arrow"), [salt, potash, failure])
+    base = {"status": "converged", "reason": "", "energy_tag": tag}
+    rows = [
+        base | {"system_id": "s0", "energy_per_atom": -3.5},
+        base | {"system_id": "s1", "energy_per_atom": -3.5},
+        base | {"system_id": "s2", "energy_per_atom": float("nan"), "status": "timeout", "reason": "killed"},
+    ]
+    store.write_frame(path, pd.DataFrame(rows))
+
+
+def run_hull(tmp_path: Path, energy_tag: str, hull_tag: str) -> pd.DataFrame:
+    write_reference(tmp_path / "reference.parquet", hull_tag, KNOWN)
+    write_relaxed(tmp_path / "0.parquet", energy_tag)
+    stage = Config().stage(HullStage)
+    hull(stage, [tmp_path / "0.parquet"], tmp_path / "reference.parquet", tmp_path / "hull.parquet")
+    return store.read_frame(tmp_path / "hull.parquet").set_index("system_id")
+
+
+def test_table(tmp_path: Path) -> None:
+    table = run_hull(tmp_path, CHGNET_TAG, MP2020_TAG)
+    assert table.loc["s0", "e_above_hull"] == pytest.approx(-0.1)  # below the hull, of which it is no part
+    assert table.loc["s0", "formation_energy_per_atom"] == pytest.approx(-3.5 + (1.3 + 1.8) / 2)
+    assert bool(table.loc["s0", "surrogate"])
+    assert np.isnan(table.loc["s1", "e_above_hull"])
+    assert "element K" in table.loc["s1", "reason"]
+    assert table.loc["s2", "reason"] == "killed"
+    assert not run_hull(tmp_path, CHGNET_TAG, CHGNET_TAG)["surrogate"].any()
+
+
+def test_wrong_tags_end_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gpaw/PBE/none"):
+        run_hull(tmp_path, "gpaw/PBE/none", MP2020_TAG)
+    assert not (tmp_path / "hull.parquet").exists()
+
+
+def test_mixed_reference_is_refused(tmp_path: Path) -> None:
+    write_reference(tmp_path / "reference.parquet", MP2020_TAG, KNOWN)
+    frame = store.read_frame(tmp_path / "reference.parquet")
+    frame.loc[1, "hull_tag"] = CHGNET_TAG
+    store.write_frame(tmp_path / "reference.parquet", frame)
+    write_relaxed(tmp_path / "0.parquet", CHGNET_TAG)
+    with pytest.raises(DataError, match="cannot be on one hull"):
+        hull(
+            Config().stage(HullStage), [tmp_path / "0.parquet"], tmp_path / "reference.parquet", tmp_path / "h.parquet"
+        )
