@@ -6,24 +6,20 @@ Everything runs on one CPU thread: small crystals gain nothing from a second one
 
 from __future__ import annotations
 
-import contextlib
-import io
 import time
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from adit import convert
 from adit.elements import symbol
 from adit.errors import DataError
-from adit.relax.screen import refuse
+from adit.relax.chgnet_calculator import WEIGHTS, calculator, lazy_frechet, quiet
+from adit.relax.screen import contact, refuse
 from adit.systems import AtomicSystem
 
-WEIGHTS = "0.3.0"
 ENERGY_TAG = f"chgnet-{WEIGHTS}/PBE(+U)/MP2020"
 
 _UNKNOWN = frozenset({84, 85, 86, 87, 88})
@@ -84,28 +80,6 @@ def unsupported(numbers: Iterable[int]) -> list[str]:
     return sorted({symbol(int(z)) for z in numbers if int(z) > _LAST or int(z) in _UNKNOWN})
 
 
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Swallow what CHGNet, pymatgen and ASE print and warn."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@cache
-def _calculator() -> Any:
-    """Return the ASE calculator, loaded once per process."""
-    import torch
-
-    torch.set_num_threads(1)
-    with quiet():
-        from chgnet.model.dynamics import CHGNetCalculator
-        from chgnet.model.model import CHGNet
-
-        model = CHGNet.load(model_name=WEIGHTS, use_device="cpu", verbose=False)
-        return CHGNetCalculator(model=model, use_device="cpu", on_isolated_atoms="error")
-
-
 def energy_per_atom(system: AtomicSystem) -> float:
     """Return CHGNet's energy of a crystal as it stands, eV/atom.
 
@@ -116,7 +90,7 @@ def energy_per_atom(system: AtomicSystem) -> float:
     if unknown:
         raise DataError(f"{system.system_id}: CHGNet does not know {', '.join(unknown)}")
     atoms = convert.to_atoms(system)
-    atoms.calc = _calculator()
+    atoms.calc = calculator()
     with quiet():
         return float(atoms.get_potential_energy()) / len(system)
 
@@ -144,13 +118,12 @@ def relax(task: tuple[AtomicSystem, Limits]) -> Relaxed:
 
 
 def _minimise(system: AtomicSystem, limits: Limits) -> Relaxed:
-    from ase.filters import FrechetCellFilter
     from ase.optimize import BFGS
 
     atoms = convert.to_atoms(system)
     before = atoms.get_scaled_positions(wrap=False)
-    atoms.calc = _calculator()
-    filtered = FrechetCellFilter(atoms)
+    atoms.calc = calculator()
+    filtered = lazy_frechet(atoms)
     optimizer = BFGS(filtered, logfile=None)
     for _ in optimizer.irun(fmax=limits.fmax, steps=limits.max_steps):
         volume = atoms.get_volume() / len(atoms)
@@ -161,7 +134,7 @@ def _minimise(system: AtomicSystem, limits: Limits) -> Relaxed:
     if not (np.isfinite(energy) and np.isfinite(fmax)):
         return Relaxed("failed", "energy or forces are not finite", steps=optimizer.nsteps)
     relaxed = convert.from_atoms(atoms, system.system_id, system.kind, dict(system.info))
-    reason = refuse(relaxed, limits.min_distance, limits.max_volume_per_atom)
+    reason = refuse(relaxed, limits.min_distance, limits.max_volume_per_atom) or contact(relaxed)
     if reason is not None:
         return Relaxed("failed", f"relaxed into no crystal: {reason}", steps=optimizer.nsteps)
     converged = fmax < limits.fmax

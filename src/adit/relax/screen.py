@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from adit import convert
+from adit.elements import covalent_radii, symbol
 from adit.systems import AtomicSystem
 
 MIN_VOLUME_PER_ATOM = 1.0
 """Å³; denser cells are refused (diamond, the densest packing of atoms at no pressure, has 5.7; LiH 8.2)."""
+
+MIN_CONTACT = 0.5
+"""Relaxed atoms must be further apart than this share of the sum of their covalent radii."""
 
 
 def refuse(system: AtomicSystem, min_distance: float, max_volume_per_atom: float) -> str | None:
@@ -38,3 +44,17 @@ def distance_below(system: AtomicSystem, cutoff: float) -> float | None:
         return None
     distances = neighbor_list("d", convert.to_atoms(system), cutoff)
     return float(distances.min()) if len(distances) else None
+
+
+def contact(system: AtomicSystem) -> str | None:
+    """Return why a relaxed structure is none: atoms within half a bond, where a learned potential has holes."""
+    from ase.neighborlist import neighbor_list
+
+    radii = covalent_radii()[system.numbers]
+    first, second, distances = neighbor_list("ijd", convert.to_atoms(system), 2 * MIN_CONTACT * float(radii.max()))
+    shares = distances / (radii[first] + radii[second])
+    if not len(shares) or shares.min() >= MIN_CONTACT:
+        return None
+    worst = int(np.argmin(shares))
+    names = "–".join(symbol(int(system.numbers[i])) for i in (first[worst], second[worst]))
+    return f"atoms overlap: {names} {distances[worst]:.2f} Å apart"
