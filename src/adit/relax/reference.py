@@ -41,7 +41,7 @@ FORMATION_ENERGIES = "hull/mp20_formation_energies.parquet"
 ELEMENTS = "hull/mp_elemental_reference_entries.json"
 
 
-def reference(stage: ReferenceStage, data: list[Path], out: Path, workers: int, cache: Path | None = None) -> None:
+def reference(stage: ReferenceStage, data: list[Path], out: Path, cache: Path | None, workers: int) -> None:
     """Write the reference entries of the hull: one row each, with absolute energies in eV/atom on one scale.
 
     ``builtin``: every crystal of the built-in set, relaxed with CHGNet under the settings of the pre-relaxation, so
@@ -53,8 +53,8 @@ def reference(stage: ReferenceStage, data: list[Path], out: Path, workers: int, 
         stage: settings.
         data: prepared datasets; only the file ``builtin-crystals.arrow`` is used, all splits, and only for ``builtin``.
         out: the table, ``COLUMNS``.
-        workers: processes at most.
         cache: folder for finished entries, from which a killed run goes on.
+        workers: processes at most.
 
     Raises:
         DataError: the built-in set or the mirror's files are missing.
