@@ -26,10 +26,9 @@ def _buster() -> Any:
     """
     import posebusters
     import yaml
-    from rdkit import RDLogger
 
-    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined]
-    logging.getLogger("posebusters").setLevel(logging.CRITICAL)
+    for name in ("posebusters", "rdkit"):  # PoseBusters sends RDKit's messages there too
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     path = Path(posebusters.__file__).parent / "config" / "mol.yml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config["modules"] = [module for module in config["modules"] if module.get("chosen_binary_test_output")]
