@@ -223,6 +223,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (2 configuration, 3 data, 4 external tool)."""
+    # Threads that wait for each other sleep: spinning ones make a shared machine many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     args = parser().parse_args(arguments)
     setup(args.verb, args.log)
     _end_with_parent()

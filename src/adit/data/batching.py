@@ -73,13 +73,13 @@ class Mixture:
         return int(self._orders[key][offset])
 
 
-def size_buckets(sizes: Sequence[int], waste: float = 0.2, smallest: int = 8) -> list[list[int]]:
+def size_buckets(sizes: Sequence[int], waste: float = 0.2, smallest: int = 1024) -> list[list[int]]:
     """Split a batch into parts of like sizes, so that little of what is computed is padding.
 
     Args:
         sizes: atoms of each system.
         waste: a part grows while at most this share of it is padding.
-        smallest: a part holds at least this many systems, whatever the waste.
+        smallest: a part grows to this many atoms, padding included, whatever the waste: tiny parts do not pay.
 
     Returns:
         Positions in ``sizes``, part by part, from the largest systems to the smallest; each position once.
@@ -90,7 +90,7 @@ def size_buckets(sizes: Sequence[int], waste: float = 0.2, smallest: int = 8) ->
         part = parts[-1] if parts else []
         padded = sizes[part[0]] * (len(part) + 1) if part else 0
         real = sum(sizes[j] for j in part) + sizes[i]
-        if part and (len(part) < smallest or real >= (1.0 - waste) * padded):
+        if part and (padded <= smallest or real >= (1.0 - waste) * padded):
             part.append(i)
         else:
             parts.append([i])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -71,7 +72,7 @@ def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) 
                 ("mean", pa.list_(pa.float32())),
                 ("logvar", pa.list_(pa.float32())),
             ],
-            metadata={"adit": pa.py_buffer(str({**provenance, "view": view}).encode())},
+            metadata={"adit": json.dumps({**provenance, "view": view}, sort_keys=True)},
         )
         write_arrow(out, pa.table(columns, schema=schema))
 

@@ -271,7 +271,7 @@ class _Trainer:
         sizes = self.task.sizes(self.validation, "val")
         sums: dict[str, float] = {}
         with torch.no_grad(), autocast(self.device, self.config.precision):
-            for part, positions in enumerate(size_buckets(sizes, smallest=32)):
+            for part, positions in enumerate(size_buckets(sizes, smallest=4096)):
                 generator = step_generator(self.seed, "validation", 0, part)
                 losses = self.task.losses([self.validation[i] for i in positions], generator, "val")
                 for name, value in losses.items():

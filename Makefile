@@ -1,0 +1,38 @@
+# make env    set up .venv (idempotent)          make run    the demo, or CONFIG=config/small.yaml MIRROR=folder-or-URL
+# make test   the test suite                     make lint   ruff, snakefmt, mypy
+# make schema regenerate the JSON schema of the configuration
+
+PYTHON ?= python3
+CONFIG ?= config/demo.yaml
+MIRROR ?=
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+ENV := .venv
+BIN := $(ENV)/bin
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUNBUFFERED := 1
+
+.PHONY: env run test lint schema clean
+
+env:
+	@PYTHON="$(PYTHON)" ENV="$(ENV)" bash workflow/scripts/env.sh
+
+run: env
+	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
+	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input \
+	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
+
+test: env
+	@pytest -n 2 tests -m "not slow"
+
+lint: env
+	@ruff check src tests
+	@ruff format --check src tests
+	@snakefmt --check Snakefile workflow/rules
+	@mypy
+
+schema: env
+	@adit schema --out workflow/schemas/config.schema.json
+
+clean:
+	rm -rf results .snakemake

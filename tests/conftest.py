@@ -1,0 +1,39 @@
+"""What all tests share: shapes are checked at run time, and small systems to work with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+with install_import_hook(["adit.model", "adit.flow", "adit.data.augment"], "beartype.beartype"):
+    import adit.data.augment
+    import adit.flow.loss
+    import adit.flow.path
+    import adit.flow.solver
+    import adit.model.dit
+    import adit.model.features
+    import adit.model.vae  # noqa: F401
+
+from adit.systems import AtomicSystem, Kind, cell_from_parameters
+
+
+def random_crystal(random: np.random.Generator, n: int, name: str = "crystal") -> AtomicSystem:
+    cell = cell_from_parameters(random.uniform(3, 8, 3), random.uniform(65, 115, 3))
+    return AtomicSystem(name, Kind.CRYSTAL, random.integers(1, 90, n), random.random((n, 3)) @ cell, cell)
+
+
+def random_molecule(random: np.random.Generator, n: int, name: str = "molecule") -> AtomicSystem:
+    return AtomicSystem(name, Kind.MOLECULE, random.integers(1, 10, n), random.normal(size=(n, 3)) * 2)
+
+
+@pytest.fixture
+def mixed() -> list[AtomicSystem]:
+    """Two crystals and two molecules of different sizes."""
+    random = np.random.default_rng(0)
+    return [
+        random_crystal(random, 5, "a"),
+        random_molecule(random, 9, "b"),
+        random_crystal(random, 2, "c"),
+        random_molecule(random, 3, "d"),
+    ]
