@@ -1,0 +1,40 @@
+"""The pins: one lock, and conda environments that do not drift from it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def lock() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_the_lock_pins_everything_and_torch_by_name() -> None:
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line), line
+    assert lock()["torch"] == "2.13.0"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.name)
+def test_conda_environments_keep_the_locks_pins(path: Path) -> None:
+    pip = next(d["pip"] for d in yaml.safe_load(path.read_text())["dependencies"] if isinstance(d, dict))
+    pinned = lock()
+    for requirement in pip:
+        name, version = requirement.lower().split("==")
+        assert pinned[name] == version, requirement
+
+
+def test_every_declared_dependency_is_locked() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = project["dependencies"] + project["optional-dependencies"]["dev"]
+    declared = {re.split(r"[<>=\[]", name)[0].lower().replace("_", "-") for name in names}
+    assert declared <= {name.replace("_", "-") for name in lock()}
