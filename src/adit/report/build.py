@@ -1,0 +1,210 @@
+"""Stage ``report``: one page that opens from disk with no network, and the run manifest.
+
+Reads:  everything of the run
+Writes: report/index.html, report/manifest.json, report/figures/<name>.svg and .csv
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from adit import store
+from adit.config import ReportStage
+from adit.progress import log
+from adit.report import figures, formats, gallery, headline, outcome, tables
+from adit.report.inputs import NETWORKS, Run, load
+from adit.report.manifest import manifest
+from adit.report.periodic import periodic_table
+
+Record = dict[str, Any]
+
+
+def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
+    """Write ``index.html``, ``manifest.json`` and ``figures/`` into ``out``.
+
+    Args:
+        stage: slice of the configuration.
+        run: ``results/<run>``; what it lacks is said on the page.
+        out: the folder to write to.
+        run_config: the whole configuration as JSON.
+
+    Raises:
+        ConfigError: ``run_config`` is no JSON object.
+        DataError: there is no such run.
+    """
+    found = load(run, run_config)
+    builder = _Builder(stage, found, out / "figures")
+    page = builder.page()
+    about = manifest(found, stage.name)
+    store.write_text(out / "index.html", environment().get_template("page.html").render(**page, about=about))
+    store.write_json(out / "manifest.json", about)
+    log.info("%s", outcome.sentence(found))
+
+
+def environment() -> Environment:
+    """Return the templates' environment: everything that is filled in is escaped."""
+    made = Environment(
+        loader=PackageLoader("adit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "seconds": formats.seconds,
+        "count": formats.count,
+        "json": lambda value: json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False),
+    }
+    return made
+
+
+@dataclass
+class _Builder:
+    """Makes what the template shows, section by section."""
+
+    stage: ReportStage
+    run: Run
+    folder: Path
+
+    def page(self) -> Record:
+        """Return the template's variables."""
+        self._forget_old_figures()
+        kinds = outcome.kinds(self.run)
+        energies = outcome.hull_energies(self.run)
+        hull = outcome.hull_text(self.run)
+        return {
+            "title": self.stage.report.title,
+            "name": self.stage.name,
+            "trained_on": outcome.trained_on(self.run),
+            "seconds": outcome.total_seconds(self.run),
+            "sentence": outcome.sentence(self.run),
+            "tiles": outcome.tiles(self.run),
+            "kinds": [self._kind(kind) for kind in kinds],
+            "energy_figure": self._draw(figures.energy_histogram(energies, hull)) if energies else None,
+            "hull_text": hull,
+            "dft": self._dft(),
+            "training": [part for name in NETWORKS if (part := self._training(name)) is not None],
+            "datasets": [self._dataset(stats) for stats in self.run.datasets],
+            "notices": outcome.notices(self.run),  # last: by now every file was opened that can be broken
+        }
+
+    def _forget_old_figures(self) -> None:
+        for pattern in ("*.svg", "*.csv"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+    def _draw(self, drawing: figures.Drawing) -> Markup:
+        return figures.save(drawing, self.folder)
+
+    def _kind(self, kind: str) -> Record:
+        steps = outcome.steps_of(self.run, kind)
+        records = [r for r in self.run.summary if r.get("kind") == kind]
+        main, others = headline.split(records)
+        frame = self.run.scores.get(kind)
+        limit = self.stage.report.gallery
+        return {
+            "name": kind,
+            "headline": headline.headline(kind, main) if main else None,
+            "others": headline.headline(kind, others) if others else None,
+            "sources": headline.sources(kind),
+            "rates": self._draw(figures.rates(kind, main)) if main else None,
+            "funnel": self._draw(figures.funnel_bars(kind, steps)) if steps else None,
+            "reasons": tables.reasons(steps) if steps else None,
+            "cards": gallery.molecules(self.run, limit)
+            if kind == "molecule"
+            else gallery.crystals(self.run, limit, kind),
+            "samples": None if frame is None or kind not in tables.SAMPLE_COLUMNS else tables.samples(kind, frame),
+            "rows": 0 if frame is None else len(frame),
+        }
+
+    def _dft(self) -> Record:
+        selected = self.run.selected
+        records = list(self.run.dft)
+        unsent: dict[str, int] = {}
+        if selected is not None and {"system_id", "selected"} <= set(selected.columns):
+            ran = {row.get("system_id") for row in records}
+            chosen = selected[selected["selected"].astype(bool)]
+            missing = [name for name in chosen["system_id"] if name not in ran]
+            records += [{"system_id": name, "status": "not run", "reason": "no result"} for name in missing]
+            if "reason" in selected:
+                left = selected[~selected["selected"].astype(bool)]["reason"].replace("", "no reason given")
+                unsent = {str(k): int(v) for k, v in left.value_counts().items()}
+        return {
+            "table": tables.dft(self.run, records) if records else None,
+            "unsent": tables.reasons([{"step": "DFT", "reasons": unsent}]) if unsent else None,
+            "method": outcome.method(self.run),
+            "xtb": outcome.uses_xtb(self.run),
+        }
+
+    def _training(self, name: str) -> Record | None:
+        found = self.run.training[name]
+        if not found.config and found.metrics is None:
+            return None
+        metrics = found.metrics
+        drawable = metrics is not None and {"step", "loss"} <= set(metrics.columns) and not metrics.empty
+        facts: Record = {
+            "parameters": _count(found.config.get("parameters")),
+            "steps": _count(found.config.get("steps")),
+            "training time": _minutes(found.config.get("minutes")),
+            "throughput": _throughput(metrics),
+            **{f"last {split} loss": value for split, value in _last_losses(metrics).items()},
+        }
+        return {
+            "name": NETWORKS[name],
+            "figure": self._draw(figures.loss_curves(name, metrics)) if drawable else None,
+            "facts": tables.pairs({key: value for key, value in facts.items() if value}),
+            "model": found.config.get("model") or {},
+        }
+
+    def _dataset(self, stats: Record) -> Record:
+        name = str(stats.get("dataset", "unnamed"))
+        n = stats.get("n_systems") or {}
+        facts = {
+            "kind": stats.get("kind"),
+            "systems": ", ".join(
+                f"{formats.count(n[split])} {split}" for split in ("train", "val", "test") if split in n
+            ),
+            "rows dropped": formats.count(stats.get("n_failed", 0)),
+            "spacegroups (train)": str(len(stats["spacegroups"])) if stats.get("spacegroups") else None,
+            "source": stats.get("source"),
+            "licence": stats.get("licence"),
+        }
+        sizes, held = stats.get("size_histogram") or {}, stats.get("elements") or {}
+        return {
+            "name": name,
+            "facts": tables.pairs({key: value for key, value in facts.items() if value}),
+            "citation": stats.get("citation") or "",
+            "sizes": self._draw(figures.size_histogram(name, sizes)) if sizes else None,
+            "elements": self._draw(periodic_table(name, held)) if held else None,
+            "dropped": tables.reasons([{"step": "training", "reasons": stats["failures"]}])
+            if stats.get("failures")
+            else None,
+        }
+
+
+def _count(value: Any) -> str | None:
+    return formats.count(value) if isinstance(value, int | float) else None
+
+
+def _minutes(value: Any) -> str | None:
+    return formats.seconds(60.0 * value) if isinstance(value, int | float) else None
+
+
+def _throughput(metrics: Any) -> str | None:
+    if metrics is None or "atoms_per_s" not in metrics:
+        return None
+    values = metrics["atoms_per_s"].dropna()
+    return f"{formats.count(float(values.median()))} atoms/s (median)" if len(values) else None
+
+
+def _last_losses(metrics: Any) -> dict[str, str]:
+    if metrics is None or not {"split", "loss"} <= set(metrics.columns):
+        return {}
+    last = metrics.dropna(subset=["loss"]).groupby("split")["loss"].last()
+    return {str(split): formats.number(float(value), 4) for split, value in last.items()}

@@ -1,0 +1,277 @@
+"""Figures: each a function from data to a ``Drawing``, saved as SVG with its numbers as CSV beside it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from markupsafe import Markup, escape
+
+from adit import store
+from adit.report import formats
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK: Final = "#1a1c1e"
+"""Colour of text and axes; becomes the page's text colour where the figure stands in the page."""
+
+COLOURS: Final = {
+    "blue": "#0072b2",
+    "orange": "#e69f00",
+    "green": "#009e73",
+    "sky": "#56b4e9",
+    "vermilion": "#d55e00",
+    "purple": "#cc79a7",
+    "grey": "#8a8f94",
+}
+"""Palette of Okabe and Ito (distinguishable by the colour-blind), and a grey."""
+
+POPULATIONS: Final = {"samples": "blue", "train": "green", "test": "sky", "noise": "orange", "random": "vermilion"}
+"""Colour of each population, in the order of tables."""
+
+_STYLE: Final = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the numbers it shows.
+
+    Attributes:
+        name: file name without suffix; letters, digits and dashes.
+        figure: the matplotlib figure.
+        data: the numbers.
+        text: what it shows, for those who do not see it.
+    """
+
+    name: str
+    figure: Figure
+    data: pd.DataFrame
+    text: str
+
+
+def save(drawing: Drawing, folder: Path) -> Markup:
+    """Write ``<name>.svg`` and ``<name>.csv`` and return the SVG for the page (colours by CSS variables, own ids)."""
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    with mpl.rc_context({**_STYLE, "svg.hashsalt": drawing.name}):
+        drawing.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    store.write_text(folder / f"{drawing.name}.svg", svg)
+    store.write_frame(folder / f"{drawing.name}.csv", drawing.data)
+    return Markup(_inline(svg, drawing))
+
+
+def _inline(svg: str, drawing: Drawing) -> str:
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{drawing.name}-', svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{drawing.name}-", svg)
+    svg = svg.replace(INK, "currentColor")
+    for name, value in COLOURS.items():
+        svg = svg.replace(value, f"var(--{name}, {value})")
+    head, _, body = svg.partition(">")
+    box = re.search(r'viewBox="0 0 ([\d.]+) [\d.]+"', head)
+    width = f"max-width:{float(box.group(1)) * 4 / 3:.0f}px" if box else ""
+    label = escape(drawing.text)
+    return (
+        f'<svg class="figure" xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        f'aria-label="{label}" style="{width}" {box.group(0) if box else ""}>{body}'
+    )
+
+
+def slug(text: Any) -> str:
+    """Return a text as part of a file name or id: letters, digits and dashes."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", str(text)).strip("-")[:80] or "unnamed"
+
+
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    """Return a figure in the report's style (inches) and its axes (rows, columns)."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height))
+        FigureCanvasSVG(figure)
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, axes
+
+
+def _grid(axes: Axes, axis: Literal["x", "y"]) -> None:
+    axes.grid(axis=axis, color=INK, alpha=0.12, linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def funnel_bars(kind: str, steps: Sequence[Mapping[str, Any]]) -> Drawing:
+    """Draw how many systems pass each step and all before it."""
+    import pandas as pd
+
+    data = pd.DataFrame([{"step": str(s.get("step")), "count": int(s.get("count") or 0)} for s in steps])
+    figure, grid = new_figure(7.2, 0.42 * len(data) + 0.4)
+    axes = grid[0, 0]
+    asked = max(int(data["count"].iloc[0]), 1)
+    places = range(len(data))
+    axes.barh(places, [asked] * len(data), color=INK, alpha=0.06, height=0.72)
+    axes.barh(places, data["count"], color=COLOURS["blue"], height=0.72)
+    for place, passed in zip(places, data["count"], strict=True):
+        axes.text(
+            passed + asked * 0.012, place, f"{formats.count(passed)}  ({100 * passed / asked:.0f} %)", va="center"
+        )
+    axes.set_yticks(places, [_plain(step) for step in data["step"]])
+    axes.invert_yaxis()
+    axes.set_xlim(0, asked * 1.18)
+    axes.xaxis.set_visible(False)
+    for side in ("bottom", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(length=0)
+    text = f"Funnel of {kind}s: " + ", ".join(f"{r.step} {r.count}" for r in data.itertuples(index=False))
+    return Drawing(f"funnel-{slug(kind)}", figure, data, text)
+
+
+def _plain(text: Any) -> str:
+    """Return text that matplotlib does not take for mathematics, short enough for an axis."""
+    text = str(text).replace("$", r"\$")
+    return text if len(text) <= 48 else text[:47] + "…"
+
+
+def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
+    """Draw rates with their intervals: a row a metric, a colour a population."""
+    import pandas as pd
+
+    columns = ["protocol", "metric", "population", "value", "low", "high", "numerator", "denominator"]
+    data = pd.DataFrame(
+        [{c: r.get(c) for c in columns} for r in records if r.get("value") is not None], columns=columns
+    )
+    rows = list(dict.fromkeys(zip(data["protocol"], data["metric"], strict=True)))
+    figure, grid = new_figure(9.2, 0.36 * max(len(rows), 1) + 1.0)
+    axes = grid[0, 0]
+    names = [name for name in POPULATIONS if name in set(data["population"])]
+    for number, name in enumerate(names):
+        part = data[data["population"] == name]
+        places = [
+            rows.index(key) + 0.13 * (number - (len(names) - 1) / 2)
+            for key in zip(part["protocol"], part["metric"], strict=True)
+        ]
+        colour = COLOURS[POPULATIONS[name]]
+        axes.hlines(
+            places,
+            100 * part["low"].astype(float),
+            100 * part["high"].astype(float),
+            color=colour,
+            linewidth=1.6,
+            alpha=0.55,
+        )
+        axes.scatter(
+            100 * part["value"].astype(float),
+            places,
+            color=colour,
+            s=46 if name == "samples" else 22,
+            label=name,
+            zorder=3,
+        )
+    axes.set_yticks(range(len(rows)), [_plain(f"{formats.metric(m)} · {p}") for p, m in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(-2, 102)
+    axes.set_xlabel("% (line: confidence interval)")
+    _grid(axes, "x")
+    axes.tick_params(axis="y", length=0)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2, handletextpad=0.2)
+    return Drawing(f"rates-{slug(kind)}", figure, data, f"Rates of {kind} samples beside the control populations")
+
+
+def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
+    """Draw the loss and its parts against the step, training and validation, on a logarithmic scale."""
+    known = ("step", "epoch", "split", "loss", "seconds", "atoms_per_s", "lr")
+    parts = [c for c in metrics.columns if c not in known and metrics[c].dtype.kind == "f"]
+    figure, grid = new_figure(9.6, 3.2, columns=2 if parts else 1)
+    _curves(grid[0, 0], metrics, ["loss"], "loss")
+    if parts:
+        _curves(grid[0, 1], metrics, parts, "parts")
+    return Drawing(f"loss-{name}", figure, metrics, f"Training and validation loss of {name} against the step")
+
+
+def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: str) -> None:
+    palette = list(COLOURS.values())
+    labels = metrics["split"].unique() if "split" in metrics else ["train"]
+    for number, column in enumerate(columns):
+        for split in labels:
+            part = metrics[metrics["split"] == split] if "split" in metrics else metrics
+            part = part[part[column] > 0]
+            if part.empty:
+                continue
+            single = len(columns) == 1
+            colour = palette[(0 if split == "train" else 1) if single else number % len(palette)]
+            label = split if single else (column if split == labels[0] else None)
+            style = {"linestyle": "-"} if split == "train" else {"linestyle": "--", "marker": "o", "markersize": 3}
+            axes.plot(part["step"], part[column], color=colour, label=label, linewidth=1.5, **style)
+    axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_title(title if len(columns) == 1 else f"{title} (dashed: validation)")
+    _grid(axes, "y")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8)
+
+
+def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
+    """Draw how many training systems have how many atoms."""
+    import pandas as pd
+
+    items = sorted((int(size), int(n)) for size, n in histogram.items())
+    data = pd.DataFrame(items, columns=["n_atoms", "systems"])
+    figure, grid = new_figure(4.6, 2.3)
+    axes = grid[0, 0]
+    axes.bar(data["n_atoms"], data["systems"], color=COLOURS["blue"], width=0.85)
+    axes.set_xlabel("atoms in a system")
+    axes.set_ylabel("training systems")
+    _grid(axes, "y")
+    return Drawing(f"sizes-{slug(dataset)}", figure, data, f"Sizes of the training systems of {dataset}")
+
+
+def energy_histogram(values: Sequence[float], energies: str) -> Drawing:
+    """Draw the energies above the hull of relaxed crystals (eV/atom)."""
+    import pandas as pd
+
+    data = pd.DataFrame({"e_above_hull": sorted(values)})
+    low, high = min(-0.1, data["e_above_hull"].min()), min(max(1.0, data["e_above_hull"].max()), 3.0)
+    width = 0.05 if high - low <= 2 else 0.1
+    edges = [width * k for k in range(int(low // width), int(high // width) + 2)]
+    figure, grid = new_figure(7.2, 2.5)
+    axes = grid[0, 0]
+    axes.hist(data["e_above_hull"].clip(upper=high), bins=edges, color=COLOURS["blue"])
+    axes.axvline(0.0, color=COLOURS["green"], linewidth=1.5, label="stable < 0")
+    axes.axvline(0.1, color=COLOURS["orange"], linewidth=1.5, label="metastable < 0.1")
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    beyond = int((data["e_above_hull"] > high).sum())
+    axes.set_xlabel(f"E above hull, eV/atom{f' ({beyond} beyond {high:g} in the last bar)' if beyond else ''}")
+    axes.set_ylabel("crystals")
+    axes.legend(fontsize=9)
+    _grid(axes, "y")
+    return Drawing("e-above-hull", figure, data, f"Energies above the hull of {len(data)} relaxed crystals; {energies}")

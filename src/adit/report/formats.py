@@ -1,0 +1,89 @@
+"""How values are written for people: missing is a dash, minus is a minus, formulas have subscripts."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+
+from markupsafe import Markup, escape
+
+MISSING: Final = "—"
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for nothing: ``None``, NaN, pandas' missing values or an empty text."""
+    if value is None or value == "":
+        return True
+    return (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType")
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number with ``digits`` decimals."""
+    if is_missing(value):
+        return MISSING
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:,.{digits}f}".replace("-", "−").replace(",", "\u202f")
+
+
+def percent(value: Any) -> str:
+    """Return a share in 0..1 as per cent with one decimal."""
+    return MISSING if is_missing(value) else number(100 * value, 1)
+
+
+def count(value: Any) -> str:
+    """Return a whole number with thin spaces between thousands."""
+    return number(value, 0)
+
+
+def seconds(value: Any) -> str:
+    """Return a duration; short ones with a decimal."""
+    from adit.progress import duration
+
+    if is_missing(value):
+        return MISSING
+    return f"{value:.1f} s" if value < 10 else duration(value)
+
+
+def formula(text: Any) -> Markup:
+    """Return a formula with subscripts; everything else is escaped."""
+    if is_missing(text):
+        return Markup(MISSING)
+    parts = re.split(r"(?<=[A-Za-z)])(\d+)", str(text))
+    return Markup("").join(Markup("<sub>{}</sub>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+
+
+_NAMES: Final = {
+    "sun": "S.U.N.",
+    "msun": "M.S.U.N.",
+    "spacegroup_p1": "spacegroup P1",
+    "validity": "validity (strict)",
+    "neutral_validity": "validity, no charged atom",
+    "adit_pdb_validity": "validity (PDB round trip)",
+    "posebusters_all": "PoseBusters: all checks",
+    "posebusters_paper_seven": "PoseBusters: the paper's seven",
+    "smact_native_validity": "smact native validity",
+    "e_above_hull": "E above hull",
+    "dft_status": "DFT",
+}
+SURROGATE: Final = "chgnet_surrogate_"
+OF_VALID: Final = "_of_valid"
+
+
+def bare_metric(name: str) -> str:
+    """Return a metric's name without the surrogate's prefix."""
+    return name.removeprefix(SURROGATE)
+
+
+def metric(name: str) -> str:
+    """Return a metric's name for people, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``."""
+    stem = bare_metric(name).removesuffix(OF_VALID)
+    label = _NAMES.get(stem) or stem.replace("posebusters_", "PoseBusters: ").replace("_", " ")
+    label += " among valid" if name.endswith(OF_VALID) else ""
+    return label + (" (CHGNet surrogate)" if name.startswith(SURROGATE) else "")
+
+
+def heading(column: str) -> str:
+    """Return a column's name for people."""
+    return _NAMES.get(column) or column.replace("_per_atom", "/atom").replace("_", " ")

@@ -1,0 +1,112 @@
+"""Headline numbers: each metric with its population and protocol, beside published ones of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+from adit.report import formats
+from adit.report.figures import POPULATIONS
+from adit.report.tables import Cell, Table
+
+Record = Mapping[str, Any]
+
+_MAIN: Final = (
+    "validity",
+    "neutral_validity",
+    "structural_validity",
+    "compositional_validity",
+    "overall_validity",
+    "distance_ratio_validity",
+    "adit_pdb_validity",
+    "uniqueness",
+    "novelty",
+    "unique_and_novel",
+    "relaxed",
+    "metastable",
+    "stable",
+    "msun",
+    "sun",
+    "dft_converged",
+    "dft_converged_of_sent",
+    "posebusters_all",
+    "posebusters_paper_seven",
+)
+"""Metrics of the first table; all others stand below it, folded."""
+
+
+def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Return the records of the main metrics, in their order, and the others."""
+    main = [r for r in records if formats.bare_metric(str(r.get("metric"))) in _MAIN]
+    others = [r for r in records if formats.bare_metric(str(r.get("metric"))) not in _MAIN]
+    return sorted(main, key=lambda r: _MAIN.index(formats.bare_metric(str(r.get("metric"))))), others
+
+
+def published() -> list[dict[str, str]]:
+    """Return the published numbers that come with the package."""
+    import csv
+
+    text = resources.files("adit.report").joinpath("published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def headline(kind: str, records: Sequence[Record]) -> Table:
+    """Return one row a metric and protocol, one column a population, and the published numbers.
+
+    Args:
+        kind: crystal or molecule.
+        records: records of ``summary.json`` of this kind.
+    """
+    rows = list(dict.fromkeys((str(r.get("protocol")), str(r.get("metric"))) for r in records))
+    names = [*POPULATIONS, *sorted({str(r.get("population")) for r in records} - set(POPULATIONS))]
+    shown = [name for name in names if any(r.get("population") == name for r in records)]
+    index = {(str(r.get("protocol")), str(r.get("metric")), str(r.get("population"))): r for r in records}
+    facts = [fact for fact in published() if fact["kind"] == kind]
+    heads = [("metric", "name in the files, and what the denominator counts"), ("protocol", "whose definition")]
+    heads += [(name, "% [interval] and counts") for name in shown]
+    heads += [("published, %", "other training data, sizes and energies: for orientation, not a comparison")]
+    return Table(heads, [_row(*key, shown, index, facts) for key in rows])
+
+
+def _row(
+    protocol: str,
+    metric: str,
+    populations: Sequence[str],
+    index: Mapping[tuple[str, str, str], Record],
+    facts: Sequence[Mapping[str, str]],
+) -> list[Cell]:
+    found = [index.get((protocol, metric, name)) for name in populations]
+    basis = next((str(r.get("basis") or "") for r in found if r), "")
+    return [
+        Cell(formats.metric(metric), metric, "metric", f"{metric}: {basis}" if basis else metric),
+        Cell(protocol),
+        *(_rate(r, name) for r, name in zip(found, populations, strict=True)),
+        _facts(protocol, metric, facts),
+    ]
+
+
+def _rate(record: Record | None, population: str) -> Cell:
+    style = f"num rate {'samples' if population == 'samples' else ''}"
+    if record is None or formats.is_missing(record.get("value")):
+        counts = "" if record is None else f"{record.get('numerator', 0)}/{record.get('denominator', 0)}"
+        return Cell(formats.MISSING, float("inf"), f"{style} missing", counts)
+    low, high = formats.percent(record.get("low")), formats.percent(record.get("high"))
+    counts = f"{record.get('numerator')}/{record.get('denominator')}"
+    return Cell(formats.percent(record["value"]), float(record["value"]), style, f"[{low}, {high}]\n{counts}")
+
+
+def _facts(protocol: str, metric: str, facts: Sequence[Mapping[str, str]]) -> Cell:
+    name = formats.bare_metric(metric)
+    same = [f for f in facts if f["metric"] == name and f["protocol"] == protocol]
+    lines = [f"{f['model']} {float(f['value']):.1f}" for f in reversed(same)]
+    return Cell("", lines[0] if lines else "", "published", "\n".join(lines))
+
+
+def sources(kind: str) -> list[str]:
+    """Return where the published numbers of a kind come from, one line a source."""
+    rows = [fact for fact in published() if fact["kind"] == kind]
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        groups.setdefault(f"{row['source']} ({row['dataset'].upper()})", []).append(row["model"])
+    return [f"{source}: {', '.join(dict.fromkeys(models))}" for source, models in groups.items()]

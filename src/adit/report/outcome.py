@@ -1,0 +1,187 @@
+"""What came out, in words: the sentence under the title, the tiles, and what a reader must know before the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from adit.report import formats
+from adit.report.inputs import Run
+from adit.report.manifest import cost, energies
+
+XTB: Final = "gfn1-xtb"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to know before the numbers.
+
+    Attributes:
+        tone: ``warning`` or ``info``.
+        title: few words.
+        text: one or two sentences.
+    """
+
+    tone: str
+    title: str
+    text: str
+
+
+def trained_on(run: Run) -> str:
+    """Return what the models were trained on, e.g. ``254 crystals (mp20), 400 molecules (qm9)``."""
+    parts = []
+    for stats in run.datasets:
+        n = (stats.get("n_systems") or {}).get("train", 0)
+        parts.append(f"{formats.count(n)} {stats.get('kind', 'system')}s ({stats.get('dataset', '?')})")
+    return ", ".join(parts) or "unknown"
+
+
+def total_seconds(run: Run) -> float | None:
+    """Return the wall time of all jobs together, s; ``None`` without measurements."""
+    walls = [row["wall_s"] for row in cost(run.benchmarks) if row["wall_s"] is not None]
+    return sum(walls) if walls else None
+
+
+def steps_of(run: Run, kind: str) -> list[Mapping[str, Any]]:
+    """Return the funnel of a kind."""
+    return [record for record in run.funnel if record.get("kind") == kind]
+
+
+def kinds(run: Run) -> list[str]:
+    """Return the kinds that were asked for, in a fixed order."""
+    named = {str(r.get("kind")) for r in (*run.funnel, *run.summary)} | set(run.scores)
+    asked = {kind for kind in ("crystal", "molecule", "mof") if run.setting(f"sample.{kind}", 0)}
+    order = ("crystal", "molecule", "mof")
+    return [kind for kind in order if kind in named | asked] + sorted(named - set(order))
+
+
+def sentence(run: Run) -> str:
+    """Return the outcome in one sentence."""
+    clauses = [_clause(kind, steps_of(run, kind)) for kind in kinds(run) if steps_of(run, kind)]
+    if not clauses:
+        return "This run has no scores yet."
+    text = "; ".join(clauses)
+    converged, total = dft_counts(run)
+    if total:
+        text += f"; {method(run)} converged for {converged} of the {total} structures sent to it"
+    return text + "."
+
+
+def _clause(kind: str, steps: Sequence[Mapping[str, Any]]) -> str:
+    counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
+    asked = counts.get("asked", next(iter(counts.values())))
+    text = f"Of {formats.count(asked)} {kind}s asked for, "
+    words = {"valid": "are valid", "relaxed": "of them relaxed", "stable": "are below the hull"}
+    told = [f"{formats.count(counts[step])} {word}" for step, word in words.items() if step in counts]
+    last = str(steps[-1].get("step"))
+    if last in ("unique", "novel"):
+        told.append(f"{formats.count(counts[last])} remain that are unique{' and novel' if last == 'novel' else ''}")
+    return text + (", ".join(told) or f"{formats.count(counts[last])} are {last}")
+
+
+def dft_counts(run: Run) -> tuple[int, int]:
+    """Return how many structures DFT converged on, and how many it got."""
+    return sum(row.get("status") == "converged" for row in run.dft), len(run.dft)
+
+
+def method(run: Run) -> str:
+    """Return what computed the last relaxation, for people."""
+    if uses_xtb(run):
+        return "GFN1-xTB"
+    codes = sorted({str(row["code"]) for row in run.dft if isinstance(row.get("code"), str) and row["code"]})
+    return f"DFT ({', '.join(codes)})" if codes else "DFT"
+
+
+def uses_xtb(run: Run) -> bool:
+    """Return whether a structure was relaxed with GFN1-xTB."""
+    return any(
+        XTB in str(row.get(key) or "").lower() for row in run.dft for key in ("energy_tag", "code", "functional")
+    )
+
+
+def notices(run: Run) -> list[Notice]:
+    """Return what a reader must know before the numbers."""
+    found = []
+    engine = str(run.setting("dft.engine", ""))
+    if uses_xtb(run):
+        asked = engine.upper() if engine and engine != XTB else ""
+        why = f"{asked} was asked for and is not installed here, so the run fell back. " if asked else ""
+        found.append(
+            Notice(
+                "warning",
+                "No DFT: these relaxations are GFN1-xTB",
+                f"{why}GFN1-xTB is a semi-empirical method, not density-functional theory. Its energies are in no "
+                "metric and on no hull; rerun with VASP or GPAW for DFT.",
+            )
+        )
+    found += _energy_notice(run)
+    trained = sum((stats.get("n_systems") or {}).get("train", 0) for stats in run.datasets)
+    if run.datasets and trained < 10_000:
+        found.append(
+            Notice(
+                "info",
+                "A demonstration, not a benchmark",
+                f"The models saw {formats.count(trained)} training systems; the published ones saw tens of thousands. "
+                "Published numbers stand beside these for orientation and are not comparable with them.",
+            )
+        )
+    found += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
+    return found
+
+
+def _energy_notice(run: Run) -> list[Notice]:
+    known = energies(run)
+    text = hull_text(run)
+    if not text:
+        return []
+    if known["surrogate"]:
+        return [Notice("warning", "Stability is a surrogate", text)]
+    return [Notice("info", "Whose energies", text)]
+
+
+def hull_text(run: Run) -> str:
+    """Return whose energies were put on which hull; empty where there is none."""
+    known = energies(run)
+    if not known["hull_tags"]:
+        return ""
+    own, hull = ", ".join(known["energy_tags"]) or "unknown", ", ".join(known["hull_tags"])
+    entries = f" of {formats.count(known['reference_entries'])} entries" if known["reference_entries"] else ""
+    source = f" ({known['reference']})" if known["reference"] else ""
+    text = f"Energies above the hull are {own} energies against a hull{entries}{source} of {hull}."
+    if known["surrogate"]:
+        return f"{text} The two methods differ: the metrics are named chgnet_surrogate_… and are no DFT stabilities."
+    return f"{text} DFT energies are listed on their own and never meet that hull." if run.dft else text
+
+
+def tiles(run: Run) -> list[tuple[str, str, str]]:
+    """Return the numbers under the title: label, value, small print."""
+    found = []
+    for kind in kinds(run):
+        steps = {str(s.get("step")): int(s.get("count") or 0) for s in steps_of(run, kind)}
+        if "valid" in steps and steps.get("asked"):
+            share = 100 * steps["valid"] / steps["asked"]
+            found.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
+    best = best_energy(run)
+    if best is not None:
+        found.append(("lowest E above hull", formats.number(best, 3), "eV/atom, relaxed crystals"))
+    converged, total = dft_counts(run)
+    if total:
+        found.append((f"{method(run)} converged", f"{converged} of {total}", "structures sent to it"))
+    seconds = total_seconds(run)
+    if seconds is not None:
+        found.append(("computing time", formats.seconds(seconds), "all jobs together"))
+    return found
+
+
+def hull_energies(run: Run) -> list[float]:
+    """Return the known energies above the hull of the crystals, eV/atom."""
+    frame = run.scores.get("crystal")
+    if frame is None or "e_above_hull" not in frame:
+        return []
+    return [float(value) for value in frame["e_above_hull"].dropna()]
+
+
+def best_energy(run: Run) -> float | None:
+    """Return the lowest energy above the hull, eV/atom."""
+    return min(hull_energies(run), default=None)

@@ -1,0 +1,252 @@
+"""Tables of the page: what stands in which cell; how a cell looks is the template's business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from markupsafe import Markup
+
+from adit.report import formats
+from adit.report.inputs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Record = Mapping[str, Any]
+
+MAX_ROWS: Final = 1000
+"""Rows of a table in the page; the rest stays in the file that the page names."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        text: what is shown (escaped by the template unless it is ``Markup``).
+        sort: sort key; ``None``: the text.
+        style: CSS classes.
+        note: a second line in small print.
+    """
+
+    text: str
+    sort: float | str | None = None
+    style: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        heads: columns, each with its title and a hint (unit, meaning).
+        rows: cells.
+        more: rows that are not in the page.
+    """
+
+    heads: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[Cell]]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column of a file becomes a column of a table.
+
+    Attributes:
+        name: column of the file.
+        title: its title; empty: the name in plain words.
+        show: makes the cell.
+        hint: unit or meaning.
+    """
+
+    name: str
+    show: Callable[[Any], Cell] = field(default=lambda value: text_cell(value))
+    title: str = ""
+    hint: str = ""
+
+
+def text_cell(value: Any) -> Cell:
+    """Return a cell of text."""
+    return Cell(formats.MISSING, "", "missing") if formats.is_missing(value) else Cell(str(value))
+
+
+def number_cell(digits: int) -> Callable[[Any], Cell]:
+    """Return what makes a cell of a number with ``digits`` decimals."""
+
+    def show(value: Any) -> Cell:
+        if formats.is_missing(value) or isinstance(value, str):
+            return Cell(formats.MISSING if formats.is_missing(value) else str(value), float("inf"), "num missing")
+        return Cell(formats.number(float(value), digits), float(value), "num")
+
+    return show
+
+
+def seconds_cell(value: Any) -> Cell:
+    """Return a cell of a duration given in s."""
+    cell = number_cell(1)(value)
+    return Cell(formats.seconds(value), cell.sort, cell.style) if cell.style == "num" else cell
+
+
+def flag_cell(value: Any) -> Cell:
+    """Return a tick or a cross; a dash where it is unknown."""
+    if formats.is_missing(value):
+        return Cell(formats.MISSING, -1, "mid missing")
+    return Cell("✓", 1, "mid good") if bool(value) else Cell("✗", 0, "mid bad")
+
+
+def status_cell(value: Any) -> Cell:
+    """Return a status, coloured by what it means."""
+    good, bad = ("ok", "converged"), ("failed", "timeout", "refused", "crashed")
+    tone = "good" if value in good else "bad" if value in bad else ""
+    return text_cell(value) if formats.is_missing(value) else Cell(str(value), None, f"status {tone}")
+
+
+def formula_cell(value: Any) -> Cell:
+    """Return a formula with subscripts."""
+    return text_cell(value) if formats.is_missing(value) else Cell(formats.formula(value), str(value))
+
+
+def code_cell(value: Any) -> Cell:
+    """Return text in a fixed-width face."""
+    cell = text_cell(value)
+    return Cell(cell.text, cell.sort, "code") if cell.style != "missing" else cell
+
+
+_ID = Column("system_id", code_cell, "id")
+_FORMULA = Column("formula", formula_cell)
+_REASON = Column("reason", title="why not")
+_COMMON = (_ID, Column("status", status_cell), _FORMULA, Column("n_atoms", number_cell(0), "atoms"))
+
+SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
+    "crystal": (
+        *_COMMON,
+        Column("overall_validity", flag_cell, "valid", "structural and compositional validity"),
+        Column("structural_validity", flag_cell, "struct.", "smallest distance ≥ 0.5 Å, volume ≥ 0.1 Å³"),
+        Column("compositional_validity", flag_cell, "comp.", "charge-neutral by smact"),
+        Column("distance_ratio", number_cell(2), "d/Σr", "smallest distance over the sum of covalent radii"),
+        Column("density", number_cell(2), hint="g/cm³"),
+        Column("spacegroup", number_cell(0), "SG", "spacegroup as generated"),
+        Column("relaxed_spacegroup", number_cell(0), "SG relaxed", "spacegroup after relaxation"),
+        Column("relax_status", status_cell, "relaxation"),
+        Column("e_above_hull", number_cell(3), "E hull", "energy above the hull, eV/atom"),
+        Column("formation_energy_per_atom", number_cell(3), "E form", "formation energy, eV/atom"),
+        Column("rmsd_moved", number_cell(2), "moved", "RMSD moved in relaxation, Å"),
+        Column("dft_status", status_cell, "DFT"),
+        _REASON,
+        Column("relax_reason", title="relaxation: why not"),
+        Column("hull_reason", title="hull: why not"),
+        Column("dft_reason", title="DFT: why not"),
+    ),
+    "molecule": (
+        *_COMMON,
+        Column("validity", flag_cell, "valid", "strict: bonds fit charge 0, one fragment, no radical"),
+        Column("neutral_validity", flag_cell, "no charges", "valid, and no atom is charged"),
+        Column("adit_pdb_validity", flag_cell, "PDB", "the paper's PDB round trip"),
+        Column("unique", flag_cell, hint="canonical SMILES differs from all others"),
+        Column("novel", flag_cell, hint="SMILES not in the training split"),
+        Column("posebusters_passed", code_cell, "PoseBusters", "checks passed"),
+        Column("smiles", code_cell, "SMILES"),
+        _REASON,
+        Column("posebusters_reason", title="PoseBusters: why not"),
+    ),
+    "mof": (*_COMMON, _REASON),
+}
+"""Columns of ``scores/<kind>`` that the page shows, where the file has them."""
+
+DFT_COLUMNS: Final = (
+    _ID,
+    _FORMULA,
+    Column("status", status_cell),
+    Column("code", title="code"),
+    Column("code_version", title="version"),
+    Column("functional"),
+    Column("preset", code_cell),
+    Column("energy", number_cell(4), hint="eV"),
+    Column("energy_per_atom", number_cell(4), "E/atom", "eV/atom"),
+    Column("fmax", number_cell(3), hint="largest force at the end, eV/Å"),
+    Column("n_steps", number_cell(0), "steps"),
+    Column("wall_s", seconds_cell, "wall time"),
+    Column("e_above_hull", number_cell(3), "E hull (pre-relaxation)", "of the pre-relaxation's energy, eV/atom"),
+    Column("reason", title="why not"),
+    Column("warnings", title="warnings"),
+)
+
+
+def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_ROWS) -> Table:
+    """Return the columns that a frame has and that are not empty throughout, at most ``limit`` rows."""
+    shown = [c for c in columns if c.name in frame and not all(formats.is_missing(v) for v in frame[c.name])]
+    heads = [(c.title or formats.heading(c.name), c.hint) for c in shown]
+    records = frame.head(limit).to_dict("records")
+    rows = [[column.show(record[column.name]) for column in shown] for record in records]
+    return Table(heads, rows, max(0, len(frame) - limit))
+
+
+def samples(kind: str, frame: pd.DataFrame) -> Table:
+    """Return the table of all samples of a kind, what did best first and failures last."""
+    frame = with_posebusters(frame)
+    keys = {"crystal": ("e_above_hull",), "molecule": ("validity", "novel")}.get(kind, ())
+    found = [key for key in keys if key in frame]
+    if found:
+        frame = frame.sort_values(found, ascending=kind == "crystal", kind="stable", na_position="last")
+    return from_frame(frame, SAMPLE_COLUMNS[kind])
+
+
+def posebusters_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of single PoseBusters checks."""
+    other = ("posebusters_status", "posebusters_reason", "posebusters_passed")
+    return [name for name in frame.columns if str(name).startswith("posebusters_") and name not in other]
+
+
+def with_posebusters(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with ``posebusters_passed``, e.g. ``9/12``; empty where the molecule was not sent."""
+    checks = posebusters_columns(frame)
+    if not checks:
+        return frame
+    frame = frame.copy()
+    passed = frame[checks].fillna(False).astype(bool).sum(axis=1)
+    texts = [f"{n}/{len(checks)}" for n in passed]
+    if "posebusters_status" in frame:
+        texts = [t if status == "ok" else "" for t, status in zip(texts, frame["posebusters_status"], strict=True)]
+    frame["posebusters_passed"] = texts
+    return frame
+
+
+def dft(run: Run, records: Sequence[Record]) -> Table:
+    """Return one row a structure that was sent to DFT."""
+    import pandas as pd
+
+    crystals = run.scores.get("crystal")
+    known = {} if crystals is None or "system_id" not in crystals else crystals.set_index("system_id").to_dict("index")
+    rows = []
+    for record in records:
+        sample = known.get(record.get("system_id"), {})
+        extra = {name: sample.get(name) for name in ("formula", "e_above_hull")}
+        warnings = record.get("warnings")
+        joined = "; ".join(map(str, warnings)) if isinstance(warnings, list | tuple) else warnings
+        rows.append({**extra, **record, "warnings": joined})
+    return from_frame(pd.DataFrame(rows), DFT_COLUMNS)
+
+
+def reasons(steps: Sequence[Record]) -> Table:
+    """Return what was lost at each step of a funnel, and why."""
+    rows = []
+    for step in steps:
+        lost = step.get("reasons") or {}
+        for reason, count in sorted(lost.items(), key=lambda item: (-item[1], item[0])):
+            rows.append([text_cell(step.get("step")), number_cell(0)(count), text_cell(reason)])
+    return Table([("lost before", ""), ("systems", ""), ("reason", "numbers in reasons are written #")], rows)
+
+
+def pairs(values: Mapping[str, Any]) -> Table:
+    """Return a table of names and values."""
+    return Table([("", ""), ("", "")], [[text_cell(name), _plain_cell(value)] for name, value in values.items()])
+
+
+def _plain_cell(value: Any) -> Cell:
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no")
+    return Cell(value) if isinstance(value, Markup) else text_cell(value)
