@@ -84,6 +84,7 @@ class _Builder:
             "trained_on": outcome.trained_on(self.run),
             "seconds": outcome.total_seconds(self.run),
             "sentence": outcome.sentence(self.run),
+            "confidence": _confidence(self.run.setting("score.confidence")),
             "tiles": outcome.tiles(self.run),
             "kinds": [self._kind(kind) for kind in kinds],
             "energy_figure": self._draw(figures.energy_histogram(energies, hull)) if energies else None,
@@ -158,7 +159,7 @@ class _Builder:
         return {
             "name": NETWORKS[name],
             "figure": self._draw(figures.loss_curves(name, metrics)) if drawable else None,
-            "facts": tables.pairs({key: value for key, value in facts.items() if value}),
+            "facts": [(key, value) for key, value in facts.items() if value],
             "model": found.config.get("model") or {},
         }
 
@@ -186,6 +187,10 @@ class _Builder:
             if stats.get("failures")
             else None,
         }
+
+
+def _confidence(level: Any) -> str:
+    return f"{100 * level:g} %" if isinstance(level, int | float) else "the"
 
 
 def _count(value: Any) -> str | None:

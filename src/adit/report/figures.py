@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
 from markupsafe import Markup, escape
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+P = ParamSpec("P")
 
 INK: Final = "#1a1c1e"
 """Colour of text and axes; becomes the page's text colour where the figure stands in the page."""
@@ -112,17 +116,27 @@ def slug(text: Any) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", str(text)).strip("-")[:80] or "unnamed"
 
 
+def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
+    """Return the function so that it draws in the report's style."""
+
+    @wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Drawing:
+        import matplotlib as mpl
+
+        with mpl.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
     """Return a figure in the report's style (inches) and its axes (rows, columns)."""
-    import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height))
-        FigureCanvasSVG(figure)
-        axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, axes
+    figure = Figure(figsize=(width, height))
+    FigureCanvasSVG(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _grid(axes: Axes, axis: Literal["x", "y"]) -> None:
@@ -130,6 +144,7 @@ def _grid(axes: Axes, axis: Literal["x", "y"]) -> None:
     axes.set_axisbelow(True)
 
 
+@styled
 def funnel_bars(kind: str, steps: Sequence[Mapping[str, Any]]) -> Drawing:
     """Draw how many systems pass each step and all before it."""
     import pandas as pd
@@ -162,6 +177,7 @@ def _plain(text: Any) -> str:
     return text if len(text) <= 48 else text[:47] + "…"
 
 
+@styled
 def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
     """Draw rates with their intervals: a row a metric, a colour a population."""
     import pandas as pd
@@ -174,29 +190,16 @@ def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
     figure, grid = new_figure(9.2, 0.36 * max(len(rows), 1) + 1.0)
     axes = grid[0, 0]
     names = [name for name in POPULATIONS if name in set(data["population"])]
+    crowd = Counter(zip(data["protocol"], data["metric"], strict=True))
     for number, name in enumerate(names):
         part = data[data["population"] == name]
-        places = [
-            rows.index(key) + 0.13 * (number - (len(names) - 1) / 2)
-            for key in zip(part["protocol"], part["metric"], strict=True)
-        ]
+        keys = list(zip(part["protocol"], part["metric"], strict=True))
+        shift = 0.15 * (number - (len(names) - 1) / 2)
+        places = [rows.index(key) + (shift if crowd[key] > 1 else 0.0) for key in keys]
+        low, high, value = (100 * part[column].astype(float) for column in ("low", "high", "value"))
         colour = COLOURS[POPULATIONS[name]]
-        axes.hlines(
-            places,
-            100 * part["low"].astype(float),
-            100 * part["high"].astype(float),
-            color=colour,
-            linewidth=1.6,
-            alpha=0.55,
-        )
-        axes.scatter(
-            100 * part["value"].astype(float),
-            places,
-            color=colour,
-            s=46 if name == "samples" else 22,
-            label=name,
-            zorder=3,
-        )
+        axes.hlines(places, low, high, color=colour, linewidth=1.6, alpha=0.55)
+        axes.scatter(value, places, color=colour, s=46 if name == "samples" else 22, label=name, zorder=3)
     axes.set_yticks(range(len(rows)), [_plain(f"{formats.metric(m)} · {p}") for p, m in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(-2, 102)
@@ -207,6 +210,7 @@ def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
     return Drawing(f"rates-{slug(kind)}", figure, data, f"Rates of {kind} samples beside the control populations")
 
 
+@styled
 def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
     """Draw the loss and its parts against the step, training and validation, on a logarithmic scale."""
     known = ("step", "epoch", "split", "loss", "seconds", "atoms_per_s", "lr")
@@ -240,6 +244,7 @@ def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: st
         axes.legend(fontsize=8)
 
 
+@styled
 def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
     """Draw how many training systems have how many atoms."""
     import pandas as pd
@@ -255,6 +260,7 @@ def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
     return Drawing(f"sizes-{slug(dataset)}", figure, data, f"Sizes of the training systems of {dataset}")
 
 
+@styled
 def energy_histogram(values: Sequence[float], energies: str) -> Drawing:
     """Draw the energies above the hull of relaxed crystals (eV/atom)."""
     import pandas as pd

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from markupsafe import Markup, escape
@@ -52,6 +53,22 @@ def formula(text: Any) -> Markup:
         return Markup(MISSING)
     parts = re.split(r"(?<=[A-Za-z)])(\d+)", str(text))
     return Markup("").join(Markup("<sub>{}</sub>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+
+
+def chemical(text: str) -> str:
+    """Return a reduced formula in the order of electronegativity (``NaCl`` for ``ClNa``); other text stays as it is."""
+    from pymatgen.core import Composition
+
+    try:
+        return str(Composition(text).reduced_formula) if text else text
+    except (ValueError, KeyError):
+        return text
+
+
+def hill(counts: Mapping[str, int]) -> str:
+    """Return the molecular formula in Hill's order: carbon, hydrogen, then alphabetical."""
+    order = sorted(counts, key=lambda s: ("C" not in counts or s not in ("C", "H"), s))
+    return "".join(f"{s}{counts[s] if counts[s] > 1 else ''}" for s in order)
 
 
 _NAMES: Final = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from adit import convert
-from adit.elements import reduced_formula
+from adit.elements import composition, reduced_formula
 from adit.report import formats
 from adit.report.figures import slug
 from adit.report.inputs import Run, Structures, structures
@@ -104,7 +104,7 @@ def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
         ("atoms", str(len(system))),
     ]
     if dft:
-        code = " ".join(str(dft[k]) for k in ("code", "functional") if not formats.is_missing(dft.get(k)))
+        code = " ".join(str(dft[k]).upper() for k in ("code", "functional") if not formats.is_missing(dft.get(k)))
         facts += [
             (code or "DFT", str(dft.get("status", formats.MISSING))),
             ("its energy", _unit(dft.get("energy_per_atom"), 3, "eV/atom")),
@@ -113,7 +113,7 @@ def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
         facts.append(("DFT", str(row.get("dft_status") or "not sent").replace("_", " ")))
     return Card(
         system.system_id,
-        formats.formula(row.get("formula") or reduced_formula(system.numbers)),
+        formats.formula(formats.chemical(reduced_formula(system.numbers))),
         [ball_and_stick(system, f"pic-{slug(system.system_id)}")],
         _crystal_badges(row, energy),
         facts,
@@ -150,7 +150,7 @@ def _molecule(row: Record, system: AtomicSystem) -> Card:
         badges.append(("novel", "good") if _true(row["novel"]) else ("in the training set", ""))
     return Card(
         system.system_id,
-        formats.formula(row.get("formula") or reduced_formula(system.numbers)),
+        formats.formula(formats.hill(composition(system.numbers))),
         [flat, solid] if flat is not None else [solid],
         badges,
         facts,

@@ -12,6 +12,9 @@ from adit.report.tables import Cell, Table
 
 Record = Mapping[str, Any]
 
+NBSP: Final = "\u00a0"
+"""A space that no line breaks at."""
+
 _MAIN: Final = (
     "validity",
     "neutral_validity",
@@ -99,8 +102,8 @@ def _rate(record: Record | None, population: str) -> Cell:
 def _facts(protocol: str, metric: str, facts: Sequence[Mapping[str, str]]) -> Cell:
     name = formats.bare_metric(metric)
     same = [f for f in facts if f["metric"] == name and f["protocol"] == protocol]
-    lines = [f"{f['model']} {float(f['value']):.1f}" for f in reversed(same)]
-    return Cell("", lines[0] if lines else "", "published", "\n".join(lines))
+    lines = [f"{f['model']} {float(f['value']):.1f}".replace(" ", NBSP) for f in reversed(same)]
+    return Cell("", None, "published", " · ".join(lines))
 
 
 def sources(kind: str) -> list[str]:

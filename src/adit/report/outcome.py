@@ -61,23 +61,30 @@ def sentence(run: Run) -> str:
     clauses = [_clause(kind, steps_of(run, kind)) for kind in kinds(run) if steps_of(run, kind)]
     if not clauses:
         return "This run has no scores yet."
-    text = "; ".join(clauses)
+    text = " ".join(clauses)
     converged, total = dft_counts(run)
     if total:
-        text += f"; {method(run)} converged for {converged} of the {total} structures sent to it"
-    return text + "."
+        text += f" {method(run)} converged for {converged} of the {total} structures sent to it."
+    return text
 
 
 def _clause(kind: str, steps: Sequence[Mapping[str, Any]]) -> str:
     counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
     asked = counts.get("asked", next(iter(counts.values())))
-    text = f"Of {formats.count(asked)} {kind}s asked for, "
-    words = {"valid": "are valid", "relaxed": "of them relaxed", "stable": "are below the hull"}
-    told = [f"{formats.count(counts[step])} {word}" for step, word in words.items() if step in counts]
+    words = {
+        "valid": ("is valid", "are valid"),
+        "relaxed": ("relaxed", "relaxed"),
+        "stable": ("lies below the hull", "lie below the hull"),
+    }
+    told = [
+        f"{formats.count(counts[step])} {word[counts[step] != 1]}" for step, word in words.items() if step in counts
+    ]
     last = str(steps[-1].get("step"))
     if last in ("unique", "novel"):
-        told.append(f"{formats.count(counts[last])} remain that are unique{' and novel' if last == 'novel' else ''}")
-    return text + (", ".join(told) or f"{formats.count(counts[last])} are {last}")
+        what = "unique and novel" if last == "novel" else "unique"
+        told.append(f"{formats.count(counts[last])} {'is' if counts[last] == 1 else 'are'} {what}")
+    text = ", of those ".join([told[0], ", ".join(told[1:])]) if len(told) > 1 else "".join(told)
+    return f"Of {formats.count(asked)} {kind}s asked for, {text or f'{formats.count(counts[last])} are {last}'}."
 
 
 def dft_counts(run: Run) -> tuple[int, int]:
@@ -90,7 +97,7 @@ def method(run: Run) -> str:
     if uses_xtb(run):
         return "GFN1-xTB"
     codes = sorted({str(row["code"]) for row in run.dft if isinstance(row.get("code"), str) and row["code"]})
-    return f"DFT ({', '.join(codes)})" if codes else "DFT"
+    return f"DFT ({', '.join(code.upper() for code in codes)})" if codes else "DFT"
 
 
 def uses_xtb(run: Run) -> bool:

@@ -110,20 +110,40 @@ def formula_cell(value: Any) -> Cell:
     return text_cell(value) if formats.is_missing(value) else Cell(formats.formula(value), str(value))
 
 
+def id_cell(value: Any) -> Cell:
+    """Return an id, which is not broken into lines."""
+    return Cell(str(value), None, "code keep")
+
+
+def reason_cell(value: Any) -> Cell:
+    """Return a reason in small print."""
+    return Cell("", "") if formats.is_missing(value) else Cell(str(value), None, "reason")
+
+
 def code_cell(value: Any) -> Cell:
     """Return text in a fixed-width face."""
     cell = text_cell(value)
     return Cell(cell.text, cell.sort, "code") if cell.style != "missing" else cell
 
 
-_ID = Column("system_id", code_cell, "id")
-_FORMULA = Column("formula", formula_cell)
-_REASON = Column("reason", title="why not")
+_ID = Column("system_id", id_cell, "id")
+_FORMULA = Column("formula", formula_cell, hint="reduced")
+_WHY = Column("why_not", reason_cell, "why not", "every reason that this row failed, was refused or was not sent")
 _COMMON = (_ID, Column("status", status_cell), _FORMULA, Column("n_atoms", number_cell(0), "atoms"))
+
+_REASONS: Final = {
+    "reason": "",
+    "relax_reason": "relaxation: ",
+    "hull_reason": "hull: ",
+    "dft_reason": "DFT: ",
+    "posebusters_reason": "PoseBusters: ",
+}
+"""Columns with reasons, and what opens each."""
 
 SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "crystal": (
         *_COMMON,
+        Column("e_above_hull", number_cell(3), "E hull", "energy above the hull, eV/atom"),
         Column("overall_validity", flag_cell, "valid", "structural and compositional validity"),
         Column("structural_validity", flag_cell, "struct.", "smallest distance ≥ 0.5 Å, volume ≥ 0.1 Å³"),
         Column("compositional_validity", flag_cell, "comp.", "charge-neutral by smact"),
@@ -132,14 +152,10 @@ SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("spacegroup", number_cell(0), "SG", "spacegroup as generated"),
         Column("relaxed_spacegroup", number_cell(0), "SG relaxed", "spacegroup after relaxation"),
         Column("relax_status", status_cell, "relaxation"),
-        Column("e_above_hull", number_cell(3), "E hull", "energy above the hull, eV/atom"),
         Column("formation_energy_per_atom", number_cell(3), "E form", "formation energy, eV/atom"),
         Column("rmsd_moved", number_cell(2), "moved", "RMSD moved in relaxation, Å"),
         Column("dft_status", status_cell, "DFT"),
-        _REASON,
-        Column("relax_reason", title="relaxation: why not"),
-        Column("hull_reason", title="hull: why not"),
-        Column("dft_reason", title="DFT: why not"),
+        _WHY,
     ),
     "molecule": (
         *_COMMON,
@@ -150,10 +166,9 @@ SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("novel", flag_cell, hint="SMILES not in the training split"),
         Column("posebusters_passed", code_cell, "PoseBusters", "checks passed"),
         Column("smiles", code_cell, "SMILES"),
-        _REASON,
-        Column("posebusters_reason", title="PoseBusters: why not"),
+        _WHY,
     ),
-    "mof": (*_COMMON, _REASON),
+    "mof": (*_COMMON, _WHY),
 }
 """Columns of ``scores/<kind>`` that the page shows, where the file has them."""
 
@@ -171,8 +186,8 @@ DFT_COLUMNS: Final = (
     Column("n_steps", number_cell(0), "steps"),
     Column("wall_s", seconds_cell, "wall time"),
     Column("e_above_hull", number_cell(3), "E hull (pre-relaxation)", "of the pre-relaxation's energy, eV/atom"),
-    Column("reason", title="why not"),
-    Column("warnings", title="warnings"),
+    Column("reason", reason_cell, "why not"),
+    Column("warnings", reason_cell),
 )
 
 
@@ -187,12 +202,27 @@ def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_
 
 def samples(kind: str, frame: pd.DataFrame) -> Table:
     """Return the table of all samples of a kind, what did best first and failures last."""
-    frame = with_posebusters(frame)
+    frame = with_reasons(with_posebusters(frame))
+    if kind != "molecule" and "formula" in frame:
+        frame["formula"] = [formats.chemical(str(text)) if text else text for text in frame["formula"]]
     keys = {"crystal": ("e_above_hull",), "molecule": ("validity", "novel")}.get(kind, ())
     found = [key for key in keys if key in frame]
     if found:
         frame = frame.sort_values(found, ascending=kind == "crystal", kind="stable", na_position="last")
     return from_frame(frame, SAMPLE_COLUMNS[kind])
+
+
+def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with ``why_not``: the reasons of all stages in one text, each told once."""
+    found = [name for name in _REASONS if name in frame]
+    texts = []
+    for values in frame[found].itertuples(index=False):
+        told: list[str] = []
+        for name, value in zip(found, values, strict=True):
+            if not formats.is_missing(value) and not any(str(value) in other for other in told):
+                told.append(f"{_REASONS[name]}{value}")
+        texts.append("; ".join(told))
+    return frame.assign(why_not=texts)
 
 
 def posebusters_columns(frame: pd.DataFrame) -> list[str]:
