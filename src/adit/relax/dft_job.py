@@ -1,0 +1,137 @@
+"""One DFT relaxation: an atomate2 flow run by jobflow in a folder of its own (inside a worker process)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adit import convert, store
+from adit.relax import vasp
+from adit.relax.engines import Engine
+from adit.relax.presets import GpawPreset, VaspPreset, XtbPreset
+from adit.systems import AtomicSystem
+from adit.units import EV_PER_ANGSTROM3_IN_GPA
+
+RUN = "run"
+STARTED = "started"
+KBAR_IN_GPA = 0.1
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to run.
+
+    Attributes:
+        system: the structure to start from.
+        engine: the engine and its settings.
+        folder: folder of this structure (absolute); everything is done in its ``run`` folder.
+    """
+
+    system: AtomicSystem
+    engine: Engine
+    folder: Path
+
+
+def execute(task: Task) -> dict[str, Any]:
+    """Run one relaxation and return the scientific part of its ``result.json``.
+
+    Job documents are kept in ``run/jobs`` (SQLite), the engine's own output beside them.
+
+    Raises:
+        Exception: whatever the engine raises; the caller makes it the structure's row.
+    """
+    run = task.folder / RUN
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True)
+    store.write_json(run / STARTED, {"pid": os.getpid()})
+    started = time.perf_counter()
+    with (
+        (run / "stdout.txt").open("w", encoding="utf-8") as out,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("ignore")
+        result = _run(task, run)
+    result["warnings"] = sorted({" ".join(str(w.message).split())[:200] for w in caught})
+    result["wall_s"] = time.perf_counter() - started
+    return result
+
+
+def _run(task: Task, run: Path) -> dict[str, Any]:
+    from jobflow import run_locally
+
+    structure = convert.to_structure(task.system)
+    preset = task.engine.preset
+    if isinstance(preset, VaspPreset):
+        flow = vasp.flow_maker(preset, task.engine.command).make(structure)
+        last = flow.jobs[-1]
+    else:
+        flow = last = _ase_maker(preset).make(structure)
+    responses = run_locally(
+        flow,
+        store=job_store(run / "jobs"),
+        root_dir=run,
+        create_folders=isinstance(preset, VaspPreset),
+        ensure_success=True,
+        raise_immediately=True,
+        log=False,
+    )
+    document = responses[last.uuid][max(responses[last.uuid])].output
+    if isinstance(preset, VaspPreset):
+        return vasp.result_of(document, preset)
+    return _ase_result(document, store.read_json(run / "relaxed.json"), preset.fmax)
+
+
+def _ase_maker(preset: GpawPreset | XtbPreset) -> Any:
+    from adit.relax import ase_maker
+
+    return ase_maker.gpaw_maker(preset) if isinstance(preset, GpawPreset) else ase_maker.xtb_maker(preset)
+
+
+def job_store(folder: Path) -> Any:
+    """Return a jobflow store on SQLite files in ``folder`` (absolute), with an additional store named ``data``."""
+    from jobflow import JobStore
+    from maggma.stores.mongolike import MontyStore
+
+    def collection(name: str) -> Any:
+        return MontyStore(name, database_path=str(folder), database_name="jobs", storage="sqlite")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return JobStore(collection("outputs"), additional_stores={"data": collection("data")})
+
+
+def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str, Any]:
+    output = document.output
+    energy = float(output.energy)
+    if not np.isfinite(energy):
+        return {"status": "failed", "reason": "energy is not finite"}
+    converged = bool(summary["converged"])
+    reached = summary["fmax"]
+    found = "unknown" if reached is None else f"{reached:.3f} eV/Å"
+    stress = None if output.stress is None else (-np.array(output.stress) * KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
+    return {
+        "status": "converged" if converged else "unconverged",
+        "reason": "" if converged else f"fmax {found} after {summary['n_steps']} steps, asked {fmax:g}",
+        "energy": energy,
+        "fmax": reached,
+        "n_steps": int(summary["n_steps"]),
+        "structure": structure_record(document.structure),
+        "forces": [list(map(float, force)) for force in output.forces],
+        "stress": None if stress is None else stress.tolist(),
+    }
+
+
+def structure_record(structure: Any) -> dict[str, Any]:
+    """Return a pymatgen structure as numbers, positions (Å) and cell (Å, rows)."""
+    system = convert.from_structure(structure, "structure")
+    cell = system.cell if system.cell is not None else np.zeros((3, 3))
+    return {"numbers": system.numbers.tolist(), "positions": system.positions.tolist(), "cell": cell.tolist()}

@@ -1,0 +1,130 @@
+"""The DFT engines: what is installed, what each is called, and how to get one that is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from adit.config import DftStage
+from adit.errors import ExternalToolError
+from adit.progress import log
+from adit.relax.presets import Preset, read_preset
+
+EngineName = Literal["vasp", "gpaw", "gfn1-xtb"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that is installed, with its settings.
+
+    Attributes:
+        name: vasp, gpaw or gfn1-xtb.
+        version: as installed; for VASP ``"unknown"`` until it has run.
+        preset_name: name of the settings.
+        preset: the settings.
+        command: how VASP is started; ``None`` for the others and for atomate2's own setting.
+        note: a sentence where this engine stands in for another, else empty.
+    """
+
+    name: EngineName
+    version: str
+    preset_name: str
+    preset: Preset
+    command: str | None = None
+    note: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return the code for people; says so where it stands in for another."""
+        return f"{self.name} ({self.note})" if self.note else self.name
+
+    @property
+    def functional(self) -> str:
+        """Return the functional, e.g. ``PBE``."""
+        if self.name == "vasp":
+            return "r2SCAN" if self.preset_name == "mp-r2scan" else "PBE(+U)"
+        return "PBE" if self.name == "gpaw" else "GFN1-xTB"
+
+    @property
+    def energy_tag(self) -> str:
+        """Return ``<code>/<functional>/<correction>``; only VASP's mp-gga carries the MP2020 corrections."""
+        corrected = self.name == "vasp" and self.preset_name == "mp-gga"
+        return f"{self.name}/{self.functional}/{'MP2020' if corrected else 'none'}"
+
+    @property
+    def settings_hash(self) -> str:
+        """Return the hash of everything about the engine that decides a number."""
+        settings = {"code": self.name, "version": self.version, "preset": self.preset.model_dump()}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def available(engine: str, command: str | None = None) -> str | None:
+    """Return the version of an installed engine, or ``None``.
+
+    Args:
+        engine: vasp, gpaw or gfn1-xtb.
+        command: how VASP is started, where the configuration says.
+    """
+    if engine == "vasp":
+        return "unknown" if _vasp_runs(command) else None
+    module, package = ("gpaw", "gpaw") if engine == "gpaw" else ("tblite", "tblite")
+    if importlib.util.find_spec(module) is None:
+        return None
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _vasp_runs(command: str | None) -> bool:
+    words = shlex.split(os.path.expandvars(command)) if command else []
+    if not words:
+        from atomate2 import SETTINGS
+
+        words = shlex.split(os.path.expandvars(SETTINGS.VASP_CMD))
+    programs = [word for word in words if Path(word).name.startswith("vasp")] or words[:1]
+    return bool(programs) and all(shutil.which(program) is not None for program in (words[0], *programs))
+
+
+_MISSING = {
+    "vasp": "vasp_std not found; set dft.command or choose dft.engine: gpaw",
+    "gpaw": "GPAW is not installed; pip install 'adit-pipeline[gpaw]' (needs libxc and BLAS headers and a C compiler), "
+    "or set dft.fallback: gfn1-xtb",
+    "gfn1-xtb": "tblite is not installed; pip install tblite",
+}
+
+
+def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
+    """Return the engine that a stage asks for, or the fallback it names.
+
+    Raises:
+        ExternalToolError: the engine is not installed and no fallback is named or installed.
+        ConfigError: there is no such preset.
+    """
+    wanted, dft = stage.dft.engine, stage.dft
+    version = available(wanted, dft.command)
+    if version is not None:
+        preset = read_preset(wanted, dft.preset, settings_dir)
+        return Engine(wanted, version, dft.preset, preset, dft.command if wanted == "vasp" else None)
+    if dft.fallback is None:
+        raise ExternalToolError(_MISSING[wanted])
+    version = available(dft.fallback)
+    if version is None:
+        raise ExternalToolError(f"{_MISSING[wanted]}; and for the fallback: {_MISSING[dft.fallback]}")
+    name = dft.preset if wanted == "gpaw" else "standard"
+    note = describe_fallback(wanted, dft.fallback)
+    log.warning("%s", note)
+    return Engine(dft.fallback, version, name, read_preset(dft.fallback, name, settings_dir), note=note)
+
+
+def describe_fallback(wanted: str, taken: str) -> str:
+    """Return the sentence that goes with every result of an engine that stands in for another."""
+    return f"{wanted} is not installed: fallback to {taken}, which is semi-empirical, not DFT"

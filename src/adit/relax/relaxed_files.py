@@ -1,0 +1,44 @@
+"""Reads the shards of the pre-relaxation: tables and, beside each, its structures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adit import store
+from adit.errors import DataError
+from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_tables(relaxed: Sequence[Path]) -> pd.DataFrame:
+    """Return the tables of all shards as one."""
+    import pandas as pd
+
+    return pd.concat([store.read_frame(path.with_suffix(".parquet")) for path in relaxed], ignore_index=True)
+
+
+def read_structures(relaxed: Sequence[Path], ids: Iterable[str]) -> dict[str, AtomicSystem]:
+    """Return the relaxed systems of the named ids.
+
+    Raises:
+        DataError: an id has no relaxed structure.
+    """
+    wanted = set(ids)
+    found: dict[str, AtomicSystem] = {}
+    for path in relaxed:
+        table = store.read_systems(path.with_suffix(".arrow"))
+        for index, system_id in enumerate(table.ids):
+            if system_id in wanted:
+                row = table[index]
+                if isinstance(row, AtomicSystem):
+                    found[system_id] = row
+    missing = sorted(wanted - set(found))
+    if missing:
+        raise DataError(
+            f"{missing[0]}: has no relaxed structure in the given files ({len(missing)} such); run relax again"
+        )
+    return found
