@@ -114,7 +114,7 @@ class _Builder:
             "headline": headline.headline(kind, main) if main else None,
             "others": headline.headline(kind, others) if others else None,
             "sources": headline.sources(kind),
-            "rates": self._draw(figures.rates(kind, main)) if main else None,
+            "rates": self._draw(figures.rates(kind, main)) if any(r.get("value") is not None for r in main) else None,
             "funnel": self._draw(figures.funnel_bars(kind, steps)) if steps else None,
             "reasons": tables.reasons(steps) if steps else None,
             "cards": gallery.molecules(self.run, limit)
@@ -153,7 +153,7 @@ class _Builder:
             "parameters": _count(found.config.get("parameters")),
             "steps": _count(found.config.get("steps")),
             "training time": _minutes(found.config.get("minutes")),
-            "throughput": _throughput(metrics),
+            "throughput (median)": _throughput(metrics),
             **{f"last {split} loss": value for split, value in _last_losses(metrics).items()},
         }
         return {
@@ -205,7 +205,7 @@ def _throughput(metrics: Any) -> str | None:
     if metrics is None or "atoms_per_s" not in metrics:
         return None
     values = metrics["atoms_per_s"].dropna()
-    return f"{formats.count(float(values.median()))} atoms/s (median)" if len(values) else None
+    return f"{formats.count(float(values.median()))} atoms/s" if len(values) else None
 
 
 def _last_losses(metrics: Any) -> dict[str, str]:

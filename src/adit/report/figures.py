@@ -223,7 +223,7 @@ def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
 
 
 def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: str) -> None:
-    palette = list(COLOURS.values())
+    palette = [COLOURS[name] for name in ("blue", "orange", "green", "purple", "vermilion", "grey", "sky")]
     labels = metrics["split"].unique() if "split" in metrics else ["train"]
     for number, column in enumerate(columns):
         for split in labels:
@@ -237,6 +237,8 @@ def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: st
             style = {"linestyle": "-"} if split == "train" else {"linestyle": "--", "marker": "o", "markersize": 3}
             axes.plot(part["step"], part[column], color=colour, label=label, linewidth=1.5, **style)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
     axes.set_xlabel("step")
     axes.set_title(title if len(columns) == 1 else f"{title} (dashed: validation)")
     _grid(axes, "y")
@@ -254,6 +256,7 @@ def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
     figure, grid = new_figure(4.6, 2.3)
     axes = grid[0, 0]
     axes.bar(data["n_atoms"], data["systems"], color=COLOURS["blue"], width=0.85)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("atoms in a system")
     axes.set_ylabel("training systems")
     _grid(axes, "y")

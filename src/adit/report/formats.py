@@ -65,6 +65,11 @@ def chemical(text: str) -> str:
         return text
 
 
+def code(name: str) -> str:
+    """Return the name of a program as its authors write it."""
+    return {"gpaw": "GPAW", "vasp": "VASP", "gfn1-xtb": "GFN1-xTB", "tblite": "tblite"}.get(name.lower(), name)
+
+
 def hill(counts: Mapping[str, int]) -> str:
     """Return the molecular formula in Hill's order: carbon, hydrogen, then alphabetical."""
     order = sorted(counts, key=lambda s: ("C" not in counts or s not in ("C", "H"), s))

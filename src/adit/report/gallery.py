@@ -48,13 +48,15 @@ class Card:
 
 
 def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
-    """Return the crystals lowest above the hull; without energies, valid ones."""
+    """Return the crystals lowest above the hull, converged relaxations first; without energies, valid ones."""
     frame = run.scores.get(kind)
     if frame is None or not limit or "system_id" not in frame:
         return []
     found = structures(run, "dft/[0-9]*.arrow", f"relaxed/{kind}/*.arrow", f"samples/{kind}/*.arrow")
     if "e_above_hull" in frame and frame["e_above_hull"].notna().any():
         frame = frame[frame["e_above_hull"].notna()].sort_values("e_above_hull", kind="stable")
+        if "relax_status" in frame:  # an energy before convergence is a bound, not a result
+            frame = frame.sort_values("relax_status", key=lambda status: status != "converged", kind="stable")
     elif "overall_validity" in frame:
         frame = frame.sort_values("overall_validity", ascending=False, kind="stable")
     dft = {str(row.get("system_id")): row for row in run.dft}
@@ -104,7 +106,7 @@ def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
         ("atoms", str(len(system))),
     ]
     if dft:
-        code = " ".join(str(dft[k]).upper() for k in ("code", "functional") if not formats.is_missing(dft.get(k)))
+        code = " ".join(formats.code(str(dft[k])) for k in ("code", "functional") if not formats.is_missing(dft.get(k)))
         facts += [
             (code or "DFT", str(dft.get("status", formats.MISSING))),
             ("its energy", _unit(dft.get("energy_per_atom"), 3, "eV/atom")),
@@ -124,10 +126,14 @@ def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
 
 def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
     badges = []
+    if row.get("relax_status") not in (None, "converged"):
+        badges.append((f"relaxation {row['relax_status']}", "bad"))
     if not formats.is_missing(energy):
         level = "below the hull" if energy < 0 else "metastable" if energy < 0.1 else ""
         badges += [(level, "good" if energy < 0 else "fair")] if level else []
     badges += [("valid", "good")] if _true(row.get("overall_validity")) else [("not valid", "bad")]
+    if row.get("n_elements") == 1:
+        badges.append(("single element", ""))
     for name in ("uniqueness_adit", "novelty_adit"):
         if name in row:
             word = {"uniqueness_adit": "unique", "novelty_adit": "novel"}[name]

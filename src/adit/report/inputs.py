@@ -194,14 +194,9 @@ def _number(text: str) -> float:
 class Structures:
     """Structures by id, read only when asked for; of several files that hold one for an id, the first is taken."""
 
-    def __init__(self, paths: Iterable[Path], problems: list[str]) -> None:
+    def __init__(self, tables: Iterable[store.SystemTable]) -> None:
         self._rows: dict[str, tuple[store.SystemTable, int]] = {}
-        for path in paths:
-            try:
-                table = store.read_systems(path)
-            except DataError as error:
-                problems.append(str(error))
-                continue
+        for table in tables:
             for index, (system_id, n_atoms) in enumerate(zip(table.ids, table.n_atoms, strict=True)):
                 if n_atoms:
                     self._rows.setdefault(system_id, (table, index))
@@ -220,4 +215,6 @@ class Structures:
 
 def structures(run: Run, *patterns: str) -> Structures:
     """Return the structures of the files that match the patterns, e.g. ``relaxed/crystal/*.arrow``."""
-    return Structures([path for pattern in patterns for path in sorted(run.folder.glob(pattern))], run.problems)
+    reader = _Reader(run.folder, run.problems)
+    paths = [path for pattern in patterns for path in reader.glob(pattern)]
+    return Structures([table for path in paths if (table := reader.attempt(path, store.read_systems)) is not None])

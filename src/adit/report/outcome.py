@@ -97,7 +97,7 @@ def method(run: Run) -> str:
     if uses_xtb(run):
         return "GFN1-xTB"
     codes = sorted({str(row["code"]) for row in run.dft if isinstance(row.get("code"), str) and row["code"]})
-    return f"DFT ({', '.join(code.upper() for code in codes)})" if codes else "DFT"
+    return f"DFT ({', '.join(map(formats.code, codes))})" if codes else "DFT"
 
 
 def uses_xtb(run: Run) -> bool:
@@ -112,8 +112,8 @@ def notices(run: Run) -> list[Notice]:
     found = []
     engine = str(run.setting("dft.engine", ""))
     if uses_xtb(run):
-        asked = engine.upper() if engine and engine != XTB else ""
-        why = f"{asked} was asked for and is not installed here, so the run fell back. " if asked else ""
+        asked = formats.code(engine) if engine and engine != XTB else ""
+        why = f"{asked} was asked for but was not at hand, so the run fell back. " if asked else ""
         found.append(
             Notice(
                 "warning",
@@ -182,10 +182,12 @@ def tiles(run: Run) -> list[tuple[str, str, str]]:
 
 
 def hull_energies(run: Run) -> list[float]:
-    """Return the known energies above the hull of the crystals, eV/atom."""
+    """Return the known energies above the hull of the crystals whose relaxation converged, eV/atom."""
     frame = run.scores.get("crystal")
     if frame is None or "e_above_hull" not in frame:
         return []
+    if "relax_status" in frame:
+        frame = frame[frame["relax_status"] == "converged"]
     return [float(value) for value in frame["e_above_hull"].dropna()]
 
 

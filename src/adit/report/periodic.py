@@ -18,7 +18,7 @@ def place(number: int) -> tuple[int, int]:
     first, last = _LONG_ROWS[period]
     from_left, from_right = number - first, last - number
     if period >= 6 and 2 <= from_left <= 16:
-        return 2 + from_left, period + 3
+        return 1 + from_left, period + 3
     left_block = {1: 1, 2: 2, 3: 2}.get(period, 2)
     return (from_left + 1, period) if from_left < left_block else (18 - from_right, period)
 

@@ -101,8 +101,8 @@ def flag_cell(value: Any) -> Cell:
 def status_cell(value: Any) -> Cell:
     """Return a status, coloured by what it means."""
     good, bad = ("ok", "converged"), ("failed", "timeout", "refused", "crashed")
-    tone = "good" if value in good else "bad" if value in bad else ""
-    return text_cell(value) if formats.is_missing(value) else Cell(str(value), None, f"status {tone}")
+    tone = "good" if value in good else "bad" if value in bad else "fair" if value == "unconverged" else "idle"
+    return text_cell(value) if formats.is_missing(value) else Cell(str(value).replace("_", " "), None, f"status {tone}")
 
 
 def formula_cell(value: Any) -> Cell:
@@ -118,6 +118,12 @@ def id_cell(value: Any) -> Cell:
 def reason_cell(value: Any) -> Cell:
     """Return a reason in small print."""
     return Cell("", "") if formats.is_missing(value) else Cell(str(value), None, "reason")
+
+
+def smiles_cell(value: Any) -> Cell:
+    """Return a SMILES in a cell wide enough for most."""
+    cell = code_cell(value)
+    return Cell(cell.text, cell.sort, f"{cell.style} wide")
 
 
 def code_cell(value: Any) -> Cell:
@@ -144,16 +150,14 @@ SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
     "crystal": (
         *_COMMON,
         Column("e_above_hull", number_cell(3), "E hull", "energy above the hull, eV/atom"),
+        Column("formation_energy_per_atom", number_cell(3), "E form", "formation energy, eV/atom"),
         Column("overall_validity", flag_cell, "valid", "structural and compositional validity"),
         Column("structural_validity", flag_cell, "struct.", "smallest distance ≥ 0.5 Å, volume ≥ 0.1 Å³"),
         Column("compositional_validity", flag_cell, "comp.", "charge-neutral by smact"),
         Column("distance_ratio", number_cell(2), "d/Σr", "smallest distance over the sum of covalent radii"),
-        Column("density", number_cell(2), hint="g/cm³"),
         Column("spacegroup", number_cell(0), "SG", "spacegroup as generated"),
-        Column("relaxed_spacegroup", number_cell(0), "SG relaxed", "spacegroup after relaxation"),
+        Column("relaxed_spacegroup", number_cell(0), "→", "spacegroup after relaxation"),
         Column("relax_status", status_cell, "relaxation"),
-        Column("formation_energy_per_atom", number_cell(3), "E form", "formation energy, eV/atom"),
-        Column("rmsd_moved", number_cell(2), "moved", "RMSD moved in relaxation, Å"),
         Column("dft_status", status_cell, "DFT"),
         _WHY,
     ),
@@ -165,7 +169,7 @@ SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         Column("unique", flag_cell, hint="canonical SMILES differs from all others"),
         Column("novel", flag_cell, hint="SMILES not in the training split"),
         Column("posebusters_passed", code_cell, "PoseBusters", "checks passed"),
-        Column("smiles", code_cell, "SMILES"),
+        Column("smiles", smiles_cell, "SMILES"),
         _WHY,
     ),
     "mof": (*_COMMON, _WHY),
@@ -185,7 +189,7 @@ DFT_COLUMNS: Final = (
     Column("fmax", number_cell(3), hint="largest force at the end, eV/Å"),
     Column("n_steps", number_cell(0), "steps"),
     Column("wall_s", seconds_cell, "wall time"),
-    Column("e_above_hull", number_cell(3), "E hull (pre-relaxation)", "of the pre-relaxation's energy, eV/atom"),
+    Column("e_above_hull", number_cell(3), "E hull", "of the pre-relaxation, not of this energy; eV/atom"),
     Column("reason", reason_cell, "why not"),
     Column("warnings", reason_cell),
 )
@@ -254,7 +258,10 @@ def dft(run: Run, records: Sequence[Record]) -> Table:
     rows = []
     for record in records:
         sample = known.get(record.get("system_id"), {})
-        extra = {name: sample.get(name) for name in ("formula", "e_above_hull")}
+        extra = {
+            "formula": formats.chemical(str(sample.get("formula") or "")),
+            "e_above_hull": sample.get("e_above_hull"),
+        }
         warnings = record.get("warnings")
         joined = "; ".join(map(str, warnings)) if isinstance(warnings, list | tuple) else warnings
         rows.append({**extra, **record, "warnings": joined})
