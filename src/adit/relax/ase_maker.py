@@ -65,12 +65,19 @@ class GpawRelaxMaker(EngineRelaxMaker):
 
 
 def refined(structure: Any, symprec: float) -> Any:
-    """Return the pymatgen structure with its symmetry made exact: as many atoms, far fewer irreducible k-points."""
+    """Return the pymatgen structure with its symmetry made exact and its origin where the spacegroup has it.
+
+    As many atoms, far fewer irreducible k-points: GPAW looks for symmetry about the origin.
+    """
+    import spglib
     from ase.spacegroup.symmetrize import refine_symmetry
     from pymatgen.io.ase import AseAtomsAdaptor
 
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
     refine_symmetry(atoms, symprec)
+    found = spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=symprec)
+    if found is not None:
+        atoms.positions += np.linalg.solve(found.transformation_matrix, found.origin_shift) @ atoms.cell[:]
     return AseAtomsAdaptor.get_structure(atoms)
 
 
@@ -108,7 +115,11 @@ def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
         "kpts": {"density": preset.kpoint_density, "gamma": True},
         "occupations": {"name": "fermi-dirac", "width": preset.smearing},
         "spinpol": preset.spin,
-        "convergence": {"energy": preset.energy_convergence, "density": preset.density_convergence},
+        "convergence": {
+            "energy": preset.energy_convergence,
+            "density": preset.density_convergence,
+            "eigenstates": preset.eigenstate_convergence,
+        },
         "maxiter": preset.max_scf_steps,
         "txt": "gpaw.txt",
     }

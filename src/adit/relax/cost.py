@@ -10,7 +10,7 @@ _CORES = (2, 10, 18, 36, 54, 86)
 SECONDS = 6e-3
 OVERHEAD_S = 5.0
 KPOINT_DENSITY = 2.0
-SYMPREC = 0.05
+SYMPREC = 0.1
 
 
 def core_seconds(system: AtomicSystem) -> float:

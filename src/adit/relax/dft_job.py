@@ -23,6 +23,8 @@ from adit.units import EV_PER_ANGSTROM3_IN_GPA
 RUN = "run"
 STARTED = "started"
 KBAR_IN_GPA = 0.1
+VOLUME_RATIO = 2.0
+"""A relaxation that ends with a cell this much larger or smaller than CHGNet's has fallen apart."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ def _run(task: Task, run: Path) -> dict[str, Any]:
     document = responses[last.uuid][max(responses[last.uuid])].output
     if isinstance(preset, VaspPreset):
         return vasp.result_of(document, preset)
-    return _ase_result(document, store.read_json(run / "relaxed.json"), preset.fmax)
+    result = _ase_result(document, store.read_json(run / "relaxed.json"), preset.fmax)
+    ratio = document.structure.volume / task.system.volume
+    if not 1 / VOLUME_RATIO < ratio < VOLUME_RATIO:
+        return {"status": "failed", "reason": f"relaxed into no crystal: volume {ratio:.2f} times the start's"}
+    return result
 
 
 def _ase_maker(preset: GpawPreset | XtbPreset) -> Any:

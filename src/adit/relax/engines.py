@@ -127,4 +127,4 @@ def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
 
 def describe_fallback(wanted: str, taken: str) -> str:
     """Return the sentence that goes with every result of an engine that stands in for another."""
-    return f"{wanted} is not installed: fallback to {taken}, which is semi-empirical, not DFT"
+    return f"{wanted} is not installed: fallback to {taken}, which is semi-empirical, Γ point only, not DFT"

@@ -63,7 +63,7 @@ def _state(run: Path) -> str:
     if steps:
         _, step, _, energy, fmax = steps[-1][:5]
         return f"step {step}, energy {energy} eV, fmax {fmax} eV/Å"
-    scf = [line for line in _lines(run / "gpaw.txt") if line.startswith("iter:")]
+    scf = [line for line in _lines(run / "gpaw.txt") if line.lstrip("|").startswith("iter:")]
     return f"first geometry, SCF step {len(scf)}" if scf else "starting"
 
 

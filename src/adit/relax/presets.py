@@ -37,6 +37,9 @@ class GpawPreset(RelaxPreset):
     density_convergence: PositiveFloat = Field(
         description="change of density at SCF convergence, electrons per valence electron"
     )
+    eigenstate_convergence: PositiveFloat = Field(
+        description="residual of the eigenstates at SCF convergence, eV² per valence electron"
+    )
     max_scf_steps: Positive = Field(description="SCF steps of one geometry; more is a failure")
 
 
