@@ -31,7 +31,10 @@ RELAXED = [
 ]
 
 # A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
-shell.prefix(f"export {PARENT_VARIABLE}={os.getpid()}; ")
+# The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
+shell.prefix(
+    f"export {PARENT_VARIABLE}={os.getpid()} PYTHONPATH={workflow.basedir}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+)
 
 
 wildcard_constraints:

@@ -14,6 +14,8 @@ rule prepare:
         f"{RUN}/logs/prepare-{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/prepare-{{dataset}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     resources:
         mem_mb=8000,
         runtime=120,
@@ -24,4 +26,4 @@ rule prepare:
     message:
         "prepare {wildcards.dataset}"
     shell:
-        "adit prepare --config {params.stage:q} --out {output.systems} --stats {output.stats} --log {log}"
+        "python -m adit prepare --config {params.stage:q} --out {output.systems} --stats {output.stats} --log {log}"

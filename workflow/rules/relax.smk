@@ -22,6 +22,8 @@ rule relax:
         f"{RUN}/logs/relax-{{kind}}-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/relax-{{kind}}-{{shard}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     threads: workflow.cores
     resources:
         mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
@@ -31,7 +33,7 @@ rule relax:
     message:
         "pre-relax {wildcards.kind}s, shard {wildcards.shard}"
     shell:
-        "adit relax --config {params.stage:q} --samples {input} --out {output.table} --structures {output.structures}"
+        "python -m adit relax --config {params.stage:q} --samples {input} --out {output.table} --structures {output.structures}"
         " --extxyz {output.extxyz} --workers {threads} --log {log}"
 
 
@@ -44,6 +46,8 @@ rule reference:
         f"{RUN}/logs/reference.log",
     benchmark:
         f"{RUN}/benchmarks/reference.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     threads: workflow.cores
     resources:
         mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
@@ -54,7 +58,7 @@ rule reference:
     message:
         "reference energies of the hull"
     shell:
-        "adit reference --config {params.stage:q} --data {input} --out {output} --cache {params.cache}"
+        "python -m adit reference --config {params.stage:q} --data {input} --out {output} --cache {params.cache}"
         " --workers {threads} --log {log}"
 
 
@@ -69,6 +73,8 @@ rule hull:
         f"{RUN}/logs/hull.log",
     benchmark:
         f"{RUN}/benchmarks/hull.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     resources:
         mem_mb=8000,
         runtime=60,
@@ -77,7 +83,7 @@ rule hull:
     message:
         "energies above the hull"
     shell:
-        "adit hull --config {params.stage:q} --relaxed {input.relaxed} --reference {input.reference}"
+        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed} --reference {input.reference}"
         " --out {output} --log {log}"
 
 
@@ -92,6 +98,8 @@ rule select:
         f"{RUN}/logs/select.log",
     benchmark:
         f"{RUN}/benchmarks/select.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     resources:
         mem_mb=8000,
         runtime=60,
@@ -100,7 +108,7 @@ rule select:
     message:
         "select structures for DFT"
     shell:
-        "adit select --config {params.stage:q} --relaxed {input.relaxed} --hull {input.hull} --out {output} --log {log}"
+        "python -m adit select --config {params.stage:q} --relaxed {input.relaxed} --hull {input.hull} --out {output} --log {log}"
 
 
 rule dft:
@@ -115,6 +123,8 @@ rule dft:
         f"{RUN}/logs/dft-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/dft-{{shard}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     threads: workflow.cores
     resources:
         mem_mb=lambda wc, attempt, threads: 4000 * threads * attempt,
@@ -125,6 +135,6 @@ rule dft:
     message:
         "DFT, shard {wildcards.shard}"
     shell:
-        "adit dft --config {params.stage:q} --selected {input.selected} --relaxed {input.relaxed} --shard {wildcards.shard}"
+        "python -m adit dft --config {params.stage:q} --selected {input.selected} --relaxed {input.relaxed} --shard {wildcards.shard}"
         " --folder {params.folder} --out {output.table} --structures {output.structures} --workers {threads}"
         " --settings config/dft --log {log}"

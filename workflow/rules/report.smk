@@ -16,6 +16,8 @@ rule page:
         f"{RUN}/logs/report.log",
     benchmark:
         f"{RUN}/benchmarks/report.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     resources:
         mem_mb=8000,
         runtime=60,
@@ -27,7 +29,7 @@ rule page:
     message:
         "write the report"
     shell:
-        "adit report --config {params.stage:q} --run {params.run} --out {params.out} --run-config {params.config:q}"
+        "python -m adit report --config {params.stage:q} --run {params.run} --out {params.out} --run-config {params.config:q}"
         " --log {log}"
 
 

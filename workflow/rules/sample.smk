@@ -12,6 +12,8 @@ rule sample:
         f"{RUN}/logs/sample-{{kind}}-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/sample-{{kind}}-{{shard}}.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: workflow.cores
     resources:
         mem_mb=16000,
@@ -24,5 +26,5 @@ rule sample:
     message:
         "sample {wildcards.kind}s, shard {wildcards.shard}"
     shell:
-        "adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
+        "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
         " --kind {wildcards.kind} --shard {wildcards.shard} --out {output} --log {log}"

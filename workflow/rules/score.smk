@@ -24,6 +24,8 @@ rule score:
         f"{RUN}/logs/score.log",
     benchmark:
         f"{RUN}/benchmarks/score.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
     threads: workflow.cores
     resources:
         mem_mb=16000,
@@ -35,6 +37,6 @@ rule score:
     message:
         "score the samples"
     shell:
-        "adit score --config {params.stage:q} --crystal {input.crystal} --molecule {input.molecule} --mof {input.mof}"
+        "python -m adit score --config {params.stage:q} --crystal {input.crystal} --molecule {input.molecule} --mof {input.mof}"
         " --data {input.data} --relaxed {input.relaxed} {params.hull} --dft {input.dft}"
         " --out {params.out} --workers {threads} --log {log}"

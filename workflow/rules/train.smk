@@ -19,6 +19,8 @@ rule vae:
         f"{RUN}/logs/vae.log",
     benchmark:
         f"{RUN}/benchmarks/vae.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: workflow.cores
     resources:
         mem_mb=32000,
@@ -31,7 +33,7 @@ rule vae:
     message:
         "train the autoencoder"
     shell:
-        "adit vae --config {params.stage:q} --data {input.data} --out {params.out} --state {params.state} --log {log}"
+        "python -m adit vae --config {params.stage:q} --data {input.data} --out {params.out} --state {params.state} --log {log}"
 
 
 rule encode:
@@ -44,6 +46,8 @@ rule encode:
         f"{RUN}/logs/encode-{{dataset}}.log",
     benchmark:
         f"{RUN}/benchmarks/encode-{{dataset}}.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: workflow.cores
     resources:
         mem_mb=16000,
@@ -55,7 +59,7 @@ rule encode:
     message:
         "encode {wildcards.dataset}"
     shell:
-        "adit encode --config {params.stage:q} --vae {params.vae} --data {input.data} --out {output} --log {log}"
+        "python -m adit encode --config {params.stage:q} --vae {params.vae} --data {input.data} --out {output} --log {log}"
 
 
 rule dit:
@@ -74,6 +78,8 @@ rule dit:
         f"{RUN}/logs/dit.log",
     benchmark:
         f"{RUN}/benchmarks/dit.tsv"
+    conda:
+        "../../envs/train.yaml"
     threads: workflow.cores
     resources:
         mem_mb=32000,
@@ -87,5 +93,5 @@ rule dit:
     message:
         "train the denoiser"
     shell:
-        "adit dit --config {params.stage:q} --vae {params.vae} --data {input.data} --latents {input.latents}"
+        "python -m adit dit --config {params.stage:q} --vae {params.vae} --data {input.data} --latents {input.latents}"
         " --out {params.out} --state {params.state} --log {log}"

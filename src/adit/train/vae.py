@@ -53,13 +53,14 @@ def centered(positions: Float[Tensor, "b m 3"], mask: Bool[Tensor, "b m"]) -> Fl
 def vae_losses(
     decoded: Decoded, posterior: Posterior, target: Features, kl_weight: float
 ) -> dict[str, Float[Tensor, " b"]]:
-    """Return the total loss of each system as ``loss``, and its parts. Source: Eq. 8 and the KL term after it."""
-    parts = reconstruction_losses(decoded, target)
-    total = kl_weight * (kl := posterior.kl(target.mask))
-    for name, value in parts.items():
-        weight = torch.where(target.periodic, PERIODIC_WEIGHTS[name], MOLECULE_WEIGHTS[name])
-        total = total + weight * value
-    return {"loss": total, **parts, "kl": kl}
+    """Return the total loss of each system as ``loss``, and the weighted parts it is the sum of.
+
+    Source: Eq. 8 and the KL term after it.
+    """
+    parts = {"kl": kl_weight * posterior.kl(target.mask)}
+    for name, value in reconstruction_losses(decoded, target).items():
+        parts[name] = value * torch.where(target.periodic, PERIODIC_WEIGHTS[name], MOLECULE_WEIGHTS[name])
+    return {"loss": torch.stack(list(parts.values())).sum(dim=0), **parts}
 
 
 class VaeTask:
