@@ -86,12 +86,17 @@ def test_picture_does_not_depend_on_where_a_molecule_is(shift: list[float]) -> N
     assert radii[0] == radii[1]
 
 
+def cube(*fractional: tuple[float, float, float]) -> AtomicSystem:
+    numbers = np.array([84, *[1] * (len(fractional) - 1)])
+    return AtomicSystem("c", Kind.CRYSTAL, numbers, 9.0 * np.array(fractional), 9.0 * np.eye(3))
+
+
 def test_atoms_on_the_faces_of_a_cell_are_repeated() -> None:
-    corner = AtomicSystem("c", Kind.CRYSTAL, np.array([84]), np.zeros((1, 3)), 3.3 * np.eye(3))
-    middle = AtomicSystem("m", Kind.CRYSTAL, np.array([84]), np.full((1, 3), 1.65), 3.3 * np.eye(3))
-    assert ball_and_stick(corner, "p").count("<circle") == 8
-    assert ball_and_stick(middle, "p").count("<circle") == 1
-    assert ball_and_stick(middle, "p").count("<line") == 12, "edges of the cell"
+    inside = [(0.1, 0.2, 0.3), (0.5, 0.5, 0.5), (0.6, 0.2, 0.9), (0.3, 0.8, 0.4)]
+    for first, circles in (((0.7, 0.7, 0.7), 5), ((0.0, 0.7, 0.7), 6), ((0.999, 0, 0.7), 8), ((0, 0, 0), 12)):
+        assert ball_and_stick(cube(first, *inside), "p").count("<circle") == circles
+    assert ball_and_stick(cube(*inside), "p").count("<circle") >= 8, "few atoms: the heaviest on the corners"
+    assert ball_and_stick(cube((0.5, 0.5, 0.5)), "p").count("<line") == 12, "edges of the cell"
 
 
 def test_pictures_stay_inside_their_frame() -> None:

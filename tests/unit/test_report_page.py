@@ -248,12 +248,39 @@ def test_molecule_card_counts_posebusters(tmp_path: Path) -> None:
     assert str(card.title) == "H<sub>2</sub>O"
 
 
+def test_without_a_valid_molecule_others_are_shown_as_not_valid(tmp_path: Path) -> None:
+    run = load(write_run(tmp_path), "{}")
+    run.scores["molecule"] = run.scores["molecule"].assign(validity=False, reason="no bonding fits")
+    (card,) = gallery.molecules(run, 5)
+    assert card.badges == [("not valid", "bad")]
+    assert dict(card.facts)["why"] == "no bonding fits"
+    assert len(card.pictures) == 1
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        (
+            {"asked": 9, "valid": 3, "relaxed": 2, "stable": 0, "unique": 0, "novel": 0},
+            "3 are valid, of those 2 relaxed, none lies",
+        ),
+        ({"asked": 9, "valid": 0, "unique": 0, "novel": 0}, "Of 9 crystals asked for, none is valid."),
+        ({"asked": 9, "valid": 2, "unique": 1, "novel": 1}, "2 are valid, of those 1 is unique and novel."),
+    ],
+)
+def test_outcome_stops_where_nothing_is_left(tmp_path: Path, counts: dict[str, int], told: str) -> None:
+    steps = [{"kind": "crystal", "step": step, "count": count} for step, count in counts.items()]
+    store.write_json(tmp_path / "scores/funnel.json", steps)
+    assert told in outcome.sentence(load(tmp_path, "{}"))
+
+
 def test_published_numbers_stand_beside_their_protocol_only() -> None:
     records = [rate("crystal", "samples", "chgnet_surrogate_stable", protocol, 1) for protocol in ("adit", "mattergen")]
+    assert [record["protocol"] for record in headline.split(records)[0]] == ["adit"]
     ours, theirs = (row[-1].note for row in headline.headline("crystal", records).rows)
     assert "ADiT\u00a0joint\u00a015.4" in ours
     assert "MatterGen" not in ours
-    assert theirs == "MatterGen-MP\u00a013.0"
+    assert theirs == "MatterGen\u2011MP\u00a013.0"
 
 
 def test_manifest_is_strict_json(tmp_path: Path) -> None:

@@ -64,20 +64,25 @@ def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
 
 
 def molecules(run: Run, limit: int) -> list[Card]:
-    """Return valid molecules, those that pass most PoseBusters checks and are novel first."""
+    """Return valid molecules, those that pass most PoseBusters checks and are novel first; if none is valid, others."""
     frame = run.scores.get("molecule")
     if frame is None or not limit or "system_id" not in frame:
         return []
-    frame = with_posebusters(frame)
-    if "validity" in frame:
-        frame = frame[frame["validity"].fillna(False).astype(bool)]
-    if "unique" in frame:
-        frame = frame[frame["unique"].fillna(False).astype(bool)]
-    keys = [key for key in ("neutral_validity", "_passed", "novel", "n_atoms") if key == "_passed" or key in frame]
+    frame = _only(_only(with_posebusters(frame), "validity"), "unique")
     passed = [_passed(text) for text in frame["posebusters_passed"]] if "posebusters_passed" in frame else 0
-    frame = frame.assign(_passed=passed).sort_values(keys, ascending=False, kind="stable")
+    frame = frame.assign(_passed=passed)
+    keys = [k for k in ("neutral_validity", "adit_pdb_validity", "_passed", "novel", "n_atoms") if k in frame]
+    frame = frame.sort_values(keys, ascending=False, kind="stable")
     found = structures(run, "samples/molecule/*.arrow")
     return [_molecule(row, system) for row, system in _drawn(frame, found, limit)]
+
+
+def _only(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows with a true flag; all of them where there is no such row or column."""
+    if column not in frame:
+        return frame
+    kept = frame[frame[column].fillna(False).astype(bool)]
+    return kept if len(kept) else frame
 
 
 def _passed(text: Any) -> int:
@@ -128,7 +133,7 @@ def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
     badges = []
     if row.get("relax_status") not in (None, "converged"):
         badges.append((f"relaxation {row['relax_status']}", "bad"))
-    if not formats.is_missing(energy):
+    if not formats.is_missing(energy) and row.get("n_elements") != 1:  # as in the metrics
         level = "below the hull" if energy < 0 else "metastable" if energy < 0.1 else ""
         badges += [(level, "good" if energy < 0 else "fair")] if level else []
     badges += [("valid", "good")] if _true(row.get("overall_validity")) else [("not valid", "bad")]
@@ -142,17 +147,20 @@ def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
 
 
 def _molecule(row: Record, system: AtomicSystem) -> Card:
-    flat = bond_drawing(system)
+    valid = _true(row.get("validity"))
+    flat = bond_drawing(system) if valid else None  # without validity there may be a bonding, but no molecule
     solid = ball_and_stick(system, f"pic-{slug(system.system_id)}")
-    facts = [
-        ("SMILES", str(row.get("smiles") or formats.MISSING)),
-        ("PoseBusters", str(row.get("posebusters_passed") or "not sent")),
+    facts = [("SMILES", str(row["smiles"]))] if row.get("smiles") else []
+    facts += [
+        ("PoseBusters", str(row.get("posebusters_passed") or "not checked")),
         ("atoms", str(len(system))),
     ]
-    badges = [("valid", "good")]
-    if "neutral_validity" in row:
+    badges = [("valid", "good") if valid else ("not valid", "bad")]
+    if not valid and not formats.is_missing(row.get("reason")):
+        facts.append(("why", str(row["reason"])))
+    if valid and "neutral_validity" in row:
         badges.append(("no charged atom", "good") if _true(row["neutral_validity"]) else ("charged atoms", "fair"))
-    if "novel" in row:
+    if valid and "novel" in row:
         badges.append(("novel", "good") if _true(row["novel"]) else ("in the training set", ""))
     return Card(
         system.system_id,

@@ -12,8 +12,8 @@ from adit.report.tables import Cell, Table
 
 Record = Mapping[str, Any]
 
-NBSP: Final = "\u00a0"
-"""A space that no line breaks at."""
+_UNBROKEN: Final = str.maketrans({" ": "\u00a0", "-": "\u2011"})
+"""Spaces and hyphens that no line breaks at."""
 
 _MAIN: Final = (
     "validity",
@@ -38,12 +38,19 @@ _MAIN: Final = (
 )
 """Metrics of the first table; all others stand below it, folded."""
 
+_MAIN_PROTOCOLS: Final = ("adit", "strict", "posebusters")
+"""Protocols of the first table."""
+
 
 def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    """Return the records of the main metrics, in their order, and the others."""
-    main = [r for r in records if formats.bare_metric(str(r.get("metric"))) in _MAIN]
-    others = [r for r in records if formats.bare_metric(str(r.get("metric"))) not in _MAIN]
+    """Return the records of the main metrics and protocols, in their order, and the others."""
+    main = [r for r in records if _is_main(r)]
+    others = [r for r in records if not _is_main(r)]
     return sorted(main, key=lambda r: _MAIN.index(formats.bare_metric(str(r.get("metric"))))), others
+
+
+def _is_main(record: Record) -> bool:
+    return formats.bare_metric(str(record.get("metric"))) in _MAIN and record.get("protocol") in _MAIN_PROTOCOLS
 
 
 def published() -> list[dict[str, str]]:
@@ -102,7 +109,7 @@ def _rate(record: Record | None, population: str) -> Cell:
 def _facts(protocol: str, metric: str, facts: Sequence[Mapping[str, str]]) -> Cell:
     name = formats.bare_metric(metric)
     same = [f for f in facts if f["metric"] == name and f["protocol"] == protocol]
-    lines = [f"{f['model']} {float(f['value']):.1f}".replace(" ", NBSP) for f in reversed(same)]
+    lines = [f"{f['model']} {float(f['value']):.1f}".translate(_UNBROKEN) for f in reversed(same)]
     return Cell("", None, "published", " · ".join(lines))
 
 

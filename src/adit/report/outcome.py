@@ -29,12 +29,12 @@ class Notice:
 
 
 def trained_on(run: Run) -> str:
-    """Return what the models were trained on, e.g. ``254 crystals (mp20), 400 molecules (qm9)``."""
+    """Return what the models were trained on, e.g. ``254 crystals (mp20), 400 molecules (qm9)``; empty if unknown."""
     parts = []
     for stats in run.datasets:
         n = (stats.get("n_systems") or {}).get("train", 0)
         parts.append(f"{formats.count(n)} {stats.get('kind', 'system')}s ({stats.get('dataset', '?')})")
-    return ", ".join(parts) or "unknown"
+    return ", ".join(parts)
 
 
 def total_seconds(run: Run) -> float | None:
@@ -71,18 +71,22 @@ def sentence(run: Run) -> str:
 def _clause(kind: str, steps: Sequence[Mapping[str, Any]]) -> str:
     counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
     asked = counts.get("asked", next(iter(counts.values())))
+    last = str(steps[-1].get("step"))
     words = {
         "valid": ("is valid", "are valid"),
         "relaxed": ("relaxed", "relaxed"),
         "stable": ("lies below the hull", "lie below the hull"),
+        "unique": ("is unique", "are unique"),
+        "novel": ("is unique and novel", "are unique and novel"),
     }
-    told = [
-        f"{formats.count(counts[step])} {word[counts[step] != 1]}" for step, word in words.items() if step in counts
-    ]
-    last = str(steps[-1].get("step"))
-    if last in ("unique", "novel"):
-        what = "unique and novel" if last == "novel" else "unique"
-        told.append(f"{formats.count(counts[last])} {'is' if counts[last] == 1 else 'are'} {what}")
+    told: list[str] = []
+    for step, word in words.items():
+        if step not in counts or (step == "unique" and last == "novel"):
+            continue
+        number = counts[step]
+        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}")
+        if not number:
+            break
     text = ", of those ".join([told[0], ", ".join(told[1:])]) if len(told) > 1 else "".join(told)
     return f"Of {formats.count(asked)} {kind}s asked for, {text or f'{formats.count(counts[last])} are {last}'}."
 
@@ -153,9 +157,10 @@ def hull_text(run: Run) -> str:
     if not known["hull_tags"]:
         return ""
     own, hull = ", ".join(known["energy_tags"]) or "unknown", ", ".join(known["hull_tags"])
-    entries = f" of {formats.count(known['reference_entries'])} entries" if known["reference_entries"] else ""
+    entries = f" of {formats.count(known['reference_entries'])} reference entries" if known["reference_entries"] else ""
     source = f" ({known['reference']})" if known["reference"] else ""
-    text = f"Energies above the hull are {own} energies against a hull{entries}{source} of {hull}."
+    kind = "computed in the same way" if own == hull else f"of {hull}"
+    text = f"Energies above the hull are {own} energies on a hull{entries}{source} {kind}."
     if known["surrogate"]:
         return f"{text} The two methods differ: the metrics are named chgnet_surrogate_… and are no DFT stabilities."
     return f"{text} DFT energies are listed on their own and never meet that hull." if run.dft else text

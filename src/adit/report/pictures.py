@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from adit import convert
 from adit.elements import colours, covalent_radii, symbol
 from adit.errors import DataError
-from adit.systems import AtomicSystem
+from adit.systems import AtomicSystem, wrap
 
 SIZE = 260.0
 """Side of a picture, px."""
@@ -23,6 +23,9 @@ BALL = 0.45
 
 BOND_SCALE = 1.2
 """Atoms closer than this times the sum of their covalent radii are joined."""
+
+MAX_SHIFTED = 4
+"""Crystals of at most this many atoms are drawn with the heaviest one on the corners of the cell."""
 
 MAX_WITH_IMAGES = 300
 """Cells with more atoms are drawn without the images on their faces."""
@@ -84,7 +87,10 @@ def _shown_atoms(system: AtomicSystem) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers and positions with atoms wrapped into the cell and those on its faces repeated."""
     if system.cell is None:
         return system.numbers, system.positions
-    fractional = np.where(system.fractional > 0.97, system.fractional - 1.0, system.fractional)
+    fractional = system.fractional
+    if len(system) <= MAX_SHIFTED:
+        fractional = wrap(fractional - fractional[system.numbers.argmax()])
+    fractional = np.where(fractional > 0.97, fractional - 1.0, fractional)
     if len(system) > MAX_WITH_IMAGES:
         return system.numbers, fractional @ system.cell
     numbers, rows = [], []
