@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adit.report import figures, formats
+from adit.report.drawing import INK, save
 from adit.report.periodic import periodic_table, place
 from adit.report.pictures import ball_and_stick, bond_drawing, bonds
 from adit.systems import AtomicSystem, Kind
@@ -42,10 +43,10 @@ def methane() -> AtomicSystem:
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_figures_are_deterministic_and_keep_their_data(tmp_path: Path, name: str) -> None:
     drawing = DRAWINGS[name]()
-    first, second = figures.save(drawing, tmp_path), figures.save(DRAWINGS[name](), tmp_path)
+    first, second = save(drawing, tmp_path), save(DRAWINGS[name](), tmp_path)
     assert first == second
     assert ElementTree.fromstring(str(first)).attrib["aria-label"] == drawing.text
-    assert figures.INK not in first
+    assert INK not in first
     assert (tmp_path / f"{drawing.name}.svg").is_file()
     assert len(pd.read_csv(tmp_path / f"{drawing.name}.csv")) == len(drawing.data)
 

@@ -18,6 +18,7 @@ from adit import store
 from adit.config import ReportStage
 from adit.progress import log
 from adit.report import figures, formats, gallery, headline, outcome, tables
+from adit.report.drawing import Drawing, save
 from adit.report.inputs import NETWORKS, Run, load
 from adit.report.manifest import manifest
 from adit.report.periodic import periodic_table
@@ -100,8 +101,8 @@ class _Builder:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def _draw(self, drawing: figures.Drawing) -> Markup:
-        return figures.save(drawing, self.folder)
+    def _draw(self, drawing: Drawing) -> Markup:
+        return save(drawing, self.folder)
 
     def _kind(self, kind: str) -> Record:
         steps = outcome.steps_of(self.run, kind)

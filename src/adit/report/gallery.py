@@ -12,7 +12,7 @@ from markupsafe import Markup
 from adit import convert
 from adit.elements import composition, reduced_formula
 from adit.report import formats
-from adit.report.figures import slug
+from adit.report.drawing import slug
 from adit.report.inputs import Run, Structures, structures
 from adit.report.pictures import ball_and_stick, bond_drawing, legend
 from adit.report.tables import with_posebusters

@@ -7,8 +7,8 @@ from importlib import resources
 from typing import Any, Final
 
 from adit.report import formats
-from adit.report.figures import POPULATIONS
-from adit.report.tables import Cell, Table
+from adit.report.cells import Cell, Table
+from adit.report.drawing import POPULATIONS
 
 Record = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import log1p
 
 from adit.elements import ATOMIC_NUMBER, SYMBOLS
-from adit.report.figures import COLOURS, INK, Drawing, new_figure, slug, styled
+from adit.report.drawing import COLOURS, INK, Drawing, new_figure, slug, styled
 
 _LONG_ROWS = {1: (1, 2), 2: (3, 10), 3: (11, 18), 4: (19, 36), 5: (37, 54), 6: (55, 86), 7: (87, 118)}
 """First and last atomic number of each period."""

@@ -1,14 +1,28 @@
-"""Tables of the page: what stands in which cell; how a cell looks is the template's business."""
+"""Tables of the page: which columns of which file, in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
 from adit.report import formats
+from adit.report.cells import (
+    Cell,
+    Column,
+    Table,
+    code_cell,
+    flag_cell,
+    formula_cell,
+    id_cell,
+    number_cell,
+    reason_cell,
+    seconds_cell,
+    smiles_cell,
+    status_cell,
+    text_cell,
+)
 from adit.report.inputs import Run
 
 if TYPE_CHECKING:
@@ -18,118 +32,6 @@ Record = Mapping[str, Any]
 
 MAX_ROWS: Final = 1000
 """Rows of a table in the page; the rest stays in the file that the page names."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell.
-
-    Attributes:
-        text: what is shown (escaped by the template unless it is ``Markup``).
-        sort: sort key; ``None``: the text.
-        style: CSS classes.
-        note: a second line in small print.
-    """
-
-    text: str
-    sort: float | str | None = None
-    style: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table.
-
-    Attributes:
-        heads: columns, each with its title and a hint (unit, meaning).
-        rows: cells.
-        more: rows that are not in the page.
-    """
-
-    heads: Sequence[tuple[str, str]]
-    rows: Sequence[Sequence[Cell]]
-    more: int = 0
-
-
-@dataclass(frozen=True)
-class Column:
-    """How a column of a file becomes a column of a table.
-
-    Attributes:
-        name: column of the file.
-        title: its title; empty: the name in plain words.
-        show: makes the cell.
-        hint: unit or meaning.
-    """
-
-    name: str
-    show: Callable[[Any], Cell] = field(default=lambda value: text_cell(value))
-    title: str = ""
-    hint: str = ""
-
-
-def text_cell(value: Any) -> Cell:
-    """Return a cell of text."""
-    return Cell(formats.MISSING, "", "missing") if formats.is_missing(value) else Cell(str(value))
-
-
-def number_cell(digits: int) -> Callable[[Any], Cell]:
-    """Return what makes a cell of a number with ``digits`` decimals."""
-
-    def show(value: Any) -> Cell:
-        if formats.is_missing(value) or isinstance(value, str):
-            return Cell(formats.MISSING if formats.is_missing(value) else str(value), float("inf"), "num missing")
-        return Cell(formats.number(float(value), digits), float(value), "num")
-
-    return show
-
-
-def seconds_cell(value: Any) -> Cell:
-    """Return a cell of a duration given in s."""
-    cell = number_cell(1)(value)
-    return Cell(formats.seconds(value), cell.sort, cell.style) if cell.style == "num" else cell
-
-
-def flag_cell(value: Any) -> Cell:
-    """Return a tick or a cross; a dash where it is unknown."""
-    if formats.is_missing(value):
-        return Cell(formats.MISSING, -1, "mid missing")
-    return Cell("✓", 1, "mid good") if bool(value) else Cell("✗", 0, "mid bad")
-
-
-def status_cell(value: Any) -> Cell:
-    """Return a status, coloured by what it means."""
-    good, bad = ("ok", "converged"), ("failed", "timeout", "refused", "crashed")
-    tone = "good" if value in good else "bad" if value in bad else "fair" if value == "unconverged" else "idle"
-    return text_cell(value) if formats.is_missing(value) else Cell(str(value).replace("_", " "), None, f"status {tone}")
-
-
-def formula_cell(value: Any) -> Cell:
-    """Return a formula with subscripts."""
-    return text_cell(value) if formats.is_missing(value) else Cell(formats.formula(value), str(value))
-
-
-def id_cell(value: Any) -> Cell:
-    """Return an id, which is not broken into lines."""
-    return Cell(str(value), None, "code keep")
-
-
-def reason_cell(value: Any) -> Cell:
-    """Return a reason in small print."""
-    return Cell("", "") if formats.is_missing(value) else Cell(str(value), None, "reason")
-
-
-def smiles_cell(value: Any) -> Cell:
-    """Return a SMILES in a cell wide enough for most."""
-    cell = code_cell(value)
-    return Cell(cell.text, cell.sort, f"{cell.style} wide")
-
-
-def code_cell(value: Any) -> Cell:
-    """Return text in a fixed-width face."""
-    cell = text_cell(value)
-    return Cell(cell.text, cell.sort, "code") if cell.style != "missing" else cell
 
 
 _ID = Column("system_id", id_cell, "id")
