@@ -168,6 +168,16 @@ def test_ids_are_unique_and_references_resolve(page: str) -> None:
     assert {*re.findall(r"url\(#([^)]+)\)", page), *re.findall(r'href="#([^"]+)"', page)} <= set(ids)
 
 
+def test_run_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absolute = load(write_run(tmp_path / "results/demo"), "{}")
+    monkeypatch.chdir(tmp_path)
+    relative = load(Path("results/demo"), "{}")
+    for name in ("summary", "funnel", "datasets", "dft", "benchmarks", "problems"):
+        assert repr(getattr(relative, name)) == repr(getattr(absolute, name)), name
+    assert len(relative.dft) == len(relative.datasets) == 1
+    assert len(gallery.crystals(relative, 5)) == 2
+
+
 def test_same_run_same_page(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     (run / "data/a.stats.json").unlink()

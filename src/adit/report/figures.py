@@ -93,7 +93,7 @@ def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
     figure, grid = new_figure(9.6, 3.2, columns=2 if parts else 1)
     _curves(grid[0, 0], metrics, ["loss"], "loss")
     if parts:
-        _curves(grid[0, 1], metrics, parts, "parts")
+        _curves(grid[0, 1], metrics, parts, parts[0] if len(parts) == 1 else "parts, unweighted (dashed: validation)")
     return Drawing(f"loss-{name}", figure, metrics, f"Training and validation loss of {name} against the step")
 
 
@@ -109,16 +109,16 @@ def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: st
             single = len(columns) == 1
             colour = palette[(0 if split == "train" else 1) if single else number % len(palette)]
             label = split if single else (column if split == labels[0] else None)
-            style = {"linestyle": "-"} if split == "train" else {"linestyle": "--", "marker": "o", "markersize": 3}
+            style = {"linestyle": "-"} if split == "train" else {"linestyle": "--", "marker": "o", "markersize": 4}
             axes.plot(part["step"], part[column], color=colour, label=label, linewidth=1.5, **style)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
     axes.set_xlabel("step")
-    axes.set_title(title if len(columns) == 1 else f"{title} (dashed: validation)")
+    axes.set_title(title)
     _grid(axes, "y")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02), borderaxespad=0.2)
 
 
 @styled

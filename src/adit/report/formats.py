@@ -66,8 +66,9 @@ def chemical(text: str) -> str:
 
 
 def code(name: str) -> str:
-    """Return the name of a program as its authors write it."""
-    return {"gpaw": "GPAW", "vasp": "VASP", "gfn1-xtb": "GFN1-xTB", "tblite": "tblite"}.get(name.lower(), name)
+    """Return the name of a program as its authors write it, without a remark in brackets behind it."""
+    name = name.partition(" (")[0]
+    return {"gpaw": "GPAW", "vasp": "VASP", "gfn1-xtb": "GFN1-xTB"}.get(name.lower(), name)
 
 
 def hill(counts: Mapping[str, int]) -> str:
@@ -86,6 +87,7 @@ _NAMES: Final = {
     "posebusters_all": "PoseBusters: all checks",
     "posebusters_paper_seven": "PoseBusters: the paper's seven",
     "smact_native_validity": "smact native validity",
+    "dft_converged_of_sent": "DFT converged, of those sent",
     "e_above_hull": "E above hull",
     "dft_status": "DFT",
 }

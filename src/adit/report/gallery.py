@@ -111,7 +111,8 @@ def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
         ("atoms", str(len(system))),
     ]
     if dft:
-        code = " ".join(formats.code(str(dft[k])) for k in ("code", "functional") if not formats.is_missing(dft.get(k)))
+        names = [formats.code(str(dft[k])) for k in ("code", "functional") if not formats.is_missing(dft.get(k))]
+        code = " ".join(dict.fromkeys(names))
         facts += [
             (code or "DFT", str(dft.get("status", formats.MISSING))),
             ("its energy", _unit(dft.get("energy_per_atom"), 3, "eV/atom")),

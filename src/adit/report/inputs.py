@@ -132,7 +132,8 @@ class _Reader:
         self.folder, self.problems = folder, problems
 
     def glob(self, pattern: str) -> list[Path]:
-        return sorted(self.folder.glob(pattern))
+        """Return the files that match, relative to the run's folder."""
+        return sorted(path.relative_to(self.folder) for path in self.folder.glob(pattern))
 
     def attempt(self, path: Path | str, read: Callable[[Path], T]) -> T | None:
         full = self.folder / path
@@ -180,7 +181,10 @@ def _benchmarks(reader: _Reader) -> list[Record]:
     """Return one record a job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none."""
     records: list[Record] = []
     for path in reader.glob("benchmarks/*.tsv"):
-        lines = [line.split("\t") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        lines = [
+            line.split("\t")
+            for line in (reader.folder / path).read_text(encoding="utf-8", errors="replace").splitlines()
+        ]
         for values in lines[1:]:
             row = {name: _number(value) for name, value in zip(lines[0], values, strict=False)}
             records.append({"job": path.stem, "stage": path.stem.split("-")[0], **row})
