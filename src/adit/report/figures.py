@@ -93,7 +93,12 @@ def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
     figure, grid = new_figure(9.6, 3.2, columns=2 if parts else 1)
     _curves(grid[0, 0], metrics, ["loss"], "loss")
     if parts:
-        _curves(grid[0, 1], metrics, parts, parts[0] if len(parts) == 1 else "parts, unweighted (dashed: validation)")
+        _curves(
+            grid[0, 1],
+            metrics,
+            parts,
+            formats.heading(parts[0]) if len(parts) == 1 else "parts, unweighted (dashed: validation)",
+        )
     return Drawing(f"loss-{name}", figure, metrics, f"Training and validation loss of {name} against the step")
 
 

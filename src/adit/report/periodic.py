@@ -1,4 +1,4 @@
-"""The periodic table as a figure: how many training systems hold each element."""
+"""The periodic table as a figure: how many training atoms are of each element."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def place(number: int) -> tuple[int, int]:
 
 @styled
 def periodic_table(dataset: str, counts: Mapping[str, int]) -> Drawing:
-    """Draw the periodic table, darker where more training systems hold the element.
+    """Draw the periodic table, stronger where more training atoms are of the element.
 
     Args:
         dataset: name of the dataset.
-        counts: systems by symbol.
+        counts: atoms by symbol.
     """
     import pandas as pd
     from matplotlib.patches import Rectangle
 
     data = pd.DataFrame(
         [(s, ATOMIC_NUMBER[s], int(n)) for s, n in counts.items() if s in ATOMIC_NUMBER],
-        columns=["element", "number", "systems"],
+        columns=["element", "number", "atoms"],
     ).sort_values("number")
-    most = max([int(n) for n in data["systems"]], default=1)
+    most = max([int(n) for n in data["atoms"]], default=1)
     figure, grid = new_figure(6.6, 3.7)
     axes = grid[0, 0]
-    held = dict(zip(data["number"], data["systems"], strict=True))
+    held = dict(zip(data["number"], data["atoms"], strict=True))
     for number in range(1, 119):
         column, row = place(number)
         n = held.get(number, 0)
@@ -56,4 +56,6 @@ def periodic_table(dataset: str, counts: Mapping[str, int]) -> Drawing:
     axes.set_ylim(-10.1, 0.1)
     axes.set_aspect("equal")
     axes.axis("off")
-    return Drawing(f"elements-{slug(dataset)}", figure, data, f"Elements of the training systems of {dataset}")
+    return Drawing(
+        f"elements-{slug(dataset)}", figure, data, f"Atoms of each element in the training systems of {dataset}"
+    )
