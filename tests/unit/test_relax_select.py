@@ -137,3 +137,9 @@ def test_cost_grows_with_the_cell_and_falls_with_symmetry() -> None:
         "c", Kind.CRYSTAL, small.numbers, small.positions + np.array([[0, 0, 0], [0.3, 0.1, 0.2]]), small.cell
     )
     assert kpoints(skewed) > kpoints(small)
+
+
+def test_open_shells_cost_more_than_closed_ones_of_as_many_electrons() -> None:
+    """CaO and TiO would cost much alike but for the d electrons; zinc's shell is full."""
+    assert core_seconds(fcc("tio", [22, 8], 4.2)) > 2 * core_seconds(fcc("mgo", [12, 8], 4.2))
+    assert core_seconds(fcc("zn", [30], 4.2)) < core_seconds(fcc("ni", [28], 4.2))
