@@ -23,7 +23,7 @@ run: env
 	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
 
 test: env
-	@pytest -n 2 tests -m "not slow"
+	@pytest -n 2 --dist loadgroup tests -m "not slow"
 
 lint: env
 	@ruff check src tests

@@ -65,7 +65,7 @@ def _relax(args: argparse.Namespace) -> None:
     from adit.relax.prerelax import prerelax
 
     stage = config.load_stage(config.RelaxStage, args.config)
-    prerelax(stage, args.samples, args.out, args.structures, args.extxyz, args.workers)
+    prerelax(stage, args.samples, args.out, args.structures, args.extxyz, args.workers, args.cache)
 
 
 def _reference(args: argparse.Namespace) -> None:
@@ -181,6 +181,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = verb("relax", _relax, "pre-relax one shard of periodic samples")
     paths(sub, "samples", "out", "structures", "extxyz")
+    paths(sub, "cache", required=False)
     sub.add_argument("--workers", type=int, default=1, help="processes")
 
     sub = verb("reference", _reference, "compute or read the reference energies of the hull")

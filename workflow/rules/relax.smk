@@ -30,11 +30,12 @@ rule relax:
         runtime=480,
     params:
         stage=stage(adit_config.RelaxStage),
+        cache=f"{RUN}/state/relax",
     message:
         "pre-relax {wildcards.kind}s, shard {wildcards.shard}"
     shell:
         "python -m adit relax --config {params.stage:q} --samples {input} --out {output.table} --structures {output.structures}"
-        " --extxyz {output.extxyz} --workers {threads} --log {log}"
+        " --extxyz {output.extxyz} --cache {params.cache} --workers {threads} --log {log}"
 
 
 rule reference:
@@ -132,9 +133,10 @@ rule dft:
     params:
         stage=stage(adit_config.DftStage),
         folder=f"{RUN}/dft",
+        settings=f"{workflow.basedir}/config/dft",
     message:
         "DFT, shard {wildcards.shard}"
     shell:
         "python -m adit dft --config {params.stage:q} --selected {input.selected} --relaxed {input.relaxed} --shard {wildcards.shard}"
         " --folder {params.folder} --out {output.table} --structures {output.structures} --workers {threads}"
-        " --settings config/dft --log {log}"
+        " --settings {params.settings} --log {log}"

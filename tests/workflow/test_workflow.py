@@ -1,0 +1,200 @@
+"""The DAG itself: one run that is killed with SIGKILL in three stages, and what reruns after a changed key."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).parent / "tiny.yaml"
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+
+
+def command(folder: Path, *extra: str) -> list[str]:
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    triggers = ["--rerun-triggers", "mtime", "params", "input"]
+    return [*snakemake, *triggers, "--cores", "2", "--rerun-incomplete", *extra, "--configfile", str(TINY)]
+
+
+def environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def snakemake(folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder, *extra), env=environment(), capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def kill_when(folder: Path, ready: Callable[[], bool], limit_s: float = 400.0) -> None:
+    """Start the run, kill Snakemake alone with SIGKILL as soon as ``ready``, and wait for its stages to end."""
+    with (folder / "killed.log").open("a") as log:
+        process = subprocess.Popen(command(folder), env=environment(), stdout=log, stderr=log)
+        started = time.monotonic()
+        while not ready():
+            text = (folder / "killed.log").read_text()
+            assert process.poll() is None, f"the run ended before it could be killed:\n{text[-3000:]}"
+            assert time.monotonic() - started < limit_s, text[-3000:]
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    deadline = time.monotonic() + 20
+    while stages_alive(process.pid):
+        assert time.monotonic() < deadline, "stages go on although the workflow is gone"
+        time.sleep(0.1)
+
+
+def stages_alive(parent: int) -> list[int]:
+    """Return the living processes that were started by the workflow ``parent``."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            zombie = b") Z " in (entry / "stat").read_bytes()
+        except OSError:
+            continue
+        if f"ADIT_PARENT_PID={parent}".encode() in variables and not zombie:
+            found.append(int(entry.name))
+    return found
+
+
+def times(run: Path, *patterns: str) -> dict[str, int]:
+    """Return the modification times of finished outputs: those whose job Snakemake does not hold for unfinished."""
+    folder = run.parents[1]
+    marks = (folder / ".snakemake/incomplete").glob("*")
+    unfinished = {str(folder / base64.b64decode(mark.name).decode()) for mark in marks}
+    found = {str(path): path.stat().st_mtime_ns for pattern in patterns for path in sorted(run.glob(pattern))}
+    return {path: when for path, when in found.items() if path not in unfinished}
+
+
+@pytest.fixture(scope="module")
+def killed_thrice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, int]]]:
+    """A run killed in training, in sampling and in DFT, then completed; with what was finished at each kill."""
+    folder = tmp_path_factory.mktemp("run")
+    run = folder / "results/tiny"
+    finished = {}
+
+    def training() -> bool:
+        return (run / "state/vae/resume.pt").exists() and not (run / "vae/config.json").exists()
+
+    kill_when(folder, training)
+    assert not (run / "vae/model.safetensors").exists()
+    finished["training"] = times(run, "data/*")
+
+    kill_when(folder, lambda: len(list((run / "samples").glob("*/*.arrow"))) > 1)
+    finished["sampling"] = times(run, "data/*", "vae/*", "latents/*", "dit/*", "samples/*/*")
+
+    kill_when(folder, lambda: any((run / "dft").glob("*/result.json")))
+    assert not (run / "dft/0.parquet").exists()
+    finished["dft"] = times(run, "data/*", "dit/*", "samples/*/*", "relaxed/*/*", "hull/*", "dft/*/result.json")
+
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "report: file://" in done.stderr
+    return folder, finished
+
+
+def test_no_finished_work_is_redone_after_a_kill(killed_thrice: tuple[Path, dict[str, dict[str, int]]]) -> None:
+    folder, finished = killed_thrice
+    for stage, before in finished.items():
+        assert before, stage
+        after = {path: Path(path).stat().st_mtime_ns for path in before}
+        assert after == before, f"finished before the kill in {stage} and written again"
+    assert "resumed at step" in (folder / "killed.log").read_text()
+
+
+def test_the_run_is_whole(killed_thrice: tuple[Path, dict[str, dict[str, int]]]) -> None:
+    import pandas as pd
+
+    run = killed_thrice[0] / "results/tiny"
+    assert len(pd.read_parquet(run / "scores/crystal.parquet")) == 12
+    assert len(pd.read_parquet(run / "scores/molecule.parquet")) == 4
+    summary = json.loads((run / "scores/summary.json").read_text())
+    keys = {"kind", "population", "protocol", "metric", "value", "low", "high", "numerator", "denominator"}
+    assert all(keys <= set(record) for record in summary)
+    samples = [r for r in summary if r["population"] == "samples" and r["metric"] == "structural_validity"]
+    assert samples[0]["denominator"] == 12
+    statuses = {json.loads(path.read_text())["status"] for path in (run / "dft").glob("*/result.json")}
+    assert statuses <= {"converged", "unconverged", "failed", "timeout"}
+    page = (run / "report/index.html").read_text()
+    assert "GFN1-xTB" in page
+    assert not list(run.rglob("*.part"))
+    for rule in ("vae", "dit", "relax-crystal-0", "dft-0", "score", "report"):
+        assert (run / f"logs/{rule}.log").stat().st_size > 0
+        assert (run / f"benchmarks/{rule}.tsv").stat().st_size > 0
+
+
+def test_a_second_run_finds_nothing_to_do(killed_thrice: tuple[Path, dict[str, dict[str, int]]]) -> None:
+    again = snakemake(killed_thrice[0])
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stderr
+
+
+def planned(folder: Path, *extra: str) -> set[str]:
+    """Return the rules that a dry run plans, from its table of job counts."""
+    said = snakemake(folder, "-n", *extra)
+    assert said.returncode == 0, said.stderr
+    table = (said.stdout + said.stderr).partition("Job stats:")[2].partition("total")[0]
+    return {line.split()[0] for line in table.splitlines() if line[-1:].isdigit()}
+
+
+@pytest.mark.parametrize(
+    ("key", "rules"),
+    [
+        ("score={controls: 3}", {"score", "page", "all"}),
+        ("report={title: other}", {"page", "all"}),
+        ("select={max_structures: 2}", {"select", "dft", "score", "page", "all"}),
+        ("relax={fmax: 0.4}", {"relax", "reference", "hull", "select", "dft", "score", "page", "all"}),
+    ],
+)
+def test_a_changed_key_reruns_what_uses_it_and_no_more(
+    killed_thrice: tuple[Path, dict[str, dict[str, int]]], key: str, rules: set[str]
+) -> None:
+    assert planned(killed_thrice[0], "--config", key) == rules
+
+
+def test_a_changed_score_key_really_reruns_score_and_report_alone(
+    killed_thrice: tuple[Path, dict[str, dict[str, int]]],
+) -> None:
+    folder = killed_thrice[0]
+    run = folder / "results/tiny"
+    before = times(run, "data/*", "vae/*", "dit/*", "samples/*/*", "relaxed/*/*", "hull/*", "dft/*")
+    scores = times(run, "scores/summary.json", "report/index.html")
+    done = snakemake(folder, "evaluate", "--config", "score={controls: 3}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert times(run, "data/*", "vae/*", "dit/*", "samples/*/*", "relaxed/*/*", "hull/*", "dft/*") == before
+    after = times(run, "scores/summary.json", "report/index.html")
+    assert all(after[path] > scores[path] for path in scores)
+
+
+def test_the_papers_run_is_planned_for_slurm_from_the_root() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "all"],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr[-3000:]
+    text = said.stdout + said.stderr
+    for rule, count in (("sample", 200), ("relax", 100), ("vae", 1), ("dit", 1)):
+        assert any(line.split() == [rule, str(count)] for line in text.splitlines()), rule
+
+
+def test_a_mistyped_key_stops_the_workflow_with_one_line(tmp_path: Path) -> None:
+    said = snakemake(tmp_path, "-n", "--config", "scoer=1")
+    assert said.returncode == 2
+    assert "error: config: scoer: unknown key; did you mean 'score'?" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("target", ["models", "samples", "evaluate", "report", "all"])
+def test_named_targets_exist(tmp_path: Path, target: str) -> None:
+    assert snakemake(tmp_path, target, "-n").returncode == 0
