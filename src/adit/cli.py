@@ -224,8 +224,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (2 configuration, 3 data, 4 external tool)."""
-    # Threads that wait for each other sleep: spinning ones make a shared machine many times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait for each other spin for some microseconds, then sleep: endless spinning makes training twenty
+    # times slower as soon as something else wants a core.
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     args = parser().parse_args(arguments)
     setup(args.verb, args.log)
     _end_with_parent()

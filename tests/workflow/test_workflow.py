@@ -27,7 +27,7 @@ def command(folder: Path, *extra: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "OMP_WAIT_POLICY": "PASSIVE"}
+    return {**os.environ, "PATH": path}
 
 
 def snakemake(folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:

@@ -37,6 +37,12 @@ shell.prefix(
 )
 
 
+# Cores of a job on one machine. Stages that can run beside others take half: the reference energies need no model and are
+# computed while the autoencoder trains, and shards run in pairs. On a cluster the profile's set-threads decides.
+ALL_CORES = max(1, workflow.cores or 1)
+HALF = max(1, ALL_CORES // 2)
+
+
 wildcard_constraints:
     dataset="[a-z0-9-]+",
     kind="crystal|molecule|mof",

@@ -24,7 +24,7 @@ rule relax:
         f"{RUN}/benchmarks/relax-{{kind}}-{{shard}}.tsv"
     conda:
         "../../envs/evaluate.yaml"
-    threads: workflow.cores
+    threads: HALF
     resources:
         mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
         runtime=480,
@@ -49,7 +49,7 @@ rule reference:
         f"{RUN}/benchmarks/reference.tsv"
     conda:
         "../../envs/evaluate.yaml"
-    threads: workflow.cores
+    threads: HALF
     resources:
         mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
         runtime=480,
@@ -126,7 +126,7 @@ rule dft:
         f"{RUN}/benchmarks/dft-{{shard}}.tsv"
     conda:
         "../../envs/evaluate.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=lambda wc, attempt, threads: 4000 * threads * attempt,
         runtime=1440,

@@ -14,7 +14,7 @@ rule sample:
         f"{RUN}/benchmarks/sample-{{kind}}-{{shard}}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: workflow.cores
+    threads: HALF
     resources:
         mem_mb=16000,
         runtime=240,

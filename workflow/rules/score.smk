@@ -26,7 +26,7 @@ rule score:
         f"{RUN}/benchmarks/score.tsv"
     conda:
         "../../envs/evaluate.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=16000,
         runtime=480,

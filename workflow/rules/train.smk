@@ -21,7 +21,7 @@ rule vae:
         f"{RUN}/benchmarks/vae.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: workflow.cores
+    threads: HALF
     resources:
         mem_mb=32000,
         runtime=4320,
@@ -48,7 +48,7 @@ rule encode:
         f"{RUN}/benchmarks/encode-{{dataset}}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: workflow.cores
+    threads: HALF
     resources:
         mem_mb=16000,
         runtime=240,
@@ -80,7 +80,7 @@ rule dit:
         f"{RUN}/benchmarks/dit.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=32000,
         runtime=4320,

@@ -15,12 +15,14 @@ import numpy as np
 from adit import convert
 from adit.data import element_crystals
 from adit.data.records import Dataset, Loaded, Record, hashed_split
-from adit.elements import ATOMIC_NUMBER, reduced_formula
+from adit.elements import ATOMIC_NUMBER, covalent_radii, reduced_formula
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 MAX_ATOMS = 20
 """Largest primitive cell of the set, as in MP20."""
+MIN_CONTACT = 0.65
+"""Smallest distance between atoms over the sum of their covalent radii; dense actinides come down to 0.68."""
 
 _PROTOTYPES = Path("analysis", "prototypes", "aflow_prototypes.json.gz")
 _CITATION = """@article{Mehl2017,
@@ -114,7 +116,25 @@ def _load(mirror: str | None) -> Loaded:
 
 
 def _itself(system: AtomicSystem) -> AtomicSystem:
+    """Return the crystal as it is.
+
+    Raises:
+        DataError: its atoms are closer than real ones ever are; a few of the prototypes are misprinted.
+    """
+    ratio = _closest_contact(system)
+    if ratio < MIN_CONTACT:
+        raise DataError(f"{system.system_id}: atoms at {ratio:.2f} of the sum of their covalent radii, misprinted")
     return system
+
+
+def _closest_contact(system: AtomicSystem) -> float:
+    """Return the smallest distance between two atoms (nearest images) over the sum of their covalent radii."""
+    if len(system) < 2:
+        return 1.0
+    radii = covalent_radii()[system.numbers]
+    distances = convert.to_structure(system).distance_matrix
+    np.fill_diagonal(distances, np.inf)
+    return float((distances / np.add.outer(radii, radii)).min())
 
 
 DATASET = Dataset(
