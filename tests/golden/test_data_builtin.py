@@ -91,7 +91,10 @@ def test_every_element_of_the_crystals_has_an_elemental_reference(crystals):
 
 def test_numbers_of_crystals(crystals):
     assert len(crystals) == 316
-    assert not crystals.failures()
+    misprinted = {failure.system_id: failure.reason for failure in crystals.failures()}
+    assert "aflow-ABC_cP12_198_a_a_a-NiSSb" in misprinted
+    assert len(misprinted) == 5
+    assert all("misprinted" in reason for reason in misprinted.values())
     assert crystals.n_atoms.max() <= 20
     assert set(crystals.splits) == {"train", "val", "test"}
     assert 0.7 < crystals.splits.count("train") / len(crystals) < 0.9
