@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 with install_import_hook(["adit.model", "adit.flow", "adit.data.augment"], "beartype.beartype"):
@@ -16,6 +17,9 @@ with install_import_hook(["adit.model", "adit.flow", "adit.data.augment"], "bear
     import adit.model.vae  # noqa: F401
 
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
+
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")  # tests are never timed
 
 
 def random_crystal(random: np.random.Generator, n: int, name: str = "crystal") -> AtomicSystem:
