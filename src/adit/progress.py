@@ -17,6 +17,7 @@ def setup(stage: str, log_file: Path | str | None = None) -> None:
         Path(log_file).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
     log.handlers.clear()
+    logging.raiseExceptions = False  # a log file on a full disk must not add tracebacks to the one clear line
     for handler in handlers:
         handler.setFormatter(formatter)
         log.addHandler(handler)

@@ -313,10 +313,14 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
 
 def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
     """Write the resume state of a training (written and read by this package alone)."""
+    import io
+
     import torch
 
+    buffer = io.BytesIO()  # torch turns a full disk into an error of its own; plain writing says what it is
+    torch.save(dict(state), buffer)
     with atomic_path(path) as temporary:
-        torch.save(dict(state), temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_torch(path: Path | str) -> dict[str, Any] | None:

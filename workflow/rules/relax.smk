@@ -10,6 +10,14 @@ DFT_SHARDS = range(
 )
 DFT_TABLES = [f"{RUN}/dft/{shard}.parquet" for shard in DFT_SHARDS] if PERIODIC else []
 
+# A changed preset reruns DFT. VASP's presets are atomate2's own and have no file.
+DFT_PRESETS = [
+    path
+    for engine in (CFG.dft.engine, CFG.dft.fallback)
+    for path in [f"{workflow.basedir}/config/dft/{engine}-{CFG.dft.preset}.yaml"]
+    if Path(path).is_file()
+]
+
 
 rule relax:
     input:
@@ -117,6 +125,7 @@ rule dft:
         selected=rules.select.output,
         structures=RELAXED_SYSTEMS,
         relaxed=RELAXED_TABLES,
+        presets=DFT_PRESETS,
     output:
         table=f"{RUN}/dft/{{shard}}.parquet",
         structures=f"{RUN}/dft/{{shard}}.arrow",

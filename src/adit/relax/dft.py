@@ -117,6 +117,10 @@ def result_key(task: Task) -> str:
     return digest.hexdigest()
 
 
+_MACHINE_FAULTS = ("ExternalToolError", "ModuleNotFoundError", "ImportError", "OSError")
+"""Errors that say something of the machine and nothing of the structure."""
+
+
 def _finished(tasks: list[Task], wall_limit_s: float) -> dict[str, dict[str, Any]]:
     """Return the results on disk that hold for these tasks; crashes, and timeouts under a shorter limit, do not."""
     found: dict[str, dict[str, Any]] = {}
@@ -143,8 +147,9 @@ def _run(tasks: list[Task], wall_limit_s: float, workers: int) -> dict[str, dict
 
     def take(index: int, outcome: Outcome) -> None:
         task = tasks[index]
-        if outcome.status == "error" and outcome.reason.startswith(("ExternalToolError", "ModuleNotFoundError")):
-            faults.append(outcome.reason)
+        if outcome.status == "error" and outcome.reason.startswith(_MACHINE_FAULTS):
+            faults.append(outcome.reason)  # no result: the same command must compute this structure again
+            return
         result = complete(task, outcome)
         store.write_json(task.folder / "result.json", result)
         results[task.system.system_id] = result

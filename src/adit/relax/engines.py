@@ -9,7 +9,10 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -76,12 +79,22 @@ def available(engine: str, command: str | None = None) -> str | None:
     if engine == "vasp":
         return "unknown" if _vasp_runs(command) else None
     module, package = ("gpaw", "gpaw") if engine == "gpaw" else ("tblite", "tblite")
-    if importlib.util.find_spec(module) is None:
+    if importlib.util.find_spec(module) is None or not _imports(module):
         return None
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
+
+
+@cache
+def _imports(module: str) -> bool:
+    """Return whether a fresh interpreter can import ``module``: an installed engine may have lost a system library."""
+    probe = "import gpaw, _gpaw" if module == "gpaw" else f"import {module}.interface"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    if done.returncode:
+        log.info("%s is installed but cannot be imported: %s", module, (done.stderr.strip().splitlines() or ["?"])[-1])
+    return done.returncode == 0
 
 
 def _vasp_runs(command: str | None) -> bool:
