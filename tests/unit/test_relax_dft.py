@@ -292,3 +292,23 @@ def test_the_heartbeat_tells_step_energy_and_fmax(tmp_path: Path) -> None:
     line = status_line(folder) or ""
     assert line.startswith("crystal-0-7: step 3, energy -124.712777 eV, fmax 0.193218 eV/Å")
     assert status_line(folder, since=4e9) is None
+
+
+def test_an_engine_that_cannot_be_imported_counts_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tblite").mkdir()
+    (tmp_path / "tblite/__init__.py").write_text("raise ImportError('libxc.so.9: cannot open shared object file')\n")
+    assert engines._imports.__wrapped__("tblite")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert not engines._imports.__wrapped__("tblite")
+
+
+@pytest.mark.parametrize("reason", ["ImportError: libxc", "ModuleNotFoundError: gpaw", "ExternalToolError: gone"])
+def test_a_fault_of_the_machine_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    def broken(*_: object, on_result, **__: object) -> None:  # type: ignore[no-untyped-def]
+        on_result(0, Outcome("error", None, reason, 1.0))
+
+    monkeypatch.setattr(dft, "map_isolated", broken)
+    task = dft.Task(SYSTEMS[0], engines.resolve(stage()), tmp_path)
+    with pytest.raises(ExternalToolError, match="run the same command again"):
+        dft._run([task], 10.0, 1)
+    assert not (tmp_path / "result.json").exists()
