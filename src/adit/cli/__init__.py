@@ -1,0 +1,85 @@
+"""The command line: one verb a stage; parses, calls, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from adit import __version__
+from adit.cli import data, relax, report, sample, score, train
+from adit.cli.parsing import Verbs
+from adit.errors import AditError, from_os_error
+from adit.progress import log, setup
+
+PARENT_VARIABLE = "ADIT_PARENT_PID"
+"""Set by the workflow: a stage ends when the workflow that started it is gone (killed), so that none is orphaned."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
+    top.add_argument("--version", action="version", version=__version__)
+    verbs = Verbs(top)
+    for room in (data, train, sample, relax, score, report):
+        room.register(verbs)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code (2 configuration, 3 data, 4 external tool)."""
+    # Threads that wait for each other spin for some microseconds, then sleep: endless spinning makes training twenty
+    # times slower as soon as something else wants a core.
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    args = parser().parse_args(arguments)
+    setup(args.verb, args.log)
+    _end_with_parent()
+    try:
+        args.handler(args)
+    except AditError as error:
+        log.error("error: %s", error)
+        return error.exit_code
+    except OSError as error:
+        told = from_os_error(error, str(error.filename or f"adit {args.verb}"))
+        log.error("error: %s", told)
+        return told.exit_code
+    except KeyboardInterrupt:
+        log.error("interrupted; the same command goes on from the last saved state")
+        return 130
+    return 0
+
+
+def _end_with_parent() -> None:
+    """End this process, and the workers it started, when the workflow named in ``ADIT_PARENT_PID`` is gone."""
+    text = os.environ.get(PARENT_VARIABLE, "")
+    if not text.isdigit():
+        return
+    parent = int(text)
+
+    def watch() -> None:
+        while _alive(parent):
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return not _zombie(pid)
+
+
+def _zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return False

@@ -1,0 +1,41 @@
+"""How a verb is declared: its options are the same everywhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+Handler = Callable[[argparse.Namespace], None]
+
+
+class Verbs:
+    """The verbs of the command line, as the rooms add them."""
+
+    def __init__(self, top: argparse.ArgumentParser) -> None:
+        self._verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def add(self, name: str, handler: Handler, text: str, *, needs_config: bool = True) -> argparse.ArgumentParser:
+        """Add a verb and return its parser.
+
+        Args:
+            name: as typed.
+            handler: called with the parsed arguments.
+            text: what the verb does.
+            needs_config: whether it takes ``--config``.
+        """
+        sub = self._verbs.add_parser(name, help=text, description=text)
+        if needs_config:
+            sub.add_argument("--config", default="config/config.yaml", help="YAML file, or the stage's slice as JSON")
+        sub.add_argument("--log", type=Path, help="write messages to this file too")
+        sub.set_defaults(handler=handler)
+        return sub
+
+
+def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, required: bool = True) -> None:
+    """Add options that take a path, or several."""
+    for name in names:
+        if many:
+            sub.add_argument(f"--{name}", type=Path, nargs="*" if not required else "+", default=[], required=required)
+        else:
+            sub.add_argument(f"--{name}", type=Path, required=required)

@@ -1,0 +1,41 @@
+"""Verbs of the report and of the configuration."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from adit import config
+from adit.cli.parsing import Verbs, add_paths
+from adit.progress import log
+
+
+def _report(args: argparse.Namespace) -> None:
+    from adit.report.build import report
+
+    report(config.load_stage(config.ReportStage, args.config), args.run, args.out, args.run_config)
+
+
+def _check(args: argparse.Namespace) -> None:
+    overrides = {"mirror": args.mirror} if args.mirror else {}
+    checked = config.load(args.config, overrides)
+    log.info("%s is valid: run '%s', results in %s", args.config, checked.name, Path(checked.results) / checked.name)
+
+
+def _schema(args: argparse.Namespace) -> None:
+    from adit.store import write_json
+
+    write_json(args.out, config.json_schema())
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verbs of this room."""
+    sub = verbs.add("report", _report, "write the report of a run")
+    add_paths(sub, "run", "out")
+    sub.add_argument("--run-config", default="{}", help="the whole configuration as JSON, for the manifest")
+
+    sub = verbs.add("check", _check, "validate a configuration file")
+    sub.add_argument("--mirror", default=None, help="as `mirror` in the file")
+
+    sub = verbs.add("schema", _schema, "write the JSON schema of the configuration", needs_config=False)
+    add_paths(sub, "out")

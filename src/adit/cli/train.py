@@ -1,0 +1,44 @@
+"""Verbs of training."""
+
+from __future__ import annotations
+
+import argparse
+
+from adit import config
+from adit.cli.parsing import Verbs, add_paths
+
+
+def _vae(args: argparse.Namespace) -> None:
+    from adit.train.vae import train_vae
+
+    train_vae(config.load_stage(config.VaeStage, args.config), args.data, args.out, args.state)
+
+
+def _encode(args: argparse.Namespace) -> None:
+    from adit.train.latents import encode
+
+    encode(config.load_stage(config.EncodeStage, args.config), args.vae, args.data, args.out)
+
+
+def _dit(args: argparse.Namespace) -> None:
+    from adit.train.dit import train_dit
+
+    stage = config.load_stage(config.DitStage, args.config)
+    train_dit(stage, args.vae, args.data, args.latents, args.out, args.state)
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verbs of this room."""
+    sub = verbs.add("vae", _vae, "train the autoencoder")
+    add_paths(sub, "data", many=True)
+    add_paths(sub, "out", "state")
+
+    sub = verbs.add("encode", _encode, "cache augmented encodings of a dataset")
+    add_paths(sub, "vae", "data")
+    add_paths(sub, "out", many=True)
+
+    sub = verbs.add("dit", _dit, "train the denoiser on latents")
+    add_paths(sub, "vae")
+    add_paths(sub, "data", many=True)
+    add_paths(sub, "latents", many=True, required=False)
+    add_paths(sub, "out", "state")

@@ -1,0 +1,75 @@
+"""One validated configuration: frozen, unknown keys are errors; its defaults are the paper's run.
+
+Every stage gets its own slice (``Config.stage``), so that a rule depends on what it uses and on nothing else.
+Imports no torch: the Snakefile reads it in every job.
+"""
+
+from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
+from adit.config.data import DATASETS, DataConfig, DatasetConfig, DatasetName
+from adit.config.model import DitModelConfig, ModelConfig, VaeModelConfig
+from adit.config.reading import json_schema, load, load_stage, parse, parse_as
+from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
+from adit.config.run import Config
+from adit.config.sample import SampleConfig
+from adit.config.score import ReportConfig, ScoreConfig
+from adit.config.stages import (
+    DftStage,
+    DitStage,
+    EncodeStage,
+    HullStage,
+    PrepareStage,
+    ReferenceStage,
+    RelaxStage,
+    ReportStage,
+    SampleStage,
+    ScoreStage,
+    SelectStage,
+    VaeStage,
+)
+from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainConfig, VaeTrainConfig
+
+__all__ = [
+    "DATASETS",
+    "Config",
+    "Count",
+    "DataConfig",
+    "DatasetConfig",
+    "DatasetName",
+    "DftConfig",
+    "DftStage",
+    "DitModelConfig",
+    "DitStage",
+    "DitTrainConfig",
+    "EncodeStage",
+    "Fraction",
+    "HullConfig",
+    "HullStage",
+    "LatentsConfig",
+    "ModelConfig",
+    "OptimConfig",
+    "Positive",
+    "PositiveFloat",
+    "PrepareStage",
+    "ReferenceStage",
+    "RelaxConfig",
+    "RelaxStage",
+    "ReportConfig",
+    "ReportStage",
+    "SampleConfig",
+    "SampleStage",
+    "ScoreConfig",
+    "ScoreStage",
+    "SelectConfig",
+    "SelectStage",
+    "Stage",
+    "Strict",
+    "TrainConfig",
+    "VaeModelConfig",
+    "VaeStage",
+    "VaeTrainConfig",
+    "json_schema",
+    "load",
+    "load_stage",
+    "parse",
+    "parse_as",
+]

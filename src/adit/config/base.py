@@ -1,0 +1,29 @@
+"""What all sections share: frozen, unknown keys are errors, numbers with ranges."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Strict(BaseModel):
+    """Base of all sections: frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Stage(Strict):
+    """A stage's slice of the configuration; ``version`` is raised when the stage's results change."""
+
+    version: int = 1
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where in ``Config`` a field comes from, where it is not the field's own name."""
+        return {}

@@ -1,0 +1,110 @@
+"""Reading and validating configurations; an error is one line that names the key and the way out."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import re
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from adit.config.base import Stage
+from adit.config.run import Config
+from adit.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+S = TypeVar("S", bound=Stage)
+
+
+def parse(values: Mapping[str, Any], where: str = "config") -> Config:
+    """Validate a mapping.
+
+    Raises:
+        ConfigError: one line that names the key, what is wrong and, for an unknown key, the nearest right one.
+    """
+    return parse_as(Config, values, where)
+
+
+def parse_as(model: type[M], values: Mapping[str, Any], where: str) -> M:
+    """Validate a mapping as any model of this module; see ``parse``."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(model, error)}") from None
+
+
+def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a YAML file over the defaults; ``overrides`` replace top-level keys."""
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give a file such as config/demo.yaml") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is no YAML: {_one_line(str(error))}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
+    return parse({**values, **(overrides or {})}, str(path))
+
+
+def load_stage(kind: type[S], text: str, **extra: Any) -> S:
+    """Read a stage's slice: JSON as the workflow passes it, or a configuration file to cut it from."""
+    if text.lstrip().startswith("{"):
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"--config: is no JSON: {error}") from None
+        return parse_as(kind, values, "--config")
+    return load(text).stage(kind, **extra)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the configuration, for editors and for the drift test."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema()}
+
+
+def _explain(model: type[BaseModel], error: ValidationError) -> str:
+    details = error.errors(include_url=False)
+    first = details[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.4)
+        way_out = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"{key}: unknown key; {way_out}{more}"
+    message = _one_line(re.sub(r"^(Value error, )", "", first["msg"]))
+    value = first.get("input")
+    given = f" (given: {value!r})" if isinstance(value, (str, int, float, bool, type(None))) else ""
+    return f"{key}: {message}{given}{more}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Return the field names of the section at ``loc``."""
+    annotation: Any = model
+    for part in loc:
+        found = _model_in(annotation)
+        if found is not None and isinstance(part, str) and part in found.model_fields:
+            annotation = found.model_fields[part].annotation
+    found = _model_in(annotation)
+    return list(found.model_fields) if found else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in typing.get_args(annotation):
+        found = _model_in(inner)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,53 @@
+"""Sections of relaxation: potential, selection, DFT, hull."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adit.config.base import Count, Positive, PositiveFloat, Strict
+
+
+class RelaxConfig(Strict):
+    """Pre-relaxation."""
+
+    engine: Literal["chgnet"] = Field("chgnet", description="machine-learned potential")
+    fmax: PositiveFloat = Field(0.05, description="largest force component at convergence, eV/Å")
+    max_steps: Positive = Field(500, description="steps of the optimiser")
+    wall_limit_s: PositiveFloat = Field(600.0, description="wall time of one structure, s")
+    min_distance: Annotated[float, Field(ge=0)] = Field(0.5, description="closer atoms are refused, Å")
+    max_volume_per_atom: PositiveFloat = Field(250.0, description="emptier cells are refused, Å³")
+
+
+class SelectConfig(Strict):
+    """Selection for DFT."""
+
+    max_structures: Count | None = Field(None, description="send at most this many; null: all that pass")
+    max_e_above_hull: float | None = Field(0.5, description="send those at most this far above the hull, eV/atom")
+    max_atoms: Positive | None = Field(None, description="send those of at most this many atoms; null: any")
+    rank_by: Literal["stability", "cost"] = Field(
+        "stability", description="who goes first: lowest above the hull, or cheapest (then lowest)"
+    )
+
+
+class DftConfig(Strict):
+    """DFT relaxation through atomate2."""
+
+    engine: Literal["vasp", "gpaw", "gfn1-xtb"] = Field("vasp", description="what computes energy and forces")
+    fallback: Literal["gfn1-xtb"] | None = Field(
+        None, description="engine to take, by name, where the first is not installed; null: that is an error"
+    )
+    preset: str = Field("mp-gga", description="settings file config/dft/<engine>-<preset>.yaml, or mp-gga for VASP")
+    wall_limit_s: PositiveFloat = Field(86400.0, description="wall time of one structure, s")
+    shards: Positive = Field(100, description="jobs at most")
+    command: str | None = Field(None, description="how to start VASP, e.g. 'srun vasp_std'; null: atomate2's setting")
+
+
+class HullConfig(Strict):
+    """Reference energies of the convex hull."""
+
+    reference: Literal["builtin", "mp20-formation-energies"] = Field(
+        "mp20-formation-energies",
+        description="builtin: compounds and elements of the built-in set, relaxed with the pre-relaxation's potential",
+    )

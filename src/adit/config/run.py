@@ -1,0 +1,48 @@
+"""The whole configuration; the defaults are the paper's run."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import Field
+
+from adit.config.base import Count, Stage, Strict
+from adit.config.data import DataConfig
+from adit.config.model import ModelConfig
+from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
+from adit.config.sample import SampleConfig
+from adit.config.score import ReportConfig, ScoreConfig
+from adit.config.train import LatentsConfig, TrainConfig
+
+S = TypeVar("S", bound=Stage)
+
+
+class Config(Strict):
+    """The whole run; the defaults are the paper's."""
+
+    name: str = Field("paper", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the run is results/<name>")
+    results: str = Field("results", min_length=1, description="folder of all runs")
+    seed: Count = Field(0, description="seed of everything random")
+    mirror: str | None = Field(None, description="folder or URL with copies of the public datasets, tried first")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    latents: LatentsConfig = LatentsConfig()
+    sample: SampleConfig = SampleConfig()
+    relax: RelaxConfig = RelaxConfig()
+    select: SelectConfig = SelectConfig()
+    dft: DftConfig = DftConfig()
+    hull: HullConfig = HullConfig()
+    score: ScoreConfig = ScoreConfig()
+    report: ReportConfig = ReportConfig()
+
+    def stage(self, kind: type[S], **extra: Any) -> S:
+        """Return the slice of a stage; ``extra`` gives the fields that are not sections (e.g. ``dataset``)."""
+        names = [name for name in kind.model_fields if name not in extra and name != "version"]
+        return kind(**{name: _dig(self, kind.sources().get(name, name)) for name in names}, **extra)
+
+
+def _dig(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value

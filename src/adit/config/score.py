@@ -1,0 +1,25 @@
+"""Sections of scores and report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adit.config.base import Count, PositiveFloat, Strict
+
+
+class ScoreConfig(Strict):
+    """Scores."""
+
+    controls: Count = Field(1000, description="systems per control row (train, test, noise, random)")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="level of the Wilson intervals")
+    posebusters: Count | None = Field(None, description="molecules per population sent to PoseBusters; null: all")
+    wall_limit_s: PositiveFloat = Field(60.0, description="wall time of one structure's checks, s")
+
+
+class ReportConfig(Strict):
+    """Report."""
+
+    title: str = Field("ADiT discovery run", description="title of the page")
+    gallery: Count = Field(12, description="pictures per kind")

@@ -1,0 +1,122 @@
+"""Each stage's slice of the configuration: a rule depends on what it uses and on nothing else."""
+
+from __future__ import annotations
+
+from adit.config.base import Stage
+from adit.config.data import DataConfig, DatasetConfig
+from adit.config.model import DitModelConfig, VaeModelConfig
+from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
+from adit.config.sample import SampleConfig
+from adit.config.score import ReportConfig, ScoreConfig
+from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
+
+
+class PrepareStage(Stage):
+    """``adit prepare``: one dataset to systems."""
+
+    dataset: DatasetConfig
+    seed: int
+    mirror: str | None
+    max_atoms: int
+    max_atomic_number: int
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"max_atoms": "data.max_atoms", "max_atomic_number": "model.max_atomic_number"}
+
+
+class VaeStage(Stage):
+    """``adit vae``: train the autoencoder."""
+
+    seed: int
+    data: DataConfig
+    max_atomic_number: int
+    model: VaeModelConfig
+    train: VaeTrainConfig
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"max_atomic_number": "model.max_atomic_number", "model": "model.vae", "train": "train.vae"}
+
+
+class EncodeStage(Stage):
+    """``adit encode``: the latent cache."""
+
+    seed: int
+    latents: LatentsConfig
+    translation_std: float
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"translation_std": "train.dit.translation_std"}
+
+
+class DitStage(Stage):
+    """``adit dit``: train the denoiser."""
+
+    seed: int
+    data: DataConfig
+    model: DitModelConfig
+    train: DitTrainConfig
+    latents: LatentsConfig
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"model": "model.dit", "train": "train.dit"}
+
+
+class SampleStage(Stage):
+    """``adit sample``: one shard of samples of one kind."""
+
+    seed: int
+    sample: SampleConfig
+
+
+class RelaxStage(Stage):
+    """``adit relax``: pre-relaxation of one shard."""
+
+    relax: RelaxConfig
+
+
+class ReferenceStage(Stage):
+    """``adit reference``: reference energies for the hull."""
+
+    relax: RelaxConfig
+    hull: HullConfig
+    mirror: str | None
+
+
+class HullStage(Stage):
+    """``adit hull``: energies above the hull."""
+
+    hull: HullConfig
+
+
+class SelectStage(Stage):
+    """``adit select``: which structures go to DFT."""
+
+    select: SelectConfig
+
+
+class DftStage(Stage):
+    """``adit dft``: DFT relaxation of one shard."""
+
+    dft: DftConfig
+
+
+class ScoreStage(Stage):
+    """``adit score``: scores of all kinds."""
+
+    seed: int
+    score: ScoreConfig
+
+
+class ReportStage(Stage):
+    """``adit report``: the page."""
+
+    name: str
+    report: ReportConfig

@@ -1,0 +1,60 @@
+"""Sections of training and of the latent cache."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
+
+
+class OptimConfig(Strict):
+    """What both trainings share. Source: Section 3."""
+
+    max_epochs: Positive = Field(5000, description="stop after this many passes over the training mixture")
+    max_steps: Positive | None = Field(None, description="stop after this many optimiser steps; null: no limit")
+    max_minutes: PositiveFloat | None = Field(None, description="stop after this much training time, min; null: never")
+    batch_size: Positive = Field(256, description="systems per step")
+    lr: PositiveFloat = Field(1e-4, description="learning rate of AdamW")
+    warmup_steps: Count = Field(0, description="steps of linear warm-up")
+    lr_decay: bool = Field(False, description="cosine decay to zero at the end (the paper: constant)")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="decoupled weight decay")
+    grad_clip: PositiveFloat | None = Field(None, description="largest gradient norm; null: no clipping")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it")
+    checkpoint_minutes: PositiveFloat = Field(15.0, description="time between resume states, min")
+    val_every: Positive = Field(1000, description="steps between validations")
+
+
+class VaeTrainConfig(OptimConfig):
+    """Training of the autoencoder. Source: Eq. 3-8."""
+
+    kl_weight: Annotated[float, Field(ge=0)] = Field(1e-5, description="weight of the KL divergence")
+    denoise_fraction: Fraction = Field(0.1, description="share of atoms masked and perturbed")
+    denoise_std: Annotated[float, Field(ge=0)] = Field(0.1, description="standard deviation of the perturbation, Å")
+    translation_std: Annotated[float, Field(ge=0)] = Field(1.0, description="random shift of molecules, Å")
+
+
+class DitTrainConfig(OptimConfig):
+    """Training of the denoiser. Source: Section 2.2, Eq. 9-12."""
+
+    ema_decay: Fraction = Field(0.9999, description="decay of the averaged weights")
+    label_dropout: Fraction = Field(0.1, description="share of class labels dropped, for guidance")
+    self_conditioning: Fraction = Field(0.5, description="share of steps with self-conditioning")
+    t_min: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="times are drawn from U(t_min, 1)")
+    t_clip: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="largest time in the weight 1/(1-t)²")
+    center_noise: bool = Field(True, description="subtract the per-channel mean of the noise of a system")
+    translation_std: Annotated[float, Field(ge=0)] = Field(1.0, description="random shift of molecules, Å")
+
+
+class TrainConfig(Strict):
+    """Training."""
+
+    vae: VaeTrainConfig = VaeTrainConfig()
+    dit: DitTrainConfig = DitTrainConfig()
+
+
+class LatentsConfig(Strict):
+    """Latent cache."""
+
+    views: Count = Field(0, description="augmented encodings of each system on disk; 0: encode on the fly (paper)")
