@@ -33,6 +33,9 @@ class VaeTrainConfig(OptimConfig):
     denoise_fraction: Fraction = Field(0.1, description="share of atoms masked and perturbed")
     denoise_std: Annotated[float, Field(ge=0)] = Field(0.1, description="standard deviation of the perturbation, Å")
     translation_std: Annotated[float, Field(ge=0)] = Field(1.0, description="random shift of molecules, Å")
+    latent_noise: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="standard deviation added to the posterior's, so that the decoder tolerates errors (paper: 0)"
+    )
 
 
 class DitTrainConfig(OptimConfig):

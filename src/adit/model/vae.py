@@ -27,9 +27,9 @@ class Posterior:
     mean: Float[Tensor, "b m d"]
     logvar: Float[Tensor, "b m d"]
 
-    def sample(self, noise: Float[Tensor, "b m d"]) -> Float[Tensor, "b m d"]:
-        """Return z = μ + σ ⊙ ε. Source: Algorithm 1, line 7."""
-        return self.mean + torch.exp(0.5 * self.logvar) * noise
+    def sample(self, noise: Float[Tensor, "b m d"], extra: float = 0.0) -> Float[Tensor, "b m d"]:
+        """Return z = μ + √(σ² + extra²) ⊙ ε. Source: Algorithm 1, line 7. Differs: the paper has no ``extra``."""
+        return self.mean + torch.sqrt(torch.exp(self.logvar) + extra**2) * noise
 
     def kl(self, mask: Bool[Tensor, "b m"]) -> Float[Tensor, " b"]:
         """Return D_KL(N(μ, σ) ‖ N(0, 1)) of each system: summed over channels, mean over its atoms."""

@@ -87,7 +87,8 @@ class VaeTask:
         shape = posterior.mean.shape
         noise = torch.randn(shape, generator=generator).to(self.device)
         target = featurize(clean)
-        decoded = self.vae.decoder(posterior.sample(noise), target.mask)
+        extra = self.config.latent_noise if split == "train" else 0.0
+        decoded = self.vae.decoder(posterior.sample(noise, extra), target.mask)
         return vae_losses(decoded, posterior, target, self.config.kl_weight)
 
 
