@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from adit.config import DitModelConfig, VaeModelConfig
 from adit.data.augment import augment, center, random_rotations, rotate, translate
+from adit.flow.guidance import Guided
 from adit.flow.loss import flow_loss
 from adit.flow.path import center as center_noise
 from adit.flow.solver import euler
-from adit.model.dit import NULL_LABEL, DiT
+from adit.model.conditions import encode as encode_conditions
+from adit.model.conditions import null_conditions
+from adit.model.dit import DiT
 from adit.model.features import featurize
 from adit.model.padding import pad, padding_mask, unpad
 from adit.model.vae import VAE
@@ -100,11 +103,10 @@ def test_samples_do_not_depend_on_batch_mates(n: int, seed: int, guidance: float
 
     def run(parts: list[torch.Tensor]) -> torch.Tensor:
         mask = padding_mask(torch.tensor([len(p) for p in parts]))
-        label = torch.full((len(parts),), Kind.CRYSTAL.label)
+        asked = encode_conditions((), [Kind.CRYSTAL] * len(parts), [{}] * len(parts))
+        predict = Guided(module, asked, null_conditions((), len(parts)), mask, guidance)
         with torch.no_grad():
-            return euler(
-                module, pad(torch.cat(parts), mask), label, mask, steps=4, guidance=guidance, null_label=NULL_LABEL
-            )
+            return euler(predict, pad(torch.cat(parts), mask), steps=4)
 
     torch.testing.assert_close(run([noise])[0, :n], run([company, noise])[1, :n], atol=1e-4, rtol=1e-3)
 
@@ -115,10 +117,11 @@ def test_dit_follows_a_permutation_of_atoms(seed: int) -> None:
     module = dit()
     random = torch.Generator().manual_seed(seed)
     z, order = torch.randn(1, 7, 4, generator=random), torch.randperm(7, generator=random)
-    t, label, mask = torch.tensor([0.3]), torch.tensor([0]), torch.ones(1, 7, dtype=torch.bool)
+    t, mask = torch.tensor([0.3]), torch.ones(1, 7, dtype=torch.bool)
+    asked = encode_conditions((), [Kind.CRYSTAL], [{}])
     with torch.no_grad():
-        moved = module(z[:, order], torch.zeros_like(z), t, label, mask)
-        before = module(z, torch.zeros_like(z), t, label, mask)
+        moved = module(z[:, order], torch.zeros_like(z), t, asked, mask)
+        before = module(z, torch.zeros_like(z), t, asked, mask)
         torch.testing.assert_close(before[:, order], moved, atol=1e-5, rtol=1e-4)
 
 

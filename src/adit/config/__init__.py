@@ -6,7 +6,7 @@ Imports no torch: the Snakefile reads it in every job.
 
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
 from adit.config.data import DATASETS, DataConfig, DatasetConfig, DatasetName
-from adit.config.model import DitModelConfig, ModelConfig, VaeModelConfig
+from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.reading import json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
@@ -44,6 +44,7 @@ __all__ = [
     "Fraction",
     "HullConfig",
     "HullStage",
+    "LabelConfig",
     "LatentsConfig",
     "ModelConfig",
     "OptimConfig",

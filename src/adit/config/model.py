@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from adit.config.base import Positive, Strict
+from adit.config.base import Positive, PositiveFloat, Strict
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -26,6 +26,26 @@ class VaeModelConfig(Strict):
         return _check_heads(self, self.d_model, self.heads)
 
 
+class LabelConfig(Strict):
+    """One label that the denoiser is conditioned on, beside the kind of system."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_]+$", description="key of a system's info, e.g. spacegroup; composition: counted"
+    )
+    type: Literal["category", "number", "composition"] = Field(description="how it is embedded")
+    classes: Positive | None = Field(None, description="category: values are 0 … classes - 1 (spacegroup: 231)")
+    mean: float = Field(0.0, description="number: centre of the values, in their unit")
+    std: PositiveFloat = Field(1.0, description="number: spread of the values, in their unit")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.type == "category") != (self.classes is not None):
+            raise ValueError(f"label {self.name}: classes belong to a label of type category, and to no other")
+        if (self.type == "composition") != (self.name == "composition"):
+            raise ValueError("the label named composition is the one of type composition")
+        return self
+
+
 class DitModelConfig(Strict):
     """Denoiser. Source: Section 2.2; DiT-B by default."""
 
@@ -35,9 +55,20 @@ class DitModelConfig(Strict):
     normalize_latents: bool = Field(
         False, description="divide each latent channel by its standard deviation (not in the paper)"
     )
+    index_embedding: bool = Field(
+        False, description="tell the denoiser each atom's place in the canonical order (not in the paper)"
+    )
+    qk_norm: bool = Field(False, description="normalise queries and keys of the attention (not in the paper)")
+    prediction: Literal["clean", "velocity"] = Field(
+        "clean", description="what the network gives: Z′ (paper), or the velocity, Z′ = Z + (1 - t)·network"
+    )
+    labels: tuple[LabelConfig, ...] = Field((), description="labels beside the kind of system")
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
+    def _is_consistent(self) -> Self:
+        names = [label.name for label in self.labels]
+        if len(set(names)) < len(names):
+            raise ValueError("a label is named twice")
         return _check_heads(self, self.d_model, self.heads)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,9 +13,11 @@ from torch.nn import functional
 class SelfAttention(nn.Module):
     """Multi-head self-attention over the real atoms of each system."""
 
-    def __init__(self, d_model: int, heads: int) -> None:
+    def __init__(self, d_model: int, heads: int, qk_norm: bool = False) -> None:
         super().__init__()
         self.heads = heads
+        self.norm_q = nn.RMSNorm(d_model // heads) if qk_norm else None
+        self.norm_k = nn.RMSNorm(d_model // heads) if qk_norm else None
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.out = nn.Linear(d_model, d_model)
 
@@ -23,6 +25,8 @@ class SelfAttention(nn.Module):
         """Attend from every atom to the real atoms of its system."""
         b, m, d = x.shape
         q, k, v = self.qkv(x).view(b, m, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        if self.norm_q is not None and self.norm_k is not None:
+            q, k = self.norm_q(q), self.norm_k(k)
         if x.device.type == "cpu":
             mixed = _plain_attention(q, k, v, mask)
         else:
@@ -73,6 +77,14 @@ class TransformerEncoder(nn.Module):
         for layer in self.layers:
             x = layer(x, mask)
         return self.norm(x)
+
+
+def sinusoids(places: Int[Tensor, " m"], width: int) -> Float[Tensor, "m w"]:
+    """Return sines and cosines of places 0, 1, 2, … Source: Vaswani et al. (2017)."""
+    half = width // 2
+    frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, device=places.device) / half)
+    angles = places[:, None] * frequencies[None, :]
+    return functional.pad(torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1), (0, width - 2 * half))
 
 
 class TimeEmbedding(nn.Module):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from adit.config import DitModelConfig
-from adit.model.blocks import FeedForward, SelfAttention, TimeEmbedding
-from adit.systems import Kind
-
-NULL_LABEL = len(Kind)
-"""The class label φ of an unconditional prediction."""
+from adit.model.blocks import FeedForward, SelfAttention, TimeEmbedding, sinusoids
+from adit.model.conditions import ConditionEmbedding, Conditions
 
 
 def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -21,10 +18,10 @@ def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 class DitBlock(nn.Module):
     """Attention and feed-forward, modulated by the condition (adaLN-zero). Source: Peebles and Xie (2023)."""
 
-    def __init__(self, d_model: int, heads: int) -> None:
+    def __init__(self, d_model: int, heads: int, qk_norm: bool = False) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
-        self.attention = SelfAttention(d_model, heads)
+        self.attention = SelfAttention(d_model, heads, qk_norm)
         self.norm_feed = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
         self.feed = FeedForward(d_model, nn.GELU(approximate="tanh"))
         self.modulation = nn.Linear(d_model, 6 * d_model)
@@ -59,12 +56,12 @@ class DiT(nn.Module):
         self.register_buffer("latent_std", torch.ones(latent_dim))
         self.embed = nn.Linear(2 * latent_dim, d_model)
         self.time = TimeEmbedding(d_model)
-        self.label = nn.Embedding(len(Kind) + 1, d_model)
-        self.blocks = nn.ModuleList([DitBlock(d_model, config.heads) for _ in range(config.layers)])
+        self.index = nn.Linear(d_model, d_model) if config.index_embedding else None
+        self.condition = ConditionEmbedding(config.labels, d_model)
+        self.blocks = nn.ModuleList([DitBlock(d_model, config.heads, config.qk_norm) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
         self.modulation = nn.Linear(d_model, 2 * d_model)
         self.out = nn.Linear(d_model, latent_dim)
-        nn.init.normal_(self.label.weight, std=0.02)
         for layer in (self.modulation, self.out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -74,7 +71,7 @@ class DiT(nn.Module):
         noisy: Float[Tensor, "b m d"],
         previous: Float[Tensor, "b m d"],
         t: Float[Tensor, " b"],
-        label: Int[Tensor, " b"],
+        conditions: Conditions,
         mask: Bool[Tensor, "b m"],
     ) -> Float[Tensor, "b m d"]:
         """Predict Z′⁽¹⁾.
@@ -83,15 +80,19 @@ class DiT(nn.Module):
             noisy: Z⁽ᵗ⁾.
             previous: an earlier prediction of the clean latents (self-conditioning); zeros for none.
             t: times in [0, 1].
-            label: ``Kind.label``, or ``NULL_LABEL``.
+            conditions: kind and further labels of each system.
             mask: real atoms.
         """
-        condition = nn.functional.silu(self.time(t) + self.label(label))
+        condition = nn.functional.silu(self.time(t) + self.condition(conditions))
         x = self.embed(torch.cat([noisy, previous], dim=-1))
+        if self.index is not None:
+            places = torch.arange(x.shape[1], device=x.device)
+            x = x + self.index(sinusoids(places, x.shape[-1]).to(x.dtype))
         for block in self.blocks:
             x = block(x, condition, mask)
         shift, scale = self.modulation(condition).chunk(2, dim=-1)
-        return self.out(_modulate(self.norm(x), shift, scale)).float()
+        out = self.out(_modulate(self.norm(x), shift, scale)).float()
+        return out if self.config.prediction == "clean" else noisy + (1.0 - t)[:, None, None] * out
 
     def normalize(self, latents: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         """Map the autoencoder's latents to the model's space."""

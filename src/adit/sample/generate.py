@@ -9,10 +9,12 @@ import torch
 
 from adit.config import SampleStage
 from adit.errors import DataError
+from adit.flow.guidance import Guided
 from adit.flow.path import center
 from adit.flow.solver import euler
 from adit.model.build import autocast, build_dit, build_vae, pick_device
-from adit.model.dit import NULL_LABEL, DiT
+from adit.model.conditions import encode, null_conditions
+from adit.model.dit import DiT
 from adit.model.padding import pad, padding_mask
 from adit.model.vae import VAE
 from adit.progress import Progress
@@ -53,18 +55,11 @@ class Generator:
         noise = pad(torch.cat([torch.from_numpy(d.noise) for d in draws]).to(self.device), mask)
         if self.config["center_noise"]:
             noise = center(noise, mask)
-        label = torch.full((len(draws),), kind.label, device=self.device)
+        labels = self.dit.config.labels
+        asked = encode(labels, [kind] * len(draws), [{}] * len(draws)).to(self.device)
+        predict = Guided(self.dit, asked, null_conditions(labels, len(draws), self.device), mask, guidance)
         with autocast(self.device, "auto"):
-            latents = euler(
-                self.dit,
-                noise,
-                label,
-                mask,
-                steps=steps,
-                guidance=guidance,
-                null_label=NULL_LABEL,
-                on_step=lambda _: progress.update(len(draws)),
-            )
+            latents = euler(predict, noise, steps=steps, on_step=lambda _: progress.update(len(draws)))
             decoded = self.vae.decoder(self.dit.denormalize(latents), mask)
         return decode_rows(decoded, sizes, [d.system_id for d in draws], kind)
 

@@ -14,7 +14,8 @@ from adit.errors import DataError
 from adit.flow.loss import flow_loss
 from adit.flow.path import center, interpolate
 from adit.model.build import pick_device
-from adit.model.dit import NULL_LABEL, DiT
+from adit.model.conditions import Conditions, conditions_of, null_conditions
+from adit.model.dit import DiT
 from adit.seeds import derive_seed
 from adit.store import sha256
 from adit.train.corpus import Corpus, read_corpus
@@ -46,23 +47,29 @@ class DitTask:
         noise = center(noise, mask) if self.config.center_noise else noise * mask[..., None]
         count = len(items)
         t = (self.config.t_min + (1.0 - self.config.t_min) * torch.rand(count, generator=generator)).to(self.device)
-        label = self._labels(items, generator, split)
+        conditions = self._conditions(items, generator, split)
         noisy = interpolate(noise, clean, t)
         previous = torch.zeros_like(noisy)
         # Self-conditioning is decided per part of a batch: half of the steps pay for the second evaluation.
         if split == "train" and float(torch.rand((), generator=generator)) < self.config.self_conditioning:
             with torch.no_grad():
-                previous = self.dit(noisy, previous, t, label, mask) * mask[..., None]
-        predicted = self.dit(noisy, previous, t, label, mask)
+                previous = self.dit(noisy, previous, t, conditions, mask) * mask[..., None]
+        predicted = self.dit(noisy, previous, t, conditions, mask)
         error = flow_loss(predicted, clean, torch.zeros_like(t), mask, self.config.t_clip) / clean.shape[-1]
         return {"loss": flow_loss(predicted, clean, t, mask, self.config.t_clip), "squared_error": error}
 
-    def _labels(self, items: Sequence[Item], generator: torch.Generator, split: str) -> Tensor:
-        labels = torch.tensor([s.kind.label for s in self.corpus.systems(items, split)])
-        dropped = torch.rand(len(items), generator=generator) < self.config.label_dropout
+    def _conditions(self, items: Sequence[Item], generator: torch.Generator, split: str) -> Conditions:
+        """Return what the systems are; in training each label, and at times all of them, is dropped at random."""
+        labels = self.dit.config.labels
+        conditions = conditions_of(labels, self.corpus.systems(items, split))
         if split == "train":
-            labels = torch.where(dropped, torch.full_like(labels, NULL_LABEL), labels)
-        return labels.to(self.device)
+            nulls = null_conditions(labels, len(items))
+            for label in labels:
+                dropped = torch.rand(len(items), generator=generator) < self.config.label_dropout
+                conditions = conditions.drop(dropped, nulls, [label.name])
+            dropped = torch.rand(len(items), generator=generator) < self.config.label_dropout
+            conditions = conditions.drop(dropped, nulls)
+        return conditions.to(self.device)
 
 
 def train_dit(

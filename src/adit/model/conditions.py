@@ -1,0 +1,152 @@
+"""What the denoiser is told of each system: its kind, and any further labels; each may be null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from adit.config import LabelConfig
+from adit.errors import ConfigError
+from adit.systems import AtomicSystem, Kind
+
+NULL_KIND = len(Kind)
+"""The class label φ of an unconditional prediction."""
+
+ELEMENTS = 118
+"""Width of a composition: shares of the elements Z = 1 … 118."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions of a batch.
+
+    Attributes:
+        kind: (B,) ``Kind.label``, or ``NULL_KIND``.
+        labels: codes by name. Category: (B,) int, the number of classes where null. Number: (B, 2) float, standardised
+            value and 1, or zeros where null. Composition: (B, 118) float shares that sum to 1, or zeros where null.
+    """
+
+    kind: Int[Tensor, " b"]
+    labels: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def to(self, device: torch.device | str) -> Conditions:
+        """Return the conditions on ``device``."""
+        return Conditions(self.kind.to(device), {name: code.to(device) for name, code in self.labels.items()})
+
+    def drop(self, chosen: Bool[Tensor, " b"], nulls: Conditions, labels: Sequence[str] | None = None) -> Conditions:
+        """Return the conditions with those of ``nulls`` where ``chosen``: all of them, or the named ``labels`` only."""
+        kind = torch.where(chosen, nulls.kind, self.kind) if labels is None else self.kind
+        names = self.labels.keys() if labels is None else labels
+        replaced = {
+            name: torch.where(chosen.view(-1, *[1] * (self.labels[name].ndim - 1)), nulls.labels[name], code)
+            if name in names
+            else code
+            for name, code in self.labels.items()
+        }
+        return Conditions(kind, replaced)
+
+    def cat(self, other: Conditions) -> Conditions:
+        """Return these conditions followed by ``other``."""
+        labels = {name: torch.cat([code, other.labels[name]]) for name, code in self.labels.items()}
+        return Conditions(torch.cat([self.kind, other.kind]), labels)
+
+    def __getitem__(self, rows: Tensor | slice) -> Conditions:
+        return Conditions(self.kind[rows], {name: code[rows] for name, code in self.labels.items()})
+
+
+def null_conditions(labels: Sequence[LabelConfig], count: int, device: torch.device | str = "cpu") -> Conditions:
+    """Return ``count`` rows of φ."""
+    return encode(labels, [None] * count, [{}] * count).to(device)
+
+
+def conditions_of(labels: Sequence[LabelConfig], systems: Sequence[AtomicSystem]) -> Conditions:
+    """Return what ``systems`` themselves are, for training; a label that a system's ``info`` lacks is null."""
+    values: list[dict[str, Any]] = []
+    for system in systems:
+        found = {label.name: system.info[label.name] for label in labels if label.name in system.info}
+        if any(label.type == "composition" for label in labels):
+            found["composition"] = _counts(system)
+        values.append(found)
+    return encode(labels, [system.kind for system in systems], values)
+
+
+def _counts(system: AtomicSystem) -> dict[int, float]:
+    counts: dict[int, float] = {}
+    for z in system.numbers.tolist():
+        counts[z] = counts.get(z, 0.0) + 1.0
+    return counts
+
+
+def encode(
+    labels: Sequence[LabelConfig], kinds: Sequence[Kind | None], values: Sequence[Mapping[str, Any]]
+) -> Conditions:
+    """Return conditions from plain values.
+
+    Args:
+        labels: what the model was trained with.
+        kinds: kind of each system; ``None`` is null.
+        values: label → value of each system; what is not there or ``None`` is null. A composition is a mapping of
+            atomic number → amount.
+
+    Raises:
+        ConfigError: a value is asked for that the model was not trained with, or is out of range.
+    """
+    known = {label.name for label in labels}
+    for row in values:
+        unknown = [name for name, value in row.items() if name not in known and value is not None]
+        if unknown:
+            told = ", ".join(sorted(known)) or "the kind of system alone"
+            raise ConfigError(f"{unknown[0]}: this model was not trained with that label; it knows {told}")
+    kind = torch.tensor([NULL_KIND if k is None else k.label for k in kinds])
+    codes = {label.name: torch.stack([_code(label, row.get(label.name)) for row in values]) for label in labels}
+    return Conditions(kind, codes)
+
+
+def _code(label: LabelConfig, value: Any) -> Tensor:
+    if label.type == "category":
+        classes = label.classes or 0
+        if value is None:
+            return torch.tensor(classes)
+        if not 0 <= int(value) < classes:
+            raise ConfigError(f"{label.name}: {value} is no class; the model knows 0 to {classes - 1}")
+        return torch.tensor(int(value))
+    if label.type == "number":
+        return torch.zeros(2) if value is None else torch.tensor([(float(value) - label.mean) / label.std, 1.0])
+    shares = torch.zeros(ELEMENTS)
+    for z, amount in (value or {}).items():
+        shares[int(z) - 1] = float(amount)
+    return shares / shares.sum() if value else shares
+
+
+class ConditionEmbedding(nn.Module):
+    """Sum of the embeddings of all conditions."""
+
+    def __init__(self, labels: Sequence[LabelConfig], d_model: int) -> None:
+        super().__init__()
+        self.kind = nn.Embedding(len(Kind) + 1, d_model)
+        nn.init.normal_(self.kind.weight, std=0.02)
+        self.labels = nn.ModuleDict({label.name: _embedding(label, d_model) for label in labels})
+
+    def forward(self, conditions: Conditions) -> Float[Tensor, "b d"]:
+        """Embed the conditions of a batch."""
+        total = self.kind(conditions.kind)
+        for name, embedding in self.labels.items():
+            total = total + embedding(conditions.labels[name])
+        return total
+
+
+def _embedding(label: LabelConfig, d_model: int) -> nn.Module:
+    if label.type == "category":
+        table = nn.Embedding((label.classes or 0) + 1, d_model)
+        nn.init.normal_(table.weight, std=0.02)
+        return table
+    width = 2 if label.type == "number" else ELEMENTS
+    return nn.Sequential(nn.Linear(width, d_model), nn.SiLU(), nn.Linear(d_model, d_model))
