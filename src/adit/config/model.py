@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from adit.config.base import Positive, PositiveFloat, Strict
+from adit.config.base import Fraction, Positive, PositiveFloat, Strict
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,6 +36,10 @@ class LabelConfig(Strict):
     classes: Positive | None = Field(None, description="category: values are 0 … classes - 1 (spacegroup: 231)")
     mean: float = Field(0.0, description="number: centre of the values, in their unit")
     std: PositiveFloat = Field(1.0, description="number: spread of the values, in their unit")
+    dropout: Fraction = Field(
+        0.5,
+        description="share of training systems whose label is hidden: what is sampled without it is trained without",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -27,18 +27,24 @@ class SelfAttention(nn.Module):
         q, k, v = self.qkv(x).view(b, m, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         if self.norm_q is not None and self.norm_k is not None:
             q, k = self.norm_q(q), self.norm_k(k)
-        if x.device.type == "cpu":
-            mixed = _plain_attention(q, k, v, mask)
-        else:
-            mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
+        mixed = (matmul_attention if x.device.type == "cpu" else fused_attention)(q, k, v, mask)
         return self.out(mixed.transpose(1, 2).reshape(b, m, d))
 
 
-def _plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Batched matrix products: on the CPU their backward pass is about three times as fast as the fused kernel's."""
+def matmul_attention(
+    q: Float[Tensor, "b h m k"], k: Float[Tensor, "b h m k"], v: Float[Tensor, "b h m k"], mask: Bool[Tensor, "b m"]
+) -> Float[Tensor, "b h m k"]:
+    """Attend by batched matrix products: for tens of atoms on a CPU much faster than the fused kernel's backward pass."""
     scores = (q * (1.0 / math.sqrt(q.shape[-1]))) @ k.transpose(-2, -1)
     scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
+
+
+def fused_attention(
+    q: Float[Tensor, "b h m k"], k: Float[Tensor, "b h m k"], v: Float[Tensor, "b h m k"], mask: Bool[Tensor, "b m"]
+) -> Float[Tensor, "b h m k"]:
+    """Attend by the library's fused kernel."""
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
 
 
 class FeedForward(nn.Sequential):

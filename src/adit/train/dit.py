@@ -65,7 +65,7 @@ class DitTask:
         if split == "train":
             nulls = null_conditions(labels, len(items))
             for label in labels:
-                dropped = torch.rand(len(items), generator=generator) < self.config.label_dropout
+                dropped = torch.rand(len(items), generator=generator) < label.dropout
                 conditions = conditions.drop(dropped, nulls, [label.name])
             dropped = torch.rand(len(items), generator=generator) < self.config.label_dropout
             conditions = conditions.drop(dropped, nulls)
