@@ -34,7 +34,7 @@ class SelfAttention(nn.Module):
 def matmul_attention(
     q: Float[Tensor, "b h m k"], k: Float[Tensor, "b h m k"], v: Float[Tensor, "b h m k"], mask: Bool[Tensor, "b m"]
 ) -> Float[Tensor, "b h m k"]:
-    """Attend by batched matrix products: for tens of atoms on a CPU much faster than the fused kernel's backward pass."""
+    """Attend by batched matrix products: on a CPU much faster than the fused kernel in the backward pass."""
     scores = (q * (1.0 / math.sqrt(q.shape[-1]))) @ k.transpose(-2, -1)
     scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
