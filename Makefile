@@ -26,8 +26,8 @@ test: env
 	@pytest -n 2 --dist loadgroup tests -m "not slow"
 
 lint: env
-	@ruff check src tests
-	@ruff format --check src tests
+	@ruff check src tests benchmarks
+	@ruff format --check src tests benchmarks
 	@snakefmt --check Snakefile workflow/rules
 	@mypy
 

@@ -1,0 +1,100 @@
+"""The plain form of a training step: what one writes first in PyTorch.
+
+Every batch is padded to its longest system, everything is fp32 and eager, attention is
+``scaled_dot_product_attention`` with a mask, latents are encoded on the fly, the optimiser is not fused. Same networks,
+same losses, same data as the package's own form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from adit.data.augment import augment, denoising_corruption
+from adit.flow.loss import flow_loss
+from adit.flow.path import center, interpolate
+from adit.model import blocks
+from adit.model.conditions import conditions_of
+from adit.model.dit import DiT
+from adit.model.features import featurize
+from adit.model.vae import VAE
+from adit.systems import AtomicSystem, SystemBatch
+from adit.train.vae import vae_losses
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Use the library's fused kernel for attention on every device."""
+    ours = blocks.matmul_attention
+    blocks.matmul_attention = blocks.fused_attention
+    try:
+        yield
+    finally:
+        blocks.matmul_attention = ours
+
+
+class PlainVae:
+    """One step of the autoencoder on a batch padded to its longest system."""
+
+    def __init__(self, vae: VAE, device: torch.device) -> None:
+        self.vae, self.device = vae, device
+        self.optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-4, weight_decay=0.0, foreach=False)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def step(self, systems: Sequence[AtomicSystem]) -> Tensor:
+        """Forward, backward, optimiser."""
+        clean = augment(SystemBatch.from_systems(systems).to(self.device), self.generator, 1.0)
+        target = featurize(clean)
+        posterior = self.vae.encoder(featurize(denoising_corruption(clean, self.generator, 0.1, 0.1)))
+        latents = posterior.sample(torch.randn(posterior.mean.shape, device=self.device))
+        decoded = self.vae.decoder(latents, target.mask)
+        loss = vae_losses(decoded, posterior, target, 1e-5)["loss"].mean()
+        return _finish(loss, self.optimizer)
+
+
+class PlainDit:
+    """One step of the denoiser: encode on the fly, then flow matching; every second step is self-conditioned."""
+
+    def __init__(self, dit: DiT, vae: VAE, device: torch.device) -> None:
+        self.dit, self.vae, self.device = dit, vae, device
+        self.optimizer = torch.optim.AdamW(dit.parameters(), lr=1e-4, weight_decay=0.0, foreach=False)
+        self.generator = torch.Generator().manual_seed(0)
+        self.steps = 0
+
+    def step(self, systems: Sequence[AtomicSystem]) -> Tensor:
+        """Forward, backward, optimiser."""
+        with torch.no_grad():
+            batch = augment(SystemBatch.from_systems(systems).to(self.device), self.generator, 1.0)
+            features = featurize(batch)
+            posterior = self.vae.encoder(features)
+            clean = posterior.sample(torch.randn(posterior.mean.shape, device=self.device))
+        mask = features.mask
+        clean = clean * mask[..., None]
+        t = torch.rand(len(systems), device=self.device)
+        noisy = interpolate(center(torch.randn_like(clean), mask), clean, t)
+        asked = conditions_of((), systems).to(self.device)
+        previous = torch.zeros_like(noisy)
+        if self.steps % 2:
+            with torch.no_grad():
+                previous = self.dit(noisy, previous, t, asked, mask) * mask[..., None]
+        self.steps += 1
+        return _finish(flow_loss(self.dit(noisy, previous, t, asked, mask), clean, t, mask, 0.9).mean(), self.optimizer)
+
+
+def _finish(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.detach()
+
+
+def warm(module: nn.Module) -> nn.Module:
+    """Fill the weights that start at zero, so that no product is with zeros."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if not parameter.any():
+                nn.init.normal_(parameter, std=0.02)
+    return module
