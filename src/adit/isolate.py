@@ -44,10 +44,17 @@ def die_with_parent() -> None:
         log.debug("no prctl on this system")
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
-    """Worker: answer items until the pipe closes."""
+_READY = -1
+"""Index of the message with which a worker says that it has warmed up."""
+
+
+def _serve(connection: Connection, function: Callable[[Any], Any], warm_up: Callable[[], None] | None) -> None:
+    """Worker: warm up, then answer items until the pipe closes."""
     die_with_parent()
     os.setsid()
+    if warm_up is not None:
+        warm_up()
+    connection.send((_READY, "ok", None, ""))
     while True:
         try:
             index, item = connection.recv()
@@ -63,20 +70,49 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
 
 
 class _Worker:
-    def __init__(self, function: Callable[[Any], Any], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        environment: Mapping[str, str],
+        warm_up: Callable[[], None] | None,
+        startup_s: float,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, function), daemon=False)
+        self.process = context.Process(target=_serve, args=(theirs, function, warm_up), daemon=False)
         with _environment(environment):
             self.process.start()
         theirs.close()
         self.index: int | None = None
-        self.started = 0.0
-        self.warm = False
+        self.started = time.monotonic()
+        self.ready = False
+        self._item: Any = None
+        self._startup_s = startup_s
+        self._allowance = 0.0 if warm_up is not None else startup_s
 
     def give(self, index: int, item: Any) -> None:
-        self.index, self.started = index, time.monotonic()
-        self.connection.send((index, item))
+        """Hand over an item: at once where the worker is ready, else as soon as it is."""
+        self.index, self._item = index, item
+        if self.ready:
+            self._send()
+
+    def is_ready(self) -> None:
+        """Note that the worker has warmed up, and send what waits for it: from here on its time counts."""
+        self.ready = True
+        self._send()
+
+    def _send(self) -> None:
+        self.started = time.monotonic()
+        self.connection.send((self.index, self._item))
+        self._item = None
+
+    def overdue(self, wall: float, wall_limit_s: float) -> bool:
+        """Return whether the item, or the start of the worker, takes longer than allowed."""
+        return wall > (wall_limit_s + self._allowance if self.ready else self._startup_s)
+
+    def finished_one(self) -> None:
+        """Note that libraries are loaded: no item has an allowance any more."""
+        self._allowance = 0.0
 
     def kill(self) -> None:
         """Kill the worker and everything it started."""
@@ -117,6 +153,7 @@ def map_isolated(
     startup_s: float = 120.0,
     on_result: Callable[[int, Outcome], None] | None = None,
     environment: Mapping[str, str] = SINGLE_THREAD,
+    warm_up: Callable[[], None] | None = None,
 ) -> list[Outcome]:
     """Apply ``function`` to every item in single-threaded worker processes and return the outcomes in order.
 
@@ -128,9 +165,11 @@ def map_isolated(
         items: the items.
         workers: processes at most.
         wall_limit_s: wall time of one item, s.
-        startup_s: added to the limit of a worker's first item, for imports and loading, s.
+        startup_s: without ``warm_up`` added to the limit of a worker's first item, for imports and loading; with it
+            the longest that warming up may take, s.
         on_result: called in this process with (index, outcome) as soon as an item is done.
         environment: variables set for the workers.
+        warm_up: importable function that a worker calls once, before its first item and outside that item's limit.
     """
     outcomes: dict[int, Outcome] = {}
     todo = list(range(len(items)))[::-1]
@@ -149,35 +188,47 @@ def map_isolated(
             while todo and len([w for w in pool if w.index is not None]) < max(1, workers):
                 idle = next((w for w in pool if w.index is None), None)
                 if idle is None:
-                    idle = _Worker(function, environment)
+                    idle = _Worker(function, environment, warm_up, startup_s)
                     pool.append(idle)
                 index = todo.pop()
                 idle.give(index, items[index])
             busy = [w for w in pool if w.index is not None]
-            ready = wait([w.connection for w in busy], timeout=0.5)
+            answering = wait([w.connection for w in busy], timeout=0.5)
             now = time.monotonic()
             for worker in busy:
                 wall = now - worker.started
-                if worker.connection in ready:
+                if worker.connection in answering:
                     outcome = _receive(worker, wall)
+                    if outcome is None:
+                        continue
                     finish(worker, outcome)
-                    worker.warm = True
+                    worker.finished_one()
                     if outcome.status == "crashed":
                         worker.kill()
                         pool.remove(worker)
-                elif wall > wall_limit_s + (0.0 if worker.warm else startup_s):
+                elif worker.overdue(wall, wall_limit_s):
                     worker.kill()
                     pool.remove(worker)
-                    finish(worker, Outcome("timeout", None, f"killed at the wall limit of {wall_limit_s:g} s", wall))
+                    finish(worker, _overdue(worker, wall, wall_limit_s))
     finally:
         for worker in pool:
             worker.kill()
     return [outcomes[i] for i in range(len(items))]
 
 
-def _receive(worker: _Worker, wall: float) -> Outcome:
+def _overdue(worker: _Worker, wall: float, wall_limit_s: float) -> Outcome:
+    if not worker.ready:
+        return Outcome("crashed", None, f"worker process died (not ready after {wall:.0f} s)", wall)
+    return Outcome("timeout", None, f"killed at the wall limit of {wall_limit_s:g} s", wall)
+
+
+def _receive(worker: _Worker, wall: float) -> Outcome | None:
+    """Return what became of the worker's item; ``None`` where the worker only said that it is ready."""
     try:
-        _, status, value, reason = worker.connection.recv()
+        index, status, value, reason = worker.connection.recv()
+        if index == _READY:
+            worker.is_ready()
+            return None
     except (EOFError, OSError):
         worker.process.join(timeout=5)
         return Outcome("crashed", None, f"worker process died (exit code {worker.process.exitcode})", wall)
