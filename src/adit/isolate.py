@@ -24,13 +24,14 @@ class Outcome:
     """What became of one item.
 
     Attributes:
-        status: ``ok``, ``error`` (the function raised), ``timeout`` (killed at the wall limit) or ``crashed``.
+        status: ``ok``, ``error`` (the function raised), ``timeout`` (killed at the wall limit), ``crashed``, or
+            ``unstarted``: the worker did not come through ``warm_up``, which says nothing of the item.
         value: what the function returned, for ``ok``.
         reason: one line, for the others.
         wall_s: wall time of the item, s.
     """
 
-    status: Literal["ok", "error", "timeout", "crashed"]
+    status: Literal["ok", "error", "timeout", "crashed", "unstarted"]
     value: Any
     reason: str
     wall_s: float
@@ -48,7 +49,7 @@ _READY = -1
 """Index of the message with which a worker says that it has warmed up."""
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any], warm_up: Callable[[], None] | None) -> None:
+def _serve(connection: Connection, function: Callable[[Any], Any], warm_up: Callable[[], object] | None) -> None:
     """Worker: warm up, then answer items until the pipe closes."""
     die_with_parent()
     os.setsid()
@@ -74,7 +75,7 @@ class _Worker:
         self,
         function: Callable[[Any], Any],
         environment: Mapping[str, str],
-        warm_up: Callable[[], None] | None,
+        warm_up: Callable[[], object] | None,
         startup_s: float,
     ) -> None:
         context = multiprocessing.get_context("spawn")
@@ -153,7 +154,7 @@ def map_isolated(
     startup_s: float = 120.0,
     on_result: Callable[[int, Outcome], None] | None = None,
     environment: Mapping[str, str] = SINGLE_THREAD,
-    warm_up: Callable[[], None] | None = None,
+    warm_up: Callable[[], object] | None = None,
 ) -> list[Outcome]:
     """Apply ``function`` to every item in single-threaded worker processes and return the outcomes in order.
 
@@ -203,7 +204,7 @@ def map_isolated(
                         continue
                     finish(worker, outcome)
                     worker.finished_one()
-                    if outcome.status == "crashed":
+                    if outcome.status in ("crashed", "unstarted"):
                         worker.kill()
                         pool.remove(worker)
                 elif worker.overdue(wall, wall_limit_s):
@@ -218,7 +219,7 @@ def map_isolated(
 
 def _overdue(worker: _Worker, wall: float, wall_limit_s: float) -> Outcome:
     if not worker.ready:
-        return Outcome("crashed", None, f"worker process died (not ready after {wall:.0f} s)", wall)
+        return Outcome("unstarted", None, f"worker process not ready after {wall:.0f} s", wall)
     return Outcome("timeout", None, f"killed at the wall limit of {wall_limit_s:g} s", wall)
 
 
@@ -226,10 +227,11 @@ def _receive(worker: _Worker, wall: float) -> Outcome | None:
     """Return what became of the worker's item; ``None`` where the worker only said that it is ready."""
     try:
         index, status, value, reason = worker.connection.recv()
-        if index == _READY:
-            worker.is_ready()
-            return None
     except (EOFError, OSError):
         worker.process.join(timeout=5)
-        return Outcome("crashed", None, f"worker process died (exit code {worker.process.exitcode})", wall)
+        told = f"worker process died (exit code {worker.process.exitcode})"
+        return Outcome("crashed" if worker.ready else "unstarted", None, told, wall)
+    if index == _READY:
+        worker.is_ready()
+        return None
     return Outcome(status, value, reason, wall)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from adit import store
 from adit.config import RelaxConfig, RelaxStage
 from adit.isolate import Outcome
-from adit.relax import batch, chgnet
-from adit.relax.chgnet import Limits
+from adit.relax import batch, chgnet, kept
+from adit.relax import prerelax as prerelax_module
+from adit.relax.outcome import Limits, of_outcome
 from adit.relax.prerelax import COLUMNS, prerelax
 from adit.relax.screen import contact, refuse
 from adit.systems import AtomicSystem, Failure, Kind
@@ -103,9 +104,18 @@ def test_relaxed_cells_are_near_the_pbe_ones(relaxed: tuple[Path, pd.DataFrame])
     assert table.loc["si", "energy"] == pytest.approx(2 * table.loc["si", "energy_per_atom"])
 
 
+def test_symmetry_is_told_before_and_after(relaxed: tuple[Path, pd.DataFrame]) -> None:
+    table = relaxed[1]
+    assert table.loc["nacl", "spacegroup_before"] == 139  # stretched along c
+    assert table.loc["nacl", "spacegroup_after"] == 225
+    assert table.loc["overlap", "spacegroup_before"] > 0
+    assert table.loc["overlap", "spacegroup_after"] == 0
+    assert not table["pushed_apart"].any()
+
+
 def test_the_bad_ones_change_nothing_for_the_good_ones(relaxed: tuple[Path, pd.DataFrame]) -> None:
     config = RelaxConfig()
-    limits = Limits(config.fmax, config.max_steps, config.min_distance, config.max_volume_per_atom)
+    limits = prerelax_module.limits_of(config)
     for row in (ROWS[0], ROWS[-1]):
         assert isinstance(row, AtomicSystem)
         alone = chgnet.relax((row, limits))
@@ -142,11 +152,12 @@ def test_the_cache_forgets_what_other_settings_gave() -> None:
     assert isinstance(system, AtomicSystem)
     moved = dataclasses.replace(system, positions=system.positions + 1e-9)
     keys = {
-        batch.key(system, LIMITS),
-        batch.key(system, dataclasses.replace(LIMITS, fmax=0.1)),
-        batch.key(moved, LIMITS),
+        kept.key(system, LIMITS),
+        kept.key(system, dataclasses.replace(LIMITS, fmax=0.1)),
+        kept.key(system, dataclasses.replace(LIMITS, optimizer="fire")),
+        kept.key(moved, LIMITS),
     }
-    assert len(keys) == 3
+    assert len(keys) == 4
 
 
 def test_steps_that_run_out_are_unconverged_with_an_energy() -> None:
@@ -167,27 +178,24 @@ def test_a_lone_atom_out_of_reach_of_others_fails_with_a_reason() -> None:
 
 
 def test_energies_that_are_not_finite_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ase.calculators.calculator import Calculator
-
-    class Broken(Calculator):  # type: ignore[misc]
-        implemented_properties = ("energy", "forces", "stress")
-
-        def calculate(self, *arguments: object, **options: object) -> None:
-            super().calculate(*arguments, **options)
+    class Broken:
+        def evaluate(self, structures: list[object]) -> list[dict[str, object]]:
             nan = float("nan")
-            self.results = {"energy": nan, "forces": np.full((len(self.atoms), 3), nan), "stress": np.full(6, nan)}
+            forces = [np.full((len(atoms), 3), nan) for atoms in structures]  # type: ignore[arg-type]
+            return [{"energy": nan, "free_energy": nan, "forces": f, "stress": np.full(6, nan)} for f in forces]
 
-    monkeypatch.setattr(chgnet, "calculator", Broken)
+    monkeypatch.setattr(chgnet, "network", lambda device: Broken())
     system = ROWS[0]
     assert isinstance(system, AtomicSystem)
     result = chgnet.relax((system, LIMITS))
     assert result.status == "failed"
+    assert result.reason == "energy or forces are not finite"
     assert result.system is None
 
 
 @pytest.mark.parametrize("status", ["timeout", "crashed", "error"])
 def test_a_killed_or_crashed_worker_is_a_row(status: str) -> None:
-    result = batch._from_outcome(Outcome(status, None, "what happened", 3.0))  # type: ignore[arg-type]
+    result = of_outcome(Outcome(status, None, "what happened", 3.0))  # type: ignore[arg-type]
     assert result.status == ("timeout" if status == "timeout" else "failed")
     assert result.reason == "what happened"
 

@@ -16,8 +16,14 @@ class RelaxConfig(Strict):
     fmax: PositiveFloat = Field(0.05, description="largest force component at convergence, eV/Å")
     max_steps: Positive = Field(500, description="steps of the optimiser")
     wall_limit_s: PositiveFloat = Field(600.0, description="wall time of one structure, s")
+    optimizer: Literal["bfgs", "lbfgs", "fire"] = Field("bfgs", description="ASE's optimiser of atoms and cell")
     min_distance: Annotated[float, Field(ge=0)] = Field(0.5, description="closer atoms are refused, Å")
+    overlaps: Literal["refuse", "push"] = Field(
+        "refuse", description="closer atoms: refuse the structure, or push them apart first where there is room"
+    )
     max_volume_per_atom: PositiveFloat = Field(250.0, description="emptier cells are refused, Å³")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
+    batch_atoms: Positive = Field(4096, description="atoms relaxed together on a GPU")
 
 
 class SelectConfig(Strict):

@@ -9,7 +9,8 @@ from adit import store
 from adit.config import RelaxConfig, RelaxStage
 from adit.progress import log
 from adit.relax import batch, chgnet
-from adit.relax.chgnet import Limits, Relaxed
+from adit.relax.gpu import resolve_device
+from adit.relax.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem, Failure
 
 COLUMNS = (
@@ -23,13 +24,23 @@ COLUMNS = (
     "wall_s",
     "n_atoms",
     "rmsd_moved",
+    "spacegroup_before",
+    "spacegroup_after",
+    "pushed_apart",
     "energy_tag",
 )
 
 
 def limits_of(config: RelaxConfig) -> Limits:
     """Return the limits of a relaxation that a configuration asks for."""
-    return Limits(config.fmax, config.max_steps, config.min_distance, config.max_volume_per_atom)
+    return Limits(
+        config.fmax,
+        config.max_steps,
+        config.min_distance,
+        config.max_volume_per_atom,
+        config.optimizer,
+        config.overlaps == "push",
+    )
 
 
 def prerelax(
@@ -67,6 +78,8 @@ def prerelax(
             wall_limit_s=stage.relax.wall_limit_s,
             workers=workers,
             cache=cache,
+            device=resolve_device(stage.relax.device),
+            batch_atoms=stage.relax.batch_atoms,
         )
     )
     records: list[dict[str, object]] = []
@@ -95,6 +108,9 @@ def _record(row: AtomicSystem | Failure, result: Relaxed) -> dict[str, object]:
         "wall_s": result.wall_s,
         "n_atoms": 0 if isinstance(row, Failure) else len(row),
         "rmsd_moved": result.rmsd_moved,
+        "spacegroup_before": result.spacegroup_before,
+        "spacegroup_after": result.spacegroup_after,
+        "pushed_apart": result.pushed_apart,
         "energy_tag": chgnet.ENERGY_TAG,
     }
 

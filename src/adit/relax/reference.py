@@ -15,6 +15,7 @@ from adit.elements import composition
 from adit.errors import DataError
 from adit.progress import log
 from adit.relax import batch, chgnet
+from adit.relax.gpu import resolve_device
 from adit.relax.prerelax import limits_of
 from adit.systems import AtomicSystem
 
@@ -84,6 +85,8 @@ def _builtin(stage: ReferenceStage, data: list[Path], workers: int, cache: Path 
         workers=workers,
         cache=cache,
         what="reference crystals",
+        device=resolve_device(stage.relax.device),
+        batch_atoms=stage.relax.batch_atoms,
     )
     rows = []
     for system, result in zip(systems, results, strict=True):

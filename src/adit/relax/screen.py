@@ -14,6 +14,11 @@ MIN_VOLUME_PER_ATOM = 1.0
 MIN_CONTACT = 0.5
 """Relaxed atoms must be further apart than this share of the sum of their covalent radii."""
 
+PUSHED_CONTACT = 0.7
+"""Atoms that are pushed apart end this share of the sum of their covalent radii apart, or further."""
+
+PUSH_ROUNDS = 200
+
 
 def refuse(system: AtomicSystem, min_distance: float, max_volume_per_atom: float) -> str | None:
     """Return why a system is not worth relaxing, or ``None``.
@@ -58,3 +63,45 @@ def contact(system: AtomicSystem) -> str | None:
     worst = int(np.argmin(shares))
     names = "–".join(symbol(int(system.numbers[i])) for i in (first[worst], second[worst]))
     return f"atoms overlap: {names} {distances[worst]:.2f} Å apart"
+
+
+def push_apart(system: AtomicSystem) -> AtomicSystem | None:
+    """Return the system with overlapping atoms moved apart, the cell kept; ``None`` where there is no room for them.
+
+    Every pair that is too close is moved along its line by half of what it lacks, all pairs together, until none is
+    left. Atoms on one and the same place are first moved along a direction that their numbers decide. An atom too close
+    to its own image cannot be helped.
+
+    Args:
+        system: a crystal.
+    """
+    from ase.neighborlist import neighbor_list
+
+    if system.cell is None:
+        return None
+    radii = covalent_radii()[system.numbers]
+    atoms = convert.to_atoms(system)
+    reach = 2 * PUSHED_CONTACT * float(radii.max())
+    for _ in range(PUSH_ROUNDS):
+        first, second, vectors, distances = neighbor_list("ijDd", atoms, reach)
+        wanted = PUSHED_CONTACT * (radii[first] + radii[second])
+        close = distances < wanted * 0.999
+        if not close.any():
+            return convert.from_atoms(atoms, system.system_id, system.kind, dict(system.info))
+        if (first[close] == second[close]).any():
+            return None
+        shifts = np.zeros_like(atoms.positions)
+        for i, j, vector, distance, goal in zip(
+            first[close], second[close], vectors[close], distances[close], wanted[close], strict=True
+        ):
+            line = vector / distance if distance > 1e-3 else _direction(int(i), int(j))
+            shifts[i] -= line * (goal - distance) / 2  # each pair occurs twice, once from either atom
+        atoms.positions += shifts
+    return None
+
+
+def _direction(first: int, second: int) -> np.ndarray:
+    """Return a unit vector from one atom to another on the same place; the opposite one the other way round."""
+    low, high = sorted((first, second))
+    vector = np.array([np.cos(low + 1.0), np.sin(high + 1.0), np.cos(low * 3.0 + high + 1.0)])
+    return vector / np.linalg.norm(vector) * (1.0 if first == low else -1.0)

@@ -1,0 +1,77 @@
+"""When a pre-relaxation ends, and what became of one structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from adit.isolate import Outcome
+from adit.systems import AtomicSystem
+
+Status = Literal["converged", "unconverged", "failed", "timeout", "refused"]
+Optimizer = Literal["bfgs", "lbfgs", "fire"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a relaxation goes and when it ends.
+
+    Attributes:
+        fmax: eV/Å; converged when no force and no row of the cell's gradient is longer.
+        max_steps: steps of the optimiser.
+        min_distance: Å, see ``screen.refuse``.
+        max_volume_per_atom: Å³, see ``screen.refuse``.
+        optimizer: bfgs, lbfgs or fire.
+        push_apart: whether atoms that overlap are pushed apart first, where that is possible, instead of refused.
+    """
+
+    fmax: float
+    max_steps: int
+    min_distance: float
+    max_volume_per_atom: float
+    optimizer: Optimizer = "bfgs"
+    push_apart: bool = False
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """What became of one structure.
+
+    Attributes:
+        status: converged, unconverged (steps ran out), failed, timeout or refused.
+        reason: one line where it is not converged.
+        system: the relaxed structure, for converged and unconverged.
+        energy: eV for the cell; NaN where there is none.
+        fmax: largest of the forces and the cell's gradient at the end, eV/Å; NaN where there is none.
+        steps: steps taken.
+        wall_s: wall time, s; in a batch, from when the structure joined it.
+        rmsd_moved: root mean square displacement of the atoms, common drift removed, Å; NaN where there is none.
+        spacegroup_before: international number of the structure as given, 0 where there is none.
+        spacegroup_after: of the relaxed one.
+        pushed_apart: whether overlapping atoms were pushed apart before the first step.
+    """
+
+    status: Status
+    reason: str
+    system: AtomicSystem | None = None
+    energy: float = float("nan")
+    fmax: float = float("nan")
+    steps: int = 0
+    wall_s: float = 0.0
+    rmsd_moved: float = float("nan")
+    spacegroup_before: int = 0
+    spacegroup_after: int = 0
+    pushed_apart: bool = False
+
+    @property
+    def energy_per_atom(self) -> float:
+        """Return the energy in eV/atom; NaN where there is none."""
+        return float("nan") if self.system is None else self.energy / len(self.system)
+
+
+def of_outcome(outcome: Outcome) -> Relaxed:
+    """Return the result of a worker process, also of one that did not come to an end."""
+    if outcome.status == "ok":
+        relaxed: Relaxed = outcome.value
+        return relaxed
+    return Relaxed("timeout" if outcome.status == "timeout" else "failed", outcome.reason, wall_s=outcome.wall_s)
