@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,15 @@ from adit import store
 from adit.config import DftConfig, DftStage
 from adit.errors import ConfigError, DataError, ExternalToolError
 from adit.isolate import Outcome
-from adit.relax import dft, engines
+from adit.relax import dft, dft_result, dft_run, engines
+from adit.relax.dft_result import complete
+from adit.relax.dft_task import Task, folder_name
 from adit.relax.heartbeat import status_line
 from adit.relax.presets import VaspPreset, read_preset
 from adit.relax.vasp import flow_maker, input_set
 from adit.systems import AtomicSystem, Failure, Kind
 
+TAG = r"gfn1-xtb-demo-[0-9a-f]{8}/GFN1-xTB/none"
 PRESETS = Path(__file__).parents[2] / "config" / "dft"
 FIELDS = {
     "key",
@@ -89,7 +93,7 @@ def test_a_failure_is_a_row_and_the_others_go_on(done: tuple[Path, pd.DataFrame]
     rows = {row.system_id: row for row in store.read_systems(folder / "0.arrow")}
     assert isinstance(rows["mgo"], Failure)
     assert isinstance(rows["si"], AtomicSystem)
-    assert rows["si"].info["dft_energy_tag"] == "gfn1-xtb/GFN1-xTB/none"
+    assert re.fullmatch(TAG, rows["si"].info["dft_energy_tag"])
 
 
 def test_every_structure_has_a_complete_result(done: tuple[Path, pd.DataFrame]) -> None:
@@ -122,7 +126,7 @@ def no_work(given_items: list[object]) -> Callable[..., list[Outcome]]:
 
 def test_finished_results_are_used_again(done: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
     given_items: list[object] = []
-    monkeypatch.setattr(dft, "map_isolated", no_work(given_items))
+    monkeypatch.setattr(dft_run, "map_isolated", no_work(given_items))
     again = run(done[0], stage())
     assert given_items == []
     pd.testing.assert_frame_equal(again, done[1])
@@ -130,36 +134,25 @@ def test_finished_results_are_used_again(done: tuple[Path, pd.DataFrame], monkey
 
 def test_results_of_other_settings_are_not(done: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
     given_items: list[object] = []
-    monkeypatch.setattr(dft, "map_isolated", no_work(given_items))
+    monkeypatch.setattr(dft_run, "map_isolated", no_work(given_items))
     with pytest.raises(KeyError):
         run(done[0], stage(preset="standard"))
     assert len(given_items) == len(SYSTEMS)
 
 
-def test_the_wall_limit_kills_and_leaves_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(tmp_path, SYSTEMS[:1])
-    monkeypatch.setattr(dft, "_STARTUP_S", 0.0)
-    table = run(tmp_path, stage(wall_limit_s=0.5))
-    assert list(table["status"]) == ["timeout"]
-    assert "wall limit" in table.loc["si", "reason"]
-    result = store.read_json(tmp_path / "dft" / "si" / "result.json")
-    assert result["status"] == "timeout"
-    assert result["energy"] is None
-
-
 def test_timeouts_and_crashes_are_tried_again_only_where_it_may_help(tmp_path: Path) -> None:
     engine = engines.resolve(stage(), PRESETS)
-    task = dft.Task(SYSTEMS[0], engine, tmp_path)
+    task = Task(SYSTEMS[0], engine, tmp_path)
     for outcome, limit, reused in (
         (Outcome("timeout", None, "killed at the wall limit of 10 s", 10.1), 10.0, True),
         (Outcome("timeout", None, "killed at the wall limit of 10 s", 10.1), 100.0, False),
         (Outcome("crashed", None, "worker process died (exit code -9)", 1.0), 10.0, False),
         (Outcome("error", None, "SCF not converged", 1.0), 10.0, True),
     ):
-        store.write_json(tmp_path / "result.json", dft.complete(task, outcome))
-        assert bool(dft._finished([task], limit)) is reused
+        store.write_json(tmp_path / "result.json", complete(task, outcome))
+        assert bool(dft_result.finished([task], limit, 0)) is reused
     (tmp_path / "result.json").write_text("{cut sho")
-    assert dft._finished([task], 10.0) == {}
+    assert dft_result.finished([task], 10.0, 0) == {}
 
 
 def test_shards_share_out_the_selected_by_rank(tmp_path: Path) -> None:
@@ -183,10 +176,21 @@ def test_a_selected_structure_without_relaxed_one_is_a_data_error(tmp_path: Path
         run(tmp_path, stage())
 
 
-@pytest.mark.parametrize("name", ["../x", ".hidden", "", "a/b", "a\\b"])
-def test_ids_that_leave_the_folder_are_refused(name: str) -> None:
-    with pytest.raises(DataError):
-        dft.folder_name(name)
+@pytest.mark.parametrize("name", ["../x", ".hidden", "a/b", "..", "tab\there"])
+def test_no_id_leaves_the_folder(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / folder_name(name)
+    assert folder.resolve().parent == tmp_path.resolve()
+    assert not folder.name.startswith(".")
+
+
+def test_ordinary_ids_are_their_own_folder() -> None:
+    assert [folder_name(name) for name in ("crystal-0-7", "mp-149", "Na Cl (2).cif")] == [
+        "crystal-0-7",
+        "mp-149",
+        "Na Cl (2).cif",
+    ]
+    with pytest.raises(DataError, match="without an id"):
+        folder_name("")
 
 
 # --- engines and presets ----------------------------------------------------------------------------------------------
@@ -216,15 +220,17 @@ def test_gpaw_that_is_missing_is_an_error_unless_a_fallback_is_named(monkeypatch
         engines.resolve(stage(engine="gpaw"), PRESETS)
     engine = engines.resolve(stage(engine="gpaw", fallback="gfn1-xtb"), PRESETS)
     assert engine.name == "gfn1-xtb"
-    result = dft.complete(dft.Task(SYSTEMS[0], engine, Path("x")), Outcome("error", None, "failed", 1.0))
+    result = complete(Task(SYSTEMS[0], engine, Path("x")), Outcome("error", None, "failed", 1.0))
     assert "gpaw is not installed" in result["code"]
     assert "not DFT" in result["warnings"][0]
-    assert result["energy_tag"] == "gfn1-xtb/GFN1-xTB/none"
+    assert re.fullmatch(TAG, result["energy_tag"])
 
 
 def test_every_preset_in_the_repository_is_valid() -> None:
     files = sorted(PRESETS.glob("*.yaml"))
-    assert {file.stem for file in files} >= {"gpaw-demo", "gpaw-standard", "gfn1-xtb-demo", "gfn1-xtb-standard"}
+    assert {file.stem for file in files} >= {
+        f"{engine}-{name}" for engine in ("gpaw", "gfn1-xtb") for name in ("demo", "standard", "accurate")
+    }
     for file in files:
         engine, name = file.stem.rsplit("-", 1)
         assert read_preset(engine, name, PRESETS)
@@ -243,9 +249,10 @@ def test_presets_that_are_wrong_say_so(tmp_path: Path) -> None:
         read_preset("vasp", "demo", None)
 
 
-def test_settings_decide_the_hash() -> None:
-    first, second = (engines.resolve(stage(preset=name), PRESETS).settings_hash for name in ("demo", "standard"))
-    assert first != second
+def test_settings_decide_the_hash_and_the_tag() -> None:
+    first, second = (engines.resolve(stage(preset=name), PRESETS) for name in ("demo", "standard"))
+    assert first.settings_hash != second.settings_hash
+    assert first.energy_tag != second.energy_tag
 
 
 def test_vasp_inputs_are_the_materials_project_s() -> None:
@@ -300,15 +307,3 @@ def test_an_engine_that_cannot_be_imported_counts_as_missing(tmp_path: Path, mon
     assert engines._imports.__wrapped__("tblite")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert not engines._imports.__wrapped__("tblite")
-
-
-@pytest.mark.parametrize("reason", ["ImportError: libxc", "ModuleNotFoundError: gpaw", "ExternalToolError: gone"])
-def test_a_fault_of_the_machine_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
-    def broken(*_: object, on_result, **__: object) -> None:  # type: ignore[no-untyped-def]
-        on_result(0, Outcome("error", None, reason, 1.0))
-
-    monkeypatch.setattr(dft, "map_isolated", broken)
-    task = dft.Task(SYSTEMS[0], engines.resolve(stage()), tmp_path)
-    with pytest.raises(ExternalToolError, match="run the same command again"):
-        dft._run([task], 10.0, 1)
-    assert not (tmp_path / "result.json").exists()

@@ -45,7 +45,10 @@ class DftConfig(Strict):
         None, description="engine to take, by name, where the first is not installed; null: that is an error"
     )
     preset: str = Field("mp-gga", description="settings file config/dft/<engine>-<preset>.yaml, or mp-gga for VASP")
-    wall_limit_s: PositiveFloat = Field(86400.0, description="wall time of one structure, s")
+    wall_limit_s: PositiveFloat = Field(86400.0, description="wall time of one attempt at a structure, s")
+    restarts: Count = Field(
+        1, description="how often a structure that reached its wall limit goes on from its last geometry"
+    )
     shards: Positive = Field(100, description="jobs at most")
     command: str | None = Field(None, description="how to start VASP, e.g. 'srun vasp_std'; null: atomate2's setting")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from atomate2.ase.jobs import AseRelaxMaker
 
 from adit import store
-from adit.relax.presets import GpawPreset, RelaxPreset, XtbPreset
+from adit.relax.presets import GpawPreset, RelaxPreset, ScfFallback, XtbPreset
+from adit.relax.restart import TRAJECTORY
 
 LOG = "relax.log"
 SUMMARY = "relaxed.json"
@@ -44,15 +45,21 @@ def _number(words: list[str]) -> float | None:
 
 @dataclass
 class GpawRelaxMaker(EngineRelaxMaker):
-    """Relax with GPAW; ``refine`` is the tolerance (Å) to which symmetry is restored first (0: not)."""
+    """Relax with GPAW.
+
+    Attributes:
+        refine: tolerance (Å) to which symmetry is restored first; 0: not.
+        fallbacks: settings of GPAW to try in turn where the SCF does not converge.
+    """
 
     name: str = "GPAW relax"
     refine: float = 0.0
+    fallbacks: list[dict[str, Any]] = field(default_factory=list)
 
     def _get_calculator(self) -> Any:
-        from gpaw import GPAW
+        from adit.relax.gpaw_calculator import PatientGpaw
 
-        return GPAW(**self.calculator_kwargs)
+        return PatientGpaw(self.calculator_kwargs, self.fallbacks)
 
     def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
         """Run ASE on the refined structure, with moments to start from where the calculation is spin-polarised."""
@@ -102,7 +109,12 @@ def _common(preset: RelaxPreset) -> dict[str, Any]:
     return {
         "relax_cell": True,
         "steps": preset.max_steps,
-        "relax_kwargs": {"fmax": preset.fmax, "logfile": LOG, "final_atoms_object_file": None},
+        "relax_kwargs": {
+            "fmax": preset.fmax,
+            "logfile": LOG,
+            "trajectory": TRAJECTORY,
+            "final_atoms_object_file": None,
+        },
         "optimizer_kwargs": {"optimizer": "BFGS"},
     }
 
@@ -123,7 +135,17 @@ def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
         "maxiter": preset.max_scf_steps,
         "txt": "gpaw.txt",
     }
-    return GpawRelaxMaker(calculator_kwargs=settings, refine=preset.symprec, **_common(preset))
+    fallbacks = [_fallback(step) for step in preset.scf_fallbacks]
+    return GpawRelaxMaker(calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **_common(preset))
+
+
+def _fallback(step: ScfFallback) -> dict[str, Any]:
+    return {
+        "mixer": {"name": "pulay", "beta": step.mixer_beta, "nmaxold": step.mixer_history, "weight": step.mixer_weight},
+        "eigensolver": {"name": step.eigensolver, "niter": step.eigensolver_steps},
+        "nbands": step.bands,
+        "maxiter": step.max_scf_steps,
+    }
 
 
 def xtb_maker(preset: XtbPreset) -> XtbRelaxMaker:

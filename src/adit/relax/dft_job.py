@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
-import shutil
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,63 +14,88 @@ import numpy as np
 
 from adit import convert, store
 from adit.relax import vasp
-from adit.relax.engines import Engine
+from adit.relax.dft_task import Task
+from adit.relax.faults import claimed, machine_fault
 from adit.relax.presets import GpawPreset, VaspPreset, XtbPreset
+from adit.relax.restart import RUN, STARTED, start_of
 from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
-RUN = "run"
-STARTED = "started"
 KBAR_IN_GPA = 0.1
 VOLUME_RATIO = 2.0
 """A relaxation that ends with a cell this much larger or smaller than CHGNet's has fallen apart."""
 
+_MODULES = {
+    "vasp": ("atomate2.vasp.flows.mp",),
+    "gpaw": ("adit.relax.ase_maker", "gpaw", "gpaw.new.ase_interface"),
+    "gfn1-xtb": ("adit.relax.ase_maker", "tblite.ase"),
+}
 
-@dataclass(frozen=True)
-class Task:
-    """What to run.
 
-    Attributes:
-        system: the structure to start from.
-        engine: the engine and its settings.
-        folder: folder of this structure (absolute); everything is done in its ``run`` folder.
-    """
-
-    system: AtomicSystem
-    engine: Engine
-    folder: Path
+def warm_up(engine: str) -> None:
+    """Import what a relaxation needs, so that no structure's wall time counts that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in ("jobflow", "maggma.stores.mongolike", *_MODULES[engine]):
+            importlib.import_module(module)
 
 
 def execute(task: Task) -> dict[str, Any]:
     """Run one relaxation and return the scientific part of its ``result.json``.
 
-    Job documents are kept in ``run/jobs`` (SQLite), the engine's own output beside them.
+    It starts from the last geometry of an earlier attempt where there was one. Job documents are kept in ``run/jobs``
+    (SQLite), the engine's own output beside them.
 
     Raises:
+        MachineFaultError: the machine is at fault, or another process computes this structure.
         Exception: whatever the engine raises; the caller makes it the structure's row.
     """
-    run = task.folder / RUN
-    shutil.rmtree(run, ignore_errors=True)
-    run.mkdir(parents=True)
-    store.write_json(run / STARTED, {"pid": os.getpid()})
     started = time.perf_counter()
+    with claimed(task.folder):
+        try:
+            result = _execute(task)
+        except Exception as error:
+            fault = machine_fault(error, task.folder)
+            if fault is not None and fault is not error:
+                raise fault from error
+            raise
+    result["wall_s"] = time.perf_counter() - started
+    return result
+
+
+def _execute(task: Task) -> dict[str, Any]:
+    run = task.folder / RUN
+    start, steps = start_of(task)
+    run.mkdir(parents=True)
+    store.write_json(run / STARTED, {"pid": os.getpid(), "key": task.key, "steps": steps})
     with (
         (run / "stdout.txt").open("w", encoding="utf-8") as out,
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(out),
         warnings.catch_warnings(record=True) as caught,
     ):
-        warnings.simplefilter("ignore")
-        result = _run(task, run)
-    result["warnings"] = sorted({" ".join(str(w.message).split())[:200] for w in caught})
-    result["wall_s"] = time.perf_counter() - started
+        warnings.simplefilter("always")
+        result = _run(task, start, run)
+    if start is not task.system:
+        result["n_steps"] = result.get("n_steps", 0) + steps
+    result["warnings"] = [*_restarted(task, start, steps), *_told(caught)]
     return result
 
 
-def _run(task: Task, run: Path) -> dict[str, Any]:
+def _restarted(task: Task, start: AtomicSystem, steps: int) -> list[str]:
+    return [] if start is task.system else [f"went on from the last geometry of an earlier attempt ({steps} steps)"]
+
+
+def _told(caught: list[warnings.WarningMessage]) -> list[str]:
+    """Return what engine and libraries warned of, once each; what concerns programmers alone is left out."""
+    ours = [w for w in caught if not issubclass(w.category, (DeprecationWarning, FutureWarning, ResourceWarning))]
+    return sorted({" ".join(str(w.message).split())[:200] for w in ours})
+
+
+def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
     from jobflow import run_locally
 
-    structure = convert.to_structure(task.system)
+    structure = convert.to_structure(start)
     preset = task.engine.preset
     if isinstance(preset, VaspPreset):
         flow = vasp.flow_maker(preset, task.engine.command).make(structure)

@@ -58,9 +58,14 @@ class Engine:
 
     @property
     def energy_tag(self) -> str:
-        """Return ``<code>/<functional>/<correction>``; only VASP's mp-gga carries the MP2020 corrections."""
-        corrected = self.name == "vasp" and self.preset_name == "mp-gga"
-        return f"{self.name}/{self.functional}/{'MP2020' if corrected else 'none'}"
+        """Return ``<code>/<functional>/<correction>``; energies of unequal tags never meet on a hull.
+
+        VASP's settings are the Materials Project's, and mp-gga alone carries the MP2020 corrections. Energies of the
+        other codes depend on cutoff, k-points and version: their code is named with its preset and the settings' hash.
+        """
+        if self.name == "vasp":
+            return f"vasp/{self.functional}/{'MP2020' if self.preset_name == 'mp-gga' else 'none'}"
+        return f"{self.name}-{self.preset_name}-{self.settings_hash[:8]}/{self.functional}/none"
 
     @property
     def settings_hash(self) -> str:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from adit.progress import duration, log
-from adit.relax.dft_job import RUN, STARTED
+from adit.relax.restart import RUN, STARTED
 
 
 class Heartbeat:
@@ -63,7 +63,7 @@ def _state(run: Path) -> str:
     if steps:
         _, step, _, energy, fmax = steps[-1][:5]
         return f"step {step}, energy {energy} eV, fmax {fmax} eV/Å"
-    scf = [line for line in _lines(run / "gpaw.txt") if line.lstrip("|").startswith("iter:")]
+    scf = [line for path in run.glob("gpaw*.txt") for line in _lines(path) if line.lstrip("|").startswith("iter:")]
     return f"first geometry, SCF step {len(scf)}" if scf else "starting"
 
 

@@ -12,6 +12,8 @@ from adit.config import Positive, PositiveFloat, Strict, parse_as
 from adit.errors import ConfigError
 
 DEFAULT_FOLDER = Path("config/dft")
+REPOSITORY_FOLDER = Path(__file__).parents[3] / "config" / "dft"
+"""Where the presets lie beside the package's own source, so that the command line works in any folder."""
 
 
 class RelaxPreset(Strict):
@@ -19,6 +21,18 @@ class RelaxPreset(Strict):
 
     fmax: PositiveFloat = Field(description="converged when no force and no row of the cell's gradient is longer, eV/Å")
     max_steps: Annotated[int, Field(ge=2)] = Field(description="ionic steps")
+
+
+class ScfFallback(Strict):
+    """What GPAW tries where the SCF does not converge; decides whether and how fast it does, not to what."""
+
+    mixer_beta: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the new density in the mixing")
+    mixer_history: Positive = Field(5, description="densities that the Pulay mixing remembers")
+    mixer_weight: PositiveFloat = Field(100.0, description="weight of long waves in the mixing's metric")
+    eigensolver: Literal["davidson", "rmm-diis", "ppcg"] = Field("davidson", description="eigensolver")
+    eigensolver_steps: Positive = Field(3, description="steps of the eigensolver in each SCF step")
+    bands: Annotated[str, Field(pattern=r"^\d+%$")] = Field("150%", description="bands, of the occupied ones")
+    max_scf_steps: Positive = Field(description="SCF steps of one geometry; more is a failure")
 
 
 class GpawPreset(RelaxPreset):
@@ -40,7 +54,10 @@ class GpawPreset(RelaxPreset):
     eigenstate_convergence: PositiveFloat = Field(
         description="residual of the eigenstates at SCF convergence, eV² per valence electron"
     )
-    max_scf_steps: Positive = Field(description="SCF steps of one geometry; more is a failure")
+    max_scf_steps: Positive = Field(description="SCF steps of one geometry; more means the next fallback")
+    scf_fallbacks: tuple[ScfFallback, ...] = Field(
+        (), description="what to try in turn where the SCF does not converge"
+    )
 
 
 class XtbPreset(RelaxPreset):
@@ -66,7 +83,7 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
     Args:
         engine: ``gpaw``, ``gfn1-xtb`` or ``vasp``.
         name: ``dft.preset``.
-        folder: where the YAML files lie; by default ``config/dft`` under the working directory.
+        folder: where the YAML files lie; by default ``config/dft`` under the working directory, else the repository's.
 
     Raises:
         ConfigError: there is no such preset, or it is malformed; names those there are.
@@ -75,7 +92,8 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
         if name not in ("mp-gga", "mp-r2scan"):
             raise ConfigError(f"dft.preset: VASP has no preset '{name}'; choose mp-gga or mp-r2scan")
         return VaspPreset.model_validate({"flow": name})
-    folder = DEFAULT_FOLDER if folder is None else folder
+    if folder is None:
+        folder = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() or not REPOSITORY_FOLDER.is_dir() else REPOSITORY_FOLDER
     path = folder / f"{engine}-{name}.yaml"
     if not path.is_file():
         there = sorted(p.stem.removeprefix(f"{engine}-") for p in folder.glob(f"{engine}-*.yaml"))

@@ -9,6 +9,10 @@ import numpy as np
 from adit import convert
 from adit.relax.presets import VaspPreset
 
+CUSTODIAN = {"polling_time_step": 1.0, "monitor_freq": 300}
+"""custodian asks every second whether VASP has ended (10 by default: half a minute lost a structure), and looks for
+errors of a running one every five minutes, as by default."""
+
 
 def flow_maker(preset: VaspPreset, command: str | None = None) -> Any:
     """Return the flow: two relaxations and a static run.
@@ -20,9 +24,9 @@ def flow_maker(preset: VaspPreset, command: str | None = None) -> Any:
     from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker, MPMetaGGADoubleRelaxStaticMaker
 
     maker = MPGGADoubleRelaxStaticMaker() if preset.flow == "mp-gga" else MPMetaGGADoubleRelaxStaticMaker()
-    if command is None:
-        return maker
-    run = {"vasp_cmd": command, "vasp_gamma_cmd": command}
+    run: dict[str, Any] = {"custodian_kwargs": CUSTODIAN}
+    if command is not None:
+        run |= {"vasp_cmd": command, "vasp_gamma_cmd": command}
     return maker.update_kwargs({"run_vasp_kwargs": run}, class_filter=_vasp_maker())
 
 
