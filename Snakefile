@@ -12,6 +12,7 @@ min_version("9.0")
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{workflow.basedir}/config/datasets.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,6 +218,21 @@ def from_atoms(atoms: Atoms, system_id: str, kind: Kind, info: dict[str, Any] | 
     )
 
 
+def read_extxyz(path: Path) -> list[Atoms]:
+    """Return the frames of an (extended) XYZ file.
+
+    Raises:
+        DataError: the file does not parse.
+    """
+    import ase.io
+
+    try:
+        frames = ase.io.read(path, index=":", format="extxyz")
+    except Exception as error:  # ASE raises whatever the text makes it raise
+        raise DataError(f"{path}: extended XYZ does not parse ({type(error).__name__}: {error})") from error
+    return list(frames)
+
+
 # --- RDKit ------------------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +285,52 @@ def from_rdkit(mol: Mol, system_id: str, info: dict[str, Any] | None = None, con
         positions=np.asarray(mol.GetConformer(conformer).GetPositions()),
         info=info or {},
     )
+
+
+def from_mol_block(block: str, system_id: str, info: dict[str, Any] | None = None) -> AtomicSystem:
+    """Return the system of a MOL block (one entry of an SDF file), hydrogens as written.
+
+    Raises:
+        DataError: RDKit does not read it.
+    """
+    mol = _mol_of_block(block)
+    if mol is None:
+        raise DataError(f"{system_id}: RDKit does not read the MOL block")
+    return from_rdkit(mol, system_id, info)
+
+
+def read_sdf(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Return the MOL block and the data fields of each entry of an SDF file (``.sdf`` or ``.sdf.gz``)."""
+    import gzip
+
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
+        text = str(file.read())
+    entries = []
+    for entry in re.split(r"^\$\$\$\$.*\n?", text, flags=re.MULTILINE):
+        if not entry.strip():
+            continue
+        block, _, data = entry.partition("M  END")
+        fields = re.findall(r"^>.*<([^>]+)>.*\n(.*)$", data, flags=re.MULTILINE)
+        entries.append((f"{block}M  END\n", {name: value.strip() for name, value in fields}))
+    return entries
+
+
+def smiles_of_block(block: str) -> str | None:
+    """Return the canonical SMILES of a MOL block, ``None`` where RDKit does not read it."""
+    from rdkit import rdBase
+
+    mol = _mol_of_block(block)
+    with rdBase.BlockLogs():
+        return None if mol is None else canonical_smiles(mol)
+
+
+def _mol_of_block(block: str) -> Mol | None:
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol: Mol | None = Chem.MolFromMolBlock(block, removeHs=False)
+    return mol
 
 
 def canonical_smiles(mol: Mol) -> str:

@@ -141,10 +141,19 @@ def write_systems(
     rows = list(rows)
     if splits is not None and len(splits) != len(rows):
         raise DataError(f"{path}: {len(rows)} rows but {len(splits)} splits")
+    write_arrow(path, systems_table(rows, splits).replace_schema_metadata(provenance_metadata(metadata or {})))
+
+
+def systems_table(rows: Sequence[Row], splits: Sequence[str] | None = None) -> pa.Table:
+    """Return systems and failures as a table of ``SYSTEM_SCHEMA``."""
     labels: Sequence[str | None] = splits if splits is not None else [None] * len(rows)
-    schema = SYSTEM_SCHEMA.with_metadata({"adit": json.dumps(dict(metadata or {}), sort_keys=True)})
-    table = pa.Table.from_pylist([_record(row, label) for row, label in zip(rows, labels, strict=True)], schema=schema)
-    write_arrow(path, table)
+    records = [_record(row, label) for row, label in zip(rows, labels, strict=True)]
+    return pa.Table.from_pylist(records, schema=SYSTEM_SCHEMA)
+
+
+def provenance_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return provenance as the metadata of a schema."""
+    return {"adit": json.dumps(dict(metadata), sort_keys=True)}
 
 
 class SystemTable(Sequence[Row]):
@@ -237,12 +246,26 @@ def read_systems(path: Path | str) -> SystemTable:
 
 def write_arrow(path: Path | str, table: pa.Table) -> None:
     """Write a table as an uncompressed Arrow file, so that it can be memory-mapped."""
+    with arrow_writer(path, table.schema) as write:
+        write(table)
+
+
+@contextmanager
+def arrow_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Yield a function that appends tables to an Arrow file, which appears when the block ends well."""
     with (
         atomic_path(path) as temporary,
         pa.OSFile(str(temporary), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as out,
+        pa.ipc.new_file(sink, schema) as out,
     ):
-        out.write_table(table)
+        yield out.write_table
+
+
+@contextmanager
+def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """Yield a function that appends tables to a Parquet file, which appears when the block ends well."""
+    with atomic_path(path) as temporary, pa.parquet.ParquetWriter(temporary, schema) as out:
+        yield out.write_table
 
 
 def read_arrow(path: Path | str) -> pa.Table:

@@ -1,11 +1,13 @@
 # Paths and slices of the configuration; no science. Imports nothing heavy: the Snakefile is parsed again in every job.
 import fcntl
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from adit import config as adit_config
 from adit.cli import PARENT_VARIABLE
+from adit.cli.data import MIRROR_VARIABLE
 from adit.errors import AditError
 
 try:
@@ -32,8 +34,9 @@ RELAXED = [
 
 # A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
 # The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
+# Where raw files are looked for is no part of what a stage makes: it travels beside the parameters.
 shell.prefix(
-    f"export {PARENT_VARIABLE}={os.getpid()} PYTHONPATH={workflow.basedir}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    f"export {PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={shlex.quote(CFG.mirror or '')} PYTHONPATH={workflow.basedir}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
 

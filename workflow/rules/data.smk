@@ -1,12 +1,20 @@
-# in:  public datasets (mirror, network) or the built-in set
+# in:  public datasets (mirror, network), your own files, or the built-in set
 # out: data/<dataset>.arrow, data/<dataset>.stats.json
+# Finished shards lie in state/, which no rule declares: Snakemake deletes the outputs of a failed job.
 
 
-def dataset_config(name):
-    return next(dataset for dataset in CFG.data.datasets if dataset.name == name)
+def own_files(name):
+    """Return the files of a dataset of the user's own, so that it is prepared again when they change."""
+    described = CFG.data.custom.get(name)
+    if described is None:
+        return []
+    path = Path(described.path)
+    return sorted(str(file) for file in path.rglob("*.cif")) if path.is_dir() else str(path)
 
 
 rule prepare:
+    input:
+        lambda wc: own_files(wc.dataset),
     output:
         systems=f"{RUN}/data/{{dataset}}.arrow",
         stats=f"{RUN}/data/{{dataset}}.stats.json",
@@ -16,14 +24,19 @@ rule prepare:
         f"{RUN}/benchmarks/prepare-{{dataset}}.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    threads: HALF
     resources:
         mem_mb=8000,
         runtime=120,
     params:
         stage=lambda wc: stage(
-            adit_config.PrepareStage, dataset=dataset_config(wc.dataset)
+            adit_config.PrepareStage,
+            dataset=CFG.data.chosen(wc.dataset),
+            custom=CFG.data.custom.get(wc.dataset),
         ),
+        state=lambda wc: f"{RUN}/state/prepare/{wc.dataset}",
     message:
         "prepare {wildcards.dataset}"
     shell:
-        "python -m adit prepare --config {params.stage:q} --out {output.systems} --stats {output.stats} --log {log}"
+        "python -m adit prepare --config {params.stage:q} --out {output.systems} --stats {output.stats}"
+        " --state {params.state} --workers {threads} --log {log}"

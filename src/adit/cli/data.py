@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
+from adit.errors import ConfigError
+
+MIRROR_VARIABLE = "ADIT_MIRROR"
+"""Set by the workflow: where raw files are looked for is no part of what a stage makes."""
+
+
+def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | None:
+    """Return the mirror: the option, else the environment, else ``default``."""
+    return args.mirror or os.environ.get(MIRROR_VARIABLE) or default
 
 
 def _prepare(args: argparse.Namespace) -> None:
@@ -13,16 +24,54 @@ def _prepare(args: argparse.Namespace) -> None:
 
     if args.config.lstrip().startswith("{"):
         stage = config.load_stage(config.PrepareStage, args.config)
-    else:
-        chosen = config.load(args.config)
-        entry = next((d for d in chosen.data.datasets if d.name == args.dataset), None)
-        dataset = entry or config.parse_as(config.DatasetConfig, {"name": args.dataset}, "--dataset")
-        stage = chosen.stage(config.PrepareStage, dataset=dataset)
-    prepare(stage, args.out, args.stats)
+        prepare(stage, args.out, _stats(args, args.out), mirror=mirror_of(args), state=args.state, workers=args.workers)
+        return
+    whole = config.load(args.config)
+    names = args.dataset or [d.name for d in whole.data.datasets]
+    known = [*config.DATASETS, *whole.data.custom]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--dataset {name}: no such dataset; known: {', '.join(known)}")
+    one_file = args.out.suffix == ".arrow"
+    if one_file and len(names) > 1:
+        raise ConfigError(f"--out {args.out}: is one file for {len(names)} datasets; give a folder")
+    for name in names:
+        out = args.out if one_file else args.out / f"{name}.arrow"
+        stage = whole.stage(config.PrepareStage, dataset=whole.data.chosen(name), custom=whole.data.custom.get(name))
+        mirror = mirror_of(args, whole.mirror)
+        prepare(stage, out, _stats(args, out), mirror=mirror, state=args.state, workers=args.workers)
+
+
+def _stats(args: argparse.Namespace, out: Path) -> Path:
+    stats: Path = args.stats or out.with_suffix(".stats.json")
+    return stats
+
+
+def _fetch(args: argparse.Namespace) -> None:
+    from adit.data import fetch
+    from adit.data.registry import SOURCES
+    from adit.progress import log
+
+    if args.list:
+        for line in fetch.listing():
+            log.info("%s", line)
+        return
+    whole = config.load(args.config)
+    named = args.dataset or [d.name for d in whole.data.datasets if d.name in SOURCES]
+    fetch.fetch_all(list(SOURCES) if args.all else named, mirror_of(args, whole.mirror))
 
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("prepare", _prepare, "read one dataset and write normalised systems with their splits")
-    sub.add_argument("--dataset", default="builtin-crystals", help="name, where --config is a file")
-    add_paths(sub, "out", "stats")
+    sub = verbs.add("fetch", _fetch, "download the public files of a configuration, or of named sources")
+    sub.add_argument("--dataset", nargs="+", default=[], help="sources by name (see --list)")
+    sub.add_argument("--mirror", help="folder or URL with copies, tried first")
+    sub.add_argument("--all", action="store_true", help="every source")
+    sub.add_argument("--list", action="store_true", help="say what there is, and download nothing")
+
+    sub = verbs.add("prepare", _prepare, "read datasets and write normalised systems with their splits")
+    sub.add_argument("--dataset", nargs="+", default=[], help="names; those of the configuration by default")
+    add_paths(sub, "out")
+    add_paths(sub, "stats", "state", required=False)
+    sub.add_argument("--mirror", help="folder or URL with copies of the raw files, tried first")
+    sub.add_argument("--workers", type=int, default=1, help="processes")

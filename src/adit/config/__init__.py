@@ -5,7 +5,7 @@ Imports no torch: the Snakefile reads it in every job.
 """
 
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
-from adit.config.data import DATASETS, DataConfig, DatasetConfig, DatasetName
+from adit.config.data import DATASETS, ChosenDataset, CustomDataset, DataConfig, DatasetConfig, SplitConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.reading import json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
@@ -30,11 +30,12 @@ from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainC
 
 __all__ = [
     "DATASETS",
+    "ChosenDataset",
     "Config",
     "Count",
+    "CustomDataset",
     "DataConfig",
     "DatasetConfig",
-    "DatasetName",
     "DftConfig",
     "DftStage",
     "DitModelConfig",
@@ -62,6 +63,7 @@ __all__ = [
     "ScoreStage",
     "SelectConfig",
     "SelectStage",
+    "SplitConfig",
     "Stage",
     "Strict",
     "TrainConfig",

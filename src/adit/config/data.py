@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from adit.config.base import Positive, PositiveFloat, Strict
 
-DATASETS = ("builtin-crystals", "builtin-molecules", "mp20", "qm9")
-"""Names of the datasets that ``adit prepare`` knows."""
+DATASETS = ("builtin-crystals", "builtin-molecules", "mp20", "qm9", "qmof", "geom-drugs", "druglike")
+"""Names of the datasets that ``adit prepare`` knows; ``data.custom`` adds a user's own."""
 
-DatasetName = Literal["builtin-crystals", "builtin-molecules", "mp20", "qm9"]
+NAME = r"^[a-z0-9][a-z0-9-]*$"
+"""What a dataset may be called: it names files and is a wildcard of the workflow."""
 
 
-class DatasetConfig(Strict):
+class ChosenDataset(Strict):
+    """Which systems to prepare."""
+
+    name: str = Field(pattern=NAME, description="one of the known datasets, or a key of data.custom")
+    limit: Positive | None = Field(None, description="use at most this many systems, drawn by the seed; null: all")
+
+
+class DatasetConfig(ChosenDataset):
     """One dataset of the training mixture."""
 
-    name: DatasetName = Field(description="dataset to prepare and train on")
     ratio: PositiveFloat = Field(1.0, description="weight in the training mixture, by systems")
-    limit: Positive | None = Field(None, description="use at most this many systems, drawn by the seed; null: all")
+
+
+class SplitConfig(Strict):
+    """How a user's own dataset is split."""
+
+    by: Literal["column", "formula", "id"] = Field(
+        "formula",
+        description="column: a column, or a key of the comment line, holds train, val or test; formula: 80/10/10 by a "
+        "hash of the reduced formula, so that no composition is in two splits; id: the same by a hash of the id",
+    )
+    column: str = Field("split", description="name of that column")
+
+
+class CustomDataset(Strict):
+    """A user's own dataset."""
+
+    path: str = Field(min_length=1, description="folder of CIF files, or file; relative to where the run is started")
+    format: Literal["cif", "extxyz", "sdf", "parquet", "csv"] = Field(
+        description="cif: folder or file; parquet and csv: with a column of CIF texts (cif), or parquet with "
+        "atomic_numbers, positions in Å and, for what is periodic, cell in Å (9 numbers, rows are vectors)"
+    )
+    kind: Literal["crystal", "molecule", "mof"] = Field(description="what the systems are")
+    id: str | None = Field(
+        None, description="column or key that holds the id; null: the file's name or the row's number"
+    )
+    cif: str = Field("cif", description="column of the CIF texts")
+    properties: tuple[str, ...] = Field((), description="columns or keys to keep as labels, e.g. band_gap")
+    split: SplitConfig = SplitConfig()
+    licence: str = Field("not stated", description="licence of the data, for the dataset's card")
+    citation: str = Field("", description="BibTeX of what to cite")
 
 
 class DataConfig(Strict):
@@ -31,10 +68,25 @@ class DataConfig(Strict):
         description="training mixture",
     )
     max_atoms: Positive = Field(256, description="larger systems are dropped with a reason")
+    custom: dict[str, CustomDataset] = Field({}, description="datasets of your own, by name; see config/datasets.yaml")
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _names_are_known(self) -> Self:
         names = [d.name for d in self.datasets]
         if len(set(names)) < len(names):
             raise ValueError("a dataset is named twice")
+        known = [*DATASETS, *self.custom]
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                way_out = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+                raise ValueError(f"no dataset is called '{name}'; {way_out} (your own go into config/datasets.yaml)")
+        for name in self.custom:
+            if name in DATASETS:
+                raise ValueError(f"custom dataset '{name}' has the name of a known one; call it something else")
         return self
+
+    def chosen(self, name: str) -> ChosenDataset:
+        """Return what to prepare of a dataset: all of it, where the mixture sets no limit."""
+        limits = {d.name: d.limit for d in self.datasets}
+        return ChosenDataset(name=name, limit=limits.get(name))

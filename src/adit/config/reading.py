@@ -40,8 +40,26 @@ def parse_as(model: type[M], values: Mapping[str, Any], where: str) -> M:
 
 
 def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read a YAML file over the defaults; ``overrides`` replace top-level keys."""
+    """Read a YAML file over the defaults; ``overrides`` replace top-level keys.
+
+    Datasets of the user's own are read from ``datasets.yaml`` beside the file, where there is one.
+
+    Raises:
+        ConfigError: the file is missing, empty, no YAML, or does not validate.
+    """
     path = Path(path)
+    values = _mapping(path)
+    if not values:
+        raise ConfigError(f"{path}: is empty; give at least a name, or take config/config.yaml for the paper's run")
+    beside = path.with_name("datasets.yaml")
+    if beside.is_file() and beside != path:
+        own = (_mapping(beside).get("data") or {}).get("custom") or {}
+        data = dict(values.get("data") or {})
+        values = {**values, "data": {**data, "custom": {**own, **(data.get("custom") or {})}}}
+    return parse({**values, **(overrides or {})}, str(path))
+
+
+def _mapping(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
@@ -50,7 +68,7 @@ def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config
         raise ConfigError(f"{path}: is no YAML: {_one_line(str(error))}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
-    return parse({**values, **(overrides or {})}, str(path))
+    return values
 
 
 def load_stage(kind: type[S], text: str, **extra: Any) -> S:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adit.config.base import Stage
-from adit.config.data import DataConfig, DatasetConfig
+from adit.config.data import ChosenDataset, CustomDataset, DataConfig
 from adit.config.model import DitModelConfig, VaeModelConfig
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig
@@ -14,9 +14,10 @@ from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
 class PrepareStage(Stage):
     """``adit prepare``: one dataset to systems."""
 
-    dataset: DatasetConfig
+    version: int = 2
+    dataset: ChosenDataset
+    custom: CustomDataset | None
     seed: int
-    mirror: str | None
     max_atoms: int
     max_atomic_number: int
 
@@ -47,11 +48,12 @@ class EncodeStage(Stage):
     seed: int
     latents: LatentsConfig
     translation_std: float
+    augment: bool
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
-        return {"translation_std": "train.dit.translation_std"}
+        return {"translation_std": "train.dit.translation_std", "augment": "train.dit.augment"}
 
 
 class DitStage(Stage):

@@ -47,6 +47,9 @@ class DitTrainConfig(OptimConfig):
     t_min: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="times are drawn from U(t_min, 1)")
     t_clip: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="largest time in the weight 1/(1-t)²")
     center_noise: bool = Field(True, description="subtract the per-channel mean of the noise of a system")
+    augment: bool = Field(
+        True, description="rotate and translate every system at random (paper); false: train on their normal form alone"
+    )
     translation_std: Annotated[float, Field(ge=0)] = Field(1.0, description="random shift of molecules, Å")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adit.data import builtin_crystals, builtin_molecules, mp20, qm9
+from adit.config import ChosenDataset, CustomDataset
+from adit.data import builtin_crystals, builtin_molecules, custom, druglike, geom_drugs, mp20, qm9, qmof
 from adit.data.records import Dataset
 
 DATASETS: dict[str, Dataset] = {
@@ -10,4 +11,12 @@ DATASETS: dict[str, Dataset] = {
     "builtin-molecules": builtin_molecules.DATASET,
     "mp20": mp20.DATASET,
     "qm9": qm9.DATASET,
+    "qmof": qmof.DATASET,
+    "geom-drugs": geom_drugs.DATASET,
+    "druglike": druglike.DATASET,
 }
+
+
+def dataset(chosen: ChosenDataset, described: CustomDataset | None) -> Dataset:
+    """Return a known dataset, or the user's own that is described."""
+    return DATASETS[chosen.name] if described is None else custom.dataset(chosen.name, described)

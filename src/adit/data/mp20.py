@@ -11,16 +11,10 @@ from typing import Any
 from adit.data import sources
 from adit.data.p1_cif import read_cif
 from adit.data.records import SPLITS, Dataset, Loaded, Record
-from adit.data.sources import RawFile, Upstream
+from adit.data.registry import CDVAE_COMMIT, MP20, MP20_COMPRESSED
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
-_COMMIT = "f857f598d6f6cca5dc1ea0582d228f12dcc2c2ea"
-_BLOBS = {
-    "train": "b1c9d498565ac2fd8d075a51ff2ef5e51ba6c21f",
-    "val": "7efe4d7ebeb4f460ceaad35e5326c42111d9c9a1",
-    "test": "5dc643041df53f5ce4970a79930ad262b4f07acd",
-}
 _COLUMNS = ("material_id", "cif")
 _NUMBERS = {
     "formation_energy_per_atom": "formation_energy_per_atom",
@@ -29,21 +23,7 @@ _NUMBERS = {
     "spacegroup.number": "spacegroup",
 }
 
-LAYOUTS = (
-    tuple(RawFile(f"mp20/{split}.csv.gz") for split in SPLITS),
-    tuple(
-        RawFile(
-            f"mp20/{split}.csv",
-            Upstream(
-                f"https://raw.githubusercontent.com/txie-93/cdvae/{_COMMIT}/data/mp_20/{split}.csv",
-                None,
-                "git",
-                _BLOBS[split],
-            ),
-        )
-        for split in SPLITS
-    ),
-)
+LAYOUTS = (MP20_COMPRESSED, MP20)
 """The forms that MP20 comes in: compressed (mirrors) and as published."""
 
 
@@ -52,7 +32,7 @@ def _load(mirror: str | None) -> Loaded:
     records: list[Record] = []
     for split, file in zip(SPLITS, found.layout, strict=True):
         records += read_table(found.paths[file.name], split)
-    return Loaded(records, found.hashes(), found.origin)
+    return Loaded(records, found.hashes(), found.origin, found.verified)
 
 
 def read_table(path: Path, split: str) -> list[Record]:
@@ -94,7 +74,7 @@ def _info(row: dict[str, Any]) -> dict[str, Any]:
 
 DATASET = Dataset(
     kind=Kind.CRYSTAL,
-    source=f"MP20, github.com/txie-93/cdvae at {_COMMIT[:8]}, data/mp_20; from the Materials Project",
+    source=f"MP20, github.com/txie-93/cdvae at {CDVAE_COMMIT[:8]}, data/mp_20; from the Materials Project",
     licence="CC-BY-4.0",
     citation="""@inproceedings{Xie2022,
   title = {Crystal Diffusion Variational Autoencoder for Periodic Material Generation},

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from adit import seeds
-from adit.data import sources
-from adit.data.records import Dataset, Loaded, Record
-from adit.data.sources import Found, RawFile, Upstream
+from adit.data import sources, tables
+from adit.data.archives import tar_members
+from adit.data.records import Dataset, Dropped, Loaded, Record
+from adit.data.registry import QM9, QM9_PARQUET
+from adit.data.sources import Found
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
@@ -25,28 +26,20 @@ N_CHARACTERIZED = 130_831
 
 N_TRAIN = 100_000
 
+UNCHARACTERIZED = "uncharacterized: its relaxed geometry does not fit its SMILES, by the publication's own list"
+
+PROPERTIES = ("mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H", "G", "Cv")
+"""Published properties, in the order of the comment line after the rotational constants; units as published (D, a0³,
+Ha, a0², cal/mol/K)."""
+
 _WHOLE = 120_000
 """From this many molecules on, the set is QM9 (perhaps without fluorine) and no extract of it."""
 
-PARQUET = (RawFile("qm9/qm9_hcno.parquet"),)
-ARCHIVE = (
-    RawFile(
-        "qm9/dsgdb9nsd.xyz.tar.bz2",
-        Upstream(
-            "https://ndownloader.figshare.com/files/3195389", 86_144_227, "md5", "ad1ebd51ee7f5b3a6e32e974e5d54012"
-        ),
-    ),
-    RawFile(
-        "qm9/uncharacterized.txt",
-        Upstream("https://ndownloader.figshare.com/files/3195404", 486_752, "md5", "a361887bacb427b8a0ce7903d92a53b4"),
-    ),
-)
-
 
 def _load(mirror: str | None) -> Loaded:
-    found = sources.locate("qm9", (PARQUET, ARCHIVE), mirror)
-    records = _from_parquet(found) if found.layout == PARQUET else _from_archive(found)
-    return Loaded(records, found.hashes(), found.origin)
+    found = sources.locate("qm9", (QM9_PARQUET, QM9), mirror)
+    records, dropped = (_from_parquet(found), []) if found.layout == QM9_PARQUET else _from_archive(found)
+    return Loaded(records, found.hashes(), found.origin, found.verified, dropped)
 
 
 # --- splits -----------------------------------------------------------------------------------------------------------
@@ -86,59 +79,40 @@ def _index(name: str, path: Path) -> int:
 
 
 def _from_parquet(found: Found) -> list[Record]:
-    import pyarrow.parquet
-
-    path = found.paths[PARQUET[0].name]
+    path = found.paths[QM9_PARQUET[0].name]
     with sources.reading(path):
-        table = pyarrow.parquet.read_table(path)
-    missing = [name for name in ("id", "atomic_numbers", "positions") if name not in table.column_names]
-    if missing:
-        raise DataError(f"{path}: lacks the column {', '.join(missing)}")
-    ids = [str(name) for name in table.column("id").to_pylist()]
-    numbers, positions = (table.column(name).combine_chunks() for name in ("atomic_numbers", "positions"))
-    labels = splits([_index(name, path) for name in ids])
+        columns = tables.system_columns(path, "id", periodic=False)
+    labels = splits([_index(name, path) for name in columns.ids])
 
     def molecule(row: int) -> AtomicSystem:
-        z, x = (np.asarray(column[row].as_py() or [], dtype=float) for column in (numbers, positions))
-        if x.size != 3 * z.size:
-            raise DataError(f"{ids[row]}: {z.size} atoms but {x.size} coordinates")
-        return _system(ids[row], z.astype(np.int64), x.reshape(-1, 3))
+        return columns.system(row, Kind.MOLECULE, {"source": "QM9"})
 
-    return [Record(name, labels[row], partial(molecule, row)) for row, name in enumerate(ids)]
-
-
-def _system(system_id: str, numbers: np.ndarray, positions: np.ndarray) -> AtomicSystem:
-    return AtomicSystem(system_id, Kind.MOLECULE, numbers, positions, info={"source": "QM9"})
+    return [Record(name, labels[row], partial(molecule, row)) for row, name in enumerate(columns.ids)]
 
 
 # --- published archive ------------------------------------------------------------------------------------------------
 
 
-def _from_archive(found: Found) -> list[Record]:
-    archive, excluded = (found.paths[file.name] for file in ARCHIVE)
+def _from_archive(found: Found) -> tuple[list[Record], list[Dropped]]:
+    archive, excluded = (found.paths[file.name] for file in QM9)
     drop = read_excluded(excluded)
     with sources.reading(archive):
-        texts = {index: text for index, text in _members(archive) if index not in drop}
-    indices = sorted(texts)
+        texts = dict(_members(archive))
+    indices = sorted(texts.keys() - drop)
     labels = splits(indices)
-    return [
+    records = [
         Record(f"gdb_{index}", label, partial(read_xyz, texts[index], f"gdb_{index}"))
         for index, label in zip(indices, labels, strict=True)
     ]
+    return records, [Dropped(f"gdb_{index}", UNCHARACTERIZED) for index in sorted(texts.keys() & drop)]
 
 
-def _members(archive: Path) -> list[tuple[int, str]]:
-    """Return number and text of each ``dsgdb9nsd_<number>.xyz``."""
-    members: list[tuple[int, str]] = []
-    with tarfile.open(archive, "r|*") as tar:
-        for member in tar:
-            stem = Path(member.name).name.removesuffix(".xyz")
-            file = tar.extractfile(member) if stem.startswith("dsgdb9nsd_") else None
-            if file is not None:
-                members.append(
-                    (_index(stem.removeprefix("dsgdb9nsd_"), archive), file.read().decode("ascii", "replace"))
-                )
-    return members
+def _members(archive: Path) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each ``dsgdb9nsd_<number>.xyz``."""
+    for name, data in tar_members(archive):
+        stem = Path(name).name.removesuffix(".xyz")
+        if stem.startswith("dsgdb9nsd_"):
+            yield _index("gdb_" + stem.removeprefix("dsgdb9nsd_"), archive), data.decode("ascii", "replace")
 
 
 def read_excluded(path: Path) -> frozenset[int]:
@@ -165,7 +139,17 @@ def read_xyz(text: str, system_id: str) -> AtomicSystem:
         raise DataError(f"{system_id}: XYZ does not parse ({error})") from error
     if positions.shape != (n, 3):
         raise DataError(f"{system_id}: XYZ is cut short ({len(rows)} of {n} atoms)")
-    return _system(system_id, numbers, positions)
+    return AtomicSystem(system_id, Kind.MOLECULE, numbers, positions, info={"source": "QM9", **_properties(lines[1])})
+
+
+def _properties(comment: str) -> dict[str, float]:
+    """Return the properties of a comment line: tag, number, A, B, C, then ``PROPERTIES``; none of another line."""
+    fields = comment.replace("*^", "e").split()[5:]
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        return {}
+    return dict(zip(PROPERTIES, values, strict=True)) if len(values) == len(PROPERTIES) else {}
 
 
 DATASET = Dataset(

@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from adit.data.registry import SPLITS as SPLITS
 from adit.systems import AtomicSystem, Kind
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """A published row that is left out by the dataset's own rule.
+
+    Attributes:
+        system_id: its id.
+        reason: why.
+    """
+
+    system_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Loaded:
     """The records of a dataset and the files they come from.
 
@@ -34,11 +46,15 @@ class Loaded:
         records: rows in the dataset's own order.
         files: SHA-256 of each file read, by its name in the dataset; empty for built-in sets.
         origin: where the files come from: ``package``, ``mirror`` or ``upstream``.
+        verified: how far each file is known to be the published one, by name.
+        dropped: published rows that are left out before any limit is drawn.
     """
 
     records: Sequence[Record]
     files: Mapping[str, str] = field(default_factory=dict)
     origin: str = "package"
+    verified: Mapping[str, str] = field(default_factory=dict)
+    dropped: Sequence[Dropped] = ()
 
 
 @dataclass(frozen=True)

@@ -7,59 +7,27 @@ import hashlib
 import os
 import re
 import tarfile
-import urllib.error
-import urllib.request
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Literal
 
 import pyarrow as pa
 
 from adit import store
+from adit.data.checksums import BLOCK, WAY_OUT, Upstream, check, first_use
+from adit.data.download import download, fetch
+from adit.data.registry import Dataverse, Layout, RawFile
 from adit.errors import DataError
 from adit.progress import log
 
-_BLOCK = 1 << 20
-_TIMEOUT_S = 60.0
-_WAY_OUT = "give a folder or URL with copies: MIRROR=..."
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """The published file.
-
-    Attributes:
-        url: where it is.
-        size: bytes.
-        algorithm: ``md5``, or ``git`` for the SHA-1 of a git blob.
-        digest: hexadecimal checksum.
-    """
-
-    url: str
-    size: int | None
-    algorithm: Literal["md5", "git"]
-    digest: str
-
-
-@dataclass(frozen=True)
-class RawFile:
-    """One file of a dataset.
-
-    Attributes:
-        name: path in a mirror, e.g. ``mp20/train.csv``.
-        upstream: where it is published; ``None`` for a form that only mirrors hold.
-    """
-
-    name: str
-    upstream: Upstream | None = None
-
-
-Layout = tuple[RawFile, ...]
-"""Files that together make a dataset in one of its forms."""
+PUBLISHED = "as published (its checksum holds)"
+FIRST_USE = "as at its first download (no checksum is published)"
+MIRROR_ONLY = "from the mirror (no published file to compare with)"
+DIFFERENT = "from the mirror; differs from the published file"
+"""How far the bytes of a file are known to be the published ones."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +38,13 @@ class Found:
         layout: which of the layouts it is.
         paths: local files by name.
         origin: ``mirror`` or ``upstream``.
+        verified: how far each file is known to be the published one, by name.
     """
 
     layout: Layout
     paths: dict[str, Path]
     origin: str
+    verified: dict[str, str]
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each file by name."""
@@ -91,17 +61,17 @@ def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Found
         found = _in_url(layouts, mirror) if is_url(mirror) else _in_folder(layouts, Path(mirror))
         if found is not None:
             return found
-        log.info("%s: not in the mirror %s; trying upstream", dataset, mirror)
+        log.warning("%s: not in the mirror %s; trying its public source", dataset, mirror)
     layout = next((layout for layout in layouts if all(file.upstream for file in layout)), None)
     if layout is None:
-        raise DataError(f"{dataset}: not in the mirror and not published anywhere; {_WAY_OUT}")
+        raise DataError(f"{dataset}: not in the mirror and not published anywhere; {WAY_OUT}")
     folder = cache_folder() / "upstream"
     try:
-        paths = {file.name: fetch(file.upstream, folder / file.name) for file in layout if file.upstream}
+        paths = {file.name: _fetch(file, folder / file.name) for file in layout}
     except DataError as error:
         lacking = "" if mirror is None else f"not in the mirror {mirror}; "
         raise DataError(f"{dataset}: {lacking}{error}") from error
-    return Found(layout, paths, "upstream")
+    return Found(layout, paths, "upstream", {file.name: _upstream_outcome(file, paths[file.name]) for file in layout})
 
 
 def is_url(mirror: str) -> bool:
@@ -120,7 +90,7 @@ def _in_folder(layouts: Sequence[Layout], folder: Path) -> Found | None:
     for layout in layouts:
         paths = {file.name: folder / file.name for file in layout}
         if all(path.is_file() for path in paths.values()):
-            return Found(layout, paths, "mirror")
+            return Found(layout, paths, "mirror", _mirror_outcomes(layout, paths))
     return None
 
 
@@ -134,99 +104,76 @@ def _in_url(layouts: Sequence[Layout], mirror: str) -> Found | None:
                 break
             paths[file.name] = path
         if len(paths) == len(layout):
-            return Found(layout, paths, "mirror")
+            return Found(layout, paths, "mirror", _mirror_outcomes(layout, paths))
     return None
 
 
-def fetch(upstream: Upstream, path: Path) -> Path:
-    """Return ``path``, downloaded if it is not there; its size and checksum hold.
+def _fetch(file: RawFile, path: Path) -> Path:
+    upstream = file.upstream
+    if isinstance(upstream, Dataverse):
+        if path.is_file():
+            return path  # it was checked when it came, and its first SHA-256 is checked now
+        upstream = resolve(upstream)
+    return path if upstream is None else fetch(upstream, path)
+
+
+def resolve(entry: Dataverse) -> Upstream:
+    """Ask a Dataverse repository for address, size and MD5 of a file.
 
     Raises:
-        DataError: it cannot be reached, or size or checksum differ.
+        DataError: it cannot be reached, or has no such file.
     """
-    if path.is_file():
-        check(path, upstream)
-    else:
-        download(upstream.url, path, upstream)
-    return path
+    import requests
+
+    try:
+        response = requests.get(entry.url, timeout=60.0)
+        response.raise_for_status()
+        files = response.json()["data"]["latestVersion"]["files"]
+        listed = {f["dataFile"]["filename"]: f["dataFile"] for f in files}
+        chosen = listed[entry.filename]
+        address = f"{entry.server}/api/access/datafile/{int(chosen['id'])}"
+        return Upstream(address, int(chosen["filesize"]), "md5", str(chosen["md5"]), entry.licence)
+    except (requests.RequestException, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{entry.url}: does not tell where {entry.filename} is ({reason}); {WAY_OUT}") from None
 
 
-def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
-    """Compare a file with what is published.
-
-    Raises:
-        DataError: size or checksum differ; names the file, what was expected and what was found.
-    """
-    name = name or str(path)
-    size = path.stat().st_size
-    way_out = f"delete it and run again, or {_WAY_OUT}"
-    if upstream.size is not None and size != upstream.size:
-        raise DataError(f"{name}: has {size} bytes, expected {upstream.size}; {way_out}")
-    found = _digest(path, upstream.algorithm)
-    if found != upstream.digest:
-        raise DataError(f"{name}: {upstream.algorithm} checksum is {found}, expected {upstream.digest}; {way_out}")
+def _upstream_outcome(file: RawFile, path: Path) -> str:
+    if isinstance(file.upstream, Upstream) and file.upstream.digest:
+        return PUBLISHED
+    first_use(path)
+    return PUBLISHED if isinstance(file.upstream, Dataverse) else FIRST_USE
 
 
-def _digest(path: Path, algorithm: str) -> str:
-    """Return the checksum of a file; ``git`` is the SHA-1 of the header ``blob``, size, zero byte and the bytes."""
-    digest = hashlib.md5(usedforsecurity=False) if algorithm == "md5" else hashlib.sha1(usedforsecurity=False)
-    if algorithm == "git":
-        digest.update(f"blob {path.stat().st_size}\0".encode())
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
+def _mirror_outcomes(layout: Layout, paths: dict[str, Path]) -> dict[str, str]:
+    """Compare the mirror's files with the published ones, where there is something to compare."""
+    outcomes = {file.name: _mirror_outcome(file, paths[file.name]) for file in layout}
+    for name, outcome in outcomes.items():
+        if outcome == DIFFERENT:
+            log.warning("%s: %s", name, outcome)
+    return outcomes
+
+
+def _mirror_outcome(file: RawFile, path: Path) -> str:
+    if isinstance(file.upstream, Upstream) and file.upstream.digest:
+        check(path, file.upstream)  # the same form as published: it must be the published file
+        return PUBLISHED
+    if file.compressed_of is not None:
+        return PUBLISHED if _unpacked_git(path) == file.compressed_of.digest else DIFFERENT
+    return MIRROR_ONLY
+
+
+def _unpacked_git(path: Path) -> str:
+    """Return the git checksum of what a ``.gz`` file holds."""
+    with reading(path), gzip.open(path) as file:
+        size = 0
+        while block := file.read(BLOCK):
+            size += len(block)
+        digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
+        file.seek(0)
+        while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def download(url: str, path: Path, upstream: Upstream | None = None, *, missing_ok: bool = False) -> bool:
-    """Stream a URL to ``path``; the file appears there only when it is whole and its checksum holds.
-
-    Args:
-        url: what to fetch.
-        path: where to put it.
-        upstream: what to compare it with before it is put into place; ``None``: its announced length only.
-        missing_ok: return ``False`` where the server says that there is no such file.
-
-    Raises:
-        DataError: the server cannot be reached, the transfer breaks off, or size or checksum differ.
-    """
-    request = urllib.request.Request(url, headers={"User-Agent": "adit-pipeline"})
-    try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
-    except urllib.error.HTTPError as error:
-        if missing_ok and error.code in (403, 404, 410):
-            return False
-        raise DataError(f"{url}: the server answers {error.code} {error.reason}; {_WAY_OUT}") from error
-    except (OSError, HTTPException, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        if missing_ok and isinstance(reason, FileNotFoundError):
-            return False
-        raise DataError(f"{url}: cannot be reached ({reason}); {_WAY_OUT}") from error
-    log.info("downloading %s", url)
-    with response, store.atomic_path(path) as temporary:
-        _stream(response, temporary, url)
-        if upstream is not None:
-            check(temporary, upstream, url)
-    return True
-
-
-def _stream(response: Any, path: Path, url: str) -> None:
-    announced = response.headers.get("Content-Length")
-    received = 0
-    with path.open("wb") as file:
-        while block := _read(response, url):
-            received += len(block)
-            file.write(block)
-    if announced is not None and received != int(announced):
-        raise DataError(f"{url}: broke off after {received} of {announced} bytes; run the same command again")
-
-
-def _read(response: Any, url: str) -> bytes:
-    try:
-        block: bytes = response.read(_BLOCK)
-    except (OSError, HTTPException) as error:
-        raise DataError(f"{url}: the transfer broke off ({error}); run the same command again") from error
-    return block
 
 
 @contextmanager
@@ -236,7 +183,16 @@ def reading(path: Path) -> Iterator[None]:
     Raises:
         DataError: the file is cut short or of another format.
     """
-    broken = (OSError, EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, pa.ArrowException, ValueError)
+    broken = (
+        OSError,
+        EOFError,
+        zlib.error,
+        gzip.BadGzipFile,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        pa.ArrowException,
+        ValueError,
+    )
     try:
         yield
     except broken as error:

@@ -88,7 +88,7 @@ def train_dit(
     corpus = read_corpus(data, stage.data)
     device = pick_device()
     vae = load_vae(vae_dir).to(device)
-    source: LatentSource = OnTheFly(vae, corpus, stage.train.translation_std)
+    source: LatentSource = OnTheFly(vae, corpus, stage.train.translation_std if stage.train.augment else None)
     if stage.latents.views:
         source = Cached(_cache_files(stage, corpus, latents), corpus, vae.config.latent_dim, device)
     torch.manual_seed(derive_seed("init", stage.seed, "dit"))

@@ -37,12 +37,19 @@ def load_vae(folder: Path) -> VAE:
 
 @torch.no_grad()
 def encode_systems(
-    vae: VAE, systems: Sequence[AtomicSystem], generator: torch.Generator, translation_std: float
+    vae: VAE, systems: Sequence[AtomicSystem], generator: torch.Generator, translation_std: float | None
 ) -> tuple[Posterior, Tensor]:
-    """Return the posterior of an augmented view of ``systems`` and the mask, on the autoencoder's device."""
+    """Return the posterior of ``systems`` and the mask, on the autoencoder's device.
+
+    Args:
+        vae: the autoencoder.
+        systems: what to encode.
+        generator: of the augmentation.
+        translation_std: Å, of the augmented view; ``None``: the systems as they are.
+    """
     device = next(vae.parameters()).device
     batch = SystemBatch.from_systems(systems).to(device)
-    features = featurize(augment(batch, generator, translation_std))
+    features = featurize(batch if translation_std is None else augment(batch, generator, translation_std))
     with autocast(device, "auto"):
         return vae.encoder(features), features.mask
 
@@ -84,7 +91,8 @@ def _encode_split(
     logvars: list[np.ndarray] = [np.empty(0)] * len(systems)
     for part, positions in enumerate(_chunks(systems)):
         generator = step_generator(stage.seed, "encode", name, view, part)
-        posterior, _ = encode_systems(vae, [systems[i] for i in positions], generator, stage.translation_std)
+        shift = stage.translation_std if stage.augment else None
+        posterior, _ = encode_systems(vae, [systems[i] for i in positions], generator, shift)
         for row, i in enumerate(positions):
             n = len(systems[i])
             means[i] = posterior.mean[row, :n].cpu().numpy().ravel()
@@ -111,7 +119,7 @@ class LatentSource(Protocol):
 class OnTheFly:
     """Encodes a fresh augmented view at every step, as the paper does (K = 0)."""
 
-    def __init__(self, vae: VAE, corpus: Corpus, translation_std: float) -> None:
+    def __init__(self, vae: VAE, corpus: Corpus, translation_std: float | None) -> None:
         self.vae, self.corpus, self.translation_std = vae, corpus, translation_std
         self.latent_dim = vae.config.latent_dim
 

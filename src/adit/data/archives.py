@@ -1,0 +1,92 @@
+"""Members of archives, read in a stream: nothing is unpacked to disk, and what could do harm is refused."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from adit.errors import DataError
+
+LARGEST = 4 << 30
+"""Bytes that a member may unpack to."""
+
+
+def safe_name(name: str, archive: Path) -> str:
+    """Return a member's name.
+
+    Raises:
+        DataError: it is absolute or leaves the folder that the archive would be unpacked in.
+    """
+    pure = PurePosixPath(name.replace("\\", "/"))
+    if pure.is_absolute() or ".." in pure.parts or (pure.parts and pure.parts[0].endswith(":")):
+        raise DataError(f"{archive}: holds the path '{name}', which leaves its folder; do not use this archive")
+    return name
+
+
+def tar_members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each plain file of a tar archive (any compression), in its order.
+
+    Raises:
+        DataError: a name leaves the folder, a member is a link or device, or is larger than ``LARGEST``.
+    """
+    with tarfile.open(archive, "r|*") as tar:
+        for member in tar:
+            safe_name(member.name, archive)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                raise DataError(f"{archive}: '{member.name}' is a link or device; do not use this archive")
+            _check_size(member.name, member.size, archive)
+            file = tar.extractfile(member)
+            if file is not None:
+                yield member.name, file.read()
+
+
+def zip_members(archive: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of each file of a zip archive whose name ends as asked, in its order.
+
+    Raises:
+        DataError: a name leaves the folder, or a member is larger than ``LARGEST``.
+    """
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            safe_name(member.filename, archive)
+            if member.is_dir() or not member.filename.endswith(suffixes):
+                continue
+            _check_size(member.filename, member.file_size, archive)
+            yield member.filename, opened.read(member)
+
+
+def _check_size(name: str, size: int, archive: Path) -> None:
+    if size > LARGEST:
+        raise DataError(f"{archive}: '{name}' unpacks to {size} bytes, more than {LARGEST}; do not use this archive")
+
+
+class _Restricted(pickle.Unpickler):
+    """An unpickler that makes plain values and the classes it was told of, and nothing else."""
+
+    def __init__(self, data: bytes, allowed: frozenset[tuple[str, str]]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._allowed = allowed
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._allowed:
+            raise pickle.UnpicklingError(f"it wants {module}.{name}")
+        return super().find_class(module, name)
+
+
+def unpickle(data: bytes, allowed: frozenset[tuple[str, str]], where: str) -> Any:
+    """Return a pickled value; only the ``allowed`` (module, name) pairs may be called.
+
+    Raises:
+        DataError: the pickle is broken or asks for anything else.
+    """
+    try:
+        return _Restricted(data, allowed).load()
+    except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError, TypeError) as error:
+        raise DataError(f"{where}: is no pickle that may be read ({error})") from None

@@ -1,0 +1,87 @@
+"""Sizes and checksums of raw files: nothing is used before they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from adit.errors import DataError
+
+Algorithm = Literal["md5", "sha256", "git"]
+
+BLOCK = 1 << 20
+"""Bytes that are read at a time."""
+
+WAY_OUT = "give a folder or URL with copies: MIRROR=..."
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A published file.
+
+    Attributes:
+        url: where it is.
+        size: bytes; ``None`` where not published.
+        algorithm: ``md5``, ``sha256``, or ``git`` for the SHA-1 of a git blob.
+        digest: hexadecimal checksum; empty where none is published: the first download's SHA-256 is kept beside the
+            file and later ones must agree.
+        licence: of the file.
+    """
+
+    url: str
+    size: int | None
+    algorithm: Algorithm
+    digest: str
+    licence: str = ""
+
+
+def file_digest(path: Path, algorithm: Algorithm) -> str:
+    """Return the checksum of a file; ``git`` is the SHA-1 of the header ``blob``, size, zero byte and the bytes."""
+    if algorithm == "git":
+        digest = hashlib.sha1(usedforsecurity=False)
+        digest.update(f"blob {path.stat().st_size}\0".encode())
+    else:
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
+    """Compare a file with what is published.
+
+    Raises:
+        DataError: size or checksum differ; names the file, what was expected and what was found.
+    """
+    name = name or str(path)
+    size = path.stat().st_size
+    way_out = f"delete it and run again, or {WAY_OUT}"
+    if upstream.size is not None and size != upstream.size:
+        raise DataError(f"{name}: has {size} bytes, expected {upstream.size}; {way_out}")
+    if not upstream.digest:
+        return
+    found = file_digest(path, upstream.algorithm)
+    if found != upstream.digest:
+        raise DataError(f"{name}: {upstream.algorithm} checksum is {found}, expected {upstream.digest}; {way_out}")
+
+
+def first_use(path: Path) -> str:
+    """Return the SHA-256 of a file without a published checksum: of its first download, which it must still have.
+
+    Raises:
+        DataError: the file is not the one of its first download.
+    """
+    note = path.with_name(path.name + ".sha256")
+    found = file_digest(path, "sha256")
+    if not note.is_file():
+        temporary = note.with_name(f".{note.name}.{os.getpid()}")
+        temporary.write_text(found + "\n", encoding="ascii")
+        temporary.replace(note)
+    expected = note.read_text(encoding="ascii").strip()
+    if found != expected:
+        raise DataError(f"{path}: sha256 is {found}, at its first download it was {expected}; delete both if it is new")
+    return found

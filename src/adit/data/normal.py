@@ -1,0 +1,73 @@
+"""The normal form of a system: one cell, one frame and one order of atoms, whatever the file they came in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from adit import convert, elements
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Kind
+
+ATOM_ORDER = "atomic number, then fractional (periodic) or principal-axis (molecules) coordinates, rounded to 1e-4"
+"""Equal elements stand together and along one direction, so that a place in the order says something of the atom; it is
+made of values alone, so that it does not depend on the order in the file."""
+
+
+def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) -> AtomicSystem:
+    """Return the system in its normal form.
+
+    Crystals get their Niggli-reduced cell, other periodic systems keep theirs; molecules are moved to their centroid
+    and turned into their principal axes. The atoms are put into ``ATOM_ORDER``.
+
+    Raises:
+        DataError: it is too large, holds an element outside the vocabulary, or its cell cannot be reduced.
+    """
+    if len(system) > max_atoms:
+        raise DataError(f"too many atoms: {len(system)}, the limit is {max_atoms}")
+    unknown = elements.outside_vocabulary(system.numbers, max_atomic_number)
+    if unknown:
+        raise DataError(f"element outside the vocabulary: {', '.join(unknown)}")
+    if system.kind is Kind.CRYSTAL:
+        system = convert.niggli(system)
+    elif system.cell is None:
+        system = replace(system, positions=principal_frame(system.positions))
+    order = atom_order(system)
+    return replace(system, numbers=system.numbers[order], positions=system.positions[order])
+
+
+def principal_frame(positions: np.ndarray) -> np.ndarray:
+    """Return positions (n, 3), Å, from the centroid, along the principal axes.
+
+    The axes stand in the order of falling spread; each points to where the third moment is positive, the last one so
+    that the handedness stays. Where two spreads or a moment are equal or vanish (linear and symmetric molecules), the
+    axis within that plane, or its sign, is left to rounding.
+    """
+    centred = positions - positions.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    axes = axes[:, ::-1]
+    signs = np.where(((centred @ axes) ** 3).sum(axis=0) < 0, -1.0, 1.0)
+    axes = axes * signs
+    if np.linalg.det(axes) < 0:
+        axes[:, 2] = -axes[:, 2]
+    return centred @ axes
+
+
+def atom_order(system: AtomicSystem) -> np.ndarray:
+    """Return the indices (n,) that put the atoms into ``ATOM_ORDER``."""
+    x, y, z = _rounded(system).T
+    return np.lexsort((z, y, x, system.numbers))
+
+
+def fingerprint(system: AtomicSystem) -> bytes:
+    """Return a key that two systems in normal form share if they agree in atoms, cell and positions to 1e-4."""
+    cell = b"" if system.cell is None else np.rint(system.cell * 1e4).astype(np.int64).tobytes()
+    return system.numbers.tobytes() + cell + _rounded(system).tobytes()
+
+
+def _rounded(system: AtomicSystem) -> np.ndarray:
+    """Return coordinates (n, 3) in units of 1e-4 as integers; fractional ones wrap to 0 at 1."""
+    if system.cell is None:
+        return np.rint(system.positions * 1e4).astype(np.int64)
+    return np.rint(system.fractional * 1e4).astype(np.int64) % 10_000
