@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adit import convert, store
-from adit.config import DatasetConfig, PrepareStage
+from adit.config import ChosenDataset, PrepareStage
 from adit.data import builtin_molecules
 from adit.data.prepare import prepare
 from adit.elements import reduced_formula, symbol
@@ -16,7 +16,7 @@ from adit.systems import AtomicSystem
 
 
 def _prepared(name: str, folder: Path) -> store.SystemTable:
-    stage = PrepareStage(dataset=DatasetConfig(name=name), seed=0, mirror=None, max_atoms=256, max_atomic_number=100)
+    stage = PrepareStage(dataset=ChosenDataset(name=name), custom=None, seed=0, max_atoms=256, max_atomic_number=100)
     prepare(stage, folder / f"{name}.arrow", folder / f"{name}.stats.json")
     return store.read_systems(folder / f"{name}.arrow")
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from adit import convert
 from adit.data import qm9
-from adit.data.prepare import draw, fingerprint, normal_form
-from adit.data.records import SPLITS, Record, hashed_split
+from adit.data.normal import fingerprint, normal_form, principal_frame
+from adit.data.prepare import draw
+from adit.data.records import Record, hashed_split
+from adit.data.registry import SPLITS
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 
@@ -105,6 +107,37 @@ def test_normal_form_does_not_depend_on_the_order_of_atoms(system, random):
     first, second = (normal_form(s, 256, 100) for s in (system, shuffled))
     assert fingerprint(first) == fingerprint(second)
     assert (np.diff(first.numbers) >= 0).all()
+
+
+@FEW
+@given(st.integers(4, 20), st.integers(0, 10**6))
+def test_normal_form_of_a_molecule_depends_on_neither_order_nor_frame(n, seed):
+    """Positions without symmetry: their spreads and third moments are all different."""
+    random = np.random.default_rng(seed)
+    positions = random.exponential(1.0, (n, 3)) * np.array([3.0, 1.5, 0.7])
+    molecule = AtomicSystem("m", Kind.MOLECULE, random.integers(1, 9, n), positions)
+    rotation = np.linalg.qr(random.normal(size=(3, 3)))[0]
+    rotation *= np.sign(np.linalg.det(rotation))
+    order = random.permutation(n)
+    moved = AtomicSystem("m", Kind.MOLECULE, molecule.numbers[order], (positions @ rotation + 5.0)[order])
+    first, second = (normal_form(s, 256, 100) for s in (molecule, moved))
+    spreads = np.sort(np.linalg.eigvalsh(np.cov(positions.T)))
+    moments = np.abs((first.positions**3).sum(axis=0))
+    assume(np.diff(spreads).min() > 1e-2 and moments[:2].min() > 1e-2)
+    assert np.array_equal(first.numbers, second.numbers)
+    assert np.allclose(first.positions, second.positions, atol=1e-6)
+
+
+@FEW
+@given(st.integers(1, 12), st.integers(0, 10**6))
+def test_principal_frame_is_a_proper_rotation(n, seed):
+    positions = np.random.default_rng(seed).normal(size=(n, 3))
+    turned = principal_frame(positions)
+    assert np.allclose(turned.mean(axis=0), 0.0, atol=1e-9)
+    between = np.linalg.norm(turned[:, None] - turned[None], axis=-1)
+    assert np.allclose(between, np.linalg.norm(positions[:, None] - positions[None], axis=-1), atol=1e-9)
+    if n >= 4:
+        assert np.isclose(_signed_volume(turned[:4]), _signed_volume(positions[:4]), atol=1e-8)
 
 
 @FEW

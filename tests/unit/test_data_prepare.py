@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from adit import convert, store
-from adit.config import DatasetConfig, PrepareStage
-from adit.data import prepare as room
+from adit.config import ChosenDataset, PrepareStage
+from adit.data import shards
 from adit.data.catalogue import DATASETS
 from adit.data.prepare import prepare
+from adit.data.records import Record
+from adit.data.sources import DIFFERENT
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
@@ -26,7 +28,7 @@ def rock_salt(name: str, numbers: tuple[int, int], a: float) -> AtomicSystem:
 SALTS = [rock_salt(f"mp-{i}", (3 + 8 * (i % 3), 9 + 8 * (i % 2)), 4.0 + 0.1 * i) for i in range(12)]
 
 
-def write_mp20(folder: Path, extra: list[dict[str, object]] = (), suffix: str = ".csv") -> Path:
+def write_mp20(folder: Path, extra: list[dict[str, object]] = (), suffix: str = ".csv.gz") -> Path:
     """Write a mirror with twelve salts (eight train, two val, two test); ``extra`` rows go into train."""
     (folder / "mp20").mkdir(parents=True, exist_ok=True)
     rows = [
@@ -47,17 +49,16 @@ def run(
     folder: Path, name: str = "mp20", mirror: Path | None = None, **changes: object
 ) -> tuple[store.SystemTable, dict]:
     limit = changes.pop("limit", None)
+    workers, custom = changes.pop("workers", 1), changes.pop("custom", None)
     values = {"seed": 0, "max_atoms": 256, "max_atomic_number": 100, **changes}
-    stage = PrepareStage(
-        dataset=DatasetConfig(name=name, limit=limit), mirror=None if mirror is None else str(mirror), **values
-    )
-    prepare(stage, folder / "d.arrow", folder / "d.stats.json")
+    stage = PrepareStage(dataset=ChosenDataset(name=name, limit=limit), custom=custom, **values)
+    out, stats = folder / "d.arrow", folder / "d.stats.json"
+    prepare(stage, out, stats, mirror=None if mirror is None else str(mirror), workers=workers)
     return store.read_systems(folder / "d.arrow"), store.read_json(folder / "d.stats.json")
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
-def test_mp20_keeps_its_own_splits_and_properties(tmp_path, suffix):
-    table, stats = run(tmp_path, mirror=write_mp20(tmp_path / "mirror", suffix=suffix))
+def test_mp20_keeps_its_own_splits_and_properties(tmp_path):
+    table, stats = run(tmp_path, mirror=write_mp20(tmp_path / "mirror"))
     assert stats["n_systems"] == {"train": 8, "val": 2, "test": 2}
     assert table.splits == ["train"] * 8 + ["val"] * 2 + ["test"] * 2
     assert table.ids == [s.system_id for s in SALTS]
@@ -79,7 +80,8 @@ def test_file_says_where_it_comes_from(tmp_path):
     table, _ = run(tmp_path, mirror=mirror)
     meta = table.metadata
     assert meta["origin"] == "mirror"
-    assert meta["files"]["mp20/val.csv"] == store.sha256(mirror / "mp20" / "val.csv")
+    assert meta["files"]["mp20/val.csv.gz"] == store.sha256(mirror / "mp20" / "val.csv.gz")
+    assert meta["verified"]["mp20/val.csv.gz"] == DIFFERENT
     assert "Niggli" in meta["cell"]
     assert "atomic number" in meta["atom_order"]
     assert str(tmp_path) not in str(meta)
@@ -126,15 +128,15 @@ def test_large_systems_are_dropped(tmp_path):
 
 def test_no_training_system_is_an_error(tmp_path):
     mirror = write_mp20(tmp_path / "mirror")
-    pd.DataFrame([{"material_id": "a", "cif": "nothing"}]).to_csv(mirror / "mp20" / "train.csv")
+    pd.DataFrame([{"material_id": "a", "cif": "nothing"}]).to_csv(mirror / "mp20" / "train.csv.gz")
     with pytest.raises(DataError, match="no training system is left"):
         run(tmp_path, mirror=mirror)
 
 
 def test_limit_draws_before_anything_is_parsed(tmp_path, monkeypatch):
     parsed: list[str] = []
-    original = room.normal_form
-    monkeypatch.setattr(room, "normal_form", lambda s, *rest: parsed.append(s.system_id) or original(s, *rest))
+    original = shards.normal_form
+    monkeypatch.setattr(shards, "normal_form", lambda s, *rest: parsed.append(s.system_id) or original(s, *rest))
     table, stats = run(tmp_path, mirror=write_mp20(tmp_path / "mirror"), limit=6)
     assert len(parsed) == len(table) == 6
     assert stats["n_systems"] == {"train": 4, "val": 1, "test": 1}
@@ -152,8 +154,8 @@ def test_row_that_makes_a_parser_raise_is_a_failure():
     def broken() -> AtomicSystem:
         raise ZeroDivisionError("float division by zero")
 
-    record = room.Record("odd", "train", broken)
-    (row,) = room.normalised([record], Kind.CRYSTAL, 256, 100)
+    record = Record("odd", "train", broken)
+    row = shards._row(record, shards.Work([record], Kind.CRYSTAL, 256, 100, Path()))
     assert row.reason == "does not parse (ZeroDivisionError: float division by zero)"
 
 
@@ -165,7 +167,7 @@ def test_every_named_dataset_is_in_the_catalogue():
 
 
 @pytest.mark.skipif(not MIRROR.is_dir(), reason="no mirror beside the repository")
-@pytest.mark.parametrize("name", ["mp20", "qm9"])
+@pytest.mark.parametrize("name", ["mp20", "qm9", "qmof", "druglike"])
 def test_real_mirror(tmp_path, name):
     table, stats = run(tmp_path, name, mirror=MIRROR, limit=150)
     assert len(table) == 150

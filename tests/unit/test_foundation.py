@@ -243,7 +243,7 @@ def test_seeds_are_fixed_for_ever() -> None:
         ({"train": {"dit": {"ema_decay": 1.5}}}, "train.dit.ema_decay"),
         ({"model": {"vae": {"heads": 7}}}, "not a multiple of heads"),
         ({"name": "../x"}, "name: "),
-        ({"data": {"datasets": [{"name": "mp21"}]}}, "data.datasets.0.name"),
+        ({"data": {"datasets": [{"name": "mp21"}]}}, "no dataset is called 'mp21'; did you mean 'mp20'"),
         ({"data": {"datasets": [{"name": "mp20"}, {"name": "mp20"}]}}, "named twice"),
         ({"train": {"vae": {"lr": float("nan")}}}, "train.vae.lr"),
     ],
@@ -271,7 +271,7 @@ def test_json_schema_has_not_drifted() -> None:
 @pytest.mark.parametrize("kind", config.Stage.__subclasses__())
 def test_slices_round_trip_through_json(kind: type[config.Stage]) -> None:
     whole = config.Config()
-    extra = {"dataset": whole.data.datasets[0]} if kind is config.PrepareStage else {}
+    extra = {"dataset": whole.data.chosen("mp20"), "custom": None} if kind is config.PrepareStage else {}
     stage = whole.stage(kind, **extra)
     assert config.load_stage(kind, stage.model_dump_json()) == stage
     assert config.load_stage(kind, str(ROOT / "config/config.yaml"), **extra) == stage

@@ -116,11 +116,11 @@ def _members(archive: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_excluded(path: Path) -> frozenset[int]:
-    """Return the published numbers of ``uncharacterized.txt``: the first field of every row that is a number."""
+    """Return the published numbers of ``uncharacterized.txt``: of its rows of number, SMILES and more, not its text."""
     with sources.reading(path):
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    first = (line.split(maxsplit=1)[0] for line in lines if line.strip())
-    return frozenset(int(field) for field in first if field.isdigit())
+    rows = (line.split() for line in lines)
+    return frozenset(int(row[0]) for row in rows if len(row) > 2 and row[0].isdigit())
 
 
 def read_xyz(text: str, system_id: str) -> AtomicSystem:

@@ -20,6 +20,7 @@ class Statistics:
     def __init__(self) -> None:
         self.by_split: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
         self._sizes: Counter[int] = Counter()
         self._elements: Counter[int] = Counter()
         self._spacegroups: Counter[int] = Counter()
@@ -30,7 +31,9 @@ class Statistics:
         splits = np.array(table.column("split").to_pylist(), dtype=object)
         self.by_split.update(splits[valid].tolist())
         reasons = table.column("failed_reason").to_pylist()
-        self.failures.update(short_reason(reason) for reason in reasons if reason is not None)
+        for reason in (reason for reason in reasons if reason is not None):
+            self.failures[short_reason(reason)] += 1
+            self._examples.setdefault(short_reason(reason), reason)
         train = table.filter(pa.array(valid & (splits == "train")))
         self._sizes.update(pa.compute.list_value_length(train.column("numbers")).to_pylist())
         self._elements.update(pa.compute.list_flatten(train.column("numbers")).to_pylist())
@@ -41,7 +44,9 @@ class Statistics:
         if not self.failures:
             return ""
         reason, count = self.failures.most_common(1)[0]
-        return f" ({count} of {sum(self.failures.values()) + sum(self.by_split.values())} rows: {reason})"
+        return (
+            f" ({count} of {sum(self.failures.values()) + sum(self.by_split.values())} rows: {self._examples[reason]})"
+        )
 
     def summary(self, name: str, dataset: Dataset) -> dict[str, Any]:
         """Return the dataset's card: counts, histograms, source, licence, citation."""

@@ -1,0 +1,110 @@
+"""A local HTTP server with faults: it breaks off, lies about lengths, ignores ranges, asks for patience."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Site:
+    """What the server serves, and how badly.
+
+    Attributes:
+        files: path → content.
+        etags: path → ETag; none by default.
+        drop_after: path → how many bytes each answer holds before the connection breaks, answer by answer.
+        statuses: path → statuses to answer before the file is served; ``(429, "2")`` adds Retry-After.
+        no_ranges: ignore Range.
+        lengths: path → announced length, right or wrong.
+        redirects: path → path.
+        requests: paths and Range headers asked for.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    etags: dict[str, str] = field(default_factory=dict)
+    drop_after: dict[str, list[int]] = field(default_factory=dict)
+    statuses: dict[str, list[int | tuple[int, str]]] = field(default_factory=dict)
+    no_ranges: bool = False
+    lengths: dict[str, int] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+    url: str = ""
+
+
+def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            path = self.path.lstrip("/")
+            asked = self.headers.get("Range")
+            site.requests.append((path, asked))
+            if site.statuses.get(path):
+                self._refuse(site.statuses[path].pop(0))
+            elif path in site.redirects:
+                self.send_response(302)
+                self.send_header("Location", f"/{site.redirects[path]}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            elif path not in site.files:
+                self._refuse(404)
+            else:
+                self._serve(path, asked)
+
+        def _refuse(self, status: int | tuple[int, str]) -> None:
+            code, after = status if isinstance(status, tuple) else (status, None)
+            self.send_response(code)
+            if after is not None:
+                self.send_header("Retry-After", after)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def _serve(self, path: str, asked: str | None) -> None:
+            body, etag = site.files[path], site.etags.get(path)
+            start = 0
+            if asked and not site.no_ranges and self.headers.get("If-Range") == etag:
+                start = int(asked.removeprefix("bytes=").rstrip("-"))
+            if start > len(body):
+                self._refuse(416)
+                return
+            self.send_response(206 if start else 200)
+            if start:
+                self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            if etag:
+                self.send_header("ETag", etag)
+            self.send_header("Content-Length", str(site.lengths.get(path, len(body) - start)))
+            self.end_headers()
+            limits = site.drop_after.get(path)
+            if limits:
+                self.wfile.write(body[start : start + limits.pop(0)])
+                self.close_connection = True
+                self.connection.close()
+                return
+            self.wfile.write(body[start:])
+            if path in site.lengths:
+                self.close_connection = True
+
+    return Handler
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[Site]:
+    """Serve a site on a free local port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
+    server.daemon_threads = True
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
