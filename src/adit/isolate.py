@@ -116,8 +116,8 @@ class _Worker:
         self._allowance = 0.0
 
     def kill(self) -> None:
-        """Kill the worker and everything it started."""
-        if self.process.pid is not None and self.process.is_alive():
+        """Kill the worker and everything it started, also where the worker itself is dead already."""
+        if self.process.pid is not None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 from adit.isolate import map_isolated
 
@@ -45,3 +50,25 @@ def test_a_worker_that_dies_while_it_warms_up_says_nothing_of_the_item() -> None
     (outcome,) = map_isolated(nap, [0.1], workers=1, wall_limit_s=60.0, warm_up=broken_start)
     assert outcome.status == "unstarted"
     assert "exit code 3" in outcome.reason
+
+
+def die_and_leave_a_child(folder: str) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(folder, "pid").write_text(str(child.pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_dead_worker_had_started_is_killed_too(tmp_path: Path) -> None:
+    (outcome,) = map_isolated(die_and_leave_a_child, [str(tmp_path)], workers=1, wall_limit_s=60.0)
+    assert outcome.status == "crashed"
+    deadline = time.monotonic() + 20
+    while alive(int((tmp_path / "pid").read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
