@@ -21,7 +21,6 @@ from adit.relax.restart import RUN, STARTED, start_of
 from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
-KBAR_IN_GPA = 0.1
 VOLUME_RATIO = 2.0
 """A relaxation that ends with a cell this much larger or smaller than CHGNet's has fallen apart."""
 
@@ -55,7 +54,7 @@ def execute(task: Task) -> dict[str, Any]:
         try:
             result = _execute(task)
         except Exception as error:
-            fault = machine_fault(error, task.folder)
+            fault = machine_fault(error, task.folder, task.engine.command)
             if fault is not None and fault is not error:
                 raise fault from error
             raise
@@ -78,7 +77,7 @@ def _execute(task: Task) -> dict[str, Any]:
         result = _run(task, start, run)
     if start is not task.system:
         result["n_steps"] = result.get("n_steps", 0) + steps
-    result["warnings"] = [*_restarted(task, start, steps), *_told(caught)]
+    result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_told(caught)]
     return result
 
 
@@ -93,32 +92,47 @@ def _told(caught: list[warnings.WarningMessage]) -> list[str]:
 
 
 def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
-    from jobflow import run_locally
-
     structure = convert.to_structure(start)
     preset = task.engine.preset
     if isinstance(preset, VaspPreset):
         flow = vasp.flow_maker(preset, task.engine.command).make(structure)
-        last = flow.jobs[-1]
     else:
-        flow = last = _ase_maker(preset).make(structure)
-    responses = run_locally(
-        flow,
-        store=job_store(run / "jobs"),
-        root_dir=run,
-        create_folders=isinstance(preset, VaspPreset),
-        ensure_success=True,
-        raise_immediately=True,
-        log=False,
-    )
-    document = responses[last.uuid][max(responses[last.uuid])].output
+        flow = _ase_maker(preset).make(structure)
+    documents = _documents(flow, run, own_folders=isinstance(preset, VaspPreset))
     if isinstance(preset, VaspPreset):
-        return vasp.result_of(document, preset)
+        return vasp.result_of(documents, preset)
+    document = documents[-1]
     result = _ase_result(document, store.read_json(run / "relaxed.json"), preset.fmax)
     ratio = document.structure.volume / task.system.volume
     if not 1 / VOLUME_RATIO < ratio < VOLUME_RATIO:
         return {"status": "failed", "reason": f"relaxed into no crystal: volume {ratio:.2f} times the start's"}
     return result
+
+
+class VaspError(Exception):
+    """VASP, or what reads its output, gave up."""
+
+
+def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
+    """Run a flow, or a job alone, and return the output of its jobs in order."""
+    from jobflow import run_locally
+
+    try:
+        responses = run_locally(
+            flow,
+            store=job_store(run / "jobs"),
+            root_dir=run,
+            create_folders=own_folders,
+            ensure_success=True,
+            raise_immediately=True,
+            log=False,
+        )
+    except Exception as error:
+        told = vasp.last_words(run) if own_folders else ""
+        if not told:
+            raise
+        raise VaspError(f"{type(error).__name__}: {error} (VASP's last line: {told})") from error
+    return [answers[max(answers)].output for answers in responses.values()]
 
 
 def _ase_maker(preset: GpawPreset | XtbPreset) -> Any:
@@ -147,7 +161,7 @@ def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str
     converged = bool(summary["converged"])
     reached = summary["fmax"]
     found = "unknown" if reached is None else f"{reached:.3f} eV/Å"
-    stress = None if output.stress is None else (-np.array(output.stress) * KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
+    stress = None if output.stress is None else (-np.array(output.stress) * vasp.KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
     return {
         "status": "converged" if converged else "unconverged",
         "reason": "" if converged else f"fmax {found} after {summary['n_steps']} steps, asked {fmax:g}",

@@ -32,6 +32,7 @@ COLUMNS = (
     "settings_hash",
     "energy_tag",
 )
+OXYGEN = 8
 _NUMBERS = ("energy", "energy_per_atom", "correction", "fmax", "wall_s")
 _BLANK: Mapping[str, Any] = {
     "energy": None,
@@ -124,10 +125,32 @@ def structure_of(start: AtomicSystem, result: Mapping[str, Any]) -> AtomicSystem
     return AtomicSystem(start.system_id, start.kind, final["numbers"], final["positions"], final["cell"], info)
 
 
+def check_corrections(results: Sequence[Mapping[str, Any]]) -> None:
+    """Make sure that of energies tagged MP2020 every oxide's holds a correction.
+
+    Raises:
+        DataError: one does not; names it.
+    """
+    for result in results:
+        if not result["energy_tag"].endswith("/MP2020") or result["energy"] is None:
+            continue
+        numbers = set(result["structure"]["numbers"])
+        if OXYGEN in numbers and len(numbers) > 1 and not result["correction"]:
+            raise DataError(
+                f"{result['system_id']}: is an oxide, is tagged {result['energy_tag']} and has no correction; "
+                f"delete its {RESULT} and run again"
+            )
+
+
 def write_results(
     out: Path, structures: Path, starts: Mapping[str, AtomicSystem], results: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write the stage's table and structures, one row a result."""
+    """Write the stage's table and structures, one row a result.
+
+    Raises:
+        DataError: energies tagged as corrected are not.
+    """
+    check_corrections(results)
     rows = [structure_of(starts[result["system_id"]], result) for result in results]
     store.write_systems(structures, rows, metadata={"stage": "dft"})
     store.write_frame(out, frame_of(results))

@@ -131,6 +131,8 @@ def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
     version = available(wanted, dft.command)
     if version is not None:
         preset = read_preset(wanted, dft.preset, settings_dir)
+        if wanted == "vasp":
+            _need_potcars()
         return Engine(wanted, version, dft.preset, preset, dft.command if wanted == "vasp" else None)
     if dft.fallback is None:
         raise ExternalToolError(_MISSING[wanted])
@@ -141,6 +143,17 @@ def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
     note = describe_fallback(wanted, dft.fallback)
     log.warning("%s", note)
     return Engine(dft.fallback, version, name, read_preset(dft.fallback, name, settings_dir), note=note)
+
+
+def _need_potcars() -> None:
+    from pymatgen.core import SETTINGS
+
+    folder = SETTINGS.get("PMG_VASP_PSP_DIR")
+    if not folder or not Path(folder).expanduser().is_dir():
+        told = f"{folder} is no folder" if folder else "PMG_VASP_PSP_DIR is not set"
+        raise ExternalToolError(
+            f"VASP's POTCARs: {told}; set it to the folder of your licensed POTCARs as pymatgen says"
+        )
 
 
 def describe_fallback(wanted: str, taken: str) -> str:

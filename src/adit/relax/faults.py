@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -29,12 +30,13 @@ MACHINE_FAULT = MachineFaultError.__name__
 """With it the reason of a worker's ``Outcome`` begins."""
 
 
-def machine_fault(error: BaseException, folder: Path) -> MachineFaultError | None:
+def machine_fault(error: BaseException, folder: Path, command: str | None = None) -> MachineFaultError | None:
     """Return what is wrong with the machine where an error (or what caused it) says so, else ``None``.
 
     Args:
         error: what an engine raised.
         folder: where it worked.
+        command: how the engine is started: that its program is not there is no failure of the structure.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -43,6 +45,8 @@ def machine_fault(error: BaseException, folder: Path) -> MachineFaultError | Non
             return seen
         if isinstance(seen, OSError) and seen.errno in _ERRNOS:
             return MachineFaultError(f"{seen.filename or folder}: {seen.strerror}")
+        if isinstance(seen, FileNotFoundError) and seen.filename in shlex.split(command or "vasp_std"):
+            return MachineFaultError(f"{seen.filename}: no such program")
         if isinstance(seen, DataError) and ("no space left" in told or "no permission" in told):
             return MachineFaultError(told)
         if isinstance(seen, ImportError):

@@ -1,0 +1,83 @@
+"""MP2020 corrections of VASP's energies, with a check that none is left out in silence.
+
+pymatgen drops an entry that it cannot place without a word: of a set without ``run_type`` nothing is left but what its
+author forgot to correct. So every set is counted: how many were processed, and how many oxides got their correction.
+
+Source: Wang et al. 2021, doi 10.1038/s41598-021-94550-5, as implemented in pymatgen.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Entries after MP2020.
+
+    Attributes:
+        energies: eV for each entry's cell, corrections in; ``None`` where the scheme refuses the entry.
+        corrections: the part of it that is correction, eV.
+        n_oxides: compounds of oxygen among the processed; MP2020 has a correction for each of them.
+        n_oxides_corrected: those that got one.
+    """
+
+    energies: tuple[float | None, ...]
+    corrections: tuple[float | None, ...]
+    n_oxides: int
+    n_oxides_corrected: int
+
+    @property
+    def processed(self) -> float:
+        """Return the fraction of entries that the scheme took; 1 for no entries."""
+        taken = sum(energy is not None for energy in self.energies)
+        return taken / len(self.energies) if self.energies else 1.0
+
+    def check(self, where: str, least: float = 1.0) -> None:
+        """Make sure that energies said to be corrected are.
+
+        Args:
+            where: what the entries are, for the message.
+            least: fraction of entries that must have been processed.
+
+        Raises:
+            DataError: too few were processed, or an oxide is uncorrected.
+        """
+        if self.processed < least:
+            raise DataError(
+                f"{where}: MP2020 corrections apply to {self.processed:.1%} of {len(self.energies)} entries, "
+                f"at least {least:.1%} are needed; entries need run_type GGA or GGA+U and the Materials Project's U"
+            )
+        if self.n_oxides_corrected < self.n_oxides:
+            missing = self.n_oxides - self.n_oxides_corrected
+            raise DataError(f"{where}: {missing} of {self.n_oxides} oxides have no MP2020 correction; use raw energies")
+
+
+def mp2020(entries: Sequence[Any]) -> Corrected:
+    """Correct computed entries; whatever corrections they came with are taken off first.
+
+    Args:
+        entries: pymatgen's ``ComputedEntry`` or ``ComputedStructureEntry``, with ``run_type``, ``hubbards`` and
+            ``potcar_symbols`` or ``potcar_spec`` in their parameters.
+    """
+    from pymatgen.entries.compatibility import MaterialsProject2020Compatibility
+
+    scheme = MaterialsProject2020Compatibility(check_potcar=False)
+    energies: list[float | None] = []
+    corrections: list[float | None] = []
+    oxides = corrected = 0
+    for entry in entries:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            processed = scheme.process_entry(entry.copy(), clean=True, inplace=False)
+        energies.append(None if processed is None else float(processed.energy))
+        corrections.append(None if processed is None else float(processed.correction))
+        if processed is not None and "O" in processed.composition and len(processed.composition) > 1:
+            oxides += 1
+            corrected += any("anion correction" in str(a.name) for a in processed.energy_adjustments)
+    return Corrected(tuple(energies), tuple(corrections), oxides, corrected)
