@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from adit.data.augment import augment, denoising_corruption
+from adit.data.augment import Views, augment, denoising_corruption
 from adit.flow.loss import flow_loss
 from adit.flow.path import center, interpolate
 from adit.model import blocks
@@ -36,6 +36,12 @@ def plain_attention() -> Iterator[None]:
         blocks.matmul_attention = ours
 
 
+def view(systems: Sequence[AtomicSystem], generator: torch.Generator, device: torch.device) -> SystemBatch:
+    """Collate systems and rotate and translate them."""
+    drawn = Views.draw(len(systems), generator).part(torch.arange(len(systems)), device)
+    return augment(SystemBatch.from_systems(systems).to(device), drawn, 1.0)
+
+
 class PlainVae:
     """One step of the autoencoder on a batch padded to its longest system."""
 
@@ -46,9 +52,12 @@ class PlainVae:
 
     def step(self, systems: Sequence[AtomicSystem]) -> Tensor:
         """Forward, backward, optimiser."""
-        clean = augment(SystemBatch.from_systems(systems).to(self.device), self.generator, 1.0)
+        clean = view(systems, self.generator, self.device)
         target = featurize(clean)
-        posterior = self.vae.encoder(featurize(denoising_corruption(clean, self.generator, 0.1, 0.1)))
+        atoms = len(clean.numbers)
+        chance, noise = torch.rand(atoms, device=self.device), torch.randn(atoms, 3, device=self.device)
+        noisy = denoising_corruption(clean, chance, noise, 0.1, 0.1)
+        posterior = self.vae.encoder(featurize(noisy))
         latents = posterior.sample(torch.randn(posterior.mean.shape, device=self.device))
         decoded = self.vae.decoder(latents, target.mask)
         loss = vae_losses(decoded, posterior, target, 1e-5)["loss"].mean()
@@ -67,8 +76,7 @@ class PlainDit:
     def step(self, systems: Sequence[AtomicSystem]) -> Tensor:
         """Forward, backward, optimiser."""
         with torch.no_grad():
-            batch = augment(SystemBatch.from_systems(systems).to(self.device), self.generator, 1.0)
-            features = featurize(batch)
+            features = featurize(view(systems, self.generator, self.device))
             posterior = self.vae.encoder(features)
             clean = posterior.sample(torch.randn(posterior.mean.shape, device=self.device))
         mask = features.mask

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.ipc
 import pyarrow.parquet
 
 from adit.errors import DataError, from_os_error
-from adit.systems import AtomicSystem, Failure, Kind
+from adit.systems import AtomicSystem, Failure, Kind, SystemArrays
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,9 +223,46 @@ class SystemTable(Sequence[Row]):
         rows = (self._row(i) for i in range(len(self)) if split is None or labels[i] == split)
         return [row for row in rows if isinstance(row, AtomicSystem)]
 
+    def arrays(self, split: str) -> SystemArrays:
+        """Return the systems of a split as flat arrays, in their order, without making each."""
+        table = self._table.filter(self._wanted(split)).combine_chunks()
+        numbers, positions = (_flat_list(table, name) for name in ("numbers", "positions"))
+        sizes = np.asarray(pa.compute.list_value_length(table.column("numbers")), dtype=np.int64)
+        cells = np.zeros((table.num_rows, 9), dtype=np.float32)
+        periodic = np.asarray(table.column("cell").is_valid(), dtype=bool)
+        cells[periodic] = _flat_list(table.filter(pa.array(periodic)), "cell").reshape(-1, 9)
+        kinds = pa.compute.index_in(table.column("kind"), pa.array([str(kind) for kind in Kind]))
+        return SystemArrays(
+            numbers=numbers.astype(np.uint8),
+            positions=positions.reshape(-1, 3).astype(np.float32),
+            cell=cells.reshape(-1, 3, 3),
+            offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            kind=np.asarray(kinds, dtype=np.int64),
+        )
+
+    def _wanted(self, split: str) -> pa.ChunkedArray:
+        """Return which rows are systems (not failures) of a split."""
+        return pa.compute.and_(
+            pa.compute.equal(self._table.column("split"), split), self._table.column("numbers").is_valid()
+        )
+
+    def infos(self, split: str) -> list[dict[str, Any]]:
+        """Return the annotations of the systems of a split, in the order of ``arrays``."""
+        return [json.loads(text or "{}") for text in self._table.column("info").filter(self._wanted(split)).to_pylist()]
+
+    def split_ids(self, split: str) -> list[str]:
+        """Return the ids of the systems of a split, in the order of ``arrays``."""
+        return list(self._table.column("system_id").filter(self._wanted(split)).to_pylist())
+
     def failures(self) -> list[Failure]:
         """Return the failures."""
         return [row for row in self if isinstance(row, Failure)]
+
+
+def _flat_list(table: pa.Table, name: str) -> np.ndarray:
+    """Return the values of a list column, one after the other."""
+    values = pa.compute.list_flatten(table.column(name))
+    return np.asarray(values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
 
 
 def read_systems(path: Path | str) -> SystemTable:

@@ -190,6 +190,51 @@ def cell_from_parameters(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
     )
 
 
+@dataclass(frozen=True)
+class SystemArrays:
+    """Many systems as flat arrays, so that a batch is a few gathers.
+
+    Attributes:
+        numbers: (N,) uint8, atomic numbers of all atoms.
+        positions: (N, 3) float32, Å.
+        cell: (n, 3, 3) float32, Å, rows are lattice vectors; zeros for molecules.
+        offsets: (n + 1,) int64, the first atom of each system.
+        kind: (n,) int64, ``Kind.label``.
+    """
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    cell: np.ndarray
+    offsets: np.ndarray
+    kind: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @property
+    def n_atoms(self) -> np.ndarray:
+        """Return the number of atoms of each system (n,)."""
+        return np.diff(self.offsets)
+
+    def atoms_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return the indices of the atoms of some systems, system by system."""
+        sizes = self.n_atoms[rows]
+        starts = np.cumsum(sizes) - sizes
+        return np.repeat(self.offsets[rows] - starts, sizes) + np.arange(int(sizes.sum()))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[SystemArrays]) -> SystemArrays:
+        """Return the systems of several arrays, one after the other."""
+        sizes = np.concatenate([part.n_atoms for part in parts])
+        return cls(
+            numbers=np.concatenate([part.numbers for part in parts]),
+            positions=np.concatenate([part.positions for part in parts]),
+            cell=np.concatenate([part.cell for part in parts]),
+            offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            kind=np.concatenate([part.kind for part in parts]),
+        )
+
+
 @dataclass
 class SystemBatch:
     """Many systems, concatenated.
@@ -201,7 +246,6 @@ class SystemBatch:
         n_atoms: (B,) int64.
         system_idx: (N,) int64, the system of each atom.
         kind: (B,) int64, ``Kind.label``.
-        system_ids: B ids.
     """
 
     numbers: torch.Tensor
@@ -210,10 +254,9 @@ class SystemBatch:
     n_atoms: torch.Tensor
     system_idx: torch.Tensor
     kind: torch.Tensor
-    system_ids: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.system_ids)
+        return len(self.kind)
 
     @property
     def periodic(self) -> torch.Tensor:
@@ -240,7 +283,22 @@ class SystemBatch:
             n_atoms=n_atoms,
             system_idx=torch.repeat_interleave(torch.arange(len(systems)), n_atoms),
             kind=torch.tensor([s.kind.label for s in systems]),
-            system_ids=tuple(s.system_id for s in systems),
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays: SystemArrays, rows: np.ndarray) -> SystemBatch:
+        """Gather some systems of flat arrays (float32 on the CPU)."""
+        import torch
+
+        atoms = arrays.atoms_of(rows)
+        n_atoms = torch.from_numpy(arrays.n_atoms[rows])
+        return cls(
+            numbers=torch.from_numpy(arrays.numbers[atoms].astype(np.int64)),
+            positions=torch.from_numpy(arrays.positions[atoms]),
+            cell=torch.from_numpy(arrays.cell[rows]),
+            n_atoms=n_atoms,
+            system_idx=torch.repeat_interleave(torch.arange(len(rows)), n_atoms),
+            kind=torch.from_numpy(arrays.kind[rows]),
         )
 
     def to(self, device: torch.device | str) -> SystemBatch:
@@ -252,5 +310,4 @@ class SystemBatch:
             n_atoms=self.n_atoms.to(device),
             system_idx=self.system_idx.to(device),
             kind=self.kind.to(device),
-            system_ids=self.system_ids,
         )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adit.config import DitModelConfig, VaeModelConfig
-from adit.data.augment import augment, center, random_rotations, rotate, translate
+from adit.data.augment import Views, augment, center, rotate, rotations, translate
 from adit.flow.guidance import Guided
 from adit.flow.loss import flow_loss
 from adit.flow.path import center as center_noise
@@ -129,7 +129,7 @@ def test_dit_follows_a_permutation_of_atoms(seed: int) -> None:
 @given(systems(), st.integers(0, 1000))
 def test_rotation_keeps_fractional_coordinates_and_lattice(system: AtomicSystem, seed: int) -> None:
     batch = SystemBatch.from_systems([system])
-    turned = featurize(rotate(batch, random_rotations(1, torch.Generator().manual_seed(seed))))
+    turned = featurize(rotate(batch, rotations(Views.draw(1, torch.Generator().manual_seed(seed)).quaternion)))
     before = featurize(batch)
     difference = (turned.fractional - before.fractional).remainder(1.0)
     assert torch.minimum(difference, 1.0 - difference).max() < 1e-4
@@ -140,7 +140,7 @@ def test_rotation_keeps_fractional_coordinates_and_lattice(system: AtomicSystem,
 @given(systems(), st.integers(0, 1000))
 def test_augmentation_keeps_distances(system: AtomicSystem, seed: int) -> None:
     batch = SystemBatch.from_systems([system])
-    moved = augment(batch, torch.Generator().manual_seed(seed), 1.0)
+    moved = augment(batch, Views.draw(len(batch), torch.Generator().manual_seed(seed)), 1.0)
     assert np.allclose(distances(batch), distances(moved), atol=2e-3)
 
 
@@ -168,21 +168,21 @@ def test_translation_over_the_cell_returns_to_the_start(system: AtomicSystem, se
 
 
 def test_rotations_are_uniform_over_so3() -> None:
-    rotations = random_rotations(20000, torch.Generator().manual_seed(0)).double()
+    matrices = rotations(Views.draw(20000, torch.Generator().manual_seed(0)).quaternion).double()
     identity = torch.eye(3, dtype=torch.float64).expand(20000, 3, 3)
-    torch.testing.assert_close(rotations @ rotations.transpose(1, 2), identity, atol=1e-5, rtol=0)
-    torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(20000, dtype=torch.float64), atol=1e-5, rtol=0)
+    torch.testing.assert_close(matrices @ matrices.transpose(1, 2), identity, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(matrices), torch.ones(20000, dtype=torch.float64), atol=1e-5, rtol=0)
     # Haar measure: every entry has mean 0 and variance 1/3, and the trace has mean 0 and variance 1.
-    assert rotations.mean(dim=0).abs().max() < 0.02
-    assert (rotations.var(dim=0) - 1 / 3).abs().max() < 0.02
-    trace = rotations.diagonal(dim1=1, dim2=2).sum(-1)
+    assert matrices.mean(dim=0).abs().max() < 0.02
+    assert (matrices.var(dim=0) - 1 / 3).abs().max() < 0.02
+    trace = matrices.diagonal(dim1=1, dim2=2).sum(-1)
     assert abs(float(trace.mean())) < 0.03
     assert abs(float(trace.var()) - 1.0) < 0.05
 
 
 def test_one_rotation_and_one_translation_per_system(mixed: list[AtomicSystem]) -> None:
     batch = SystemBatch.from_systems([mixed[1]] * 3)
-    moved = augment(batch, torch.Generator().manual_seed(0), 1.0).positions.view(3, -1, 3)
+    moved = augment(batch, Views.draw(len(batch), torch.Generator().manual_seed(0)), 1.0).positions.view(3, -1, 3)
     assert not torch.allclose(moved[0] - moved[0, :1], moved[1] - moved[1, :1], atol=1e-2)
     assert not torch.allclose(moved[0].mean(0), moved[1].mean(0), atol=1e-2)
 

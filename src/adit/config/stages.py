@@ -30,6 +30,7 @@ class PrepareStage(Stage):
 class VaeStage(Stage):
     """``adit vae``: train the autoencoder."""
 
+    version: int = 2
     seed: int
     data: DataConfig
     max_atomic_number: int
@@ -45,6 +46,7 @@ class VaeStage(Stage):
 class EncodeStage(Stage):
     """``adit encode``: the latent cache."""
 
+    version: int = 2
     seed: int
     latents: LatentsConfig
     translation_std: float
@@ -59,6 +61,7 @@ class EncodeStage(Stage):
 class DitStage(Stage):
     """``adit dit``: train the denoiser."""
 
+    version: int = 2
     seed: int
     data: DataConfig
     model: DitModelConfig
@@ -81,32 +84,43 @@ class SampleStage(Stage):
 class RelaxStage(Stage):
     """``adit relax``: pre-relaxation of one shard."""
 
+    version: int = 2
     relax: RelaxConfig
 
 
 class ReferenceStage(Stage):
     """``adit reference``: reference energies for the hull."""
 
+    version: int = 2
     relax: RelaxConfig
     hull: HullConfig
-    mirror: str | None
 
 
 class HullStage(Stage):
     """``adit hull``: energies above the hull."""
 
+    version: int = 2
     hull: HullConfig
 
 
 class SelectStage(Stage):
     """``adit select``: which structures go to DFT."""
 
+    version: int = 2
     select: SelectConfig
+    engine: str
+    preset: str
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"engine": "dft.engine", "preset": "dft.preset"}
 
 
 class DftStage(Stage):
-    """``adit dft``: DFT relaxation of one shard."""
+    """``adit dft``: DFT relaxation of one shard, or of the references of its hull."""
 
+    version: int = 2
     dft: DftConfig
 
 

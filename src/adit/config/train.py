@@ -24,6 +24,11 @@ class OptimConfig(Strict):
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it")
     checkpoint_minutes: PositiveFloat = Field(15.0, description="time between resume states, min")
     val_every: Positive = Field(1000, description="steps between validations")
+    log_every: Positive = Field(50, description="steps between rows of metrics.csv")
+    batch_atoms: Positive | None = Field(
+        None, description="atoms, padding included, that are computed at a time; larger batches are accumulated"
+    )
+    ema_decay: Fraction | None = Field(None, description="decay of the averaged weights; null: none")
 
 
 class VaeTrainConfig(OptimConfig):
@@ -41,7 +46,7 @@ class VaeTrainConfig(OptimConfig):
 class DitTrainConfig(OptimConfig):
     """Training of the denoiser. Source: Section 2.2, Eq. 9-12."""
 
-    ema_decay: Fraction = Field(0.9999, description="decay of the averaged weights")
+    ema_decay: Fraction | None = Field(0.9999, description="decay of the averaged weights; null: none")
     label_dropout: Fraction = Field(0.1, description="share of class labels dropped, for guidance")
     self_conditioning: Fraction = Field(0.5, description="share of steps with self-conditioning")
     t_min: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="times are drawn from U(t_min, 1)")

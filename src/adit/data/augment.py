@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -11,26 +11,51 @@ from torch import Tensor
 from adit.systems import SystemBatch
 
 
-def random_rotations(
-    count: int, generator: torch.Generator, device: torch.device | str = "cpu"
-) -> Float[Tensor, "b 3 3"]:
-    """Return rotation matrices uniform over SO(3) (unit quaternions from normals), drawn on the CPU."""
-    quaternion = torch.randn(count, 4, generator=generator, dtype=torch.float64)
+@dataclass(frozen=True)
+class Views:
+    """What turns and moves each system of a batch: numbers drawn before it is known how the batch is computed.
+
+    Attributes:
+        quaternion: (B, 4) standard normal; its direction is a rotation uniform over SO(3).
+        uniform: (B, 3) in [0, 1): shift of what is periodic, in fractions of the cell.
+        normal: (B, 3) standard normal: shift of molecules.
+    """
+
+    quaternion: Float[Tensor, "b 4"]
+    uniform: Float[Tensor, "b 3"]
+    normal: Float[Tensor, "b 3"]
+
+    @classmethod
+    def draw(cls, count: int, generator: torch.Generator) -> Views:
+        """Draw for ``count`` systems, on the CPU."""
+        return cls(
+            torch.randn(count, 4, generator=generator),
+            torch.rand(count, 3, generator=generator),
+            torch.randn(count, 3, generator=generator),
+        )
+
+    def part(self, rows: Tensor, device: torch.device | str) -> Views:
+        """Return those of some systems, on ``device``."""
+        return Views(*(values[rows].to(device) for values in (self.quaternion, self.uniform, self.normal)))
+
+
+def rotations(quaternion: Float[Tensor, "b 4"]) -> Float[Tensor, "b 3 3"]:
+    """Return the rotation matrices of quaternions of any length; of normals: uniform over SO(3)."""
     w, x, y, z = (quaternion / quaternion.norm(dim=1, keepdim=True)).unbind(1)
     rows = [
         torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], dim=1),
         torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], dim=1),
         torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], dim=1),
     ]
-    return torch.stack(rows, dim=1).float().to(device)
+    return torch.stack(rows, dim=1)
 
 
-def rotate(batch: SystemBatch, rotations: Float[Tensor, "b 3 3"]) -> SystemBatch:
+def rotate(batch: SystemBatch, matrices: Float[Tensor, "b 3 3"]) -> SystemBatch:
     """Rotate positions and cells; fractional coordinates and lattice parameters stay."""
     return replace(
         batch,
-        positions=torch.einsum("nj,nkj->nk", batch.positions, rotations[batch.system_idx]),
-        cell=torch.einsum("bij,bkj->bik", batch.cell, rotations),
+        positions=torch.einsum("nj,nkj->nk", batch.positions, matrices[batch.system_idx]),
+        cell=torch.einsum("bij,bkj->bik", batch.cell, matrices),
     )
 
 
@@ -53,38 +78,42 @@ def center(batch: SystemBatch) -> SystemBatch:
     return translate(batch, -centroid * (~batch.periodic)[:, None])
 
 
-def augment(batch: SystemBatch, generator: torch.Generator, translation_std: float) -> SystemBatch:
+def augment(batch: SystemBatch, views: Views, translation_std: float) -> SystemBatch:
     """Rotate and translate every system at random.
 
-    Molecules are centred, rotated and shifted by N(0, translation_std²) per axis; crystals are rotated and shifted by a
-    vector uniform over the cell.
+    Molecules are centred, rotated and shifted by N(0, translation_std²) per axis; what is periodic is rotated and
+    shifted by a vector uniform over the cell.
 
     Args:
         batch: the systems.
-        generator: CPU generator; everything random is drawn from it.
+        views: the random numbers of each system.
         translation_std: Å.
 
     Source: Section 2.1, "Regularization", and Section 2.2, "Data augmentation". The paper names no distribution.
     """
-    count, device = len(batch), batch.positions.device
-    rotated = rotate(center(batch), random_rotations(count, generator, device))
-    uniform = torch.rand(count, 3, generator=generator).to(device)
-    normal = (torch.randn(count, 3, generator=generator) * translation_std).to(device)
-    in_cell = torch.einsum("bj,bjk->bk", uniform, rotated.cell)
-    return translate(rotated, torch.where(batch.periodic[:, None], in_cell, normal))
+    rotated = rotate(center(batch), rotations(views.quaternion))
+    in_cell = torch.einsum("bj,bjk->bk", views.uniform, rotated.cell)
+    return translate(rotated, torch.where(batch.periodic[:, None], in_cell, views.normal * translation_std))
 
 
-def denoising_corruption(batch: SystemBatch, generator: torch.Generator, fraction: float, std: float) -> SystemBatch:
+def denoising_corruption(
+    batch: SystemBatch, chance: Float[Tensor, " n"], noise: Float[Tensor, "n 3"], fraction: float, std: float
+) -> SystemBatch:
     """Mask the types (0) and perturb the positions by N(0, std²) Å of a random ``fraction`` of the atoms.
+
+    Args:
+        batch: the systems.
+        chance: in [0, 1) for each atom; those below ``fraction`` are corrupted.
+        noise: standard normal.
+        fraction: share of the atoms.
+        std: Å.
 
     Source: Section 2.1, "Regularization". The paper gives N(0, 0.1) without a unit: taken as Å, and as the standard
     deviation.
     """
-    count, device = len(batch.numbers), batch.positions.device
-    chosen = (torch.rand(count, generator=generator) < fraction).to(device)
-    noise = (torch.randn(count, 3, generator=generator) * std).to(device)
+    chosen = chance < fraction
     return replace(
         batch,
         numbers=torch.where(chosen, torch.zeros_like(batch.numbers), batch.numbers),
-        positions=batch.positions + noise * chosen[:, None],
+        positions=batch.positions + noise * std * chosen[:, None],
     )

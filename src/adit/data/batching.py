@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,26 +10,15 @@ from adit.errors import DataError
 from adit.seeds import generator
 
 
-@dataclass(frozen=True)
-class Item:
-    """One system of the training mixture.
-
-    Attributes:
-        dataset: position of the dataset in the mixture.
-        index: position of the system in the dataset's list.
-    """
-
-    dataset: int
-    index: int
-
-
 class Mixture:
     """Draws batches from several datasets in fixed proportions; each dataset is shuffled anew at each of its passes.
+
+    Systems are named by their row in the training splits of all datasets, one after the other.
 
     Args:
         sizes: number of training systems of each dataset.
         ratios: weights of the datasets; they need not sum to one.
-        batch_size: systems per step.
+        batch_size: systems per step, over all processes.
         seed: seed of the order.
 
     Raises:
@@ -43,6 +31,7 @@ class Mixture:
         self.sizes = tuple(sizes)
         self.batch_size = batch_size
         self.seed = seed
+        self._starts = np.cumsum([0, *sizes[:-1]])
         self._edges = np.concatenate([[0.0], np.cumsum(ratios) / np.sum(ratios)])
         self._orders: dict[tuple[int, int], np.ndarray] = {}
 
@@ -51,47 +40,74 @@ class Mixture:
         """Return the steps in which as many systems are seen as the mixture holds."""
         return max(1, sum(self.sizes) // self.batch_size)
 
-    def batch(self, step: int) -> list[Item]:
-        """Return the systems of a step (counted from 0)."""
+    def batch(self, step: int) -> np.ndarray:
+        """Return the rows (batch_size,) of a step (counted from 0), dataset by dataset."""
         first, last = self._drawn(step), self._drawn(step + 1)
-        items: list[Item] = []
-        for dataset, (start, stop) in enumerate(zip(first, last, strict=True)):
-            items += [Item(dataset, self._at(dataset, position)) for position in range(start, stop)]
-        return items
+        parts = [
+            self._starts[dataset] + self._rows(dataset, start, stop)
+            for dataset, (start, stop) in enumerate(zip(first, last, strict=True))
+        ]
+        return np.concatenate(parts)
 
     def _drawn(self, step: int) -> list[int]:
         """Return how many systems of each dataset were drawn before ``step``."""
         edges = np.floor(self._edges * self.batch_size * step + 0.5).astype(int)
         return [int(n) for n in np.diff(edges)]
 
-    def _at(self, dataset: int, position: int) -> int:
-        epoch, offset = divmod(position, self.sizes[dataset])
+    def _rows(self, dataset: int, start: int, stop: int) -> np.ndarray:
+        """Return what stands at some places of a dataset's endless sequence of passes."""
+        size, pieces = self.sizes[dataset], []
+        while start < stop:
+            epoch, offset = divmod(start, size)
+            count = min(stop - start, size - offset)
+            pieces.append(self._order(dataset, epoch)[offset : offset + count])
+            start += count
+        return np.concatenate(pieces) if pieces else np.empty(0, dtype=np.int64)
+
+    def _order(self, dataset: int, epoch: int) -> np.ndarray:
         key = (dataset, epoch)
         if key not in self._orders:
             self._orders = {k: v for k, v in self._orders.items() if k[0] != dataset or k[1] == epoch - 1}
             self._orders[key] = generator("order", self.seed, dataset, epoch).permutation(self.sizes[dataset])
-        return int(self._orders[key][offset])
+        return self._orders[key]
 
 
-def size_buckets(sizes: Sequence[int], waste: float = 0.2, smallest: int = 1024) -> list[list[int]]:
+def share_of(rank: int, world: int, batch_size: int) -> np.ndarray:
+    """Return the places in a batch that a process works on: every ``world``-th, so that all see every dataset.
+
+    Raises:
+        DataError: the batch cannot be shared out evenly.
+    """
+    if batch_size % world:
+        raise DataError(f"batch_size {batch_size} is not a multiple of the {world} processes; change one of them")
+    return np.arange(rank, batch_size, world)
+
+
+def size_buckets(
+    sizes: Sequence[int] | np.ndarray, waste: float = 0.08, smallest: int = 256, largest: int | None = None
+) -> list[list[int]]:
     """Split a batch into parts of like sizes, so that little of what is computed is padding.
 
     Args:
         sizes: atoms of each system.
         waste: a part grows while at most this share of it is padding.
         smallest: a part grows to this many atoms, padding included, whatever the waste: tiny parts do not pay.
+        largest: no part holds more atoms, padding included (the memory of the device); a single system may.
 
     Returns:
         Positions in ``sizes``, part by part, from the largest systems to the smallest; each position once.
     """
-    order = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
+    order = np.lexsort((np.arange(len(sizes)), -np.asarray(sizes)))
     parts: list[list[int]] = []
-    for i in order:
-        part = parts[-1] if parts else []
-        padded = sizes[part[0]] * (len(part) + 1) if part else 0
-        real = sum(sizes[j] for j in part) + sizes[i]
-        if part and (padded <= smallest or real >= (1.0 - waste) * padded):
-            part.append(i)
+    longest = real = 0
+    for i in order.tolist():
+        size = int(sizes[i])
+        padded = longest * (len(parts[-1]) + 1) if parts else 0
+        fits = largest is None or padded <= largest
+        if parts and fits and (padded <= smallest or real + size >= (1.0 - waste) * padded):
+            parts[-1].append(i)
+            real += size
         else:
             parts.append([i])
+            longest, real = size, size
     return parts

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,14 +61,31 @@ def _entry(config: Mapping[str, Any], key: str, where: str) -> Any:
     return config[key]
 
 
+def hardware() -> dict[str, str | int]:
+    """Return what a training ran on: processor or accelerator, threads, version of torch."""
+    described: dict[str, str | int] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    if torch.cuda.is_available():
+        return {"device": torch.cuda.get_device_name(), **described}
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {"device": names[0] if names else platform.machine(), **described}
+
+
 def parameter_count(module: nn.Module) -> int:
     """Return the number of trainable parameters."""
     return sum(p.numel() for p in module.parameters())
 
 
 def pick_device() -> torch.device:
-    """Return the accelerator where there is one, else the CPU."""
-    return torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+    """Return the accelerator of this process (``LOCAL_RANK``) where there is one, else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
 def fast_bf16(device: torch.device) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from adit.config import LabelConfig
 from adit.errors import ConfigError
-from adit.systems import AtomicSystem, Kind
+from adit.systems import AtomicSystem, Kind, SystemBatch
 
 NULL_KIND = len(Kind)
 """The class label φ of an unconditional prediction."""
@@ -85,6 +85,13 @@ def _counts(system: AtomicSystem) -> dict[int, float]:
     return counts
 
 
+def composition_code(batch: SystemBatch) -> Float[Tensor, "b 118"]:
+    """Return the shares of the elements in each system of a batch."""
+    counts = torch.zeros(len(batch), ELEMENTS, device=batch.numbers.device)
+    counts.index_put_((batch.system_idx, batch.numbers - 1), torch.ones((), device=counts.device), accumulate=True)
+    return counts / batch.n_atoms[:, None]
+
+
 def encode(
     labels: Sequence[LabelConfig], kinds: Sequence[Kind | None], values: Sequence[Mapping[str, Any]]
 ) -> Conditions:
@@ -100,30 +107,35 @@ def encode(
         ConfigError: a value is asked for that the model was not trained with, or is out of range.
     """
     known = {label.name for label in labels}
-    for row in values:
-        unknown = [name for name, value in row.items() if name not in known and value is not None]
-        if unknown:
-            told = ", ".join(sorted(known)) or "the kind of system alone"
-            raise ConfigError(f"{unknown[0]}: this model was not trained with that label; it knows {told}")
+    unknown = {name for row in values for name, value in row.items() if name not in known and value is not None}
+    if unknown:
+        told = ", ".join(sorted(known)) or "the kind of system alone"
+        raise ConfigError(f"{min(unknown)}: this model was not trained with that label; it knows {told}")
     kind = torch.tensor([NULL_KIND if k is None else k.label for k in kinds])
-    codes = {label.name: torch.stack([_code(label, row.get(label.name)) for row in values]) for label in labels}
-    return Conditions(kind, codes)
+    return Conditions(kind, {label.name: _codes(label, [row.get(label.name) for row in values]) for label in labels})
 
 
-def _code(label: LabelConfig, value: Any) -> Tensor:
+def _codes(label: LabelConfig, values: Sequence[Any]) -> Tensor:
     if label.type == "category":
-        classes = label.classes or 0
-        if value is None:
-            return torch.tensor(classes)
-        if not 0 <= int(value) < classes:
-            raise ConfigError(f"{label.name}: {value} is no class; the model knows 0 to {classes - 1}")
-        return torch.tensor(int(value))
+        return torch.tensor([_category(label, value) for value in values])
     if label.type == "number":
-        return torch.zeros(2) if value is None else torch.tensor([(float(value) - label.mean) / label.std, 1.0])
-    shares = torch.zeros(ELEMENTS)
-    for z, amount in (value or {}).items():
-        shares[int(z) - 1] = float(amount)
-    return shares / shares.sum() if value else shares
+        pairs = [(0.0, 0.0) if v is None else ((float(v) - label.mean) / label.std, 1.0) for v in values]
+        return torch.tensor(pairs)
+    shares = torch.zeros(len(values), ELEMENTS)
+    for row, amounts in enumerate(values):
+        total = sum((amounts or {}).values())
+        for z, amount in (amounts or {}).items():
+            shares[row, int(z) - 1] = float(amount) / total
+    return shares
+
+
+def _category(label: LabelConfig, value: Any) -> int:
+    classes = label.classes or 0
+    if value is None:
+        return classes
+    if not 0 <= int(value) < classes:
+        raise ConfigError(f"{label.name}: {value} is no class; the model knows 0 to {classes - 1}")
+    return int(value)
 
 
 class ConditionEmbedding(nn.Module):

@@ -1,4 +1,4 @@
-"""The training mixture in memory: systems by dataset and split, and what the models need to know of them."""
+"""The training mixture in memory: systems of all datasets as flat arrays, and what the models need to know of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from adit.config import DataConfig
-from adit.data.batching import Item
+import numpy as np
+import torch
+
+from adit.config import DataConfig, LabelConfig
+from adit.data.batching import Mixture
 from adit.errors import DataError
-from adit.store import read_json, read_systems, sha256
-from adit.systems import AtomicSystem
+from adit.model.conditions import Conditions, composition_code, encode
+from adit.store import SystemTable, read_json, read_systems, sha256
+from adit.systems import AtomicSystem, Kind, SystemArrays, SystemBatch
+
+SPLITS = ("train", "val")
 
 VALIDATION_SYSTEMS = 512
 """Systems of the validation split that a validation looks at, over all datasets."""
@@ -24,40 +31,88 @@ class Dataset:
     Attributes:
         name: as in ``data.datasets``.
         ratio: weight in the mixture.
-        train: training split.
-        val: validation split.
+        table: the file, memory-mapped.
+        counts: systems of each split.
         sizes: number of atoms → number of training systems.
+        kind: of its systems.
         sha256: hash of the file.
     """
 
     name: str
     ratio: float
-    train: list[AtomicSystem]
-    val: list[AtomicSystem]
+    table: SystemTable
+    counts: dict[str, int]
     sizes: dict[int, int]
+    kind: Kind
     sha256: str
 
 
-@dataclass(frozen=True)
 class Corpus:
-    """All datasets of a training, in the order of the configuration."""
+    """All datasets of a training, in the order of the configuration.
 
-    datasets: tuple[Dataset, ...]
+    A row is the place of a system in a split of all datasets, one after the other.
+    """
+
+    def __init__(self, datasets: Sequence[Dataset]) -> None:
+        self.datasets = tuple(datasets)
+        self.arrays = {split: SystemArrays.concatenate([d.table.arrays(split) for d in datasets]) for split in SPLITS}
+        self._labels: dict[tuple[str, tuple[LabelConfig, ...]], Conditions] = {}
 
     @property
     def key(self) -> str:
         """Return a hash of the data."""
         return hashlib.sha256(" ".join(d.sha256 for d in self.datasets).encode()).hexdigest()
 
-    def systems(self, items: Sequence[Item], split: str) -> list[AtomicSystem]:
-        """Return the systems of ``items``."""
-        lists = [d.train if split == "train" else d.val for d in self.datasets]
-        return [lists[i.dataset][i.index] for i in items]
+    def mixture(self, batch_size: int, seed: int) -> Mixture:
+        """Return the order in which training sees the systems."""
+        return Mixture([d.counts["train"] for d in self.datasets], [d.ratio for d in self.datasets], batch_size, seed)
 
-    def validation(self) -> list[Item]:
-        """Return the systems to validate on: the first of each dataset's validation split."""
+    def sizes(self, rows: np.ndarray, split: str) -> np.ndarray:
+        """Return the number of atoms of systems."""
+        return self.arrays[split].n_atoms[rows]
+
+    def batch(self, rows: np.ndarray, split: str) -> SystemBatch:
+        """Gather systems."""
+        return SystemBatch.from_arrays(self.arrays[split], rows)
+
+    def conditions(self, labels: Sequence[LabelConfig], rows: np.ndarray, split: str) -> Conditions:
+        """Return what systems are; a label that a system lacks is null."""
+        known = self._known(tuple(label for label in labels if label.type != "composition"), split)[
+            torch.from_numpy(rows)
+        ]
+        if all(label.type != "composition" for label in labels):
+            return known
+        batch = self.batch(rows, split)
+        return Conditions(known.kind, {**known.labels, "composition": composition_code(batch)})
+
+    def _known(self, labels: tuple[LabelConfig, ...], split: str) -> Conditions:
+        """Return the conditions of a whole split, without compositions; they are made once."""
+        key = (split, labels)
+        if key not in self._labels:
+            kinds = [list(Kind)[label] for label in self.arrays[split].kind.tolist()]
+            infos: list[dict[str, Any]] = [{}] * len(kinds)
+            if labels:
+                infos = [info for d in self.datasets for info in d.table.infos(split)]
+            values = [{label.name: info.get(label.name) for label in labels} for info in infos]
+            self._labels[key] = encode(labels, kinds, values)
+        return self._labels[key]
+
+    def systems(self, rows: np.ndarray, split: str) -> list[AtomicSystem]:
+        """Return systems one by one, for people to look at."""
+        arrays, found = self.arrays[split], []
+        for row in rows.tolist():
+            atoms = slice(arrays.offsets[row], arrays.offsets[row + 1])
+            kind = list(Kind)[arrays.kind[row]]
+            cell = arrays.cell[row] if kind.periodic else None
+            found.append(AtomicSystem(f"{split}-{row}", kind, arrays.numbers[atoms], arrays.positions[atoms], cell))
+        return found
+
+    def validation(self) -> np.ndarray:
+        """Return the rows to validate on: the first of each dataset's validation split."""
         share = max(1, VALIDATION_SYSTEMS // len(self.datasets))
-        return [Item(d, i) for d, data in enumerate(self.datasets) for i in range(min(share, len(data.val)))]
+        counts = [d.counts["val"] for d in self.datasets]
+        starts = np.cumsum([0, *counts[:-1]])
+        return np.concatenate([start + np.arange(min(share, n)) for start, n in zip(starts, counts, strict=True)])
 
     def provenance(self) -> dict[str, str]:
         """Return name → hash."""
@@ -67,9 +122,8 @@ class Corpus:
         """Return kind → number of atoms → weight, over the training splits in the mixture's proportions."""
         histograms: dict[str, dict[str, float]] = {}
         for data in self.datasets:
-            kind = str(data.train[0].kind)
             total = sum(data.sizes.values())
-            histogram = histograms.setdefault(kind, {})
+            histogram = histograms.setdefault(str(data.kind), {})
             for size, count in data.sizes.items():
                 histogram[str(size)] = histogram.get(str(size), 0.0) + data.ratio * count / total
         return {kind: dict(sorted(h.items(), key=lambda pair: int(pair[0]))) for kind, h in histograms.items()}
@@ -92,10 +146,11 @@ def read_corpus(paths: Sequence[Path], config: DataConfig) -> Corpus:
         if path is None:
             raise DataError(f"{entry.name}: no prepared file among {', '.join(map(str, paths))}; run `adit prepare`")
         table = read_systems(path)
-        train, val = table.systems("train"), table.systems("val")
-        if not train:
+        counts = {split: len(table.split_ids(split)) for split in SPLITS}
+        if not counts["train"]:
             raise DataError(f"{path}: has no training system; prepare it with a larger data.datasets limit")
         stats = read_json(path.with_suffix("").with_suffix(".stats.json"))
         sizes = {int(size): int(count) for size, count in stats["size_histogram"].items()}
-        datasets.append(Dataset(entry.name, entry.ratio, train, val, sizes, sha256(path)))
-    return Corpus(tuple(datasets))
+        kind = list(Kind)[int(table.arrays("train").kind[0])]
+        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, sha256(path)))
+    return Corpus(datasets)

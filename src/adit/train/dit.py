@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from adit.config import DitStage, DitTrainConfig
-from adit.data.batching import Item, Mixture
 from adit.errors import DataError
 from adit.flow.loss import flow_loss
 from adit.flow.path import center, interpolate
 from adit.model.build import pick_device
-from adit.model.conditions import Conditions, conditions_of, null_conditions
+from adit.model.conditions import Conditions, null_conditions
 from adit.model.dit import DiT
+from adit.model.padding import pad
 from adit.seeds import derive_seed
 from adit.store import sha256
 from adit.train.corpus import Corpus, read_corpus
+from adit.train.draws import Draws
 from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_vae
-from adit.train.loop import fit
+from adit.train.loop import Plan, fit
 from adit.train.outputs import settings_key, write_model
 
 
@@ -34,42 +36,38 @@ class DitTask:
     ) -> None:
         self.module: nn.Module = module
         self.dit, self.source, self.corpus, self.config, self.device = module, source, corpus, config, device
+        self.per_system = 3 + len(module.config.labels)
+        self.per_atom = 2 * module.latent_dim
 
-    def sizes(self, items: Sequence[Item], split: str) -> list[int]:
-        """Return the number of atoms of each item."""
-        return [len(s) for s in self.corpus.systems(items, split)]
-
-    def losses(self, items: Sequence[Item], generator: torch.Generator, split: str) -> dict[str, Tensor]:
+    def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
         """Return the flow-matching loss of each system, and the plain squared error per latent channel."""
-        latents, mask = self.source.latents(items, generator, split)
+        dim = self.dit.latent_dim
+        latents, mask = self.source.latents(rows, draws, split)
         clean = self.dit.normalize(latents) * mask[..., None]
-        noise = torch.randn(clean.shape, generator=generator).to(self.device)
-        noise = center(noise, mask) if self.config.center_noise else noise * mask[..., None]
-        count = len(items)
-        t = (self.config.t_min + (1.0 - self.config.t_min) * torch.rand(count, generator=generator)).to(self.device)
-        conditions = self._conditions(items, generator, split)
+        noise = pad(draws.atom_normal[:, dim:], mask)
+        noise = center(noise, mask) if self.config.center_noise else noise
+        t = self.config.t_min + (1.0 - self.config.t_min) * draws.uniform[:, 0]
+        conditions = self._conditions(rows, draws, split)
         noisy = interpolate(noise, clean, t)
         previous = torch.zeros_like(noisy)
-        # Self-conditioning is decided per part of a batch: half of the steps pay for the second evaluation.
-        if split == "train" and float(torch.rand((), generator=generator)) < self.config.self_conditioning:
+        # Self-conditioning is decided for a whole step: half of the steps pay for the second evaluation.
+        if split == "train" and draws.step < self.config.self_conditioning:
             with torch.no_grad():
                 previous = self.dit(noisy, previous, t, conditions, mask) * mask[..., None]
         predicted = self.dit(noisy, previous, t, conditions, mask)
         error = flow_loss(predicted, clean, torch.zeros_like(t), mask, self.config.t_clip) / clean.shape[-1]
         return {"loss": flow_loss(predicted, clean, t, mask, self.config.t_clip), "squared_error": error}
 
-    def _conditions(self, items: Sequence[Item], generator: torch.Generator, split: str) -> Conditions:
+    def _conditions(self, rows: np.ndarray, draws: Draws, split: str) -> Conditions:
         """Return what the systems are; in training each label, and at times all of them, is dropped at random."""
         labels = self.dit.config.labels
-        conditions = conditions_of(labels, self.corpus.systems(items, split))
+        conditions = self.corpus.conditions(labels, rows, split).to(self.device)
         if split == "train":
-            nulls = null_conditions(labels, len(items))
-            for label in labels:
-                dropped = torch.rand(len(items), generator=generator) < label.dropout
-                conditions = conditions.drop(dropped, nulls, [label.name])
-            dropped = torch.rand(len(items), generator=generator) < self.config.label_dropout
-            conditions = conditions.drop(dropped, nulls)
-        return conditions.to(self.device)
+            nulls = null_conditions(labels, len(rows), self.device)
+            for column, label in enumerate(labels):
+                conditions = conditions.drop(draws.uniform[:, 3 + column] < label.dropout, nulls, [label.name])
+            conditions = conditions.drop(draws.uniform[:, 1] < self.config.label_dropout, nulls)
+        return conditions
 
 
 def train_dit(
@@ -93,19 +91,16 @@ def train_dit(
         source = Cached(_cache_files(stage, corpus, latents), corpus, vae.config.latent_dim, device)
     torch.manual_seed(derive_seed("init", stage.seed, "dit"))
     module = DiT(stage.model, vae.config.latent_dim).to(device)
-    mixture = Mixture(
-        [len(d.train) for d in corpus.datasets], [d.ratio for d in corpus.datasets], stage.train.batch_size, stage.seed
-    )
     if stage.model.normalize_latents:
-        items = [item for step in range(max(1, 4096 // stage.train.batch_size)) for item in mixture.batch(step)]
-        mean, std = channel_statistics(source, items)
+        mixture = corpus.mixture(stage.train.batch_size, stage.seed)
+        steps = range(max(1, 4096 // stage.train.batch_size))
+        mean, std = channel_statistics(source, corpus, np.concatenate([mixture.batch(step) for step in steps]))
         module.latent_mean.copy_(mean)
         module.latent_std.copy_(std)
     vae_hash = sha256(vae_dir / "model.safetensors")
-    result = fit(
+    plan = Plan(
         DitTask(module, source, corpus, stage.train, device),
-        mixture,
-        corpus.validation(),
+        corpus,
         stage.train,
         seed=stage.seed,
         key=settings_key(stage, corpus.key, vae_hash),
@@ -113,6 +108,7 @@ def train_dit(
         device=device,
         ema_decay=stage.train.ema_decay,
     )
+    result = fit(plan)
     described = {
         "latent_dim": vae.config.latent_dim,
         "center_noise": stage.train.center_noise,

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from adit.config import EncodeStage
-from adit.data.augment import augment
-from adit.data.batching import Item, size_buckets
+from adit.data.augment import Views, augment
+from adit.data.batching import size_buckets
 from adit.errors import DataError
 from adit.model.build import autocast, build_vae, pick_device
 from adit.model.features import featurize
@@ -22,11 +22,9 @@ from adit.model.padding import pad, padding_mask, unpad
 from adit.model.vae import VAE, Posterior
 from adit.progress import Progress
 from adit.store import read_arrow, read_json, read_systems, read_tensors, sha256, write_arrow
-from adit.systems import AtomicSystem, SystemBatch
-from adit.train.corpus import Corpus
-from adit.train.loop import step_generator
-
-SPLITS = ("train", "val")
+from adit.systems import SystemArrays, SystemBatch
+from adit.train.corpus import SPLITS, Corpus
+from adit.train.draws import Draws, step_generator
 
 
 def load_vae(folder: Path) -> VAE:
@@ -36,21 +34,17 @@ def load_vae(folder: Path) -> VAE:
 
 
 @torch.no_grad()
-def encode_systems(
-    vae: VAE, systems: Sequence[AtomicSystem], generator: torch.Generator, translation_std: float | None
-) -> tuple[Posterior, Tensor]:
-    """Return the posterior of ``systems`` and the mask, on the autoencoder's device.
+def encode_batch(vae: VAE, batch: SystemBatch, views: Views, translation_std: float | None) -> tuple[Posterior, Tensor]:
+    """Return the posterior of a batch and the mask.
 
     Args:
         vae: the autoencoder.
-        systems: what to encode.
-        generator: of the augmentation.
+        batch: what to encode, on its device.
+        views: random numbers of the augmentation.
         translation_std: Å, of the augmented view; ``None``: the systems as they are.
     """
-    device = next(vae.parameters()).device
-    batch = SystemBatch.from_systems(systems).to(device)
-    features = featurize(batch if translation_std is None else augment(batch, generator, translation_std))
-    with autocast(device, "auto"):
+    features = featurize(batch if translation_std is None else augment(batch, views, translation_std))
+    with autocast(batch.positions.device, "auto"):
         return vae.encoder(features), features.mask
 
 
@@ -62,57 +56,51 @@ def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) 
     vae = load_vae(vae_dir).to(pick_device())
     table = read_systems(data)
     provenance = {"data_sha256": sha256(data), "vae_sha256": sha256(vae_dir / "model.safetensors")}
-    systems = {split: table.systems(split) for split in SPLITS}
-    progress = Progress("encodings", len(outs) * sum(map(len, systems.values())))
+    arrays = {split: table.arrays(split) for split in SPLITS}
+    ids = [name for split in SPLITS for name in table.split_ids(split)]
+    labels = [split for split in SPLITS for _ in range(len(arrays[split]))]
+    progress = Progress("encodings", len(outs) * len(ids))
     for view, out in enumerate(outs):
-        columns: dict[str, list[object]] = {"system_id": [], "split": [], "mean": [], "logvar": []}
-        for split in SPLITS:
-            means, logvars = _encode_split(vae, systems[split], stage, f"{data.stem}-{split}", view, progress)
-            columns["system_id"] += [s.system_id for s in systems[split]]
-            columns["split"] += [split] * len(systems[split])
-            columns["mean"] += means
-            columns["logvar"] += logvars
-        schema = pa.schema(
-            [
-                ("system_id", pa.string()),
-                ("split", pa.string()),
-                ("mean", pa.list_(pa.float32())),
-                ("logvar", pa.list_(pa.float32())),
-            ],
-            metadata={"adit": json.dumps({**provenance, "view": view}, sort_keys=True)},
-        )
-        write_arrow(out, pa.table(columns, schema=schema))
+        parts = [_encode_split(vae, arrays[split], stage, f"{data.stem}-{split}", view, progress) for split in SPLITS]
+        columns = {
+            "system_id": pa.array(ids),
+            "split": pa.array(labels),
+            "mean": pa.chunked_array([mean for mean, _ in parts]).combine_chunks(),
+            "logvar": pa.chunked_array([logvar for _, logvar in parts]).combine_chunks(),
+        }
+        metadata = {"adit": json.dumps({**provenance, "view": view}, sort_keys=True)}
+        write_arrow(out, pa.table(columns).replace_schema_metadata(metadata))
 
 
 def _encode_split(
-    vae: VAE, systems: Sequence[AtomicSystem], stage: EncodeStage, name: str, view: int, progress: Progress
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    means: list[np.ndarray] = [np.empty(0)] * len(systems)
-    logvars: list[np.ndarray] = [np.empty(0)] * len(systems)
-    for part, positions in enumerate(_chunks(systems)):
-        generator = step_generator(stage.seed, "encode", name, view, part)
-        shift = stage.translation_std if stage.augment else None
-        posterior, _ = encode_systems(vae, [systems[i] for i in positions], generator, shift)
-        for row, i in enumerate(positions):
-            n = len(systems[i])
-            means[i] = posterior.mean[row, :n].cpu().numpy().ravel()
-            logvars[i] = posterior.logvar[row, :n].cpu().numpy().ravel()
-        progress.update(len(positions))
-    return means, logvars
-
-
-def _chunks(systems: Sequence[AtomicSystem], largest: int = 256) -> list[list[int]]:
-    buckets = size_buckets([len(s) for s in systems])
-    return [bucket[i : i + largest] for bucket in buckets for i in range(0, len(bucket), largest)]
+    vae: VAE, arrays: SystemArrays, stage: EncodeStage, name: str, view: int, progress: Progress
+) -> tuple[pa.ListArray, pa.ListArray]:
+    """Return mean and log-variance, a list of n × d numbers a system."""
+    device = next(vae.parameters()).device
+    dim = vae.config.latent_dim
+    filled = [np.zeros((len(arrays.numbers), dim), dtype=np.float32) for _ in range(2)]
+    shift = stage.translation_std if stage.augment else None
+    views = Views.draw(len(arrays), step_generator(stage.seed, "encode", name, view))
+    for part in size_buckets(arrays.n_atoms, smallest=4096, largest=16384):
+        rows = np.array(part)
+        drawn = views.part(torch.from_numpy(rows), device)
+        posterior, mask = encode_batch(vae, SystemBatch.from_arrays(arrays, rows).to(device), drawn, shift)
+        for target, values in zip(filled, (posterior.mean, posterior.logvar), strict=True):
+            target[arrays.atoms_of(rows)] = unpad(values, mask).cpu().numpy()
+        progress.update(len(part))
+    offsets = pa.array(arrays.offsets * dim, pa.int32())
+    mean, logvar = (pa.ListArray.from_arrays(offsets, pa.array(values.ravel())) for values in filled)
+    return mean, logvar
 
 
 class LatentSource(Protocol):
-    """Gives the clean latents of training items."""
+    """Gives the clean latents of training systems."""
 
     latent_dim: int
+    device: torch.device
 
-    def latents(self, items: Sequence[Item], generator: torch.Generator, split: str) -> tuple[Tensor, Tensor]:
-        """Return one sample of the posterior (B, M, d) and the mask (B, M)."""
+    def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
+        """Return one sample of the posterior (B, M, d), from the first d normals of each atom, and the mask (B, M)."""
         ...
 
 
@@ -122,13 +110,13 @@ class OnTheFly:
     def __init__(self, vae: VAE, corpus: Corpus, translation_std: float | None) -> None:
         self.vae, self.corpus, self.translation_std = vae, corpus, translation_std
         self.latent_dim = vae.config.latent_dim
+        self.device = next(vae.parameters()).device
 
-    def latents(self, items: Sequence[Item], generator: torch.Generator, split: str) -> tuple[Tensor, Tensor]:
+    def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
         """Augment, encode and sample."""
-        systems = self.corpus.systems(items, split)
-        posterior, mask = encode_systems(self.vae, systems, generator, self.translation_std)
-        noise = torch.randn(posterior.mean.shape, generator=generator).to(posterior.mean.device)
-        return posterior.sample(noise), mask
+        batch = self.corpus.batch(rows, split).to(self.device)
+        posterior, mask = encode_batch(self.vae, batch, draws.views, self.translation_std)
+        return posterior.sample(pad(draws.atom_normal[:, : self.latent_dim], mask)), mask
 
 
 class Cached:
@@ -145,25 +133,30 @@ class Cached:
     """
 
     def __init__(self, files: Sequence[Sequence[Path]], corpus: Corpus, latent_dim: int, device: torch.device) -> None:
-        self.latent_dim, self.device = latent_dim, device
+        self.latent_dim, self.device, self.corpus = latent_dim, device, corpus
         self.views = [[_View(path, latent_dim) for path in paths] for paths in files]
         for data, views in zip(corpus.datasets, self.views, strict=True):
-            expected = {"train": [s.system_id for s in data.train], "val": [s.system_id for s in data.val]}
             for view in views:
-                view.check(expected)
+                view.check({split: data.table.split_ids(split) for split in SPLITS})
+        self._starts = {split: np.cumsum([0, *(d.counts[split] for d in corpus.datasets)]) for split in SPLITS}
 
-    def latents(self, items: Sequence[Item], generator: torch.Generator, split: str) -> tuple[Tensor, Tensor]:
-        """Pick a view of each item at random and sample its posterior."""
-        picks = torch.randint(0, 1 << 30, (len(items),), generator=generator).tolist()
-        rows = [
-            self.views[item.dataset][pick % len(self.views[item.dataset])].row(item.index, split)
-            for item, pick in zip(items, picks, strict=True)
-        ]
-        mean = torch.from_numpy(np.concatenate([mean for mean, _ in rows]))
-        logvar = torch.from_numpy(np.concatenate([logvar for _, logvar in rows]))
-        sampled = Posterior(mean[None], logvar[None]).sample(torch.randn(mean.shape, generator=generator)[None])[0]
-        mask = padding_mask(torch.tensor([len(mean) for mean, _ in rows]))
-        return pad(sampled, mask).to(self.device), mask.to(self.device)
+    def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
+        """Pick a view of each system at random and sample its posterior."""
+        sizes = self.corpus.sizes(rows, split)
+        ends = np.cumsum(sizes)
+        moments = np.empty((2, int(ends[-1]), self.latent_dim), dtype=np.float32)
+        picks = (draws.uniform[:, 2].cpu().numpy() * len(self.views[0])).astype(int)
+        dataset = np.searchsorted(self._starts[split], rows, side="right") - 1
+        for d, views in enumerate(self.views):
+            for k, view in enumerate(views):
+                chosen = np.flatnonzero((dataset == d) & (picks == k))
+                if len(chosen):
+                    target = np.concatenate([np.arange(ends[i] - sizes[i], ends[i]) for i in chosen])
+                    moments[:, target] = view.moments(rows[chosen] - self._starts[split][d], split)
+        mean, logvar = torch.from_numpy(moments).to(self.device)
+        mask = padding_mask(torch.from_numpy(sizes)).to(self.device)
+        noise = draws.atom_normal[:, : self.latent_dim]
+        return pad(mean + torch.exp(0.5 * logvar) * noise, mask), mask
 
 
 class _View:
@@ -182,11 +175,11 @@ class _View:
             if [self.ids[i] for i in self.rows[split]] != ids:
                 raise DataError(f"{self.path}: holds latents of other data; run `adit encode` again")
 
-    def row(self, index: int, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and log-variance (n, d) of the ``index``-th system of a split."""
-        i = int(self.rows[split][index])
-        mean, logvar = (v[start[i] : start[i + 1]].reshape(-1, self.latent_dim) for v, start in self.columns)
-        return mean, logvar
+    def moments(self, indices: np.ndarray, split: str) -> np.ndarray:
+        """Return mean and log-variance (2, N, d) of systems of a split."""
+        rows = self.rows[split][indices]
+        pieces = [np.concatenate([v[start[i] : start[i + 1]] for i in rows]) for v, start in self.columns]
+        return np.stack(pieces).reshape(2, -1, self.latent_dim)
 
 
 def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -196,11 +189,14 @@ def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
     return array.values.to_numpy(), array.offsets.to_numpy()
 
 
-def channel_statistics(source: LatentSource, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation (d,) of the latents of ``items``."""
+def channel_statistics(source: LatentSource, corpus: Corpus, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation (d,) of the latents of training systems."""
     gathered = []
-    for part, start in enumerate(range(0, len(items), 256)):
-        latents, mask = source.latents(items[start : start + 256], step_generator(0, "statistics", part), "train")
+    for part, start in enumerate(range(0, len(rows), 256)):
+        chosen = rows[start : start + 256]
+        sizes = corpus.sizes(chosen, "train")
+        draws = Draws.make(sizes, step_generator(0, "statistics", part), 3, source.latent_dim)
+        latents, mask = source.latents(chosen, draws.part(np.arange(len(chosen)), source.device), "train")
         gathered.append(unpad(latents, mask))
     values = torch.cat(gathered)
     return values.mean(dim=0), values.std(dim=0).clamp(min=1e-3)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from adit.config import OptimConfig
-from adit.data.batching import Item, Mixture, size_buckets
+from adit.data.batching import share_of, size_buckets
 from adit.errors import AditError
 from adit.model.build import autocast, parameter_count
+from adit.model.flops import training_flops
 from adit.progress import duration, log
-from adit.seeds import derive_seed
-from adit.store import read_torch, write_torch
+from adit.store import write_extxyz
+from adit.train.checkpoint import Checkpoints
+from adit.train.corpus import Corpus
+from adit.train.distributed import World, join
+from adit.train.draws import Draws, step_generator
 from adit.train.ema import Ema
+from adit.train.signals import Asked, listening
+
+SAID_EVERY_S = 5.0
+"""Seconds between lines on the terminal."""
 
 
 class Task(Protocol):
@@ -30,14 +36,37 @@ class Task(Protocol):
 
     name: str
     module: nn.Module
+    per_system: int
+    per_atom: int
 
-    def sizes(self, items: Sequence[Item], split: str) -> list[int]:
-        """Return the number of atoms of each item."""
-        ...
-
-    def losses(self, items: Sequence[Item], generator: torch.Generator, split: str) -> dict[str, Tensor]:
+    def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
         """Return per-system losses (B,), among them ``loss``."""
         ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train, on what, and how.
+
+    Attributes:
+        task: network and losses.
+        corpus: the systems.
+        config: optimiser, budget, checkpoints.
+        seed: seed of everything random; each step has a generator of its own.
+        key: hash of configuration and data; a resume state of another key is not used.
+        state_dir: folder of the resume states; not an output of the workflow, so that a failed job keeps it.
+        device: where to train.
+        ema_decay: decay of the averaged weights; ``None`` for none.
+    """
+
+    task: Task
+    corpus: Corpus
+    config: OptimConfig
+    seed: int
+    key: str
+    state_dir: Path
+    device: torch.device
+    ema_decay: float | None = None
 
 
 @dataclass
@@ -49,19 +78,26 @@ class Fit:
         minutes: training time, min.
         metrics: one row a logged step.
         averaged: averaged weights, where asked for.
+        leads: whether this process is the one that writes the result.
     """
 
     steps: int
     minutes: float
     metrics: pd.DataFrame
     averaged: dict[str, Tensor] | None
+    leads: bool = True
 
 
 @dataclass
 class _State:
+    """Where a training stands, beside weights and optimiser; everything here is in the resume state."""
+
     step: int = 0
     seconds: float = 0.0
+    best: float = math.inf
     rows: list[dict[str, Any]] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    since: int = 0
 
 
 class StoppedError(AditError):
@@ -70,189 +106,170 @@ class StoppedError(AditError):
     exit_code = 143
 
 
-def fit(
-    task: Task,
-    mixture: Mixture,
-    validation: Sequence[Item],
-    config: OptimConfig,
-    *,
-    seed: int,
-    key: str,
-    state_dir: Path,
-    device: torch.device,
-    ema_decay: float | None = None,
-) -> Fit:
-    """Train ``task`` and return what came out.
-
-    Args:
-        task: network and losses.
-        mixture: gives the systems of each step.
-        validation: systems of the validation split.
-        config: optimiser, budget, checkpoints.
-        seed: seed of everything random; each step has a generator of its own.
-        key: hash of configuration and data; a resume state of another key is not used.
-        state_dir: folder of the resume state; not an output of the workflow, so that a failed job keeps it.
-        device: where to train.
-        ema_decay: decay of the averaged weights; ``None`` for none.
+def fit(plan: Plan) -> Fit:
+    """Train and return what came out.
 
     Raises:
-        AditError: the loss is not finite.
-        StoppedError: SIGTERM came; the state was saved.
+        AditError: the loss is not finite; the batch that made it so is saved.
+        StoppedError: SIGTERM or SIGUSR1 came; the state was saved.
     """
-    trainer = _Trainer(task, mixture, validation, config, seed, key, state_dir, device, ema_decay)
-    return trainer.run()
+    return _Trainer(plan, join()).run()
 
 
 class _Trainer:
-    def __init__(
-        self,
-        task: Task,
-        mixture: Mixture,
-        validation: Sequence[Item],
-        config: OptimConfig,
-        seed: int,
-        key: str,
-        state_dir: Path,
-        device: torch.device,
-        ema_decay: float | None,
-    ) -> None:
-        self.task, self.mixture, self.validation, self.config = task, mixture, validation, config
-        self.seed, self.key, self.device = seed, key, device
-        self.state_path = state_dir / "resume.pt"
-        self.parameters = [p for p in task.module.parameters() if p.requires_grad]
+    def __init__(self, plan: Plan, world: World) -> None:
+        self.plan, self.world = plan, world
+        self.task, self.config, self.device = plan.task, plan.config, plan.device
+        self.mixture = plan.corpus.mixture(plan.config.batch_size, plan.seed)
+        self.share = share_of(world.rank, world.size, plan.config.batch_size)
+        self.parameters = [p for p in plan.task.module.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=config.lr, weight_decay=config.weight_decay, fused=device.type in ("cpu", "cuda")
+            self.parameters, lr=plan.config.lr, weight_decay=plan.config.weight_decay, fused=True
         )
-        self.ema = None if ema_decay is None else Ema(task.module, ema_decay)
+        self.ema = None if plan.ema_decay is None else Ema(plan.task.module, plan.ema_decay)
+        self.checkpoints = Checkpoints(plan.state_dir, plan.key)
         self.state = _State()
-        epochs = config.max_epochs * mixture.steps_per_epoch
-        self.total = min(epochs, config.max_steps or epochs)
-        self.stop_signal = False
+        epochs = plan.config.max_epochs * self.mixture.steps_per_epoch
+        self.total = min(epochs, plan.config.max_steps or epochs)
+        self.not_finite = torch.full((), -1.0, device=self.device)  # the first step whose loss was not finite
+        self.atoms, self.computed, self.flops, self.said = 0, 0, 0.0, time.monotonic()
 
     # --- resume -------------------------------------------------------------------------------------------------------
 
-    def save(self) -> None:
-        write_torch(
-            self.state_path,
-            {
-                "key": self.key,
-                "module": self.task.module.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "ema": None if self.ema is None else self.ema.weights,
-                "step": self.state.step,
-                "seconds": self.state.seconds,
-                "rows": self.state.rows,
-            },
-        )
+    def save(self, *, wait: bool = False) -> None:
+        self._refuse_not_finite()
+        if not self.world.leads:
+            return
+        state = {
+            "module": self.task.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": None if self.ema is None else self.ema.weights,
+            "progress": vars(self.state),
+        }
+        self.checkpoints.save(self.state.step, state, wait=wait)
 
     def restore(self) -> None:
-        saved = read_torch(self.state_path)
-        if saved is None or saved["key"] != self.key:
+        saved = self.checkpoints.load()
+        if saved is None:
             return
         self.task.module.load_state_dict(saved["module"])
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.ema is not None:
-            self.ema.weights = saved["ema"]
-        self.state = _State(saved["step"], saved["seconds"], saved["rows"])
-        log.info("resumed at step %d of %d", self.state.step, self.total)
+            self.ema.weights = {name: w.to(self.device) for name, w in saved["ema"].items()}
+        self.state = _State(**saved["progress"])
+        self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
+        self._tell("resumed at step %d of %d", self.state.step, self.total)
+
+    def _tell(self, message: str, *values: object) -> None:
+        if self.world.leads:
+            log.info(message, *values)
 
     # --- running ------------------------------------------------------------------------------------------------------
 
     def run(self) -> Fit:
         self.restore()
-        count = parameter_count(self.task.module)
-        log.info(
-            "training %s: %.2f M parameters on %s, at most %d steps",
+        self._tell(
+            "training %s: %.2f M parameters on %s%s, at most %d steps",
             self.task.name,
-            count / 1e6,
+            parameter_count(self.task.module) / 1e6,
             self.device,
+            f" x {self.world.size}" if self.world.size > 1 else "",
             self.total,
         )
-        with _on_terminate(self._stop):
-            self._steps()
-        if self.stop_signal:
-            self.save()
+        with listening() as asked:
+            stopped = self._steps(asked)
+        if stopped:
+            self.save(wait=True)
             raise StoppedError(f"stopped at step {self.state.step}; the same command goes on from there")
+        self._log_train()
         self._validate()
-        self.save()
+        self.save(wait=True)
         averaged = None if self.ema is None else self.ema.weights
-        return Fit(self.state.step, self.state.seconds / 60, pd.DataFrame(self.state.rows), averaged)
+        metrics = pd.DataFrame(self.state.rows)
+        return Fit(self.state.step, self.state.seconds / 60, metrics, averaged, self.world.leads)
 
-    def _stop(self) -> None:
-        self.stop_signal = True
+    def _steps(self, asked: Asked) -> bool:
+        """Train until the budget is spent; return whether it was a signal that ended it."""
+        started = saved = self.said = time.monotonic()
+        before = self.state.seconds
+        while self.state.step < self.total and not self._out_of_time():
+            if self.world.any(asked.to_stop, self.device) if self.world.size > 1 else asked.to_stop:
+                return True
+            self._one_step()
+            self.state.step += 1
+            now = time.monotonic()
+            self.state.seconds = self._agreed(before + now - started)
+            if self.state.step % self.config.log_every == 0:
+                self._log_train()
+            if self.state.step % self.config.val_every == 0 and self.state.step < self.total:
+                self._validate()
+            if now - self.said >= SAID_EVERY_S or self.state.step == self.total:
+                self._say(now)
+            if now - saved >= 60 * self.config.checkpoint_minutes:
+                self.save()
+                saved = now
+        return False
+
+    def _agreed(self, seconds: float) -> float:
+        """Return the mean of a clock over the processes, so that all end at the same step."""
+        if self.world.size == 1 or self.config.max_minutes is None:
+            return seconds
+        clock = torch.tensor([seconds / self.world.size], device=self.device)
+        self.world.sum_([clock])
+        return float(clock.item())
 
     def _out_of_time(self) -> bool:
         return self.config.max_minutes is not None and self.state.seconds >= 60 * self.config.max_minutes
 
-    def _steps(self) -> None:
-        started = said = saved = time.monotonic()
-        before = self.state.seconds
-        first_step = self.state.step
-        sums: dict[str, float] = {}
-        logged, atoms = 0, 0
-        while self.state.step < self.total and not self._out_of_time() and not self.stop_signal:
-            parts, atoms_here = self._one_step()
-            self.state.step += 1
-            now = time.monotonic()
-            self.state.seconds = before + now - started
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value
-            logged, atoms = logged + 1, atoms + atoms_here
-            if self.state.step % self.config.val_every == 0 and self.state.step < self.total:
-                self._validate()
-            if now - said >= 5.0 or self.state.step == self.total:
-                means = {name: value / logged for name, value in sums.items()}
-                rate = atoms / (now - said)
-                self._log("train", means, rate)
-                left = (now - started) / (self.state.step - first_step) * (self.total - self.state.step)
-                log.info(
-                    "step %d/%d  loss %.4f  %.0f atoms/s  %s left",
-                    self.state.step,
-                    self.total,
-                    means["loss"],
-                    rate,
-                    duration(min(left, self._time_left())),
-                )
-                sums, logged, atoms, said = {}, 0, 0, now
-            if now - saved >= 60 * self.config.checkpoint_minutes:
-                self.save()
-                saved = now
-
-    def _time_left(self) -> float:
-        minutes = self.config.max_minutes
-        return math.inf if minutes is None else 60 * minutes - self.state.seconds
-
-    def _one_step(self) -> tuple[dict[str, float], int]:
-        """Do one optimiser step; return the mean losses and the number of atoms."""
+    def _one_step(self) -> None:
+        """Do one optimiser step; losses stay on the device."""
         self.task.module.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        items = self.mixture.batch(self.state.step)
-        sizes = self.task.sizes(items, "train")
-        sums: dict[str, float] = {}
-        for part, positions in enumerate(size_buckets(sizes)):
-            generator = step_generator(self.seed, self.task.name, self.state.step, part)
+        rows = self.mixture.batch(self.state.step)
+        sizes = self.plan.corpus.sizes(rows, "train")
+        generator = step_generator(self.plan.seed, self.task.name, self.state.step)
+        draws = Draws.make(sizes, generator, self.task.per_system, self.task.per_atom)
+        sums: dict[str, Tensor] = {}
+        for part in size_buckets(sizes[self.share], largest=self.config.batch_atoms):
+            places = self.share[part]
             with autocast(self.device, self.config.precision):
-                losses = self.task.losses([items[i] for i in positions], generator, "train")
-            torch.autograd.backward(losses["loss"].sum() / len(items))
+                losses = self.task.losses(rows[places], draws.part(places, self.device), "train")
+            torch.autograd.backward(losses["loss"].sum() / len(rows))
             for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach().sum())
-        means = {name: value / len(items) for name, value in sums.items()}
-        self._refuse_not_finite(means)
+                sums[name] = sums.get(name, 0.0) + value.detach().sum() / len(rows)
+            self.computed += len(part) * int(sizes[places].max())
+            self.flops += training_flops(self.task.module, sizes[places])
+        self.world.sum_([p.grad for p in self.parameters if p.grad is not None])
         if self.config.grad_clip is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip)
+            nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip, foreach=True)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.ema is not None:
             self.ema.update(self.task.module)
-        return means, sum(sizes)
+        self._count(sums, int(sizes[self.share].sum()))
 
-    def _refuse_not_finite(self, means: Mapping[str, float]) -> None:
-        if not math.isfinite(means["loss"]):
-            raise AditError(
-                f"training {self.task.name}: loss is {means['loss']} at step {self.state.step}; "
-                "lower the learning rate (lr), set grad_clip, or set precision: fp32"
-            )
+    def _count(self, sums: dict[str, Tensor], atoms: int) -> None:
+        self.world.sum_(sums.values())
+        first = ~torch.isfinite(sums["loss"]) & (self.not_finite < 0)
+        self.not_finite = torch.where(first, float(self.state.step), self.not_finite)
+        for name, value in sums.items():
+            self.state.sums[name] = self.state.sums.get(name, 0.0) + value
+        self.state.since += 1
+        self.atoms += atoms
+
+    def _refuse_not_finite(self) -> None:
+        step = int(self.not_finite.item())
+        if step < 0:
+            return
+        rows = self.mixture.batch(step)
+        path = self.plan.state_dir / f"not-finite-{step}.extxyz"
+        if self.world.leads:
+            write_extxyz(path, self.plan.corpus.systems(rows, "train"))
+        raise AditError(
+            f"training {self.task.name}: the loss is not finite at step {step}; its batch is in {path}; "
+            "lower the learning rate (lr), set grad_clip, or set precision: fp32"
+        )
 
     def _learning_rate(self) -> float:
         step, config = self.state.step, self.config
@@ -265,52 +282,61 @@ class _Trainer:
         return config.lr * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent)))
 
     def _validate(self) -> None:
-        if not self.validation:
+        """Measure the validation losses of the weights as they are; every process does the same."""
+        corpus = self.plan.corpus
+        rows = corpus.validation()
+        if not len(rows):
             return
         self.task.module.eval()
-        sizes = self.task.sizes(self.validation, "val")
+        sizes = corpus.sizes(rows, "val")
+        draws = Draws.make(
+            sizes, step_generator(self.plan.seed, "validation"), self.task.per_system, self.task.per_atom
+        )
         sums: dict[str, float] = {}
         with torch.no_grad(), autocast(self.device, self.config.precision):
-            for part, positions in enumerate(size_buckets(sizes, smallest=4096)):
-                generator = step_generator(self.seed, "validation", 0, part)
-                losses = self.task.losses([self.validation[i] for i in positions], generator, "val")
+            for part in size_buckets(sizes, smallest=4096, largest=self.config.batch_atoms):
+                places = np.array(part)
+                losses = self.task.losses(rows[places], draws.part(places, self.device), "val")
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + float(value.sum())
-        means = {name: value / len(self.validation) for name, value in sums.items()}
-        self._log("val", means, 0.0)
-        log.info("step %d/%d  validation loss %.4f", self.state.step, self.total, means["loss"])
+        means = {name: value / len(rows) for name, value in sums.items()}
+        self._add_row("val", means)
+        self._tell("step %d/%d  validation loss %.4f", self.state.step, self.total, means["loss"])
+        if means["loss"] < self.state.best and self.world.leads:
+            weights = self.task.module.state_dict() if self.ema is None else self.ema.weights
+            self.checkpoints.save_best(weights, means["loss"])
+        self.state.best = min(self.state.best, means["loss"])
 
-    def _log(self, split: str, means: Mapping[str, float], rate: float) -> None:
-        epoch = self.state.step / self.mixture.steps_per_epoch
-        self.state.rows.append(
-            {
-                "step": self.state.step,
-                "epoch": round(epoch, 3),
-                "split": split,
-                "seconds": round(self.state.seconds, 2),
-                "atoms_per_s": round(rate, 1),
-                **{name: float(value) for name, value in means.items()},
-            }
+    # --- telling ------------------------------------------------------------------------------------------------------
+
+    def _say(self, now: float) -> None:
+        """Say how it goes; the one place, beside the metrics, that waits for the device."""
+        self._refuse_not_finite()
+        seconds = now - self.said
+        loss = float(self.state.sums["loss"]) / self.state.since if self.state.since else self.state.rows[-1]["loss"]
+        done = max(self.state.step / self.total, self._time_spent(), 1e-9)
+        self._tell(
+            "step %d/%d  loss %.4f  %.0f atoms/s  %.0f%% padding  %.3f TFLOP/s  %s left",
+            self.state.step,
+            self.total,
+            loss,
+            self.world.size * self.atoms / seconds,
+            100 * (1 - self.atoms / max(1, self.computed)),
+            self.world.size * self.flops / seconds / 1e12,
+            duration(self.state.seconds * (1 / done - 1)),
         )
+        self.atoms, self.computed, self.flops, self.said = 0, 0, 0.0, now
 
+    def _time_spent(self) -> float:
+        minutes = self.config.max_minutes
+        return 0.0 if minutes is None else self.state.seconds / (60 * minutes)
 
-def step_generator(seed: int, *parts: str | int) -> torch.Generator:
-    """Return the CPU generator of a step: a function of seed, stage, step and part alone."""
-    return torch.Generator().manual_seed(derive_seed("step", seed, *parts))
+    def _log_train(self) -> None:
+        if self.state.since:
+            self._add_row("train", {name: float(v) / self.state.since for name, v in self.state.sums.items()})
+            self.state.sums, self.state.since = {}, 0
 
-
-class _on_terminate:  # noqa: N801 - used as a statement
-    """Call ``action`` at SIGTERM instead of dying, within the block."""
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action = action
-        self.before: Any = None
-
-    def __enter__(self) -> None:
-        def handle(_signal: int, _frame: FrameType | None) -> None:
-            self.action()
-
-        self.before = signal.signal(signal.SIGTERM, handle)
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self.before)
+    def _add_row(self, split: str, means: dict[str, float]) -> None:
+        epoch = self.state.step / self.mixture.steps_per_epoch
+        place = {"step": self.state.step, "epoch": round(epoch, 3), "split": split}
+        self.state.rows.append({**place, "seconds": round(self.state.seconds, 2), **means})

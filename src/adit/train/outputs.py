@@ -11,6 +11,7 @@ from torch import Tensor
 
 from adit import __version__
 from adit.config import DitStage, VaeStage
+from adit.model.build import hardware
 from adit.store import sha256, write_frame, write_json, write_tensors
 from adit.train.loop import Fit
 
@@ -30,6 +31,8 @@ def write_model(
     data: Mapping[str, str],
 ) -> None:
     """Write ``metrics.csv``, ``model.safetensors`` and, last, ``config.json`` with the hash of the weights."""
+    if not result.leads:
+        return
     write_frame(out / "metrics.csv", result.metrics)
     write_tensors(out / "model.safetensors", weights)
     write_json(
@@ -42,6 +45,7 @@ def write_model(
             "seed": stage.seed,
             "steps": result.steps,
             "minutes": round(result.minutes, 3),
+            "hardware": hardware(),
             "parameters": sum(t.numel() for t in weights.values()),
             "weights_sha256": sha256(out / "model.safetensors"),
             "data_sha256": dict(data),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -12,17 +13,16 @@ from torch.nn import functional
 
 from adit.config import VaeStage, VaeTrainConfig
 from adit.data.augment import augment, denoising_corruption
-from adit.data.batching import Item, Mixture
 from adit.elements import outside_vocabulary
 from adit.errors import DataError
 from adit.model.build import pick_device
 from adit.model.features import Features, featurize
-from adit.model.padding import masked_mean
+from adit.model.padding import masked_mean, pad
 from adit.model.vae import VAE, Decoded, Posterior
 from adit.seeds import derive_seed
-from adit.systems import SystemBatch
 from adit.train.corpus import Corpus, read_corpus
-from adit.train.loop import fit
+from adit.train.draws import Draws
+from adit.train.loop import Plan, fit
 from adit.train.outputs import settings_key, write_model
 
 PERIODIC_WEIGHTS = {"types": 1.0, "positions": 0.0, "fractional": 10.0, "lengths": 1.0, "angles": 10.0}
@@ -67,28 +67,24 @@ class VaeTask:
     """The autoencoder with augmentation, denoising and Eq. 8 as a task of the training loop."""
 
     name = "vae"
+    per_system = 0
 
     def __init__(self, module: VAE, corpus: Corpus, config: VaeTrainConfig, device: torch.device) -> None:
         self.module: nn.Module = module
         self.vae, self.corpus, self.config, self.device = module, corpus, config, device
+        self.per_atom = 3 + module.config.latent_dim
 
-    def sizes(self, items: Sequence[Item], split: str) -> list[int]:
-        """Return the number of atoms of each item."""
-        return [len(s) for s in self.corpus.systems(items, split)]
-
-    def losses(self, items: Sequence[Item], generator: torch.Generator, split: str) -> dict[str, Tensor]:
+    def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
         """Return the losses of each system; only training corrupts the input."""
-        batch = SystemBatch.from_systems(self.corpus.systems(items, split)).to(self.device)
-        clean = augment(batch, generator, self.config.translation_std)
-        noisy = clean
+        clean = augment(self.corpus.batch(rows, split).to(self.device), draws.views, self.config.translation_std)
+        noisy, jitter, noise = clean, draws.atom_normal[:, :3], draws.atom_normal[:, 3:]
         if split == "train":
-            noisy = denoising_corruption(clean, generator, self.config.denoise_fraction, self.config.denoise_std)
+            fraction, std = self.config.denoise_fraction, self.config.denoise_std
+            noisy = denoising_corruption(clean, draws.atom_uniform, jitter, fraction, std)
         posterior = self.vae.encoder(featurize(noisy))
-        shape = posterior.mean.shape
-        noise = torch.randn(shape, generator=generator).to(self.device)
         target = featurize(clean)
         extra = self.config.latent_noise if split == "train" else 0.0
-        decoded = self.vae.decoder(posterior.sample(noise, extra), target.mask)
+        decoded = self.vae.decoder(posterior.sample(pad(noise, target.mask), extra), target.mask)
         return vae_losses(decoded, posterior, target, self.config.kl_weight)
 
 
@@ -98,13 +94,12 @@ def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
     Raises:
         DataError: names the elements and the key to change.
     """
-    for data in corpus.datasets:
-        unknown = outside_vocabulary((int(z) for s in data.train for z in s.numbers), max_atomic_number)
-        if unknown:
-            raise DataError(
-                f"{data.name}: elements outside the model's vocabulary: {', '.join(unknown)}; "
-                f"raise model.max_atomic_number (now {max_atomic_number})"
-            )
+    unknown = outside_vocabulary(np.unique(corpus.arrays["train"].numbers).tolist(), max_atomic_number)
+    if unknown:
+        raise DataError(
+            f"{', '.join(d.name for d in corpus.datasets)}: elements outside the model's vocabulary: "
+            f"{', '.join(unknown)}; raise model.max_atomic_number (now {max_atomic_number})"
+        )
 
 
 def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path) -> None:
@@ -114,18 +109,16 @@ def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path)
     device = pick_device()
     torch.manual_seed(derive_seed("init", stage.seed, "vae"))
     module = VAE(stage.model, stage.max_atomic_number).to(device)
-    mixture = Mixture(
-        [len(d.train) for d in corpus.datasets], [d.ratio for d in corpus.datasets], stage.train.batch_size, stage.seed
-    )
-    result = fit(
+    plan = Plan(
         VaeTask(module, corpus, stage.train, device),
-        mixture,
-        corpus.validation(),
+        corpus,
         stage.train,
         seed=stage.seed,
         key=settings_key(stage, corpus.key),
         state_dir=state_dir,
         device=device,
+        ema_decay=stage.train.ema_decay,
     )
+    result = fit(plan)
     described = {"max_atomic_number": stage.max_atomic_number}
-    write_model(out, "vae", stage, module.state_dict(), described, result, corpus.provenance())
+    write_model(out, "vae", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())

@@ -1,0 +1,90 @@
+"""Resume states: written beside the training by a thread, the last ones kept, a broken one passed over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from adit.progress import log
+from adit.store import read_torch, write_tensors, write_torch
+
+KEEP = 2
+"""Resume states on disk: should the newest be broken, the one before it is used."""
+
+
+class Checkpoints:
+    """The resume states of one training.
+
+    Args:
+        folder: where they are; no output of the workflow, so that a failed job keeps them.
+        key: hash of configuration and data; states of another key are not used.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder, self.key = folder, key
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the newest state that is whole and of this training; ``None`` where there is none."""
+        for path in sorted(self.folder.glob("resume-*.pt"), key=_step, reverse=True):
+            state = read_torch(path)
+            if state is None:
+                log.warning("%s: cut short or broken; taking the state before it", path.name)
+            elif state["key"] == self.key:
+                return state
+        return None
+
+    def save(self, step: int, state: Mapping[str, Any], *, wait: bool = False) -> None:
+        """Write a state in the background; ``state`` is copied before this returns.
+
+        Raises:
+            DataError: this or the write before it failed (no space).
+        """
+        self.wait()
+        copied = _copy({**state, "key": self.key})
+        self._thread = threading.Thread(target=self._write, args=(step, copied), daemon=False)
+        self._thread.start()
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until the write under way is done."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def save_best(self, weights: Mapping[str, Tensor], loss: float) -> None:
+        """Write the weights with the lowest validation loss so far."""
+        write_tensors(self.folder / "best.safetensors", weights, {"validation_loss": repr(loss)})
+
+    def _write(self, step: int, state: Mapping[str, Any]) -> None:
+        try:
+            write_torch(self.folder / f"resume-{step}.pt", state)
+            for old in sorted(self.folder.glob("resume-*.pt"), key=_step, reverse=True)[KEEP:]:
+                old.unlink(missing_ok=True)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the training can see it
+            self._error = error
+
+
+def _step(path: Path) -> int:
+    number = path.stem.removeprefix("resume-")
+    return int(number) if number.isdigit() else -1
+
+
+def _copy(value: Any) -> Any:
+    """Return a copy on the CPU that the training does not change any more."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copy(item) for item in value)
+    return value

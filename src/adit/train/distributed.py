@@ -1,0 +1,60 @@
+"""Several processes, one a GPU: who this process is, and sums over all of them.
+
+Every process draws the whole batch's random numbers and works on its own share of the systems; gradients are summed
+before the optimiser's step, so that any number of processes that divides the batch gives the same training.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a training.
+
+    Attributes:
+        rank: number of this process.
+        size: how many there are.
+        local_rank: number of this process on its machine, and of its GPU.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def sum_(self, tensors: Iterable[Tensor]) -> None:
+        """Sum tensors over all processes, in place, as one message."""
+        if self.size == 1:
+            return
+        chosen = list(tensors)
+        flat = torch.cat([t.reshape(-1).float() for t in chosen])
+        distributed.all_reduce(flat)
+        for tensor, part in zip(chosen, torch.split(flat, [t.numel() for t in chosen]), strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+    def any(self, value: bool, device: torch.device) -> bool:
+        """Return whether ``value`` is true in any process."""
+        flag = torch.tensor([float(value)], device=device)
+        self.sum_([flag])
+        return bool(flag.item() > 0)
+
+
+def join() -> World:
+    """Return the world that ``torchrun`` (or ``srun`` with its variables set) started this process in."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return World()
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return World(distributed.get_rank(), size, int(os.environ.get("LOCAL_RANK", "0")))

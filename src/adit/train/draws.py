@@ -1,0 +1,74 @@
+"""Random numbers of a training step, drawn for the whole batch before it is cut into parts.
+
+What is drawn for a system depends on the seed, the step and the batch alone: not on how the batch is cut, nor on the
+number of processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adit.data.augment import Views
+from adit.seeds import derive_seed
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers of the systems of a batch.
+
+    Attributes:
+        views: augmentation of each system.
+        uniform: (B, k) in [0, 1) for each system.
+        atom_uniform: (N,) in [0, 1) for each atom.
+        atom_normal: (N, c) standard normal for each atom.
+        step: in [0, 1), one number for the whole step.
+        sizes: (B,) atoms of each system.
+    """
+
+    views: Views
+    uniform: Tensor
+    atom_uniform: Tensor
+    atom_normal: Tensor
+    step: float
+    sizes: np.ndarray
+
+    @classmethod
+    def make(cls, sizes: np.ndarray, generator: torch.Generator, per_system: int, per_atom: int) -> Draws:
+        """Draw for systems of the given sizes, on the CPU."""
+        count, atoms = len(sizes), int(sizes.sum())
+        step = float(torch.rand((), generator=generator))
+        views = Views.draw(count, generator)
+        uniform = torch.rand(count, per_system, generator=generator)
+        return cls(
+            views,
+            uniform,
+            torch.rand(atoms, generator=generator),
+            torch.randn(atoms, per_atom, generator=generator),
+            step,
+            sizes,
+        )
+
+    def part(self, positions: np.ndarray, device: torch.device | str) -> Draws:
+        """Return the numbers of some systems, in the order given, on ``device``."""
+        starts = np.cumsum(self.sizes) - self.sizes
+        chosen = self.sizes[positions]
+        ends = np.cumsum(chosen)
+        atoms = np.repeat(starts[positions] - (ends - chosen), chosen) + np.arange(int(chosen.sum()))
+        rows, atom_rows = torch.from_numpy(positions), torch.from_numpy(atoms)
+        return Draws(
+            self.views.part(rows, device),
+            self.uniform[rows].to(device),
+            self.atom_uniform[atom_rows].to(device),
+            self.atom_normal[atom_rows].to(device),
+            self.step,
+            chosen,
+        )
+
+
+def step_generator(seed: int, *parts: str | int) -> torch.Generator:
+    """Return the CPU generator of a step: a function of seed, stage and step alone."""
+    return torch.Generator().manual_seed(derive_seed("step", seed, *parts))

@@ -1,0 +1,35 @@
+"""Signals that ask a training to save and end: SIGTERM, and SIGUSR1 as schedulers send it before the time limit."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+
+@dataclass
+class Asked:
+    """Whether the training was asked to end."""
+
+    to_stop: bool = False
+
+
+@contextmanager
+def listening() -> Iterator[Asked]:
+    """Note SIGTERM and SIGUSR1 instead of dying of them, within the block."""
+    asked = Asked()
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        asked.to_stop = True
+
+    before: dict[int, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        before[int(number)] = signal.signal(number, handle)
+    try:
+        yield asked
+    finally:
+        for old, handler in before.items():
+            signal.signal(old, handler)
