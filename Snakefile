@@ -28,6 +28,7 @@ rule all:
     default_target: True
     input:
         REPORT,
+        DFT_HULL,
 
 
 rule models:

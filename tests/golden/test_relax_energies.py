@@ -12,10 +12,10 @@ from adit import convert
 from adit.isolate import map_isolated
 from adit.relax import chgnet
 from adit.relax.chgnet_calculator import calculator
-from adit.relax.dft_job import Task, execute
+from adit.relax.dft_job import execute
+from adit.relax.dft_task import Task
 from adit.relax.engines import Engine, available
 from adit.relax.presets import read_preset
-from adit.relax.vasp import corrected_energy
 from adit.systems import AtomicSystem, Kind
 
 PRESETS = Path(__file__).parents[2] / "config" / "dft"
@@ -88,36 +88,95 @@ def test_forces_are_the_gradient_of_the_energy() -> None:
     assert force == pytest.approx(-(energies[0] - energies[1]) / (2 * step), rel=0.02, abs=0.02)
 
 
-def test_mp2020_corrects_an_oxide_by_the_published_amount() -> None:
-    """Wang et al. 2021: -0.687 eV for each oxygen of an oxide."""
-    from pymatgen.core import Lattice, Structure
-    from pymatgen.entries.computed_entries import ComputedStructureEntry
-
-    structure = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.25), ["Mg", "O"], [[0] * 3, [0.5] * 3])
-    parameters = {
-        "run_type": "GGA",
-        "is_hubbard": False,
-        "hubbards": {},
-        "potcar_symbols": ["PBE Mg_pv", "PBE O"],
-        "potcar_spec": [
-            {"titel": "PAW_PBE Mg_pv 13Apr2007", "hash": None},
-            {"titel": "PAW_PBE O 08Apr2002", "hash": None},
-        ],
-    }
-    data = {"oxide_type": "oxide", "oxidation_states": {"Mg": 2, "O": -2}}
-    entry = ComputedStructureEntry(structure, -48.0, parameters=parameters, data=data)
-    assert corrected_energy(entry) == pytest.approx(-48.0 - 4 * 0.687, abs=1e-6)
+needs_gpaw = pytest.mark.skipif(available("gpaw") is None, reason="GPAW is not installed")
+STRAIN = 1.03
+PBE = {"si": 5.469, "nacl": 5.70, "mgo": 4.26, "al": 4.04, "fe": 2.83}
+"""Lattice constants (Å, conventional cell) of PBE: Haas, Tran, Blaha, Phys. Rev. B 79, 085104 (2009), Table I."""
 
 
-@pytest.mark.skipif(available("gpaw") is None, reason="GPAW is not installed")
-def test_gpaw_demo_gives_the_pbe_lattice_constant_of_silicon(tmp_path: Path) -> None:
-    engine = Engine("gpaw", available("gpaw") or "", "demo", read_preset("gpaw", "demo", PRESETS))
-    result = in_worker(Task(silicon(5.40), engine, tmp_path))
+def body_centred(a: float) -> AtomicSystem:
+    cell = a / 2 * np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
+    return AtomicSystem("fe", Kind.CRYSTAL, np.array([26]), np.zeros((1, 3)), cell)
+
+
+def cubic(name: str, a: float) -> AtomicSystem:
+    """Return the primitive cell of a crystal with the given constant of its conventional cell, Å."""
+    if name == "fe":
+        return body_centred(a)
+    numbers, second = {"si": ([14, 14], 0.25), "nacl": ([11, 17], 0.5), "mgo": ([12, 8], 0.5), "al": ([13], 0.0)}[name]
+    cell = a / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    fractional = np.array([[0.0] * 3, [second] * 3])[: len(numbers)]
+    return AtomicSystem(name, Kind.CRYSTAL, np.array(numbers), fractional @ cell, cell)
+
+
+def constant(name: str, result: dict[str, Any]) -> float:
+    atoms_in_cubic = 2 if name == "fe" else 4
+    return float((atoms_in_cubic * abs(np.linalg.det(np.array(result["structure"]["cell"])))) ** (1 / 3))
+
+
+def gpaw_result(name: str, preset: str, folder: Path) -> dict[str, Any]:
+    engine = Engine("gpaw", available("gpaw") or "", preset, read_preset("gpaw", preset, PRESETS))
+    return in_worker(Task(cubic(name, PBE[name] * STRAIN), engine, folder))
+
+
+@needs_gpaw
+@pytest.mark.parametrize("name", ["si", "nacl"])
+def test_gpaw_demo_gives_the_pbe_lattice_constant_from_a_strained_cell(name: str, tmp_path: Path) -> None:
+    result = gpaw_result(name, "demo", tmp_path)
     assert result["status"] == "converged", result["reason"]
-    a = (4 * abs(np.linalg.det(np.array(result["structure"]["cell"])))) ** (1 / 3)
-    assert a == pytest.approx(5.469, rel=0.015)
+    assert constant(name, result) == pytest.approx(PBE[name], rel=0.015)
     assert result["fmax"] < 0.1
     assert (tmp_path / "run" / "gpaw.txt").stat().st_size > 0
+
+
+@needs_gpaw
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(PBE))
+def test_gpaw_standard_gives_the_pbe_lattice_constant_from_a_strained_cell(name: str, tmp_path: Path) -> None:
+    result = gpaw_result(name, "standard", tmp_path)
+    assert result["status"] == "converged", result["reason"]
+    assert constant(name, result) == pytest.approx(PBE[name], rel=0.015)
+
+
+@needs_gpaw
+def test_gpaw_goes_on_with_a_fallback_where_the_scf_does_not_converge(tmp_path: Path) -> None:
+    """Three SCF steps are never enough; the fallback has its own number. The energies are those without trouble."""
+    preset = read_preset("gpaw", "demo", PRESETS)
+    brisk = tuple(step.model_copy(update={"mixer_beta": 0.1}) for step in preset.scf_fallbacks)
+    quick = preset.model_copy(
+        update={"encut": 300.0, "kpoint_density": 1.0, "max_steps": 2, "fmax": 1.0, "scf_fallbacks": brisk}
+    )
+    results = []
+    for folder, update in (("well", {}), ("ill", {"max_scf_steps": 3})):
+        engine = Engine("gpaw", "x", "demo", quick.model_copy(update=update))
+        results.append(execute(Task(silicon(5.47), engine, tmp_path / folder)))
+    well, ill = results
+    assert ill["energy"] == pytest.approx(well["energy"], abs=2e-3)
+    assert any("SCF not converged: fallback 1" in told for told in ill["warnings"])
+    assert not any("fallback" in told for told in well["warnings"])
+    assert (tmp_path / "ill" / "run" / "gpaw-fallback1.txt").is_file()
+
+
+@needs_gpaw
+def test_scf_that_no_fallback_converges_fails(tmp_path: Path) -> None:
+    preset = read_preset("gpaw", "demo", PRESETS)
+    steps = tuple(step.model_copy(update={"max_scf_steps": 2}) for step in preset.scf_fallbacks)
+    update = {"encut": 300.0, "kpoint_density": 1.0, "max_scf_steps": 2, "scf_fallbacks": steps}
+    engine = Engine("gpaw", "x", "demo", preset.model_copy(update=update))
+    (outcome,) = map_isolated(execute, [Task(silicon(5.47), engine, tmp_path)], workers=1, wall_limit_s=300.0)
+    assert outcome.status == "error"
+    assert "SCF not converged in any of 2 ways" in outcome.reason
+
+
+@needs_gpaw
+def test_an_element_without_paw_setup_fails_by_name(tmp_path: Path) -> None:
+    cell = np.eye(3) * 3.35
+    polonium = AtomicSystem("po", Kind.CRYSTAL, np.array([84]), np.zeros((1, 3)), cell)
+    engine = Engine("gpaw", "x", "demo", read_preset("gpaw", "demo", PRESETS))
+    (outcome,) = map_isolated(execute, [Task(polonium, engine, tmp_path)], workers=1, wall_limit_s=300.0)
+    assert outcome.status == "error"
+    assert "Po" in outcome.reason
+    assert "MachineFault" not in outcome.reason
 
 
 def test_xtb_relaxation_ends_with_the_energy_that_tblite_gives_for_its_structure(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from adit import seeds, store
 from adit.config import Config, HullStage
 from adit.errors import DataError
-from adit.score.hull import MP2020_TAG, Entry, Hull, hull, is_surrogate, lower_envelope
+from adit.score.convex_hull import Entry, Hull, lower_envelope
+from adit.score.energy_tags import MP2020_TAG, is_surrogate
+from adit.score.hull import hull
 from adit.systems import AtomicSystem, Failure, Kind
 
 CHGNET_TAG = "chgnet-0.3.0/PBE(+U)/MP2020"
@@ -125,14 +128,56 @@ def run_hull(tmp_path: Path, energy_tag: str, hull_tag: str) -> pd.DataFrame:
 
 
 def test_table(tmp_path: Path) -> None:
-    table = run_hull(tmp_path, CHGNET_TAG, MP2020_TAG)
+    table = run_hull(tmp_path, CHGNET_TAG, CHGNET_TAG)
     assert table.loc["s0", "e_above_hull"] == pytest.approx(-0.1)  # below the hull, of which it is no part
     assert table.loc["s0", "formation_energy_per_atom"] == pytest.approx(-3.5 + (1.3 + 1.8) / 2)
-    assert bool(table.loc["s0", "surrogate"])
+    assert not table["surrogate"].any()
     assert np.isnan(table.loc["s1", "e_above_hull"])
     assert "element K" in table.loc["s1", "reason"]
     assert table.loc["s2", "reason"] == "killed"
-    assert not run_hull(tmp_path, CHGNET_TAG, CHGNET_TAG)["surrogate"].any()
+
+
+def test_a_surrogate_has_its_name_in_the_table(tmp_path: Path) -> None:
+    plain, surrogate = (run_hull(tmp_path, CHGNET_TAG, tag) for tag in (CHGNET_TAG, MP2020_TAG))
+    assert bool(surrogate.loc["s0", "surrogate"])
+    for name in ("e_above_hull", "formation_energy_per_atom"):
+        assert name not in surrogate
+        pd.testing.assert_series_equal(surrogate[f"chgnet_surrogate_{name}"], plain[name], check_names=False)
+
+
+def test_gaps_of_the_hull_are_told(tmp_path: Path) -> None:
+    table = run_hull(tmp_path, CHGNET_TAG, CHGNET_TAG)
+    assert (table.loc["s0", "hull_covers_chemistry"], table.loc["s0", "hull_gaps"]) == (True, "")
+    assert (table.loc["s1", "hull_covers_chemistry"], table.loc["s1", "hull_gaps"]) == (False, "K, Cl-K")
+
+
+def test_a_pair_is_covered_by_a_compound_of_the_same_system_alone() -> None:
+    ternary = Entry({"Fe": 1, "Mg": 1, "O": 2}, -6.0)
+    known = Hull.from_entries("tag", [Entry({s: 1.0}, 0.0) for s in ("Fe", "Mg", "O")] + [ternary])
+    assert known.gaps(frozenset({"Fe", "Mg", "O"})) == []
+    assert known.gaps(frozenset({"Fe", "Mg"})) == ["Fe-Mg"]
+    assert known.gaps(frozenset({"Fe"})) == []
+
+
+def test_anyones_energies_need_no_structures(tmp_path: Path) -> None:
+    write_reference(tmp_path / "reference.parquet", MP2020_TAG, KNOWN)
+    table = pd.DataFrame(
+        {"system_id": ["a", 7, "c"], "formula": ["NaCl", "NaCl3", "Qq"], "energy_per_atom": [-3.3, -2, 0]}
+    )
+    store.write_frame(tmp_path / "mine.csv", table)
+    arguments = (
+        Config().stage(HullStage),
+        [tmp_path / "mine.csv"],
+        tmp_path / "reference.parquet",
+        tmp_path / "h.parquet",
+    )
+    with pytest.raises(DataError, match="--energy-tag"):
+        hull(*arguments)
+    hull(*arguments, energy_tag=MP2020_TAG)
+    found = store.read_frame(tmp_path / "h.parquet").set_index("system_id")
+    assert found.loc["a", "e_above_hull"] == pytest.approx(0.1)
+    assert found.loc["7", "e_above_hull"] == pytest.approx(0.6)
+    assert "Qq" in found.loc["c", "reason"]
 
 
 def test_wrong_tags_end_the_stage(tmp_path: Path) -> None:
@@ -151,3 +196,61 @@ def test_mixed_reference_is_refused(tmp_path: Path) -> None:
         hull(
             Config().stage(HullStage), [tmp_path / "0.parquet"], tmp_path / "reference.parquet", tmp_path / "h.parquet"
         )
+
+
+# --- real entries -----------------------------------------------------------------------------------------------------
+
+MIRROR = Path(os.environ.get("ADIT_MIRROR") or Path(__file__).parents[3] / "shared" / "data")
+needs_mirror = pytest.mark.skipif(not (MIRROR / "hull").is_dir(), reason="needs the mirror of public data: ADIT_MIRROR")
+
+
+@needs_mirror
+def test_333_entries_of_one_chemical_system_give_44_stable_ones() -> None:
+    """Materials Project entries of Cl-Mn-Na-O-Y: corrected again here, each against the hull of all."""
+    import gzip
+
+    from pymatgen.entries.computed_entries import ComputedStructureEntry
+
+    from adit.relax.corrections import mp2020
+
+    with gzip.open(MIRROR / "hull" / "cl-mn-na-o-y_entries.json.gz") as file:
+        raw = [ComputedStructureEntry.from_dict(entry) for entry in json.load(file)]
+    corrected = mp2020(raw)
+    corrected.check("Cl-Mn-Na-O-Y")
+    assert corrected.processed == 1.0
+    entries = [
+        Entry({e.symbol: float(n) for e, n in entry.composition.items()}, energy / entry.composition.num_atoms)
+        for entry, energy in zip(raw, corrected.energies, strict=True)
+        if energy is not None
+    ]
+    known = Hull.from_entries(MP2020_TAG, entries)
+    above = [entry.energy_per_atom - known.energy_at(entry.counts) for entry in entries]
+    assert len(entries) == 333
+    assert sum(value < 1e-6 for value in above) == 44
+    assert min(above) > -1e-9
+
+
+@needs_mirror
+def test_the_offline_hull_reproduces_published_energies(tmp_path: Path) -> None:
+    """1,000 random rows of MP20. The hull of MP20 alone is a subset of the Materials Project's: never above it."""
+    from adit.config import HullConfig, ReferenceStage, RelaxConfig
+    from adit.relax.reference import reference
+    from adit.score.hull import read_reference
+
+    stage = ReferenceStage(relax=RelaxConfig(), hull=HullConfig())
+    out = tmp_path / "reference.parquet"
+    reference(stage, [], out, None, 1, find=lambda name: MIRROR / name)
+    known = read_reference(out)
+    table = store.read_frame(MIRROR / "hull" / "mp20_formation_energies.parquet")
+    published = table[table["e_above_hull"].notna()].sample(1000, random_state=0)
+    absolute = store.read_frame(out).set_index("entry_id")
+    differences = np.array(
+        [
+            absolute.loc[row.material_id, "energy_per_atom"]
+            - known.energy_at(json.loads(absolute.loc[row.material_id, "composition"]))
+            - row.e_above_hull
+            for row in published.itertuples()
+        ]
+    )
+    assert (np.abs(differences) <= 1e-3).mean() >= 0.75
+    assert differences.max() <= 1e-3

@@ -11,9 +11,12 @@ import pytest
 from adit import store
 from adit.config import SelectConfig, SelectStage
 from adit.errors import DataError
-from adit.relax.cost import core_seconds, kpoints, valence_electrons
+from adit.relax.cost import core_seconds, effort_of, kpoints, valence_electrons
+from adit.relax.presets import read_preset
 from adit.relax.select import COLUMNS, select
 from adit.systems import AtomicSystem, Failure, Kind
+
+PRESETS = Path(__file__).parents[2] / "config" / "dft"
 
 
 def fcc(name: str, numbers: list[int], a: float, second: float = 0.5) -> AtomicSystem:
@@ -53,7 +56,8 @@ def files(tmp_path: Path) -> tuple[list[Path], Path]:
 def run(files: tuple[list[Path], Path], **settings: object) -> pd.DataFrame:
     relaxed, hull = files
     out = hull.parent / "selected.parquet"
-    select(SelectStage(select=SelectConfig(**settings)), relaxed, hull, out)  # type: ignore[arg-type]
+    stage = SelectStage(select=SelectConfig(**settings), engine="gpaw", preset="demo")  # type: ignore[arg-type]
+    select(stage, relaxed, hull, out, PRESETS)
     table = store.read_frame(out)
     assert tuple(table.columns) == COLUMNS
     return table.set_index("system_id")
@@ -62,7 +66,7 @@ def run(files: tuple[list[Path], Path], **settings: object) -> pd.DataFrame:
 def test_one_row_a_sample_and_the_stablest_first(files: tuple[list[Path], Path]) -> None:
     table = run(files)
     assert list(table.index) == ["nacl", "si", "bad", "nacl2", "al", "high", "unknown"]
-    assert dict(table.loc[table["selected"], "rank"]) == {"nacl2": 0, "si": 1, "al": 2}
+    assert dict(table.loc[table["selected"], "rank"]) == {"nacl2": 0, "si": 1, "al": 2}  # elements after compounds
     assert (table.loc[~table["selected"], "rank"] == -1).all()
     assert (table.loc[~table["selected"], "reason"] != "").all()
     assert (table.loc[table["selected"], "reason"] == "").all()
@@ -84,11 +88,13 @@ def test_limits_give_their_reasons(files: tuple[list[Path], Path]) -> None:
 def test_without_a_limit_above_the_hull_the_unknown_go_last(files: tuple[list[Path], Path]) -> None:
     table = run(files, max_e_above_hull=None)
     chosen = table[table["selected"]].sort_values("rank")
-    assert list(chosen.index) == ["nacl2", "si", "al", "high", "unknown"]
+    assert list(chosen.index) == ["nacl2", "high", "si", "al", "unknown"]
+    table = run(files, max_e_above_hull=None, compounds_first=False)
+    assert list(table[table["selected"]].sort_values("rank").index) == ["nacl2", "si", "al", "high", "unknown"]
 
 
 def test_rank_by_cost_takes_the_cheapest(files: tuple[list[Path], Path]) -> None:
-    table = run(files, rank_by="cost", max_structures=2)
+    table = run(files, rank_by="cost", max_structures=2, compounds_first=False)
     chosen = table[table["selected"]].sort_values("rank")
     assert list(chosen["predicted_cost"]) == sorted(chosen["predicted_cost"])
     rest = table[table["reason"] == "beyond select.max_structures"]
@@ -98,6 +104,34 @@ def test_rank_by_cost_takes_the_cheapest(files: tuple[list[Path], Path]) -> None
 
 def test_zero_structures_may_be_asked_for(files: tuple[list[Path], Path]) -> None:
     assert not run(files, max_structures=0)["selected"].any()
+
+
+def test_compounds_go_first_however_cheap_elements_are(files: tuple[list[Path], Path]) -> None:
+    table = run(files, rank_by="cost", max_structures=1)
+    assert list(table.index[table["selected"]]) == ["nacl2"]
+
+
+def test_a_budget_passes_over_what_does_not_fit(files: tuple[list[Path], Path]) -> None:
+    costs = run(files)["predicted_cost"]
+    hours = (costs["nacl2"] + costs["al"]) / 3600 * 1.001
+    assert costs["si"] > costs["al"]
+    table = run(files, budget_core_hours=hours)
+    assert dict(table.loc[table["selected"], "rank"]) == {"nacl2": 0, "al": 1}
+    assert table.loc["si", "reason"] == "beyond select.budget_core_hours"
+    assert table.loc[table["selected"], "predicted_cost"].sum() <= 3600 * hours
+    assert not run(files, budget_core_hours=1e-6)["selected"].any()
+
+
+def test_a_surrogate_keeps_its_name(files: tuple[list[Path], Path], tmp_path: Path) -> None:
+    relaxed, hull = files
+    frame = store.read_frame(hull).rename(columns={"e_above_hull": "chgnet_surrogate_e_above_hull"})
+    store.write_frame(hull, frame)
+    stage = SelectStage(select=SelectConfig(), engine="gpaw", preset="demo")
+    select(stage, relaxed, hull, tmp_path / "s.parquet", PRESETS)
+    table = store.read_frame(tmp_path / "s.parquet").set_index("system_id")
+    assert "e_above_hull" not in table
+    assert table.loc["nacl", "chgnet_surrogate_e_above_hull"] == pytest.approx(0.06)
+    assert list(table.index[table["selected"]]) == ["si", "nacl2", "al"]
 
 
 def test_a_missing_hull_is_one_line(files: tuple[list[Path], Path]) -> None:
@@ -143,3 +177,12 @@ def test_open_shells_cost_more_than_closed_ones_of_as_many_electrons() -> None:
     """CaO and TiO would cost much alike but for the d electrons; zinc's shell is full."""
     assert core_seconds(fcc("tio", [22, 8], 4.2)) > 2 * core_seconds(fcc("mgo", [12, 8], 4.2))
     assert core_seconds(fcc("zn", [30], 4.2)) < core_seconds(fcc("ni", [28], 4.2))
+
+
+def test_harder_presets_cost_more() -> None:
+    salt = fcc("nacl", [11, 17], 5.69)
+    engines = [("gfn1-xtb", "demo"), ("gpaw", "demo"), ("gpaw", "standard"), ("gpaw", "accurate")]
+    costs = [core_seconds(salt, effort_of(read_preset(engine, name, PRESETS))) for engine, name in engines]
+    assert costs == sorted(costs)
+    assert costs[0] * 2 < costs[1] < costs[2] / 4
+    assert core_seconds(salt, effort_of(read_preset("vasp", "mp-gga", None))) > costs[1]

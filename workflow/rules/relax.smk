@@ -1,5 +1,5 @@
 # in:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow
-# out: relaxed/<kind>/<shard>.{parquet,arrow,extxyz}, hull/, dft/
+# out: relaxed/<kind>/<shard>.{parquet,arrow,extxyz}, hull/{reference,hull,dft}.parquet, dft/
 
 RELAXED_TABLES = [f"{path}.parquet" for path in RELAXED]
 RELAXED_SYSTEMS = [f"{path}.arrow" for path in RELAXED]
@@ -17,6 +17,16 @@ DFT_PRESETS = [
     for path in [f"{workflow.basedir}/config/dft/{engine}-{CFG.dft.preset}.yaml"]
     if Path(path).is_file()
 ]
+
+# A hull for the DFT energies: VASP's mp-gga meets the Materials Project's, every other method its own references.
+DFT_REFERENCES = PERIODIC and CFG.dft.references != "none"
+ON_MP_HULL = (CFG.dft.engine, CFG.dft.preset) == (
+    "vasp",
+    "mp-gga",
+) and CFG.hull.reference != "builtin"
+DFT_HULL = (
+    [f"{RUN}/hull/dft.parquet"] if PERIODIC and (DFT_REFERENCES or ON_MP_HULL) else []
+)
 
 
 rule relax:
@@ -101,6 +111,7 @@ rule select:
         relaxed=RELAXED_TABLES,
         structures=RELAXED_SYSTEMS,
         hull=rules.hull.output,
+        presets=DFT_PRESETS,
     output:
         f"{RUN}/dft/selected.parquet",
     log:
@@ -114,10 +125,12 @@ rule select:
         runtime=60,
     params:
         stage=stage(adit_config.SelectStage),
+        settings=f"{workflow.basedir}/config/dft",
     message:
         "select structures for DFT"
     shell:
-        "python -m adit select --config {params.stage:q} --relaxed {input.relaxed} --hull {input.hull} --out {output} --log {log}"
+        "python -m adit select --config {params.stage:q} --relaxed {input.relaxed} --hull {input.hull} --out {output}"
+        " --settings {params.settings} --log {log}"
 
 
 rule dft:
@@ -149,3 +162,59 @@ rule dft:
         "python -m adit dft --config {params.stage:q} --selected {input.selected} --relaxed {input.relaxed} --shard {wildcards.shard}"
         " --folder {params.folder} --out {output.table} --structures {output.structures} --workers {threads}"
         " --settings {params.settings} --log {log}"
+
+
+rule dft_references:
+    input:
+        relaxed=DFT_TABLES,
+        structures=[path.replace(".parquet", ".arrow") for path in DFT_TABLES],
+        data=DATA,
+        presets=DFT_PRESETS,
+    output:
+        f"{RUN}/dft/references.parquet",
+    log:
+        f"{RUN}/logs/dft-references.log",
+    benchmark:
+        f"{RUN}/benchmarks/dft-references.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=lambda wc, attempt, threads: 4000 * threads * attempt,
+        runtime=1440,
+    params:
+        stage=stage(adit_config.DftStage),
+        folder=f"{RUN}/dft",
+        settings=f"{workflow.basedir}/config/dft",
+    message:
+        "DFT of elements and competing phases"
+    shell:
+        "python -m adit dft-references --config {params.stage:q} --relaxed {input.relaxed} --data {input.data}"
+        " --folder {params.folder} --out {output} --workers {threads} --settings {params.settings} --log {log}"
+
+
+rule dft_hull:
+    input:
+        relaxed=DFT_TABLES,
+        structures=[path.replace(".parquet", ".arrow") for path in DFT_TABLES],
+        reference=(
+            rules.dft_references.output if DFT_REFERENCES else rules.reference.output
+        ),
+    output:
+        f"{RUN}/hull/dft.parquet",
+    log:
+        f"{RUN}/logs/dft-hull.log",
+    benchmark:
+        f"{RUN}/benchmarks/dft-hull.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        stage=stage(adit_config.HullStage),
+    message:
+        "DFT energies above the hull"
+    shell:
+        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed} --reference {input.reference}"
+        " --out {output} --log {log}"

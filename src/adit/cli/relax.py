@@ -1,31 +1,125 @@
-"""Verbs of relaxation."""
+"""Verbs of relaxation and of the hull."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from adit import config
+from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths
+from adit.errors import ConfigError
+
+DEFAULT_FILE = "config/config.yaml"
+"""``--config`` where it is not given."""
+
+ENGINES = ("chgnet", "gpaw", "vasp", "gfn1-xtb")
+PRESETS = {"gpaw": "standard", "vasp": "mp-gga", "gfn1-xtb": "standard"}
+"""What an engine does where nothing else is said."""
+
+
+def _whole(args: argparse.Namespace) -> config.Config:
+    """Return the configuration named; the defaults where none is named and none lies here."""
+    if args.config == DEFAULT_FILE and not Path(args.config).is_file():
+        return config.Config()
+    return config.load(args.config)
+
+
+def _need(args: argparse.Namespace, verb: str, *names: str) -> None:
+    missing = [name for name in names if getattr(args, name) is None]
+    if missing:
+        raise ConfigError(f"adit {verb}: give files, or --{missing[0]} as the workflow does (adit {verb} --help)")
 
 
 def _relax(args: argparse.Namespace) -> None:
+    if args.files:
+        _relax_files(args)
+        return
     from adit.relax.prerelax import prerelax
 
+    _need(args, "relax", "samples", "structures", "extxyz")
     stage = config.load_stage(config.RelaxStage, args.config)
     prerelax(stage, args.samples, args.out, args.structures, args.extxyz, args.workers, args.cache)
+
+
+def _relax_files(args: argparse.Namespace) -> None:
+    from adit.relax import standalone
+
+    whole = _whole(args)
+    if args.engine == "chgnet":
+        standalone.relax_with_chgnet(whole.stage(config.RelaxStage), args.files, args.out, args.workers)
+        return
+    named = {"engine": args.engine, "preset": args.preset or PRESETS[args.engine]}
+    if args.wall_limit is not None:
+        named["wall_limit_s"] = args.wall_limit
+    if args.command is not None:
+        named["command"] = args.command
+    dft = config.parse_as(config.DftConfig, {**whole.dft.model_dump(), "fallback": None, **named}, "adit relax")
+    standalone.relax_with_dft(config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings)
 
 
 def _reference(args: argparse.Namespace) -> None:
     from adit.relax.reference import reference
 
-    reference(config.load_stage(config.ReferenceStage, args.config), args.data, args.out, args.cache, args.workers)
+    stage = config.load_stage(config.ReferenceStage, args.config)
+    reference(stage, args.data, args.out, args.cache, args.workers, public_files(mirror_of(args)))
+
+
+def public_files(mirror: str | None) -> Callable[[str], Path]:
+    """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
+
+    def find(name: str) -> Path:
+        from adit.data.registry import SOURCES, RawFile
+        from adit.data.sources import locate
+
+        return next(iter(locate(name, SOURCES.get(name, ((RawFile(name),),)), mirror).paths.values()))
+
+    return find
+
+
+def _hull(args: argparse.Namespace) -> None:
+    from adit.score.hull import hull
+
+    if args.relaxed:
+        _need(args, "hull", "reference")
+        hull(config.load_stage(config.HullStage, args.config), args.relaxed, args.reference, args.out, args.energy_tag)
+        return
+    if not args.tables:
+        raise ConfigError("adit hull: give tables or folders of `adit relax`, or --relaxed as the workflow does")
+    whole = _whole(args)
+    if args.hull is not None:
+        chosen = config.parse_as(config.HullConfig, {"reference": args.hull}, "--hull")
+        whole = whole.model_copy(update={"hull": chosen})
+    tables = [path / "relaxed.parquet" if path.is_dir() else path for path in args.tables]
+    reference = args.reference or _own_reference(args, whole)
+    hull(whole.stage(config.HullStage), tables, reference, args.out, args.energy_tag)
+
+
+def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
+    """Make the reference entries beside the output and return their path; one of the same kind is used again."""
+    from adit.data.prepare import prepare
+    from adit.relax.reference import BUILTIN, reference
+
+    folder = args.out.with_suffix("")
+    out: Path = folder / f"{whole.hull.reference}.parquet"
+    if out.is_file() and whole.hull.reference != "entries":
+        return out
+    data: list[Path] = []
+    if whole.hull.reference == "builtin":
+        data = [folder / f"{BUILTIN}.arrow"]
+        chosen = config.ChosenDataset(name=BUILTIN)
+        stage = whole.stage(config.PrepareStage, dataset=chosen, custom=None)
+        prepare(stage, data[0], data[0].with_suffix(".stats.json"), workers=args.workers)
+    find = public_files(mirror_of(args, whole.mirror))
+    reference(whole.stage(config.ReferenceStage), data, out, folder / "state", args.workers, find)
+    return out
 
 
 def _select(args: argparse.Namespace) -> None:
     from adit.relax.select import select
 
-    select(config.load_stage(config.SelectStage, args.config), args.relaxed, args.hull, args.out)
+    select(config.load_stage(config.SelectStage, args.config), args.relaxed, args.hull, args.out, args.settings)
 
 
 def _dft(args: argparse.Namespace) -> None:
@@ -44,21 +138,47 @@ def _dft(args: argparse.Namespace) -> None:
     )
 
 
+def _dft_references(args: argparse.Namespace) -> None:
+    from adit.data.element_crystals import published, reference_states
+    from adit.relax.dft_references import dft_references
+
+    stage = config.load_stage(config.DftStage, args.config)
+    elements = [*reference_states(), *published()]
+    dft_references(stage, args.relaxed, args.data, elements, args.folder, args.out, args.workers, args.settings)
+
+
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("relax", _relax, "pre-relax one shard of periodic samples")
-    add_paths(sub, "samples", "out", "structures", "extxyz")
-    add_paths(sub, "cache", required=False)
+    sub = verbs.add("relax", _relax, "relax structures: files of anyone's, or one shard of samples")
+    sub.add_argument("files", type=Path, nargs="*", help="CIF, extended XYZ, POSCAR, Arrow, or folders of them")
+    sub.add_argument("--engine", choices=ENGINES, default="chgnet", help="for files")
+    sub.add_argument("--preset", help="settings of gpaw, vasp or gfn1-xtb (config/dft)")
+    sub.add_argument("--wall-limit", type=float, help="s for one attempt at a structure, gpaw, vasp and gfn1-xtb")
+    sub.add_argument("--command", help="how to start VASP")
+    add_paths(sub, "out")
+    add_paths(sub, "samples", "structures", "extxyz", "cache", "settings", required=False)
     sub.add_argument("--workers", type=int, default=1, help="processes")
 
     sub = verbs.add("reference", _reference, "compute or read the reference energies of the hull")
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "out", "cache")
+    sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
+    sub.add_argument("--workers", type=int, default=1, help="processes")
+
+    sub = verbs.add("hull", _hull, "compute energies above the hull: of tables of anyone's, or of the samples")
+    sub.add_argument("tables", type=Path, nargs="*", help="folders or tables of `adit relax`, or tables like them")
+    add_paths(sub, "relaxed", many=True, required=False)
+    add_paths(sub, "reference", required=False)
+    add_paths(sub, "out")
+    sub.add_argument("--hull", help="reference to make where none is given: hull.reference of the configuration")
+    sub.add_argument("--energy-tag", help="whose energies a table holds that does not say it")
+    sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
     sub.add_argument("--workers", type=int, default=1, help="processes")
 
     sub = verbs.add("select", _select, "choose the structures that go to DFT")
     add_paths(sub, "relaxed", many=True)
     add_paths(sub, "hull", "out")
+    add_paths(sub, "settings", required=False)
 
     sub = verbs.add("dft", _dft, "relax one shard of the selected structures with DFT")
     add_paths(sub, "selected", "folder", "out", "structures")
@@ -66,3 +186,10 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--shard", type=int, default=0)
     sub.add_argument("--workers", type=int, default=1, help="structures at a time")
     sub.add_argument("--settings", type=Path, default=None, help="folder of the presets (config/dft)")
+
+    sub = verbs.add("dft-references", _dft_references, "compute elements and competing phases with DFT, for its hull")
+    add_paths(sub, "relaxed", many=True)
+    add_paths(sub, "data", many=True, required=False)
+    add_paths(sub, "folder", "out")
+    add_paths(sub, "settings", required=False)
+    sub.add_argument("--workers", type=int, default=1, help="structures at a time")

@@ -8,12 +8,6 @@ from adit import config
 from adit.cli.parsing import Verbs, add_paths
 
 
-def _hull(args: argparse.Namespace) -> None:
-    from adit.score.hull import hull
-
-    hull(config.load_stage(config.HullStage, args.config), args.relaxed, args.reference, args.out)
-
-
 def _score(args: argparse.Namespace) -> None:
     from adit.score.score import score
 
@@ -25,10 +19,6 @@ def _score(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("hull", _hull, "compute energies above the hull")
-    add_paths(sub, "relaxed", many=True)
-    add_paths(sub, "reference", "out")
-
     sub = verbs.add("score", _score, "score the samples, with control rows")
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", many=True, required=False)
     add_paths(sub, "hull", required=False)

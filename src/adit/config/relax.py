@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adit.config.base import Count, Positive, PositiveFloat, Strict
 
@@ -35,6 +35,10 @@ class SelectConfig(Strict):
     rank_by: Literal["stability", "cost"] = Field(
         "stability", description="who goes first: lowest above the hull, or cheapest (then lowest)"
     )
+    compounds_first: bool = Field(True, description="elements go after all compounds: they are known, and cheap")
+    budget_core_hours: PositiveFloat | None = Field(
+        None, description="predicted cost of all that are sent, core hours; who does not fit is passed over; null: any"
+    )
 
 
 class DftConfig(Strict):
@@ -50,13 +54,29 @@ class DftConfig(Strict):
         1, description="how often a structure that reached its wall limit goes on from its last geometry"
     )
     shards: Positive = Field(100, description="jobs at most")
+    references: Literal["none", "elements", "competing"] = Field(
+        "none",
+        description="a hull of the DFT energies' own: elements, and competing compounds, computed with the same "
+        "settings; VASP's mp-gga needs none on a hull of the Materials Project",
+    )
+    reference_window: Annotated[float, Field(ge=0)] = Field(
+        0.05, description="compounds this far above the pre-relaxation's hull compete, eV/atom"
+    )
     command: str | None = Field(None, description="how to start VASP, e.g. 'srun vasp_std'; null: atomate2's setting")
 
 
 class HullConfig(Strict):
     """Reference energies of the convex hull."""
 
-    reference: Literal["builtin", "mp20-formation-energies"] = Field(
+    reference: Literal["builtin", "mp20-formation-energies", "mp-2023-02-07", "entries"] = Field(
         "mp20-formation-energies",
-        description="builtin: compounds and elements of the built-in set, relaxed with the pre-relaxation's potential",
+        description="builtin: compounds and elements of the built-in set, relaxed with the pre-relaxation's potential; "
+        "mp-2023-02-07: the whole Materials Project (adit fetch --dataset mp-phase-diagram); entries: hull.entries",
     )
+    entries: str | None = Field(None, description="JSON file of pymatgen's computed entries, for reference: entries")
+
+    @model_validator(mode="after")
+    def _entries_have_a_file(self) -> Self:
+        if self.reference == "entries" and not self.entries:
+            raise ValueError("hull.reference entries needs a file: set hull.entries")
+        return self

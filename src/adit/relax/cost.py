@@ -1,30 +1,68 @@
-"""What a DFT relaxation is likely to cost: good for an order, not for a bill."""
+"""What a DFT relaxation is likely to cost: good for an order, and for a budget to a factor of a few."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from adit.relax.presets import GpawPreset, Preset, XtbPreset
 from adit.systems import AtomicSystem
 
 _CORES = (2, 10, 18, 36, 54, 86)
 SECONDS = 2e-3
 OPEN_SHELL = 3.0
 OVERHEAD_S = 5.0
-KPOINT_DENSITY = 2.0
 SYMPREC = 0.1
+DEMO_ENCUT, DEMO_FMAX = 600.0, 0.1
+XTB_SECONDS = 0.05
 
 
-def core_seconds(system: AtomicSystem) -> float:
-    """Return the predicted core-seconds of a relaxation with GPAW's preset ``demo``.
+@dataclass(frozen=True)
+class Effort:
+    """How hard an engine works under a preset.
+
+    Attributes:
+        kpoint_density: k-points per Å⁻¹.
+        factor: times of GPAW's preset ``demo`` at equal k-points; 0: no plane waves at all (GFN1-xTB).
+    """
+
+    kpoint_density: float
+    factor: float
+
+
+DEMO = Effort(2.0, 1.0)
+VASP = Effort(4.0, 4.0)
+"""520 eV, spin, 64 k-points per Å⁻³ (4 per Å⁻¹), two relaxations and a static run."""
+
+
+def effort_of(preset: Preset) -> Effort:
+    """Return the effort of a preset: with the cutoff to 3/2, twice with spin, with the root of the tightness."""
+    if isinstance(preset, GpawPreset):
+        factor = (preset.encut / DEMO_ENCUT) ** 1.5 * (2 if preset.spin else 1) * (DEMO_FMAX / preset.fmax) ** 0.5
+        return Effort(preset.kpoint_density, factor)
+    return Effort(0.0, 0.0) if isinstance(preset, XtbPreset) else VASP
+
+
+def core_seconds(system: AtomicSystem, effort: Effort = DEMO) -> float:
+    """Return the predicted core-seconds of a relaxation.
 
     Plane-wave DFT on small cells costs (irreducible k-points) x (bands) x (plane waves): valence electrons stand for
     the bands, the volume for the plane waves; a term in electrons squared stands for orthogonalisation in larger cells.
-    Open d and f shells take more SCF and ionic steps. The scale is fitted to seven runs of 1-2 atoms (6-130 s; the
-    prediction was within a factor of 4 of each).
+    Open d and f shells take more SCF and ionic steps. The scale is fitted to seven runs of 1-2 atoms with GPAW's preset
+    ``demo`` (6-130 s; the prediction was within a factor of 4 of each); other presets are scaled from it.
+
+    Args:
+        system: a crystal.
+        effort: of the engine.
     """
+    if effort.factor == 0:
+        return OVERHEAD_S + XTB_SECONDS * len(system) ** 2
     electrons = sum(valence_electrons(int(z)) for z in system.numbers)
     steps = OPEN_SHELL if any(open_shell(int(z)) for z in system.numbers) else 1.0
-    return OVERHEAD_S + SECONDS * steps * kpoints(system) * electrons * system.volume * (1 + electrons / 100)
+    points = kpoints(system, effort.kpoint_density)
+    work = SECONDS * steps * points * electrons * system.volume * (1 + electrons / 100)
+    return OVERHEAD_S + effort.factor * work
 
 
 def open_shell(number: int) -> bool:
@@ -44,7 +82,7 @@ def valence_electrons(number: int) -> int:
     return electrons - 10 if electrons > 12 else electrons
 
 
-def kpoints(system: AtomicSystem, density: float = KPOINT_DENSITY) -> int:
+def kpoints(system: AtomicSystem, density: float = DEMO.kpoint_density) -> int:
     """Return the number of irreducible k-points of a grid; of the whole grid where there is no symmetry.
 
     Args:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adit import store
 from adit.config import RelaxConfig, RelaxStage
@@ -12,6 +14,9 @@ from adit.relax import batch, chgnet
 from adit.relax.gpu import resolve_device
 from adit.relax.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem, Failure
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = (
     "system_id",
@@ -66,34 +71,45 @@ def prerelax(
     Raises:
         DataError: the samples are missing or unreadable.
     """
-    import pandas as pd
-
     table = store.read_systems(samples)
-    rows: list[AtomicSystem | Failure] = list(table)
-    systems = [row for row in rows if isinstance(row, AtomicSystem)]
-    results = iter(
-        batch.relax_all(
-            systems,
-            limits_of(stage.relax),
-            wall_limit_s=stage.relax.wall_limit_s,
-            workers=workers,
-            cache=cache,
-            device=resolve_device(stage.relax.device),
-            batch_atoms=stage.relax.batch_atoms,
-        )
-    )
-    records: list[dict[str, object]] = []
-    relaxed: list[AtomicSystem | Failure] = []
-    for row in rows:
-        result = Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results)
-        records.append(_record(row, result))
-        relaxed.append(_structure(row, result))
+    rows = list(table)
+    results = relax_rows(stage.relax, rows, workers, cache)
+    frame, relaxed = table_of(rows, results)
     metadata = {**table.metadata, "relax": stage.relax.model_dump(), "energy_tag": chgnet.ENERGY_TAG}
     store.write_systems(structures, relaxed, metadata=metadata)
     store.write_extxyz(extxyz, [row for row in relaxed if isinstance(row, AtomicSystem)])
-    store.write_frame(out, pd.DataFrame(records, columns=list(COLUMNS)), metadata)
-    counts = Counter(str(record["status"]) for record in records)
+    store.write_frame(out, frame, metadata)
+    counts = Counter(frame["status"])
     log.info("%s: %s", samples.name, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "no samples")
+
+
+def relax_rows(
+    config: RelaxConfig, rows: Sequence[AtomicSystem | Failure], workers: int, cache: Path | None
+) -> list[Relaxed]:
+    """Relax what is a system and return one result a row; see ``batch.relax_all``."""
+    results = iter(
+        batch.relax_all(
+            [row for row in rows if isinstance(row, AtomicSystem)],
+            limits_of(config),
+            wall_limit_s=config.wall_limit_s,
+            workers=workers,
+            cache=cache,
+            device=resolve_device(config.device),
+            batch_atoms=config.batch_atoms,
+        )
+    )
+    return [Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results) for row in rows]
+
+
+def table_of(
+    rows: Sequence[AtomicSystem | Failure], results: Sequence[Relaxed]
+) -> tuple[pd.DataFrame, list[AtomicSystem | Failure]]:
+    """Return the table, ``COLUMNS``, and the relaxed systems, failures for the others."""
+    import pandas as pd
+
+    pairs = list(zip(rows, results, strict=True))
+    frame = pd.DataFrame([_record(row, result) for row, result in pairs], columns=list(COLUMNS))
+    return frame, [_structure(row, result) for row, result in pairs]
 
 
 def _record(row: AtomicSystem | Failure, result: Relaxed) -> dict[str, object]:

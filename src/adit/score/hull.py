@@ -1,4 +1,4 @@
-"""Energies above the convex hull of reference entries, and which energies may meet on it.
+"""Energies above the convex hull of reference entries.
 
 Reads:  relaxed/<kind>/<shard>.parquet with the .arrow beside it, hull/reference.parquet
 Writes: hull/hull.parquet
@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from itertools import chain, combinations
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,201 +19,127 @@ from adit.config import HullStage
 from adit.elements import composition
 from adit.errors import DataError
 from adit.progress import Progress, log
+from adit.score.convex_hull import Entry, Hull, lower_envelope
+from adit.score.energy_tags import MP2020_TAG, is_surrogate
+from adit.score.names import SURROGATE_PREFIX
 from adit.systems import AtomicSystem
 
-MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
-"""The one tag of a hull on which CHGNet's energies are allowed, as a labelled surrogate."""
+__all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "is_surrogate", "lower_envelope", "read_reference"]
 
-MAX_QHULL_ELEMENTS: Final = 6
-"""Up to here the hull is pymatgen's ``PhaseDiagram``; Qhull's cost explodes with the dimension, so beyond it the same
-lower envelope comes from a linear programme at the one composition asked for."""
+ENERGIES: Final = ("e_above_hull", "formation_energy_per_atom")
+"""Columns in eV/atom; ``chgnet_surrogate_…`` where the energies are CHGNet's and the hull is DFT's."""
 
 _NO_ENERGY: Final = ("failed", "timeout", "refused")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One reference entry.
-
-    Attributes:
-        counts: amounts per element.
-        energy_per_atom: eV/atom, absolute.
-    """
-
-    counts: Mapping[str, float]
-    energy_per_atom: float
-
-    @property
-    def elements(self) -> frozenset[str]:
-        """Return the elements."""
-        return frozenset(self.counts)
-
-    def fractions(self, elements: Iterable[str]) -> list[float]:
-        """Return the atomic fractions in the order of ``elements``."""
-        total = sum(self.counts.values())
-        return [self.counts.get(element, 0.0) / total for element in elements]
-
-
-@dataclass
-class Hull:
-    """The reference entries of one energy tag, indexed by chemical system.
-
-    Attributes:
-        tag: energy tag of all entries.
-        entries: entries by their set of elements.
-        elements: lowest energy of each element that has a reference, eV/atom.
-    """
-
-    tag: str
-    entries: dict[frozenset[str], list[Entry]]
-    elements: dict[str, float]
-    _diagrams: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def from_entries(cls, tag: str, entries: Iterable[Entry]) -> Hull:
-        """Index entries."""
-        index: dict[frozenset[str], list[Entry]] = {}
-        for entry in entries:
-            index.setdefault(entry.elements, []).append(entry)
-        lone = {key: found for key, found in index.items() if len(key) == 1}
-        elements = {next(iter(key)): min(entry.energy_per_atom for entry in found) for key, found in lone.items()}
-        return cls(tag, index, elements)
-
-    def within(self, elements: frozenset[str]) -> list[Entry]:
-        """Return the entries of a chemical system and of everything inside it."""
-        if 2 ** len(elements) > len(self.entries):
-            return [entry for key, entries in self.entries.items() if key <= elements for entry in entries]
-        subsets = chain.from_iterable(combinations(sorted(elements), n) for n in range(1, len(elements) + 1))
-        return [entry for subset in subsets for entry in self.entries.get(frozenset(subset), ())]
-
-    def energy_at(self, counts: Mapping[str, float]) -> float:
-        """Return the energy of the hull at a composition, eV/atom.
-
-        Raises:
-            DataError: an element has no reference entry.
-        """
-        missing = sorted(element for element in counts if element not in self.elements)
-        if missing:
-            raise DataError(f"no reference energy of element {', '.join(missing)}")
-        elements = frozenset(counts)
-        if len(elements) > MAX_QHULL_ELEMENTS:
-            return lower_envelope(self.within(elements), counts)
-        from pymatgen.core import Composition
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # noble gases have no electronegativity, which only orders formulas
-            return float(self._diagram(elements).get_hull_energy_per_atom(Composition(counts)))
-
-    def _diagram(self, elements: frozenset[str]) -> Any:
-        if elements not in self._diagrams:
-            from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
-            from pymatgen.core import Composition
-
-            self._diagrams[elements] = PhaseDiagram(
-                [
-                    PDEntry(Composition(e.counts), e.energy_per_atom * sum(e.counts.values()))
-                    for e in self.within(elements)
-                ]
-            )
-        return self._diagrams[elements]
-
-
-def lower_envelope(entries: list[Entry], counts: Mapping[str, float]) -> float:
-    """Return the least energy per atom (eV/atom) of any mixture of ``entries`` with the given composition.
-
-    Raises:
-        DataError: no mixture has this composition.
-    """
-    from scipy.optimize import linprog
-
-    elements = sorted(counts)
-    target = Entry(counts, 0.0).fractions(elements)
-    result = linprog(
-        [entry.energy_per_atom for entry in entries],
-        A_eq=np.array([entry.fractions(elements) for entry in entries]).T,
-        b_eq=target,
-        bounds=(0, None),
-        method="highs",
-    )
-    if not result.success:
-        raise DataError(f"no hull at this composition ({result.message})")
-    return float(result.fun)
-
-
-def is_surrogate(energy_tag: str, hull_tag: str) -> bool:
-    """Return whether energies on a hull are a labelled surrogate (``True``) or of the hull's own method (``False``).
-
-    Raises:
-        DataError: energies of these two methods do not meet on one hull.
-    """
-    if energy_tag == hull_tag:
-        return False
-    code, _, rest = energy_tag.partition("/")
-    if code.startswith("chgnet-") and f"vasp/{rest}" == hull_tag == MP2020_TAG:
-        return True
-    raise DataError(
-        f"energies tagged '{energy_tag}' cannot be compared with a hull tagged '{hull_tag}'; "
-        f"recompute the references with the same method (hull.reference: builtin)"
-    )
 
 
 def read_reference(path: Path) -> Hull:
     """Read the reference entries; rows that failed are left out.
 
     Raises:
-        DataError: there is no usable entry, or entries of different tags.
+        DataError: the table is empty, or holds entries of different tags.
     """
     frame = store.read_frame(path)
     bad = frame["status"].isin(_NO_ENERGY) | ~np.isfinite(frame["energy_per_atom"].astype(float))
-    frame = frame[~bad]
     tags = sorted(set(frame["hull_tag"]))
     if not tags:
-        raise DataError(f"{path}: has no usable reference entry; run `adit reference` again and see its log")
+        raise DataError(f"{path}: has no reference entry; run `adit reference` again and see its log")
     if len(tags) > 1:
         raise DataError(f"{path}: entries tagged '{tags[0]}' and '{tags[1]}' cannot be on one hull; use one method")
-    log.info("hull of %d entries (%d unusable), %s", len(frame), int(bad.sum()), tags[0])
-    rows = zip(frame["composition"], frame["energy_per_atom"], strict=True)
+    log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
+    rows = zip(frame.loc[~bad, "composition"], frame.loc[~bad, "energy_per_atom"], strict=True)
     return Hull.from_entries(tags[0], (Entry(json.loads(text), float(energy)) for text, energy in rows))
 
 
-def hull(stage: HullStage, relaxed: list[Path], reference: Path, out: Path) -> None:
-    """Compute energies above the hull for relaxed samples and write ``hull.parquet``.
+def hull(stage: HullStage, relaxed: list[Path], reference: Path, out: Path, energy_tag: str | None = None) -> None:
+    """Compute energies above the hull for relaxed structures and write the table.
 
-    The hull is that of the reference entries alone: no sample is part of it, and an energy may be below it (negative).
+    The hull is that of the reference entries alone: no structure is part of it, and an energy may be below it
+    (negative).
 
     Args:
         stage: slice of the configuration.
-        relaxed: ``relaxed/<kind>/<shard>.parquet``; the ``.arrow`` beside each holds the structures.
+        relaxed: tables with ``system_id`` and ``energy_per_atom`` (eV/atom), and ``status``, ``reason``, ``energy_tag``
+            where there are such; the structures are in the ``.arrow`` beside each, or a column ``formula`` stands for
+            them.
         reference: ``hull/reference.parquet``.
-        out: the table, one row a relaxed sample: system_id, e_above_hull and formation_energy_per_atom (eV/atom, NaN if
-            unknown), energy_tag, hull_tag, surrogate, reason.
+        out: the table, one row a structure: system_id, ``ENERGIES`` (NaN if unknown), hull_covers_chemistry, hull_gaps,
+            energy_tag, hull_tag, surrogate, reason.
+        energy_tag: the method of tables that do not say it.
 
     Raises:
         DataError: a file is missing, or energies of different methods would meet.
     """
     import pandas as pd
 
-    references = read_reference(reference)
-    tables = [(path, store.read_frame(path)) for path in relaxed]
+    tables = [(path, _read_table(path, energy_tag)) for path in relaxed]
+    references = read_reference(reference) if any(len(table) for _, table in tables) else Hull("", {}, {})
     progress = Progress("structures placed on the hull", sum(len(table) for _, table in tables))
     rows: list[dict[str, Any]] = []
     for path, table in tables:
-        structures = {row.system_id: row for row in store.read_systems(path.with_suffix(".arrow"))}
+        structures = _structures(path)
         for record in table.to_dict("records"):
-            rows.append(_place(record, structures.get(record["system_id"]), references))
+            rows.append(_place(record, _counts(record, structures), references))
             progress.update()
-    frame = pd.DataFrame(rows, columns=list(_empty("", "", "", False)))
+    frame = pd.DataFrame(rows, columns=list(_empty("", "", "", False))).astype(
+        {"surrogate": bool, "hull_covers_chemistry": bool}
+    )
     metadata = {"reference": stage.hull.reference, "hull_tag": references.tag, "rows": len(frame)}
-    store.write_frame(out, frame.astype({"surrogate": bool}), metadata)
-    known = int(frame["e_above_hull"].notna().sum())
-    log.info("%d of %d relaxed samples have an energy above the hull", known, len(frame))
+    known = frame[frame["e_above_hull"].notna()]
+    if known["surrogate"].nunique() > 1:
+        raise DataError(f"{relaxed[0]} and others: mix surrogate energies with energies of the hull's own method")
+    if frame["surrogate"].any():
+        frame = frame.rename(columns={name: f"{SURROGATE_PREFIX}{name}" for name in ENERGIES})
+    store.write_frame(out, frame, metadata)
+    log.info("%d of %d structures have an energy above the hull", len(known), len(frame))
+    gaps = int((~known["hull_covers_chemistry"]).sum())
+    if gaps:
+        log.info("%d of them have a chemistry that the hull does not cover: see hull_gaps", gaps)
+
+
+def _read_table(path: Path, energy_tag: str | None) -> Any:
+    """Return a table with every column that is asked of it."""
+    table = store.read_frame(path)
+    missing = [name for name in ("system_id", "energy_per_atom") if name not in table]
+    if missing:
+        raise DataError(f"{path}: has no column {missing[0]}; give the table of `adit relax`, or one like it")
+    if "energy_tag" not in table:
+        if energy_tag is None:
+            raise DataError(f"{path}: does not say whose energies it holds; give --energy-tag, e.g. '{MP2020_TAG}'")
+        table["energy_tag"] = energy_tag
+    for name, value in (("status", "converged"), ("reason", "")):
+        if name not in table:
+            table[name] = value
+    return table.astype({"system_id": str})
+
+
+def _structures(path: Path) -> dict[str, Any]:
+    beside = path.with_suffix(".arrow")
+    return {row.system_id: row for row in store.read_systems(beside)} if beside.is_file() else {}
+
+
+def _counts(record: Mapping[str, Any], structures: Mapping[str, Any]) -> dict[str, float] | str:
+    """Return the composition of a row, or why there is none."""
+    structure = structures.get(record["system_id"])
+    if isinstance(structure, AtomicSystem):
+        return {element: float(count) for element, count in composition(structure.numbers).items()}
+    formula = record.get("formula")
+    if not isinstance(formula, str) or not formula:
+        return "relaxed structure is missing"
+    from pymatgen.core import Composition
+
+    try:
+        parsed = Composition(formula)
+        return {element.symbol: float(amount) for element, amount in parsed.items()}
+    except (ValueError, KeyError, AttributeError) as error:
+        return f"{formula}: is no formula ({' '.join(str(error).split())})"
 
 
 def _empty(system_id: str, energy_tag: str, hull_tag: str, surrogate: bool) -> dict[str, Any]:
     return {
         "system_id": system_id,
-        "e_above_hull": math.nan,
-        "formation_energy_per_atom": math.nan,
+        **dict.fromkeys(ENERGIES, math.nan),
+        "hull_covers_chemistry": False,
+        "hull_gaps": "",
         "energy_tag": energy_tag,
         "hull_tag": hull_tag,
         "surrogate": surrogate,
@@ -224,21 +147,24 @@ def _empty(system_id: str, energy_tag: str, hull_tag: str, surrogate: bool) -> d
     }
 
 
-def _place(record: Mapping[str, Any], structure: Any, references: Hull) -> dict[str, Any]:
-    """Return the row of one relaxed sample; tags that do not fit end the run, whatever else goes wrong is a reason."""
+def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references: Hull) -> dict[str, Any]:
+    """Return the row of one structure; tags that do not fit end the run, whatever else goes wrong is a reason."""
     energy = float(record["energy_per_atom"]) if record["energy_per_atom"] is not None else math.nan
     if record["status"] in _NO_ENERGY or not math.isfinite(energy):
         why = str(record["reason"] or "no energy")
-        return {**_empty(record["system_id"], str(record["energy_tag"] or ""), references.tag, False), "reason": why}
+        surrogate = str(record["energy_tag"] or "").startswith("chgnet-") and references.tag == MP2020_TAG
+        blank = _empty(record["system_id"], str(record["energy_tag"] or ""), references.tag, surrogate)
+        return {**blank, "reason": why}
     surrogate = is_surrogate(str(record["energy_tag"]), references.tag)
     row = _empty(record["system_id"], str(record["energy_tag"]), references.tag, surrogate)
-    if not isinstance(structure, AtomicSystem):
-        return {**row, "reason": "relaxed structure is missing"}
-    counts = {element: float(count) for element, count in composition(structure.numbers).items()}
+    if isinstance(counts, str):
+        return {**row, "reason": counts}
+    gaps = references.gaps(frozenset(counts))
+    row |= {"hull_covers_chemistry": not gaps, "hull_gaps": ", ".join(gaps)}
     try:
         row["e_above_hull"] = energy - references.energy_at(counts)
     except Exception as error:  # noqa: BLE001 - Qhull and pymatgen raise classes of their own; one row, one reason
         return {**row, "reason": " ".join(str(error).split())[:300]}
-    of_elements = sum(n * references.elements[element] for element, n in counts.items()) / len(structure)
+    of_elements = sum(n * references.elements[element] for element, n in counts.items()) / sum(counts.values())
     row["formation_energy_per_atom"] = energy - of_elements
     return row

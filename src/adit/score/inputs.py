@@ -10,6 +10,7 @@ from typing import Any
 from adit import store
 from adit.errors import DataError
 from adit.progress import log
+from adit.score.names import SURROGATE_PREFIX
 from adit.systems import AtomicSystem, Failure, Kind
 
 Row = AtomicSystem | Failure
@@ -107,7 +108,7 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
         for row in store.read_systems(path.with_suffix(".arrow"))
         if isinstance(row, AtomicSystem)
     }
-    placed = _by_id([hull]) if hull is not None else {}
+    placed = _plain(_by_id([hull])) if hull is not None else {}
     with_energy = [row for row in placed.values() if row["e_above_hull"] == row["e_above_hull"]]
     kinds = {bool(row["surrogate"]) for row in with_energy}
     if len(kinds) > 1:
@@ -123,6 +124,11 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
         energy_tags=tuple(sorted({str(row["energy_tag"]) for row in with_energy})),
         hull_tag=next((str(row["hull_tag"]) for row in placed.values()), ""),
     )
+
+
+def _plain(table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Take the surrogate's prefix off the columns; the column ``surrogate`` says what they are."""
+    return {key: {name.removeprefix(SURROGATE_PREFIX): v for name, v in row.items()} for key, row in table.items()}
 
 
 def _by_id(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:

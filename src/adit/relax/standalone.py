@@ -1,0 +1,120 @@
+"""``adit relax FILES --engine …``: anyone's structures, with any engine, without a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adit import convert, store
+from adit.config import DftStage, RelaxStage
+from adit.progress import log
+from adit.relax.dft_result import frame_of, structure_of
+from adit.relax.dft_run import run_tasks
+from adit.relax.dft_task import Task, folder_name
+from adit.relax.engines import resolve
+from adit.relax.prerelax import relax_rows, table_of
+from adit.relax.screen import refuse
+from adit.relax.user_files import Input, read_files
+from adit.systems import AtomicSystem, Failure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST = ("system_id", "status", "energy", "reason", "energy_per_atom")
+"""Columns that open every table, in this order."""
+
+Rows = list[AtomicSystem | Failure]
+
+
+def relax_with_chgnet(stage: RelaxStage, files: Sequence[Path], out: Path, workers: int) -> None:
+    """Relax structures with CHGNet; see ``write``. A second run with the same ``out`` does only what is missing."""
+
+    def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
+        results = relax_rows(stage.relax, rows, workers, out / ".relax")
+        return table_of(rows, results)
+
+    _relax(files, out, relaxed)
+
+
+def relax_with_dft(stage: DftStage, files: Sequence[Path], out: Path, workers: int, settings_dir: Path | None) -> None:
+    """Relax structures with VASP, GPAW or GFN1-xTB; see ``write``. A second run does only what is missing.
+
+    Raises:
+        ExternalToolError: the engine is not installed.
+        ConfigError: there is no such preset.
+    """
+    engine = resolve(stage, settings_dir)
+    log.info("%s %s, preset %s", engine.code, engine.version, engine.preset_name)
+
+    def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
+        refused = {row.system_id: _why_not(row) for row in rows}
+        tasks = [
+            Task(row, engine, (out / "dft" / folder_name(row.system_id)).absolute())
+            for row in rows
+            if isinstance(row, AtomicSystem) and refused[row.system_id] is None
+        ]
+        limits = {"wall_limit_s": stage.dft.wall_limit_s, "restarts": stage.dft.restarts}
+        results = run_tasks(tasks, workers=workers, **limits) if tasks else {}  # type: ignore[arg-type]
+        table = [results.get(row.system_id) or _blank(row, refused[row.system_id], engine.energy_tag) for row in rows]
+        after = [
+            structure_of(row, results[row.system_id])
+            if isinstance(row, AtomicSystem) and row.system_id in results
+            else _failure(row, refused[row.system_id])
+            for row in rows
+        ]
+        return frame_of(table), after
+
+    _relax(files, out, relaxed)
+
+
+MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
+"""Å and Å³: what no engine is asked for, as in the pre-relaxation."""
+
+
+def _why_not(row: AtomicSystem | Failure) -> str | None:
+    return row.reason if isinstance(row, Failure) else refuse(row, MIN_DISTANCE, MAX_VOLUME_PER_ATOM)
+
+
+def _failure(row: AtomicSystem | Failure, reason: str | None) -> Failure:
+    return row if isinstance(row, Failure) else Failure(row.system_id, "relax", f"refused: {reason}", row.kind)
+
+
+def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[str, Any]:
+    from adit.relax.dft_result import COLUMNS
+
+    status = "failed" if isinstance(row, Failure) else "refused"
+    known = {"system_id": row.system_id, "status": status, "reason": reason or "", "energy_tag": tag}
+    n_atoms = 0 if isinstance(row, Failure) else len(row)
+    counts = {"n_atoms": n_atoms, "n_steps": 0, "attempts": 0}
+    return {**dict.fromkeys(COLUMNS), **counts, **known}
+
+
+def _relax(files: Sequence[Path], out: Path, relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]]) -> None:
+    inputs = read_files(files)
+    log.info("%d structures from %d files", len(inputs), len({given.source for given in inputs}))
+    table, after = relaxed([given.row for given in inputs])
+    write(out, inputs, table, after)
+
+
+def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) -> None:
+    """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row an input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
+
+    Args:
+        out: folder.
+        inputs: what was given.
+        table: one row an input, in order.
+        after: the relaxed systems, failures for the others.
+    """
+    table = table.assign(source=[given.source for given in inputs])
+    table = table[[*FIRST, *(name for name in table.columns if name not in FIRST)]]
+    store.write_systems(out / "relaxed.arrow", after)
+    systems = [row for row in after if isinstance(row, AtomicSystem)]
+    store.write_extxyz(out / "relaxed.extxyz", systems)
+    for system in systems:
+        store.write_text(out / "structures" / f"{folder_name(system.system_id)}.cif", convert.to_cif(system))
+    store.write_frame(out / "relaxed.csv", table)
+    store.write_frame(out / "relaxed.parquet", table)
+    counts = Counter(table["status"])
+    log.info("%s: %s", out / "relaxed.parquet", ", ".join(f"{n} {status}" for status, n in sorted(counts.items())))

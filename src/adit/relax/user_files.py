@@ -1,0 +1,124 @@
+"""Structures in anyone's files: CIF, extended XYZ, POSCAR, this package's Arrow; one row each, also what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from adit import convert, store
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Failure, Kind
+
+SUFFIXES = (".cif", ".extxyz", ".xyz", ".vasp", ".poscar", ".arrow")
+NAMES = ("POSCAR", "CONTCAR")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One structure.
+
+    Attributes:
+        row: the system, or why there is none; its id is unique among the inputs.
+        source: the file it came from.
+    """
+
+    row: AtomicSystem | Failure
+    source: str
+
+
+def read_files(paths: Iterable[Path]) -> list[Input]:
+    """Return the structures of files and folders in order; a broken one is a row with its reason.
+
+    The id is the file's name without its suffix, with a number where a file holds many; what would occur twice gets a
+    number too. ``system_id`` in the comment line of extended XYZ is taken as it is.
+
+    Raises:
+        DataError: a path does not exist, a folder holds no structure file, or a format is not known.
+    """
+    used: set[str] = set()
+    return [
+        Input(_renamed(row, _unique(row.system_id, used)), str(file))
+        for path in paths
+        for file in _files(path)
+        for row in _rows(file)
+    ]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        if not _known(path):
+            raise DataError(f"{path}: format not known; known are {', '.join(SUFFIXES)}, {' and '.join(NAMES)}")
+        return [path]
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or folder")
+    found = sorted(file for file in path.rglob("*") if file.is_file() and _known(file))
+    if not found:
+        raise DataError(f"{path}: holds no structure file; known are {', '.join(SUFFIXES)}, {' and '.join(NAMES)}")
+    return found
+
+
+def _known(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES or path.name.split(".")[0] in NAMES
+
+
+def _unique(name: str, used: set[str]) -> str:
+    candidate, number = name, 1
+    while candidate in used:
+        number += 1
+        candidate = f"{name}-{number}"
+    used.add(candidate)
+    return candidate
+
+
+def _renamed(row: AtomicSystem | Failure, system_id: str) -> AtomicSystem | Failure:
+    return row if row.system_id == system_id else replace(row, system_id=system_id)
+
+
+def _rows(path: Path) -> Iterator[AtomicSystem | Failure]:
+    suffix = path.suffix.lower()
+    if suffix == ".arrow":
+        yield from store.read_systems(path)
+    elif suffix in (".extxyz", ".xyz"):
+        yield from _frames(path)
+    else:
+        read = _cif if suffix == ".cif" else _poscar
+        name = path.stem if suffix else f"{path.parent.resolve().name}-{path.name}"
+        yield _or_failure(name, lambda: read(path, name))
+
+
+def _or_failure(name: str, make: Callable[[], AtomicSystem]) -> AtomicSystem | Failure:
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - readers raise whatever a file makes them raise; each is this row's reason
+        told = " ".join(str(error).split())[:300]
+        return Failure(name, "read", told.removeprefix(f"{name}: ") or type(error).__name__, Kind.CRYSTAL)
+
+
+def _cif(path: Path, name: str) -> AtomicSystem:
+    return convert.from_cif(path.read_text(encoding="utf-8", errors="replace"), name)
+
+
+def _poscar(path: Path, name: str) -> AtomicSystem:
+    from pymatgen.io.vasp.inputs import Poscar
+
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return convert.from_structure(Poscar.from_str(text).structure, name)
+
+
+def _frames(path: Path) -> Iterator[AtomicSystem | Failure]:
+    try:
+        frames = convert.read_extxyz(path)
+    except DataError as error:
+        yield Failure(path.stem, "read", str(error), Kind.CRYSTAL)
+        return
+    for number, atoms in enumerate(frames):
+        own = atoms.info.get("system_id")
+        name = own if isinstance(own, str) and own else path.stem if len(frames) == 1 else f"{path.stem}-{number}"
+        yield _or_failure(name, lambda atoms=atoms, name=name: _of_atoms(atoms, name))  # type: ignore[misc]
+
+
+def _of_atoms(atoms: Any, name: str) -> AtomicSystem:
+    kind = Kind.CRYSTAL if atoms.cell.rank == 3 else Kind.MOLECULE
+    return convert.from_atoms(atoms, name, kind)

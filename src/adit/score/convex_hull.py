@@ -1,0 +1,141 @@
+"""The convex hull of reference entries: its energy at a composition, and whether it knows a chemistry at all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, combinations
+from typing import Any, Final
+
+import numpy as np
+
+from adit.errors import DataError
+
+MAX_QHULL_ELEMENTS: Final = 6
+"""Up to here the hull is pymatgen's ``PhaseDiagram``; Qhull's cost explodes with the dimension, so beyond it the same
+lower envelope comes from a linear programme at the one composition asked for."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One reference entry.
+
+    Attributes:
+        counts: amounts per element.
+        energy_per_atom: eV/atom, absolute.
+    """
+
+    counts: Mapping[str, float]
+    energy_per_atom: float
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """Return the elements."""
+        return frozenset(self.counts)
+
+    def fractions(self, elements: Iterable[str]) -> list[float]:
+        """Return the atomic fractions in the order of ``elements``."""
+        total = sum(self.counts.values())
+        return [self.counts.get(element, 0.0) / total for element in elements]
+
+
+@dataclass
+class Hull:
+    """The reference entries of one energy tag, indexed by chemical system.
+
+    Attributes:
+        tag: energy tag of all entries.
+        entries: entries by their set of elements.
+        elements: lowest energy of each element that has a reference, eV/atom.
+    """
+
+    tag: str
+    entries: dict[frozenset[str], list[Entry]]
+    elements: dict[str, float]
+    _diagrams: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_entries(cls, tag: str, entries: Iterable[Entry]) -> Hull:
+        """Index entries."""
+        index: dict[frozenset[str], list[Entry]] = {}
+        for entry in entries:
+            index.setdefault(entry.elements, []).append(entry)
+        lone = {key: found for key, found in index.items() if len(key) == 1}
+        elements = {next(iter(key)): min(entry.energy_per_atom for entry in found) for key, found in lone.items()}
+        return cls(tag, index, elements)
+
+    def within(self, elements: frozenset[str]) -> list[Entry]:
+        """Return the entries of a chemical system and of everything inside it."""
+        if 2 ** len(elements) > len(self.entries):
+            return [entry for key, entries in self.entries.items() if key <= elements for entry in entries]
+        subsets = chain.from_iterable(combinations(sorted(elements), n) for n in range(1, len(elements) + 1))
+        return [entry for subset in subsets for entry in self.entries.get(frozenset(subset), ())]
+
+    def gaps(self, elements: frozenset[str]) -> list[str]:
+        """Return the pairs of elements that no reference compound of this chemical system holds, e.g. ``Fe-Zr``.
+
+        Where there is a gap the hull between these elements is a straight line from element to element: nobody put
+        their compounds into the reference, and an energy below that line says little of stability.
+        """
+        known = {
+            pair
+            for entry in self.within(elements)
+            if len(entry.elements) > 1
+            for pair in combinations(sorted(entry.elements), 2)
+        }
+        lone = [element for element in sorted(elements) if element not in self.elements]
+        return lone + ["-".join(pair) for pair in combinations(sorted(elements), 2) if pair not in known]
+
+    def energy_at(self, counts: Mapping[str, float]) -> float:
+        """Return the energy of the hull at a composition, eV/atom.
+
+        Raises:
+            DataError: an element has no reference entry.
+        """
+        missing = sorted(element for element in counts if element not in self.elements)
+        if missing:
+            raise DataError(f"no reference energy of element {', '.join(missing)}")
+        elements = frozenset(counts)
+        if len(elements) > MAX_QHULL_ELEMENTS:
+            return lower_envelope(self.within(elements), counts)
+        from pymatgen.core import Composition
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # noble gases have no electronegativity, which only orders formulas
+            return float(self._diagram(elements).get_hull_energy_per_atom(Composition(counts)))
+
+    def _diagram(self, elements: frozenset[str]) -> Any:
+        if elements not in self._diagrams:
+            from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+            from pymatgen.core import Composition
+
+            self._diagrams[elements] = PhaseDiagram(
+                [
+                    PDEntry(Composition(e.counts), e.energy_per_atom * sum(e.counts.values()))
+                    for e in self.within(elements)
+                ]
+            )
+        return self._diagrams[elements]
+
+
+def lower_envelope(entries: list[Entry], counts: Mapping[str, float]) -> float:
+    """Return the least energy per atom (eV/atom) of any mixture of ``entries`` with the given composition.
+
+    Raises:
+        DataError: no mixture has this composition.
+    """
+    from scipy.optimize import linprog
+
+    elements = sorted(counts)
+    target = Entry(counts, 0.0).fractions(elements)
+    result = linprog(
+        [entry.energy_per_atom for entry in entries],
+        A_eq=np.array([entry.fractions(elements) for entry in entries]).T,
+        b_eq=target,
+        bounds=(0, None),
+        method="highs",
+    )
+    if not result.success:
+        raise DataError(f"no hull at this composition ({result.message})")
+    return float(result.fun)
