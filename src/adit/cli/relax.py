@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from adit import config
 from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths
-from adit.errors import ConfigError
+from adit.errors import ConfigError, DataError
+from adit.systems import AtomicSystem
 
 DEFAULT_FILE = "config/config.yaml"
 """``--config`` where it is not given."""
@@ -139,12 +141,24 @@ def _dft(args: argparse.Namespace) -> None:
 
 
 def _dft_references(args: argparse.Namespace) -> None:
-    from adit.data.element_crystals import published, reference_states
     from adit.relax.dft_references import dft_references
 
     stage = config.load_stage(config.DftStage, args.config)
-    elements = [*reference_states(), *published()]
+    elements = builtin_elements()
     dft_references(stage, args.relaxed, args.data, elements, args.folder, args.out, args.workers, args.settings)
+
+
+def builtin_elements() -> list[AtomicSystem]:
+    """Return the crystals of the elements in the built-in set."""
+    from adit.data.builtin_crystals import DATASET
+
+    found = []
+    for record in DATASET.load(None).records:
+        with contextlib.suppress(DataError):  # misprinted prototypes
+            system = record.make()
+            if len(set(system.numbers.tolist())) == 1:
+                found.append(system)
+    return found
 
 
 def register(verbs: Verbs) -> None:
