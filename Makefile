@@ -1,5 +1,6 @@
 # make env    set up .venv (idempotent)          make run    the demo, or CONFIG=config/small.yaml MIRROR=folder-or-URL
 # make test   the test suite                     make lint   ruff, snakefmt, mypy
+# make datasets MIRROR=folder-or-URL   every real dataset, prepared into results/datasets
 # make schema regenerate the JSON schema of the configuration
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ BIN := $(ENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: env run test lint schema clean
+.PHONY: env run datasets test lint schema clean
 
 env:
 	@PYTHON="$(PYTHON)" ENV="$(ENV)" bash workflow/scripts/env.sh
@@ -21,6 +22,9 @@ run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input \
 	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
+
+datasets: env
+	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) --out results/datasets --workers $(CORES)
 
 test: env
 	@pytest -n 2 --dist loadgroup tests -m "not slow"

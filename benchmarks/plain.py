@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ from adit.model.features import featurize
 from adit.model.vae import VAE
 from adit.systems import AtomicSystem, SystemBatch
 from adit.train.vae import vae_losses
+
+M = TypeVar("M", bound=nn.Module)
 
 
 @contextmanager
@@ -99,7 +102,7 @@ def _finish(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
     return loss.detach()
 
 
-def warm(module: nn.Module) -> nn.Module:
+def warm(module: M) -> M:
     """Fill the weights that start at zero, so that no product is with zeros."""
     with torch.no_grad():
         for parameter in module.parameters():

@@ -172,10 +172,12 @@ class _Builder:
             "systems": ", ".join(
                 f"{formats.count(n[split])} {split}" for split in ("train", "val", "test") if split in n
             ),
+            "rows read": formats.count(stats["n_rows"]) if "n_rows" in stats else None,
             "rows dropped": formats.count(stats.get("n_failed", 0)),
             "spacegroups (train)": str(len(stats["spacegroups"])) if stats.get("spacegroups") else None,
             "source": stats.get("source"),
             "licence": stats.get("licence"),
+            "files": "; ".join(f"{name}: {how}" for name, how in (stats.get("verified") or {}).items()),
         }
         sizes, held = stats.get("size_histogram") or {}, stats.get("elements") or {}
         return {

@@ -133,6 +133,7 @@ class _Trainer:
         self.total = min(epochs, plan.config.max_steps or epochs)
         self.not_finite = torch.full((), -1.0, device=self.device)  # the first step whose loss was not finite
         self.atoms, self.computed, self.flops, self.said = 0, 0, 0.0, time.monotonic()
+        self.row_atoms, self.row_seconds = 0, 0.0
 
     # --- resume -------------------------------------------------------------------------------------------------------
 
@@ -158,6 +159,7 @@ class _Trainer:
             self.ema.weights = {name: w.to(self.device) for name, w in saved["ema"].items()}
         self.state = _State(**saved["progress"])
         self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
+        self.row_seconds = self.state.seconds
         self._tell("resumed at step %d of %d", self.state.step, self.total)
 
     def _tell(self, message: str, *values: object) -> None:
@@ -257,6 +259,7 @@ class _Trainer:
             self.state.sums[name] = self.state.sums.get(name, 0.0) + value
         self.state.since += 1
         self.atoms += atoms
+        self.row_atoms += atoms * self.world.size
 
     def _refuse_not_finite(self) -> None:
         step = int(self.not_finite.item())
@@ -333,8 +336,12 @@ class _Trainer:
 
     def _log_train(self) -> None:
         if self.state.since:
-            self._add_row("train", {name: float(v) / self.state.since for name, v in self.state.sums.items()})
+            means = {name: float(v) / self.state.since for name, v in self.state.sums.items()}
+            seconds = self.state.seconds - self.row_seconds
+            rate = round(self.row_atoms / seconds, 1) if seconds > 0 else float("nan")
+            self._add_row("train", {"atoms_per_s": rate, **means})
             self.state.sums, self.state.since = {}, 0
+            self.row_atoms, self.row_seconds = 0, self.state.seconds
 
     def _add_row(self, split: str, means: dict[str, float]) -> None:
         epoch = self.state.step / self.mixture.steps_per_epoch
