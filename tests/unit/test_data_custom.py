@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from adit import config, convert, store
+from adit.cli import main
 from adit.config import ChosenDataset, CustomDataset, PrepareStage, parse
 from adit.data import custom, shards
 from adit.data.prepare import prepare
@@ -257,3 +258,28 @@ def test_compressed_sdf_is_read(tmp_path: Path) -> None:
     packed = tmp_path / "data.sdf.gz"
     packed.write_bytes(gzip.compress(Path(described.path).read_bytes()))
     assert len(convert.read_sdf(packed)) == len(convert.read_sdf(Path(described.path))) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\nmirror: /nowhere/at/all\n", "mirror: /nowhere/at/all: no such folder"),
+        (
+            "name: x\ndata:\n  datasets: [{name: mine}]\n  custom: {mine: {path: gone.csv, format: csv, kind: crystal}}\n",
+            "data.custom.mine: gone.csv: no such file or folder",
+        ),
+    ],
+)
+def test_check_finds_what_a_run_would_stumble_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (tmp_path / "run.yaml").write_text(text)
+    assert main(["check", "--config", str(tmp_path / "run.yaml")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_fetch_lists_and_refuses_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fetch", "--list"]) == 0
+    assert "qm9/dsgdb9nsd.xyz.tar.bz2" in capsys.readouterr().err
+    assert main(["fetch", "--dataset", "mp21"]) == 2
+    assert "no such source; known: mp20" in capsys.readouterr().err

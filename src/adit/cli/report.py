@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
+from adit.errors import ConfigError
 from adit.progress import log
 
 
@@ -19,6 +20,12 @@ def _report(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     overrides = {"mirror": args.mirror} if args.mirror else {}
     checked = config.load(args.config, overrides)
+    mirror = checked.mirror
+    if mirror and "://" not in mirror and not Path(mirror).is_dir():
+        raise ConfigError(f"mirror: {mirror}: no such folder; give a folder or URL with copies, or leave it out")
+    for name, own in checked.data.custom.items():
+        if any(d.name == name for d in checked.data.datasets) and not Path(own.path).exists():
+            raise ConfigError(f"data.custom.{name}: {own.path}: no such file or folder")
     log.info("%s is valid: run '%s', results in %s", args.config, checked.name, Path(checked.results) / checked.name)
 
 
