@@ -265,7 +265,8 @@ def test_compressed_sdf_is_read(tmp_path: Path) -> None:
     [
         ("name: x\nmirror: /nowhere/at/all\n", "mirror: /nowhere/at/all: no such folder"),
         (
-            "name: x\ndata:\n  datasets: [{name: mine}]\n  custom: {mine: {path: gone.csv, format: csv, kind: crystal}}\n",
+            "name: x\ndata:\n  datasets: [{name: mine}]\n"
+            "  custom: {mine: {path: gone.csv, format: csv, kind: crystal}}\n",
             "data.custom.mine: gone.csv: no such file or folder",
         ),
     ],
