@@ -301,6 +301,17 @@ def test_the_heartbeat_tells_step_energy_and_fmax(tmp_path: Path) -> None:
     assert status_line(folder, since=4e9) is None
 
 
+def test_the_heartbeat_of_vasp_tells_the_job_and_its_step(tmp_path: Path) -> None:
+    for name, text in (
+        ("job_1", "   1 F= -.5E+02 E0= -.5E+02\n"),
+        ("job_2", "DAV: 1\n 1 F= -.12E+02 E0= -.11E+02 d E\n"),
+    ):
+        (tmp_path / "mgo" / "run" / name).mkdir(parents=True)
+        (tmp_path / "mgo" / "run" / name / "OSZICAR").write_text(text)
+    (tmp_path / "mgo" / "run" / "started").write_text("{}")
+    assert "job 2 of the flow, step 1, energy -.11E+02 eV" in (status_line(tmp_path / "mgo") or "")
+
+
 def test_an_engine_that_cannot_be_imported_counts_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tblite").mkdir()
     (tmp_path / "tblite/__init__.py").write_text("raise ImportError('libxc.so.9: cannot open shared object file')\n")

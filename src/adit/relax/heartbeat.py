@@ -59,6 +59,11 @@ def status_line(folder: Path, since: float = 0.0) -> str | None:
 
 
 def _state(run: Path) -> str:
+    jobs = sorted(run.glob("job_*"))
+    if jobs:
+        ionic = [line for line in _lines(jobs[-1] / "OSZICAR") if "F=" in line]
+        energy = f", energy {ionic[-1].partition('E0=')[2].split()[0]} eV" if ionic and "E0=" in ionic[-1] else ""
+        return f"job {len(jobs)} of the flow, step {len(ionic)}{energy}"
     steps = [words for words in map(str.split, _lines(run / "relax.log")) if len(words) >= 5 and words[0] == "BFGS:"]
     if steps:
         _, step, _, energy, fmax = steps[-1][:5]

@@ -1,0 +1,219 @@
+"""Pre-relaxation and DFT, measured.
+
+Parts (`python benchmarks/relax.py PART --data results/data/mp20.arrow`): `perturbed`, 200 crystals moved by 0.1 Å, do
+they relax back; `throughput`, one core against two; `poisoned`, 20 bad structures among 200; `batch`, together on a GPU
+against one by one; `constants`, GPAW's lattice constants from strained cells (no --data).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import describe
+
+from adit import convert, seeds, store
+from adit.config import RelaxConfig
+from adit.relax import batch
+from adit.relax.dft_run import run_tasks
+from adit.relax.dft_task import Task
+from adit.relax.engines import Engine, available
+from adit.relax.gpu import resolve_device
+from adit.relax.outcome import Relaxed
+from adit.relax.prerelax import limits_of
+from adit.relax.presets import read_preset
+from adit.systems import AtomicSystem, Kind
+
+CONFIG = RelaxConfig()
+PBE = {"si": 5.469, "nacl": 5.70, "mgo": 4.26, "al": 4.04, "fe": 2.83}
+"""Å; Haas, Tran, Blaha, Phys. Rev. B 79, 085104 (2009)."""
+
+
+def crystals(path: Path, n: int, split: str = "test") -> list[AtomicSystem]:
+    """Return ``n`` random crystals of a split, the same ones every time."""
+    systems = store.read_systems(path).systems(split)
+    order = seeds.generator("benchmark relax").permutation(len(systems))
+    return [systems[i] for i in order[:n]]
+
+
+def moved(system: AtomicSystem, noise: float) -> AtomicSystem:
+    """Return the system with every atom moved by ``noise`` (Å) in a random direction."""
+    random = seeds.generator("benchmark relax", system.system_id)
+    shifts = random.normal(size=system.positions.shape)
+    shifts *= noise / np.linalg.norm(shifts, axis=1, keepdims=True)
+    return replace(system, positions=system.positions + shifts)
+
+
+def relax(systems: Sequence[AtomicSystem], workers: int, **options: Any) -> tuple[list[Relaxed], float]:
+    """Relax with the default settings; return the results and the wall time in s."""
+    started = time.perf_counter()
+    limit = {"wall_limit_s": CONFIG.wall_limit_s, "workers": workers}
+    results = batch.relax_all(systems, limits_of(CONFIG), **limit, **options)
+    return results, time.perf_counter() - started
+
+
+def perturbed(args: argparse.Namespace) -> dict[str, Any]:
+    """Relax crystals that were moved, and match each with what it was."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    systems = crystals(args.data, args.n)
+    results, wall = relax([moved(system, args.noise) for system in systems], args.workers, cache=args.cache)
+    matcher = StructureMatcher()
+    back = [
+        result.system is not None
+        and bool(matcher.fit(convert.to_structure(system), convert.to_structure(result.system)))
+        for system, result in zip(systems, results, strict=True)
+    ]
+    lost = [system.system_id for system, same in zip(systems, back, strict=True) if not same]
+    return {
+        "crystals": len(systems),
+        "noise": args.noise,
+        "relaxed_back": sum(back),
+        "share": round(float(np.mean(back)), 4),
+        "lost": lost[:20],
+        "status": dict(Counter(result.status for result in results)),
+        "median_steps": float(np.median([result.steps for result in results])),
+        "core_s_a_structure": round(float(np.mean([result.wall_s for result in results])), 2),
+        "wall_s": round(wall, 1),
+    }
+
+
+def throughput(args: argparse.Namespace) -> dict[str, Any]:
+    """Relax the same moved crystals with one worker and with several, twice each, in turn."""
+    systems = [moved(system, args.noise) for system in crystals(args.data, args.n)]
+    times: dict[int, list[float]] = {1: [], args.workers: []}
+    for _ in range(2):
+        for workers, found in times.items():
+            found.append(relax(systems, workers)[1])
+    one, many = min(times[1]), min(times[args.workers])
+    return {"crystals": len(systems), "workers": args.workers, "one_s": one, "many_s": many, "speedup": one / many}
+
+
+def poison(n: int) -> list[AtomicSystem]:
+    """Return structures that go wrong, each in its own way."""
+    cell = np.eye(3) * 4.0
+    kinds = [
+        AtomicSystem("overlap", Kind.CRYSTAL, np.array([11, 17]), np.array([[0, 0, 0], [0.05, 0, 0]]), cell),
+        AtomicSystem("unknown", Kind.CRYSTAL, np.array([84]), np.zeros((1, 3)), cell),
+        AtomicSystem("lone", Kind.CRYSTAL, np.array([18]), np.zeros((1, 3)), np.eye(3) * 6.29),
+        AtomicSystem("empty", Kind.CRYSTAL, np.array([11]), np.zeros((1, 3)), np.eye(3) * 30),
+        AtomicSystem("flat", Kind.CRYSTAL, np.array([11]), np.zeros((1, 3)), np.diag([0.4, 9.0, 9.0])),
+        AtomicSystem("molecule", Kind.MOLECULE, np.array([1, 1]), np.array([[0, 0, 0], [0, 0, 0.74]])),
+    ]
+    return [replace(kinds[i % len(kinds)], system_id=f"{kinds[i % len(kinds)].system_id}-{i}") for i in range(n)]
+
+
+def poisoned(args: argparse.Namespace) -> dict[str, Any]:
+    """Relax good crystals alone and among bad ones; compare what comes out, bit for bit."""
+    bad = args.n // 10
+    good = [moved(system, args.noise) for system in crystals(args.data, args.n - bad)]
+    mixed: list[AtomicSystem] = list(good)
+    for place, system in enumerate(poison(bad)):
+        mixed.insert(place * 10, system)
+    names = {system.system_id for system in good}
+    alone, _ = relax(good, args.workers)
+    among, _ = relax(mixed, args.workers)
+    among_good = [r for s, r in zip(mixed, among, strict=True) if s.system_id in names]
+    same = [_same(a, b) for a, b in zip(alone, among_good, strict=True)]
+    rest = Counter(r.status for s, r in zip(mixed, among, strict=True) if s.system_id not in names)
+    return {"good": len(good), "bad": bad, "unchanged": sum(same), "bad_status": dict(rest)}
+
+
+def _same(a: Relaxed, b: Relaxed) -> bool:
+    if (a.status, a.steps) != (b.status, b.steps) or (a.system is None) != (b.system is None):
+        return False
+    if a.system is None or b.system is None:
+        return True
+    return a.energy == b.energy and a.system.same_as(b.system)
+
+
+def together(args: argparse.Namespace) -> dict[str, Any]:
+    """Relax the same moved crystals in batches on a device and one by one in processes."""
+    systems = [moved(system, args.noise) for system in crystals(args.data, args.n)]
+    device = resolve_device(args.device)
+    device = "cpu:0" if device == "cpu" else device  # in batches, also where there is no GPU
+    alone, alone_s = relax(systems, args.workers)
+    batched, batched_s = relax(systems, 1, device=device, batch_atoms=args.batch_atoms)
+    pairs = [(a, b) for a, b in zip(alone, batched, strict=True) if a.system is not None and b.system is not None]
+    differences = [abs(a.energy_per_atom - b.energy_per_atom) for a, b in pairs]
+    return {
+        "crystals": len(systems),
+        "device": device,
+        "one_by_one_s": alone_s,
+        "workers": args.workers,
+        "together_s": batched_s,
+        "same_status": sum(a.status == b.status for a, b in zip(alone, batched, strict=True)),
+        "largest_difference_ev_per_atom": max(differences, default=0.0),
+    }
+
+
+def cubic(name: str, a: float) -> AtomicSystem:
+    """Return a primitive cell of the given constant of its conventional cell, Å."""
+    if name == "fe":
+        cell = a / 2 * np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
+        return AtomicSystem(name, Kind.CRYSTAL, np.array([26]), np.zeros((1, 3)), cell)
+    numbers, second = {"si": ([14, 14], 0.25), "nacl": ([11, 17], 0.5), "mgo": ([12, 8], 0.5), "al": ([13], 0.0)}[name]
+    cell = a / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    fractional = np.array([[0.0] * 3, [second] * 3])[: len(numbers)]
+    return AtomicSystem(name, Kind.CRYSTAL, np.array(numbers), fractional @ cell, cell)
+
+
+def constants(args: argparse.Namespace) -> dict[str, Any]:
+    """Relax five crystals with GPAW from cells strained by 3 %."""
+    engine = Engine("gpaw", available("gpaw") or "?", args.preset, read_preset("gpaw", args.preset))
+    found: dict[str, Any] = {"preset": args.preset}
+    with tempfile.TemporaryDirectory() as folder:
+        root = args.cache or Path(folder)
+        tasks = [Task(cubic(n, PBE[n] * 1.03), engine, (root / n).absolute()) for n in args.names or PBE]
+        results = run_tasks(tasks, wall_limit_s=args.wall_limit, workers=args.workers, restarts=3)
+        for task in tasks:
+            name, result = task.system.system_id, results[task.system.system_id]
+            found[name] = {
+                key: result[key] for key in ("status", "reason", "n_steps", "attempts", "wall_s", "warnings")
+            }
+            if result["structure"] is not None:
+                volume = abs(np.linalg.det(np.array(result["structure"]["cell"])))
+                a = float(((2 if name == "fe" else 4) * volume) ** (1 / 3))
+                found[name] |= {"a": round(a, 4), "pbe": PBE[name], "percent": round(100 * (a / PBE[name] - 1), 2)}
+    return found
+
+
+PARTS = {
+    "perturbed": perturbed,
+    "throughput": throughput,
+    "poisoned": poisoned,
+    "batch": together,
+    "constants": constants,
+}
+
+
+def main() -> None:
+    """Run one part and print what was measured as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--data", type=Path, help="prepared crystals (Arrow)")
+    parser.add_argument("--n", type=int, default=200, help="crystals")
+    parser.add_argument("--noise", type=float, default=0.1, help="Å")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batch-atoms", type=int, default=4096)
+    parser.add_argument("--preset", default="standard")
+    parser.add_argument("--names", nargs="*", help="crystals of `constants`")
+    parser.add_argument("--wall-limit", type=float, default=1800.0, help="s for one attempt of `constants`")
+    parser.add_argument("--cache", type=Path, help="folder of finished results, to go on from")
+    args = parser.parse_args()
+    if args.part != "constants" and args.data is None:
+        parser.error("--data is needed")
+    print(json.dumps({"part": args.part, **PARTS[args.part](args), "machine": describe()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
