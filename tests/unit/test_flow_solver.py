@@ -1,30 +1,58 @@
-"""The guided Euler solver on problems whose answer is known."""
+"""Solvers, grids and guidance on problems whose answer is known."""
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import pytest
 import torch
+from torch import Tensor
 
 from adit.errors import ConfigError
+from adit.flow.grid import GRIDS, time_grid
 from adit.flow.guidance import Guided
 from adit.flow.path import interpolate, velocity
-from adit.flow.solver import euler
+from adit.flow.solver import Predict, Step, integrate
+from adit.flow.solvers.registry import SOLVERS, evaluations, make_solver
 
 MASK = torch.ones(2, 3, dtype=torch.bool)
+FIXED = [name for name in SOLVERS if name != "adaptive"]
+S = 0.5
+"""Width of the data in the Gaussian flow."""
+
+
+def solve(predict: Predict, noise: Tensor, solver: str, steps: int, grid: str = "uniform", churn: float = 0.0) -> Tensor:
+    random = torch.Generator().manual_seed(1)
+    made = make_solver(solver, churn=churn, tolerance=1e-6)
+    return integrate(
+        predict,
+        noise,
+        time_grid(grid, steps),
+        made,
+        fresh=lambda: torch.randn(noise.shape, generator=random, dtype=noise.dtype),
+    )
+
+
+def gaussian(noisy: Tensor, previous: Tensor, t: Tensor) -> Tensor:
+    """Data N(0, S²): the exact denoiser is linear, and the exact map of the ODE multiplies the noise by S."""
+    time = t[:, None, None]
+    return noisy * time * S**2 / ((1 - time) ** 2 + time**2 * S**2)
 
 
 class Labels:
     """Conditions of a batch: a number a system."""
 
-    def __init__(self, values: torch.Tensor) -> None:
+    def __init__(self, values: Tensor) -> None:
         self.values = values
 
     def cat(self, other: Labels) -> Labels:
         return Labels(torch.cat([self.values, other.values]))
 
 
-def guided(denoiser: object, guidance: float) -> Guided:
-    return Guided(denoiser, Labels(torch.zeros(2)), Labels(torch.full((2,), 9.0)), MASK, guidance)  # type: ignore[arg-type]
+def guided(denoiser: object, guidance: float, interval: tuple[float, float] = (0.0, 1.0)) -> Guided:
+    nulls = Labels(torch.full((2,), 9.0))
+    return Guided(denoiser, Labels(torch.zeros(2)), nulls, MASK, guidance, interval)  # type: ignore[arg-type]
 
 
 class Constant:
@@ -32,60 +60,146 @@ class Constant:
 
     def __init__(self) -> None:
         self.calls: list[int] = []
-        self.previous: list[torch.Tensor] = []
+        self.times: list[float] = []
+        self.previous: list[Tensor] = []
 
     def __call__(self, noisy, previous, t, label, mask):  # type: ignore[no-untyped-def]
         self.calls.append(len(noisy))
+        self.times.append(float(t[0]))
         self.previous.append(previous)
         assert float(t.max()) < 1.0
         return torch.where(label.values[:, None, None] == 0, 2.0, -1.0).expand_as(noisy).clone()
 
 
-@pytest.mark.parametrize("steps", [1, 7, 50])
-def test_a_constant_prediction_is_reached_exactly(steps: int) -> None:
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_constant_prediction_is_reached_exactly(solver: str, steps: int, grid: str) -> None:
     noise = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    out = euler(guided(Constant(), 1.0), noise, steps=steps)
+    out = solve(guided(Constant(), 1.0), noise, solver, steps, grid, churn=1.0)
     torch.testing.assert_close(out, torch.full_like(out, 2.0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("solver", "grid", "order"),
+    [
+        ("euler", "uniform", 1),
+        ("euler", "quadratic", 1),
+        ("heun", "uniform", 2),
+        ("heun", "quadratic", 2),
+        ("ab2", "uniform", 2),
+        ("ab2", "quadratic", 2),
+        ("exp-ab2", "quadratic", 2),
+        ("sde", "uniform", 2),
+    ],
+)
+def test_the_order_of_a_solver_is_its_rate_of_convergence(solver: str, grid: str, order: int) -> None:
+    noise = torch.ones(2, 3, 4, dtype=torch.float64)
+    errors = [float((solve(gaussian, noise, solver, n, grid) - S).abs().max()) for n in (80, 160, 320, 640)]
+    rates = [math.log2(a / b) for a, b in pairwise(errors)]
+    assert rates[-1] == pytest.approx(order, abs=0.1)
+    assert all(rate == pytest.approx(order, abs=0.25) for rate in rates)
+
+
+def test_a_multistep_solver_beats_euler_at_equal_cost() -> None:
+    noise = torch.ones(2, 3, 4, dtype=torch.float64)
+
+    def error(solver: str, grid: str) -> float:
+        return float((solve(gaussian, noise, solver, 40, grid) - S).abs().max())
+
+    assert error("ab2", "uniform") < error("euler", "uniform") / 10
+    assert error("exp-ab2", "quadratic") < error("euler", "quadratic") / 10
+
+
+def test_the_adaptive_solver_keeps_its_tolerance() -> None:
+    noise = torch.ones(2, 3, 4, dtype=torch.float64)
+    assert float((solve(gaussian, noise, "adaptive", 1) - S).abs().max()) < 1e-3  # of the Euler step from t = 0.999
+
+
+def test_churn_keeps_the_distribution() -> None:
+    """Fresh noise replaces what it takes away: the samples of a Gaussian flow keep their width."""
+    noise = torch.randn(200, 50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    out = solve(gaussian, noise, "sde", 50, churn=10.0)
+    assert float(out.std()) == pytest.approx(S, rel=0.02)
+    correlation = float((out * noise).mean() / out.std() / noise.std())
+    assert correlation < 0.9  # it is not the map of the ODE, for which this is 1
+
+
+def test_without_churn_the_sde_is_heun() -> None:
+    noise = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(solve(gaussian, noise, "sde", 9), solve(gaussian, noise, "heun", 9))
+
+
+@pytest.mark.parametrize("solver", FIXED)
+def test_a_prediction_is_told_the_one_before(solver: str) -> None:
+    denoiser = Constant()
+    solve(guided(denoiser, 1.0), torch.zeros(2, 3, 4), solver, 3)
+    assert len(denoiser.calls) == evaluations(solver, 3)
+    assert not denoiser.previous[0].any()
+    assert all((previous == 2.0).all() for previous in denoiser.previous[1:])
+
+
+def test_steps_are_shown_one_by_one() -> None:
+    seen: list[Step] = []
+    noise = torch.ones(2, 3, 4, dtype=torch.float64)
+    out = integrate(gaussian, noise, time_grid("uniform", 4), make_solver("heun"), on_step=seen.append)
+    assert [step.t for step in seen] == [0.25, 0.5, 0.75, 1.0]
+    assert torch.equal(seen[-1].latents, out)
 
 
 def test_guidance_combines_both_predictions_in_one_evaluation() -> None:
     denoiser = Constant()
-    out = euler(guided(denoiser, 2.0), torch.zeros(2, 3, 4), steps=3)
+    out = solve(guided(denoiser, 2.0), torch.zeros(2, 3, 4), "euler", 3)
     torch.testing.assert_close(out, torch.full_like(out, (1 - 2.0) * -1.0 + 2.0 * 2.0))
     assert denoiser.calls == [4, 4, 4]
 
 
 def test_no_unconditional_evaluation_without_guidance() -> None:
     denoiser = Constant()
-    euler(guided(denoiser, 1.0), torch.zeros(2, 3, 4), steps=2)
+    solve(guided(denoiser, 1.0), torch.zeros(2, 3, 4), "euler", 2)
     assert denoiser.calls == [2, 2]
 
 
-def test_a_prediction_is_the_next_steps_self_conditioning() -> None:
+def test_guidance_acts_within_its_interval_alone() -> None:
     denoiser = Constant()
-    euler(guided(denoiser, 1.0), torch.zeros(2, 3, 4), steps=2)
-    assert not denoiser.previous[0].any()
-    assert (denoiser.previous[1] == 2.0).all()
+    solve(guided(denoiser, 2.0, (0.25, 0.5)), torch.zeros(2, 3, 4), "euler", 8)
+    assert [t for t, rows in zip(denoiser.times, denoiser.calls, strict=True) if rows == 4] == [0.25, 0.375, 0.5]
 
 
-def test_euler_is_of_first_order_on_a_gaussian() -> None:
-    """Data N(0, s²): the exact denoiser is linear, the exact map multiplies the noise by s."""
-    s = 0.5
+@pytest.mark.parametrize("grid", GRIDS)
+def test_grids_lead_from_zero_to_one(grid: str) -> None:
+    for steps in (1, 2, 9, 1000):
+        times = time_grid(grid, steps)
+        assert len(times) == steps + 1
+        assert times[0] == 0.0
+        assert times[-1] == 1.0
+        assert all(a < b for a, b in pairwise(times))
 
-    def denoiser(noisy, previous, t, label, mask):  # type: ignore[no-untyped-def]
-        time = t[:, None, None]
-        return noisy * time * s**2 / ((1 - time) ** 2 + time**2 * s**2)
 
-    noise = torch.ones(2, 3, 4, dtype=torch.float64)
-    errors = [float((euler(guided(denoiser, 1.0), noise, steps=n) - s).abs().max()) for n in (50, 100, 200)]
-    assert errors[0] / errors[1] == pytest.approx(2.0, rel=0.15)
-    assert errors[1] / errors[2] == pytest.approx(2.0, rel=0.15)
+def test_grids_are_denser_where_they_say() -> None:
+    quadratic, middle = time_grid("quadratic", 10), time_grid("logit-normal", 9)
+    assert quadratic[-1] - quadratic[-2] < 0.02 < quadratic[1] - quadratic[0]
+    widths = [b - a for a, b in pairwise(middle)]
+    assert min(widths) == pytest.approx(widths[4])
+    assert middle[3] == pytest.approx(1.0 / (1.0 + math.exp(0.4307273)))  # the 1/3 quantile of N(0, 1)
 
 
 @pytest.mark.parametrize(("steps", "guidance"), [(0, 1.0), (5, -0.1)])
 def test_senseless_requests_are_refused(steps: int, guidance: float) -> None:
     with pytest.raises(ConfigError, match="sampling needs"):
-        euler(guided(Constant(), guidance), torch.zeros(2, 3, 4), steps=steps)
+        solve(guided(Constant(), guidance), torch.zeros(2, 3, 4), "euler", steps)
+
+
+def test_a_senseless_interval_is_refused() -> None:
+    with pytest.raises(ConfigError, match="guidance interval"):
+        guided(Constant(), 2.0, (0.9, 0.1))
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ConfigError, match="no solver is named rk9; there are euler"):
+        make_solver("rk9")
+    with pytest.raises(ConfigError, match="no grid is named cubic"):
+        time_grid("cubic", 3)
 
 
 def test_interpolant_and_velocity_agree() -> None:

@@ -3,22 +3,127 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
+from adit.errors import ConfigError
+
+KINDS = ("crystal", "molecule", "mof")
 
 
 def _sample(args: argparse.Namespace) -> None:
-    from adit.sample.generate import sample_shard
+    from adit.sample.generate import sample_shard, write_samples
     from adit.systems import Kind
 
-    stage = config.load_stage(config.SampleStage, args.config)
-    sample_shard(stage, args.vae, args.dit, Kind(args.kind), args.shard, args.out)
+    vae, dit = _weights(args)
+    stage, kind = _stage(args), Kind(args.kind)
+    if args.n is None:
+        sample_shard(stage, vae, dit, kind, args.shard, args.out, args.timing)
+        return
+    from adit.sample.engine import Sampler
+
+    write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(args.n), args.out, args.timing)
+
+
+def _trajectory(args: argparse.Namespace) -> None:
+    from adit.sample.trajectory import write_trajectories
+    from adit.systems import Kind
+
+    vae, dit = _weights(args)
+    write_trajectories(_stage(args), vae, dit, Kind(args.kind), args.index, args.frames, args.out)
+
+
+def _tune(args: argparse.Namespace) -> None:
+    from adit.report.tuning import gather
+
+    gather(config.load_stage(config.TuneStage, args.config), args.points, args.out)
+
+
+def _weights(args: argparse.Namespace) -> tuple[Path, Path]:
+    """Return the folders of autoencoder and denoiser."""
+    vae = args.vae or (args.weights and args.weights / "vae")
+    dit = args.dit or (args.weights and args.weights / "dit")
+    if vae is None or dit is None:
+        raise ConfigError("give --weights FOLDER with vae/ and dit/ in it, or --vae and --dit")
+    return vae, dit
+
+
+def _stage(args: argparse.Namespace) -> config.SampleStage:
+    """Return the configured slice with what the command line says over it."""
+    if args.config is None:
+        stage = config.SampleStage(seed=0, sample=config.SampleConfig())
+    else:
+        stage = config.load_stage(config.SampleStage, args.config)
+    values = stage.model_dump()
+    if args.seed is not None:
+        values["seed"] = args.seed
+    names = ("solver", "grid", "steps", "guidance", "guidance_interval", "churn", "compile", "precision")
+    values["sample"] |= {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    asked: dict[str, Any] = values["sample"]["conditions"][args.kind]
+    if args.atoms is not None:
+        asked["atoms"] = _atoms(args.atoms)
+    asked |= {n: getattr(args, n) for n in ("spacegroup", "composition", "motif") if getattr(args, n) is not None}
+    asked["labels"] = {**asked["labels"], **dict(map(_label, args.label))}
+    return config.parse_as(config.SampleStage, values, "sample")
+
+
+def _atoms(text: str) -> int | tuple[int, int]:
+    """Return ``12`` or ``4-20`` as a number or a range."""
+    low, dash, high = text.partition("-")
+    if not low.isdigit() or (dash and not high.isdigit()):
+        raise ConfigError(f"--atoms {text}: give a number such as 12, or a range such as 4-20")
+    return (int(low), int(high)) if dash else int(low)
+
+
+def _label(text: str) -> tuple[str, float]:
+    """Return ``name=value``."""
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise ConfigError(f"--label {text}: give NAME=NUMBER") from None
+
+
+def _model_and_settings(sub: argparse.ArgumentParser) -> None:
+    """Add what the verbs of sampling share: the model, how to integrate, and the conditions."""
+    sub.set_defaults(config=None)
+    sub.add_argument("--weights", type=Path, help="folder with vae/ and dit/ in it")
+    add_paths(sub, "vae", "dit", required=False)
+    add_paths(sub, "out")
+    sub.add_argument("--kind", choices=KINDS, required=True)
+    over = sub.add_argument_group("settings, over those of the configuration")
+    over.add_argument("--seed", type=int)
+    over.add_argument("--solver", choices=("euler", "heun", "ab2", "exp-ab2", "sde", "adaptive"))
+    over.add_argument("--grid", choices=("uniform", "quadratic", "logit-normal"))
+    over.add_argument("--steps", type=int)
+    over.add_argument("--guidance", type=float, help="scale of classifier-free guidance; 1: none")
+    over.add_argument("--guidance-interval", type=float, nargs=2, metavar=("LOW", "HIGH"))
+    over.add_argument("--churn", type=float, help="for --solver sde")
+    over.add_argument("--compile", choices=("auto", "on", "off"))
+    over.add_argument("--precision", choices=("auto", "bf16", "fp32"))
+    asked = sub.add_argument_group("conditions")
+    asked.add_argument("--atoms", help="12, or 4-20; else as in training")
+    asked.add_argument("--spacegroup", type=int, help="1 to 230")
+    asked.add_argument("--composition", help="formula (NaCl2) or chemical system (Li-Fe-O)")
+    asked.add_argument("--motif", help="file with atoms to hold: .cif, .xyz, .extxyz, .sdf, .mol, .arrow")
+    asked.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="another label of the model")
 
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("sample", _sample, "generate one shard of samples of one kind")
-    add_paths(sub, "vae", "dit", "out")
-    sub.add_argument("--kind", choices=("crystal", "molecule", "mof"), required=True)
-    sub.add_argument("--shard", type=int, default=0)
+    sub = verbs.add("sample", _sample, "generate samples of one kind: a shard of the run, or as many as asked for")
+    _model_and_settings(sub)
+    sub.add_argument("--shard", type=int, default=0, help="shard of the configured run")
+    sub.add_argument("--n", type=int, help="this many samples, whatever the configuration says")
+    add_paths(sub, "timing", required=False)
+
+    sub = verbs.add("trajectory", _trajectory, "decode the denoising path of chosen samples to extended XYZ")
+    _model_and_settings(sub)
+    sub.add_argument("--index", type=int, nargs="+", default=[0, 1, 2, 3], help="global indices of the samples")
+    sub.add_argument("--frames", type=int, default=50, help="frames of each at most")
+
+    sub = verbs.add("tune", _tune, "compare solvers, steps and guidance scales: table, Pareto front and plot")
+    add_paths(sub, "points", many=True)
+    add_paths(sub, "out")

@@ -10,7 +10,7 @@ from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModel
 from adit.config.reading import json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
-from adit.config.sample import SampleConfig
+from adit.config.sample import AskedConfig, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.stages import (
     DftStage,
@@ -24,12 +24,14 @@ from adit.config.stages import (
     SampleStage,
     ScoreStage,
     SelectStage,
+    TuneStage,
     VaeStage,
 )
 from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainConfig, VaeTrainConfig
 
 __all__ = [
     "DATASETS",
+    "AskedConfig",
     "ChosenDataset",
     "Config",
     "Count",
@@ -67,6 +69,9 @@ __all__ = [
     "Stage",
     "Strict",
     "TrainConfig",
+    "TuneConfig",
+    "TunePoint",
+    "TuneStage",
     "VaeModelConfig",
     "VaeStage",
     "VaeTrainConfig",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adit.config.base import Count, Stage, Strict
 from adit.config.data import DataConfig
 from adit.config.model import ModelConfig
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
-from adit.config.sample import SampleConfig
+from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import LatentsConfig, TrainConfig
 
@@ -29,12 +29,21 @@ class Config(Strict):
     train: TrainConfig = TrainConfig()
     latents: LatentsConfig = LatentsConfig()
     sample: SampleConfig = SampleConfig()
+    tune: TuneConfig = TuneConfig()
     relax: RelaxConfig = RelaxConfig()
     select: SelectConfig = SelectConfig()
     dft: DftConfig = DftConfig()
     hull: HullConfig = HullConfig()
     score: ScoreConfig = ScoreConfig()
     report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _tuning_has_its_own_seed(self) -> Self:
+        if self.tune.seed == self.seed:
+            raise ValueError(
+                f"tune.seed {self.seed} is the seed of the run; take another, so that no sample serves both"
+            )
+        return self
 
     def stage(self, kind: type[S], **extra: Any) -> S:
         """Return the slice of a stage; ``extra`` gives the fields that are not sections (e.g. ``dataset``)."""

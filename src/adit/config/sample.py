@@ -1,12 +1,53 @@
-"""Sections of sampling."""
+"""Sections of sampling and of its tuning."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from adit.config.base import Count, Positive, Strict
+from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
+
+Guidance = Annotated[float, Field(ge=0)]
+SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "adaptive"]
+GridName = Literal["uniform", "quadratic", "logit-normal"]
+
+
+class AskedConfig(Strict):
+    """What is asked of the samples of one kind; null: nothing."""
+
+    atoms: Positive | tuple[Positive, Positive] | None = Field(
+        None, description="number of atoms, or [lowest, highest]; null: as in training"
+    )
+    spacegroup: Annotated[int, Field(ge=1, le=230)] | None = Field(
+        None, description="spacegroup number; the model must have been trained with this label"
+    )
+    composition: str | None = Field(
+        None, description="formula (NaCl2; crystals: any number of units), or chemical system (Li-Fe-O)"
+    )
+    motif: str | None = Field(None, description="file with the atoms that are held while the rest is sampled")
+    labels: dict[str, float] = Field(
+        default_factory=dict, description="values of further labels that the model was trained with"
+    )
+
+
+class ConditionsConfig(Strict):
+    """Conditions by kind."""
+
+    crystal: AskedConfig = AskedConfig()
+    molecule: AskedConfig = AskedConfig()
+    mof: AskedConfig = AskedConfig()
+
+    @model_validator(mode="after")
+    def _molecules_have_no_cell(self) -> Self:
+        if self.molecule.spacegroup is not None:
+            raise ValueError("molecule.spacegroup: a molecule has none")
+        return self
+
+    def of(self, kind: str) -> AskedConfig:
+        """Return what is asked of a kind."""
+        found: AskedConfig = getattr(self, kind)
+        return found
 
 
 class SampleConfig(Strict):
@@ -16,9 +57,30 @@ class SampleConfig(Strict):
     molecule: Count = Field(10000, description="molecules asked for")
     mof: Count = Field(0, description="MOFs asked for")
     shards: Positive = Field(100, description="jobs per kind")
+    solver: SolverName = Field("euler", description="how the path is integrated (the paper: euler)")
+    grid: GridName = Field("uniform", description="where the steps lie in time (the paper: uniform)")
     steps: Positive = Field(500, description="integration steps T")
-    guidance: Annotated[float, Field(ge=0)] = Field(2.0, description="classifier-free guidance scale γ")
-    batch_atoms: Positive = Field(8192, description="atoms, padding included, in one batch")
+    guidance: Guidance = Field(2.0, description="classifier-free guidance scale γ; 1: no guidance, half of the work")
+    guidance_interval: tuple[Fraction, Fraction] = Field(
+        (0.0, 1.0), description="times between which guidance acts; elsewhere the conditional prediction alone"
+    )
+    churn: Annotated[float, Field(ge=0)] = Field(0.0, description="solver sde: S_churn, noise added over all steps")
+    tolerance: PositiveFloat = Field(1e-3, description="solver adaptive: error of a step, in latent units")
+    batch_atoms: Positive | Literal["auto"] = Field(
+        "auto", description="atoms, padding included, in one batch; auto: by device"
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it")
+    compile: Literal["auto", "on", "off"] = Field("auto", description="compile the denoiser; auto: where it pays")
+    conditions: ConditionsConfig = ConditionsConfig()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        low, high = self.guidance_interval
+        if low > high:
+            raise ValueError(f"guidance_interval: {low} is above {high}")
+        if self.churn and self.solver != "sde":
+            raise ValueError(f"churn belongs to solver sde, not to {self.solver}")
+        return self
 
     def count(self, kind: str) -> int:
         """Return how many systems of a kind are asked for."""
@@ -35,5 +97,48 @@ class SampleConfig(Strict):
 
     def bounds(self, kind: str, shard: int) -> tuple[int, int]:
         """Return the first and one past the last global index of a shard."""
-        total, shards = self.count(kind), self.n_shards(kind)
+        total, shards = self.count(kind), max(1, self.n_shards(kind))
         return total * shard // shards, total * (shard + 1) // shards
+
+
+class TuneConfig(Strict):
+    """Grid over solver, steps and guidance, on a seed of its own. Source: Fig. 7."""
+
+    samples: Positive = Field(1000, description="systems of each kind per point of the grid")
+    seed: Count | None = Field(None, description="seed of tuning, never that of the run; null: derived from it")
+    solvers: tuple[SolverName, ...] = Field(("euler", "ab2"), min_length=1, description="solvers tried")
+    grids: tuple[GridName, ...] = Field(("uniform",), min_length=1, description="time grids tried")
+    steps: tuple[Positive, ...] = Field((10, 50, 100, 250, 500, 1000), min_length=1, description="steps tried")
+    guidance: tuple[Guidance, ...] = Field((1.0, 2.0, 3.0, 4.0, 6.0), min_length=1, description="guidance scales tried")
+
+    def points(self) -> list[TunePoint]:
+        """Return all points of the grid."""
+        return [
+            TunePoint(solver=solver, grid=grid, steps=steps, guidance=guidance)
+            for solver in self.solvers
+            for grid in self.grids
+            for steps in self.steps
+            for guidance in self.guidance
+        ]
+
+    def seed_of(self, reporting: int) -> int:
+        """Return the seed of tuning."""
+        return self.seed if self.seed is not None else reporting + TUNING_OFFSET
+
+
+TUNING_OFFSET = 1_000_003
+"""What lies between the seed of a run and that of its tuning."""
+
+
+class TunePoint(Strict):
+    """One point of the grid."""
+
+    solver: SolverName
+    grid: GridName
+    steps: int
+    guidance: float
+
+    @property
+    def name(self) -> str:
+        """Return the name of the point's folder."""
+        return f"{self.solver}_{self.grid}_{self.steps}_{self.guidance:g}"

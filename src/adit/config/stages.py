@@ -6,7 +6,7 @@ from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig
 from adit.config.model import DitModelConfig, VaeModelConfig
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
-from adit.config.sample import SampleConfig
+from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
 
@@ -77,8 +77,22 @@ class DitStage(Stage):
 class SampleStage(Stage):
     """``adit sample``: one shard of samples of one kind."""
 
+    version: int = 2
     seed: int
     sample: SampleConfig
+    max_atoms: int = 256
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"max_atoms": "data.max_atoms"}
+
+
+class TuneStage(Stage):
+    """``adit tune``: the points of the grid side by side."""
+
+    seed: int
+    tune: TuneConfig
 
 
 class RelaxStage(Stage):

@@ -1,8 +1,9 @@
-"""Classifier-free guidance: conditional and unconditional prediction in one evaluation."""
+"""Classifier-free guidance: conditional and unconditional prediction in one evaluation, and only where it acts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
@@ -32,7 +33,7 @@ class Denoiser(Protocol):
 
 @dataclass(frozen=True)
 class Guided:
-    """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; Z′(φ) only where γ ≠ 1.
+    """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; Z′(φ) only where γ ≠ 1, and within the interval.
 
     Attributes:
         denoiser: the model.
@@ -40,11 +41,13 @@ class Guided:
         nulls: φ of each system.
         mask: (B, M) real atoms.
         guidance: scale γ, not negative.
+        interval: lowest and highest t at which guidance acts; elsewhere Z′(c) alone, in one evaluation. The t of a
+            batch is that of its first system.
 
-    Source: Algorithm 3, lines 4 to 6.
+    Source: Algorithm 3, lines 4 to 6; for the interval Kynkäänniemi et al. (2024).
 
     Raises:
-        ConfigError: γ is negative.
+        ConfigError: γ is negative, or the interval is none.
     """
 
     denoiser: Denoiser
@@ -52,24 +55,39 @@ class Guided:
     nulls: Joinable
     mask: Bool[Tensor, "b m"]
     guidance: float
+    interval: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.guidance < 0:
             raise ConfigError(f"sampling needs a guidance scale of 0 or more (given: {self.guidance})")
+        low, high = self.interval
+        if not 0.0 <= low <= high <= 1.0:
+            raise ConfigError(f"sampling needs a guidance interval within 0 and 1 (given: {low} to {high})")
 
     def __call__(
         self, noisy: Float[Tensor, "b m d"], previous: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
     ) -> Float[Tensor, "b m d"]:
         """Predict the clean latents; padding is zero."""
-        keep = self.mask.unsqueeze(-1).to(noisy.dtype)
-        if self.guidance == 1.0:
-            return self.denoiser(noisy, previous, t, self.conditions, self.mask) * keep
+        if self.guidance == 1.0 or not self._acts(t):
+            return self.denoiser(noisy, previous, t, self.conditions, self.mask) * self._keep.to(noisy.dtype)
         both = self.denoiser(
-            torch.cat([noisy, noisy]),
-            torch.cat([previous, previous]),
-            torch.cat([t, t]),
-            self.conditions.cat(self.nulls),
-            torch.cat([self.mask, self.mask]),
+            torch.cat([noisy, noisy]), torch.cat([previous, previous]), torch.cat([t, t]), self._both, self._both_masks
         )
         conditional, unconditional = both.chunk(2)
-        return ((1.0 - self.guidance) * unconditional + self.guidance * conditional) * keep
+        return torch.lerp(unconditional, conditional, self.guidance) * self._keep.to(noisy.dtype)
+
+    def _acts(self, t: Tensor) -> bool:
+        low, high = self.interval
+        return (low, high) == (0.0, 1.0) or low <= float(t[0]) <= high
+
+    @cached_property
+    def _both(self) -> Joinable:
+        return self.conditions.cat(self.nulls)
+
+    @cached_property
+    def _both_masks(self) -> Tensor:
+        return torch.cat([self.mask, self.mask])
+
+    @cached_property
+    def _keep(self) -> Tensor:
+        return self.mask.unsqueeze(-1)

@@ -1,8 +1,11 @@
-"""Algorithm 3: Euler integration of the probability-flow ODE of the interpolant."""
+"""What every solver shares: a prediction with its memory, steps, and the loop from noise to clean latents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -13,32 +16,94 @@ from adit.errors import ConfigError
 Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(Z⁽ᵗ⁾ (B, M, d), previous prediction (B, M, d), t (B,)) → predicted clean latents (B, M, d)."""
 
+Fresh = Callable[[], Tensor]
+"""Return new standard normal noise (B, M, d): zero in the padding, centred where the model was trained so."""
 
-def euler(
+
+class Evaluation:
+    """The prediction with self-conditioning: each one is told the one before, whichever solver asks.
+
+    Args:
+        predict: the (guided) denoiser.
+        noise: (B, M, d), gives shape, type and device.
+
+    Attributes:
+        count: evaluations made.
+    """
+
+    def __init__(self, predict: Predict, noise: Tensor) -> None:
+        self._predict = predict
+        self._previous = torch.zeros_like(noise)
+        self.count = 0
+
+    def __call__(self, latents: Tensor, t: float) -> Tensor:
+        """Return the predicted clean latents (B, M, d)."""
+        times = torch.full((len(latents),), t, dtype=latents.dtype, device=latents.device)
+        self._previous = self._predict(latents, self._previous, times)
+        self.count += 1
+        return self._previous
+
+    def velocity(self, latents: Tensor, t: float) -> Tensor:
+        """Return the field (Z′ − Z⁽ᵗ⁾) / (1 − t) for t < 1. Source: Eq. 10."""
+        return (self(latents, t) - latents) / (1.0 - t)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where an integration stands after one step.
+
+    Attributes:
+        t: time reached.
+        latents: (B, M, d) there.
+        clean: (B, M, d) the last prediction of the clean latents.
+    """
+
+    t: float
+    latents: Tensor
+    clean: Tensor
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """Integrates from t = 0 to t = 1 without evaluating at t = 1, where the field divides by zero."""
+
+    def __call__(
+        self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
+    ) -> Iterator[Step]:
+        """Yield the state after each step from ``times[i]`` to ``times[i + 1]``."""
+        ...
+
+
+def integrate(
     predict: Predict,
     noise: Float[Tensor, "b m d"],
+    times: Sequence[float],
+    solver: Solver,
     *,
-    steps: int,
-    on_step: Callable[[int], None] | None = None,
+    fresh: Fresh | None = None,
+    on_step: Callable[[Step], None] | None = None,
 ) -> Float[Tensor, "b m d"]:
-    """Integrate from noise at t = 0 to clean latents at t = 1.
+    """Return the clean latents.
 
-    The times are i/T for i = 0 … T − 1, so that the last step ends at t = 1 exactly and no evaluation is made there;
-    the prediction of a step is the self-conditioning of the next.
+    Args:
+        predict: the (guided) denoiser.
+        noise: Z⁽⁰⁾.
+        times: 0 = t₀ < … < t_T = 1, see ``adit.flow.grid``.
+        solver: see ``adit.flow.solvers.registry``.
+        fresh: noise for solvers that add some.
+        on_step: called after each step; nothing of a step is kept unless this does.
 
-    Source: Algorithm 3. Differs: its ``linspace(0, 1, T)`` holds t = 1, where the field divides by zero.
+    Source: Algorithm 3. Differs: its ``linspace(0, 1, T)`` holds t = 1, where the field divides by zero; here the
+    last step ends there and none starts there.
 
     Raises:
-        ConfigError: there is no step.
+        ConfigError: ``times`` do not lead from 0 to 1.
     """
-    if steps < 1:
-        raise ConfigError(f"sampling needs at least one step (given: {steps})")
-    latents, previous = noise, torch.zeros_like(noise)
-    for i in range(steps):
-        t = torch.full((len(latents),), i / steps, dtype=latents.dtype, device=latents.device)
-        previous = predict(latents, previous, t)
-        # Δt (Z′ − Z) / (1 − t) with Δt = 1/T and t = i/T
-        latents = latents + (previous - latents) / (steps - i)
+    if len(times) < 2 or times[0] != 0.0 or times[-1] != 1.0 or any(b <= a for a, b in pairwise(times)):
+        raise ConfigError("sampling needs at least one step, and times that rise from 0 to 1")
+    latents = noise
+    for step in solver(Evaluation(predict, noise), noise, times, fresh):
+        latents = step.latents
         if on_step is not None:
-            on_step(i)
+            on_step(step)
     return latents

@@ -1,99 +1,117 @@
-"""Generation: one shard of samples of one kind, from noise to decoded systems."""
+"""Generation: shards of samples of one kind, from noise to decoded systems on disk, in constant memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from adit.config import SampleStage
-from adit.errors import DataError
-from adit.flow.guidance import Guided
-from adit.flow.path import center
-from adit.flow.solver import euler
-from adit.model.build import autocast, build_dit, build_vae, pick_device
-from adit.model.conditions import encode, null_conditions
-from adit.model.dit import DiT
-from adit.model.padding import pad, padding_mask
-from adit.model.vae import VAE
+from adit.config import SampleConfig, SampleStage
+from adit.flow.solvers.registry import ALONE, evaluations
 from adit.progress import Progress
+from adit.sample.batches import batches, budget, windows
 from adit.sample.decode import decode_rows
-from adit.sample.prior import Draw, SizePrior, draw
-from adit.store import Row, read_json, read_tensors, sha256, write_systems
+from adit.sample.engine import Sampler
+from adit.sample.request import Request
+from adit.store import SYSTEM_SCHEMA, Row, arrow_writer, provenance_metadata, systems_table, write_json
 from adit.systems import Kind
 
+WAITING = 2
+"""Batches that may wait for conversion while the next is integrated."""
 
-class Generator:
-    """A trained pair of autoencoder and denoiser, ready to sample.
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on its way to disk: the rows of some places of a window."""
+
+    places: list[int]
+    rows: Future[list[Row]]
+
+
+def sample_shard(
+    stage: SampleStage, vae_dir: Path, dit_dir: Path, kind: Kind, shard: int, out: Path, timing: Path | None = None
+) -> None:
+    """Write one shard of samples: systems and failures, in the order of their global index.
 
     Args:
+        stage: slice of the configuration.
         vae_dir: folder of the autoencoder.
         dit_dir: folder of the denoiser.
-
-    Raises:
-        DataError: the denoiser was trained on latents of another autoencoder.
+        kind: kind of system.
+        shard: which shard.
+        out: the Arrow file.
+        timing: JSON file for what it took, or ``None``.
     """
-
-    def __init__(self, vae_dir: Path, dit_dir: Path) -> None:
-        self.device = pick_device()
-        self.config = read_json(dit_dir / "config.json")
-        vae_weights, dit_weights = vae_dir / "model.safetensors", dit_dir / "model.safetensors"
-        self.hashes = {"vae_sha256": sha256(vae_weights), "dit_sha256": sha256(dit_weights)}
-        if self.config.get("vae_sha256") != self.hashes["vae_sha256"]:
-            raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}; train it again")
-        self.vae: VAE = build_vae(read_json(vae_dir / "config.json"), read_tensors(vae_weights), str(vae_dir))
-        self.dit: DiT = build_dit(self.config, read_tensors(dit_weights), str(dit_dir))
-        self.vae.to(self.device)
-        self.dit.to(self.device)
-
-    @torch.no_grad()
-    def batch(self, draws: Sequence[Draw], kind: Kind, steps: int, guidance: float, progress: Progress) -> list[Row]:
-        """Integrate, decode and convert one batch. Source: Algorithm 3."""
-        sizes = [len(d.noise) for d in draws]
-        mask = padding_mask(torch.tensor(sizes)).to(self.device)
-        noise = pad(torch.cat([torch.from_numpy(d.noise) for d in draws]).to(self.device), mask)
-        if self.config["center_noise"]:
-            noise = center(noise, mask)
-        labels = self.dit.config.labels
-        asked = encode(labels, [kind] * len(draws), [{}] * len(draws)).to(self.device)
-        predict = Guided(self.dit, asked, null_conditions(labels, len(draws), self.device), mask, guidance)
-        with autocast(self.device, "auto"):
-            latents = euler(predict, noise, steps=steps, on_step=lambda _: progress.update(len(draws)))
-            decoded = self.vae.decoder(self.dit.denormalize(latents), mask)
-        return decode_rows(decoded, sizes, [d.system_id for d in draws], kind)
+    first, last = stage.sample.bounds(kind, shard)
+    sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)
+    write_samples(sampler, stage, kind, range(first, last), out, timing)
 
 
-def batches(draws: Sequence[Draw], batch_atoms: int) -> list[list[int]]:
-    """Group draws of like size so that no batch holds more than ``batch_atoms`` atoms, padding included."""
-    order = sorted(range(len(draws)), key=lambda i: (-len(draws[i].noise), i))
-    groups: list[list[int]] = []
-    for i in order:
-        largest = len(draws[groups[-1][0]].noise) if groups else 0
-        if groups and (len(groups[-1]) + 1) * largest <= batch_atoms:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups
-
-
-def sample_shard(stage: SampleStage, vae_dir: Path, dit_dir: Path, kind: Kind, shard: int, out: Path) -> None:
-    """Write one shard of samples: systems and failures, in the order of their global index."""
+def write_samples(
+    sampler: Sampler, stage: SampleStage, kind: Kind, indices: Sequence[int], out: Path, timing: Path | None = None
+) -> None:
+    """Write the samples with these global indices; see ``sample_shard``."""
     config = stage.sample
-    model = Generator(vae_dir, dit_dir)
-    prior = SizePrior(model.config["size_histograms"], kind)
-    first, last = config.bounds(kind, shard)
-    draws = [draw(prior, stage.seed, kind, index, model.dit.latent_dim) for index in range(first, last)]
-    rows: dict[int, Row] = {}
-    progress = Progress(f"{kind} denoising steps", len(draws) * config.steps)
-    for group in batches(draws, config.batch_atoms):
-        made = model.batch([draws[i] for i in group], kind, config.steps, config.guidance, progress)
-        rows.update(zip(group, made, strict=True))
-    metadata = {
-        "seed": stage.seed,
-        "kind": str(kind),
-        "steps": config.steps,
-        "guidance": config.guidance,
-        **model.hashes,
-    }
-    write_systems(out, [rows[i] for i in range(len(draws))], metadata=metadata)
+    request = sampler.request(stage, kind)
+    started = time.perf_counter()
+    schema = SYSTEM_SCHEMA.with_metadata(provenance_metadata(provenance(sampler, stage, kind)))
+    with arrow_writer(out, schema) as write:
+        for rows in sample_rows(sampler, request, config, indices):
+            write(systems_table(rows).replace_schema_metadata(schema.metadata))
+    if timing is not None:
+        taken = {"seconds": time.perf_counter() - started, "samples": len(indices), "device": sampler.device.type}
+        write_json(timing, {**taken, "evaluations": evaluations(config.solver, config.steps)})
+
+
+def provenance(sampler: Sampler, stage: SampleStage, kind: Kind) -> dict[str, Any]:
+    """Return what a file of samples says of how they were made."""
+    config = stage.sample
+    asked = config.conditions.of(kind).model_dump(mode="json", exclude_defaults=True)
+    kept = ("solver", "grid", "steps", "guidance", "guidance_interval", "churn", "precision")
+    settings = {name: value for name, value in config.model_dump(mode="json").items() if name in kept}
+    return {"seed": stage.seed, "kind": str(kind), **settings, "conditions": asked, **sampler.hashes}
+
+
+def sample_rows(
+    sampler: Sampler, request: Request, config: SampleConfig, indices: Sequence[int]
+) -> Iterator[list[Row]]:
+    """Yield the rows of ``indices`` in order, a window at a time.
+
+    Decoding results are turned into systems by a thread while the next batch is integrated.
+    """
+    size = budget(config.batch_atoms, sampler.device)
+    progress = Progress(f"{request.kind}s sampled", len(indices))
+    prepared = False
+    with ThreadPoolExecutor(1) as pool:
+        before: list[Batch] = []
+        for window in windows(request, indices, size):
+            if not prepared:
+                atoms = sum(map(len, window)) / len(window) * len(indices)
+                sampler.prepare(config.compile, int(atoms), max(1, evaluations(config.solver, config.steps)))
+                prepared = True
+            made: list[Batch] = []
+            waiting: deque[Future[list[Row]]] = deque()
+            for places in batches([len(d) for d in window], size, alone=config.solver in ALONE):
+                draws = [window[i] for i in places]
+                decoded = sampler.decode(*sampler.latents(draws, request, config))
+                made.append(Batch(places, pool.submit(decode_rows, decoded, draws, request)))
+                waiting.append(made[-1].rows)
+                if len(waiting) > WAITING:
+                    waiting.popleft().result()
+                progress.update(len(draws))
+                if before:
+                    yield _ordered(before)
+                    before = []
+            before = made
+        if before:
+            yield _ordered(before)
+
+
+def _ordered(made: Sequence[Batch]) -> list[Row]:
+    """Return the rows of a window in the order of their index."""
+    rows = {place: row for batch in made for place, row in zip(batch.places, batch.rows.result(), strict=True)}
+    return [rows[place] for place in range(len(rows))]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from adit.errors import ConfigError
+from adit.progress import log
 from adit.seeds import generator
 from adit.systems import Kind
 
@@ -17,30 +18,33 @@ class Draw:
     """What a sample starts from.
 
     Attributes:
+        index: global index.
         system_id: ``<kind>-<seed>-<index>``.
         noise: (n, d) float32, standard normal; its length is the number of atoms.
+        counts: atomic number → atoms, where the composition is decided.
+        held: (h,) places of the motif's atoms, where there is a motif.
     """
 
+    index: int
     system_id: str
     noise: np.ndarray
+    counts: Mapping[int, int] | None = None
+    held: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.noise)
 
 
 class SizePrior:
-    """Draws numbers of atoms from the training histogram of a kind.
+    """Draws numbers of atoms.
 
-    Raises:
-        ConfigError: the model was not trained on this kind.
+    Args:
+        weights: number of atoms → weight.
     """
 
-    def __init__(self, histograms: Mapping[str, Mapping[str, float]], kind: Kind) -> None:
-        histogram = histograms.get(kind)
-        if not histogram:
-            known = ", ".join(histograms) or "nothing"
-            raise ConfigError(
-                f"sample.{kind}: this model was trained on {known}; set sample.{kind} to 0 or train it on {kind}s"
-            )
-        self._sizes = np.array([int(size) for size in histogram])
-        self._edges = np.cumsum([float(weight) for weight in histogram.values()])
+    def __init__(self, weights: Mapping[int, float]) -> None:
+        self._sizes = np.array(list(weights))
+        self._edges = np.cumsum(list(weights.values()))
 
     def draw(self, random: np.random.Generator) -> int:
         """Return a number of atoms."""
@@ -48,8 +52,63 @@ class SizePrior:
         return int(self._sizes[min(position, len(self._sizes) - 1)])
 
 
-def draw(prior: SizePrior, seed: int, kind: Kind, index: int, latent_dim: int) -> Draw:
-    """Return size and noise of the sample with global index ``index``."""
-    random = generator("sample", seed, str(kind), index)
-    size = prior.draw(random)
-    return Draw(f"{kind}-{seed}-{index}", random.standard_normal((size, latent_dim)).astype(np.float32))
+def training_sizes(histograms: Mapping[str, Mapping[str, float]], kind: Kind) -> dict[int, float]:
+    """Return number of atoms → weight in the training data of a kind.
+
+    Raises:
+        ConfigError: the model was not trained on this kind.
+    """
+    histogram = histograms.get(kind)
+    if not histogram:
+        known = ", ".join(histograms) or "nothing"
+        raise ConfigError(
+            f"sample.{kind}: this model was trained on {known}; set sample.{kind} to 0 or train it on {kind}s"
+        )
+    return {int(size): float(weight) for size, weight in histogram.items()}
+
+
+def asked_sizes(
+    trained: Mapping[int, float],
+    atoms: int | tuple[int, int] | None,
+    fits: Callable[[int], bool],
+    max_atoms: int,
+    what: str,
+) -> dict[int, float]:
+    """Return number of atoms → weight of what is asked for.
+
+    The training histogram decides among the sizes asked for; where it knows none of them, all are equally likely, and
+    a warning says so.
+
+    Args:
+        trained: the training histogram.
+        atoms: exact number, or lowest and highest; ``None``: as in training.
+        fits: whether composition and motif allow a number of atoms.
+        max_atoms: the largest system the model may be asked for.
+        what: the kind, for messages.
+
+    Raises:
+        ConfigError: no size is left, or one is above ``max_atoms``.
+    """
+    low, high = (1, max_atoms) if atoms is None else (atoms, atoms) if isinstance(atoms, int) else atoms
+    if not 1 <= low <= high:
+        raise ConfigError(f"{what}: {low} to {high} is no range of numbers of atoms")
+    if high > max_atoms:
+        raise ConfigError(f"{what}: {high} atoms are more than data.max_atoms ({max_atoms})")
+    known = {n: weight for n, weight in trained.items() if low <= n <= high and fits(n) and weight > 0}
+    if known:
+        return known
+    possible = [n for n in range(low, high + 1) if fits(n)]
+    if not possible:
+        raise ConfigError(f"{what}: no number of atoms from {low} to {high} fits the composition and motif asked for")
+    sizes = possible if atoms is not None else possible[:1]
+    log.warning("%s: %s atoms were not seen in training; quality is unknown there", what, _span(sizes))
+    return dict.fromkeys(sizes, 1.0)
+
+
+def _span(sizes: list[int]) -> str:
+    return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+
+
+def churn_noise(seed: int, kind: Kind, index: int) -> np.random.Generator:
+    """Return the generator of the noise that a stochastic solver adds to one sample."""
+    return generator("churn", seed, str(kind), index)

@@ -1,0 +1,59 @@
+"""Multistep solvers: order 2 at the price of one evaluation a step, by remembering the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from math import log
+
+from torch import Tensor
+
+from adit.flow.solver import Evaluation, Fresh, Step
+
+
+class AdamsBashforth2:
+    """Adams–Bashforth of order 2 for the velocity, with steps of any size; the first step is Euler's."""
+
+    def __call__(
+        self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
+    ) -> Iterator[Step]:
+        """Yield the state after each step."""
+        latents = noise
+        before: Tensor | None = None
+        width_before = 1.0
+        for t, s in pairwise(times):
+            width = s - t
+            clean = evaluate(latents, t)
+            velocity = (clean - latents) / (1.0 - t)
+            change = velocity if before is None else velocity + width / (2.0 * width_before) * (velocity - before)
+            latents = latents + width * change
+            before, width_before = velocity, width
+            yield Step(s, latents, clean)
+
+
+class ExponentialAdamsBashforth2:
+    """Exponential integrator of order 2: the prediction Z′ is taken as linear in t through the last two steps.
+
+    dZ/dt = (Z′ − Z)/(1 − t) is linear in Z, so that a step with such a Z′ is solved exactly. Differs from the multistep
+    method of Lu et al. (2022), DPM-Solver++(2M), in one thing: that one extrapolates in log(t/(1 − t)), which is
+    infinite at both ends of this path. The first step is Euler's, and so is the last: what is extrapolated to t = 1
+    would be taken as it is.
+    """
+
+    def __call__(
+        self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
+    ) -> Iterator[Step]:
+        """Yield the state after each step."""
+        latents = noise
+        before: Tensor | None = None
+        t_before = 0.0
+        for t, s in pairwise(times):
+            clean = evaluate(latents, t)
+            left = (1.0 - s) / (1.0 - t)
+            latents = clean if s == 1.0 else left * latents + (1.0 - left) * clean
+            if before is not None and s < 1.0:
+                # (1 − s) ∫ (τ − t)/(1 − τ)² dτ from t to s
+                weight = (s - t) + (1.0 - s) * log(left)
+                latents = latents + weight / (t - t_before) * (clean - before)
+            before, t_before = clean, t
+            yield Step(s, latents, clean)

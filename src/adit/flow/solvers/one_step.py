@@ -1,0 +1,89 @@
+"""Solvers that look at one step at a time: Euler, Heun, and Heun with churn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+
+from torch import Tensor
+
+from adit.errors import ConfigError
+from adit.flow.solver import Evaluation, Fresh, Step
+
+MAX_CHURN = sqrt(2.0) - 1.0
+"""Largest relative rise of the noise level in one step. Source: Karras et al. (2022), Algorithm 2."""
+
+
+def _euler_step(latents: Tensor, clean: Tensor, t: float, s: float) -> Tensor:
+    """Move on a straight line to the prediction; at s = 1 the prediction is reached, without rounding."""
+    return clean if s == 1.0 else latents + (s - t) / (1.0 - t) * (clean - latents)
+
+
+def _heun_step(evaluate: Evaluation, latents: Tensor, t: float, s: float) -> Step:
+    clean = evaluate(latents, t)
+    ahead = _euler_step(latents, clean, t, s)
+    if s == 1.0:  # the field cannot be evaluated there
+        return Step(s, ahead, clean)
+    first = (clean - latents) / (1.0 - t)
+    clean = evaluate(ahead, s)
+    return Step(s, latents + (s - t) * 0.5 * (first + (clean - ahead) / (1.0 - s)), clean)
+
+
+class Euler:
+    """Order 1, one evaluation a step. Source: Algorithm 3."""
+
+    def __call__(
+        self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
+    ) -> Iterator[Step]:
+        """Yield the state after each step."""
+        latents = noise
+        for t, s in pairwise(times):
+            clean = evaluate(latents, t)
+            latents = _euler_step(latents, clean, t, s)
+            yield Step(s, latents, clean)
+
+
+class Heun:
+    """Order 2, two evaluations a step (one in the last, which is an Euler step)."""
+
+    def __call__(
+        self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
+    ) -> Iterator[Step]:
+        """Yield the state after each step."""
+        latents = noise
+        for t, s in pairwise(times):
+            step = _heun_step(evaluate, latents, t, s)
+            latents = step.latents
+            yield step
+
+
+@dataclass(frozen=True)
+class Churned:
+    """Heun with churn: before each step the noise level (1 − t)/t rises by a factor, and fresh noise makes up for it.
+
+    Attributes:
+        churn: S_churn; shared equally among the steps. 0 is Heun.
+
+    Source: Karras et al. (2022), Algorithm 2, with σ = (1 − t)/t.
+    """
+
+    churn: float
+
+    def __call__(
+        self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
+    ) -> Iterator[Step]:
+        """Yield the state after each step."""
+        rise = 1.0 + min(self.churn / (len(times) - 1), MAX_CHURN)
+        if rise > 1.0 and fresh is None:
+            raise ConfigError("a solver with churn needs a source of noise")
+        latents = noise
+        for t, s in pairwise(times):
+            if t > 0.0 and rise > 1.0 and fresh is not None:
+                back = t / (t + rise * (1.0 - t))
+                variance = (1.0 - back) ** 2 - (back / t * (1.0 - t)) ** 2
+                latents, t = back / t * latents + sqrt(variance) * fresh(), back
+            step = _heun_step(evaluate, latents, t, s)
+            latents = step.latents
+            yield step

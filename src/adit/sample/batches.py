@@ -1,0 +1,55 @@
+"""Which samples share a batch: like sizes together, within a budget of atoms; nothing of a sample depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Literal
+
+import torch
+
+from adit.sample.prior import Draw
+from adit.sample.request import Request
+
+BUDGET = {"cuda": 32768, "cpu": 1024}
+"""Atoms in a batch by type of device: enough to fill it, and on a CPU few enough to stay in its cache."""
+
+BATCHES_A_WINDOW = 32
+"""Samples are drawn, sorted by size and written in windows of about this many batches: what is held in memory."""
+
+
+def budget(batch_atoms: int | Literal["auto"], device: torch.device) -> int:
+    """Return the atoms, padding included, that one batch may hold."""
+    return BUDGET.get(device.type, BUDGET["cpu"]) if batch_atoms == "auto" else batch_atoms
+
+
+def windows(request: Request, indices: Sequence[int], batch_atoms: int) -> Iterator[list[Draw]]:
+    """Yield the draws of ``indices`` in order, in windows of about ``BATCHES_A_WINDOW`` batches."""
+    remaining = iter(indices)
+    while True:
+        window: list[Draw] = []
+        atoms = 0
+        while atoms < BATCHES_A_WINDOW * batch_atoms and (found := list(islice(remaining, 1))):
+            window.append(request.draw(found[0]))
+            atoms += len(window[-1])
+        if not window:
+            return
+        yield window
+
+
+def batches(sizes: Sequence[int], batch_atoms: int, *, alone: bool = False) -> list[list[int]]:
+    """Group systems of like size so that no batch holds more than ``batch_atoms`` atoms, padding included.
+
+    Args:
+        sizes: atoms of each system.
+        batch_atoms: the budget; a larger system is a batch of its own.
+        alone: whether every system gets a batch of its own.
+    """
+    order = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
+    groups: list[list[int]] = []
+    for i in order:
+        if groups and not alone and (len(groups[-1]) + 1) * sizes[groups[-1][0]] <= batch_atoms:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups

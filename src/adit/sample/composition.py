@@ -1,0 +1,106 @@
+"""Compositions as people write them: formulas (``NaCl2``, ``Ca(OH)2``) and chemical systems (``Li-Fe-O``)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from adit.elements import ATOMIC_NUMBER, symbol
+from adit.errors import ConfigError
+from adit.systems import Kind
+
+_TOKEN = re.compile(r"([A-Z][a-z]?)(\d*)|(\()|(\))(\d*)")
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a sample may consist of.
+
+    Attributes:
+        text: as it was written.
+        elements: atomic numbers, ascending; a sample holds each of them and no other.
+        unit: atomic number → atoms of one formula unit; ``None`` for a chemical system.
+    """
+
+    text: str
+    elements: tuple[int, ...]
+    unit: dict[int, int] | None
+
+    @property
+    def unit_size(self) -> int:
+        """Return the atoms of one formula unit; for a chemical system 1."""
+        return sum(self.unit.values()) if self.unit else 1
+
+    def fits(self, n: int, kind: Kind) -> bool:
+        """Return whether a system of ``n`` atoms can have this composition."""
+        if self.unit is None:
+            return n >= len(self.elements)
+        return n % self.unit_size == 0 if kind.periodic else n == self.unit_size
+
+    def counts(self, n: int) -> dict[int, int] | None:
+        """Return the atoms of each element in a system of ``n`` atoms; ``None`` for a chemical system."""
+        if self.unit is None:
+            return None
+        return {z: amount * n // self.unit_size for z, amount in self.unit.items()}
+
+    def met_by(self, numbers: np.ndarray) -> bool:
+        """Return whether atoms with these numbers (n,) have this composition."""
+        found = Counter(int(z) for z in numbers)
+        if self.unit is None:
+            return tuple(sorted(found)) == self.elements
+        return found == self.counts(len(numbers))
+
+
+def parse_composition(text: str, max_atomic_number: int = len(ATOMIC_NUMBER)) -> Composition:
+    """Read a formula, or a chemical system where elements are joined by ``-``.
+
+    Raises:
+        ConfigError: it is neither, or an element is outside the model's vocabulary.
+    """
+    unit = None if "-" in text else _formula(text.strip())
+    names = text.split("-") if unit is None else []
+    numbers = [_element(name.strip(), text) for name in names] if unit is None else list(unit)
+    if len(set(numbers)) < len(numbers):
+        raise ConfigError(f"composition {text}: names an element twice")
+    outside = [symbol(z) for z in numbers if z > max_atomic_number]
+    if outside:
+        raise ConfigError(f"composition {text}: {outside[0]} is outside the model's vocabulary")
+    return Composition(text, tuple(sorted(numbers)), unit)
+
+
+def _formula(text: str) -> dict[int, int]:
+    groups: list[Counter[int]] = [Counter()]
+    position = 0
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if found is None:
+            raise _unreadable(text)
+        element, count, opens, closes, times = found.groups()
+        if element:
+            groups[-1][_element(element, text)] += int(count or 1)
+        elif opens:
+            groups.append(Counter())
+        elif closes:
+            if len(groups) == 1:
+                raise _unreadable(text)
+            for z, amount in groups.pop().items():
+                groups[-1][z] += amount * int(times or 1)
+        position = found.end()
+    if len(groups) > 1 or not groups[0] or min(groups[0].values()) < 1:
+        raise _unreadable(text)
+    return dict(sorted(groups[0].items()))
+
+
+def _element(name: str, text: str) -> int:
+    if name not in ATOMIC_NUMBER:
+        raise ConfigError(f"composition {text}: {name or 'nothing'} is no element; write e.g. NaCl2 or Li-Fe-O")
+    return ATOMIC_NUMBER[name]
+
+
+def _unreadable(text: str) -> ConfigError:
+    return ConfigError(
+        f"composition {text or '(empty)'}: is neither a formula such as NaCl2 nor a system such as Li-Fe-O"
+    )

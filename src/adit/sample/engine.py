@@ -1,0 +1,163 @@
+"""A trained pair of autoencoder and denoiser, made ready to sample: device, precision, compilation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from adit.config import SampleConfig, SampleStage
+from adit.errors import DataError
+from adit.flow.grid import time_grid
+from adit.flow.guidance import Denoiser, Guided
+from adit.flow.path import center
+from adit.flow.solver import Predict, Step, integrate
+from adit.flow.solvers.registry import make_solver
+from adit.model.build import autocast, build_dit, build_vae, pick_device
+from adit.model.conditions import encode, null_conditions
+from adit.model.dit import DiT
+from adit.model.padding import pad, padding_mask
+from adit.model.vae import VAE, Decoded
+from adit.progress import log
+from adit.sample.hold import Held
+from adit.sample.prior import Draw, churn_noise
+from adit.sample.request import Request, make_request
+from adit.store import read_json, read_tensors, sha256
+from adit.systems import Kind
+
+COMPILE_PAYS = {"cpu": 3e13, "cuda": 2e16}
+"""Floating-point operations from which on compiling takes less time than it saves, by type of device."""
+
+
+class Sampler:
+    """Turns what samples start from into what the decoder says of them.
+
+    Args:
+        vae_dir: folder of the autoencoder.
+        dit_dir: folder of the denoiser.
+        precision: ``auto``, ``bf16`` or ``fp32`` for the denoiser. The decoder always works in fp32: bf16 resolves a
+            fractional coordinate to 0.004, which is 0.04 Å in a cell of 10 Å.
+
+    Raises:
+        DataError: the denoiser was trained on latents of another autoencoder.
+    """
+
+    def __init__(self, vae_dir: Path, dit_dir: Path, precision: str = "auto") -> None:
+        self.device = pick_device()
+        self.config: dict[str, Any] = read_json(dit_dir / "config.json")
+        vae_weights, dit_weights = vae_dir / "model.safetensors", dit_dir / "model.safetensors"
+        self.hashes = {"vae_sha256": sha256(vae_weights), "dit_sha256": sha256(dit_weights)}
+        if self.config.get("vae_sha256") != self.hashes["vae_sha256"]:
+            raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}; train it again")
+        self.vae: VAE = build_vae(read_json(vae_dir / "config.json"), read_tensors(vae_weights), str(vae_dir))
+        self.dit: DiT = build_dit(self.config, read_tensors(dit_weights), str(dit_dir))
+        self.vae.to(self.device)
+        self.dit.to(self.device)
+        self.precision = precision
+        with autocast(self.device, precision):
+            if torch.is_autocast_enabled(self.device.type):
+                _round_weights(self.dit)
+        self._denoiser: Denoiser = self.dit
+
+    def request(self, stage: SampleStage, kind: Kind) -> Request:
+        """Return what is asked of a kind, checked against this model."""
+        return make_request(
+            stage,
+            kind,
+            histograms=self.config["size_histograms"],
+            labels=self.dit.config.labels,
+            latent_dim=self.dit.latent_dim,
+            max_atomic_number=self.vae.max_atomic_number,
+        )
+
+    def prepare(self, mode: Literal["auto", "on", "off"], atoms: int, evaluations: int) -> None:
+        """Compile the denoiser where it pays.
+
+        Args:
+            mode: ``auto`` compiles for much work, and where there is a compiler.
+            atoms: atoms to sample.
+            evaluations: of the denoiser, for each atom.
+        """
+        operations = 2.0 * sum(p.numel() for p in self.dit.parameters()) * atoms * evaluations
+        pays = operations > COMPILE_PAYS.get(self.device.type, float("inf")) and _has_compiler()
+        if mode == "on" or (mode == "auto" and pays):
+            log.info("compiling the denoiser")
+            self._denoiser = torch.compile(self.dit, dynamic=True)
+
+    @torch.no_grad()
+    def latents(
+        self,
+        draws: Sequence[Draw],
+        request: Request,
+        config: SampleConfig,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Integrate one batch from noise.
+
+        Args:
+            draws: what the samples start from.
+            request: what is asked of them.
+            config: solver, steps and guidance.
+            on_step: called after each step.
+
+        Returns:
+            clean latents (B, M, d) in the model's space, and the mask (B, M) of real atoms.
+
+        Source: Algorithm 3.
+        """
+        mask = padding_mask(torch.tensor([len(d) for d in draws])).to(self.device)
+        solver = make_solver(config.solver, churn=config.churn, tolerance=config.tolerance)
+        times = time_grid(config.grid, config.steps)
+        predict = self._predict(draws, request, config, mask)
+        fresh = self._fresh(draws, request, mask) if config.churn else None
+        with autocast(self.device, self.precision):
+            noise = self._spread([d.noise for d in draws], mask)
+            return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step), mask
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, mask: Tensor) -> Decoded:
+        """Return what the decoder says of latents in the model's space, on the CPU."""
+        decoded = self.vae.decoder(self.dit.denormalize(latents), mask)
+        return Decoded(
+            *(part.cpu() for part in (decoded.logits, decoded.positions, decoded.fractional, decoded.lattice))
+        )
+
+    def _predict(self, draws: Sequence[Draw], request: Request, config: SampleConfig, mask: Tensor) -> Predict:
+        labels = self.dit.config.labels
+        asked = encode(labels, [request.kind] * len(draws), request.labels(draws)).to(self.device)
+        nulls = null_conditions(labels, len(draws), self.device)
+        guided = Guided(self._denoiser, asked, nulls, mask, config.guidance, config.guidance_interval)
+        if request.motif is None:
+            return guided
+        return Held(guided, self.vae, self.dit, request.motif, draws, mask)
+
+    def _fresh(self, draws: Sequence[Draw], request: Request, mask: Tensor) -> Callable[[], Tensor]:
+        sources = [churn_noise(request.seed, request.kind, d.index) for d in draws]
+
+        def fresh() -> Tensor:
+            drawn = [s.standard_normal(d.noise.shape).astype(np.float32) for s, d in zip(sources, draws, strict=True)]
+            return self._spread(drawn, mask)
+
+        return fresh
+
+    def _spread(self, noise: Sequence[np.ndarray], mask: Tensor) -> Tensor:
+        """Return noise as a padded batch, centred where the model was trained so."""
+        padded = pad(torch.from_numpy(np.concatenate(noise)).to(self.device), mask)
+        return center(padded, mask) if self.config["center_noise"] else padded
+
+
+def _round_weights(module: nn.Module) -> None:
+    """Store the weights of linear layers in bf16: what autocast would make of them anew in every evaluation."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.to(torch.bfloat16)
+
+
+def _has_compiler() -> bool:
+    return torch.cuda.is_available() or any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))

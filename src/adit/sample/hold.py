@@ -1,0 +1,118 @@
+"""Holding a motif: its atoms walk straight from their noise to their own latents while the rest is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adit.flow.solver import Predict
+from adit.model.dit import DiT
+from adit.model.features import Features
+from adit.model.vae import VAE, Decoded
+from adit.sample.motif import Motif, superpose
+from adit.sample.prior import Draw
+from adit.systems import cell_angles
+from adit.units import ANGSTROM_PER_NM
+
+REFRESHES = 20
+"""How often along the path the motif's latents are found anew, in the company of what is being sampled."""
+
+
+class Held:
+    """Predicts the motif's own latents for its atoms, and what the denoiser says for the others.
+
+    A solver that is told the same clean latent at all times moves on the straight line Z⁽ᵗ⁾ = (1 − t) Z⁽⁰⁾ + t z:
+    replacing the prediction holds the atoms on the path, with every solver and without touching it.
+
+    The latent of an atom depends on its whole system. At first the motif is encoded alone; then, at each of
+    ``REFRESHES`` equal parts of the path, the prediction is decoded, the motif put in its place, and the whole encoded.
+
+    Args:
+        predict: the (guided) denoiser.
+        vae: the autoencoder.
+        dit: gives the space in which the latents live.
+        motif: the atoms.
+        draws: the samples of the batch.
+        mask: (B, M) real atoms.
+    """
+
+    def __init__(self, predict: Predict, vae: VAE, dit: DiT, motif: Motif, draws: Sequence[Draw], mask: Tensor) -> None:
+        self._predict, self._vae, self._dit, self._motif, self._mask = predict, vae, dit, motif, mask
+        device = mask.device
+        self._places = torch.from_numpy(np.stack([d.held for d in draws if d.held is not None])).to(device)
+        self._rows = torch.arange(len(draws), device=device)[:, None]
+        self._numbers = torch.from_numpy(motif.numbers).to(device)
+        self._n_atoms = mask.sum(dim=1)
+        self._latents = self._encode(self._alone())[:, : len(motif)]
+        self._next = 1.0 / REFRESHES
+
+    def __call__(self, noisy: Tensor, previous: Tensor, t: Tensor) -> Tensor:
+        """Predict the clean latents (B, M, d)."""
+        clean = self._predict(noisy, previous, t)
+        now = float(t[0])
+        if now >= self._next:
+            self._next = (int(now * REFRESHES) + 1) / REFRESHES
+            with torch.autocast(_device_type(clean), enabled=False):
+                features = self._in_place(self._vae.decoder(self._dit.denormalize(clean), self._mask))
+                self._latents = self._encode(features)[self._rows, self._places]
+        return clean.index_put((self._rows, self._places), self._latents)
+
+    def _encode(self, features: Features) -> Tensor:
+        with torch.autocast(_device_type(self._mask), enabled=False):
+            return self._dit.normalize(self._vae.encoder(features).mean)
+
+    def _alone(self) -> Features:
+        """Return the motif as the only atoms of each system; its lattice is that of the whole system."""
+        count, size = len(self._n_atoms), len(self._motif)
+        mask = torch.ones(count, size, dtype=torch.bool, device=self._mask.device)
+        return Features(
+            numbers=self._numbers.expand(count, -1),
+            positions=self._tensor(self._motif.positions / ANGSTROM_PER_NM).expand(count, -1, -1),
+            fractional=self._tensor(self._motif.fractional).expand(count, -1, -1),
+            lattice=self._lattice(),
+            mask=mask,
+            periodic=torch.full((count,), self._motif.cell is not None, device=mask.device),
+        )
+
+    def _in_place(self, decoded: Decoded) -> Features:
+        """Return the decoded systems with the motif in its place, and in its cell."""
+        whole = Features(
+            numbers=((decoded.logits.argmax(dim=-1) + 1) * self._mask).index_put(
+                (self._rows, self._places), self._numbers.expand_as(self._places)
+            ),
+            positions=decoded.positions,
+            fractional=torch.zeros_like(decoded.fractional),
+            lattice=self._lattice(),
+            mask=self._mask,
+            periodic=torch.full((len(self._rows),), self._motif.cell is not None, device=self._mask.device),
+        )
+        keep = self._mask.unsqueeze(-1)
+        if self._motif.cell is None:
+            found = decoded.positions[self._rows, self._places].double().cpu().numpy()
+            fitted = [superpose(self._motif.positions / ANGSTROM_PER_NM, target) for target in found]
+            positions = decoded.positions.index_put((self._rows, self._places), self._tensor(np.stack(fitted)))
+            return replace(whole, positions=positions * keep)
+        held = self._tensor(self._motif.fractional).expand(*self._places.shape, 3)
+        fractional = decoded.fractional.remainder(1.0).index_put((self._rows, self._places), held) * keep
+        positions = fractional @ self._tensor(self._motif.cell / ANGSTROM_PER_NM)
+        return replace(whole, fractional=fractional, positions=positions)
+
+    def _lattice(self) -> Tensor:
+        """Return (B, 6) lengths in Å over n^(1/3) and angles in radians; zeros for molecules."""
+        if self._motif.cell is None:
+            return torch.zeros(len(self._n_atoms), 6, device=self._mask.device)
+        lengths = self._tensor(np.linalg.norm(self._motif.cell, axis=1))
+        angles = self._tensor(np.radians(cell_angles(self._motif.cell))).expand(len(self._n_atoms), -1)
+        return torch.cat([lengths / self._n_atoms.float().pow(1.0 / 3.0)[:, None], angles], dim=1)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self._mask.device)
+
+
+def _device_type(values: Tensor) -> str:
+    """Return the type of device that values lie on, for ``torch.autocast``."""
+    return values.device.type

@@ -1,0 +1,108 @@
+"""Motifs: given atoms that are held while the rest of a system is sampled around them (scaffolding, infilling)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from adit import convert
+from adit.errors import ConfigError, DataError
+from adit.store import read_systems
+from adit.systems import AtomicSystem, Kind
+
+
+@dataclass(frozen=True)
+class Motif:
+    """Atoms that are held, in the order in which the model sees atoms.
+
+    Attributes:
+        numbers: (h,) atomic numbers, ascending.
+        positions: (h, 3) Å.
+        fractional: (h, 3); zeros for molecules.
+        cell: (3, 3) Å, held too; ``None`` for molecules.
+    """
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    fractional: np.ndarray
+    cell: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def read_motif(path: Path, kind: Kind) -> Motif:
+    """Read the atoms to hold: the first structure of a .cif, .xyz, .extxyz, .sdf, .mol or .arrow file.
+
+    Periodic kinds need a cell; a crystal's is brought to its Niggli form, as in training.
+
+    Raises:
+        ConfigError: the file is missing, of another format, or lacks a cell.
+        DataError: the file cannot be read.
+    """
+    if not path.is_file():
+        raise ConfigError(f"motif {path}: no such file")
+    system = _first(path, kind)
+    if kind.periodic != (system.cell is not None):
+        raise ConfigError(f"motif {path}: a {kind} needs a motif {'with' if kind.periodic else 'without'} a cell")
+    if kind is Kind.CRYSTAL:
+        system = convert.niggli(system)
+    elif system.cell is None:
+        system = replace(system, positions=system.positions - system.positions.mean(axis=0))
+    first = system.fractional if system.cell is not None else system.positions
+    order = np.lexsort((first[:, 2], first[:, 1], first[:, 0], system.numbers))
+    return Motif(system.numbers[order], system.positions[order], system.fractional[order], system.cell)
+
+
+def _first(path: Path, kind: Kind) -> AtomicSystem:
+    suffix = path.suffix.lower()
+    if suffix == ".arrow":
+        found = read_systems(path).systems()
+        if not found:
+            raise DataError(f"motif {path}: holds no system")
+        return found[0]
+    if suffix == ".cif":
+        return convert.from_cif(path.read_text(encoding="utf-8"), path.stem, kind)
+    if suffix in (".xyz", ".extxyz"):
+        return convert.from_atoms(convert.read_extxyz(path)[0], path.stem, kind)
+    if suffix in (".sdf", ".mol"):
+        return convert.from_mol_block(path.read_text(encoding="utf-8"), path.stem)
+    raise ConfigError(f"motif {path}: give a .cif, .xyz, .extxyz, .sdf, .mol or .arrow file")
+
+
+def place(motif: Motif, n: int, counts: dict[int, int] | None, random: np.random.Generator) -> np.ndarray:
+    """Return which of the ``n`` atoms of a sample are held (h,), ascending.
+
+    Atoms stand in the order of their atomic numbers. Where the composition is known, a held atom stands among the
+    atoms of its element; else any ascending choice is as good as another. Which one is drawn.
+
+    Raises:
+        ConfigError: the motif has more atoms, or more of an element, than the sample.
+    """
+    if counts is None:
+        if len(motif) > n:
+            raise ConfigError(f"the motif has {len(motif)} atoms, more than the {n} asked for")
+        return np.sort(random.choice(n, len(motif), replace=False))
+    places, start = [], 0
+    for z in sorted(counts):
+        held = int((motif.numbers == z).sum())
+        if held > counts[z]:
+            raise ConfigError(f"the motif holds {held} atoms of element {z}, the composition only {counts[z]}")
+        places.append(start + np.sort(random.choice(counts[z], held, replace=False)))
+        start += counts[z]
+    if sum(map(len, places)) < len(motif):
+        raise ConfigError("the motif holds an element that the composition lacks")
+    return np.concatenate(places)
+
+
+def superpose(moving: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return ``moving`` (h, 3) rotated and shifted onto ``target`` (h, 3) with least squared distance, not mirrored.
+
+    Source: W. Kabsch, Acta Cryst. A 32, 922 (1976).
+    """
+    a, b = moving - moving.mean(axis=0), target - target.mean(axis=0)
+    u, _, vt = np.linalg.svd(a.T @ b)
+    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    return a @ u @ flip @ vt + target.mean(axis=0)

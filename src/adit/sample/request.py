@@ -1,0 +1,111 @@
+"""What is asked of the samples of one kind, checked against what the model knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adit.config import LabelConfig, SampleStage
+from adit.model.conditions import encode
+from adit.sample.composition import Composition, parse_composition
+from adit.sample.motif import Motif, place, read_motif
+from adit.sample.prior import Draw, SizePrior, asked_sizes, training_sizes
+from adit.seeds import generator
+from adit.systems import Kind
+
+
+@dataclass(frozen=True)
+class Request:
+    """The samples of one kind that are asked for, and what each starts from.
+
+    Attributes:
+        seed: of the run.
+        kind: kind of system.
+        sizes: number of atoms.
+        latent_dim: channels d.
+        values: labels that are the same for all samples.
+        composition: what they may consist of, or ``None``.
+        told: whether the model is told the composition.
+        motif: atoms that are held, or ``None``.
+    """
+
+    seed: int
+    kind: Kind
+    sizes: SizePrior
+    latent_dim: int
+    values: Mapping[str, float]
+    composition: Composition | None
+    told: bool
+    motif: Motif | None
+
+    def draw(self, index: int) -> Draw:
+        """Return what the sample with global index ``index`` starts from.
+
+        Size and noise do not depend on the conditions beyond the sizes that they allow.
+        """
+        random = generator("sample", self.seed, str(self.kind), index)
+        n = self.sizes.draw(random)
+        noise = random.standard_normal((n, self.latent_dim)).astype(np.float32)
+        counts = self._counts(n, random)
+        held = None if self.motif is None else place(self.motif, n, counts, random)
+        return Draw(index, f"{self.kind}-{self.seed}-{index}", noise, counts, held)
+
+    def labels(self, draws: Sequence[Draw]) -> list[dict[str, Any]]:
+        """Return label → value of each sample, for ``adit.model.conditions.encode``."""
+        told = [{"composition": draw.counts} if self.told and draw.counts else {} for draw in draws]
+        return [{**self.values, **own} for own in told]
+
+    def _counts(self, n: int, random: np.random.Generator) -> dict[int, int] | None:
+        if self.composition is None:
+            return None
+        counts = self.composition.counts(n)
+        if counts is None and self.told:  # the model wants amounts: any that give each element at least one atom
+            cuts = np.sort(random.choice(n - 1, len(self.composition.elements) - 1, replace=False)) + 1
+            amounts = np.diff([0, *cuts.tolist(), n])
+            counts = dict(zip(self.composition.elements, amounts.tolist(), strict=True))
+        return counts
+
+
+def make_request(
+    stage: SampleStage,
+    kind: Kind,
+    *,
+    histograms: Mapping[str, Mapping[str, float]],
+    labels: Sequence[LabelConfig],
+    latent_dim: int,
+    max_atomic_number: int,
+) -> Request:
+    """Check what is asked of a kind against the model and return it.
+
+    Args:
+        stage: slice of the configuration.
+        kind: kind of system.
+        histograms: kind → number of atoms → weight in the training data.
+        labels: what the model was trained with.
+        latent_dim: channels d.
+        max_atomic_number: the model's vocabulary.
+
+    Raises:
+        ConfigError: the model does not know the kind or a label, or nothing can be all that is asked for.
+    """
+    asked = stage.sample.conditions.of(kind)
+    composition = None if asked.composition is None else parse_composition(asked.composition, max_atomic_number)
+    motif = None if asked.motif is None else read_motif(Path(asked.motif), kind)
+    values = {**asked.labels, **({} if asked.spacegroup is None else {"spacegroup": asked.spacegroup})}
+    encode(labels, [kind], [values])
+
+    def fits(n: int) -> bool:
+        return (composition is None or composition.fits(n, kind)) and n >= (1 if motif is None else len(motif))
+
+    what = f"sample.conditions.{kind}"
+    sizes = asked_sizes(training_sizes(histograms, kind), asked.atoms, fits, stage.max_atoms, what)
+    told = composition is not None and any(label.type == "composition" for label in labels)
+    request = Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, told, motif)
+    if motif is not None and composition is not None and composition.unit is not None:
+        for n in sizes:
+            place(motif, n, composition.counts(n), np.random.default_rng(0))
+    return request

@@ -1,0 +1,62 @@
+"""Trajectories: the denoising path of chosen samples, decoded frame by frame, for films."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from adit.config import SampleStage
+from adit.flow.solver import Step
+from adit.progress import log
+from adit.sample.decode import decode_rows
+from adit.sample.engine import Sampler
+from adit.store import write_extxyz
+from adit.systems import AtomicSystem, Kind
+
+
+def write_trajectories(
+    stage: SampleStage, vae_dir: Path, dit_dir: Path, kind: Kind, indices: Sequence[int], frames: int, out: Path
+) -> None:
+    """Write the paths of the samples with these global indices as one extended XYZ file, sample after sample.
+
+    The last frame of each is the sample itself, as ``adit sample`` writes it. The others are what the decoder makes
+    of the predicted clean latents Z′ on the way. Steps whose prediction is no valid system have no frame.
+
+    Args:
+        stage: slice of the configuration.
+        vae_dir: folder of the autoencoder.
+        dit_dir: folder of the denoiser.
+        kind: kind of system.
+        indices: global indices.
+        frames: frames of each sample at most.
+        out: the file.
+    """
+    sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)
+    request = sampler.request(stage, kind)
+    draws = [request.draw(index) for index in indices]
+    found: list[list[AtomicSystem]] = []
+    for draw in draws:
+        steps: list[tuple[float, Tensor]] = []
+
+        def keep(step: Step, steps: list[tuple[float, Tensor]] = steps) -> None:
+            steps.append((step.t, step.latents if step.t == 1.0 else step.clean))
+
+        _, mask = sampler.latents([draw], request, stage.sample, keep)
+        path = []
+        for t, latents in _spread(steps, frames):
+            row = decode_rows(sampler.decode(latents, mask), [draw], request)[0]
+            if isinstance(row, AtomicSystem):
+                path.append(replace(row, info={**row.info, "t": round(t, 6)}))
+        found.append(path)
+        log.info("%s: %d frames", draw.system_id, len(path))
+    write_extxyz(out, [system for path in found for system in path])
+
+
+def _spread(steps: Sequence[tuple[float, Tensor]], frames: int) -> list[tuple[float, Tensor]]:
+    """Return at most ``frames`` steps, evenly spread, the last among them."""
+    count = min(frames, len(steps))
+    chosen = sorted({len(steps) - 1 - round(i * (len(steps) - 1) / max(1, count - 1)) for i in range(count)})
+    return [steps[i] for i in chosen]
