@@ -211,6 +211,12 @@ def _matcher(settings: MatcherSettings) -> Any:
     return StructureMatcher(ltol=settings.ltol, stol=settings.stol, angle_tol=settings.angle_tol)
 
 
+def rms_distance(first: AtomicSystem, second: AtomicSystem, settings: MatcherSettings) -> float | None:
+    """Return the RMS distance of two crystals over (V/n)^(1/3), ``None`` where they do not match."""
+    found = _matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
+    return None if found is None else float(found[0])
+
+
 def _fits(first: Any, second: Any, settings: MatcherSettings) -> bool:
     return bool(_matcher(settings).fit(first, second, skip_structure_reduction=True))
 

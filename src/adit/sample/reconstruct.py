@@ -1,0 +1,68 @@
+"""Systems through the autoencoder and back, as Table 5 measures it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from adit.errors import DataError
+from adit.model.build import autocast, build_vae, pick_device
+from adit.model.features import featurize
+from adit.model.vae import Decoded
+from adit.progress import Progress
+from adit.store import Row, read_json, read_systems, read_tensors, sha256, write_systems
+from adit.systems import AtomicSystem, Failure, Kind, SystemBatch, cell_from_parameters, wrap
+from adit.units import ANGSTROM_PER_NM
+
+BATCH = 256
+"""Systems at a time, of like sizes."""
+
+
+@torch.no_grad()
+def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: Path) -> None:
+    """Encode systems (the posterior's mean, as they are), decode them, and write what came out.
+
+    Args:
+        vae_dir: a trained autoencoder.
+        data: prepared dataset.
+        split: which split.
+        limit: the first so many systems; ``None``: all.
+        out: Arrow file; ids are those of the originals, a system that does not decode is a failure.
+    """
+    device = pick_device()
+    weights = vae_dir / "model.safetensors"
+    vae = build_vae(read_json(vae_dir / "config.json"), read_tensors(weights), str(vae_dir)).to(device)
+    table = read_systems(data)
+    arrays, ids = table.arrays(split), table.split_ids(split)
+    count = len(arrays) if limit is None else min(limit, len(arrays))
+    rows: dict[int, Row] = {}
+    progress = Progress(f"reconstructions of {data.stem}", count)
+    order = np.argsort(-arrays.n_atoms[:count], kind="stable")
+    for start in range(0, count, BATCH):
+        chosen = order[start : start + BATCH]
+        features = featurize(SystemBatch.from_arrays(arrays, chosen).to(device))
+        with autocast(device, "auto"):
+            decoded = vae.decoder(vae.encoder(features).mean, features.mask)
+        kind = list(Kind)[int(arrays.kind[chosen[0]])]
+        for place, row in enumerate(chosen.tolist()):
+            rows[row] = _system(decoded, place, int(arrays.n_atoms[row]), ids[row], kind)
+        progress.update(len(chosen))
+    hashes = {"vae_sha256": sha256(weights), "data_sha256": sha256(data), "split": split}
+    write_systems(out, [rows[i] for i in range(count)], metadata=hashes)
+
+
+def _system(decoded: Decoded, place: int, n: int, system_id: str, kind: Kind) -> Row:
+    """Return the system at a place of a decoded batch, or why it is none."""
+    numbers = decoded.logits[place, :n].argmax(dim=-1).cpu().numpy() + 1
+    try:
+        if not kind.periodic:
+            positions = decoded.positions[place, :n].cpu().numpy().astype(float) * ANGSTROM_PER_NM
+            return AtomicSystem(system_id, kind, numbers, positions - positions.mean(axis=0))
+        lattice = decoded.lattice[place].cpu().numpy().astype(float)
+        cell = cell_from_parameters(lattice[:3] * n ** (1.0 / 3.0), np.degrees(lattice[3:]))
+        fractional = decoded.fractional[place, :n].cpu().numpy().astype(float)
+        return AtomicSystem(system_id, kind, numbers, wrap(fractional) @ cell, cell)
+    except DataError as error:
+        return Failure(system_id, "decode", str(error).removeprefix(f"{system_id}: "), kind)

@@ -1,0 +1,110 @@
+"""Match rate and RMSD of reconstructed systems against their originals. Source: Table 5."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from adit.isolate import map_isolated
+from adit.progress import Progress, log
+from adit.score.matching import LOOSE, rms_distance
+from adit.store import read_systems, write_frame, write_json
+from adit.systems import AtomicSystem, Failure
+
+MOLECULE_TOLERANCES = (0.05, 0.1, 0.3)
+"""RMSD in Å up to which a molecule whose atom types are all right counts as a match."""
+
+
+def compare(original: AtomicSystem, made: AtomicSystem) -> dict[str, Any]:
+    """Return whether a reconstruction matches, and how far it is off.
+
+    ``rmsd`` is in Å. Of crystals it is pymatgen's, over the best match with periodic images; ``rmsd_normalised`` is the
+    same over (V/n)^(1/3), as pymatgen prints it. Of molecules it is that of the best rotation, atoms in their order.
+    """
+    types = float(np.mean(original.numbers == made.numbers))
+    if original.cell is not None:
+        found = rms_distance(original, made, LOOSE)
+        scale = (original.volume / len(original)) ** (1.0 / 3.0)
+        rmsd, normalised = (math.nan, math.nan) if found is None else (found * scale, found)
+        return {"types": types, "match": found is not None, "rmsd": rmsd, "rmsd_normalised": normalised}
+    rmsd = kabsch_rmsd(original.positions, made.positions)
+    return {"types": types, "match": types == 1.0 and rmsd <= MOLECULE_TOLERANCES[-1], "rmsd": rmsd}
+
+
+def kabsch_rmsd(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the root-mean-square distance (Å) of two point sets (n, 3) after the best proper rotation.
+
+    Source: Kabsch (1976).
+    """
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    u, _, vt = np.linalg.svd(a.T @ b)
+    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
+    return float(np.sqrt(np.mean(((a @ u @ flip @ vt) - b) ** 2 * 3)))
+
+
+def _compare(pair: tuple[AtomicSystem, AtomicSystem]) -> dict[str, Any]:
+    return compare(*pair)
+
+
+def score_reconstruction(originals: Path, split: str, made: Path, out: Path, workers: int) -> dict[str, Any]:
+    """Write one row a system (``out``.csv) and the summary (``out``.json), and return the summary.
+
+    Args:
+        originals: prepared dataset.
+        split: the split that was reconstructed.
+        made: what came out, with the originals' ids.
+        out: path without its suffix.
+        workers: processes.
+    """
+    table = read_systems(made)
+    by_id = {system.system_id: system for system in read_systems(originals).systems(split)}
+    rows = list(table)
+    pairs = [(by_id[row.system_id], row) for row in rows if isinstance(row, AtomicSystem)]
+    progress = Progress("comparisons", len(pairs))
+    outcomes = map_isolated(_compare, pairs, workers=workers, wall_limit_s=60.0, on_result=lambda *_: progress.update())
+    records = [
+        {"system_id": row.system_id, "status": "failed", "reason": row.reason}
+        for row in rows
+        if isinstance(row, Failure)
+    ]
+    for (original, _), outcome in zip(pairs, outcomes, strict=True):
+        values = outcome.value if outcome.status == "ok" else {}
+        records.append({"system_id": original.system_id, "status": outcome.status, "reason": outcome.reason, **values})
+    frame = pd.DataFrame(records)
+    for column in ("types", "match", "rmsd"):
+        frame[column] = frame[column] if column in frame else math.nan  # no system came through
+    summary = {**summarise(frame), "dataset": originals.stem, "split": split, **table.metadata}
+    write_frame(out.with_suffix(".csv"), frame)
+    write_json(out.with_suffix(".json"), summary)
+    for name, value in summary.items():
+        log.info("%s: %s", name, value)
+    return summary
+
+
+def summarise(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return match rate (over all systems, failures included) and mean RMSD (over matches)."""
+    matched = frame[frame["match"].fillna(False).astype(bool)]
+    right = frame[frame["types"] == 1.0]
+    summary: dict[str, Any] = {
+        "systems": len(frame),
+        "match rate": _round(len(matched) / len(frame)),
+        "RMSD of matches, Å": _round(matched["rmsd"].mean()),
+        "atom types right": _round(frame["types"].mean()),
+        "systems whose types are all right": _round(len(right) / len(frame)),
+    }
+    if "rmsd_normalised" in frame:
+        summary["RMSD of matches over (V/n)^(1/3)"] = _round(matched["rmsd_normalised"].mean())
+    else:
+        for tolerance in MOLECULE_TOLERANCES:
+            within: Sequence[bool] = right["rmsd"] <= tolerance
+            summary[f"match rate at {tolerance} Å"] = _round(float(np.sum(within)) / len(frame))
+    return summary
+
+
+def _round(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 5)
