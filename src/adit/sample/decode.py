@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,46 +15,104 @@ from adit.sample.motif import superpose
 from adit.sample.prior import Draw
 from adit.sample.request import Request
 from adit.store import Row
-from adit.systems import AtomicSystem, Failure, cell_from_parameters, wrap
+from adit.systems import AtomicSystem, Failure, Kind, cell_from_parameters, wrap
 from adit.units import ANGSTROM_PER_NM
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 """Numbers (n,), positions (n, 3) in Å, cell (3, 3) in Å or ``None``."""
 
 
-def decode_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
+@dataclass(frozen=True)
+class Arrays:
+    """What the decoder says of a batch, as arrays in Å and degrees.
+
+    Attributes:
+        logits: (B, M, Z_max).
+        positions: (B, M, 3) Å.
+        fractional: (B, M, 3).
+        lattice: (B, 6) lengths in Å over n^(1/3), angles in degrees.
+    """
+
+    logits: np.ndarray
+    positions: np.ndarray
+    fractional: np.ndarray
+    lattice: np.ndarray
+
+    @classmethod
+    def of(cls, decoded: Decoded) -> Arrays:
+        """Return the arrays of decoder outputs."""
+        lattice = decoded.lattice.cpu().numpy().astype(float)
+        return cls(
+            logits=decoded.logits.cpu().numpy(),
+            positions=decoded.positions.cpu().numpy().astype(float) * ANGSTROM_PER_NM,
+            fractional=decoded.fractional.cpu().numpy().astype(float),
+            lattice=np.concatenate([lattice[:, :3], np.degrees(lattice[:, 3:])], axis=1),
+        )
+
+    def parts(self, i: int, numbers: np.ndarray, kind: Kind) -> Parts:
+        """Return system ``i`` with these atoms: fractional coordinates and lattice, or positions from their centre."""
+        n = len(numbers)
+        if not kind.periodic:
+            return numbers, self.positions[i, :n] - self.positions[i, :n].mean(axis=0), None
+        if not np.isfinite(self.fractional[i, :n]).all():
+            raise DataError("fractional coordinates are not finite")
+        cell = cell_from_parameters(self.lattice[i, :3] * n ** (1.0 / 3.0), self.lattice[i, 3:])
+        return numbers, wrap(self.fractional[i, :n]) @ cell, cell
+
+
+def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str], kind: Kind) -> list[Row]:
     """Return one row a system of a decoded batch.
 
     Molecules take types and positions, periodic systems take types, fractional coordinates and lattice parameters.
-    Where a composition is asked for, the types are the most likely ones that have it; ``info`` says how many atoms
-    had another (``types_assigned``). A motif is written as it was given; ``info`` says how far the decoder had put its
-    atoms (``motif_rmsd``, Å), how many types it had wrong (``motif_types_wrong``), and how far the longest deviation of
-    a cell length was (``motif_cell_error``, relative).
 
     Source: Section 2.1, "Decoding latents to atomic systems".
     """
-    logits = decoded.logits.cpu().numpy()
-    positions = decoded.positions.cpu().numpy().astype(float) * ANGSTROM_PER_NM
-    fractional = decoded.fractional.cpu().numpy().astype(float)
-    lattice = decoded.lattice.cpu().numpy().astype(float)
-    rows: list[Row] = []
-    for i, draw in enumerate(draws):
-        n = len(draw)
-        try:
-            likely = logits[i, :n].argmax(axis=1) + 1
-            numbers = _types(logits[i, :n], draw, request)
-            info = {} if request.composition is None else {"types_assigned": int((numbers != likely).sum())}
-            if request.kind.periodic:
-                parts = _periodic(numbers, fractional[i, :n], lattice[i])
-            else:
-                parts = numbers, positions[i, :n] - positions[i, :n].mean(axis=0), None
-            if draw.held is not None:
-                parts, told = _held(parts, likely, draw.held, request)
-                info |= told
-            rows.append(AtomicSystem(draw.system_id, request.kind, *parts, info))
-        except DataError as error:
-            rows.append(Failure(draw.system_id, "decode", str(error).removeprefix(f"{draw.system_id}: "), request.kind))
-    return rows
+    arrays = Arrays.of(decoded)
+    likely = arrays.logits.argmax(axis=-1) + 1
+
+    def made(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
+        return lambda: (arrays.parts(i, likely[i, : sizes[i]], kind), {})
+
+    return [_row(system_id, kind, made(i)) for i, system_id in enumerate(system_ids)]
+
+
+def asked_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
+    """Return one row a system of a decoded batch, as it was asked for.
+
+    Where a composition is asked for, the types are the most likely ones that have it; ``info`` says how many atoms
+    had another (``types_assigned``). A motif is written as it was given; ``info`` says how far the decoder had put its
+    atoms (``motif_rmsd``, Å), how many types it had wrong (``motif_types_wrong``), and the largest deviation of a cell
+    length (``motif_cell_error``, relative).
+    """
+    if request.composition is None and request.motif is None:
+        return decode_rows(decoded, [len(d) for d in draws], [d.system_id for d in draws], request.kind)
+    arrays = Arrays.of(decoded)
+
+    def made(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
+        return lambda: _asked(arrays, i, draws[i], request)
+
+    return [_row(draw.system_id, request.kind, made(i)) for i, draw in enumerate(draws)]
+
+
+def _row(system_id: str, kind: Kind, made: Callable[[], tuple[Parts, dict[str, Any]]]) -> Row:
+    try:
+        parts, info = made()
+        return AtomicSystem(system_id, kind, *parts, info)
+    except DataError as error:
+        return Failure(system_id, "decode", str(error).removeprefix(f"{system_id}: "), kind)
+
+
+def _asked(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts, dict[str, Any]]:
+    """Return a system with the composition and the motif asked for, and what had to change."""
+    logits = arrays.logits[i, : len(draw)]
+    likely = logits.argmax(axis=1) + 1
+    numbers = _types(logits, draw, request)
+    info = {} if request.composition is None else {"types_assigned": int((numbers != likely).sum())}
+    parts = arrays.parts(i, numbers, request.kind)
+    if draw.held is None:
+        return parts, info
+    parts, told = _held(parts, likely, draw.held, request)
+    return parts, info | told
 
 
 def _types(logits: np.ndarray, draw: Draw, request: Request) -> np.ndarray:
@@ -68,13 +127,6 @@ def _types(logits: np.ndarray, draw: Draw, request: Request) -> np.ndarray:
     if draw.counts is not None:
         return exact_types(logits, draw.counts)
     return system_types(logits, request.composition.elements)
-
-
-def _periodic(numbers: np.ndarray, fractional: np.ndarray, lattice: np.ndarray) -> Parts:
-    if not np.isfinite(fractional).all():
-        raise DataError("fractional coordinates are not finite")
-    cell = cell_from_parameters(lattice[:3] * len(numbers) ** (1.0 / 3.0), np.degrees(lattice[3:]))
-    return numbers, wrap(fractional) @ cell, cell
 
 
 def _held(parts: Parts, likely: np.ndarray, held: np.ndarray, request: Request) -> tuple[Parts, dict[str, Any]]:

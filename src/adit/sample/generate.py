@@ -14,7 +14,7 @@ from adit.config import SampleConfig, SampleStage
 from adit.flow.solvers.registry import ALONE, evaluations
 from adit.progress import Progress
 from adit.sample.batches import batches, budget, windows
-from adit.sample.decode import decode_rows
+from adit.sample.decode import asked_rows
 from adit.sample.engine import Sampler
 from adit.sample.request import Request
 from adit.store import SYSTEM_SCHEMA, Row, arrow_writer, provenance_metadata, systems_table, write_json
@@ -98,7 +98,7 @@ def sample_rows(
             for places in batches([len(d) for d in window], size, alone=config.solver in ALONE):
                 draws = [window[i] for i in places]
                 decoded = sampler.decode(*sampler.latents(draws, request, config))
-                made.append(Batch(places, pool.submit(decode_rows, decoded, draws, request)))
+                made.append(Batch(places, pool.submit(asked_rows, decoded, draws, request)))
                 waiting.append(made[-1].rows)
                 if len(waiting) > WAITING:
                     waiting.popleft().result()

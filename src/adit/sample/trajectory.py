@@ -11,7 +11,7 @@ from torch import Tensor
 from adit.config import SampleStage
 from adit.flow.solver import Step
 from adit.progress import log
-from adit.sample.decode import decode_rows
+from adit.sample.decode import asked_rows
 from adit.sample.engine import Sampler
 from adit.store import write_extxyz
 from adit.systems import AtomicSystem, Kind
@@ -47,7 +47,7 @@ def write_trajectories(
         _, mask = sampler.latents([draw], request, stage.sample, keep)
         path = []
         for t, latents in _spread(steps, frames):
-            row = decode_rows(sampler.decode(latents, mask), [draw], request)[0]
+            row = asked_rows(sampler.decode(latents, mask), [draw], request)[0]
             if isinstance(row, AtomicSystem):
                 path.append(replace(row, info={**row.info, "t": round(t, 6)}))
         found.append(path)
