@@ -1,5 +1,5 @@
 # in:  vae/, dit/
-# out: samples/<kind>/<shard>.arrow
+# out: samples/<kind>/<shard>.arrow; on request trajectories/<kind>.extxyz and tune/
 
 
 rule sample:
@@ -28,3 +28,135 @@ rule sample:
     shell:
         "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
         " --kind {wildcards.kind} --shard {wildcards.shard} --out {output} --log {log}"
+
+
+rule trajectory:
+    input:
+        vae=rules.vae.output,
+        dit=rules.dit.output,
+    output:
+        f"{RUN}/trajectories/{{kind}}.extxyz",
+    log:
+        f"{RUN}/logs/trajectory-{{kind}}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: HALF
+    resources:
+        mem_mb=16000,
+        runtime=60,
+        gpu=1,
+    params:
+        stage=stage(adit_config.SampleStage),
+        vae=f"{RUN}/vae",
+        dit=f"{RUN}/dit",
+    message:
+        "decode the denoising path of {wildcards.kind}s"
+    shell:
+        "python -m adit trajectory --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
+        " --kind {wildcards.kind} --out {output} --log {log}"
+
+
+# Tuning: every point of the grid is sampled on a seed of its own and scored by the same verbs as the run, then compared.
+# All points run alone on the machine, so that their times can be compared.
+POINTS = {point.name: point for point in CFG.tune.points()}
+TUNE_SEED = CFG.tune.seed_of(CFG.seed)
+
+
+wildcard_constraints:
+    point="[^/]+",
+
+
+def tuning_stage(wc):
+    point = POINTS[wc.point]
+    churn = CFG.sample.churn if point.solver == "sde" else 0.0
+    changed = CFG.sample.model_copy(update={**point.model_dump(), "churn": churn})
+    return CFG.stage(
+        adit_config.SampleStage, sample=changed, seed=TUNE_SEED
+    ).model_dump_json()
+
+
+rule tune_sample:
+    input:
+        vae=rules.vae.output,
+        dit=rules.dit.output,
+    output:
+        samples=f"{RUN}/tune/{{point}}/{{kind}}.arrow",
+        timing=f"{RUN}/tune/{{point}}/{{kind}}.json",
+    log:
+        f"{RUN}/logs/tune-{{point}}-{{kind}}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=16000,
+        runtime=240,
+        gpu=1,
+    params:
+        stage=tuning_stage,
+        n=CFG.tune.samples,
+        vae=f"{RUN}/vae",
+        dit=f"{RUN}/dit",
+    message:
+        "tuning: sample {wildcards.kind}s at {wildcards.point}"
+    shell:
+        "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit} --kind {wildcards.kind}"
+        " --n {params.n} --out {output.samples} --timing {output.timing} --log {log}"
+
+
+rule tune_score:
+    input:
+        samples=expand(f"{RUN}/tune/{{{{point}}}}/{{kind}}.arrow", kind=KINDS),
+        data=DATA,
+    output:
+        f"{RUN}/tune/{{point}}/scores/summary.json",
+    log:
+        f"{RUN}/logs/tune-{{point}}-score.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=16000,
+        runtime=480,
+    params:
+        stage=CFG.stage(
+            adit_config.ScoreStage,
+            score=CFG.score.model_copy(update={"controls": 0, "posebusters": 0}),
+        ).model_dump_json(),
+        out=f"{RUN}/tune/{{point}}/scores",
+        samples=lambda wc, input: " ".join(
+            f"--{Path(path).stem} {path}" for path in input.samples
+        ),
+    message:
+        "tuning: score {wildcards.point}"
+    shell:
+        "python -m adit score --config {params.stage:q} {params.samples} --data {input.data}"
+        " --out {params.out} --workers {threads} --log {log}"
+
+
+rule tune:
+    input:
+        scores=expand(f"{RUN}/tune/{{point}}/scores/summary.json", point=POINTS),
+        timing=expand(f"{RUN}/tune/{{point}}/{{kind}}.json", point=POINTS, kind=KINDS),
+    output:
+        f"{RUN}/tune/points.csv",
+        f"{RUN}/tune/pareto.csv",
+        expand(
+            f"{RUN}/tune/tune-{{kind}}.{{suffix}}", kind=KINDS, suffix=("svg", "png")
+        ),
+    log:
+        f"{RUN}/logs/tune.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    params:
+        stage=stage(adit_config.TuneStage),
+        points=expand(f"{RUN}/tune/{{point}}", point=POINTS),
+        out=f"{RUN}/tune",
+    message:
+        "compare the points of the grid"
+    shell:
+        "python -m adit tune --config {params.stage:q} --points {params.points} --out {params.out} --log {log}"
+
+
+rule trajectories:
+    input:
+        expand(f"{RUN}/trajectories/{{kind}}.extxyz", kind=KINDS),
