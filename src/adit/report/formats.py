@@ -92,6 +92,8 @@ _NAMES: Final = {
     "dft_status": "DFT",
 }
 SURROGATE: Final = "chgnet_surrogate_"
+ENERGIES: Final = ("e_above_hull", "formation_energy_per_atom")
+"""Columns of energies that have the surrogate's prefix where CHGNet's energies are on a hull of DFT energies."""
 OF_VALID: Final = "_of_valid"
 
 

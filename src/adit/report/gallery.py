@@ -103,9 +103,10 @@ def _drawn(frame: pd.DataFrame, found: Structures, limit: int) -> list[tuple[Rec
 
 def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
     energy = row.get("e_above_hull")
+    whose = ", CHGNet surrogate" if f"{formats.SURROGATE}e_above_hull" in row else ""
     facts = [
-        ("E above hull", _unit(energy, 3, "eV/atom")),
-        ("formation energy", _unit(row.get("formation_energy_per_atom"), 3, "eV/atom")),
+        (f"E above hull{whose}", _unit(energy, 3, "eV/atom")),
+        (f"formation energy{whose}", _unit(row.get("formation_energy_per_atom"), 3, "eV/atom")),
         ("spacegroup", f"{_group(row.get('spacegroup'))} → {_group(row.get('relaxed_spacegroup'))}"),
         ("moved", _unit(row.get("rmsd_moved"), 2, "Å")),
         ("atoms", str(len(system))),
@@ -134,7 +135,8 @@ def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
     badges = []
     if row.get("relax_status") not in (None, "converged"):
         badges.append((f"relaxation {row['relax_status']}", "bad"))
-    if not formats.is_missing(energy) and row.get("n_elements") != 1:  # as in the metrics
+    covered = row.get("hull_covers_chemistry", True)
+    if not formats.is_missing(energy) and row.get("n_elements") != 1 and covered:  # as in the metrics
         level = "below the hull" if energy < 0 else "metastable" if energy < 0.1 else ""
         badges += [(level, "good" if energy < 0 else "fair")] if level else []
     badges += [("valid", "good")] if _true(row.get("overall_validity")) else [("not valid", "bad")]

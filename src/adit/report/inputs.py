@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from adit import store
 from adit.errors import ConfigError, DataError
+from adit.report import formats
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:
@@ -103,7 +104,11 @@ def load(folder: Path, run_config: str) -> Run:
         config=_config(run_config),
         summary=reader.records("scores/summary.json"),
         funnel=reader.records("scores/funnel.json"),
-        scores={kind: frame for kind in KINDS if (frame := reader.frame(f"scores/{kind}.parquet")) is not None},
+        scores={
+            kind: with_plain_energies(frame)
+            for kind in KINDS
+            if (frame := reader.frame(f"scores/{kind}.parquet")) is not None
+        },
         datasets=[stats for path in reader.glob("data/*.stats.json") if isinstance(stats := reader.json(path), dict)],
         training={name: _training(reader, name) for name in NETWORKS},
         hull=reader.frame("hull/hull.parquet"),
@@ -113,6 +118,15 @@ def load(folder: Path, run_config: str) -> Run:
         benchmarks=_benchmarks(reader),
         problems=problems,
     )
+
+
+def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with surrogate energies under their plain names too, for sorting and drawing.
+
+    What is shown keeps the surrogate's name.
+    """
+    named = {name: formats.SURROGATE + name for name in formats.ENERGIES if formats.SURROGATE + name in frame}
+    return frame.assign(**{name: frame[surrogate] for name, surrogate in named.items()})
 
 
 def _config(text: str) -> Record:

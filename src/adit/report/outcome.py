@@ -186,16 +186,23 @@ def tiles(run: Run) -> list[tuple[str, str, str]]:
     return found
 
 
-def hull_energies(run: Run) -> list[float]:
-    """Return the known energies above the hull of the crystals whose relaxation converged, eV/atom."""
+def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
+    """Return the known energies above the hull of the crystals whose relaxation converged, eV/atom.
+
+    Args:
+        run: the run.
+        covered: leave out chemistries that the hull does not cover: energies below a gap mean little.
+    """
     frame = run.scores.get("crystal")
     if frame is None or "e_above_hull" not in frame:
         return []
     if "relax_status" in frame:
         frame = frame[frame["relax_status"] == "converged"]
+    if covered and "hull_covers_chemistry" in frame:
+        frame = frame[frame["hull_covers_chemistry"].astype(bool)]
     return [float(value) for value in frame["e_above_hull"].dropna()]
 
 
 def best_energy(run: Run) -> float | None:
-    """Return the lowest energy above the hull, eV/atom."""
-    return min(hull_energies(run), default=None)
+    """Return the lowest energy above the hull of a chemistry that the hull covers, eV/atom."""
+    return min(hull_energies(run, covered=True), default=None)

@@ -39,6 +39,8 @@ _FORMULA = Column("formula", formula_cell, hint="reduced")
 _WHY = Column("why_not", reason_cell, "why not", "every reason that this row failed, was refused or was not sent")
 _COMMON = (_ID, Column("status", status_cell), _FORMULA, Column("n_atoms", number_cell(0), "atoms"))
 
+_SURROGATES: Final = tuple(formats.SURROGATE + name for name in formats.ENERGIES)
+
 _REASONS: Final = {
     "reason": "",
     "relax_reason": "relaxation: ",
@@ -53,6 +55,14 @@ SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         *_COMMON,
         Column("e_above_hull", number_cell(3), "E hull", "energy above the hull, eV/atom"),
         Column("formation_energy_per_atom", number_cell(3), "E form", "formation energy, eV/atom"),
+        Column(
+            formats.SURROGATE + "e_above_hull",
+            number_cell(3),
+            "E hull, CHGNet surrogate",
+            "CHGNet on a DFT hull, eV/atom",
+        ),
+        Column(formats.SURROGATE + "formation_energy_per_atom", number_cell(3), "E form, CHGNet surrogate", "eV/atom"),
+        Column("hull_gaps", text_cell, "not in the hull", "pairs of elements without a compound in the hull"),
         Column("overall_validity", flag_cell, "valid", "structural and compositional validity"),
         Column("structural_validity", flag_cell, "struct.", "smallest distance ≥ 0.5 Å, volume ≥ 0.1 Å³"),
         Column("compositional_validity", flag_cell, "comp.", "charge-neutral by smact"),
@@ -92,6 +102,9 @@ DFT_COLUMNS: Final = (
     Column("n_steps", number_cell(0), "steps"),
     Column("wall_s", seconds_cell, "wall time"),
     Column("e_above_hull", number_cell(3), "E hull", "of the pre-relaxation, not of this energy; eV/atom"),
+    Column(
+        formats.SURROGATE + "e_above_hull", number_cell(3), "E hull, CHGNet surrogate", "of the pre-relaxation; eV/atom"
+    ),
     Column("reason", reason_cell, "why not"),
     Column("warnings", reason_cell),
 )
@@ -115,6 +128,7 @@ def samples(kind: str, frame: pd.DataFrame) -> Table:
     found = [key for key in keys if key in frame]
     if found:
         frame = frame.sort_values(found, ascending=kind == "crystal", kind="stable", na_position="last")
+    frame = frame.drop(columns=[name for name in formats.ENERGIES if formats.SURROGATE + name in frame])
     return from_frame(frame, SAMPLE_COLUMNS[kind])
 
 
@@ -160,10 +174,8 @@ def dft(run: Run, records: Sequence[Record]) -> Table:
     rows = []
     for record in records:
         sample = known.get(record.get("system_id"), {})
-        extra = {
-            "formula": formats.chemical(str(sample.get("formula") or "")),
-            "e_above_hull": sample.get("e_above_hull"),
-        }
+        energy = _SURROGATES[0] if _SURROGATES[0] in sample else "e_above_hull"
+        extra = {"formula": formats.chemical(str(sample.get("formula") or "")), energy: sample.get(energy)}
         warnings = record.get("warnings")
         joined = "; ".join(map(str, warnings)) if isinstance(warnings, list | tuple) else warnings
         rows.append({**extra, **record, "warnings": joined})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from adit.score.aggregate import Rater, Record, Step, funnel, plain_reason
-from adit.score.crystals import RELAXED, VALIDITIES, Records, energy_flag
+from adit.score.crystals import RELAXED, VALIDITIES, Records, energy_column, energy_flag
 from adit.score.inputs import Energies
 from adit.score.matching import Matches
 from adit.score.names import OF_VALID, SURROGATE_PREFIX, Col, Metric, Population, Protocol, flag
@@ -147,7 +148,7 @@ def _unrelaxed(row: dict[str, Any]) -> str:
 def _unstable(row: dict[str, Any], energies: Energies) -> str:
     if row[energy_flag(Metric.STABLE, ADIT, energies.surrogate)]:
         return ""
-    if row[Col.E_ABOVE_HULL] != row[Col.E_ABOVE_HULL]:
+    if math.isnan(row[energy_column(Col.E_ABOVE_HULL, energies.surrogate)]):
         return plain_reason(row[Col.HULL_REASON]) or "no energy above hull"
     if row[Col.N_ELEMENTS] < ADIT.min_elements:
         return "single element"

@@ -112,8 +112,10 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
         record[Col.RELAX_REASON] = str(relaxed.get("reason") or "")
         record[Col.RMSD_MOVED] = _number(relaxed.get("rmsd_moved"))
         record[Col.RELAXED_SPACEGROUP] = 0 if structure is None else convert.spacegroup_number(structure)
-        record[Col.E_ABOVE_HULL] = _number(placed.get("e_above_hull"))
-        record[Col.FORMATION_ENERGY] = _number(placed.get("formation_energy_per_atom"))
+        for column in (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY):
+            record[energy_column(column, energies.surrogate)] = _number(placed.get(str(column)))
+        record[Col.HULL_COVERS_CHEMISTRY] = bool(placed.get("hull_covers_chemistry", True))
+        record[Col.HULL_GAPS] = str(placed.get("hull_gaps") or "")
         record[Col.HULL_REASON] = str(placed.get("reason") or "")
         record[Col.DFT_STATUS] = str(dft.get("status", "not_sent"))
         record[Col.DFT_REASON] = str(dft.get("reason") or "")
@@ -123,6 +125,11 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
+
+
+def energy_column(column: Col, surrogate: bool) -> str:
+    """Return the name of a column of energies, e.g. ``chgnet_surrogate_e_above_hull``."""
+    return f"{SURROGATE_PREFIX if surrogate else ''}{column}"
 
 
 def energy_flag(metric: Metric, protocol: CrystalProtocol, surrogate: bool) -> str:
@@ -137,7 +144,11 @@ def _add_protocol(table: Records, protocol: CrystalProtocol, matches: Matches, s
     for metric, joint, test in tests:
         candidates = []
         for record in table:
-            energy = record[Col.E_ABOVE_HULL] if record[Col.RELAX_STATUS] == "converged" else math.nan
+            energy = (
+                record[energy_column(Col.E_ABOVE_HULL, surrogate)]
+                if record[Col.RELAX_STATUS] == "converged"
+                else math.nan
+            )
             passes = test(energy, record[Col.N_ELEMENTS])
             record[energy_flag(metric, protocol, surrogate)] = passes
             match = matches.get(RELAXED, record[Col.SYSTEM_ID], protocol.matcher)

@@ -131,6 +131,8 @@ class Col(StrEnum):
     """eV/atom, NaN where unknown."""
     FORMATION_ENERGY = "formation_energy_per_atom"
     """eV/atom."""
+    HULL_COVERS_CHEMISTRY = "hull_covers_chemistry"
+    HULL_GAPS = "hull_gaps"
     HULL_REASON = "hull_reason"
     DFT_STATUS = "dft_status"
     DFT_REASON = "dft_reason"
