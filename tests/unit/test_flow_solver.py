@@ -22,7 +22,9 @@ S = 0.5
 """Width of the data in the Gaussian flow."""
 
 
-def solve(predict: Predict, noise: Tensor, solver: str, steps: int, grid: str = "uniform", churn: float = 0.0) -> Tensor:
+def solve(
+    predict: Predict, noise: Tensor, solver: str, steps: int, grid: str = "uniform", churn: float = 0.0
+) -> Tensor:
     random = torch.Generator().manual_seed(1)
     made = make_solver(solver, churn=churn, tolerance=1e-6)
     return integrate(

@@ -77,7 +77,7 @@ def score_reconstruction(originals: Path, split: str, made: Path, out: Path, wor
         records.append({"system_id": original.system_id, "status": outcome.status, "reason": outcome.reason, **values})
     frame = pd.DataFrame(records)
     for column in ("types", "match", "rmsd"):
-        frame[column] = frame[column] if column in frame else math.nan  # no system came through
+        frame[column] = frame.get(column, math.nan)  # missing where no system came through
     summary = {**summarise(frame), "dataset": originals.stem, "split": split, **table.metadata}
     write_frame(out.with_suffix(".csv"), frame)
     write_json(out.with_suffix(".json"), summary)
