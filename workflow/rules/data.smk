@@ -9,7 +9,11 @@ def own_files(name):
     if described is None:
         return []
     path = Path(described.path)
-    return sorted(str(file) for file in path.rglob("*.cif")) if path.is_dir() else str(path)
+    return (
+        sorted(str(file) for file in path.rglob("*.cif"))
+        if path.is_dir()
+        else str(path)
+    )
 
 
 rule prepare:
