@@ -130,6 +130,7 @@ def test_no_formula_is_in_two_splits(tmp_path: Path) -> None:
         ({"format": "csv", "cif": "geometry"}, "lacks the column 'geometry'"),
         ({"split": {"by": "column", "column": "gap"}}, "is no split \\(train, val, test\\)"),
         ({"format": "parquet"}, "cut short or broken"),
+        ({"id": "nope"}, "has no 'nope' for ids; columns or keys: .*name"),
     ],
 )
 def test_what_does_not_fit_is_one_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:

@@ -60,20 +60,27 @@ def _load(name: str, config: CustomDataset) -> Loaded:
             entries += _READERS[config.format](file, config)
     if not entries:
         raise DataError(f"{config.path}: holds no system of format {config.format}")
-    records = [_record(row, entry, config) for row, entry in enumerate(entries)]
+    records = [_record(entry, config) for entry in entries]
     root = Path(config.path)
     hashes = {str(f.relative_to(root)) if root.is_dir() else f.name: store.sha256(f) for f in files}
     return Loaded(records, hashes, "your own", dict.fromkeys(hashes, "as given"))
 
 
-def _record(row: int, entry: Entry, config: CustomDataset) -> Record:
+def _record(entry: Entry, config: CustomDataset) -> Record:
     name, values, make = entry
-    system_id = str(values.get(config.id, "")) if config.id else name
-    system_id = system_id or f"row-{row}"
+    if config.id and config.id not in values:
+        held = ", ".join(map(str, values)) or "none"
+        raise DataError(
+            f"{config.path}: has no '{config.id}' for ids; columns or keys: {held}; correct id: or leave it out"
+        )
+    system_id = str(values[config.id]) if config.id else name
     kept = {key: values[key] for key in config.properties if values.get(key) is not None}
 
     def system() -> AtomicSystem:
-        made = make()
+        try:
+            made = make()
+        except DataError as error:
+            raise DataError(str(error).removeprefix(f"{name}: ")) from error
         return replace(made, system_id=system_id, kind=Kind(config.kind), info={"source": config.path, **kept})
 
     return Record(system_id, _split(system_id, values, system, config), system)
@@ -135,6 +142,7 @@ def _parquet(path: Path, config: CustomDataset) -> list[Entry]:
     if config.cif in frame.columns:
         return _rows(frame.to_dict("records"), path, config)
     columns = tables.system_columns(path, None, periodic=Kind(config.kind).periodic)
+    columns = replace(columns, ids=[f"{path.stem}-{i}" for i in range(len(frame))])
     plain = frame.drop(columns=["atomic_numbers", "positions", "cell"], errors="ignore").to_dict("records")
     return [
         (f"{path.stem}-{i}", values, partial(columns.system, i, Kind(config.kind), {}))

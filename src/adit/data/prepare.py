@@ -104,8 +104,8 @@ def _need_systems(name: str, counted: Statistics) -> None:
         return
     what = "training system" if counted.by_split else "usable system"
     raise DataError(
-        f"{name}: no {what} is left{counted.commonest_failure()}; "
-        "raise data.max_atoms, model.max_atomic_number or the limit"
+        f"{name}: no {what} is left{counted.commonest_failure()}; check data.max_atoms, model.max_atomic_number and "
+        "the limit, and of your own datasets path, format, kind and split"
     )
 
 
