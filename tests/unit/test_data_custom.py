@@ -234,6 +234,15 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(tmp_path: Path) -> 
     assert json.loads(killed.with_suffix(".stats.json").read_text())["n_rows"] == 12_000
 
 
+def test_two_preparations_of_one_file_follow_each_other(tmp_path: Path) -> None:
+    mirror = str(many(tmp_path / "mirror", 3000))
+    options = ["--config", STAGE.model_dump_json(), "--out", str(tmp_path / "d.arrow"), "--mirror", mirror]
+    command = [sys.executable, "-m", "adit", "prepare", *options]
+    running = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(60) for process in running] == [0, 0]
+    assert len(store.read_systems(tmp_path / "d.arrow")) == 3000
+
+
 def test_shards_of_another_configuration_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD", 100)
     mirror = str(many(tmp_path / "mirror", 300))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit.data.checksums import BLOCK, WAY_OUT, Upstream, check
+from adit.data.locks import alone
 from adit.errors import DataError, from_os_error
 from adit.progress import Progress, log
 
@@ -100,25 +99,12 @@ def download(
     patience = patience or Patience()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path):
+        with alone(path):
             if path.is_file():  # another process was faster
                 return True
             return _download(url, path, upstream, missing_ok, patience)
     except OSError as error:
         raise from_os_error(error, f"writing {path}") from error
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the file's lock, a kernel lock that ends with the process; the lock's own file stays."""
-    lock = path.with_name(f".{path.name}.lock")
-    with lock.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("%s: another process downloads it; waiting", path.name)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _download(url: str, path: Path, upstream: Upstream | None, missing_ok: bool, patience: Patience) -> bool:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from adit import __version__, seeds, store
 from adit.config import PrepareStage
 from adit.data import catalogue, shards
+from adit.data.locks import alone
 from adit.data.normal import ATOM_ORDER
 from adit.data.records import Dataset, Loaded, Record
 from adit.data.registry import SPLITS
@@ -51,6 +52,16 @@ def prepare(
     records = draw(loaded.records, stage.dataset.limit, name, stage.seed)
     state = state or out.parent / f".{out.name}.shards"
     work = shards.Work(records, dataset.kind, stage.max_atoms, stage.max_atomic_number, state / _key(stage, loaded))
+    with alone(state):
+        _make(stage, dataset, loaded, work, out, stats, workers)
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _make(
+    stage: PrepareStage, dataset: Dataset, loaded: Loaded, work: shards.Work, out: Path, stats: Path, workers: int
+) -> None:
+    """Make the missing shards, and of all of them the two files."""
+    name = stage.dataset.name
     shards.run(work, workers, f"rows of {name}")
     counted = Statistics()
     schema = store.SYSTEM_SCHEMA.with_metadata(store.provenance_metadata(provenance(stage, dataset, loaded)))
@@ -61,7 +72,6 @@ def prepare(
         _need_systems(name, counted)
     summary = {**counted.summary(name, dataset), "files": dict(loaded.files), "verified": dict(loaded.verified)}
     store.write_json(stats, summary)
-    shutil.rmtree(state, ignore_errors=True)
     log.info("%s: %s systems, %d dropped %s", name, summary["n_systems"], summary["n_failed"], summary["failures"])
 
 
