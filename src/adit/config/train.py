@@ -16,7 +16,10 @@ class OptimConfig(Strict):
     max_steps: Positive | None = Field(None, description="stop after this many optimiser steps; null: no limit")
     max_minutes: PositiveFloat | None = Field(None, description="stop after this much training time, min; null: never")
     batch_size: Positive = Field(256, description="systems per step")
-    lr: PositiveFloat = Field(1e-4, description="learning rate of AdamW")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw", description="muon: for the matrices of attention and feed-forward, AdamW for the rest (paper: adamw)"
+    )
+    lr: PositiveFloat = Field(1e-4, description="learning rate")
     warmup_steps: Count = Field(0, description="steps of linear warm-up")
     lr_decay: bool = Field(False, description="cosine decay to zero at the end (the paper: constant)")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="decoupled weight decay")
@@ -37,6 +40,9 @@ class VaeTrainConfig(OptimConfig):
     kl_weight: Annotated[float, Field(ge=0)] = Field(1e-5, description="weight of the KL divergence")
     denoise_fraction: Fraction = Field(0.1, description="share of atoms masked and perturbed")
     denoise_std: Annotated[float, Field(ge=0)] = Field(0.1, description="standard deviation of the perturbation, Å")
+    augment: bool = Field(
+        True, description="rotate and translate every system at random (paper); false: learn their normal form alone"
+    )
     translation_std: Annotated[float, Field(ge=0)] = Field(1.0, description="random shift of molecules, Å")
     latent_noise: Annotated[float, Field(ge=0)] = Field(
         0.0, description="standard deviation added to the posterior's, so that the decoder tolerates errors (paper: 0)"

@@ -25,6 +25,7 @@ from adit.train.corpus import Corpus
 from adit.train.distributed import World, join
 from adit.train.draws import Draws, step_generator
 from adit.train.ema import Ema
+from adit.train.optimizer import make_optimizer
 from adit.train.signals import Asked, listening
 
 SAID_EVERY_S = 5.0
@@ -123,9 +124,7 @@ class _Trainer:
         self.mixture = plan.corpus.mixture(plan.config.batch_size, plan.seed)
         self.share = share_of(world.rank, world.size, plan.config.batch_size)
         self.parameters = [p for p in plan.task.module.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=plan.config.lr, weight_decay=plan.config.weight_decay, fused=True
-        )
+        self.optimizer = make_optimizer(plan.task.module, plan.config)
         self.ema = None if plan.ema_decay is None else Ema(plan.task.module, plan.ema_decay)
         self.checkpoints = Checkpoints(plan.state_dir, plan.key)
         self.state = _State()
@@ -226,8 +225,7 @@ class _Trainer:
     def _one_step(self) -> None:
         """Do one optimiser step; losses stay on the device."""
         self.task.module.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+        self.optimizer.set_rate(self._learning_rate())
         rows = self.mixture.batch(self.state.step)
         sizes = self.plan.corpus.sizes(rows, "train")
         generator = step_generator(self.plan.seed, self.task.name, self.state.step)
@@ -246,7 +244,7 @@ class _Trainer:
         if self.config.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip, foreach=True)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         if self.ema is not None:
             self.ema.update(self.task.module)
         self._count(sums, int(sizes[self.share].sum()))

@@ -76,7 +76,9 @@ class VaeTask:
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
         """Return the losses of each system; only training corrupts the input."""
-        clean = augment(self.corpus.batch(rows, split).to(self.device), draws.views, self.config.translation_std)
+        clean = self.corpus.batch(rows, split).to(self.device)
+        if self.config.augment:
+            clean = augment(clean, draws.views, self.config.translation_std)
         noisy, jitter, noise = clean, draws.atom_normal[:, :3], draws.atom_normal[:, 3:]
         if split == "train":
             fraction, std = self.config.denoise_fraction, self.config.denoise_std

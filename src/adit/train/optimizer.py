@@ -1,0 +1,130 @@
+"""The optimisers: AdamW as in the paper, or Muon for the matrices of the blocks and AdamW for the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adit.config import OptimConfig
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the odd polynomial that is iterated. Source: Jordan et al., Muon (2024)."""
+
+ITERATIONS = 5
+
+MOMENTUM = 0.95
+
+
+class Optimizers:
+    """Several optimisers that are stepped, saved and resumed as one."""
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
+        self.parts = list(parts)
+
+    def set_rate(self, lr: float) -> None:
+        """Set the learning rate of all."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = lr
+
+    def step(self) -> None:
+        """Update all parameters from their gradients."""
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Drop the gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return the states, in the order of the parts."""
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
+        """Load what ``state_dict`` returned."""
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
+
+
+def make_optimizer(module: nn.Module, config: OptimConfig) -> Optimizers:
+    """Return the optimiser that the configuration names, over the parameters that require gradients."""
+    named = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    matrices = {name: p for name, p in named.items() if config.optimizer == "muon" and is_block_matrix(name, p)}
+    others = [p for name, p in named.items() if name not in matrices]
+    parts: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    ]
+    if matrices:
+        groups = [
+            {"params": [p for name, p in matrices.items() if ("qkv" in name) == stacked], "pieces": 3 if stacked else 1}
+            for stacked in (True, False)
+        ]
+        parts.append(Muon([group for group in groups if group["params"]], config.lr, config.weight_decay))
+    return Optimizers(parts)
+
+
+def is_block_matrix(name: str, parameter: Tensor) -> bool:
+    """Return whether a parameter is a matrix of attention or feed-forward in a block."""
+    return parameter.ndim == 2 and (".attention." in name or ".feed." in name)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose matrix is replaced by the nearest orthogonal one, in the precision of the parameters.
+
+    The update of an m × n matrix is scaled by 0.2 √max(m, n), so that its elements have the size of AdamW's and both
+    share a learning rate. ``pieces`` of a group cuts its matrices into that many along the rows (queries, keys and
+    values stand in one matrix). Equal shapes are orthogonalised together.
+
+    Source: Jordan et al. (2024); the scale: Liu et al., "Muon is scalable" (2025). Differs: ``torch.optim.Muon``
+    iterates in bfloat16, which is slow on a CPU without it.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], lr: float, weight_decay: float) -> None:
+        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "pieces": 1})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update every matrix that has a gradient."""
+        for group in self.param_groups:
+            shapes: dict[tuple[int, ...], list[Tensor]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    shapes.setdefault(tuple(parameter.shape), []).append(parameter)
+            for parameters in shapes.values():
+                self._update(parameters, group)
+
+    def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        pieces = group["pieces"]
+        looked_ahead = [piece for p in parameters for piece in self._momentum(p).chunk(pieces)]
+        directions = orthogonalized(torch.stack(looked_ahead))
+        for index, parameter in enumerate(parameters):
+            direction = directions[index * pieces : (index + 1) * pieces].flatten(0, 1)
+            scale = 0.2 * math.sqrt(max(direction.shape[0] // pieces, direction.shape[1]))
+            parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+            parameter.add_(direction, alpha=-group["lr"] * scale)
+
+    def _momentum(self, parameter: Tensor) -> Tensor:
+        """Return Nesterov's look-ahead of the averaged gradient."""
+        gradient = parameter.grad
+        if gradient is None:
+            raise ValueError("a parameter without a gradient has no momentum")
+        buffer = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+        buffer.lerp_(gradient, 1.0 - MOMENTUM)
+        return torch.lerp(gradient, buffer, MOMENTUM)
+
+
+def orthogonalized(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
+    """Return matrices (k, m, n) whose singular values are near 1 (0.7 to 1.2) and whose singular vectors are kept."""
+    a, b, c = NEWTON_SCHULZ
+    wide = matrices.shape[-2] <= matrices.shape[-1]
+    x = matrices if wide else matrices.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(iterations):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x if wide else x.mT
