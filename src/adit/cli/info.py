@@ -1,0 +1,30 @@
+"""Verb that tells what a configuration amounts to."""
+
+from __future__ import annotations
+
+import argparse
+
+from adit import config
+from adit.cli.parsing import Verbs
+from adit.errors import ConfigError
+from adit.progress import log
+
+
+def _info(args: argparse.Namespace) -> None:
+    if not args.models:
+        raise ConfigError("adit info: say what to tell: --models")
+    from adit.model.sizes import configured_sizes, paper_sizes
+
+    checked = config.load(args.config)
+    log.info("the paper's networks, parameters counted from the modules:")
+    for size in paper_sizes():
+        log.info("  %s", size.line())
+    log.info("what %s builds:", args.config)
+    for size in configured_sizes(checked):
+        log.info("  %s", size.line())
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verbs of this room."""
+    sub = verbs.add("info", _info, "tell what a configuration amounts to")
+    sub.add_argument("--models", action="store_true", help="networks and their parameters")
