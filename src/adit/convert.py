@@ -333,8 +333,25 @@ def _mol_of_block(block: str) -> Mol | None:
     return mol
 
 
-def canonical_smiles(mol: Mol) -> str:
-    """Return the canonical SMILES without hydrogens and without stereochemistry."""
+def canonical_smiles(mol: Mol, stereo: bool = False) -> str:
+    """Return the canonical SMILES without hydrogens; without stereochemistry unless asked for."""
     from rdkit import Chem
 
-    return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=False))
+    return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=stereo))
+
+
+def with_stereo(mol: Mol) -> Mol:
+    """Return a copy with the stereochemistry of its conformer: tetrahedral centres and double bonds."""
+    from rdkit import Chem
+
+    copy = Chem.Mol(mol)
+    Chem.AssignStereochemistryFrom3D(copy, replaceExistingTags=True)
+    return copy
+
+
+def inchikey(mol: Mol) -> str:
+    """Return the standard InChIKey; empty where InChI takes no such molecule."""
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        return str(Chem.MolToInchiKey(mol))

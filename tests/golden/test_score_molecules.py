@@ -7,7 +7,9 @@ import pytest
 
 from adit import convert, seeds
 from adit.score.controls import randomised
-from adit.score.molecules import check_molecule, unique_ids
+from adit.score.edm import bond_orders
+from adit.score.molecule_names import geometry_names
+from adit.score.molecules import check_molecule
 from adit.score.names import POSEBUSTERS_COLUMNS
 from adit.score.posebusters import bust_one
 from adit.systems import AtomicSystem, Kind
@@ -47,7 +49,8 @@ def test_real_molecules_are_strictly_valid(system: AtomicSystem, smiles: str) ->
     assert found.strict
     assert found.neutral
     assert found.pdb
-    assert found.smiles == smiles
+    assert found.names is not None
+    assert found.names.smiles == smiles
     assert found.reason == ""
 
 
@@ -94,8 +97,58 @@ def test_random_coordinates_often_pass_the_pdb_test_and_never_the_strict_one() -
     assert strict == 0
 
 
-def test_unique_ids_take_the_smallest_of_each() -> None:
-    assert unique_ids({"b": "CC", "a": "CC", "c": "O"}) == {"a", "c"}
+def test_names_tell_mirror_images_apart_where_they_know_stereochemistry() -> None:
+    left = conformer("C[C@H](O)N")
+    right = molecule(list(left.numbers), left.positions * [1, 1, -1])
+    one, other = geometry_names(left), geometry_names(right)
+    assert one is not None
+    assert other is not None
+    assert one.smiles == other.smiles == "CC(N)O"
+    assert {one.stereo_smiles, other.stereo_smiles} == {"C[C@H](N)O", "C[C@@H](N)O"}
+    assert one.inchikey != other.inchikey
+    assert one.inchikey[:14] == other.inchikey[:14]
+
+
+def test_standard_inchikey_of_water() -> None:
+    found = check_molecule(molecule([8, 1, 1], [[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477]]))
+    assert found.names is not None
+    assert found.names.inchikey == "XLYOFNOQVPJJNP-UHFFFAOYSA-N"
+
+
+@pytest.mark.parametrize("smiles", ["C", "C#N", "CC(N)=O", "C=C"])
+def test_edm_finds_the_orders_of_textbook_molecules(smiles: str) -> None:
+    from rdkit import Chem
+
+    found = check_molecule(conformer(smiles)).edm
+    assert found.stable
+    assert Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(Chem.MolFromSmiles(str(found.smiles))))) == smiles
+
+
+def test_edm_counts_the_atoms_that_lost_a_neighbour() -> None:
+    far = METHANE.positions.copy()
+    far[4] *= 3
+    found = check_molecule(molecule([6, 1, 1, 1, 1], far)).edm
+    assert found.n_stable == 3  # not the carbon, not the hydrogen that left
+    assert not found.stable
+
+
+def test_edm_orders_by_distance() -> None:
+    """C-C below 1.64 Å is a bond, below 1.39 a double one, below 1.23 a triple one; exactly as the margins say."""
+    for distance, order in ((1.65, 0), (1.63, 1), (1.40, 1), (1.38, 2), (1.24, 2), (1.22, 3)):
+        assert bond_orders(molecule([6, 6], [[0, 0, 0], [0, 0, distance]]))[0, 1] == order
+
+
+def test_features_of_acetamide_and_benzene() -> None:
+    amide, ring = check_molecule(conformer("CC(=O)N")).features, check_molecule(conformer("c1ccccc1")).features
+    assert amide is not None
+    assert ring is not None
+    assert amide.n_rings == 0
+    assert amide.functional_groups["fr_amide"] == 1
+    assert set(amide.bond_lengths) == {"C-C", "C-H", "C-N", "C=O", "H-N"}
+    assert ring.ring_sizes == {6: 1}
+    assert ring.functional_groups == {"fr_benzene": 1}
+    assert len(ring.bond_lengths["C:C"]) == 6
+    assert all(1.3 < length < 1.5 for length in ring.bond_lengths["C:C"])
 
 
 def test_posebusters_columns_by_name() -> None:

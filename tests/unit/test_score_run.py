@@ -17,6 +17,7 @@ from adit.isolate import Outcome
 from adit.score.crystals import crystal_rows
 from adit.score.inputs import read_energies
 from adit.score.matching import Matches
+from adit.score.molecule_names import KnownNames
 from adit.score.molecule_table import molecule_rows
 from adit.score.names import POSEBUSTERS_COLUMNS, Population, posebusters_name
 from adit.score.score import score
@@ -141,7 +142,7 @@ def test_failures_have_reasons(scores: Path) -> None:
 def test_checks_that_do_not_end_are_a_row_with_a_reason(status: Any) -> None:
     outcome = Outcome(status, None, "killed", 60.0)
     crystal = crystal_rows([CRYSTALS[0]], {"x-0": outcome}, Matches({}, {}), Population.SAMPLES)[0]
-    molecule = molecule_rows([MOLECULES[0]], {"m-0": outcome}, {}, {"m-0"}, set())[0]
+    molecule = molecule_rows([MOLECULES[0]], {"m-0": outcome}, {}, {"m-0"}, KnownNames())[0]
     for row in (crystal, molecule):
         assert row["status"] == "failed"
         assert row["reason"] == "checks: killed"

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from adit.config import ScoreConfig, ScoreStage
 from adit.elements import composition
-from adit.isolate import Outcome, map_isolated
-from adit.progress import Progress
+from adit.isolate import Outcome
 from adit.score.aggregate import Rater, Record
 from adit.score.inputs import Reference, Row
-from adit.score.molecule_table import molecule_funnel, molecule_records, molecule_rows
-from adit.score.molecules import MoleculeChecks, check_molecule, strict_smiles
+from adit.score.molecule_names import KnownNames, known_names
+from adit.score.molecule_summary import molecule_funnel, molecule_records
+from adit.score.molecule_table import molecule_rows
+from adit.score.molecules import MoleculeChecks, check_molecule
 from adit.score.names import Population
-from adit.score.posebusters import bust
+from adit.score.posebusters import bust, version
 from adit.score.scored import NOTHING, Populations, Scored, check_populations, populations_of, systems_of
 from adit.systems import AtomicSystem, Kind
 
@@ -31,18 +32,19 @@ def score_molecules(stage: ScoreStage, rows: list[Row], known: Reference, worker
     populations = populations_of(stage, rows, known)
     checks = check_populations(check_molecule, populations, config, workers, "molecules checked")
     train = known.split("train")
-    smiles = _train_smiles(train, populations, checks, config, workers)
+    names = _known_names(train, populations, checks, config, workers)
     sent = {name: {row.system_id for row in members[: config.posebusters]} for name, members in populations.items()}
     busted = _bust(populations, checks, sent, config, workers)
     tables = {
-        name: molecule_rows(members, checks[name], busted[name], sent[name], smiles)
+        name: molecule_rows(members, checks[name], busted[name], sent[name], names)
         for name, members in populations.items()
     }
     records: list[Record] = []
     for name, table in tables.items():
-        records += molecule_records(table, Rater(Kind.MOLECULE, name, config.confidence), len(train))
+        records += molecule_records(table, Rater(Kind.MOLECULE, name, config.confidence), len(train), version())
     table = tables[Population.SAMPLES]
-    return Scored(list(molecule_rows([NOTHING], {}, {}, set(), set())[0]), table, records, molecule_funnel(table))
+    columns = list(molecule_rows([NOTHING], {}, {}, set(), KnownNames())[0])
+    return Scored(columns, table, records, molecule_funnel(table, bool(train)))
 
 
 def _bonded(outcome: Outcome) -> bool:
@@ -70,14 +72,14 @@ def _bust(
     return found
 
 
-def _train_smiles(
+def _known_names(
     train: Sequence[AtomicSystem],
     populations: Populations,
     checks: Mapping[Population, Mapping[str, Outcome]],
     config: ScoreConfig,
     workers: int,
-) -> set[str]:
-    """Return the canonical SMILES of the training molecules that could equal a valid one: those of its composition."""
+) -> KnownNames:
+    """Return the names of the training molecules that could equal a valid one: those of its composition."""
     wanted = {
         _key(system)
         for name, rows in populations.items()
@@ -85,15 +87,7 @@ def _train_smiles(
         if checks[name][system.system_id].status == "ok" and checks[name][system.system_id].value.strict
     }
     candidates = [system for system in train if _key(system) in wanted]
-    progress = Progress("training molecules compared", len(candidates))
-    outcomes = map_isolated(
-        strict_smiles,
-        candidates,
-        workers=workers,
-        wall_limit_s=config.wall_limit_s,
-        on_result=lambda _, __: progress.update(),
-    )
-    return {outcome.value for outcome in outcomes if outcome.status == "ok" and outcome.value}
+    return known_names(candidates, workers=workers, wall_limit_s=config.wall_limit_s)
 
 
 def _key(system: AtomicSystem) -> tuple[tuple[str, int], ...]:

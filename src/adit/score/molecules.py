@@ -1,13 +1,15 @@
-"""Validity of molecules: the strict test and, beside it, the nearly vacuous one of the paper."""
+"""Validity of molecules: the strict test and, beside it, EDM's bond table and the nearly vacuous test of the paper."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from adit import convert
 from adit.errors import DataError
+from adit.score.edm import EdmChecks, check_edm
+from adit.score.molecule_features import MoleculeFeatures, molecule_features
+from adit.score.molecule_names import MoleculeNames, names_of
 from adit.systems import AtomicSystem
 
 
@@ -20,8 +22,10 @@ class MoleculeChecks:
         strict: bonded, one fragment, no radical, every hydrogen is an atom.
         neutral: strict, and no atom carries a formal charge (no zwitterion).
         pdb: the paper's test.
-        smiles: canonical SMILES of a strictly valid molecule, else ``None``.
+        names: canonical names of a strictly valid molecule, else ``None``.
         pdb_smiles: SMILES of the largest fragment as the paper's test sees it, else ``None``.
+        edm: what EDM's bond table says.
+        features: rings, groups and bond lengths of a strictly valid molecule, else ``None``.
         reason: why it is not strictly valid.
     """
 
@@ -29,23 +33,27 @@ class MoleculeChecks:
     strict: bool
     neutral: bool
     pdb: bool
-    smiles: str | None
+    names: MoleculeNames | None
     pdb_smiles: str | None
+    edm: EdmChecks
+    features: MoleculeFeatures | None
     reason: str
 
 
 def check_molecule(system: AtomicSystem) -> MoleculeChecks:
     """Run the checks on one molecule."""
     fragment = pdb_smiles(system)
+    edm = check_edm(system)
     try:
         mol = convert.to_rdkit(system, charge=0)
     except DataError as error:
         reason = str(error).removeprefix(f"{system.system_id}: ")
-        return MoleculeChecks(False, False, False, fragment is not None, None, fragment, reason)
+        return MoleculeChecks(False, False, False, fragment is not None, None, fragment, edm, None, reason)
     reason = strict_problem(mol)
-    smiles = None if reason else convert.canonical_smiles(mol)
     neutral = not reason and all(atom.GetFormalCharge() == 0 for atom in mol.GetAtoms())
-    return MoleculeChecks(True, not reason, neutral, fragment is not None, smiles, fragment, reason)
+    names = None if reason else names_of(mol)
+    features = None if reason else molecule_features(mol)
+    return MoleculeChecks(True, not reason, neutral, fragment is not None, names, fragment, edm, features, reason)
 
 
 def strict_problem(mol: Any) -> str:
@@ -60,11 +68,6 @@ def strict_problem(mol: Any) -> str:
     if any(atom.GetNumImplicitHs() or atom.GetNumExplicitHs() for atom in atoms):
         return "hydrogens missing"
     return ""
-
-
-def strict_smiles(system: AtomicSystem) -> str | None:
-    """Return the canonical SMILES of a molecule that is strictly valid, else ``None``."""
-    return check_molecule(system).smiles
 
 
 def pdb_smiles(system: AtomicSystem) -> str | None:
@@ -87,11 +90,3 @@ def pdb_smiles(system: AtomicSystem) -> str | None:
             return str(Chem.MolToSmiles(max(fragments, key=lambda fragment: fragment.GetNumAtoms()))) or None
         except Exception:  # noqa: BLE001 - RDKit raises classes of its own; a molecule it cannot write is not valid
             return None
-
-
-def unique_ids(smiles: Mapping[str, str]) -> set[str]:
-    """Return the ids that stand for their SMILES: the smallest id of each."""
-    first: dict[str, str] = {}
-    for system_id in sorted(smiles):
-        first.setdefault(smiles[system_id], system_id)
-    return set(first.values())

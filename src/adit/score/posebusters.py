@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def _buster() -> Any:
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     config["modules"] = [module for module in config["modules"] if module.get("chosen_binary_test_output")]
     return posebusters.PoseBusters(config=config)
+
+
+def version() -> str:
+    """Return the version of PoseBusters, which decides what its columns are."""
+    return metadata.version("posebusters")
 
 
 def bust_one(system: AtomicSystem) -> dict[str, bool | None]:

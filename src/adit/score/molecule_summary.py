@@ -1,0 +1,130 @@
+"""Molecules: rates and funnel of a table."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from adit.score.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.molecule_columns import SUFFIX_INCHIKEY, SUFFIX_STEREO, MolCol, MolMetric, MolProtocol
+from adit.score.molecule_table import Records
+from adit.score.names import (
+    OF_VALID,
+    POSEBUSTERS_COLUMNS,
+    POSEBUSTERS_SEVEN,
+    Col,
+    Metric,
+    Protocol,
+    posebusters_name,
+)
+
+ASKED: Final = "molecules asked for"
+STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
+
+
+def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_version: str) -> list[Record]:
+    """Return the rates of one population.
+
+    Args:
+        table: rows of ``molecule_rows``.
+        rater: makes the records.
+        n_train: molecules of the training split; with none there is no novelty.
+        posebusters_version: decides what its columns mean, so it is part of their basis.
+    """
+    strict, adit = Protocol.STRICT, Protocol.ADIT
+    pdb = [row for row in table if row[Col.PDB_VALIDITY]]
+
+    def over(rows: Records, protocol: Protocol, metric: str, column: str, basis: str) -> Record:
+        return rater.rate(protocol, metric, (row[column] for row in rows), basis)
+
+    return [
+        over(table, strict, Metric.VALIDITY, Col.VALIDITY, f"{ASKED}; {STRICT}"),
+        over(table, strict, Metric.NEUTRAL_VALIDITY, Col.NEUTRAL_VALIDITY, f"{ASKED}; {STRICT}; no charged atom"),
+        over(table, adit, Metric.PDB_VALIDITY, Col.PDB_VALIDITY, f"{ASKED}; PDB round trip, largest fragment"),
+        over(pdb, adit, Metric.UNIQUENESS + OF_VALID, Col.UNIQUE_PDB, "molecules that pass adit_pdb_validity; SMILES"),
+        *_distinct_records(table, rater),
+        *(_novel_records(table, rater, n_train) if n_train else ()),
+        *_edm_records(table, rater),
+        *_posebusters_records(table, rater, posebusters_version),
+    ]
+
+
+_NAMES: Final = (
+    ("", "canonical SMILES without stereochemistry", Col.UNIQUE, Col.NOVEL),
+    (SUFFIX_STEREO, "canonical SMILES with stereochemistry", MolCol.UNIQUE_STEREO, MolCol.NOVEL_STEREO),
+    (SUFFIX_INCHIKEY, "InChIKey", MolCol.UNIQUE_INCHIKEY, MolCol.NOVEL_INCHIKEY),
+)
+"""By what molecules are told: suffix of the metric, words, columns."""
+
+
+def _distinct_records(table: Records, rater: Rater) -> list[Record]:
+    valid = [row for row in table if row[Col.VALIDITY]]
+    records = []
+    for suffix, by, unique, _ in _NAMES:
+        for end, rows, basis in (("", table, ASKED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
+            name = Metric.UNIQUENESS + suffix + end
+            flags = (row[unique] for row in rows)
+            records.append(rater.rate(Protocol.STRICT, name, flags, f"{basis}; distinct {by} of valid ones"))
+    return records
+
+
+def _novel_records(table: Records, rater: Rater, n_train: int) -> list[Record]:
+    valid = [row for row in table if row[Col.VALIDITY]]
+    against = f"not in the training split ({n_train} molecules)"
+    records = []
+    for suffix, by, unique, novel in _NAMES:
+        for end, rows, basis in (("", table, ASKED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
+            name = Metric.NOVELTY + suffix + end
+            flags = (row[novel] for row in rows)
+            records.append(rater.rate(Protocol.STRICT, name, flags, f"{basis}; valid and {by} {against}"))
+        both = (row[unique] and row[novel] for row in table)
+        name = Metric.UNIQUE_AND_NOVEL + suffix
+        records.append(rater.rate(Protocol.STRICT, name, both, f"{ASKED}; valid, distinct {by}, {against}"))
+    return records
+
+
+def _edm_records(table: Records, rater: Rater) -> list[Record]:
+    edm, by = MolProtocol.EDM, "EDM's table of bond lengths"
+    valid = [row for row in table if row[MolCol.EDM_VALIDITY]]
+    stable_atoms, atoms = sum(row[MolCol.EDM_STABLE_ATOMS] for row in table), sum(row[Col.N_ATOMS] for row in table)
+    return [
+        rater.ratio(edm, MolMetric.ATOM_STABILITY, stable_atoms, atoms, f"atoms of molecules that exist; {by}"),
+        rater.rate(edm, MolMetric.MOLECULE_STABILITY, (r[MolCol.EDM_STABLE] for r in table), f"{ASKED}; {by}"),
+        rater.rate(edm, Metric.VALIDITY, (r[MolCol.EDM_VALIDITY] for r in table), f"{ASKED}; {by}, RDKit sanitises"),
+        rater.rate(
+            edm,
+            Metric.UNIQUENESS + OF_VALID,
+            (r[MolCol.EDM_UNIQUE] for r in valid),
+            f"molecules that pass edm validity; {by}, SMILES of the largest fragment",
+        ),
+    ]
+
+
+def _posebusters_records(table: Records, rater: Rater, version: str) -> list[Record]:
+    sent = [row for row in table if row[Col.POSEBUSTERS_STATUS] != "not_sent"]
+    if not sent:
+        return []
+    checks: dict[str, tuple[str, ...]] = {posebusters_name(column): (column,) for column in POSEBUSTERS_COLUMNS}
+    checks |= {Metric.POSEBUSTERS_ALL: POSEBUSTERS_COLUMNS, Metric.POSEBUSTERS_SEVEN: POSEBUSTERS_SEVEN}
+    records = []
+    for suffix, rows, basis in (
+        ("", sent, "molecules asked for, of those within the number sent to PoseBusters"),
+        (OF_VALID, [row for row in sent if row[Col.VALIDITY]], "strictly valid molecules among those sent"),
+    ):
+        for name, columns in checks.items():
+            flags = [all(row[posebusters_name(column)] for column in columns) for row in rows]
+            text = f"{basis}; posebusters {version}, config mol"
+            records.append(rater.rate(Protocol.POSEBUSTERS, name + suffix, flags, text))
+    return records
+
+
+def molecule_funnel(table: Records, with_novelty: bool) -> list[dict[str, Any]]:
+    """Return the funnel of the samples: asked, decoded, valid, unique, novel (molecules are not relaxed)."""
+    columns = [("unique", Col.UNIQUE, "same SMILES as another")]
+    if with_novelty:
+        columns.append(("novel", Col.NOVEL, "in the training split"))
+    steps = [
+        Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
+        Step("valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]),
+        *(Step(name, ["" if row[column] else why for row in table]) for name, column, why in columns),
+    ]
+    return funnel("molecule", len(table), steps)
