@@ -36,16 +36,14 @@ class Evaluation:
         self._previous = torch.zeros_like(noise)
         self.count = 0
 
-    def __call__(self, latents: Tensor, t: float) -> Tensor:
-        """Return the predicted clean latents (B, M, d)."""
+    def __call__(self, latents: Tensor, t: float, *, remember: bool = True) -> Tensor:
+        """Return the predicted clean latents (B, M, d); ``remember`` them for the next evaluation."""
         times = torch.full((len(latents),), t, dtype=latents.dtype, device=latents.device)
-        self._previous = self._predict(latents, self._previous, times)
+        clean = self._predict(latents, self._previous, times)
         self.count += 1
-        return self._previous
-
-    def velocity(self, latents: Tensor, t: float) -> Tensor:
-        """Return the field (Z′ − Z⁽ᵗ⁾) / (1 − t) for t < 1. Source: Eq. 10."""
-        return (self(latents, t) - latents) / (1.0 - t)
+        if remember:
+            self._previous = clean
+        return clean
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,32 @@ from torch import Tensor
 
 from adit.errors import ExternalToolError
 from adit.flow.solver import Evaluation, Fresh, Step
+from adit.flow.solvers.one_step import heun_steps
+from adit.progress import log
 
 LAST_T = 0.999
 """Where the adaptive part ends; from there one Euler step leads to t = 1."""
+
+STEPS_LEFT = 100
+"""Steps of the rest of a path on which step control was given up."""
+
+LIMIT = 1000
+"""Evaluations after which step control is given up."""
 
 
 @dataclass(frozen=True)
 class Adaptive:
     """Runge–Kutta of order 5(4) with step control over all latents of a batch; the times of the grid are not used.
 
-    The steps depend on all systems of a batch, so that it gets one system at a time (``registry.ALONE``).
+    The steps depend on all systems of a batch, so that it gets one system at a time (``registry.ALONE``). The
+    self-conditioning of a step is the prediction at its start, so that a step that is tried again sees the same field.
+    Where the field is too rough for the tolerance, a warning says so, and the rest of the path is Heun's.
 
     Attributes:
         tolerance: relative and absolute tolerance of a step.
 
     Raises:
-        ExternalToolError: SciPy is not installed, or the step size goes to zero.
+        ExternalToolError: SciPy is not installed.
     """
 
     tolerance: float
@@ -36,23 +46,28 @@ class Adaptive:
     ) -> Iterator[Step]:
         """Yield the state after each accepted step."""
         rk45 = _rk45()
+        evaluate(noise, 0.0)
 
         def latents_of(flat: Any) -> Tensor:
             return torch.from_numpy(flat).to(noise).view_as(noise)
 
         def field(t: float, flat: Any) -> Any:
-            return evaluate.velocity(latents_of(flat), t).double().cpu().numpy().ravel()
+            latents = latents_of(flat)
+            velocity = (evaluate(latents, t, remember=False) - latents) / (1.0 - t)
+            return velocity.double().cpu().numpy().ravel()
 
-        start = noise.double().cpu().numpy().ravel()
-        run = rk45(field, 0.0, start, LAST_T, rtol=self.tolerance, atol=self.tolerance)
-        while run.status == "running":
-            message = run.step()
-            if run.status == "failed":
-                raise ExternalToolError(f"adaptive solver: {message}; take a larger sample.tolerance")
-            latents = latents_of(run.y)
-            yield Step(float(run.t), latents, latents)
-        clean = evaluate(latents_of(run.y), float(run.t))
-        yield Step(1.0, clean, clean)
+        run = rk45(field, 0.0, noise.double().cpu().numpy().ravel(), LAST_T, rtol=self.tolerance, atol=self.tolerance)
+        while run.status == "running" and evaluate.count < LIMIT:
+            run.step()
+            if run.status != "failed":
+                latents = latents_of(run.y)
+                yield Step(float(run.t), latents, evaluate(latents, float(run.t)))
+                run.f = field(run.t, run.y)
+        t = float(run.t)
+        if t < LAST_T:
+            log.warning("adaptive solver: stopped at t = %.3f; take a larger sample.tolerance", t)
+        rest = [t + (1.0 - t) * i / STEPS_LEFT for i in range(STEPS_LEFT)] if t < LAST_T else [t]
+        yield from heun_steps(evaluate, latents_of(run.y), [*rest, 1.0])
 
 
 def _rk45() -> Any:

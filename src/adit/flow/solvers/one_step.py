@@ -31,6 +31,14 @@ def _heun_step(evaluate: Evaluation, latents: Tensor, t: float, s: float) -> Ste
     return Step(s, latents + (s - t) * 0.5 * (first + (clean - ahead) / (1.0 - s)), clean)
 
 
+def heun_steps(evaluate: Evaluation, latents: Tensor, times: Sequence[float]) -> Iterator[Step]:
+    """Yield the state after each of Heun's steps from ``times[0]``."""
+    for t, s in pairwise(times):
+        step = _heun_step(evaluate, latents, t, s)
+        latents = step.latents
+        yield step
+
+
 class Euler:
     """Order 1, one evaluation a step. Source: Algorithm 3."""
 
@@ -52,11 +60,7 @@ class Heun:
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
     ) -> Iterator[Step]:
         """Yield the state after each step."""
-        latents = noise
-        for t, s in pairwise(times):
-            step = _heun_step(evaluate, latents, t, s)
-            latents = step.latents
-            yield step
+        yield from heun_steps(evaluate, noise, times)
 
 
 @dataclass(frozen=True)
