@@ -235,5 +235,5 @@ def test_no_weights_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_is_refused_in_shards_too(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="set sample.mof to 0"):
+    with pytest.raises(ConfigError, match=r"set sample.mof to 0"):
         sample_shard(stage(), weights / "vae", weights / "dit", Kind.MOF, 0, tmp_path / "x.arrow")
