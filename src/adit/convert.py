@@ -354,4 +354,5 @@ def inchikey(mol: Mol) -> str:
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():
-        return str(Chem.MolToInchiKey(mol))
+        key: Any = Chem.MolToInchiKey(mol)  # type: ignore[no-untyped-call]
+        return str(key)

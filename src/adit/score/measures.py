@@ -1,0 +1,163 @@
+"""Numbers that are no rates: distances between distributions, medians; each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from adit import seeds
+
+RESAMPLES: Final = 200
+"""Bootstrap resamples of an interval."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its bootstrap interval over systems.
+
+    Attributes:
+        value: of the systems as they are, ``None`` where there is nothing to measure.
+        low: lower end, never below 0.
+        high: upper end.
+        count: systems it is made of.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+
+
+NO_ESTIMATE: Final = Estimate(None, None, None, 0)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of ``measures.json``.
+
+    Attributes:
+        kind: crystal, molecule or mof.
+        population: samples or a control.
+        metric: its name.
+        value: the number in ``unit``, ``None`` where there is nothing to measure.
+        low: lower end of the interval.
+        high: upper end.
+        unit: of value and interval; empty for a number without one.
+        count: systems it is made of.
+        asked: systems asked for.
+        basis: what is measured against what, for people.
+    """
+
+    kind: str
+    population: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    count: int
+    asked: int
+    basis: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as written to ``measures.json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Measurer:
+    """Makes measures of one population.
+
+    Attributes:
+        kind: crystal, molecule or mof.
+        population: samples or a control.
+        asked: systems asked for.
+        confidence: level of the intervals.
+    """
+
+    kind: str
+    population: str
+    asked: int
+    confidence: float
+
+    def measure(self, metric: str, found: Estimate, unit: str, basis: str) -> Measure:
+        """Return a measure from an estimate."""
+        value, low, high = found.value, found.low, found.high
+        return Measure(self.kind, self.population, metric, value, low, high, unit, found.count, self.asked, basis)
+
+    def wasserstein(self, groups: Sequence[Sequence[float]], reference: Sequence[float]) -> Estimate:
+        """Return the distance of one-dimensional distributions, in the unit of the values.
+
+        Args:
+            groups: the values of each system; systems are resampled whole.
+            reference: values of the reference.
+
+        Source: first Wasserstein distance, ∫ |F(x) − G(x)| dx.
+        """
+        values = np.array([value for group in groups for value in group], dtype=float)
+        if not len(values) or not len(reference):
+            return NO_ESTIMATE
+        grid = np.sort(np.concatenate([values, np.asarray(reference, dtype=float)]))
+        places, steps = np.searchsorted(grid, values), np.diff(grid)
+        target = np.searchsorted(np.sort(np.asarray(reference, dtype=float)), grid[:-1], side="right") / len(reference)
+        owners = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+
+        def distance(weights: np.ndarray) -> float | None:
+            mass = np.bincount(places, weights[owners], len(grid))
+            total = float(mass.sum())
+            return float(np.abs(np.cumsum(mass)[:-1] / total - target) @ steps) if total else None
+
+        return self._bootstrap(distance, len(groups), len([group for group in groups if len(group)]))
+
+    def total_variation(self, groups: Sequence[Mapping[Any, int]], reference: Mapping[Any, int]) -> Estimate:
+        """Return half the summed difference of two histograms' shares: 0 for equal ones, 1 for disjoint ones.
+
+        Args:
+            groups: the counts of each system; systems are resampled whole.
+            reference: counts of the reference.
+        """
+        found = {*reference, *(name for group in groups for name in group)}
+        names = {name: index for index, name in enumerate(sorted(found, key=str))}
+        counts = np.zeros((len(groups), len(names)))
+        for row, group in enumerate(groups):
+            for name, count in group.items():
+                counts[row, names[name]] = count
+        target = np.array([float(reference.get(name, 0)) for name in names])
+        if not counts.sum() or not target.sum():
+            return NO_ESTIMATE
+        target /= target.sum()
+
+        def distance(weights: np.ndarray) -> float | None:
+            mass = weights @ counts
+            return float(np.abs(mass / mass.sum() - target).sum() / 2) if mass.sum() else None
+
+        return self._bootstrap(distance, len(groups), int((counts.sum(axis=1) > 0).sum()))
+
+    def median(self, values: Sequence[float]) -> Estimate:
+        """Return the median of one value a system, in their unit."""
+        if not values:
+            return NO_ESTIMATE
+        ordered = np.sort(np.asarray(values, dtype=float))
+
+        def middle(weights: np.ndarray) -> float | None:
+            return float(np.median(np.repeat(ordered, weights.astype(int))))
+
+        return self._bootstrap(middle, len(ordered), len(ordered))
+
+    def _bootstrap(self, of: Callable[[np.ndarray], float | None], n: int, count: int) -> Estimate:
+        """Return the number of the systems as they are, and the spread of resamples around their mean, moved onto it.
+
+        A distance grows by resampling; its spread is what the interval takes.
+        """
+        value = of(np.ones(n))
+        if value is None:
+            return NO_ESTIMATE
+        generator = seeds.generator("bootstrap", n)
+        draws = (np.bincount(generator.integers(0, n, n), minlength=n).astype(float) for _ in range(RESAMPLES))
+        found = np.array([each for each in map(of, draws) if each is not None])
+        tail = (1 - self.confidence) / 2
+        low, high = np.quantile(found, [tail, 1 - tail]) - found.mean()
+        return Estimate(value, max(0.0, float(value + low)), float(value + high), count)
