@@ -159,5 +159,5 @@ class Measurer:
         draws = (np.bincount(generator.integers(0, n, n), minlength=n).astype(float) for _ in range(RESAMPLES))
         found = np.array([each for each in map(of, draws) if each is not None])
         tail = (1 - self.confidence) / 2
-        low, high = np.quantile(found, [tail, 1 - tail]) - found.mean()
-        return Estimate(value, max(0.0, float(value + low)), float(value + high), count)
+        low, high = value + np.quantile(found, [tail, 1 - tail]) - found.mean()
+        return Estimate(value, max(0.0, min(value, float(low))), max(value, float(high)), count)
