@@ -15,6 +15,10 @@ class ScoreConfig(Strict):
     controls: Count = Field(1000, description="systems per control row (train, test, noise, random)")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="level of the Wilson intervals")
     posebusters: Count | None = Field(None, description="molecules per population sent to PoseBusters; null: all")
+    xtb: Count | None = Field(200, description="molecules per population relaxed with GFN2-xTB; null: all")
+    mofchecker_python: str | None = Field(
+        None, description="Python of the environment that has mofchecker; null: the one that runs"
+    )
     wall_limit_s: PositiveFloat = Field(60.0, description="wall time of one structure's checks, s")
 
 

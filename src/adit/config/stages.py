@@ -141,6 +141,7 @@ class DftStage(Stage):
 class ScoreStage(Stage):
     """``adit score``: scores of all kinds."""
 
+    version: int = 2
     seed: int
     score: ScoreConfig
 

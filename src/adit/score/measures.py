@@ -160,4 +160,4 @@ class Measurer:
         found = np.array([each for each in map(of, draws) if each is not None])
         tail = (1 - self.confidence) / 2
         low, high = value + np.quantile(found, [tail, 1 - tail]) - found.mean()
-        return Estimate(value, max(0.0, min(value, float(low))), max(value, float(high)), count)
+        return Estimate(value, min(value, max(0.0, float(low))), max(value, float(high)), count)

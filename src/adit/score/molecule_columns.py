@@ -22,6 +22,14 @@ class MolCol(StrEnum):
     EDM_VALIDITY = "edm_validity"
     EDM_SMILES = "edm_smiles"
     EDM_UNIQUE = "edm_unique"
+    XTB_STATUS = "xtb_status"
+    """converged, unconverged, failed, or not_sent (over the configured number)."""
+    XTB_REASON = "xtb_reason"
+    XTB_ENERGY = "xtb_relaxation_energy"
+    """eV, NaN where unknown."""
+    XTB_RMSD = "xtb_rmsd"
+    """Å, all atoms, after the best rotation."""
+    XTB_SAME = "xtb_same_molecule"
 
 
 class MolMetric(StrEnum):
@@ -29,12 +37,16 @@ class MolMetric(StrEnum):
 
     ATOM_STABILITY = "atom_stability"
     MOLECULE_STABILITY = "molecule_stability"
+    XTB_KEPT = "xtb_relaxes_to_itself"
+    XTB_ENERGY = "xtb_relaxation_energy"
+    XTB_RMSD = "xtb_rmsd"
 
 
 class MolProtocol(StrEnum):
     """Protocols beside those of ``names.Protocol``."""
 
     EDM = "edm"
+    XTB = "xtb"
 
 
 SUFFIX_STEREO: Final = "_stereo"

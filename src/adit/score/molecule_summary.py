@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from adit.score.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.measures import Measure, Measurer
 from adit.score.molecule_columns import SUFFIX_INCHIKEY, SUFFIX_STEREO, MolCol, MolMetric, MolProtocol
 from adit.score.molecule_table import Records
+from adit.score.molecule_xtb import METHOD
 from adit.score.names import (
     OF_VALID,
     POSEBUSTERS_COLUMNS,
@@ -45,6 +47,7 @@ def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_ver
         *(_novel_records(table, rater, n_train) if n_train else ()),
         *_edm_records(table, rater),
         *_posebusters_records(table, rater, posebusters_version),
+        *_xtb_records(table, rater),
     ]
 
 
@@ -115,6 +118,33 @@ def _posebusters_records(table: Records, rater: Rater, version: str) -> list[Rec
             text = f"{basis}; posebusters {version}, config mol"
             records.append(rater.rate(Protocol.POSEBUSTERS, name + suffix, flags, text))
     return records
+
+
+def _xtb_records(table: Records, rater: Rater) -> list[Record]:
+    sent = [row for row in table if row[MolCol.XTB_STATUS] != "not_sent"]
+    if not sent:
+        return []
+    basis = f"those within the number relaxed with {METHOD}; converged, and the bonds stayed"
+    kept = [row[MolCol.XTB_STATUS] == "converged" and row[MolCol.XTB_SAME] for row in sent]
+    of_valid = [kept for kept, row in zip(kept, sent, strict=True) if row[Col.VALIDITY]]
+    xtb, name = MolProtocol.XTB, MolMetric.XTB_KEPT
+    return [
+        rater.rate(xtb, name, kept, f"{ASKED}, of {basis}"),
+        rater.rate(xtb, name + OF_VALID, of_valid, f"strictly valid molecules, of {basis}"),
+    ]
+
+
+def xtb_measures(table: Records, measurer: Measurer) -> list[Measure]:
+    """Return the medians of relaxation energy and displacement; none where nothing was relaxed."""
+    if all(row[MolCol.XTB_STATUS] == "not_sent" for row in table):
+        return []
+    ordered = sorted(table, key=lambda row: str(row[Col.SYSTEM_ID]))
+    done = [row for row in ordered if row[MolCol.XTB_STATUS] == "converged" and row[Col.VALIDITY]]
+    basis = f"strictly valid molecules that {METHOD} relaxed; median"
+    return [
+        measurer.measure(MolMetric.XTB_ENERGY, measurer.median([r[MolCol.XTB_ENERGY] for r in done]), "eV", basis),
+        measurer.measure(MolMetric.XTB_RMSD, measurer.median([r[MolCol.XTB_RMSD] for r in done]), "Å", basis),
+    ]
 
 
 def molecule_funnel(table: Records, with_novelty: bool) -> list[dict[str, Any]]:

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from adit.elements import composition, reduced_formula
 from adit.isolate import Outcome
 from adit.score.inputs import Row
 from adit.score.molecule_columns import MolCol
 from adit.score.molecule_names import KnownNames
+from adit.score.molecule_xtb import XtbRelaxation
 from adit.score.molecules import MoleculeChecks
 from adit.score.names import POSEBUSTERS_COLUMNS, Col, posebusters_name
 from adit.score.protocols import representatives
 from adit.systems import Failure
 
 Records = list[dict[str, Any]]
-Busted = Mapping[str, dict[str, bool | None] | str]
+NO_BONDING: Final = "no bonding to check"
 
 
-def molecule_rows(
-    rows: Sequence[Row],
-    checks: Mapping[str, Outcome],
-    busted: Busted,
-    sent: AbstractSet[str],
-    known: KnownNames,
-) -> Records:
+@dataclass(frozen=True)
+class Evidence:
+    """What was found of one population, by id; an id that is missing was not sent.
+
+    Attributes:
+        checks: outcome of ``check_molecule``.
+        busted: PoseBusters' flags, or a reason.
+        relaxed: relaxation with GFN2-xTB, or a reason.
+    """
+
+    checks: Mapping[str, Outcome] = field(default_factory=dict)
+    busted: Mapping[str, dict[str, bool | None] | str] = field(default_factory=dict)
+    relaxed: Mapping[str, XtbRelaxation | str] = field(default_factory=dict)
+
+
+def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) -> Records:
     """Return the table of a population, failures included.
 
     Args:
         rows: systems and failures.
-        checks: outcome of ``check_molecule`` by id.
-        busted: PoseBusters' flags, or a reason, by id.
-        sent: ids within the number of molecules that go to PoseBusters.
+        evidence: what was found.
         known: names of the training split.
     """
-    table = [_row(row, checks.get(row.system_id)) for row in rows]
+    table = [_row(row, evidence.checks.get(row.system_id)) for row in rows]
     for name, unique in (
         (Col.SMILES, Col.UNIQUE),
         (MolCol.STEREO_SMILES, MolCol.UNIQUE_STEREO),
@@ -53,7 +62,7 @@ def molecule_rows(
         record[MolCol.NOVEL_STEREO] = bool(stereo) and stereo not in known.stereo_smiles
         record[MolCol.NOVEL_INCHIKEY] = bool(key) and key not in known.inchikeys
         system_id = record[Col.SYSTEM_ID]
-        record |= _posebusters(system_id, busted.get(system_id, "no bonding to check"), sent)
+        record |= _posebusters(evidence.busted.get(system_id)) | _xtb(evidence.relaxed.get(system_id))
     return table
 
 
@@ -91,13 +100,33 @@ def _values(found: MoleculeChecks | None) -> dict[str, Any]:
     }
 
 
-def _posebusters(system_id: str, found: dict[str, bool | None] | str, sent: AbstractSet[str]) -> dict[str, Any]:
+def _posebusters(found: dict[str, bool | None] | str | None) -> dict[str, Any]:
     names = {column: posebusters_name(column) for column in POSEBUSTERS_COLUMNS}
-    if system_id not in sent:
-        return {Col.POSEBUSTERS_STATUS: "not_sent", Col.POSEBUSTERS_REASON: ""} | dict.fromkeys(names.values(), False)
-    if isinstance(found, str):
-        return {Col.POSEBUSTERS_STATUS: "failed", Col.POSEBUSTERS_REASON: found} | dict.fromkeys(names.values(), False)
+    if found is None or isinstance(found, str):
+        status = "not_sent" if found is None else "failed"
+        return {Col.POSEBUSTERS_STATUS: status, Col.POSEBUSTERS_REASON: found or ""} | dict.fromkeys(
+            names.values(), False
+        )
     unknown = [column for column, value in found.items() if value is None]
     reason = f"not computed: {', '.join(unknown)}" if unknown else ""
     flags = {names[column]: bool(value) for column, value in found.items()}
     return {Col.POSEBUSTERS_STATUS: "ok", Col.POSEBUSTERS_REASON: reason} | flags
+
+
+def _xtb(found: XtbRelaxation | str | None) -> dict[str, Any]:
+    if found is None or isinstance(found, str):
+        status = "not_sent" if found is None else "failed"
+        return {
+            MolCol.XTB_STATUS: status,
+            MolCol.XTB_REASON: found or "",
+            MolCol.XTB_ENERGY: math.nan,
+            MolCol.XTB_RMSD: math.nan,
+            MolCol.XTB_SAME: False,
+        }
+    return {
+        MolCol.XTB_STATUS: "converged" if found.converged else "unconverged",
+        MolCol.XTB_REASON: "",
+        MolCol.XTB_ENERGY: found.energy,
+        MolCol.XTB_RMSD: found.rmsd,
+        MolCol.XTB_SAME: found.same,
+    }

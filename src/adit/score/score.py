@@ -2,7 +2,8 @@
 
 Reads:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow, relaxed/<kind>/<shard>.parquet, hull/hull.parquet,
         dft/<shard>.parquet
-Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json
+Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json,
+        scores/measures.json
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from adit.score.crystal_summary import crystal_funnel, crystal_records, energy_r
 from adit.score.crystals import RELAXED, add_energies, check_crystal, crystal_rows
 from adit.score.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
 from adit.score.matching import index_references, match_all
+from adit.score.measures import Measure
 from adit.score.molecule_run import score_molecules
 from adit.score.names import Population
 from adit.score.scored import NOTHING, Records, Scored, check_populations, populations_of, systems_of
@@ -57,6 +59,7 @@ def score(
     }
     records: list[Record] = []
     funnels: Records = []
+    measures: list[Measure] = []
     for kind, paths in asked.items():
         if kind not in scorers:
             log.warning("%s samples have no scores: only crystals and molecules are scored", kind)
@@ -65,8 +68,10 @@ def score(
         _write_table(out, kind, scored)
         records += scored.records
         funnels += scored.funnel
+        measures += scored.measures
     store.write_json(out / "summary.json", [record.to_json() for record in records])
     store.write_json(out / "funnel.json", funnels)
+    store.write_json(out / "measures.json", [measure.to_json() for measure in measures])
     log_table(records, funnels)
 
 

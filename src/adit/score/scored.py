@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from adit.config import ScoreConfig, ScoreStage
 from adit.isolate import Outcome, map_isolated
@@ -12,11 +12,13 @@ from adit.progress import Progress, log
 from adit.score.aggregate import Record
 from adit.score.controls import controls
 from adit.score.inputs import Reference, Row
+from adit.score.measures import Measure
 from adit.score.names import Population
 from adit.systems import AtomicSystem, Failure
 
 Records = list[dict[str, Any]]
 Populations = Mapping[Population, Sequence[Row]]
+Name = TypeVar("Name", bound=str)
 
 NOTHING = Failure("", "", "")
 """A row that names the columns of an empty table."""
@@ -31,12 +33,14 @@ class Scored:
         table: one row a sample asked for.
         records: rates of all populations.
         funnel: steps of the samples.
+        measures: numbers of all populations that are no rates.
     """
 
     columns: list[str]
     table: Records
     records: list[Record]
     funnel: Records
+    measures: list[Measure] = field(default_factory=list)
 
 
 def populations_of(stage: ScoreStage, rows: Sequence[Row], known: Reference) -> Populations:
@@ -53,8 +57,12 @@ def systems_of(rows: Sequence[Row]) -> list[AtomicSystem]:
 
 
 def check_populations(
-    function: Callable[[AtomicSystem], Any], populations: Populations, config: ScoreConfig, workers: int, what: str
-) -> dict[Population, dict[str, Outcome]]:
+    function: Callable[[AtomicSystem], Any],
+    populations: Mapping[Name, Sequence[Row]],
+    config: ScoreConfig,
+    workers: int,
+    what: str,
+) -> dict[Name, dict[str, Outcome]]:
     """Apply a check to every system of every population; the outcomes by population and id.
 
     Args:
@@ -73,7 +81,7 @@ def check_populations(
         wall_limit_s=config.wall_limit_s,
         on_result=lambda _, __: progress.update(),
     )
-    found: dict[Population, dict[str, Outcome]] = {name: {} for name in populations}
+    found: dict[Name, dict[str, Outcome]] = {name: {} for name in populations}
     for (name, system), outcome in zip(work, outcomes, strict=True):
         found[name][system.system_id] = outcome
     return found
