@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adit.score.composition import MAX_COMBINATIONS, compositionally_valid, element_data, reduced
-from adit.score.matching import SETTINGS, FormulaTask, index_references, match_all, match_formula
+from adit.score.matching import SETTINGS, index_references, match_all
 from adit.score.molecules import check_molecule
 from adit.score.protocols import ADIT, FLOWMM, LEMAT, MATTERGEN, representatives
 from adit.score.validity import closest_contacts
@@ -143,15 +143,6 @@ def salt(system_id: str, a: float, noise: float, seed: int) -> AtomicSystem:
     return AtomicSystem(system_id, Kind.CRYSTAL, np.array([11, 17]), positions, cell)
 
 
-POOL = [salt(f"s{n}", 4.0 if n % 2 else 5.6, 0.35 * (n // 2), n) for n in range(6)]
-
-
-@FEW
-@given(st.permutations(POOL))
-def test_groups_do_not_depend_on_the_order_of_samples(order: list[AtomicSystem]) -> None:
-    assert match_formula(FormulaTask(tuple(order), ())) == match_formula(FormulaTask(tuple(POOL), ()))
-
-
 def test_matching_tells_structures_apart_and_finds_equal_ones() -> None:
     rock, cesium = salt("a", 5.6, 0.0, 0), salt("b", 4.0, 0.0, 0)
     moved = AtomicSystem("c", Kind.CRYSTAL, rock.numbers[::-1], rock.positions[::-1] + 1.3, rock.cell * 1.05)
@@ -173,21 +164,6 @@ def test_matching_tells_structures_apart_and_finds_equal_ones() -> None:
     match = found.get("samples", "c", ADIT.matcher)
     assert not ADIT.novel(match)
     assert FLOWMM.novel(match)
-
-
-def test_reduced_structures_match_as_the_matcher_itself_would() -> None:
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    from adit import convert
-
-    structures = [convert.to_structure(system) for system in POOL]
-    for matcher in SETTINGS:
-        plain = StructureMatcher(ltol=matcher.ltol, stol=matcher.stol, angle_tol=matcher.angle_tol)
-        for first, second in itertools.combinations(range(len(POOL)), 2):
-            task = FormulaTask((POOL[first],), ((POOL[second], True),))
-            found = match_formula(task)[POOL[first].system_id]
-            assert isinstance(found, dict)
-            assert found[matcher.name].in_train == plain.fit(structures[first], structures[second])
 
 
 @FEW

@@ -1,44 +1,25 @@
-"""Uniqueness and novelty of crystals by pymatgen's ``StructureMatcher``, indexed by reduced formula."""
+"""Uniqueness and novelty of crystals by pymatgen's ``StructureMatcher``, as all pairs would give them, but fast.
+
+Only crystals of one reduced formula can match; each is reduced once; a bound on the lattices excludes pairs that cannot
+match; two samples that are connected already are not compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import combinations
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 from adit import convert
 from adit.elements import reduced_formula
-from adit.isolate import Outcome, map_isolated
-from adit.progress import Progress, log
-from adit.systems import AtomicSystem
+from adit.progress import log
+from adit.score.fingerprints import Reduced, content_key, reduce_all, reduce_crystal, reduce_references
+from adit.score.formula_groups import FormulaGroup, ReducedIndex, compare_with_each_other, compare_with_references
+from adit.score.linking import DEFAULT, LOOSE, SETTINGS, Fits, MatcherSettings, fits, matcher
+from adit.systems import AtomicSystem, Failure
 
-
-@dataclass(frozen=True)
-class MatcherSettings:
-    """Tolerances of ``StructureMatcher``.
-
-    Attributes:
-        name: how tables call them.
-        ltol: fractional length tolerance.
-        stol: site tolerance, as a fraction of (V/n)^(1/3).
-        angle_tol: degrees.
-    """
-
-    name: str
-    ltol: float
-    stol: float
-    angle_tol: float
-
-
-LOOSE: Final = MatcherSettings("loose", ltol=0.3, stol=0.5, angle_tol=10.0)
-"""The paper's evaluator."""
-
-DEFAULT: Final = MatcherSettings("default", ltol=0.2, stol=0.3, angle_tol=5.0)
-"""pymatgen's defaults: FlowMM, MatterGen."""
-
-SETTINGS: Final = (LOOSE, DEFAULT)
+__all__ = ["DEFAULT", "LOOSE", "SETTINGS", "Match", "MatcherSettings", "Matches", "match_all", "rms_distance"]
 
 TRAIN: Final = "train"
 
@@ -58,20 +39,8 @@ class Match:
     in_reference: bool
 
 
-@dataclass(frozen=True)
-class FormulaTask:
-    """The samples and references of one reduced formula.
-
-    Attributes:
-        samples: the samples.
-        references: (structure, is in the training split).
-    """
-
-    samples: tuple[AtomicSystem, ...]
-    references: tuple[tuple[AtomicSystem, bool], ...]
-
-
 ReferenceIndex = Mapping[str, Sequence[tuple[AtomicSystem, bool]]]
+"""By reduced formula: (structure, is in the training split)."""
 
 
 def index_references(systems: Sequence[AtomicSystem], splits: Sequence[str | None]) -> ReferenceIndex:
@@ -93,10 +62,14 @@ class Matches:
     Attributes:
         found: by population and id, then by settings name.
         reasons: why, for those that could not be matched (``found`` has not got them).
+        compared: pairs that the matcher saw, for all settings together.
+        excluded: pairs of equal formula that the bound excluded.
     """
 
     found: Mapping[Key, Mapping[str, Match]]
     reasons: Mapping[Key, str]
+    compared: int = 0
+    excluded: int = 0
 
     def get(self, population: str, system_id: str, settings: MatcherSettings) -> Match | None:
         """Return the match of a structure, ``None`` where there is none."""
@@ -109,118 +82,102 @@ def match_all(
     *,
     workers: int,
     wall_limit_s: float,
+    cache: Path | None = None,
+    compare: Fits = fits,
+    reduce: Callable[[AtomicSystem], AtomicSystem] = reduce_crystal,
 ) -> Matches:
     """Group the systems of each population and match them against references.
 
     The systems of a population form a graph in which an edge is a match; a group is a connected component, so that the
-    number of groups does not depend on the order of the systems (a match is no equivalence relation). The smallest id
-    stands for its group.
+    number of groups does not depend on the order of the systems (a match is no equivalence relation). The order of the
+    two in a comparison, which can matter to the matcher, is that of their content, whatever they are called. The
+    smallest id stands for its group.
 
     Args:
         populations: crystals by population, with different ids within each.
         references: see ``index_references``.
         workers: processes at most.
-        wall_limit_s: wall time of one structure, s; a formula gets it once for each of its systems.
+        wall_limit_s: wall time of one structure, s.
+        cache: folder in which reduced references are kept, or ``None``.
+        compare: what compares two reduced structures.
+        reduce: what reduces a crystal.
     """
     found: dict[Key, Mapping[str, Match]] = {}
     reasons: dict[Key, str] = {}
-    tasks: list[tuple[str, FormulaTask]] = []
+    waiting: list[tuple[FormulaGroup, list[AtomicSystem]]] = []
     for name, systems in populations.items():
-        for task in _by_formula(systems, references):
-            if len(task.samples) == 1 and not task.references:
-                lone = task.samples[0].system_id
+        for formula, members in _by_formula(systems).items():
+            if len(members) == 1 and formula not in references:
+                lone = members[0].system_id
                 found[name, lone] = {settings.name: Match(lone, False, False) for settings in SETTINGS}
             else:
-                tasks.append((name, task))
-    tasks.sort(key=lambda named: -len(named[1].samples) * (len(named[1].samples) + len(named[1].references)))
-    progress = Progress("groups of equal formula matched", len(tasks))
-
-    def done(index: int, outcome: Outcome) -> None:
-        name, task = tasks[index]
-        if outcome.status == "ok":
-            answers = outcome.value
+                waiting.append(
+                    (FormulaGroup(name, formula), sorted(members, key=lambda m: (content_key(m), m.system_id)))
+                )
+    rows = [(group, member) for group, members in waiting for member in members]
+    reduced = reduce_all([member for _, member in rows], function=reduce, workers=workers, wall_limit_s=wall_limit_s)
+    for (group, member), row in zip(rows, reduced, strict=True):
+        if isinstance(row, Failure):
+            reasons[group.population, member.system_id] = f"matching: {row.reason}"
         else:
-            answers = {s.system_id: f"matching: {outcome.reason}" for s in task.samples}
-        for system_id, answer in answers.items():
-            if isinstance(answer, str):
-                reasons[name, system_id] = answer
-            else:
-                found[name, system_id] = answer
-        progress.update()
-
-    limit = wall_limit_s * max((len(task.samples) for _, task in tasks), default=1)
-    work = [task for _, task in tasks]
-    map_isolated(match_formula, work, workers=workers, wall_limit_s=limit, on_result=done)
+            group.members.append(row)
+    groups = [group for group, _ in waiting]
+    known = _reduced_references(groups, references, cache, workers, wall_limit_s)
+    counts = compare_with_references(groups, known, compare, workers, wall_limit_s)
+    for across in (False, True):
+        more = compare_with_each_other(groups, across, compare, workers, wall_limit_s)
+        counts = counts[0] + more[0], counts[1] + more[1]
+    for group in groups:
+        reasons |= {(group.population, group.members[n].system_id): f"matching: {r}" for n, r in group.reasons.items()}
+        found |= _matches(group)
     if reasons:
         log.info("%d structures could not be matched: they count as neither unique nor novel", len(reasons))
-    return Matches(found, reasons)
+    return Matches(found, reasons, *counts)
 
 
-def _by_formula(systems: Sequence[AtomicSystem], references: ReferenceIndex) -> list[FormulaTask]:
+def _by_formula(systems: Sequence[AtomicSystem]) -> dict[str, list[AtomicSystem]]:
     members: dict[str, list[AtomicSystem]] = {}
     for system in systems:
         members.setdefault(reduced_formula(system.numbers), []).append(system)
-    return [FormulaTask(tuple(found), tuple(references.get(formula, ()))) for formula, found in members.items()]
+    return members
 
 
-def match_formula(task: FormulaTask) -> dict[str, dict[str, Match] | str]:
-    """Match the samples of one reduced formula among themselves and against the references.
+def _reduced_references(
+    groups: Sequence[FormulaGroup], references: ReferenceIndex, cache: Path | None, workers: int, wall_limit_s: float
+) -> ReducedIndex:
+    """Return the references of the formulas in question, reduced; what cannot be reduced can match nothing."""
+    formulas = sorted({group.formula for group in groups} & set(references))
+    flat = [(formula, system, in_train) for formula in formulas for system, in_train in references[formula]]
+    reduced: list[Reduced] = reduce_references(
+        [system for _, system, _ in flat], cache, workers=workers, wall_limit_s=wall_limit_s
+    )
+    index: dict[str, list[tuple[AtomicSystem, bool]]] = {}
+    for (formula, _, in_train), row in zip(flat, reduced, strict=True):
+        if isinstance(row, AtomicSystem):
+            index.setdefault(formula, []).append((row, in_train))
+        else:
+            log.info("reference %s: %s", row.system_id, row.reason)
+    return index
 
-    Returns:
-        By id: the matches by settings name, or why the structure cannot be matched.
-    """
-    found: dict[str, dict[str, Match] | str] = {}
-    samples: list[tuple[str, Any]] = []
-    for system in sorted(task.samples, key=lambda each: each.system_id):
-        try:
-            samples.append((system.system_id, _reduced_structure(system)))
-        except Exception as error:  # noqa: BLE001 - pymatgen and spglib raise many kinds on nonsense cells: one row, one reason
-            found[system.system_id] = f"matching: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    references = [(_reduced_structure(system), in_train) for system, in_train in task.references]
+
+def _matches(group: FormulaGroup) -> dict[Key, dict[str, Match]]:
+    """Return what the members match; those with a reason are left out, as if they were not there."""
+    found: dict[Key, dict[str, Match]] = {}
+    kept = [number for number in range(len(group.members)) if number not in group.reasons]
     for settings in SETTINGS:
-        groups = _groups([structure for _, structure in samples], settings)
-        for number, (system_id, structure) in enumerate(samples):
-            in_train = any(_fits(structure, other, settings) for other, train in references if train)
-            elsewhere = in_train or any(_fits(structure, other, settings) for other, train in references if not train)
-            matches = found.setdefault(system_id, {})
-            if isinstance(matches, dict):
-                matches[settings.name] = Match(samples[groups[number]][0], in_train, elsewhere)
+        in_train, in_reference = group.known[settings.name]
+        roots = {number: group.components[settings.name].root(number) for number in kept}
+        names: dict[int, str] = {}
+        for number in kept:
+            system_id = group.members[number].system_id
+            names[roots[number]] = min(names.get(roots[number], system_id), system_id)
+        for number in kept:
+            match = Match(names[roots[number]], number in in_train, number in in_reference)
+            found.setdefault((group.population, group.members[number].system_id), {})[settings.name] = match
     return found
-
-
-def _groups(structures: Sequence[Any], settings: MatcherSettings) -> list[int]:
-    """Return for each structure the smallest index in its connected component; what is connected is not tried again."""
-    parent = list(range(len(structures)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            index = parent[index]
-        return index
-
-    for first, second in combinations(range(len(structures)), 2):
-        one, other = root(first), root(second)
-        if one != other and _fits(structures[first], structures[second], settings):
-            parent[max(one, other)] = min(one, other)
-    return [root(index) for index in range(len(structures))]
-
-
-@cache
-def _matcher(settings: MatcherSettings) -> Any:
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    return StructureMatcher(ltol=settings.ltol, stol=settings.stol, angle_tol=settings.angle_tol)
 
 
 def rms_distance(first: AtomicSystem, second: AtomicSystem, settings: MatcherSettings) -> float | None:
     """Return the RMS distance of two crystals over (V/n)^(1/3), ``None`` where they do not match."""
-    found = _matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
+    found = matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
     return None if found is None else float(found[0])
-
-
-def _fits(first: Any, second: Any, settings: MatcherSettings) -> bool:
-    return bool(_matcher(settings).fit(first, second, skip_structure_reduction=True))
-
-
-def _reduced_structure(system: AtomicSystem) -> Any:
-    """Return the Niggli-reduced primitive structure, as the matcher makes it, once instead of once a pair."""
-    return convert.to_structure(system).get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
