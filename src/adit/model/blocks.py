@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+def full_precision(values: Tensor) -> Tensor:
+    """Return ``values`` in float32 where they are of lower precision (autocast); float64 stays."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention over the real atoms of each system."""
 
@@ -37,7 +42,7 @@ def matmul_attention(
     """Attend by batched matrix products: on a CPU much faster than the fused kernel in the backward pass."""
     scores = (q * (1.0 / math.sqrt(q.shape[-1]))) @ k.transpose(-2, -1)
     scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
-    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(v.dtype) @ v
+    return torch.softmax(full_precision(scores), dim=-1).to(v.dtype) @ v
 
 
 def fused_attention(

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from adit.config import DitModelConfig
-from adit.model.blocks import FeedForward, SelfAttention, TimeEmbedding, sinusoids
+from adit.model.blocks import FeedForward, SelfAttention, TimeEmbedding, full_precision, sinusoids
 from adit.model.conditions import ConditionEmbedding, Conditions
 
 
@@ -91,7 +91,7 @@ class DiT(nn.Module):
         for block in self.blocks:
             x = block(x, condition, mask)
         shift, scale = self.modulation(condition).chunk(2, dim=-1)
-        out = self.out(_modulate(self.norm(x), shift, scale)).float()
+        out = full_precision(self.out(_modulate(self.norm(x), shift, scale)))
         return out if self.config.prediction == "clean" else noisy + (1.0 - t)[:, None, None] * out
 
     def normalize(self, latents: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from adit.config import VaeModelConfig
-from adit.model.blocks import TransformerEncoder
+from adit.model.blocks import TransformerEncoder, full_precision
 from adit.model.features import Features
 from adit.model.padding import masked_mean
 
@@ -85,7 +85,7 @@ class Encoder(nn.Module):
             h = h + self.lattice(features.lattice)[:, None, :]
         h = self.transformer(h, features.mask)
         # log σ is bounded so that one bad batch cannot overflow the KL term.
-        return Posterior(self.mean(h).float(), self.logvar(h).float().clamp(-20.0, 5.0))
+        return Posterior(full_precision(self.mean(h)), full_precision(self.logvar(h)).clamp(-20.0, 5.0))
 
 
 class Decoder(nn.Module):
@@ -106,10 +106,10 @@ class Decoder(nn.Module):
         """Decode a batch; the lattice head sees the mean over the atoms of a system. Source: Algorithm 2."""
         h = self.transformer(self.embed(latents), mask)
         return Decoded(
-            logits=self.types(h).float(),
-            positions=self.positions(h).float(),
-            fractional=self.fractional(h).float(),
-            lattice=self.lattice(masked_mean(h, mask)).float(),
+            logits=full_precision(self.types(h)),
+            positions=full_precision(self.positions(h)),
+            fractional=full_precision(self.fractional(h)),
+            lattice=full_precision(self.lattice(masked_mean(h, mask))),
         )
 
 
