@@ -3,7 +3,7 @@
 Reads:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow, relaxed/<kind>/<shard>.parquet, hull/hull.parquet,
         dft/<shard>.parquet
 Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json,
-        scores/measures.json
+        scores/measures.json, scores/separation.json
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from adit.score.measures import Measure
 from adit.score.molecule_run import score_molecules
 from adit.score.names import Population
 from adit.score.scored import NOTHING, Records, Scored, check_populations, populations_of, systems_of
+from adit.score.separation import separations
 from adit.score.terminal import log_table
 from adit.systems import AtomicSystem, Kind
 
@@ -72,7 +73,9 @@ def score(
     store.write_json(out / "summary.json", [record.to_json() for record in records])
     store.write_json(out / "funnel.json", funnels)
     store.write_json(out / "measures.json", [measure.to_json() for measure in measures])
-    log_table(records, funnels)
+    verdicts = separations(records, measures)
+    store.write_json(out / "separation.json", [verdict.to_json() for verdict in verdicts])
+    log_table(records, funnels, verdicts)
 
 
 def _write_table(out: Path, kind: str, scored: Scored) -> None:

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from adit.progress import log
 from adit.score.aggregate import Record
 from adit.score.names import CONTROLS, OF_VALID, Metric, Population, Protocol
+from adit.score.separation import MARK, Separation
 
 
-def log_table(records: Sequence[Record], funnels: Sequence[dict[str, Any]]) -> None:
-    """Log value, interval and counts of the samples' main metrics, with the control rows beside them."""
+def log_table(
+    records: Sequence[Record], funnels: Sequence[dict[str, Any]], verdicts: Sequence[Separation] = ()
+) -> None:
+    """Log value, interval and counts of the samples' main metrics, with the control rows beside them.
+
+    A metric that the control rows show to be the same for real systems and for noise or random atoms has a mark.
+    """
+    failing = {(verdict.kind, verdict.protocol, verdict.metric) for verdict in verdicts if verdict.fails}
     for kind in dict.fromkeys(record.kind for record in records):
         mine = [record for record in records if record.kind == kind]
         steps = [step for step in funnels if step["kind"] == kind]
-        for line in [*table_lines(mine), "  " + " → ".join(f"{step['step']} {step['count']}" for step in steps)]:
+        for line in [
+            *table_lines(mine, failing),
+            "  " + " → ".join(f"{step['step']} {step['count']}" for step in steps),
+        ]:
             log.info("%s", line)
 
 
-def table_lines(records: Sequence[Record]) -> list[str]:
-    """Return the lines of the table of one kind; percent, with the interval, then the controls."""
+def table_lines(records: Sequence[Record], failing: AbstractSet[tuple[str, str, str]] = frozenset()) -> list[str]:
+    """Return the lines of the table of one kind; percent, with the interval, then the controls.
+
+    Args:
+        records: rates of one kind.
+        failing: (kind, protocol, metric) of those that do not tell real systems from noise or random atoms.
+    """
     index = {(record.protocol, record.metric, record.population): record for record in records}
     mine = [record for record in records if record.population == Population.SAMPLES and _is_headline(record)]
     if not mine:
         return []
-    width = max(len(record.metric) for record in mine)
+    width = max(len(record.metric) for record in mine) + len(MARK)
     protocol_width = max(len(record.protocol) for record in mine)
     heads = "".join(f"{name:>8}" for name in CONTROLS)
     lines = [f"{mine[0].kind:<{width}}  {'protocol':<{protocol_width}}  {'%':>6}  {'interval':>13}  {'n/N':>13}{heads}"]
@@ -34,10 +50,13 @@ def table_lines(records: Sequence[Record]) -> list[str]:
         beside = "".join(f"{_percent(other.value if other else None):>8}" for other in others)
         between = "–" if record.low is None else f"{_percent(record.low)} – {_percent(record.high)}"
         counts = f"{record.numerator}/{record.denominator}"
+        mark = MARK if (record.kind, record.protocol, record.metric) in failing else ""
         lines.append(
-            f"{record.metric:<{width}}  {record.protocol:<{protocol_width}}  {_percent(record.value):>6}  "
+            f"{record.metric + mark:<{width}}  {record.protocol:<{protocol_width}}  {_percent(record.value):>6}  "
             f"{between:>13}  {counts:>13}{beside}"
         )
+    if any((record.kind, record.protocol, record.metric) in failing for record in mine):
+        lines.append(f"{MARK} does not tell the test set from the test set with noise, or from random atoms")
     return lines
 
 

@@ -1,0 +1,41 @@
+"""Numbers that are the same for real systems and for noise are told from those that are not."""
+
+from __future__ import annotations
+
+from adit.score.aggregate import Rater
+from adit.score.measures import Estimate, Measurer
+from adit.score.names import Population
+from adit.score.separation import separations
+
+
+def rates(real: int, noise: int, random: int, of_random: int = 100) -> list:
+    counts = {Population.TEST: (real, 100), Population.NOISE: (noise, 100), Population.RANDOM: (random, of_random)}
+    return [Rater("molecule", name, 0.95).ratio("strict", "validity", *pair, "") for name, pair in counts.items()]
+
+
+def test_a_rate_that_noise_shares_fails() -> None:
+    (good,) = separations(rates(95, 40, 0))
+    assert (good.noise, good.random, good.fails) == (True, True, False)
+    (bad,) = separations(rates(95, 93, 0))
+    assert (bad.noise, bad.random, bad.fails) == (False, True, True)
+    (inverted,) = separations(rates(40, 95, 95))
+    assert inverted.noise is False
+
+
+def test_a_rate_of_nothing_is_no_verdict() -> None:
+    (found,) = separations(rates(95, 40, 0, of_random=0))
+    assert found.random is None
+    assert not found.fails
+
+
+def test_distances_are_better_when_lower() -> None:
+    measures = [
+        Measurer("molecule", name, 10, 0.95).measure("size_distance", Estimate(v, v - 0.1, v + 0.1, 10), "atoms", "")
+        for name, v in ((Population.TEST, 0.2), (Population.NOISE, 0.3), (Population.RANDOM, 5.0))
+    ]
+    (found,) = separations([], measures)
+    assert (found.noise, found.random) == (False, True)
+
+
+def test_samples_alone_have_no_verdict() -> None:
+    assert separations([Rater("crystal", Population.SAMPLES, 0.95).ratio("adit", "validity", 1, 2, "")]) == []
