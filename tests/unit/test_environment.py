@@ -36,5 +36,6 @@ def test_every_declared_dependency_is_locked() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names += project["optional-dependencies"]["equivariant"]
     declared = {re.split(r"[<>=\[]", name)[0].lower().replace("_", "-") for name in names}
     assert declared <= {name.replace("_", "-") for name in lock()}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from adit.config.base import Fraction, Positive, PositiveFloat, Strict
+from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -20,9 +20,26 @@ class VaeModelConfig(Strict):
     decoder_layers: Positive = Field(8, description="layers of the decoder")
     latent_dim: Positive = Field(8, description="channels of a latent")
     encode_lattice: bool = Field(False, description="give the encoder the lattice parameters too (not in the paper)")
+    index_embedding: bool = Field(
+        False, description="tell encoder and decoder each atom's place in the canonical order (not in the paper)"
+    )
+    encoder: Literal["transformer", "equivariant"] = Field(
+        "transformer", description="equivariant: needs e3nn, and goes with equivariant output heads (Table 5)"
+    )
+    cutoff: PositiveFloat = Field(6.0, description="equivariant: atoms within this distance see each other, Å")
+    max_degree: Annotated[int, Field(ge=1, le=6)] = Field(2, description="equivariant: degree of spherical harmonics")
+    latent_vectors: Count = Field(
+        1, description="equivariant: vectors of a latent, three channels each; molecules need one, crystals none"
+    )
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
+    def _is_consistent(self) -> Self:
+        if self.encoder == "equivariant" and self.d_model % (4 * self.heads):
+            raise ValueError(f"encoder equivariant: d_model {self.d_model} is not a multiple of 4 x heads {self.heads}")
+        if self.encoder == "equivariant" and 3 * self.latent_vectors >= self.latent_dim:
+            raise ValueError(
+                f"latent_vectors {self.latent_vectors} leave none of the {self.latent_dim} channels for the atom's type"
+            )
         return _check_heads(self, self.d_model, self.heads)
 
 

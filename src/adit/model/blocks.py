@@ -98,6 +98,23 @@ def sinusoids(places: Int[Tensor, " m"], width: int) -> Float[Tensor, "m w"]:
     return functional.pad(torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1), (0, width - 2 * half))
 
 
+class IndexEmbedding(nn.Module):
+    """Tells a network each atom's place in the canonical order. Differs: not in the paper."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Float[Tensor, "b m d"]) -> Float[Tensor, "m d"]:
+        """Return what is added to every system of a batch."""
+        return self.linear(sinusoids(torch.arange(x.shape[1], device=x.device), x.shape[-1]).to(x.dtype))
+
+
+def coordinate_mlp(inputs: int, d_model: int) -> nn.Sequential:
+    """Return the network of lines 2 and 3 of Algorithm 1."""
+    return nn.Sequential(nn.Linear(inputs, d_model), nn.SiLU(), nn.Linear(d_model, d_model))
+
+
 class TimeEmbedding(nn.Module):
     """Sinusoidal embedding of t in [0, 1] and a two-layer network. Source: Peebles and Xie (2023)."""
 

@@ -22,6 +22,7 @@ class Features:
         positions: (B, M, 3) nm.
         fractional: (B, M, 3) in [0, 1); zeros for molecules (the null value φ).
         lattice: (B, 6) lengths in Å over the cube root of the number of atoms, angles in radians; zeros for molecules.
+        cell: (B, 3, 3) nm, rows are lattice vectors; zeros for molecules.
         mask: (B, M) real atoms.
         periodic: (B,) whether there is a cell.
     """
@@ -30,6 +31,7 @@ class Features:
     positions: Float[Tensor, "b m 3"]
     fractional: Float[Tensor, "b m 3"]
     lattice: Float[Tensor, "b 6"]
+    cell: Float[Tensor, "b 3 3"]
     mask: Bool[Tensor, "b m"]
     periodic: Bool[Tensor, " b"]
 
@@ -46,6 +48,7 @@ def featurize(batch: SystemBatch) -> Features:
         positions=pad(batch.positions / ANGSTROM_PER_NM, mask),
         fractional=pad(fractional_coordinates(batch), mask),
         lattice=lattice_parameters(batch.cell, batch.n_atoms, periodic),
+        cell=batch.cell / ANGSTROM_PER_NM,
         mask=mask,
         periodic=periodic,
     )

@@ -3,59 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from adit.config import VaeModelConfig
-from adit.model.blocks import TransformerEncoder, full_precision
+from adit.model.blocks import IndexEmbedding, TransformerEncoder, coordinate_mlp, full_precision
+from adit.model.equivariant import EquivariantEncoder, EquivariantHeads
 from adit.model.features import Features
 from adit.model.padding import masked_mean
+from adit.model.posterior import Decoded, Posterior
 
-
-@dataclass(frozen=True)
-class Posterior:
-    """A diagonal Gaussian per atom.
-
-    Attributes:
-        mean: (B, M, d).
-        logvar: (B, M, d), log σ².
-    """
-
-    mean: Float[Tensor, "b m d"]
-    logvar: Float[Tensor, "b m d"]
-
-    def sample(self, noise: Float[Tensor, "b m d"], extra: float = 0.0) -> Float[Tensor, "b m d"]:
-        """Return z = μ + √(σ² + extra²) ⊙ ε. Source: Algorithm 1, line 7. Differs: the paper has no ``extra``."""
-        return self.mean + torch.sqrt(torch.exp(self.logvar) + extra**2) * noise
-
-    def kl(self, mask: Bool[Tensor, "b m"]) -> Float[Tensor, " b"]:
-        """Return D_KL(N(μ, σ) ‖ N(0, 1)) of each system: summed over channels, mean over its atoms."""
-        per_channel = 0.5 * (self.mean.square() + self.logvar.exp() - 1.0 - self.logvar)
-        return masked_mean(per_channel, mask).sum(dim=-1)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What the decoder says of each system.
-
-    Attributes:
-        logits: (B, M, Z_max) scores of atomic numbers 1 … Z_max.
-        positions: (B, M, 3) nm.
-        fractional: (B, M, 3).
-        lattice: (B, 6) lengths in Å over n^(1/3), angles in radians.
-    """
-
-    logits: Float[Tensor, "b m z"]
-    positions: Float[Tensor, "b m 3"]
-    fractional: Float[Tensor, "b m 3"]
-    lattice: Float[Tensor, "b 6"]
-
-
-def _coordinate_mlp(inputs: int, d_model: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, d_model), nn.SiLU(), nn.Linear(d_model, d_model))
+__all__ = ["VAE", "Decoded", "Decoder", "Encoder", "Posterior"]
 
 
 class Encoder(nn.Module):
@@ -64,9 +24,10 @@ class Encoder(nn.Module):
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
         super().__init__()
         self.types = nn.Embedding(max_atomic_number + 1, config.d_model)
-        self.positions = _coordinate_mlp(3, config.d_model)
-        self.fractional = _coordinate_mlp(3, config.d_model)
-        self.lattice = _coordinate_mlp(6, config.d_model) if config.encode_lattice else None
+        self.positions = coordinate_mlp(3, config.d_model)
+        self.fractional = coordinate_mlp(3, config.d_model)
+        self.lattice = coordinate_mlp(6, config.d_model) if config.encode_lattice else None
+        self.index = IndexEmbedding(config.d_model) if config.index_embedding else None
         self.transformer = TransformerEncoder(config.d_model, config.heads, config.encoder_layers)
         self.mean = nn.Linear(config.d_model, config.latent_dim)
         self.logvar = nn.Linear(config.d_model, config.latent_dim)
@@ -78,11 +39,14 @@ class Encoder(nn.Module):
     def forward(self, features: Features) -> Posterior:
         """Encode a batch.
 
-        Source: Algorithm 1. Differs: ``encode_lattice`` adds the lattice parameters to every atom.
+        Source: Algorithm 1. Differs: ``encode_lattice`` adds the lattice parameters to every atom, ``index_embedding``
+        its place in the canonical order.
         """
         h = self.types(features.numbers) + self.positions(features.positions) + self.fractional(features.fractional)
         if self.lattice is not None:
             h = h + self.lattice(features.lattice)[:, None, :]
+        if self.index is not None:
+            h = h + self.index(h)
         h = self.transformer(h, features.mask)
         # log σ is bounded so that one bad batch cannot overflow the KL term.
         return Posterior(full_precision(self.mean(h)), full_precision(self.logvar(h)).clamp(-20.0, 5.0))
@@ -94,6 +58,7 @@ class Decoder(nn.Module):
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
         super().__init__()
         self.embed = nn.Linear(config.latent_dim, config.d_model)
+        self.index = IndexEmbedding(config.d_model) if config.index_embedding else None
         self.transformer = TransformerEncoder(config.d_model, config.heads, config.decoder_layers)
         self.types = nn.Linear(config.d_model, max_atomic_number)
         self.positions = nn.Linear(config.d_model, 3)
@@ -104,7 +69,10 @@ class Decoder(nn.Module):
 
     def forward(self, latents: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Decoded:
         """Decode a batch; the lattice head sees the mean over the atoms of a system. Source: Algorithm 2."""
-        h = self.transformer(self.embed(latents), mask)
+        h = self.embed(latents)
+        if self.index is not None:
+            h = h + self.index(h)
+        h = self.transformer(h, mask)
         return Decoded(
             logits=full_precision(self.types(h)),
             positions=full_precision(self.positions(h)),
@@ -114,11 +82,16 @@ class Decoder(nn.Module):
 
 
 class VAE(nn.Module):
-    """Variational autoencoder over atoms. Source: Section 2.1."""
+    """Variational autoencoder over atoms. Source: Section 2.1; with ``encoder: equivariant``, Appendix D.
+
+    Raises:
+        ConfigError: the equivariant encoder is asked for and e3nn is not installed.
+    """
 
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
         super().__init__()
         self.config = config
         self.max_atomic_number = max_atomic_number
-        self.encoder = Encoder(config, max_atomic_number)
-        self.decoder = Decoder(config, max_atomic_number)
+        equivariant = config.encoder == "equivariant"
+        self.encoder = (EquivariantEncoder if equivariant else Encoder)(config, max_atomic_number)
+        self.decoder = (EquivariantHeads if equivariant else Decoder)(config, max_atomic_number)

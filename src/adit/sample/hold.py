@@ -74,6 +74,7 @@ class Held:
             positions=self._tensor(self._motif.positions / ANGSTROM_PER_NM).expand(count, -1, -1),
             fractional=self._tensor(self._motif.fractional).expand(count, -1, -1),
             lattice=self._lattice(),
+            cell=self._cell(),
             mask=mask,
             periodic=torch.full((count,), self._motif.cell is not None, device=mask.device),
         )
@@ -87,6 +88,7 @@ class Held:
             positions=decoded.positions,
             fractional=torch.zeros_like(decoded.fractional),
             lattice=self._lattice(),
+            cell=self._cell(),
             mask=self._mask,
             periodic=torch.full((len(self._rows),), self._motif.cell is not None, device=self._mask.device),
         )
@@ -108,6 +110,11 @@ class Held:
         lengths = self._tensor(np.linalg.norm(self._motif.cell, axis=1))
         angles = self._tensor(np.radians(cell_angles(self._motif.cell))).expand(len(self._n_atoms), -1)
         return torch.cat([lengths / self._n_atoms.float().pow(1.0 / 3.0)[:, None], angles], dim=1)
+
+    def _cell(self) -> Tensor:
+        """Return (B, 3, 3) in nm, zeros for molecules."""
+        cell = np.zeros((3, 3)) if self._motif.cell is None else self._motif.cell / ANGSTROM_PER_NM
+        return self._tensor(cell).expand(len(self._n_atoms), -1, -1)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self._mask.device)

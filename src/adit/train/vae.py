@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adit.config import VaeStage, VaeTrainConfig
+from adit.config import VaeModelConfig, VaeStage, VaeTrainConfig
 from adit.data.augment import augment, denoising_corruption
 from adit.elements import outside_vocabulary
 from adit.errors import DataError
@@ -104,10 +104,26 @@ def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
         )
 
 
+def check_vectors(corpus: Corpus, model: VaeModelConfig) -> None:
+    """Refuse molecules where latents have no vector to hold their positions.
+
+    Raises:
+        DataError: names the dataset and the key to change.
+    """
+    if model.encoder == "equivariant" and not model.latent_vectors:
+        without_cell = [d.name for d in corpus.datasets if not d.kind.periodic]
+        if without_cell:
+            raise DataError(
+                f"{without_cell[0]}: latents without a vector hold no positions of molecules; "
+                "set model.vae.latent_vectors to 1"
+            )
+
+
 def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path) -> None:
     """Train the autoencoder and write ``model.safetensors``, ``config.json`` and ``metrics.csv`` into ``out``."""
     corpus = read_corpus(data, stage.data)
     check_vocabulary(corpus, stage.max_atomic_number)
+    check_vectors(corpus, stage.model)
     device = pick_device()
     torch.manual_seed(derive_seed("init", stage.seed, "vae"))
     module = VAE(stage.model, stage.max_atomic_number).to(device)
