@@ -15,12 +15,13 @@ import pytest
 from adit import store
 from adit.config import Config, ReportStage
 from adit.errors import ConfigError, DataError
-from adit.report import build, gallery, headline, outcome
+from adit.report import assets, build, gallery, headline, outcome
 from adit.report.inputs import load
 from adit.report.manifest import clean, cost, manifest
 from adit.systems import AtomicSystem, Failure, Kind
 
 HOSTILE = "<script>alert('x')</script><img src=http://evil.test/a.png>"
+SCRIPTS = ["assets/page.js", "data/crystal.js", "data/molecule.js"]
 CHGNET = "chgnet-0.3.0/PBE(+U)/MP2020"
 
 
@@ -138,34 +139,62 @@ def test_page_has_every_section_and_its_numbers(page: str) -> None:
     ):
         assert wanted in text, wanted
     assert "Of 3 crystals asked for, 1 is valid." in text
-    assert "decode: too close" in text
-    assert "why not" in text
 
 
 def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
     page = write_page(write_run(tmp_path, HOSTILE), title=HOSTILE)
     tags = Tags(page)
     assert not [attributes for tag, attributes in tags.found if tag == "img"]
-    assert len([tag for tag, _ in tags.found if tag == "script"]) == 1, "the page's own"
+    assert [attributes.get("src") for tag, attributes in tags.found if tag == "script"] == SCRIPTS
+    for path in (tmp_path / "report/data").iterdir():
+        assert "<" not in path.read_text(encoding="utf-8"), path
     assert HOSTILE in "".join(tags.text)
     names = [path.name for path in (tmp_path / "report/figures").iterdir()]
     assert names
     assert all(re.fullmatch(r"[A-Za-z0-9-]+\.(svg|csv)", name) for name in names)
 
 
-def test_page_loads_nothing(page: str) -> None:
+def test_scripts_lie_beside_the_page(tmp_path: Path) -> None:
+    write_page(write_run(tmp_path))
+    for name in [
+        *SCRIPTS,
+        "assets/3Dmol-min.js",
+        "assets/3Dmol-LICENSE.txt",
+        "data/crystal-0.js",
+        "data/molecule-0.js",
+    ]:
+        assert (tmp_path / "report" / name).is_file(), name
+    assert store.sha256(tmp_path / "report/assets/3Dmol-min.js") == assets.VIEWER_SHA256
+
+
+def test_table_holds_every_row_and_why_it_failed(tmp_path: Path) -> None:
+    write_page(write_run(tmp_path))
+    text = (tmp_path / "report/data/crystal.js").read_text(encoding="utf-8")
+    table = json.loads("[" + text.removeprefix("window.adit.table(").removesuffix(");\n") + "]")[1]
+    assert table["values"]["system_id"] == ["crystal-0-1", "crystal-0-0", "crystal-0-2"], "lowest above the hull first"
+    assert table["values"]["why_not"] == [None, None, "decode: too close"]
+    assert table["values"]["e_above_hull"] == [-0.2, 0.05, None]
+    assert table["values"]["overall_validity"] == [0, 1, 0]
+    titles = {column["name"]: column["title"] for column in table["columns"]}
+    assert titles["why_not"] == "why not"
+
+
+def test_page_loads_nothing_from_elsewhere(page: str) -> None:
     for tag, attributes in Tags(page).found:
         assert tag not in ("link", "iframe", "object", "embed", "base"), tag
-        for name in ("src", "href", "xlink:href", "action", "data"):
-            assert (attributes.get(name) or "#").startswith(("#", "data:")), (tag, attributes)
+        for name in ("href", "xlink:href", "action", "data", "src"):
+            if tag != "script" and name in attributes:
+                assert (attributes[name] or "").startswith(("#", "data:")), (tag, attributes)
     assert not re.search(r"@import|url\((?!#)", page)
     assert "default-src 'none'" in page
+    assert "script-src 'self' file:;" in page, "no script in the page itself runs"
 
 
 def test_ids_are_unique_and_references_resolve(page: str) -> None:
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
-    assert {*re.findall(r"url\(#([^)]+)\)", page), *re.findall(r'href="#([^"]+)"', page)} <= set(ids)
+    wanted = {*re.findall(r"url\(#([^)]+)\)", page), *re.findall(r'href="#([^"]+)"', page)}
+    assert {name for name in wanted if not name.startswith("row=")} <= set(ids), "rows are opened by the script"
 
 
 def test_run_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from adit import store
 from adit.config import ReportStage
 from adit.progress import log
-from adit.report import figures, formats, gallery, headline, outcome, tables
+from adit.report import assets, candidates, figures, formats, gallery, headline, outcome, tables
 from adit.report.drawing import Drawing, save
 from adit.report.inputs import NETWORKS, Run, load
 from adit.report.manifest import manifest
@@ -40,7 +40,8 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
         DataError: there is no such run.
     """
     found = load(run, run_config)
-    builder = _Builder(stage, found, out / "figures")
+    assets.write(out / "assets")
+    builder = _Builder(stage, found, out)
     page = builder.page()
     about = manifest(found, stage.name)
     store.write_text(out / "index.html", environment().get_template("page.html").render(**page, about=about))
@@ -97,18 +98,17 @@ class _Builder:
         }
 
     def _forget_old_figures(self) -> None:
-        for pattern in ("*.svg", "*.csv"):
+        for pattern in ("figures/*.svg", "figures/*.csv", "data/*.js"):
             for path in self.folder.glob(pattern):
                 path.unlink()
 
     def _draw(self, drawing: Drawing) -> Markup:
-        return save(drawing, self.folder)
+        return save(drawing, self.folder / "figures")
 
     def _kind(self, kind: str) -> Record:
         steps = outcome.steps_of(self.run, kind)
         records = [r for r in self.run.summary if r.get("kind") == kind]
         main, others = headline.split(records)
-        frame = self.run.scores.get(kind)
         limit = self.stage.report.gallery
         return {
             "name": kind,
@@ -121,8 +121,7 @@ class _Builder:
             "cards": gallery.molecules(self.run, limit)
             if kind == "molecule"
             else gallery.crystals(self.run, limit, kind),
-            "samples": None if frame is None or kind not in tables.SAMPLE_COLUMNS else tables.samples(kind, frame),
-            "rows": 0 if frame is None else len(frame),
+            "written": candidates.write(self.run, kind, self.folder / "data"),
         }
 
     def _dft(self) -> Record:

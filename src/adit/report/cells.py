@@ -80,13 +80,6 @@ def seconds_cell(value: Any) -> Cell:
     return Cell(formats.seconds(value), cell.sort, cell.style) if cell.style == "num" else cell
 
 
-def flag_cell(value: Any) -> Cell:
-    """Return a tick or a cross; a dash where it is unknown."""
-    if formats.is_missing(value):
-        return Cell(formats.MISSING, -1, "mid missing")
-    return Cell("✓", 1, "mid good") if bool(value) else Cell("✗", 0, "mid bad")
-
-
 def status_cell(value: Any) -> Cell:
     """Return a status, coloured by what it means."""
     good, bad = ("ok", "converged"), ("failed", "timeout", "refused", "crashed")
@@ -107,12 +100,6 @@ def id_cell(value: Any) -> Cell:
 def reason_cell(value: Any) -> Cell:
     """Return a reason in small print."""
     return Cell("", "") if formats.is_missing(value) else Cell(str(value), None, "reason")
-
-
-def smiles_cell(value: Any) -> Cell:
-    """Return a SMILES in a cell wide enough for most."""
-    cell = code_cell(value)
-    return Cell(cell.text, cell.sort, f"{cell.style} wide")
 
 
 def code_cell(value: Any) -> Cell:

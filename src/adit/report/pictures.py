@@ -150,7 +150,7 @@ def _sticks(scene: _Scene) -> list[tuple[float, str]]:
         for near, far in ((i, j), (j, i)):
             start, end = scene.xy[near], (scene.xy[near] + scene.xy[far]) / 2
             depth = (3 * scene.depth[near] + scene.depth[far]) / 4 - 1e-3
-            items.append((float(depth), _line(start, end, _css(int(scene.numbers[near]), 0.82), width, 1.0)))
+            items.append((float(depth), _line(start, end, css_colour(int(scene.numbers[near]), 0.82), width, 1.0)))
     return items
 
 
@@ -173,7 +173,8 @@ def _balls(scene: _Scene, ident: str) -> list[tuple[float, str]]:
     ]
 
 
-def _css(number: int, shade: float) -> str:
+def css_colour(number: int, shade: float = 1.0) -> str:
+    """Return the CSS colour of an element, darker (shade < 1) or lighter (up to 2)."""
     table = colours()
     rgb = table[number] if number < len(table) else (0.6, 0.6, 0.6)
     mixed = [c * shade if shade <= 1 else c + (1 - c) * (shade - 1) for c in rgb]
@@ -182,13 +183,13 @@ def _css(number: int, shade: float) -> str:
 
 def _gradient(ident: str, number: int) -> str:
     stops = ((0, 1.75), (55, 1.0), (100, 0.62))
-    inner = "".join(f'<stop offset="{at}%" stop-color="{_css(number, shade)}"/>' for at, shade in stops)
+    inner = "".join(f'<stop offset="{at}%" stop-color="{css_colour(number, shade)}"/>' for at, shade in stops)
     return f'<radialGradient id="{ident}-{symbol(number)}" cx="38%" cy="34%" r="70%">{inner}</radialGradient>'
 
 
 def legend(system: AtomicSystem) -> list[tuple[str, str]]:
     """Return symbol and CSS colour of each element of a system."""
-    return [(symbol(int(z)), _css(int(z), 1.0)) for z in sorted(set(system.numbers.tolist()))]
+    return [(symbol(int(z)), css_colour(int(z), 1.0)) for z in sorted(set(system.numbers.tolist()))]
 
 
 def bond_drawing(system: AtomicSystem, size: int = int(SIZE)) -> Markup | None:

@@ -13,13 +13,11 @@ from adit.report.cells import (
     Column,
     Table,
     code_cell,
-    flag_cell,
     formula_cell,
     id_cell,
     number_cell,
     reason_cell,
     seconds_cell,
-    smiles_cell,
     status_cell,
     text_cell,
 )
@@ -36,8 +34,6 @@ MAX_ROWS: Final = 1000
 
 _ID = Column("system_id", id_cell, "id")
 _FORMULA = Column("formula", formula_cell, hint="reduced")
-_WHY = Column("why_not", reason_cell, "why not", "every reason that this row failed, was refused or was not sent")
-_COMMON = (_ID, Column("status", status_cell), _FORMULA, Column("n_atoms", number_cell(0), "atoms"))
 
 _SURROGATES: Final = tuple(formats.SURROGATE + name for name in formats.ENERGIES)
 
@@ -49,44 +45,6 @@ _REASONS: Final = {
     "posebusters_reason": "PoseBusters: ",
 }
 """Columns with reasons, and what opens each."""
-
-SAMPLE_COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
-    "crystal": (
-        *_COMMON,
-        Column("e_above_hull", number_cell(3), "E hull", "energy above the hull, eV/atom"),
-        Column("formation_energy_per_atom", number_cell(3), "E form", "formation energy, eV/atom"),
-        Column(
-            formats.SURROGATE + "e_above_hull",
-            number_cell(3),
-            "E hull, CHGNet surrogate",
-            "CHGNet on a DFT hull, eV/atom",
-        ),
-        Column(formats.SURROGATE + "formation_energy_per_atom", number_cell(3), "E form, CHGNet surrogate", "eV/atom"),
-        Column("hull_gaps", text_cell, "not in the hull", "pairs of elements without a compound in the hull"),
-        Column("overall_validity", flag_cell, "valid", "structural and compositional validity"),
-        Column("structural_validity", flag_cell, "struct.", "smallest distance ≥ 0.5 Å, volume ≥ 0.1 Å³"),
-        Column("compositional_validity", flag_cell, "comp.", "charge-neutral by smact"),
-        Column("distance_ratio", number_cell(2), "d/Σr", "smallest distance over the sum of covalent radii"),
-        Column("spacegroup", number_cell(0), "SG", "spacegroup as generated"),
-        Column("relaxed_spacegroup", number_cell(0), "→", "spacegroup after relaxation"),
-        Column("relax_status", status_cell, "relaxation"),
-        Column("dft_status", status_cell, "DFT"),
-        _WHY,
-    ),
-    "molecule": (
-        *_COMMON,
-        Column("validity", flag_cell, "valid", "strict: bonds fit charge 0, one fragment, no radical"),
-        Column("neutral_validity", flag_cell, "no charges", "valid, and no atom is charged"),
-        Column("adit_pdb_validity", flag_cell, "PDB", "the paper's PDB round trip"),
-        Column("unique", flag_cell, hint="canonical SMILES differs from all others"),
-        Column("novel", flag_cell, hint="SMILES not in the training split"),
-        Column("posebusters_passed", code_cell, "PoseBusters", "checks passed"),
-        Column("smiles", smiles_cell, "SMILES"),
-        _WHY,
-    ),
-    "mof": (*_COMMON, _WHY),
-}
-"""Columns of ``scores/<kind>`` that the page shows, where the file has them."""
 
 DFT_COLUMNS: Final = (
     _ID,
@@ -117,19 +75,6 @@ def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_
     records = frame.head(limit).to_dict("records")
     rows = [[column.show(record[column.name]) for column in shown] for record in records]
     return Table(heads, rows, max(0, len(frame) - limit))
-
-
-def samples(kind: str, frame: pd.DataFrame) -> Table:
-    """Return the table of all samples of a kind, what did best first and failures last."""
-    frame = with_reasons(with_posebusters(frame))
-    if kind != "molecule" and "formula" in frame:
-        frame["formula"] = [formats.chemical(str(text)) if text else text for text in frame["formula"]]
-    keys = {"crystal": ("e_above_hull",), "molecule": ("validity", "novel")}.get(kind, ())
-    found = [key for key in keys if key in frame]
-    if found:
-        frame = frame.sort_values(found, ascending=kind == "crystal", kind="stable", na_position="last")
-    frame = frame.drop(columns=[name for name in formats.ENERGIES if formats.SURROGATE + name in frame])
-    return from_frame(frame, SAMPLE_COLUMNS[kind])
 
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,137 @@
+"""Ablations: what each variant of autoencoder and denoiser reaches, as the rows of Tables 5 and 6.
+
+Reads:  vae/<variant>/config.json, reconstructions/<variant>/<dataset>.json, dit/<variant>/config.json,
+        scores/<variant>/summary.json
+Writes: autoencoders.csv, denoisers.csv, tables.md
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from adit import store
+from adit.config import AblationsStage
+from adit.errors import ConfigError
+from adit.progress import log
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VALIDITY: Final = {
+    ("crystal", "adit", "structural_validity"): "crystals structure valid, %",
+    ("crystal", "adit", "compositional_validity"): "crystals composition valid, %",
+    ("crystal", "adit", "overall_validity"): "crystals valid, %",
+    ("molecule", "strict", "validity"): "molecules valid, %",
+    ("molecule", "adit", "adit_pdb_validity"): "molecules valid as in the paper, %",
+    ("mof", "strict", "validity"): "MOFs valid, %",
+}
+"""Kind, protocol and metric of the scores that are shown, and their columns."""
+
+RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å": ("RMSD, Å", 1.0)}
+"""Numbers of a reconstruction that are shown, their columns and factors."""
+
+
+def gather(stage: AblationsStage, folder: Path) -> None:
+    """Write the rows of all variants as CSV and, for people, as tables of Markdown.
+
+    Raises:
+        ConfigError: there is no variant.
+        DataError: a variant lacks a file.
+    """
+    import pandas as pd
+
+    asked = stage.ablations
+    if not asked.autoencoders:
+        raise ConfigError("ablations.autoencoders: there is no variant; take config/ablations.yaml, or name some")
+    autoencoders = {name: autoencoder_row(folder, name) for name in asked.autoencoders}
+    denoisers = [
+        denoiser_row(folder, name, autoencoders[variant.autoencoder]) for name, variant in asked.denoisers.items()
+    ]
+    tables = [pd.DataFrame(list(autoencoders.values())), pd.DataFrame(denoisers)]
+    for table, name in zip(tables, ("autoencoders", "denoisers"), strict=True):
+        store.write_frame(folder / f"{name}.csv", table)
+    store.write_text(folder / "tables.md", "\n".join(markdown(table) for table in tables if len(table)))
+    log.info("%d autoencoders and %d denoisers: %s", len(autoencoders), len(denoisers), folder / "tables.md")
+
+
+def autoencoder_row(folder: Path, name: str) -> dict[str, Any]:
+    """Return what an autoencoder is and how well it reconstructs."""
+    stored = store.read_json(folder / f"vae/{name}/config.json")
+    model, train = stored["model"], stored["train"]
+    row: dict[str, Any] = {
+        "autoencoder": name,
+        "train set": " + ".join(stored["data_sha256"]),
+        "encoder": model["encoder"],
+        "latent": model["latent_dim"],
+        "KL": train["kl_weight"],
+        "index": model["index_embedding"],
+        **_training(stored),
+    }
+    for dataset in stored["data_sha256"]:
+        found = store.read_json(folder / f"reconstructions/{name}/{dataset}.json")
+        for key, (column, factor) in RECONSTRUCTED.items():
+            row[f"{dataset} {column}"] = None if found[key] is None else found[key] * factor
+    return row
+
+
+def denoiser_row(folder: Path, name: str, autoencoder: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a denoiser is and how many of its samples are valid."""
+    stored = store.read_json(folder / f"dit/{name}/config.json")
+    model, train = stored["model"], stored["train"]
+    row: dict[str, Any] = {
+        "denoiser": name,
+        "train set": autoencoder["train set"],
+        "encoder": autoencoder["encoder"],
+        "latent": autoencoder["latent"],
+        "KL": autoencoder["KL"],
+        "index in autoencoder": autoencoder["index"],
+        "width, heads, layers": f"{model['d_model']}, {model['heads']}, {model['layers']}",
+        "index": model["index_embedding"],
+        "noise centred": train["center_noise"],
+        **_training(stored),
+    }
+    for record in store.read_json(folder / f"scores/{name}/summary.json"):
+        column = VALIDITY.get((record["kind"], record["protocol"], record["metric"]))
+        if column and record["population"] == "samples" and record["value"] is not None:
+            row["samples of a kind"] = record["denominator"]
+            row |= {column: 100 * record["value"]}
+            row |= {f"{column}: {end}": 100 * record[end] for end in ("low", "high")}
+    return row
+
+
+def _training(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {"parameters, M": stored["parameters"] / 1e6, "steps": stored["steps"], "minutes": stored["minutes"]}
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table of Markdown; a value with its interval is one cell, a column with one value for all is left out."""
+    ends = [name for name in table if name.endswith((": low", ": high"))]
+    names = [name for name in table if name not in ends and (len(table) == 1 or table[name].nunique(dropna=False) > 1)]
+    rows = [[_cell(row, name) for name in names] for row in table.to_dict("records")]
+    same = [f"{name}: {_text(table[name].iloc[0])}" for name in table if name not in [*names, *ends]]
+    lines = [_line(names), _line(["---"] * len(names)), *map(_line, rows)]
+    return "\n".join([*lines, "", *([f"The same for all: {'; '.join(same)}."] if same else []), ""])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    text = _text(row[name])
+    if text and f"{name}: low" in row:
+        return f"{text} ({_text(row[f'{name}: low'])}–{_text(row[f'{name}: high'])})"
+    return text
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    return str(value)
