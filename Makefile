@@ -27,6 +27,7 @@ datasets: env
 	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) --out results/datasets --workers $(CORES)
 
 test: env
+	@bash workflow/scripts/browser.sh
 	@pytest -n 2 --dist loadgroup tests -m "not slow"
 
 lint: env
