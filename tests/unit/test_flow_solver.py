@@ -12,7 +12,7 @@ from torch import Tensor
 from adit.errors import ConfigError
 from adit.flow.grid import GRIDS, time_grid
 from adit.flow.guidance import Guided
-from adit.flow.path import interpolate, velocity
+from adit.flow.path import interpolate, logit_normal_times, velocity
 from adit.flow.solver import Predict, Step, integrate
 from adit.flow.solvers.registry import SOLVERS, evaluations, make_solver
 
@@ -208,3 +208,13 @@ def test_interpolant_and_velocity_agree() -> None:
     noise, clean, t = torch.zeros(2, 3, 4), torch.ones(2, 3, 4), torch.tensor([0.25, 0.5])
     noisy = interpolate(noise, clean, t)
     torch.testing.assert_close(velocity(clean, noisy, t), clean - noise)
+
+
+def test_logit_normal_times_have_the_distribution() -> None:
+    times = logit_normal_times(torch.linspace(0.0, 1.0, 10_001)[:-1], 0.5, 1.5)
+    logits = torch.logit(times[50:-50].double())
+    assert ((times > 0) & (times < 1)).all()
+    assert logits.median().item() == pytest.approx(0.5, abs=0.01)
+    assert times.median().item() == pytest.approx(torch.sigmoid(torch.tensor(0.5)).item(), abs=0.01)
+    quartiles = torch.quantile(torch.logit(times.double()), torch.tensor([0.25, 0.75], dtype=torch.float64))
+    assert (quartiles[1] - quartiles[0]).item() == pytest.approx(1.5 * 1.349, rel=0.01)

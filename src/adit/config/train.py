@@ -56,6 +56,11 @@ class DitTrainConfig(OptimConfig):
     label_dropout: Fraction = Field(0.1, description="share of class labels dropped, for guidance")
     self_conditioning: Fraction = Field(0.5, description="share of steps with self-conditioning")
     t_min: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="times are drawn from U(t_min, 1)")
+    t_distribution: Literal["uniform", "logit-normal"] = Field(
+        "uniform", description="logit-normal: times crowd where they are worth most (paper: uniform)"
+    )
+    t_logit_mean: float = Field(0.0, description="mean of log(t/(1-t)), for logit-normal")
+    t_logit_std: PositiveFloat = Field(1.0, description="standard deviation of log(t/(1-t)), for logit-normal")
     t_clip: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="largest time in the weight 1/(1-t)²")
     center_noise: bool = Field(True, description="subtract the per-channel mean of the noise of a system")
     augment: bool = Field(

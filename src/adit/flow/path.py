@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -26,3 +27,8 @@ def center(values: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[T
     weights = mask.unsqueeze(-1).to(values.dtype)
     mean = (values * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
     return (values - mean) * weights
+
+
+def logit_normal_times(uniform: Float[Tensor, " b"], mean: float, std: float) -> Float[Tensor, " b"]:
+    """Return times whose log(t/(1−t)) is normal, from uniform numbers in [0, 1). Source: Esser et al. (2024)."""
+    return torch.sigmoid(mean + std * torch.special.ndtri(uniform.clamp(1e-6, 1.0 - 1e-6)))

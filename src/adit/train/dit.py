@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from adit.config import DitStage, DitTrainConfig
 from adit.errors import DataError
 from adit.flow.loss import flow_loss
-from adit.flow.path import center, interpolate
+from adit.flow.path import center, interpolate, logit_normal_times
 from adit.model.build import pick_device
 from adit.model.conditions import Conditions, null_conditions
 from adit.model.dit import DiT
@@ -46,7 +46,7 @@ class DitTask:
         clean = self.dit.normalize(latents) * mask[..., None]
         noise = pad(draws.atom_normal[:, dim:], mask)
         noise = center(noise, mask) if self.config.center_noise else noise
-        t = self.config.t_min + (1.0 - self.config.t_min) * draws.uniform[:, 0]
+        t = self._times(draws.uniform[:, 0], split)
         conditions = self._conditions(rows, draws, split)
         noisy = interpolate(noise, clean, t)
         previous = torch.zeros_like(noisy)
@@ -57,6 +57,12 @@ class DitTask:
         predicted = self.dit(noisy, previous, t, conditions, mask)
         error = flow_loss(predicted, clean, torch.zeros_like(t), mask, self.config.t_clip) / clean.shape[-1]
         return {"loss": flow_loss(predicted, clean, t, mask, self.config.t_clip), "squared_error": error}
+
+    def _times(self, uniform: Tensor, split: str) -> Tensor:
+        """Return the times; validation keeps them uniform, so that its losses compare."""
+        logit_normal = split == "train" and self.config.t_distribution == "logit-normal"
+        shares = logit_normal_times(uniform, self.config.t_logit_mean, self.config.t_logit_std)
+        return self.config.t_min + (1.0 - self.config.t_min) * (shares if logit_normal else uniform)
 
     def _conditions(self, rows: np.ndarray, draws: Draws, split: str) -> Conditions:
         """Return what the systems are; in training each label, and at times all of them, is dropped at random."""
