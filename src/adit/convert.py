@@ -218,6 +218,38 @@ def from_atoms(atoms: Atoms, system_id: str, kind: Kind, info: dict[str, Any] | 
     )
 
 
+def read_poscar(text: str, system_id: str, kind: Kind = Kind.CRYSTAL) -> AtomicSystem:
+    """Return the system of a POSCAR.
+
+    Raises:
+        DataError: the text does not parse.
+    """
+    from pymatgen.io.vasp.inputs import Poscar
+
+    try:
+        structure = Poscar.from_str(text).structure
+    except Exception as error:  # the parser raises whatever the text makes it raise
+        raise DataError(f"{system_id}: POSCAR does not parse ({type(error).__name__}: {error})") from error
+    return from_structure(structure, system_id, kind)
+
+
+def read_extxyz_frame(text: str, system_id: str) -> Atoms:
+    """Return the one frame of an (extended) XYZ text.
+
+    Raises:
+        DataError: the text does not parse.
+    """
+    import io
+
+    import ase.io
+
+    try:
+        atoms: Atoms = ase.io.read(io.StringIO(text), format="extxyz")
+    except Exception as error:  # ASE raises whatever the text makes it raise
+        raise DataError(f"{system_id}: extended XYZ does not parse ({type(error).__name__}: {error})") from error
+    return atoms
+
+
 def read_extxyz(path: Path) -> list[Atoms]:
     """Return the frames of an (extended) XYZ file.
 
@@ -305,7 +337,11 @@ def read_sdf(path: Path) -> list[tuple[str, dict[str, str]]]:
 
     opener: Any = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8", errors="replace") as file:
-        text = str(file.read())
+        return split_sdf(str(file.read()))
+
+
+def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the MOL block and the data fields of each entry of the text of an SDF file."""
     entries = []
     for entry in re.split(r"^\$\$\$\$.*\n?", text, flags=re.MULTILINE):
         if not entry.strip():

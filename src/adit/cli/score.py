@@ -3,18 +3,79 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+from pathlib import Path
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
+from adit.cli.relax import DEFAULT_FILE
+from adit.errors import ConfigError
+from adit.progress import log
+from adit.systems import Kind
+
+PROTOCOLS = ("adit", "flowmm", "mattergen", "lemat", "strict")
 
 
 def _score(args: argparse.Namespace) -> None:
+    if args.files:
+        _score_files(args)
+        return
     from adit.score.score import score
 
+    if args.out is None:
+        raise ConfigError("adit score: give files, or --out and the options of a run (adit score --help)")
     samples = {"crystal": args.crystal, "molecule": args.molecule, "mof": args.mof}
     asked = {kind: paths for kind, paths in samples.items() if paths}
     stage = config.load_stage(config.ScoreStage, args.config)
-    score(stage, asked, args.data, args.relaxed, args.hull, args.dft, args.out, args.workers)
+    score(
+        stage,
+        asked,
+        args.data,
+        args.relaxed,
+        args.hull,
+        args.dft,
+        args.out,
+        args.workers or 1,
+        args.cache or args.out.parent / "state" / "score",
+    )
+
+
+def _score_files(args: argparse.Namespace) -> None:
+    from adit.report.build import report
+    from adit.score.standalone import Given, score_files
+
+    whole = whole_config(args.config)
+    out = args.out or Path("scores")
+    kind = None if args.kind is None else Kind(args.kind)
+    given = Given(kind, [*args.reference, *args.data], args.relaxed, args.hull, args.dft)
+    stage = whole.stage(config.ScoreStage)
+    cache = args.cache or user_cache()
+    workers = args.workers or len(os.sched_getaffinity(0))
+    score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol)
+    title = f"Scores of {', '.join(path.name for path in args.files)}"[:120]
+    page = whole.stage(config.ReportStage)
+    page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
+    report(page, out, out / "report", json.dumps({"score": stage.score.model_dump(mode="json")}))
+    log.info("scores: %s; page: %s", out / "scores", out / "report" / "index.html")
+
+
+def whole_config(path: str) -> config.Config:
+    """Return the configuration named; the defaults where none is named and none lies here."""
+    return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
+
+
+def user_cache() -> Path:
+    """Return the folder for what depends on a reference alone: ``$XDG_CACHE_HOME/adit``, else ``~/.cache/adit``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adit"
+
+
+def _protocols(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in PROTOCOLS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"'{text}': known protocols are {', '.join(PROTOCOLS)}")
+    return names
 
 
 def _reconstruct(args: argparse.Namespace) -> None:
@@ -35,8 +96,27 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--limit", type=int, default=None, help="the first so many systems")
     sub.add_argument("--workers", type=int, default=1, help="processes")
 
-    sub = verbs.add("score", _score, "score the samples, with control rows")
+    text = "score the samples of a run, or anyone's (adit score SAMPLES --reference REF), with control rows"
+    sub = verbs.add("score", _score, text)
+    sub.add_argument(
+        "files",
+        metavar="SAMPLES",
+        type=Path,
+        nargs="*",
+        help="CIF, extended XYZ, XYZ, SDF, POSCAR, CSV or Parquet with CIF texts, folders or zip archives of them, "
+        "or this package's .arrow",
+    )
+    sub.add_argument(
+        "--reference",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="what novelty, distances and control rows rest on: data/<dataset>.arrow of adit prepare, or any samples",
+    )
+    sub.add_argument(
+        "--protocol", type=_protocols, default=list(PROTOCOLS), help=f"of {','.join(PROTOCOLS)}; default: all"
+    )
+    sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", many=True, required=False)
-    add_paths(sub, "hull", required=False)
-    add_paths(sub, "out")
-    sub.add_argument("--workers", type=int, default=1, help="processes")
+    add_paths(sub, "hull", "out", "cache", required=False)
+    sub.add_argument("--workers", type=int, default=None, help="processes; default: all cores")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from typing import Any
 
 from adit.score.aggregate import Rater, Record, Step, funnel, plain_reason
-from adit.score.crystals import RELAXED, VALIDITIES, Records, energy_column, energy_flag
+from adit.score.crystals import RELAXED, VALIDITIES, Records, energy_column, energy_flag, group_column
 from adit.score.inputs import Energies
 from adit.score.matching import Matches
 from adit.score.names import OF_VALID, SURROGATE_PREFIX, Col, Metric, Population, Protocol, flag
-from adit.score.protocols import ADIT, CRYSTAL_PROTOCOLS, CrystalProtocol, representatives
+from adit.score.protocols import ADIT, CRYSTAL_PROTOCOLS, MATTERGEN, CrystalProtocol
 
 ASKED = "crystals asked for"
+
+NO_REFERENCE = "not measured: no reference was given"
+
+NOVELTY_OF_VALID = Metric.NOVELTY + OF_VALID
 
 _RULES = {
     Col.STRUCTURAL_VALIDITY: "closest distance >= 0.5 Å with self-images, volume >= 0.1 Å³",
@@ -26,7 +31,20 @@ _RULES = {
 _PUBLISHED = (Col.STRUCTURAL_VALIDITY, Col.COMPOSITIONAL_VALIDITY, Col.OVERALL_VALIDITY)
 
 
-def crystal_records(table: Records, matches: Matches, rater: Rater, n_references: int) -> list[Record]:
+@dataclass(frozen=True)
+class Against:
+    """What novelty is measured against.
+
+    Attributes:
+        count: structures in all splits; 0 where there is no reference.
+        formulas: their reduced formulas.
+    """
+
+    count: int
+    formulas: Set[str]
+
+
+def crystal_records(table: Records, matches: Matches, rater: Rater, against: Against) -> list[Record]:
     """Return the rates of one population that need no energies."""
     records = []
     for column in VALIDITIES:
@@ -35,42 +53,71 @@ def crystal_records(table: Records, matches: Matches, rater: Rater, n_references
         records.append(rater.rate(protocol, str(column), (row[column] for row in table), basis))
     low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table)
     records.append(rater.rate(Protocol.STRICT, Metric.SPACEGROUP_P1, low_symmetry, f"{ASKED}; spglib, symprec 0.1 Å"))
+    records += _compositions(table, rater, against)
     for definition in CRYSTAL_PROTOCOLS:
-        records += _matching(table, matches, rater, definition, n_references)
+        records += _matching(table, matches, rater, definition, against.count)
     return records
+
+
+def _compositions(table: Records, rater: Rater, against: Against) -> list[Record]:
+    formulas = {row[Col.FORMULA] for row in table if row[Col.FORMULA]}
+    new = sum(bool(row[Col.FORMULA]) and row[Col.FORMULA] not in against.formulas for row in table)
+    novelty = (new, len(table), f"{ASKED}; reduced formula not in the reference ({against.count} structures)")
+    return [
+        rater.ratio(
+            Protocol.STRICT, Metric.COMPOSITION_UNIQUENESS, len(formulas), len(table), f"{ASKED}; reduced formulas"
+        ),
+        rater.ratio(Protocol.STRICT, Metric.COMPOSITION_NOVELTY, *(novelty if against.count else (0, 0, NO_REFERENCE))),
+    ]
 
 
 def _matching(
     table: Records, matches: Matches, rater: Rater, protocol: CrystalProtocol, n_references: int
 ) -> list[Record]:
-    unique, novel = flag(Metric.UNIQUENESS, protocol.name), flag(Metric.NOVELTY, protocol.name)
+    unique = flag(Metric.UNIQUENESS, protocol.name)
     valid = [row for row in table if row[Col.OVERALL_VALIDITY]]
-    population = rater.population
-    groups = [
-        (row[Col.SYSTEM_ID], match.group)
-        for row in valid
-        if (match := matches.get(population, row[Col.SYSTEM_ID], protocol.matcher)) is not None
-    ]
     tolerances = protocol.matcher
     how = f"StructureMatcher ltol {tolerances.ltol:g}, stol {tolerances.stol:g}, angle_tol {tolerances.angle_tol:g}"
-    against = f"{how}; not in {protocol.reference} ({n_references} structures in all splits)"
-    n_groups = len(representatives(groups))
+    groups = {row[group_column(tolerances)] for row in valid} - {""}
+    named = f"crystals of overall validity; groups by {how}"
     return [
         rater.rate(protocol.name, Metric.UNIQUENESS, (row[unique] for row in table), f"{ASKED}; groups by {how}"),
-        rater.ratio(
-            protocol.name,
-            Metric.UNIQUENESS + OF_VALID,
-            n_groups,
-            len(valid),
-            f"crystals of overall validity; groups by {how}",
-        ),
-        rater.rate(protocol.name, Metric.NOVELTY, (row[novel] for row in table), f"{ASKED}; {against}"),
+        rater.ratio(protocol.name, Metric.UNIQUENESS + OF_VALID, len(groups), len(valid), named),
+        *_novelties(table, valid, matches, rater, protocol, f"{how}; not in", n_references),
+    ]
+
+
+def _novelties(
+    table: Records,
+    valid: Records,
+    matches: Matches,
+    rater: Rater,
+    protocol: CrystalProtocol,
+    how: str,
+    n_references: int,
+) -> list[Record]:
+    """Return novelty by the protocol, over all and over valid ones, and against the training split and everything."""
+    novel, size = flag(Metric.NOVELTY, protocol.name), f"({n_references} structures in all splits)"
+    if not n_references:
+        return [rater.ratio(protocol.name, name, 0, 0, NO_REFERENCE) for name in (Metric.NOVELTY, NOVELTY_OF_VALID)]
+    found = [matches.get(rater.population, row[Col.SYSTEM_ID], protocol.matcher) for row in table]
+    records = [
         rater.rate(
-            protocol.name,
-            Metric.NOVELTY + OF_VALID,
-            (row[novel] for row in valid),
-            f"crystals of overall validity; {against}",
-        ),
+            protocol.name, name, (row[novel] for row in rows), f"{denominator}; {how} {protocol.reference} {size}"
+        )
+        for name, rows, denominator in (
+            (Metric.NOVELTY, table, ASKED),
+            (NOVELTY_OF_VALID, valid, "crystals of overall validity"),
+        )
+    ]
+    if protocol not in (ADIT, MATTERGEN):  # one for each setting of the matcher
+        return records
+    to_train = (match is not None and not match.in_train for match in found)
+    to_all = (match is not None and not match.in_reference for match in found)
+    return [
+        *records,
+        rater.rate(protocol.name, Metric.NOVELTY_TO_TRAIN, to_train, f"{ASKED}; {how} the training split {size}"),
+        rater.rate(protocol.name, Metric.NOVELTY_TO_ALL, to_all, f"{ASKED}; {how} any split of the reference {size}"),
     ]
 
 
@@ -78,6 +125,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
     """Return the rates of the samples that rest on relaxations and energies."""
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
     records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{ASKED}; relaxation converged")]
+    records += _symmetries(table, rater)
     prefix = SURROGATE_PREFIX if energies.surrogate else ""
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         rules = {Metric.STABLE: protocol.rule, Metric.SUN: f"{protocol.rule}; unique, not in {protocol.reference}"}
@@ -87,11 +135,25 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
         for metric, rule in rules.items():
             column = energy_flag(metric, protocol, energies.surrogate)
             basis = f"{ASKED}; converged relaxations; {energies.basis}; {rule}"
+            if any(row[column] is None for row in table):
+                records.append(rater.ratio(protocol.name, prefix + metric, 0, 0, NO_REFERENCE))
+                continue
             records.append(rater.rate(protocol.name, prefix + metric, (row[column] for row in table), basis))
     if energies.dft:
         sent = [row[Col.DFT_STATUS] == "converged" for row in table if row[Col.DFT_STATUS] != "not_sent"]
         records.append(rater.rate(Protocol.ADIT, Metric.DFT_CONVERGED + "_of_sent", sent, "crystals sent to DFT"))
     return records
+
+
+def _symmetries(table: Records, rater: Rater) -> list[Record]:
+    """Return how relaxation changes the symmetry."""
+    pairs = [(row[Col.SPACEGROUP], row[Col.RELAXED_SPACEGROUP]) for row in table if row[Col.RELAXED_SPACEGROUP]]
+    basis = "crystals with a relaxed structure; spglib, symprec 0.1 Å"
+    low, raised = (after == 1 for _, after in pairs), (after > before for before, after in pairs)
+    return [
+        rater.rate(Protocol.STRICT, Metric.RELAXED_SPACEGROUP_P1, low, basis),
+        rater.rate(Protocol.STRICT, Metric.SPACEGROUP_RAISED, raised, f"{basis}; a higher spacegroup number"),
+    ]
 
 
 def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list[dict[str, Any]]:
@@ -108,7 +170,8 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
         steps.append(Step("stable", [_unstable(row, energies) for row in table]))
     alive = [not any(step.reasons[number] for step in steps) for number in range(len(table))]
     population = RELAXED if energies.asked else Population.SAMPLES
-    steps += _unique_and_novel(table, alive, matches, population)
+    unique_and_novel = _unique_and_novel(table, alive, matches, population)
+    steps += unique_and_novel if matches.has_references else unique_and_novel[:1]
     return funnel("crystal", len(table), steps)
 
 

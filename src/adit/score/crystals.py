@@ -6,12 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from adit import convert
 from adit.elements import composition, reduced_formula
+from adit.errors import DataError
 from adit.isolate import Outcome
 from adit.score import composition as smact_test
+from adit.score.amd import AMD, average_minimum_distances
 from adit.score.inputs import Energies, Row
-from adit.score.matching import Matches
+from adit.score.matching import SETTINGS, MatcherSettings, Matches
 from adit.score.names import SURROGATE_PREFIX, Col, Metric, Population, flag
 from adit.score.protocols import CRYSTAL_PROTOCOLS, CrystalProtocol, representatives
 from adit.score.validity import (
@@ -57,7 +61,15 @@ def check_crystal(system: AtomicSystem) -> dict[str, Any]:
         Col.DISTANCE_RATIO_VALIDITY: contacts.ratio >= MIN_DISTANCE_RATIO,
         Col.DENSITY_VALIDITY: plausible_density(per_atom, heaviness),
         Col.SMACT_NATIVE_VALIDITY: smact_test.smact_native_valid(counts),
+        AMD: _fingerprint(system),
     }
+
+
+def _fingerprint(system: AtomicSystem) -> np.ndarray | None:
+    try:
+        return average_minimum_distances(system)
+    except DataError:
+        return None
 
 
 def crystal_rows(
@@ -79,10 +91,7 @@ def _row(row: Row, outcome: Outcome | None, matches: Matches, population: Popula
     record |= {Col.N_ATOMS: 0, Col.N_ELEMENTS: 0, Col.SPACEGROUP: 0}
     record |= dict.fromkeys((Col.VOLUME_PER_ATOM, Col.DENSITY, Col.MIN_DISTANCE, Col.DISTANCE_RATIO), math.nan)
     record |= dict.fromkeys(VALIDITIES, False)
-    for protocol in CRYSTAL_PROTOCOLS:
-        match = matches.get(population, row.system_id, protocol.matcher)
-        record[flag(Metric.UNIQUENESS, protocol.name)] = match is not None and match.group == row.system_id
-        record[flag(Metric.NOVELTY, protocol.name)] = match is not None and protocol.novel(match)
+    record |= matched_columns(matches, population, row.system_id)
     if isinstance(row, Failure):
         return record | {Col.STATUS: "failed", Col.REASON: f"{row.stage}: {row.reason}"}
     record |= {
@@ -95,8 +104,27 @@ def _row(row: Row, outcome: Outcome | None, matches: Matches, population: Popula
         record[Col.STATUS] = "failed"
         reasons.insert(0, f"checks: {outcome.reason if outcome else 'not run'}")
     else:
-        record |= outcome.value
+        record |= {name: value for name, value in outcome.value.items() if name != AMD}
     return record | {Col.REASON: "; ".join(reason for reason in reasons if reason)}
+
+
+def matched_columns(matches: Matches, population: str, system_id: str) -> dict[str, Any]:
+    """Return what a crystal matches; novelty is unknown (``None``) where there is no reference."""
+    columns: dict[str, Any] = {}
+    for settings in SETTINGS:
+        match = matches.get(population, system_id, settings)
+        columns[group_column(settings)] = "" if match is None else match.group
+    for protocol in CRYSTAL_PROTOCOLS:
+        match = matches.get(population, system_id, protocol.matcher)
+        columns[flag(Metric.UNIQUENESS, protocol.name)] = match is not None and match.group == system_id
+        novel = match is not None and protocol.novel(match)
+        columns[flag(Metric.NOVELTY, protocol.name)] = novel if matches.has_references else None
+    return columns
+
+
+def group_column(settings: MatcherSettings) -> str:
+    """Return the column with the id that stands for a crystal's group; empty where it could not be matched."""
+    return f"group_{settings.name}"
 
 
 def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
@@ -156,4 +184,5 @@ def _add_protocol(table: Records, protocol: CrystalProtocol, matches: Matches, s
                 candidates.append((record[Col.SYSTEM_ID], match.group))
         chosen = representatives(candidates)
         for record in table:
-            record[energy_flag(joint, protocol, surrogate)] = record[Col.SYSTEM_ID] in chosen
+            joined = record[Col.SYSTEM_ID] in chosen
+            record[energy_flag(joint, protocol, surrogate)] = joined if matches.has_references else None

@@ -64,12 +64,14 @@ class Matches:
         reasons: why, for those that could not be matched (``found`` has not got them).
         compared: pairs that the matcher saw, for all settings together.
         excluded: pairs of equal formula that the bound excluded.
+        has_references: whether there was any reference structure.
     """
 
     found: Mapping[Key, Mapping[str, Match]]
     reasons: Mapping[Key, str]
     compared: int = 0
     excluded: int = 0
+    has_references: bool = True
 
     def get(self, population: str, system_id: str, settings: MatcherSettings) -> Match | None:
         """Return the match of a structure, ``None`` where there is none."""
@@ -132,7 +134,7 @@ def match_all(
         found |= _matches(group)
     if reasons:
         log.info("%d structures could not be matched: they count as neither unique nor novel", len(reasons))
-    return Matches(found, reasons, *counts)
+    return Matches(found, reasons, *counts, has_references=bool(references))
 
 
 def _by_formula(systems: Sequence[AtomicSystem]) -> dict[str, list[AtomicSystem]]:

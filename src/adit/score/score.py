@@ -8,24 +8,28 @@ Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from adit import store
 from adit.config import ScoreStage
 from adit.progress import log
-from adit.score.aggregate import Rater, Record
-from adit.score.crystal_summary import crystal_funnel, crystal_records, energy_records
-from adit.score.crystals import RELAXED, add_energies, check_crystal, crystal_rows
+from adit.score.aggregate import Record
+from adit.score.crystal_run import score_crystals
 from adit.score.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
-from adit.score.matching import index_references, match_all
 from adit.score.measures import Measure
+from adit.score.mof_run import score_mofs
 from adit.score.molecule_run import score_molecules
-from adit.score.names import Population
-from adit.score.scored import NOTHING, Records, Scored, check_populations, populations_of, systems_of
+from adit.score.names import Protocol
+from adit.score.scored import Records, Scored
 from adit.score.separation import separations
 from adit.score.terminal import log_table
-from adit.systems import AtomicSystem, Kind
+from adit.systems import Kind
+
+NAMED: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
+"""The protocols that can be asked for by name; numbers of others are always there."""
 
 
 def score(
@@ -37,6 +41,7 @@ def score(
     dft: list[Path],
     out: Path,
     workers: int,
+    cache: Path | None = None,
 ) -> None:
     """Score the samples of each kind and the control rows, and write tables, summary and funnel.
 
@@ -49,23 +54,51 @@ def score(
         dft: ``dft/<shard>.parquet``.
         out: the folder of the scores.
         workers: processes at most.
+        cache: folder for what depends on the data alone (control rows, reduced references), or ``None``.
 
     Raises:
         DataError: a file is missing or broken, or the hull mixes energies of different meaning.
     """
-    asked = {kind: paths for kind, paths in samples.items() if paths}
-    scorers: dict[str, Callable[[list[Row], Reference], Scored]] = {
-        Kind.CRYSTAL: lambda rows, known: _crystals(stage, rows, known, read_energies(relaxed, hull, dft), workers),
-        Kind.MOLECULE: lambda rows, known: score_molecules(stage, rows, known, workers),
+    asked = {Kind(kind): read_rows(paths) for kind, paths in samples.items() if paths}
+    energies = read_energies(relaxed, hull, dft) if Kind.CRYSTAL in asked else Energies()
+    score_rows(stage, asked, lambda kind: read_reference(data, kind), energies, out, workers, cache)
+
+
+def score_rows(
+    stage: ScoreStage,
+    asked: Mapping[Kind, list[Row]],
+    reference: Callable[[Kind], Reference],
+    energies: Energies,
+    out: Path,
+    workers: int,
+    cache: Path | None = None,
+    protocols: Collection[str] = NAMED,
+) -> None:
+    """Score rows of each kind and the control rows, and write tables, summary, measures and funnel.
+
+    Args:
+        stage: slice of the configuration.
+        asked: systems and failures by kind.
+        reference: returns the reference of a kind.
+        energies: of the crystals.
+        out: the folder of the scores.
+        workers: processes at most.
+        cache: folder for what depends on the reference alone, or ``None``.
+        protocols: of the named protocols, those to report.
+    """
+    scorers: dict[Kind, Callable[[list[Row], Reference], Scored]] = {
+        Kind.CRYSTAL: lambda rows, known: score_crystals(stage, rows, known, energies, workers, cache),
+        Kind.MOLECULE: lambda rows, known: score_molecules(stage, rows, known, workers, cache),
+        Kind.MOF: lambda rows, known: score_mofs(stage, rows, known, workers, cache),
     }
     records: list[Record] = []
     funnels: Records = []
     measures: list[Measure] = []
-    for kind, paths in asked.items():
+    for kind, rows in asked.items():
         if kind not in scorers:
             log.warning("%s samples have no scores: only crystals and molecules are scored", kind)
             continue
-        scored = scorers[kind](read_rows(paths), read_reference(data, Kind(kind)))
+        scored = chosen(scorers[kind](rows, reference(kind)), protocols)
         _write_table(out, kind, scored)
         records += scored.records
         funnels += scored.funnel
@@ -78,6 +111,14 @@ def score(
     log_table(records, funnels, verdicts)
 
 
+def chosen(scored: Scored, protocols: Collection[str]) -> Scored:
+    """Return the scores without the rates and columns of the named protocols that were not asked for."""
+    left = tuple(f"_{name}" for name in NAMED if name not in protocols)
+    columns = [column for column in scored.columns if not left or not str(column).endswith(left)]
+    records = [record for record in scored.records if record.protocol in protocols or record.protocol not in NAMED]
+    return replace(scored, columns=columns, records=records)
+
+
 def _write_table(out: Path, kind: str, scored: Scored) -> None:
     import pandas as pd
 
@@ -86,31 +127,3 @@ def _write_table(out: Path, kind: str, scored: Scored) -> None:
     metadata = {"kind": kind, "rows": len(frame)}
     store.write_frame(out / f"{kind}.parquet", frame, metadata)
     store.write_frame(out / f"{kind}.csv", frame)
-
-
-def _crystals(stage: ScoreStage, rows: list[Row], known: Reference, energies: Energies, workers: int) -> Scored:
-    config = stage.score
-    populations = populations_of(stage, rows, known)
-    checks = check_populations(check_crystal, populations, config, workers, "crystals checked")
-    ids = {row.system_id for row in rows}
-    to_match: dict[str, list[AtomicSystem]] = {name: systems_of(members) for name, members in populations.items()}
-    to_match[RELAXED] = [system for system_id, system in energies.structures.items() if system_id in ids]
-    matches = match_all(
-        to_match,
-        index_references(known.systems, known.splits),
-        workers=workers,
-        wall_limit_s=config.wall_limit_s,
-    )
-    records: list[Record] = []
-    tables = {name: crystal_rows(rows, checks[name], matches, name) for name, rows in populations.items()}
-    table = tables[Population.SAMPLES]
-    blank = crystal_rows([NOTHING], {}, matches, Population.SAMPLES)
-    if energies.asked:
-        add_energies(table, energies, matches)
-        add_energies(blank, energies, matches)
-    for name, members in tables.items():
-        rater = Rater(Kind.CRYSTAL, name, config.confidence)
-        records += crystal_records(members, matches, rater, len(known.systems))
-        if name is Population.SAMPLES and energies.asked:
-            records += energy_records(table, energies, rater)
-    return Scored(list(blank[0]), table, records, crystal_funnel(table, energies, matches))

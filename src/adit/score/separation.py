@@ -8,10 +8,13 @@ from typing import Any, Final, Protocol
 
 from adit.score.aggregate import Record
 from adit.score.measures import Measure
-from adit.score.names import Population
+from adit.score.names import Metric, Population
 
 FAKES: Final = (Population.NOISE, Population.RANDOM)
 """Control rows that a number must place below the test set."""
+
+LOWER_IS_BETTER: Final = (Metric.SPACEGROUP_P1, Metric.RELAXED_SPACEGROUP_P1)
+"""Rates of which real systems have less."""
 
 MARK: Final = "*"
 """Stands behind a number that does not tell real systems from one of the fakes."""
@@ -56,7 +59,7 @@ class Separation:
 def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> list[Separation]:
     """Return the verdict on every number that has control rows.
 
-    Rates are better when higher, measures (distances, energies) when lower.
+    Rates are better when higher (but the share of P1), measures (distances, energies) when lower.
     """
     rates: dict[tuple[str, str, str], dict[str, Record]] = {}
     for record in records:
@@ -64,7 +67,7 @@ def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> 
     sizes: dict[tuple[str, str, str], dict[str, Measure]] = {}
     for measure in measures:
         sizes.setdefault((measure.kind, "", measure.metric), {})[measure.population] = measure
-    verdicts = [_verdict(key, found, higher=True) for key, found in rates.items()]
+    verdicts = [_verdict(key, found, higher=key[2] not in LOWER_IS_BETTER) for key, found in rates.items()]
     verdicts += [_verdict(key, found, higher=False) for key, found in sizes.items()]
     return [each for each in verdicts if each is not None]
 
