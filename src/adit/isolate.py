@@ -53,6 +53,9 @@ def _serve(connection: Connection, function: Callable[[Any], Any], warm_up: Call
     """Worker: warm up, then answer items until the pipe closes."""
     die_with_parent()
     os.setsid()
+    # A scheduler that stops a job signals every process of it: the parent alone decides, lest a worker that dies first
+    # looks like a crash of its item. Programs that the worker starts are not kept from it.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     if warm_up is not None:
         warm_up()
     connection.send((_READY, "ok", None, ""))

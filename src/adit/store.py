@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -430,6 +431,16 @@ def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) 
     made = {**make(), "key": key}
     write_json(path, made)
     return made
+
+
+def link(source: Path | str, path: Path | str) -> None:
+    """Give a whole file a second name, without a second copy where the file system can; what was there is replaced."""
+    with atomic_path(path) as part:
+        part.unlink()
+        try:
+            os.link(_need(source), part)
+        except OSError:
+            shutil.copyfile(source, part)
 
 
 def write_extxyz(path: Path | str, systems: Iterable[AtomicSystem]) -> None:

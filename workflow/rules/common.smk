@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from adit import config as adit_config
+from adit import slurm
 from adit.cli import PARENT_VARIABLE
 from adit.cli.data import MIRROR_VARIABLE
 from adit.errors import AditError
@@ -26,24 +27,50 @@ SAMPLES = [
     for kind in KINDS
     for shard in range(CFG.sample.n_shards(kind))
 ]
+
+
+def samples_of(kind):
+    """Return the shards of samples of a kind."""
+    return [path for path in SAMPLES if f"/samples/{kind}/" in path]
+
+
+# The target `evaluate` by itself takes the samples as they are.
+EVALUATION_ALONE = set(workflow.dag_settings.targets or ()) == {"evaluate"}
+
 RELAXED = [
     f"{RUN}/relaxed/{kind}/{shard}"
     for kind in PERIODIC
     for shard in range(CFG.sample.n_shards(kind))
 ]
 
+# In a job of a scheduler the stage may send itself back to the queue, when it is told to stop.
+REQUEUE = f"{slurm.REQUEUE_VARIABLE}=1 " if workflow.remote_exec else ""
+
 # A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
 # The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
 # Where raw files are looked for is no part of what a stage makes: it travels beside the parameters.
 shell.prefix(
-    f"export {PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={shlex.quote(CFG.mirror or '')} PYTHONPATH={workflow.basedir}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    f"export {REQUEUE}{PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={shlex.quote(CFG.mirror or '')} PYTHONPATH={workflow.basedir}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
 
 # Cores of a job on one machine. Stages that can run beside others take half: the reference energies need no model and are
 # computed while the autoencoder trains, and shards run in pairs. On a cluster the profile's set-threads decides.
-ALL_CORES = max(1, workflow.cores or 1)
+ON_CLUSTER = workflow.remote_exec or workflow.resource_settings.cores is None
+ALL_CORES = 1 if ON_CLUSTER else max(1, workflow.cores)
 HALF = max(1, ALL_CORES // 2)
+
+
+# What a job may use grows with every attempt, so that one that was killed for memory or time passes the next time. The
+# profile can set both for any rule (set-resources), also as expressions of `attempt`, `threads` and `input.size_mb`.
+def memory(base, per_thread=0):
+    """Return the memory of a rule's job, MB."""
+    return lambda wc, attempt, threads: (base + per_thread * threads) * attempt
+
+
+def minutes(base):
+    """Return the time limit of a rule's job, min."""
+    return lambda wc, attempt: base * attempt
 
 
 wildcard_constraints:
@@ -75,4 +102,16 @@ def forget_dead_locks():
     return handle
 
 
-LIVE = forget_dead_locks()
+# Jobs on other machines read this file too: the process that the user started alone holds the lock.
+LIVE = forget_dead_locks() if workflow.is_main_process else None
+
+
+onstart:
+    left = slurm.left_behind(Path(".snakemake/incomplete"))
+    if left:
+        sys.stderr.write(
+            f"jobs of an earlier run that was killed are still in the queue and are cancelled: {', '.join(left)}\n"
+        )
+        if not slurm.cancel(left):
+            sys.stderr.write(f"error: they do not end: scancel {' '.join(left)}\n")
+            sys.exit(4)

@@ -30,8 +30,9 @@ rule prepare:
         "../../envs/evaluate.yaml"
     threads: HALF
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory(8000),
+        runtime=minutes(120),
+        in_turn=1,
     params:
         stage=lambda wc: stage(
             adit_config.PrepareStage,

@@ -44,8 +44,8 @@ rule relax:
         "../../envs/evaluate.yaml"
     threads: HALF
     resources:
-        mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
-        runtime=480,
+        mem_mb=memory(0, per_thread=3000),
+        runtime=minutes(480),
     params:
         stage=stage(adit_config.RelaxStage),
         cache=f"{RUN}/state/relax",
@@ -69,8 +69,8 @@ rule reference:
         "../../envs/evaluate.yaml"
     threads: HALF
     resources:
-        mem_mb=lambda wc, attempt, threads: 3000 * threads * attempt,
-        runtime=480,
+        mem_mb=memory(0, per_thread=3000),
+        runtime=minutes(480),
     params:
         stage=stage(adit_config.ReferenceStage),
         cache=f"{RUN}/state/reference",
@@ -95,8 +95,8 @@ rule hull:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(8000),
+        runtime=minutes(60),
     params:
         stage=stage(adit_config.HullStage),
     message:
@@ -121,8 +121,8 @@ rule select:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(8000),
+        runtime=minutes(60),
     params:
         stage=stage(adit_config.SelectStage),
         settings=f"{workflow.basedir}/config/dft",
@@ -150,8 +150,8 @@ rule dft:
         "../../envs/evaluate.yaml"
     threads: ALL_CORES
     resources:
-        mem_mb=lambda wc, attempt, threads: 4000 * threads * attempt,
-        runtime=1440,
+        mem_mb=memory(0, per_thread=4000),
+        runtime=minutes(1440),
     params:
         stage=stage(adit_config.DftStage),
         folder=f"{RUN}/dft",
@@ -180,8 +180,8 @@ rule dft_references:
         "../../envs/evaluate.yaml"
     threads: ALL_CORES
     resources:
-        mem_mb=lambda wc, attempt, threads: 4000 * threads * attempt,
-        runtime=1440,
+        mem_mb=memory(0, per_thread=4000),
+        runtime=minutes(1440),
     params:
         stage=stage(adit_config.DftStage),
         folder=f"{RUN}/dft",
@@ -209,8 +209,8 @@ rule dft_hull:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(8000),
+        runtime=minutes(60),
     params:
         stage=stage(adit_config.HullStage),
     message:

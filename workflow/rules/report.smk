@@ -2,6 +2,11 @@
 # out: report/index.html, report/manifest.json
 
 
+# It only writes what was computed elsewhere: seconds, where Snakemake runs.
+localrules:
+    page,
+
+
 rule page:
     input:
         rules.score.output,
@@ -19,8 +24,8 @@ rule page:
     conda:
         "../../envs/evaluate.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(8000),
+        runtime=minutes(60),
     params:
         stage=stage(adit_config.ReportStage),
         run=RUN,

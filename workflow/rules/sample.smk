@@ -2,32 +2,72 @@
 # out: samples/<kind>/<shard>.arrow; on request trajectories/<kind>.extxyz and tune/
 
 
-rule sample:
-    input:
-        vae=rules.vae.output,
-        dit=rules.dit.output,
-    output:
-        f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
-    log:
-        f"{RUN}/logs/sample-{{kind}}-{{shard}}.log",
-    benchmark:
-        f"{RUN}/benchmarks/sample-{{kind}}-{{shard}}.tsv"
-    conda:
-        "../../envs/train.yaml"
-    threads: HALF
-    resources:
-        mem_mb=16000,
-        runtime=240,
-        gpu=1,
-    params:
-        stage=stage(adit_config.SampleStage),
-        vae=f"{RUN}/vae",
-        dit=f"{RUN}/dit",
-    message:
-        "sample {wildcards.kind}s, shard {wildcards.shard}"
-    shell:
-        "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
-        " --kind {wildcards.kind} --shard {wildcards.shard} --out {output} --log {log}"
+# Evaluation starts at samples that are there: made elsewhere (sample.from), or before by this model. Then no rule makes
+# them, so that nothing that happens to the models, missing or newer, can start a training.
+if CFG.sample.from_ is not None:
+
+    rule take:
+        input:
+            CFG.sample.from_,
+        output:
+            SAMPLES,
+        log:
+            f"{RUN}/logs/take.log",
+        benchmark:
+            f"{RUN}/benchmarks/take.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: ALL_CORES
+        resources:
+            mem_mb=memory(8000),
+            runtime=minutes(120),
+        params:
+            stage=stage(adit_config.TakeStage),
+            kinds=" ".join(f"--{kind} {' '.join(samples_of(kind))}" for kind in KINDS),
+        message:
+            "take samples made elsewhere"
+        shell:
+            "python -m adit take --config {params.stage:q} {params.kinds} --workers {threads} --log {log}"
+
+elif EVALUATION_ALONE:
+    missing = [path for path in SAMPLES if not Path(path).is_file()]
+    if missing:
+        sys.stderr.write(
+            f"error: evaluate: {missing[0]} is missing ({len(missing)} of {len(SAMPLES)} shards are);"
+            " make them with the target `samples`, or name samples made elsewhere in sample.from\n"
+        )
+        sys.exit(3)
+
+else:
+
+    rule sample:
+        input:
+            vae=rules.vae.output,
+            dit=rules.dit.output,
+        output:
+            f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
+        log:
+            f"{RUN}/logs/sample-{{kind}}-{{shard}}.log",
+        benchmark:
+            f"{RUN}/benchmarks/sample-{{kind}}-{{shard}}.tsv"
+        conda:
+            "../../envs/train.yaml"
+        threads: HALF
+        resources:
+            mem_mb=memory(16000),
+            runtime=minutes(240),
+            gpu=1,
+            in_turn=1,
+        params:
+            stage=stage(adit_config.SampleStage),
+            vae=f"{RUN}/vae",
+            dit=f"{RUN}/dit",
+            state=f"{RUN}/state/sample",
+        message:
+            "sample {wildcards.kind}s, shard {wildcards.shard}"
+        shell:
+            "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
+            " --kind {wildcards.kind} --shard {wildcards.shard} --out {output} --state {params.state} --log {log}"
 
 
 rule trajectory:
@@ -42,8 +82,8 @@ rule trajectory:
         "../../envs/train.yaml"
     threads: HALF
     resources:
-        mem_mb=16000,
-        runtime=60,
+        mem_mb=memory(16000),
+        runtime=minutes(60),
         gpu=1,
     params:
         stage=stage(adit_config.SampleStage),
@@ -88,8 +128,8 @@ rule tune_sample:
         "../../envs/train.yaml"
     threads: ALL_CORES
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=memory(16000),
+        runtime=minutes(240),
         gpu=1,
     params:
         stage=tuning_stage,
@@ -115,8 +155,8 @@ rule tune_score:
         "../../envs/evaluate.yaml"
     threads: ALL_CORES
     resources:
-        mem_mb=16000,
-        runtime=480,
+        mem_mb=memory(16000),
+        runtime=minutes(480),
     params:
         stage=CFG.stage(
             adit_config.ScoreStage,

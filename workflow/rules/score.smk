@@ -2,10 +2,6 @@
 # out: scores/<kind>.parquet, scores/summary.json, scores/funnel.json
 
 
-def samples_of(kind):
-    return [path for path in SAMPLES if f"/samples/{kind}/" in path]
-
-
 rule score:
     input:
         crystal=samples_of("crystal"),
@@ -28,8 +24,8 @@ rule score:
         "../../envs/evaluate.yaml"
     threads: ALL_CORES
     resources:
-        mem_mb=16000,
-        runtime=480,
+        mem_mb=memory(16000),
+        runtime=minutes(480),
     params:
         stage=stage(adit_config.ScoreStage),
         out=f"{RUN}/scores",

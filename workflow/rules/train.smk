@@ -2,6 +2,10 @@
 # out: vae/, latents/<dataset>-<view>.arrow, dit/
 # The resume state lies in state/, which no rule declares: Snakemake deletes the outputs of a failed job.
 
+
+# A training runs on the GPUs and nodes of its job: the profile says how many (gpu: of all nodes together).
+TRAIN = f"{workflow.basedir}/workflow/scripts/train.sh {{resources.nodes}} {{resources.gpu}}"
+
 VIEWS = range(CFG.latents.views)
 DATA = expand(f"{RUN}/data/{{dataset}}.arrow", dataset=DATASETS)
 STATS = expand(f"{RUN}/data/{{dataset}}.stats.json", dataset=DATASETS)
@@ -23,9 +27,10 @@ rule vae:
         "../../envs/train.yaml"
     threads: HALF
     resources:
-        mem_mb=32000,
+        mem_mb=memory(32000),
         runtime=4320,
         gpu=1,
+        nodes=1,
     params:
         stage=stage(adit_config.VaeStage),
         out=f"{RUN}/vae",
@@ -33,7 +38,7 @@ rule vae:
     message:
         "train the autoencoder"
     shell:
-        "python -m adit vae --config {params.stage:q} --data {input.data} --out {params.out} --state {params.state} --log {log}"
+        f"{TRAIN} vae --config {{params.stage:q}} --data {{input.data}} --out {{params.out}} --state {{params.state}} --log {{log}}"
 
 
 rule encode:
@@ -50,8 +55,8 @@ rule encode:
         "../../envs/train.yaml"
     threads: HALF
     resources:
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=memory(16000),
+        runtime=minutes(240),
         gpu=1,
     params:
         stage=stage(adit_config.EncodeStage),
@@ -82,9 +87,10 @@ rule dit:
         "../../envs/train.yaml"
     threads: ALL_CORES
     resources:
-        mem_mb=32000,
+        mem_mb=memory(32000),
         runtime=4320,
         gpu=1,
+        nodes=1,
     params:
         stage=stage(adit_config.DitStage),
         vae=f"{RUN}/vae",
@@ -93,5 +99,5 @@ rule dit:
     message:
         "train the denoiser"
     shell:
-        "python -m adit dit --config {params.stage:q} --vae {params.vae} --data {input.data} --latents {input.latents}"
+        f"{TRAIN} dit --config {{params.stage:q}} --vae {{params.vae}} --data {{input.data}} --latents {{input.latents}}"
         " --out {params.out} --state {params.state} --log {log}"

@@ -11,13 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adit import __version__
-from adit.cli import data, info, relax, report, sample, score, train
+from adit.cli import data, info, relax, report, sample, score, take, train
 from adit.cli.parsing import Verbs
 from adit.errors import AditError, from_os_error
 from adit.progress import log, setup
+from adit.slurm import back_to_the_queue, requeue, wait_for_end
 
 PARENT_VARIABLE = "ADIT_PARENT_PID"
 """Set by the workflow: a stage ends when the workflow that started it is gone (killed), so that none is orphaned."""
+
+STOPPED = 143
+"""Exit code of a training that was told to stop and saved its state."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
-    for room in (data, train, sample, relax, score, report, info):
+    for room in (data, train, sample, relax, score, report, info, take):
         room.register(verbs)
     return top
 
@@ -39,9 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup(args.verb, args.log)
     _end_with_parent()
     try:
-        args.handler(args)
+        with back_to_the_queue():
+            args.handler(args)
     except AditError as error:
         log.error("error: %s", error)
+        if error.exit_code == STOPPED and requeue():
+            wait_for_end()
         return error.exit_code
     except OSError as error:
         told = from_os_error(error, str(error.filename or f"adit {args.verb}"))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.errors import ConfigError
+from adit.store import link
 
 KINDS = ("crystal", "molecule", "mof")
 
@@ -20,11 +22,24 @@ def _sample(args: argparse.Namespace) -> None:
     vae, dit = _weights(args)
     stage, kind = _stage(args), Kind(args.kind)
     if args.n is None:
-        sample_shard(stage, vae, dit, kind, args.shard, args.out, args.timing)
+        made = (
+            args.out if args.state is None else args.state / _settings(stage, vae, dit) / f"{kind}-{args.shard}.arrow"
+        )
+        if args.state is None or not made.is_file():
+            sample_shard(stage, vae, dit, kind, args.shard, made, args.timing)
+        if args.state is not None:
+            link(made, args.out)
         return
     from adit.sample.engine import Sampler
 
     write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(args.n), args.out, args.timing)
+
+
+def _settings(stage: config.SampleStage, vae: Path, dit: Path) -> str:
+    """Return a hash of what decides the samples: settings and weights (their hashes are in the models' records)."""
+    records = [folder / "config.json" for folder in (vae, dit)]
+    told = [record.read_text(encoding="utf-8") if record.is_file() else "" for record in records]
+    return hashlib.sha256("\n".join([stage.model_dump_json(), *told]).encode()).hexdigest()[:16]
 
 
 def _trajectory(args: argparse.Namespace) -> None:
@@ -118,6 +133,7 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--shard", type=int, default=0, help="shard of the configured run")
     sub.add_argument("--n", type=int, help="this many samples, whatever the configuration says")
     add_paths(sub, "timing", required=False)
+    sub.add_argument("--state", type=Path, help="keep finished shards in this folder, for when the job is cut off")
 
     sub = verbs.add("trajectory", _trajectory, "decode the denoising path of chosen samples to extended XYZ")
     _model_and_settings(sub)

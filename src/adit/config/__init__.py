@@ -4,6 +4,7 @@ Every stage gets its own slice (``Config.stage``), so that a rule depends on wha
 Imports no torch: the Snakefile reads it in every job.
 """
 
+from adit.config.ablations import AblationsConfig, AutoencoderVariant, DenoiserVariant, kinds_of
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
 from adit.config.data import DATASETS, ChosenDataset, CustomDataset, DataConfig, DatasetConfig, SplitConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
@@ -13,6 +14,7 @@ from adit.config.run import Config
 from adit.config.sample import AskedConfig, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.stages import (
+    AblationsStage,
     DftStage,
     DitStage,
     EncodeStage,
@@ -24,6 +26,7 @@ from adit.config.stages import (
     SampleStage,
     ScoreStage,
     SelectStage,
+    TakeStage,
     TuneStage,
     VaeStage,
 )
@@ -31,13 +34,17 @@ from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainC
 
 __all__ = [
     "DATASETS",
+    "AblationsConfig",
+    "AblationsStage",
     "AskedConfig",
+    "AutoencoderVariant",
     "ChosenDataset",
     "Config",
     "Count",
     "CustomDataset",
     "DataConfig",
     "DatasetConfig",
+    "DenoiserVariant",
     "DftConfig",
     "DftStage",
     "DitModelConfig",
@@ -68,6 +75,7 @@ __all__ = [
     "SplitConfig",
     "Stage",
     "Strict",
+    "TakeStage",
     "TrainConfig",
     "TuneConfig",
     "TunePoint",
@@ -76,6 +84,7 @@ __all__ = [
     "VaeStage",
     "VaeTrainConfig",
     "json_schema",
+    "kinds_of",
     "load",
     "load_stage",
     "parse",

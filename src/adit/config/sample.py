@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
 
@@ -53,6 +53,14 @@ class ConditionsConfig(Strict):
 class SampleConfig(Strict):
     """Sampling. Source: Algorithm 3."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
+    from_: str | None = Field(
+        None,
+        alias="from",
+        description="file or folder with samples made elsewhere, of any format that adit score reads: they are "
+        "evaluated in place of this model's, at most as many as asked for below; null: this model's",
+    )
     crystal: Count = Field(10000, description="crystals asked for")
     molecule: Count = Field(10000, description="molecules asked for")
     mof: Count = Field(0, description="MOFs asked for")

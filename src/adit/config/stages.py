@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig
 from adit.config.model import DitModelConfig, VaeModelConfig
@@ -88,11 +89,33 @@ class SampleStage(Stage):
         return {"max_atoms": "data.max_atoms"}
 
 
+class TakeStage(Stage):
+    """``adit take``: samples made elsewhere, in place of this model's."""
+
+    from_: str | None
+    crystal: int
+    molecule: int
+    mof: int
+    wall_limit_s: float
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        kinds = {kind: f"sample.{kind}" for kind in ("crystal", "molecule", "mof")}
+        return {**kinds, "from_": "sample.from_", "wall_limit_s": "score.wall_limit_s"}
+
+
 class TuneStage(Stage):
     """``adit tune``: the points of the grid side by side."""
 
     seed: int
     tune: TuneConfig
+
+
+class AblationsStage(Stage):
+    """``adit ablations``: the variants side by side."""
+
+    ablations: AblationsConfig
 
 
 class RelaxStage(Stage):

@@ -1,0 +1,124 @@
+"""What a stage asks of SLURM: to go back to the queue when it is told to stop, and what an earlier run left there.
+
+Only the workflow's own jobs do so: it sets ``ADIT_REQUEUE`` for them. Nothing here fails where there is no SLURM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from adit.progress import log
+
+REQUEUE_VARIABLE = "ADIT_REQUEUE"
+"""Set by the workflow in jobs that may be sent back to the queue."""
+
+MOST_RESTARTS = 100
+"""A job that was sent back this often fails instead."""
+
+ASKED_S = 60.0
+"""Longest wait of a job that went back to the queue for its end, s."""
+
+
+def requeue() -> bool:
+    """Send this job back to the queue, where it is one of the workflow's and was not cancelled.
+
+    A job that is told to stop before its time limit, or because another takes its place, goes on later under the same
+    number; the workflow that waits for it does not count a failure.
+
+    Returns:
+        Whether SLURM took it back; it then ends this process.
+    """
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not os.environ.get(REQUEUE_VARIABLE) or not job.isdigit():
+        return False
+    if os.environ.get("RANK", "0") != "0":
+        return True  # the first of several processes asks for all
+    facts = job_facts(job)
+    restarts = int(facts.get("Restarts", "0") or 0)
+    if facts.get("JobState") != "RUNNING" or facts.get("Requeue") != "1" or restarts >= MOST_RESTARTS:
+        return False  # cancelled by its owner, or not to be started twice
+    taken = _run("scontrol", "requeue", job) is not None
+    if taken:
+        log.info("job %s goes back to the queue and goes on from its saved state", job)
+    return taken
+
+
+def job_facts(job: str) -> dict[str, str]:
+    """Return what ``scontrol show job`` says, by its own names; empty where it does not know the job."""
+    text = _run("scontrol", "--oneliner", "show", "job", job) or ""
+    return dict(word.split("=", 1) for word in text.split() if "=" in word)
+
+
+@contextmanager
+def back_to_the_queue() -> Iterator[None]:
+    """Within the block, SIGTERM sends the job back to the queue before it ends this process."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        requeue()
+        os.kill(os.getpid(), number)
+
+    if not os.environ.get(REQUEUE_VARIABLE):
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def wait_for_end() -> None:
+    """Wait until SLURM ends this process, as it does with a job that went back to the queue."""
+    time.sleep(ASKED_S)
+
+
+def left_behind(marks: Path) -> list[str]:
+    """Return the jobs that a killed workflow left in the queue.
+
+    Args:
+        marks: Snakemake's folder of marks, one for each output of a job under way, with the number of the job.
+    """
+    numbers = {number for mark in marks.glob("*") if (number := _job_of(mark))}
+    if not numbers:
+        return []
+    queued = (_run("squeue", "--me", "--noheader", "--format", "%i %k") or "").splitlines()
+    mine = [line.split(maxsplit=1) for line in queued]
+    return [words[0] for words in mine if words[0] in numbers and words[-1].startswith(("rule_", "group_"))]
+
+
+def cancel(jobs: Sequence[str], patience_s: float = 120.0) -> bool:
+    """Cancel jobs and wait until they have ended, so that no two write the same files; return whether they have."""
+    _run("scancel", *jobs)
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        left = _run("squeue", "--me", "--noheader", "--format", "%i")
+        if left is not None and not set(left.split()) & set(jobs):
+            return True
+        time.sleep(1.0)
+    return False
+
+
+def _job_of(mark: Path) -> str | None:
+    try:
+        number = json.loads(mark.read_text(encoding="utf-8")).get("external_jobid")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return str(number) if number else None
+
+
+def _run(*words: str) -> str | None:
+    """Return what a command prints; ``None`` where it is missing or fails."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Run a training verb on the GPUs of a job: one process a GPU, on one node or several.
+#   train.sh NODES GPUS VERB ARGUMENTS...      GPUS: of all nodes together
+# One GPU or none: this process. Several on one node: torchrun. Several nodes: srun starts one torchrun a node, and they
+# meet at the first node of the job, on a port that follows from the job's number.
+set -euo pipefail
+nodes=$1 gpus=$2
+shift 2
+
+if [ "$nodes" -le 1 ]; then
+  [ "$gpus" -gt 1 ] || exec python -m adit "$@"
+  exec python -m torch.distributed.run --standalone --nproc-per-node="$gpus" --no-python python -m adit "$@"
+fi
+
+: "${SLURM_JOB_ID:?error: several nodes need a SLURM job; ask for one (gpu and nodes in the profile), or train on one node}"
+[ $((gpus % nodes)) -eq 0 ] || { echo "error: $gpus GPUs do not divide over $nodes nodes" >&2; exit 2; }
+hosts=${SLURM_JOB_NODELIST:-$(squeue --noheader --job "$SLURM_JOB_ID" --format %N)}
+first=$(scontrol show hostnames "$hosts" | head -n 1)
+port=$((20000 + SLURM_JOB_ID % 20000))
+# The process that started this job is on the first node alone: a stage on another node must not look for it there.
+exec env -u ADIT_PARENT_PID srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --kill-on-bad-exit=1 \
+  python -m torch.distributed.run --nnodes="$nodes" --nproc-per-node=$((gpus / nodes)) --rdzv-backend=c10d \
+  --rdzv-id="$SLURM_JOB_ID" --rdzv-endpoint="$first:$port" --no-python python -m adit "$@"
