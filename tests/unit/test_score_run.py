@@ -17,7 +17,7 @@ from adit.isolate import Outcome
 from adit.score.crystals import crystal_rows
 from adit.score.inputs import read_energies
 from adit.score.matching import Matches
-from adit.score.molecule_names import KnownNames
+from adit.score.molecule_novelty import KnownNames
 from adit.score.molecule_table import NO_BONDING, Evidence, molecule_rows
 from adit.score.names import POSEBUSTERS_COLUMNS, Population, posebusters_name
 from adit.score.score import score

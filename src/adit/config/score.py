@@ -16,6 +16,7 @@ class ScoreConfig(Strict):
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="level of the Wilson intervals")
     posebusters: Count | None = Field(None, description="molecules per population sent to PoseBusters; null: all")
     xtb: Count | None = Field(200, description="molecules per population relaxed with GFN2-xTB; null: all")
+    mof_controls: Count = Field(20, description="MOFs per control row; MOFChecker takes seconds for each")
     mofchecker_python: str | None = Field(
         None, description="Python of the environment that has mofchecker; null: the one that runs"
     )

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Any
 
 from adit import seeds
-from adit.config import ScoreConfig, ScoreStage
-from adit.elements import composition
+from adit.config import ScoreStage
 from adit.isolate import Outcome
-from adit.score.aggregate import Rater, Record
+from adit.score.aggregate import Rater
+from adit.score.control_cache import Controls, cached_controls
 from adit.score.inputs import Reference, Row
-from adit.score.measures import Measure, Measurer
+from adit.score.measures import Measurer
 from adit.score.molecule_distances import described, distance_measures
-from adit.score.molecule_names import KnownNames, known_names
+from adit.score.molecule_novelty import Composition, KnownNames, TrainNames, composition_key
 from adit.score.molecule_summary import molecule_funnel, molecule_records, xtb_measures
 from adit.score.molecule_table import NO_BONDING, Evidence, molecule_rows
 from adit.score.molecule_xtb import relax_all
 from adit.score.molecules import MoleculeChecks, check_molecule
-from adit.score.names import Population
+from adit.score.names import CONTROLS, Population
 from adit.score.posebusters import bust, version
-from adit.score.scored import NOTHING, Populations, Scored, check_populations, populations_of, systems_of
+from adit.score.scored import NOTHING, Populations, Records, Scored, check_populations, populations_of, systems_of
 from adit.systems import AtomicSystem, Kind
 
 Checks = Mapping[str, Mapping[str, Outcome]]
@@ -30,7 +31,9 @@ REFERENCE = "reference"
 """Training molecules that the distributions are measured against; as a name beside those of the populations."""
 
 
-def score_molecules(stage: ScoreStage, rows: list[Row], known: Reference, workers: int) -> Scored:
+def score_molecules(
+    stage: ScoreStage, rows: list[Row], known: Reference, workers: int, cache: Path | None = None
+) -> Scored:
     """Score molecules and their control rows.
 
     Args:
@@ -38,30 +41,53 @@ def score_molecules(stage: ScoreStage, rows: list[Row], known: Reference, worker
         rows: the samples, failures included.
         known: the reference molecules.
         workers: processes at most.
+        cache: folder in which the control rows and the names of the reference are kept, or ``None``.
     """
-    config = stage.score
-    populations = populations_of(stage, rows, known)
-    train = known.split("train")
-    all_rows = {str(name): members for name, members in populations.items()}
-    all_rows[REFERENCE] = reference_rows(train, populations, config.controls, stage.seed)
-    checks = check_populations(check_molecule, all_rows, config, workers, "molecules checked")
-    names = _known_names(train, populations, checks, config, workers)
-    busted = _send(bust, populations, checks, config.posebusters, stage, workers)
-    relaxed = _send(relax_all, populations, checks, config.xtb, stage, workers)
-    records: list[Record] = []
-    measures: list[Measure] = []
-    tables = {}
-    against = described(all_rows[REFERENCE], checks[REFERENCE])
-    for name, members in populations.items():
-        tables[name] = molecule_rows(members, Evidence(checks[name], busted[name], relaxed[name]), names)
-        measurer = Measurer(Kind.MOLECULE, name, len(members), config.confidence)
-        records += molecule_records(tables[name], Rater(Kind.MOLECULE, name, config.confidence), len(train), version())
-        measures += xtb_measures(tables[name], measurer)
-        if against.systems:
-            measures += distance_measures(described(members, checks[name]), against, measurer)
+    scorer = _Scorer(stage, known, workers, cache)
+    controls = cached_controls(stage, known, Kind.MOLECULE, cache, scorer.controls)
+    tables, mine = scorer.score({Population.SAMPLES: rows})
     table = tables[Population.SAMPLES]
     columns = list(molecule_rows([NOTHING], Evidence(), KnownNames())[0])
-    return Scored(columns, table, records, molecule_funnel(table, bool(train)), measures)
+    funnel = molecule_funnel(table, bool(len(scorer.names)))
+    return Scored(columns, table, [*mine.records, *controls.records], funnel, [*mine.measures, *controls.measures])
+
+
+class _Scorer:
+    """Scores populations of molecules against one reference."""
+
+    def __init__(self, stage: ScoreStage, known: Reference, workers: int, cache: Path | None) -> None:
+        self.stage, self.known, self.workers = stage, known, workers
+        train, limit = known.split("train"), stage.score.wall_limit_s
+        self.names = TrainNames(train, workers=workers, wall_limit_s=limit, cache=cache)
+        self.others = populations_of(stage, [], known)
+        self.reference = reference_rows(train, self.others, stage.score.controls, stage.seed)
+
+    def controls(self) -> Controls:
+        """Score the control rows."""
+        return self.score({name: self.others[name] for name in CONTROLS})[1]
+
+    def score(self, populations: Populations) -> tuple[dict[Population, Records], Controls]:
+        """Return the table of each population, and the numbers of all."""
+        config = self.stage.score
+        rows: dict[str, Sequence[Row]] = {str(name): members for name, members in populations.items()}
+        checks = check_populations(
+            check_molecule, {**rows, REFERENCE: self.reference}, config, self.workers, "molecules checked"
+        )
+        names = self.names.of(_compositions(populations, checks))
+        busted = _send(bust, populations, checks, config.posebusters, self.stage, self.workers)
+        relaxed = _send(relax_all, populations, checks, config.xtb, self.stage, self.workers)
+        against = described(self.reference, checks[REFERENCE])
+        tables, found = {}, Controls()
+        for name, members in populations.items():
+            table = molecule_rows(members, Evidence(checks[name], busted[name], relaxed[name]), names)
+            rater = Rater(Kind.MOLECULE, name, config.confidence)
+            measurer = Measurer(Kind.MOLECULE, name, len(members), config.confidence)
+            tables[name] = table
+            found.records.extend(molecule_records(table, rater, len(self.names), version()))
+            found.measures.extend(xtb_measures(table, measurer))
+            if against.systems:
+                found.measures.extend(distance_measures(described(members, checks[name]), against, measurer))
+        return tables, found
 
 
 def reference_rows(train: Sequence[AtomicSystem], populations: Populations, count: int, seed: int) -> list[Row]:
@@ -109,19 +135,11 @@ def _bonded(outcome: Outcome) -> bool:
     return outcome.status == "ok" and isinstance(outcome.value, MoleculeChecks) and outcome.value.bonded
 
 
-def _known_names(
-    train: Sequence[AtomicSystem], populations: Populations, checks: Checks, config: ScoreConfig, workers: int
-) -> KnownNames:
-    """Return the names of the training molecules that could equal a valid one: those of its composition."""
-    wanted = {
-        _key(system)
+def _compositions(populations: Populations, checks: Checks) -> set[Composition]:
+    """Return the compositions of the strictly valid molecules: only training molecules of these could equal one."""
+    return {
+        composition_key(system)
         for name, rows in populations.items()
         for system in systems_of(rows)
         if checks[name][system.system_id].status == "ok" and checks[name][system.system_id].value.strict
     }
-    candidates = [system for system in train if _key(system) in wanted]
-    return known_names(candidates, workers=workers, wall_limit_s=config.wall_limit_s)
-
-
-def _key(system: AtomicSystem) -> tuple[tuple[str, int], ...]:
-    return tuple(composition(system.numbers).items())

@@ -20,6 +20,7 @@ from adit.score.names import (
 )
 
 ASKED: Final = "molecules asked for"
+NO_REFERENCE: Final = "not measured: no reference was given"
 STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
 
 
@@ -29,7 +30,7 @@ def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_ver
     Args:
         table: rows of ``molecule_rows``.
         rater: makes the records.
-        n_train: molecules of the training split; with none there is no novelty.
+        n_train: molecules of the training split; with none novelty has no value, and its basis says so.
         posebusters_version: decides what its columns mean, so it is part of their basis.
     """
     strict, adit = Protocol.STRICT, Protocol.ADIT
@@ -44,7 +45,7 @@ def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_ver
         over(table, adit, Metric.PDB_VALIDITY, Col.PDB_VALIDITY, f"{ASKED}; PDB round trip, largest fragment"),
         over(pdb, adit, Metric.UNIQUENESS + OF_VALID, Col.UNIQUE_PDB, "molecules that pass adit_pdb_validity; SMILES"),
         *_distinct_records(table, rater),
-        *(_novel_records(table, rater, n_train) if n_train else ()),
+        *_novel_records(table, rater, n_train),
         *_edm_records(table, rater),
         *_posebusters_records(table, rater, posebusters_version),
         *_xtb_records(table, rater),
@@ -73,15 +74,17 @@ def _distinct_records(table: Records, rater: Rater) -> list[Record]:
 def _novel_records(table: Records, rater: Rater, n_train: int) -> list[Record]:
     valid = [row for row in table if row[Col.VALIDITY]]
     against = f"not in the training split ({n_train} molecules)"
+
+    def rate(name: str, flags: list[bool], basis: str) -> Record:
+        return rater.rate(Protocol.STRICT, name, flags if n_train else (), basis if n_train else NO_REFERENCE)
+
     records = []
     for suffix, by, unique, novel in _NAMES:
         for end, rows, basis in (("", table, ASKED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
-            name = Metric.NOVELTY + suffix + end
-            flags = (row[novel] for row in rows)
-            records.append(rater.rate(Protocol.STRICT, name, flags, f"{basis}; valid and {by} {against}"))
-        both = (row[unique] and row[novel] for row in table)
-        name = Metric.UNIQUE_AND_NOVEL + suffix
-        records.append(rater.rate(Protocol.STRICT, name, both, f"{ASKED}; valid, distinct {by}, {against}"))
+            flags = [row[novel] for row in rows]
+            records.append(rate(Metric.NOVELTY + suffix + end, flags, f"{basis}; valid and {by} {against}"))
+        both = [row[unique] and row[novel] for row in table]
+        records.append(rate(Metric.UNIQUE_AND_NOVEL + suffix, both, f"{ASKED}; valid, distinct {by}, {against}"))
     return records
 
 

@@ -11,7 +11,7 @@ from adit.elements import composition, reduced_formula
 from adit.isolate import Outcome
 from adit.score.inputs import Row
 from adit.score.molecule_columns import MolCol
-from adit.score.molecule_names import KnownNames
+from adit.score.molecule_novelty import KnownNames
 from adit.score.molecule_xtb import XtbRelaxation
 from adit.score.molecules import MoleculeChecks
 from adit.score.names import POSEBUSTERS_COLUMNS, Col, posebusters_name

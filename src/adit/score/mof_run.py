@@ -1,0 +1,134 @@
+"""Scores of metal-organic frameworks: MOFChecker's checks, for the samples and the control rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adit.config import ScoreStage
+from adit.elements import composition, reduced_formula
+from adit.errors import ExternalToolError
+from adit.isolate import Outcome
+from adit.progress import log
+from adit.score.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.control_cache import Controls, cached_controls
+from adit.score.inputs import Reference, Row
+from adit.score.mofs import METRICS, PREFIX, MofChecks, check_all, probe
+from adit.score.names import CONTROLS, Col, Population
+from adit.score.scored import NOTHING, Populations, Records, Scored, populations_of, systems_of
+from adit.systems import Failure, Kind
+
+ALL_PASSED = f"{PREFIX}all"
+PROTOCOL = "mofchecker"
+ASKED = "MOFs asked for"
+
+
+def score_mofs(stage: ScoreStage, rows: list[Row], known: Reference, workers: int, cache: Path | None = None) -> Scored:
+    """Score MOFs and their control rows; without MOFChecker every row says so, and the rates have no value.
+
+    Args:
+        stage: slice of the configuration.
+        rows: the samples, failures included.
+        known: the reference MOFs.
+        workers: processes at most.
+        cache: folder in which the control rows are kept, or ``None``.
+    """
+    config = stage.score
+    try:
+        versions = probe(config.mofchecker_python)
+    except ExternalToolError as error:
+        log.warning("MOFs are not checked: %s", error)
+        return _unchecked(rows, str(error))
+    few = stage.model_copy(update={"score": config.model_copy(update={"controls": config.mof_controls})})
+    others = populations_of(few, [], known)
+    basis = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+
+    def controls() -> Controls:
+        tables = _tables({name: others[name] for name in CONTROLS}, stage, workers)
+        return Controls([record for name in CONTROLS for record in mof_records(tables[name], _rater(name), basis)])
+
+    def _rater(name: Population) -> Rater:
+        return Rater(Kind.MOF, name, config.confidence)
+
+    kept = cached_controls(stage, known, Kind.MOF, cache, controls)
+    table = _tables({Population.SAMPLES: rows}, stage, workers)[Population.SAMPLES]
+    records = mof_records(table, _rater(Population.SAMPLES), basis)
+    return Scored(_columns(), table, [*records, *kept.records], mof_funnel(table))
+
+
+def _columns() -> list[str]:
+    return list(_row(NOTHING, None))
+
+
+def _unchecked(rows: Sequence[Row], reason: str) -> Scored:
+    table = [_row(row, Outcome("error", None, reason, 0.0)) for row in rows]
+    rater = Rater(Kind.MOF, Population.SAMPLES, 0.95)
+    records = [rater.ratio(PROTOCOL, name, 0, 0, f"not measured: {reason}") for name in (ALL_PASSED, *METRICS)]
+    return Scored(_columns(), table, records, mof_funnel(table))
+
+
+def _tables(populations: Populations, stage: ScoreStage, workers: int) -> dict[Population, Records]:
+    config = stage.score
+    work = [(name, system) for name, rows in populations.items() for system in systems_of(rows)]
+    outcomes = check_all(
+        [system for _, system in work],
+        python=config.mofchecker_python,
+        workers=workers,
+        wall_limit_s=config.wall_limit_s,
+    )
+    found: dict[Population, dict[str, Outcome]] = {name: {} for name in populations}
+    for (name, system), outcome in zip(work, outcomes, strict=True):
+        found[name][system.system_id] = outcome
+    return {name: mof_rows(rows, found[name]) for name, rows in populations.items()}
+
+
+def mof_rows(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Records:
+    """Return the table of a population, failures included.
+
+    Args:
+        rows: systems and failures.
+        checks: outcome of ``check_mof`` by id.
+    """
+    return [_row(row, checks.get(row.system_id)) for row in rows]
+
+
+def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
+    record: dict[str, Any] = {Col.SYSTEM_ID: row.system_id, Col.STATUS: "ok", Col.REASON: "", Col.FORMULA: ""}
+    record |= {Col.N_ATOMS: 0, Col.N_ELEMENTS: 0, ALL_PASSED: False, **dict.fromkeys(METRICS, False)}
+    if isinstance(row, Failure):
+        return record | {Col.STATUS: "failed", Col.REASON: f"{row.stage}: {row.reason}"}
+    record |= {
+        Col.FORMULA: reduced_formula(row.numbers),
+        Col.N_ATOMS: len(row),
+        Col.N_ELEMENTS: len(composition(row.numbers)),
+    }
+    if outcome is None or outcome.status != "ok":
+        return record | {Col.STATUS: "failed", Col.REASON: f"checks: {outcome.reason if outcome else 'not run'}"}
+    found: MofChecks = outcome.value
+    lost = [name for name, passed in found.passed.items() if not passed]
+    reasons = [f"{name}: {found.reasons[name]}" if name in found.reasons else f"fails {name}" for name in lost]
+    return record | found.passed | {ALL_PASSED: found.all_passed, Col.REASON: "; ".join(reasons)}
+
+
+def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
+    """Return the rates of one population.
+
+    Args:
+        table: rows of ``mof_rows``.
+        rater: makes the records.
+        basis: versions, for people.
+    """
+    return [
+        rater.rate(PROTOCOL, name, (row[name] for row in table), f"{ASKED}; {basis}") for name in (ALL_PASSED, *METRICS)
+    ]
+
+
+def mof_funnel(table: Records) -> list[dict[str, Any]]:
+    """Return the funnel of the samples: asked, decoded, checked, all checks passed."""
+    steps = [
+        Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
+        Step("checked", ["" if row[Col.STATUS] == "ok" else plain_reason(row[Col.REASON]) for row in table]),
+        Step("valid", ["" if row[ALL_PASSED] else plain_reason(row[Col.REASON]) for row in table]),
+    ]
+    return funnel("mof", len(table), steps)
