@@ -17,6 +17,12 @@ def _report(args: argparse.Namespace) -> None:
     report(config.load_stage(config.ReportStage, args.config), args.run, args.out, args.run_config)
 
 
+def _ablations(args: argparse.Namespace) -> None:
+    from adit.report.ablations import gather
+
+    gather(config.load_stage(config.AblationsStage, args.config), args.folder)
+
+
 def _check(args: argparse.Namespace) -> None:
     overrides = {"mirror": args.mirror} if args.mirror else {}
     checked = config.load(args.config, overrides)
@@ -40,6 +46,9 @@ def register(verbs: Verbs) -> None:
     sub = verbs.add("report", _report, "write the report of a run")
     add_paths(sub, "run", "out")
     sub.add_argument("--run-config", default="{}", help="the whole configuration as JSON, for the manifest")
+
+    sub = verbs.add("ablations", _ablations, "compare the variants of autoencoder and denoiser: tables")
+    add_paths(sub, "folder")
 
     sub = verbs.add("check", _check, "validate a configuration file")
     sub.add_argument("--mirror", default=None, help="as `mirror` in the file")

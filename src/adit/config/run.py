@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from pydantic import Field, model_validator
 
+from adit.config.ablations import AblationsConfig, changed, chosen
 from adit.config.base import Count, Stage, Strict
 from adit.config.data import DataConfig
 from adit.config.model import ModelConfig
@@ -36,6 +39,7 @@ class Config(Strict):
     hull: HullConfig = HullConfig()
     score: ScoreConfig = ScoreConfig()
     report: ReportConfig = ReportConfig()
+    ablations: AblationsConfig = AblationsConfig()
 
     @model_validator(mode="after")
     def _tuning_has_its_own_seed(self) -> Self:
@@ -45,10 +49,53 @@ class Config(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _variants_fit(self) -> Self:
+        for name in self.ablations.autoencoders:
+            with _told_of(f"ablations.autoencoders.{name}"):
+                self.autoencoder(name)
+        for name in self.ablations.denoisers:
+            with _told_of(f"ablations.denoisers.{name}"):
+                self.denoiser(name)
+        return self
+
+    def autoencoder(self, name: str) -> dict[str, Any]:
+        """Return the fields of ``VaeStage`` that a variant changes: data, model, train."""
+        variant = self.ablations.autoencoders[name]
+        return {
+            "data": chosen(self.data, variant.datasets),
+            "model": changed(self.model.vae, variant.model),
+            "train": changed(self.train.vae, variant.train),
+        }
+
+    def denoiser(self, name: str) -> dict[str, Any]:
+        """Return the fields of ``DitStage`` that a variant changes: data, model, train.
+
+        Raises:
+            ValueError: it names an autoencoder that is none.
+        """
+        variant = self.ablations.denoisers[name]
+        if variant.autoencoder not in self.ablations.autoencoders:
+            raise ValueError(f"autoencoder: no variant is called '{variant.autoencoder}'")
+        return {
+            "data": self.autoencoder(variant.autoencoder)["data"],
+            "model": changed(self.model.dit, variant.model),
+            "train": changed(self.train.dit, variant.train),
+        }
+
     def stage(self, kind: type[S], **extra: Any) -> S:
         """Return the slice of a stage; ``extra`` gives the fields that are not sections (e.g. ``dataset``)."""
         names = [name for name in kind.model_fields if name not in extra and name != "version"]
         return kind(**{name: _dig(self, kind.sources().get(name, name)) for name in names}, **extra)
+
+
+@contextmanager
+def _told_of(where: str) -> Iterator[None]:
+    """Say of an error in which variant it is."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _dig(value: Any, path: str) -> Any:

@@ -1,0 +1,84 @@
+"""Section of the ablations: variants of autoencoder and denoiser, each by what it changes of the run's own settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from adit.config.base import Positive, Strict
+from adit.config.data import DataConfig
+
+M = TypeVar("M", bound=BaseModel)
+
+VARIANT = r"^[a-z0-9][a-z0-9.-]*$"
+"""What a variant may be called: it names a folder and is a wildcard of the workflow."""
+
+
+class AutoencoderVariant(Strict):
+    """One row of Table 5."""
+
+    datasets: tuple[str, ...] | None = Field(None, description="those of data.datasets to train on; null: all")
+    model: dict[str, Any] = Field(default_factory=dict, description="keys of model.vae and their values here")
+    train: dict[str, Any] = Field(default_factory=dict, description="keys of train.vae and their values here")
+
+
+class DenoiserVariant(Strict):
+    """One row of Table 6."""
+
+    autoencoder: str = Field(description="the variant whose latents it works on; it is trained on the same datasets")
+    model: dict[str, Any] = Field(default_factory=dict, description="keys of model.dit and their values here")
+    train: dict[str, Any] = Field(default_factory=dict, description="keys of train.dit and their values here")
+
+
+class AblationsConfig(Strict):
+    """Variants side by side. Source: Tables 5 and 6."""
+
+    systems: Positive | None = Field(None, description="test systems of each dataset to reconstruct; null: all")
+    samples: Positive = Field(10000, description="systems of each kind sampled from each denoiser")
+    autoencoders: dict[str, AutoencoderVariant] = Field({}, description="by name; see config/ablations.yaml")
+    denoisers: dict[str, DenoiserVariant] = Field({}, description="by name; see config/ablations.yaml")
+
+
+def changed(section: M, changes: Mapping[str, Any]) -> M:
+    """Return a section with some keys changed.
+
+    Raises:
+        ValueError: a key is unknown or a value does not fit.
+    """
+    try:
+        return type(section).model_validate({**section.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{key}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")) from None
+
+
+def chosen(data: DataConfig, names: tuple[str, ...] | None) -> DataConfig:
+    """Return the data with some of its datasets alone.
+
+    Raises:
+        ValueError: a name is not among them.
+    """
+    if names is None:
+        return data
+    unknown = set(names) - {d.name for d in data.datasets}
+    if unknown or not names:
+        known = ", ".join(d.name for d in data.datasets)
+        raise ValueError(f"datasets: '{min(unknown, default='')}' is not among data.datasets ({known})")
+    return data.model_copy(update={"datasets": tuple(d for d in data.datasets if d.name in names)})
+
+
+MOLECULES = ("builtin-molecules", "qm9", "geom-drugs", "druglike")
+MOFS = ("qmof",)
+
+
+def kinds_of(data: DataConfig) -> list[str]:
+    """Return the kinds of the systems in the datasets, each once."""
+    kinds = []
+    for entry in data.datasets:
+        own = data.custom.get(entry.name)
+        known = "molecule" if entry.name in MOLECULES else "mof" if entry.name in MOFS else "crystal"
+        kinds.append(own.kind if own else known)
+    return list(dict.fromkeys(kinds))
