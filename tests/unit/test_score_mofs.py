@@ -128,5 +128,6 @@ def test_the_real_one_sees_overlaps_and_missing_metals() -> None:
     found = check_all([bdc, overlap], python=os.environ["ADIT_MOFCHECKER_PYTHON"], workers=1, wall_limit_s=60)
     assert found[0].value.passed["mofchecker_has_metal"]
     assert not found[0].value.passed["mofchecker_no_lone_molecule"]
+    assert found[1].status == "ok", found[1].reason
     assert not found[1].value.passed["mofchecker_no_atomic_overlaps"]
     assert not found[1].value.passed["mofchecker_has_hydrogen"]
