@@ -34,8 +34,16 @@ def samples_of(kind):
     return [path for path in SAMPLES if f"/samples/{kind}/" in path]
 
 
-# The target `evaluate` by itself takes the samples as they are.
-EVALUATION_ALONE = set(workflow.dag_settings.targets or ()) == {"evaluate"}
+def asked_to_evaluate_alone():
+    """Return whether ``evaluate`` is the one target; the workflow learns its targets only after this file is read."""
+    if not workflow.is_main_process or "evaluate" not in sys.argv:
+        return False
+    from snakemake.cli import parse_args
+
+    return parse_args(sys.argv[1:])[1].targets == ["evaluate"]
+
+
+EVALUATION_ALONE = asked_to_evaluate_alone()
 
 RELAXED = [
     f"{RUN}/relaxed/{kind}/{shard}"
