@@ -12,7 +12,11 @@ ROOMS = ("data", "model", "flow", "train", "sample", "relax", "score", "report")
 ALLOWED = {"train": {"data", "model", "flow"}, "sample": {"model", "flow"}}
 BARE = {"torch", "numpy", "pyarrow", "pandas", "safetensors", "pydantic", "yaml", "jaxtyping"}
 """pandas only for metrics.csv; ase and pymatgen are not among them."""
-LAZY = {"flow/solvers/adaptive.py": {"scipy"}, "model/equivariant_blocks.py": {"e3nn"}}
+LAZY = {
+    "flow/solvers/adaptive.py": {"scipy"},
+    "model/equivariant_blocks.py": {"e3nn"},
+    "train/loggers.py": {"wandb"},
+}
 """What one feature imports when it is asked for, with an error of its own where it is missing."""
 
 

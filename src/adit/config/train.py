@@ -32,6 +32,12 @@ class OptimConfig(Strict):
         None, description="atoms, padding included, that are computed at a time; larger batches are accumulated"
     )
     ema_decay: Fraction | None = Field(None, description="decay of the averaged weights; null: none")
+    compile: Literal["auto"] | bool = Field(
+        "auto", description="compile the blocks of the network; auto: on CUDA, where there is a compiler"
+    )
+    loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        (), description="where the training curve goes while it grows, beside metrics.csv"
+    )
 
 
 class VaeTrainConfig(OptimConfig):

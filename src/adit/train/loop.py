@@ -17,6 +17,7 @@ from adit.config import OptimConfig
 from adit.data.batching import share_of, size_buckets
 from adit.errors import AditError
 from adit.model.build import autocast, parameter_count
+from adit.model.compiling import compile_blocks, to_compile
 from adit.model.flops import training_flops
 from adit.progress import duration, log
 from adit.store import write_extxyz
@@ -25,6 +26,7 @@ from adit.train.corpus import Corpus
 from adit.train.distributed import World, join
 from adit.train.draws import Draws, step_generator
 from adit.train.ema import Ema
+from adit.train.loggers import Logger, make_loggers
 from adit.train.optimizer import make_optimizer
 from adit.train.signals import Asked, listening
 
@@ -127,6 +129,7 @@ class _Trainer:
         self.optimizer = make_optimizer(plan.task.module, plan.config)
         self.ema = None if plan.ema_decay is None else Ema(plan.task.module, plan.ema_decay)
         self.checkpoints = Checkpoints(plan.state_dir, plan.key)
+        self.loggers: list[Logger] = []
         self.state = _State()
         epochs = plan.config.max_epochs * self.mixture.steps_per_epoch
         self.total = min(epochs, plan.config.max_steps or epochs)
@@ -169,6 +172,20 @@ class _Trainer:
 
     def run(self) -> Fit:
         self.restore()
+        if to_compile(self.config.compile, self.device):
+            self._tell("compiling %d blocks", compile_blocks(self.task.module))
+        if self.world.leads and self.config.loggers:
+            place, settings = self.plan.state_dir, self.config.model_dump(mode="json")
+            self.loggers = make_loggers(
+                self.config.loggers, place, self.task.name, self.plan.key, settings, self.state.step
+            )
+        try:
+            return self._train()
+        finally:
+            for logger in self.loggers:
+                logger.close()
+
+    def _train(self) -> Fit:
         self._tell(
             "training %s: %.2f M parameters on %s%s, at most %d steps",
             self.task.name,
@@ -345,3 +362,5 @@ class _Trainer:
         epoch = self.state.step / self.mixture.steps_per_epoch
         place = {"step": self.state.step, "epoch": round(epoch, 3), "split": split}
         self.state.rows.append({**place, "seconds": round(self.state.seconds, 2), **means})
+        for logger in self.loggers:
+            logger.add(self.state.step, split, {**means, "epoch": epoch, "seconds": self.state.seconds})

@@ -1,0 +1,117 @@
+"""The training curve while it grows, to TensorBoard or Weights & Biases, beside ``metrics.csv``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from adit.errors import ConfigError
+
+PROJECT = "adit"
+"""What Weights & Biases files the runs under, unless WANDB_PROJECT says otherwise."""
+
+
+class Logger(Protocol):
+    """Takes rows of the training curve."""
+
+    def add(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        """Take one row: ``split`` is train or val."""
+        ...
+
+    def close(self) -> None:
+        """Write what is still held."""
+        ...
+
+
+class TensorBoard:
+    """Event files in ``folder``; rows after the step that a resumed training starts from are dropped.
+
+    Raises:
+        ConfigError: TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path, resumed_at: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise _missing("tensorboard") from None
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1)
+
+    def add(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        """Take one row."""
+        for name, value in values.items():
+            self._writer.add_scalar(f"{name}/{split}", value, step)
+
+    def close(self) -> None:
+        """Write what is still held."""
+        self._writer.close()
+
+
+class WeightsAndBiases:
+    """A run of Weights & Biases, kept in ``folder``; nothing is sent unless ``WANDB_MODE=online`` is set.
+
+    A run kept offline is sent later by ``wandb sync``. A resumed training goes on in the same run.
+
+    Raises:
+        ConfigError: the package is not installed, or refuses to start (no login, no network).
+    """
+
+    def __init__(self, folder: Path, name: str, key: str, settings: Mapping[str, Any]) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise _missing("wandb") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "project": os.environ.get("WANDB_PROJECT", PROJECT),
+            "mode": os.environ.get("WANDB_MODE", "offline"),
+            "name": os.environ.get("WANDB_NAME", name),
+        }
+        try:
+            self._run: Any = wandb.init(
+                dir=str(folder), id=f"{name}-{key[:16]}", resume="allow", config=dict(settings), **options
+            )
+        except wandb.Error as error:
+            raise ConfigError(f"wandb: {str(error).splitlines()[0]}; log in, or set WANDB_MODE=offline") from None
+
+    def add(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        """Take one row."""
+        self._run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
+
+    def close(self) -> None:
+        """Write what is still held."""
+        self._run.finish()
+
+
+def make_loggers(
+    names: Sequence[str], folder: Path, task: str, key: str, settings: Mapping[str, Any], resumed_at: int
+) -> list[Logger]:
+    """Return the loggers that were asked for.
+
+    Args:
+        names: of ``tensorboard`` and ``wandb``.
+        folder: where their files go.
+        task: stage that is trained.
+        key: hash of configuration and data; tells runs apart.
+        settings: what to show beside the curve.
+        resumed_at: step that the training starts from.
+
+    Raises:
+        ConfigError: a logger's package is not installed.
+    """
+    made: list[Logger] = []
+    for name in names:
+        if name == "tensorboard":
+            made.append(TensorBoard(folder, resumed_at))
+        else:
+            made.append(WeightsAndBiases(folder, task, key, settings))
+    return made
+
+
+def _missing(package: str) -> ConfigError:
+    return ConfigError(
+        f"loggers: {package} is not installed; run `pip install {package}`, or take it off train.vae.loggers and "
+        "train.dit.loggers (metrics.csv is written in any case)"
+    )
