@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from adit.systems import AtomicSystem, Failure
 
 MAX_MEMBER: Final = 2_000_000_000
 """Bytes of one file in an archive."""
+
+_OWN_NAME: Final = re.compile(r"(?:^|\s)system_id=\"?([^\"\s]+)")
+"""The id in the comment line of extended XYZ."""
 
 _CIF_COLUMNS: Final = ("cif", "structure_cif", "cif_string", "structure")
 _ID_COLUMNS: Final = ("system_id", "material_id", "id", "name")
@@ -158,9 +162,13 @@ def _xyz(text: str, name: str, source: str) -> Iterator[Entry]:
             frames.append(Entry(f"{name}-{len(frames)}", "row", Failure(f"{name}-{len(frames)}", "read", reason)))
             break
         end = start + int(count) + 2
-        frames.append(Entry(f"{name}-{len(frames)}", "xyz", "\n".join(lines[start:end]) + "\n"))
+        own = _OWN_NAME.search(lines[start + 1]) if start + 1 < len(lines) else None
+        frame = "\n".join(lines[start:end]) + "\n"
+        frames.append(Entry(own.group(1) if own else f"{name}-{len(frames)}", "xyz", frame))
         start = end
-    yield from [Entry(name, frames[0].format, frames[0].content)] if len(frames) == 1 else frames
+    if len(frames) == 1 and frames[0].name == f"{name}-0":
+        frames = [Entry(name, frames[0].format, frames[0].content)]
+    yield from frames
 
 
 def _csv(text: str, name: str, source: str) -> Iterator[Entry]:
