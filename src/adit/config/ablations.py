@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -12,7 +12,7 @@ from adit.config.data import DataConfig
 
 M = TypeVar("M", bound=BaseModel)
 
-VARIANT = r"^[a-z0-9][a-z0-9.-]*$"
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 """What a variant may be called: it names a folder and is a wildcard of the workflow."""
 
 
@@ -37,8 +37,8 @@ class AblationsConfig(Strict):
 
     systems: Positive | None = Field(None, description="test systems of each dataset to reconstruct; null: all")
     samples: Positive = Field(10000, description="systems of each kind sampled from each denoiser")
-    autoencoders: dict[str, AutoencoderVariant] = Field({}, description="by name; see config/ablations.yaml")
-    denoisers: dict[str, DenoiserVariant] = Field({}, description="by name; see config/ablations.yaml")
+    autoencoders: dict[Name, AutoencoderVariant] = Field({}, description="by name; see config/ablations.yaml")
+    denoisers: dict[Name, DenoiserVariant] = Field({}, description="by name; see config/ablations.yaml")
 
 
 def changed(section: M, changes: Mapping[str, Any]) -> M:
