@@ -1,4 +1,4 @@
-"""The plain form of a training step: what one writes first in PyTorch.
+"""The plain form of training and sampling: what one writes first in PyTorch.
 
 Every batch is padded to its longest system, everything is fp32 and eager, attention is
 ``scaled_dot_product_attention`` with a mask, latents are encoded on the fly, the optimiser is not fused. Same networks,
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,11 +19,16 @@ from adit.data.augment import Views, augment, denoising_corruption
 from adit.flow.loss import flow_loss
 from adit.flow.path import center, interpolate
 from adit.model import blocks
-from adit.model.conditions import conditions_of
+from adit.model.conditions import conditions_of, encode, null_conditions
 from adit.model.dit import DiT
 from adit.model.features import featurize
+from adit.model.padding import pad, padding_mask
 from adit.model.vae import VAE
-from adit.systems import AtomicSystem, SystemBatch
+from adit.sample.decode import decode_rows
+from adit.sample.engine import Sampler
+from adit.sample.prior import Draw
+from adit.store import Row
+from adit.systems import AtomicSystem, Kind, SystemBatch
 from adit.train.vae import vae_losses
 
 M = TypeVar("M", bound=nn.Module)
@@ -93,6 +99,43 @@ class PlainDit:
                 previous = self.dit(noisy, previous, t, asked, mask) * mask[..., None]
         self.steps += 1
         return _finish(flow_loss(self.dit(noisy, previous, t, asked, mask), clean, t, mask, 0.9).mean(), self.optimizer)
+
+
+class PlainSampler:
+    """Euler's steps on batches padded to their longest system; the whole trajectory is kept, decoding comes last."""
+
+    batch = 64
+
+    def __init__(self, sampler: Sampler, steps: int, guidance: float) -> None:
+        self.sampler, self.steps, self.guidance = sampler, steps, guidance
+
+    @torch.no_grad()
+    def samples(self, draws: Sequence[Draw], kind: Kind) -> list[Row]:
+        """Return the decoded systems, in order."""
+        rows: list[Row] = []
+        for start in range(0, len(draws), self.batch):
+            chosen = draws[start : start + self.batch]
+            mask = padding_mask(torch.tensor([len(d) for d in chosen])).to(self.sampler.device)
+            noise = pad(torch.from_numpy(np.concatenate([d.noise for d in chosen])).to(self.sampler.device), mask)
+            trajectory = self._trajectory(center(noise, mask), mask, kind)
+            decoded = self.sampler.decode(trajectory[-1], mask)
+            rows += decode_rows(decoded, [len(d) for d in chosen], [d.system_id for d in chosen], kind)
+        return rows
+
+    def _trajectory(self, latents: Tensor, mask: Tensor, kind: Kind) -> list[Tensor]:
+        dit, count = self.sampler.dit, len(latents)
+        labels = dit.config.labels
+        asked = encode(labels, [kind] * count, [{}] * count).to(latents.device)
+        nulls = null_conditions(labels, count, latents.device)
+        trajectory, previous = [latents], torch.zeros_like(latents)
+        for step in range(self.steps):
+            t = torch.full((count,), step / self.steps, device=latents.device)
+            conditional = dit(latents, previous, t, asked, mask)
+            unconditional = dit(latents, previous, t, nulls, mask)
+            previous = (unconditional + self.guidance * (conditional - unconditional)) * mask[..., None]
+            latents = latents + (previous - latents) / (1.0 - t)[:, None, None] / self.steps
+            trajectory.append(latents)
+        return trajectory
 
 
 def _finish(loss: Tensor, optimizer: torch.optim.Optimizer) -> Tensor:
