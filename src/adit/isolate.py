@@ -154,7 +154,7 @@ def map_isolated(
     *,
     workers: int,
     wall_limit_s: float,
-    startup_s: float = 120.0,
+    startup_s: float = 600.0,
     on_result: Callable[[int, Outcome], None] | None = None,
     environment: Mapping[str, str] = SINGLE_THREAD,
     warm_up: Callable[[], object] | None = None,
