@@ -154,7 +154,7 @@ def map_isolated(
     *,
     workers: int,
     wall_limit_s: float,
-    startup_s: float = 600.0,
+    startup_s: float | None = None,
     on_result: Callable[[int, Outcome], None] | None = None,
     environment: Mapping[str, str] = SINGLE_THREAD,
     warm_up: Callable[[], object] | None = None,
@@ -169,12 +169,13 @@ def map_isolated(
         items: the items.
         workers: processes at most.
         wall_limit_s: wall time of one item, s.
-        startup_s: without ``warm_up`` added to the limit of a worker's first item, for imports and loading; with it
-            the longest that warming up may take, s.
+        startup_s: with ``warm_up`` the longest that it may take, s (``None``: 600); without it added to the limit of a
+            worker's first item, for imports and loading (``None``: 120).
         on_result: called in this process with (index, outcome) as soon as an item is done.
         environment: variables set for the workers.
         warm_up: importable function that a worker calls once, before its first item and outside that item's limit.
     """
+    allowance = startup_s if startup_s is not None else (120.0 if warm_up is None else 600.0)
     outcomes: dict[int, Outcome] = {}
     todo = list(range(len(items)))[::-1]
     pool: list[_Worker] = []
@@ -192,7 +193,7 @@ def map_isolated(
             while todo and len([w for w in pool if w.index is not None]) < max(1, workers):
                 idle = next((w for w in pool if w.index is None), None)
                 if idle is None:
-                    idle = _Worker(function, environment, warm_up, startup_s)
+                    idle = _Worker(function, environment, warm_up, allowance)
                     pool.append(idle)
                 index = todo.pop()
                 idle.give(index, items[index])
