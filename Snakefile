@@ -16,6 +16,7 @@ configfile: f"{workflow.basedir}/config/datasets.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/doctor.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"

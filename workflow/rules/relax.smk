@@ -58,7 +58,8 @@ rule relax:
 
 rule reference:
     input:
-        DATA if CFG.hull.reference == "builtin" else [],
+        data=DATA if CFG.hull.reference == "builtin" else [],
+        machine=machine("cpu"),
     output:
         f"{RUN}/hull/reference.parquet",
     log:
@@ -77,7 +78,7 @@ rule reference:
     message:
         "reference energies of the hull"
     shell:
-        "python -m adit reference --config {params.stage:q} --data {input} --out {output} --cache {params.cache}"
+        "python -m adit reference --config {params.stage:q} --data {input.data} --out {output} --cache {params.cache}"
         " --workers {threads} --log {log}"
 
 
@@ -139,6 +140,7 @@ rule dft:
         structures=RELAXED_SYSTEMS,
         relaxed=RELAXED_TABLES,
         presets=DFT_PRESETS,
+        machine=machine("cpu"),
     output:
         table=f"{RUN}/dft/{{shard}}.parquet",
         structures=f"{RUN}/dft/{{shard}}.arrow",

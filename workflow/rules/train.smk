@@ -15,6 +15,7 @@ rule vae:
     input:
         data=DATA,
         stats=STATS,
+        machine=machine("gpu"),
     output:
         weights=f"{RUN}/vae/model.safetensors",
         config=f"{RUN}/vae/config.json",

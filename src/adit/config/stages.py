@@ -169,6 +169,22 @@ class ScoreStage(Stage):
     score: ScoreConfig
 
 
+class DoctorStage(Stage):
+    """``adit doctor``: what the run needs of a machine."""
+
+    name: str
+    results: str
+    data: DataConfig
+    dft: DftConfig
+    crystal: int
+    mof: int
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {kind: f"sample.{kind}" for kind in ("crystal", "mof")}
+
+
 class ReportStage(Stage):
     """``adit report``: the page."""
 

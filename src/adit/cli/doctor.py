@@ -1,0 +1,152 @@
+"""Verb that checks a machine before a run."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shutil
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlparse
+
+from adit import config
+from adit.cli.data import mirror_of
+from adit.cli.parsing import Verbs, add_paths
+from adit.doctor import machine, scheduler, software
+from adit.doctor.finding import Check, Finding, examine, missing, note, ok, records
+from adit.errors import AditError, ExternalToolError
+from adit.progress import log
+
+LICENCES = {
+    "vasp": "needs a licence of VASP Software GmbH for its users",
+    "gpaw": "GPL-3.0, free",
+    "gfn1-xtb": "tblite, LGPL-3.0, free",
+}
+NETWORK_TIMEOUT_S = 5.0
+PROFILE = Path("slurm/config.yaml")
+
+
+def _doctor(args: argparse.Namespace) -> None:
+    whole = None if args.config.lstrip().startswith("{") else config.load(args.config)
+    stage = whole.stage(config.DoctorStage) if whole else config.load_stage(config.DoctorStage, args.config)
+    findings = examine(_checks(args, stage, mirror_of(args, whole.mirror if whole else None)))
+    for finding in findings:
+        log.log(logging.INFO if finding.status == "ok" else logging.WARNING, "%s", finding.line())
+    failed = [finding for finding in findings if finding.status == "missing"]
+    if failed:
+        raise ExternalToolError(f"{len(failed)} of {len(findings)} checks failed; the first: {failed[0].line()}")
+    if args.out is not None:
+        from adit.store import write_json
+
+        write_json(args.out, records(findings))
+    log.info("all is there that the run needs")
+
+
+def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | None) -> list[Check]:
+    """Return the checks of a place: where Snakemake runs, a node that evaluates, or one with a GPU."""
+    results = Path(stage.results) / stage.name
+    here: list[Check] = [
+        software.python,
+        partial(software.locked, args.lock),
+        partial(machine.disk, results),
+        partial(machine.writing, results),
+        machine.memory,
+    ]
+    gpu: list[Check] = [software.torch_computes, machine.gpus]
+    evaluation: list[Check] = [partial(_dft, stage), _chgnet]
+    if args.on == "gpu":
+        return [*here, *gpu]
+    if args.on == "cpu":
+        return [*here, *evaluation]
+    cluster: list[Check] = []
+    if args.profile is not None or (shutil.which("sbatch") and PROFILE.is_file()):
+        profile = args.profile or PROFILE
+        of_profile = [partial(check, profile) for check in (scheduler.partitions, scheduler.account)]
+        cluster = [scheduler.controller, *of_profile, scheduler.status_command]
+    return [*here, *gpu, partial(_data, stage, mirror), *evaluation, *cluster]
+
+
+def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
+    """Check the engine, its settings, its pseudopotentials and its licence."""
+    from adit.relax.engines import resolve
+
+    if not stage.crystal and not stage.mof:
+        yield ok("DFT", "not needed: no crystals are asked for")
+        return
+    name = stage.dft.engine
+    try:
+        engine = resolve(config.DftStage(dft=stage.dft), None)
+    except AditError as error:
+        yield missing("DFT", f"{name} ({LICENCES[name]})", str(error))
+        return
+    if engine.note:
+        yield note("DFT", engine.note, f"install {name} ({LICENCES[name]}) for DFT")
+    else:
+        yield ok("DFT", f"{engine.name} {engine.version}, settings {engine.preset_name}; {LICENCES[engine.name]}")
+
+
+def _chgnet() -> Iterator[Finding]:
+    """Check the potential of the pre-relaxation; its weights are in the package."""
+    from importlib.util import find_spec
+
+    if find_spec("chgnet") is None:
+        yield missing("CHGNet", "not installed", "make env")
+    else:
+        yield ok("CHGNet", "installed, with its weights; BSD-3-Clause")
+
+
+def _data(stage: config.DoctorStage, mirror: str | None) -> Iterator[Finding]:
+    """Check that each dataset is prepared, at hand, or can be downloaded."""
+    for dataset in stage.data.datasets:
+        name, own = dataset.name, stage.data.custom.get(dataset.name)
+        what = f"dataset {name}"
+        if (Path(stage.results) / stage.name / "data" / f"{name}.arrow").is_file():
+            yield ok(what, "prepared")
+        elif name.startswith("builtin-"):
+            yield ok(what, "built in")
+        elif own is None:
+            yield _public(what, name, mirror)
+        elif Path(own.path).exists():
+            yield ok(what, own.path)
+        else:
+            yield missing(what, f"{own.path} does not exist", f"set data.custom.{name}.path")
+
+
+def _public(what: str, name: str, mirror: str | None) -> Finding:
+    from adit.data.registry import SOURCES
+    from adit.data.sources import cache_folder, is_url
+
+    layouts = SOURCES[name]
+    at_url = mirror is not None and is_url(mirror)
+    folders = [cache_folder() / "upstream", *([Path(mirror)] if mirror is not None and not at_url else [])]
+    for folder in folders:
+        if any(all((folder / file.name).is_file() for file in layout) for layout in layouts):
+            return ok(what, f"in {folder}")
+    address = mirror if at_url else getattr(layouts[-1][0].upstream, "url", None)
+    host = urlparse(address).hostname if address else None
+    if host and _reachable(host):
+        return ok(what, f"will be downloaded from {host}")
+    way = f"adit fetch --dataset {name} where there is a network (the login node), or give a mirror: --mirror FOLDER"
+    return missing(what, f"not here, and {host or 'its source'} cannot be reached", way)
+
+
+def _reachable(host: str) -> bool:
+    try:
+        socket.create_connection((host, 443), NETWORK_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verbs of this room."""
+    sub = verbs.add("doctor", _doctor, "check a machine for all that a run needs, and say how to get what is missing")
+    sub.add_argument(
+        "--on", choices=("login", "cpu", "gpu"), default="login", help="where: login node, or a job's node"
+    )
+    sub.add_argument("--profile", type=Path, help="profile of a cluster, e.g. slurm/config.yaml")
+    sub.add_argument("--mirror", help="folder or URL with copies of the datasets")
+    sub.add_argument("--lock", type=Path, default=Path("requirements.lock"), help="versions to compare with")
+    add_paths(sub, "out", required=False)

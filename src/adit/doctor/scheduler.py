@@ -1,0 +1,131 @@
+"""SLURM as the profile expects it: controller, partitions, GPUs, time limits, account, and how states can be asked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adit.doctor.finding import Finding, missing, note, ok
+
+COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
+LEAST_JOB_AGE_S = 120
+"""Three times the profile's wait before the first question: below it, squeue forgets jobs too soon."""
+
+
+def controller() -> Iterator[Finding]:
+    """Check the commands and that the controller answers."""
+    absent = [name for name in COMMANDS if shutil.which(name) is None]
+    if absent:
+        yield missing("SLURM", f"{', '.join(absent)} not found", "load the cluster's module, or run on its login node")
+        return
+    version = (ask("sinfo", "--version") or "").strip()
+    if ask("scontrol", "ping") is None:
+        yield missing("SLURM", f"{version}; the controller does not answer", "wait, or tell those who run the cluster")
+    else:
+        yield ok("SLURM", f"{version}; the controller answers")
+
+
+def partitions(profile: Path) -> Iterator[Finding]:
+    """Check the partitions, GPUs and time limits that the profile asks for."""
+    told = ask("sinfo", "--noheader", "--format", "%R|%G|%l|%a") or ""
+    there: dict[str, list[list[str]]] = {}
+    for line in told.splitlines():
+        name, *facts = line.split("|")
+        there.setdefault(name, []).append(facts)
+    for name, wanted in wanted_of(profile).items():
+        if name not in there:
+            way = f"set slurm_partition at the top of {profile}; there are: {', '.join(there) or 'none'}"
+            yield missing("partition", f"{name} does not exist", way)
+            continue
+        rows = there[name]
+        if wanted["gpu"] and not any("gpu" in gres for gres, _, _ in rows):
+            yield missing("partition", f"{name} has no GPUs", f"name the GPU partition at the top of {profile}")
+        limit = max(minutes(limit) for _, limit, _ in rows)
+        if limit < wanted["runtime"]:
+            way = f"set runtime: {limit:.0f} for its rules at the top of {profile}; trainings go on where they stopped"
+            yield missing(
+                "partition", f"{name} ends jobs after {limit:.0f} min, {wanted['runtime']} are asked for", way
+            )
+        if all(state != "up" for _, _, state in rows):
+            yield note("partition", f"{name} is not up", "jobs wait until it is")
+        elif not wanted["gpu"] or any("gpu" in gres for gres, _, _ in rows):
+            yield ok("partition", f"{name}{', with GPUs' if wanted['gpu'] else ''}")
+
+
+def wanted_of(profile: Path) -> dict[str, dict[str, int]]:
+    """Return by partition what the profile asks of it: whether GPUs, and the longest time limit it sets, min."""
+    values = read(profile)
+    default = values.get("default-resources") or {}
+    wanted: dict[str, dict[str, int]] = {}
+    for rule in ({}, *(values.get("set-resources") or {}).values()):
+        merged = {**default, **rule}
+        entry = wanted.setdefault(str(merged.get("slurm_partition", "")), {"gpu": 0, "runtime": 0})
+        entry["gpu"] |= bool(rule.get("gpu"))
+        runtime = merged.get("runtime", 0)
+        entry["runtime"] = max(entry["runtime"], runtime if isinstance(runtime, int) else 0)
+    return {name: entry for name, entry in wanted.items() if name}
+
+
+def read(profile: Path) -> Mapping[str, Any]:
+    """Return a profile's keys."""
+    values = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    return values if isinstance(values, dict) else {}
+
+
+def minutes(limit: str) -> float:
+    """Return a time limit of SLURM (``infinite``, ``2-00:00:00``, ``12:00:00``, ``30:00``) in minutes."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit.strip())
+    if not found:
+        return float("inf")
+    days, hours, mins, seconds = (int(part or 0) for part in found.groups())
+    return days * 1440 + hours * 60 + mins + seconds / 60
+
+
+def account(profile: Path) -> Iterator[Finding]:
+    """Check that jobs can be charged to someone, where the cluster wants that."""
+    named = str((read(profile).get("default-resources") or {}).get("slurm_account") or "")
+    told = ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", "user=" + _user(), "format=account")
+    known = sorted(set((told or "").split()))
+    if named and known and named not in known:
+        yield missing("account", f"{named} is not yours", f"set slurm_account to one of: {', '.join(known)}")
+    elif not named and len(known) > 1:
+        yield note("account", f"none set, you have {', '.join(known)}", f"set slurm_account at the top of {profile}")
+    else:
+        yield ok("account", named or (known[0] if known else "none needed, as far as can be seen"))
+
+
+def status_command() -> Iterator[Finding]:
+    """Tell whether squeue or sacct can be asked what became of a job."""
+    config = ask("scontrol", "show", "config") or ""
+    age = re.search(r"MinJobAge\s*=\s*(\d+)", config)
+    remembers = int(age.group(1)) if age else 0
+    sacct = ask("sacct", "--noheader", "--starttime", "now-1hour") is not None
+    if remembers < LEAST_JOB_AGE_S and not sacct:
+        way = "ask for MinJobAge of 300 s, or set slurm-init-seconds-before-status-checks to a third of it"
+        yield missing("job states", f"squeue forgets jobs after {remembers} s and sacct does not work", way)
+    else:
+        told = f"squeue (remembers {remembers} s)" if remembers >= LEAST_JOB_AGE_S else "sacct"
+        yield ok("job states", f"{told}; sacct {'works too' if sacct else 'does not work here'}")
+    if re.search(r"JobRequeue\s*=\s*0", config):
+        yield note("requeue", "off by default here", "the profile asks for it: slurm-requeue: true")
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+def ask(*words: str) -> str | None:
+    """Return what a command prints; ``None`` where it is missing or fails."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

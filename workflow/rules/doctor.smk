@@ -1,0 +1,59 @@
+# in:  nothing
+# out: doctor/{cpu,gpu}.json
+# The machine is checked before anyone waits for it: on a node of each kind, before the first stage that needs it.
+
+
+def machine(kind):
+    """Return the finding for a kind of node; it has no age, so that a new one makes nothing run again."""
+    return ancient(f"{RUN}/doctor/{kind}.json")
+
+
+DOCTOR = "python -m adit doctor --config {params.stage:q} --lock {params.lock} --out {output} --log {log} --on "
+
+
+rule doctor_cpu:
+    output:
+        f"{RUN}/doctor/cpu.json",
+    log:
+        f"{RUN}/logs/doctor-cpu.log",
+    priority: 1000
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(15),
+    params:
+        stage=stage(adit_config.DoctorStage),
+        lock=f"{workflow.basedir}/requirements.lock",
+    message:
+        "check a machine that evaluates"
+    shell:
+        DOCTOR + "cpu"
+
+
+rule doctor_gpu:
+    output:
+        f"{RUN}/doctor/gpu.json",
+    log:
+        f"{RUN}/logs/doctor-gpu.log",
+    priority: 1000
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(15),
+        gpu=1,
+    params:
+        stage=stage(adit_config.DoctorStage),
+        lock=f"{workflow.basedir}/requirements.lock",
+    message:
+        "check a machine that trains"
+    shell:
+        DOCTOR + "gpu"
+
+
+# By itself: snakemake --profile slurm doctor
+rule doctor:
+    input:
+        f"{RUN}/doctor/cpu.json",
+        f"{RUN}/doctor/gpu.json",
