@@ -127,6 +127,16 @@ def group_column(settings: MatcherSettings) -> str:
     return f"group_{settings.name}"
 
 
+def relaxed_group_column(settings: MatcherSettings) -> str:
+    """Return the column with the group of the relaxed structure; empty where there is none."""
+    return f"relaxed_group_{settings.name}"
+
+
+def relaxed_novelty_column(protocol: CrystalProtocol) -> str:
+    """Return the column that says whether the relaxed structure is novel."""
+    return f"relaxed_{flag(Metric.NOVELTY, protocol.name)}"
+
+
 def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
     """Add relaxation, hull and DFT to the samples' table, and what is stable, unique and novel by each protocol.
 
@@ -147,8 +157,21 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
         record[Col.HULL_REASON] = str(placed.get("reason") or "")
         record[Col.DFT_STATUS] = str(dft.get("status", "not_sent"))
         record[Col.DFT_REASON] = str(dft.get("reason") or "")
+        record |= _relaxed_matches(matches, system_id)
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         _add_protocol(table, protocol, matches, energies.surrogate)
+
+
+def _relaxed_matches(matches: Matches, system_id: str) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for settings in SETTINGS:
+        match = matches.get(RELAXED, system_id, settings)
+        columns[relaxed_group_column(settings)] = "" if match is None else match.group
+    for protocol in CRYSTAL_PROTOCOLS:
+        match = matches.get(RELAXED, system_id, protocol.matcher)
+        novel = match is not None and protocol.novel(match)
+        columns[relaxed_novelty_column(protocol)] = novel if matches.has_references else None
+    return columns
 
 
 def _number(value: Any) -> float:

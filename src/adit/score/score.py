@@ -3,7 +3,7 @@
 Reads:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow, relaxed/<kind>/<shard>.parquet, hull/hull.parquet,
         dft/<shard>.parquet
 Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json,
-        scores/measures.json, scores/separation.json
+        scores/measures.json, scores/separation.json, scores/sensitivity-crystal.csv
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from adit.score.mof_run import score_mofs
 from adit.score.molecule_run import score_molecules
 from adit.score.names import Protocol
 from adit.score.scored import Records, Scored
+from adit.score.sensitivity import crystal_rates, sensitivity
 from adit.score.separation import separations
 from adit.score.terminal import log_table
+from adit.score.terminal_measures import log_measures, log_sensitivity
 from adit.systems import Kind
 
 NAMED: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
@@ -94,12 +96,16 @@ def score_rows(
     records: list[Record] = []
     funnels: Records = []
     measures: list[Measure] = []
+    followed = None
     for kind, rows in asked.items():
         if kind not in scorers:
             log.warning("%s samples have no scores: only crystals and molecules are scored", kind)
             continue
         scored = chosen(scorers[kind](rows, reference(kind)), protocols)
         _write_table(out, kind, scored)
+        if kind is Kind.CRYSTAL:
+            followed = sensitivity(scored.table, crystal_rates([str(name) for name in scored.columns]), stage.seed)
+            store.write_frame(out / "sensitivity-crystal.csv", followed)
         records += scored.records
         funnels += scored.funnel
         measures += scored.measures
@@ -109,6 +115,9 @@ def score_rows(
     verdicts = separations(records, measures)
     store.write_json(out / "separation.json", [verdict.to_json() for verdict in verdicts])
     log_table(records, funnels, verdicts)
+    log_measures(measures, verdicts)
+    if followed is not None:
+        log_sensitivity(followed)
 
 
 def chosen(scored: Scored, protocols: Collection[str]) -> Scored:
