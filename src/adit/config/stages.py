@@ -164,7 +164,7 @@ class DftStage(Stage):
 class ScoreStage(Stage):
     """``adit score``: scores of all kinds."""
 
-    version: int = 2
+    version: int = 3
     seed: int
     score: ScoreConfig
 
