@@ -20,7 +20,7 @@ env:
 
 run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
-	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input \
+	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input --benchmark-extended \
 	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
 
 datasets: env

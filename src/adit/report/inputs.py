@@ -200,9 +200,17 @@ def _benchmarks(reader: _Reader) -> list[Record]:
             for line in (reader.folder / path).read_text(encoding="utf-8", errors="replace").splitlines()
         ]
         for values in lines[1:]:
-            row = {name: _number(value) for name, value in zip(lines[0], values, strict=False)}
+            texts = dict(zip(lines[0], values, strict=False))
+            row = {name: _number(value) for name, value in texts.items()}
+            row["gpus"] = _gpus(texts.get("resources", ""))
             records.append({"job": path.stem, "stage": path.stem.split("-")[0], **row})
     return records
+
+
+def _gpus(resources: str) -> float:
+    """Return the GPUs that a scheduler gave a job; NaN for a job of no scheduler, where the number is a mere wish."""
+    found = re.search(r"'gpu': (\d+)", resources)
+    return float(found.group(1)) if found and "slurm_partition" in resources else float("nan")
 
 
 def _number(text: str) -> float:

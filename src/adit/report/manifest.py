@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit import __version__, store
+from adit.config import parse
+from adit.errors import ConfigError
+from adit.expected import Site, expected
 from adit.report.inputs import Run
 
 LIBRARIES: Final = (
@@ -37,7 +40,20 @@ LIBRARIES: Final = (
 )
 """Libraries that decide numbers or drawings; those not installed are ``None``."""
 
-STAGES: Final = ("prepare", "vae", "encode", "dit", "sample", "relax", "reference", "hull", "select", "dft", "score")
+STAGES: Final = (
+    "prepare",
+    "vae",
+    "encode",
+    "dit",
+    "take",
+    "sample",
+    "relax",
+    "reference",
+    "hull",
+    "select",
+    "dft",
+    "score",
+)
 
 HASHED: Final = (
     "data/*.arrow",
@@ -52,6 +68,7 @@ HASHED: Final = (
 
 def manifest(run: Run, name: str) -> dict[str, Any]:
     """Return the manifest of a run (JSON-able)."""
+    plan = planned(run)
     return clean(
         {
             "run": name,
@@ -65,7 +82,7 @@ def manifest(run: Run, name: str) -> dict[str, Any]:
             "sha256": hashes(run.folder),
             "energies": energies(run),
             "models": {network: training.config for network, training in run.training.items() if training.config},
-            "cost": cost(run.benchmarks),
+            "cost": [{**row, "planned": plan.get(row["stage"])} for row in cost(run.benchmarks)],
             "problems": run.problems,
             "config": run.config,
         }
@@ -160,6 +177,8 @@ def cost(benchmarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "wall_s": _total(rows, "s"),
             "cpu_s": _total(rows, "cpu_time"),
             "max_rss_mb": max((v for v in _known(rows, "max_rss")), default=None),
+            "core_hours": _hours(rows, "threads"),
+            "gpu_hours": _hours(rows, "gpus"),
         }
         for stage, rows in sorted(groups.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
     ]
@@ -172,6 +191,33 @@ def _known(rows: Iterable[Mapping[str, Any]], name: str) -> list[float]:
 def _total(rows: Iterable[Mapping[str, Any]], name: str) -> float | None:
     values = _known(rows, name)
     return round(sum(values), 2) if values else None
+
+
+def _hours(rows: Iterable[Mapping[str, Any]], name: str) -> float | None:
+    """Return what jobs held: wall time by cores or GPUs, h; ``None`` where their numbers were not recorded."""
+    held = [row["s"] * row[name] for row in rows if math.isfinite(row.get(name, math.nan) * row.get("s", math.nan))]
+    return round(sum(held) / 3600, 3) if held else None
+
+
+def planned(run: Run) -> dict[str, dict[str, float]]:
+    """Return the core and GPU hours that were to be expected of each stage, on the cores and GPUs that its jobs got."""
+    try:
+        whole = parse(run.config)
+    except ConfigError:
+        return {}  # a report of files alone, or of an older version
+    site = Site(_most(run.benchmarks, "threads"), _most(run.benchmarks, "gpus"), {})
+    return {
+        estimate.rule: {"core_hours": round(estimate.core_hours, 3), "gpu_hours": round(estimate.gpu_hours, 3)}
+        for estimate in expected(whole, site)
+    }
+
+
+def _most(benchmarks: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in benchmarks:
+        if math.isfinite(row.get(name, math.nan)):
+            found[str(row["stage"])] = max(found.get(str(row["stage"]), 0), int(row[name]))
+    return found
 
 
 def clean(value: Any) -> Any:

@@ -1,0 +1,74 @@
+"""Verb that tells what a run will cost."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from adit import config
+from adit.cli.parsing import Verbs, add_paths
+from adit.doctor import scheduler
+from adit.errors import ConfigError
+from adit.expected import SUSTAINED, Estimate, Site, expected
+from adit.progress import duration, log
+
+PROFILE = Path("slurm/config.yaml")
+
+
+def _plan(args: argparse.Namespace) -> None:
+    whole = config.load(args.config)
+    estimates = expected(whole, site_of(args.profile, args.gpu))
+    for line in table(estimates):
+        log.info("%s", line)
+    log.info(
+        "run '%s' with GPUs like %s; good to a factor of a few. The report says what it came to", whole.name, args.gpu
+    )
+    if args.out is not None:
+        from adit.store import write_json
+
+        write_json(args.out, records(estimates))
+
+
+def site_of(profile: Path, device: str) -> Site:
+    """Return what the jobs get, as a profile says.
+
+    Raises:
+        ConfigError: there is no such profile.
+    """
+    if not profile.is_file():
+        raise ConfigError(f"{profile}: no such profile; run it in the project's folder, or give --profile")
+    values = scheduler.read(profile)
+    resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}
+    sizes = values.get("group-components") or {}
+    in_one_job = {rule: int(sizes.get(group, 1)) for rule, group in (values.get("groups") or {}).items()}
+    gpus = {rule: int(asked.get("gpu", 0)) for rule, asked in resources.items()}
+    return Site(values.get("set-threads") or {}, gpus, in_one_job, device)
+
+
+def table(estimates: Sequence[Estimate]) -> list[str]:
+    """Return the estimates as lines, with their sum."""
+    lines = [f"{'rule':16}{'jobs':>6}{'each':>16}{'cores':>7}{'GPUs':>6}{'core hours':>12}{'GPU hours':>11}"]
+    lines += [
+        f"{e.rule:16}{e.jobs:6d}{duration(e.seconds):>16}{e.cores:7d}{e.gpus:6d}{e.core_hours:12.1f}{e.gpu_hours:11.1f}"
+        for e in estimates
+    ]
+    core, gpu = sum(e.core_hours for e in estimates), sum(e.gpu_hours for e in estimates)
+    return [*lines, f"{'all':16}{sum(e.jobs for e in estimates):6d}{'':29}{core:12.1f}{gpu:11.1f}"]
+
+
+def records(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """Return estimates as JSON-able records."""
+    return [{**asdict(e), "core_hours": e.core_hours, "gpu_hours": e.gpu_hours} for e in estimates]
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verbs of this room."""
+    sub = verbs.add("plan", _plan, "tell what a run is likely to cost: jobs, core and GPU hours of each rule")
+    sub.add_argument(
+        "--profile", type=Path, default=PROFILE, help="profile of the cluster, for cores and GPUs of the jobs"
+    )
+    sub.add_argument("--gpu", choices=[name for name in SUSTAINED if name != "cpu"], default="a100", help="kind of GPU")
+    add_paths(sub, "out", required=False)

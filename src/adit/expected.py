@@ -1,0 +1,236 @@
+"""What a run is likely to cost before it starts: jobs, core and GPU hours of each rule, good to a factor of a few.
+
+Trainings and sampling follow from the operations of the networks and a device's sustained rate; the rest from times
+measured a system. Datasets are taken at their published sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from adit.config import Config, OptimConfig
+
+SUSTAINED: Final = {"cpu": 0.1e12, "v100": 5e12, "a100": 20e12, "h100": 40e12}
+"""Operations a second that these networks sustain, of one core and of one GPU. cpu: measured in bf16; v100: single
+precision; the others scaled by their peak in bf16, a tenth of which small systems reach."""
+
+STARTUP_S: Final = 30.0
+"""Of every job: Snakemake twice, the libraries, and the weights, from a network file system."""
+
+DATASETS: Final = {
+    "mp20": (39_711, 21_618, 10.4),
+    "qm9": (128_744, 99_985, 18.1),
+    "qmof": (16_636, 13_301, 87.4),
+    "druglike": (4_585, 3_662, 41.1),
+    "geom-drugs": (304_313, 243_450, 44.4),
+    "builtin-crystals": (180, 144, 4.0),
+    "builtin-molecules": (800, 640, 12.0),
+}
+"""Rows, systems of the training split, mean atoms of a system."""
+UNKNOWN: Final = (10_000, 8_000, 30.0)
+"""The same for a dataset of the user's own."""
+
+ATOMS: Final = {"crystal": 10.0, "molecule": 18.0, "mof": 90.0}
+PREPARED_A_SECOND: Final = 1_900.0
+RELAX_S_PER_ATOM_STEP: Final = 0.024
+RELAX_STEPS: Final = 60
+REFERENCES: Final = {"builtin": 250}
+"""Structures whose energies the hull's reference needs; of the others the elements alone."""
+ELEMENTS: Final = 89
+HULL_S: Final = 0.05
+SELECT_S: Final = 0.02
+SCORE_S: Final = {"crystal": 0.5, "molecule": 0.3, "mof": 5.0}
+PASSING: Final = 0.4
+"""Share of crystals that is near the hull and goes to DFT, where nothing else limits their number."""
+DFT_CORE_H: Final = {
+    ("vasp", "mp-gga"): 16.0,
+    ("vasp", "mp-r2scan"): 60.0,
+    ("gpaw", "demo"): 0.02,
+    ("gpaw", "standard"): 4.0,
+    ("gpaw", "accurate"): 16.0,
+}
+XTB_CORE_H: Final = 0.005
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The expected cost of a rule.
+
+    Attributes:
+        rule: its name.
+        jobs: jobs of the scheduler.
+        seconds: wall time of one job, s.
+        cores: of one job.
+        gpus: of one job.
+    """
+
+    rule: str
+    jobs: int
+    seconds: float
+    cores: int = 1
+    gpus: int = 0
+
+    @property
+    def core_hours(self) -> float:
+        """Return the core hours of all jobs."""
+        return self.jobs * self.seconds * self.cores / 3600
+
+    @property
+    def gpu_hours(self) -> float:
+        """Return the GPU hours of all jobs."""
+        return self.jobs * self.seconds * self.gpus / 3600
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the jobs get.
+
+    Attributes:
+        cores: of a job, by rule; 1 where there is none.
+        gpus: of a job, by rule.
+        in_one_job: shards that make one job, by rule; 1 where there is none.
+        device: key of ``SUSTAINED`` for jobs with a GPU.
+    """
+
+    cores: Mapping[str, int]
+    gpus: Mapping[str, int]
+    in_one_job: Mapping[str, int]
+    device: str = "a100"
+
+    def rate(self, rule: str) -> float:
+        """Return the operations a second of a job of a rule."""
+        gpus = self.gpus.get(rule, 0)
+        return SUSTAINED[self.device] * gpus if gpus else SUSTAINED["cpu"] * self.cores.get(rule, 1)
+
+
+def expected(config: Config, site: Site) -> list[Estimate]:
+    """Return the expected cost of every rule of a run, in the order in which they run."""
+    found = [
+        _prepare(config),
+        _training("vae", config, config.train.vae, site),
+        *_encode(config, site),
+        _training("dit", config, config.train.dit, site),
+        *_sampling(config, site),
+        *_evaluation(config, site),
+    ]
+    placed = [replace(e, cores=site.cores.get(e.rule, 1), gpus=site.gpus.get(e.rule, 0)) for e in found if e.jobs]
+    return [_grouped(estimate, site.in_one_job.get(estimate.rule, 1)) for estimate in placed]
+
+
+def _grouped(estimate: Estimate, shards: int) -> Estimate:
+    """Return the estimate with several shards in a job, one after the other."""
+    shards = min(shards, estimate.jobs)
+    jobs = -(-estimate.jobs // shards)
+    return replace(estimate, jobs=jobs, seconds=estimate.seconds * estimate.jobs / jobs)
+
+
+def _sizes(config: Config) -> list[tuple[int, int, float, float]]:
+    """Return rows, training systems, mean atoms and ratio of each dataset."""
+    made = []
+    for dataset in config.data.datasets:
+        rows, train, atoms = DATASETS.get(dataset.name, UNKNOWN)
+        share = min(1.0, dataset.limit / rows) if dataset.limit else 1.0
+        made.append((round(rows * share), round(train * share), atoms, dataset.ratio))
+    return made
+
+
+def _prepare(config: Config) -> Estimate:
+    sizes = _sizes(config)
+    rows = sum(size[0] for size in sizes) / len(sizes)
+    return Estimate("prepare", len(sizes), STARTUP_S + rows / PREPARED_A_SECOND)
+
+
+def _weights(config: Config) -> dict[str, float]:
+    """Return the weights that act on every atom: 12 d² a layer."""
+    vae, dit = config.model.vae, config.model.dit
+    return {
+        "encoder": 12.0 * vae.encoder_layers * vae.d_model**2,
+        "decoder": 12.0 * vae.decoder_layers * vae.d_model**2,
+        "dit": 12.0 * dit.layers * dit.d_model**2,
+    }
+
+
+def _mean_atoms(config: Config) -> float:
+    sizes = _sizes(config)
+    total = sum(ratio for *_, ratio in sizes)
+    return sum(atoms * ratio for _, _, atoms, ratio in sizes) / total
+
+
+def _training(rule: str, config: Config, train: OptimConfig, site: Site) -> Estimate:
+    weights = _weights(config)
+    steps = train.max_epochs * max(1, sum(size[1] for size in _sizes(config)) // train.batch_size)
+    steps = min(steps, train.max_steps or steps)
+    if rule == "vae":
+        per_atom = 6.0 * (weights["encoder"] + weights["decoder"])
+    else:
+        again = 2.0 * config.train.dit.self_conditioning
+        encoding = 0.0 if config.latents.views else 2.0 * weights["encoder"]
+        per_atom = (6.0 + again) * weights["dit"] + encoding
+    seconds = steps * train.batch_size * _mean_atoms(config) * per_atom / site.rate(rule)
+    if train.max_minutes is not None:
+        seconds = min(seconds, 60 * train.max_minutes)
+    return Estimate(rule, 1, STARTUP_S + seconds)
+
+
+def _encode(config: Config, site: Site) -> list[Estimate]:
+    if not config.latents.views:
+        return []
+    sizes = _sizes(config)
+    atoms = sum(rows * atoms for rows, _, atoms, _ in sizes) / len(sizes)
+    work = config.latents.views * atoms * 2.0 * _weights(config)["encoder"]
+    return [Estimate("encode", len(sizes), STARTUP_S + work / site.rate("encode"))]
+
+
+def _sampling(config: Config, site: Site) -> list[Estimate]:
+    asked = config.sample
+    if asked.from_ is not None:
+        return [Estimate("take", 1, STARTUP_S + sum(map(asked.count, asked.kinds)) / PREPARED_A_SECOND)]
+    shards = sum(asked.n_shards(kind) for kind in asked.kinds)
+    evaluations = asked.steps * (2 if asked.guidance != 1 else 1) * (2 if asked.solver == "heun" else 1)
+    atoms = sum(asked.count(kind) * ATOMS[kind] for kind in asked.kinds)
+    work = atoms * evaluations * 2.0 * _weights(config)["dit"]
+    return [Estimate("sample", shards, STARTUP_S + work / max(1, shards) / site.rate("sample"))] if shards else []
+
+
+def _evaluation(config: Config, site: Site) -> list[Estimate]:
+    asked = config.sample
+    solid = [kind for kind in asked.kinds if kind != "molecule"]
+    counts = {kind: asked.count(kind) for kind in asked.kinds}
+    periodic = sum(counts[kind] for kind in solid)
+    score = sum(counts[kind] * SCORE_S[kind] for kind in counts) / site.cores.get("score", 1)
+    found = []
+    if periodic:
+        shards = sum(asked.n_shards(kind) for kind in solid)
+        relaxing = sum(counts[kind] * _relaxation_s(config, ATOMS[kind]) for kind in solid)
+        references = REFERENCES.get(config.hull.reference, ELEMENTS) * _relaxation_s(config, 5.0)
+        found = [
+            Estimate("relax", shards, STARTUP_S + relaxing / shards / site.cores.get("relax", 1)),
+            Estimate("reference", 1, STARTUP_S + references / site.cores.get("reference", 1)),
+            Estimate("hull", 1, STARTUP_S + HULL_S * periodic),
+            Estimate("select", 1, STARTUP_S + SELECT_S * periodic),
+            *_dft(config, site, periodic),
+        ]
+    return [*found, Estimate("score", 1, STARTUP_S + score)]
+
+
+def _relaxation_s(config: Config, atoms: float) -> float:
+    return min(config.relax.max_steps, RELAX_STEPS) * (0.05 + RELAX_S_PER_ATOM_STEP * atoms)
+
+
+def _dft(config: Config, site: Site, periodic: int) -> list[Estimate]:
+    select, dft = config.select, config.dft
+    sent = PASSING * periodic if select.max_e_above_hull is not None else periodic
+    if select.max_structures is not None:
+        sent = min(sent, select.max_structures)
+    hours = sent * DFT_CORE_H.get((dft.engine, dft.preset), XTB_CORE_H)
+    if select.budget_core_hours is not None:
+        hours = min(hours, select.budget_core_hours)
+    shards = max(1, min(dft.shards, select.max_structures or dft.shards))
+    found = [Estimate("dft", shards, STARTUP_S + 3600 * hours / shards / site.cores.get("dft", 1))]
+    if dft.references != "none":
+        references = ELEMENTS * DFT_CORE_H.get((dft.engine, dft.preset), XTB_CORE_H)
+        seconds = STARTUP_S + 3600 * references / site.cores.get("dft_references", 1)
+        found.append(Estimate("dft_references", 1, seconds))
+    return found
