@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adit.report import figures, formats
+from adit.report import convergence, distributions, figures, formats, latents, solver_figures
 from adit.report.drawing import INK, save
 from adit.report.periodic import periodic_table, place
 from adit.report.pictures import ball_and_stick, bond_drawing, bonds
@@ -24,12 +24,35 @@ RATES = [
     {"protocol": "adit", "metric": "validity", "population": p, "value": v, "low": 0.1, "high": 0.9}
     for p, v in (("samples", 0.5), ("train", 0.8), ("random", None))
 ]
+FLAGS = pd.DataFrame({"overall_validity": [True, False, True, True] * 20, "sun_adit": [False, True] * 40})
+POINTS = pd.DataFrame(
+    [
+        {"solver": s, "grid": "uniform", "steps": t, "guidance": g, "validity": 0.1 * g, "seconds_per_sample": t / 100}
+        for s in ("euler", "heun")
+        for t in (10, 50)
+        for g in (1.0, 2.0)
+    ]
+)
+ATOMS = pd.DataFrame(
+    {"kind": ["crystal", "molecule"] * 4, "element": list("CCNNOOFF"), "pc1": range(8), "pc2": range(8)}
+)
+ATOMS.attrs["explained"] = [0.5, 0.25]
+MANY_GROUPS = dict.fromkeys(range(1, 60), 2)
 DRAWINGS = {
     "funnel": lambda: figures.funnel_bars("crystal", STEPS),
     "rates": lambda: figures.rates("crystal", RATES),
     "loss": lambda: figures.loss_curves("vae", METRICS),
     "sizes": lambda: figures.size_histogram("a b/c", {"2": 3, "10": 1}),
-    "energies": lambda: figures.energy_histogram([-0.2, 0.05, 7.0], "CHGNet"),
+    "energies": lambda: distributions.energies("e_above_hull", {"samples": [-0.2, 7.0], "train": [0.0]}, "CHGNet"),
+    "n-ary": lambda: distributions.n_ary({"samples": [1, 2, 9], "train": [3]}),
+    "spacegroups": lambda: distributions.spacegroups(
+        {"samples": {1: 3, 0: 1}, "train": dict.fromkeys(range(1, 60), 2)}
+    ),
+    "convergence": lambda: convergence.convergence("crystal", convergence.running_rates("crystal", FLAGS)),
+    "solver grid": lambda: solver_figures.solver_grid("crystal", POINTS),
+    "speed": lambda: solver_figures.speed("crystal", POINTS),
+    "latents": lambda: latents.by_kind(ATOMS),
+    "latents of elements": lambda: latents.by_element(ATOMS),
     "elements": lambda: periodic_table("x", {"H": 3, "U": 1, "nonsense": 4}),
 }
 
@@ -49,10 +72,11 @@ def test_figures_are_deterministic_and_keep_their_data(tmp_path: Path, name: str
     assert INK not in first
     assert (tmp_path / f"{drawing.name}.svg").is_file()
     assert len(pd.read_csv(tmp_path / f"{drawing.name}.csv")) == len(drawing.data)
+    assert (tmp_path / f"{drawing.name}.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_energies_beyond_the_axis_are_said() -> None:
-    drawing = figures.energy_histogram([0.0, 7.0], "CHGNet")
+    drawing = distributions.energies("e_above_hull", {"samples": [0.0, 7.0]}, "CHGNet")
     assert "1 beyond" in drawing.figure.axes[0].get_xlabel()
 
 

@@ -1,5 +1,6 @@
 # in:  everything of the run
-# out: report/index.html, report/manifest.json
+# out: report/index.html with its scripts, report/manifest.json, summary.json, references.bib, figures/, tables/
+# Snakemake's own report (`snakemake --report run.html`, with the run's options) shows figures and tables with captions.
 
 
 # It only writes what was computed elsewhere: seconds, where Snakemake runs.
@@ -15,8 +16,26 @@ rule page:
         data=DATA,
         stats=STATS,
     output:
-        page=report(REPORT, caption="../report/page.rst", category="Report"),
+        page=REPORT,
         manifest=f"{RUN}/report/manifest.json",
+        summary=report(
+            f"{RUN}/report/summary.json",
+            caption="../report/summary.rst",
+            category="Summary",
+        ),
+        citations=f"{RUN}/report/references.bib",
+        figures=report(
+            directory(f"{RUN}/report/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+        ),
+        tables=report(
+            directory(f"{RUN}/report/tables"),
+            patterns=["{table}.csv"],
+            caption="../report/table.rst",
+            category="Tables",
+        ),
     log:
         f"{RUN}/logs/report.log",
     benchmark:

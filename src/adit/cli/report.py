@@ -17,6 +17,12 @@ def _report(args: argparse.Namespace) -> None:
     report(config.load_stage(config.ReportStage, args.config), args.run, args.out, args.run_config)
 
 
+def _compare(args: argparse.Namespace) -> None:
+    from adit.report.compare import compare
+
+    compare(args.runs, args.out)
+
+
 def _ablations(args: argparse.Namespace) -> None:
     from adit.report.ablations import gather
 
@@ -49,6 +55,10 @@ def register(verbs: Verbs) -> None:
 
     sub = verbs.add("ablations", _ablations, "compare the variants of autoencoder and denoiser: tables")
     add_paths(sub, "folder")
+
+    sub = verbs.add("compare", _compare, "compare runs: one page with a column a run", needs_config=False)
+    sub.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs, e.g. results/a results/b")
+    sub.add_argument("--out", type=Path, default=Path("results/comparison"), help="folder to write to")
 
     sub = verbs.add("check", _check, "validate a configuration file")
     sub.add_argument("--mirror", default=None, help="as `mirror` in the file")

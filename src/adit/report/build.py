@@ -12,15 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from adit import store
 from adit.config import ReportStage
 from adit.progress import log
-from adit.report import assets, candidates, figures, formats, gallery, headline, outcome, tables
+from adit.report import (
+    assets,
+    candidates,
+    citations,
+    figures,
+    formats,
+    gallery,
+    headline,
+    outcome,
+    paper,
+    protocol,
+    tables,
+)
 from adit.report.drawing import Drawing, save
 from adit.report.inputs import NETWORKS, Run, load
-from adit.report.manifest import manifest
+from adit.report.manifest import clean, manifest
 from adit.report.periodic import periodic_table
 
 Record = dict[str, Any]
@@ -45,8 +56,23 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
     page = builder.page()
     about = manifest(found, stage.name)
     store.write_text(out / "index.html", environment().get_template("page.html").render(**page, about=about))
+    store.write_text(out / "references.bib", page["bibliography"])
     store.write_json(out / "manifest.json", about)
+    store.write_json(out / "summary.json", clean(summary(found, stage.name)))
     log.info("%s", outcome.sentence(found))
+
+
+def summary(run: Run, name: str) -> Record:
+    """Return the outcome of a run for programs: the sentence, the tiles, the funnel and every number."""
+    return {
+        "run": name,
+        "outcome": outcome.sentence(run),
+        "energies": outcome.hull_text(run),
+        "numbers": [{"label": label, "value": value, "note": note} for label, value, note in outcome.tiles(run)],
+        "notices": [{"title": notice.title, "text": notice.text} for notice in outcome.notices(run)],
+        "funnel": run.funnel,
+        "metrics": run.summary,
+    }
 
 
 def environment() -> Environment:
@@ -78,8 +104,6 @@ class _Builder:
         """Return the template's variables."""
         self._forget_old_figures()
         kinds = outcome.kinds(self.run)
-        energies = outcome.hull_energies(self.run)
-        hull = outcome.hull_text(self.run)
         return {
             "title": self.stage.report.title,
             "name": self.stage.name,
@@ -89,21 +113,27 @@ class _Builder:
             "confidence": _confidence(self.run.setting("score.confidence")),
             "tiles": outcome.tiles(self.run),
             "kinds": [self._kind(kind) for kind in kinds],
-            "energy_figure": self._draw(figures.energy_histogram(energies, hull)) if energies else None,
-            "hull_text": hull,
+            "hull_text": outcome.hull_text(self.run),
+            "paper_tables": paper.tables(self.run, self.folder / "tables"),
+            "paper_figures": paper.figures(self.run, self._draw),
             "dft": self._dft(),
             "training": [part for name in NETWORKS if (part := self._training(name)) is not None],
             "datasets": [self._dataset(stats) for stats in self.run.datasets],
+            "protocol_card": protocol.card(self.run),
+            "definitions": protocol.definitions(self.run.summary),
+            "bibliography": citations.bibliography(self.run),
             "notices": outcome.notices(self.run),  # last: by now every file was opened that can be broken
         }
 
     def _forget_old_figures(self) -> None:
-        for pattern in ("figures/*.svg", "figures/*.csv", "data/*.js"):
+        for name in ("figures", "tables"):  # the workflow names both as outputs, whatever is in them
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for pattern in ("figures/*.svg", "figures/*.pdf", "figures/*.csv", "data/*.js", "tables/*.csv"):
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def _draw(self, drawing: Drawing) -> Markup:
-        return save(drawing, self.folder / "figures")
+    def _draw(self, drawing: Drawing) -> Record:
+        return {"svg": save(drawing, self.folder / "figures"), "name": drawing.name}
 
     def _kind(self, kind: str) -> Record:
         steps = outcome.steps_of(self.run, kind)

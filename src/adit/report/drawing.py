@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
 from markupsafe import Markup, escape
 
@@ -16,6 +16,7 @@ from adit import store
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -78,12 +79,14 @@ class Drawing:
 
 
 def save(drawing: Drawing, folder: Path) -> Markup:
-    """Write ``<name>.svg`` and ``<name>.csv`` and return the SVG for the page (colours by CSS variables, own ids)."""
+    """Write ``<name>.svg``, ``.pdf`` and ``.csv``; return the SVG for the page (colours by CSS variables, own ids)."""
     import matplotlib as mpl
 
     buffer = io.StringIO()
     with mpl.rc_context({**_STYLE, "svg.hashsalt": drawing.name}):
         drawing.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        with store.atomic_path(folder / f"{drawing.name}.pdf") as temporary:
+            drawing.figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
     svg = buffer.getvalue()
     store.write_text(folder / f"{drawing.name}.svg", svg)
     store.write_frame(folder / f"{drawing.name}.csv", drawing.data)
@@ -134,3 +137,9 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
     figure = Figure(figsize=(width, height))
     FigureCanvasSVG(figure)
     return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def grid_lines(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """Draw thin lines behind the data across one axis."""
+    axes.grid(axis=axis, color=INK, alpha=0.12, linewidth=0.8)
+    axes.set_axisbelow(True)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from adit.report import formats
-from adit.report.drawing import COLOURS, INK, POPULATIONS, Drawing, new_figure, slug, styled
+from adit.report.drawing import COLOURS, INK, POPULATIONS, Drawing, grid_lines, new_figure, slug, styled
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-
-def _grid(axes: Axes, axis: Literal["x", "y"]) -> None:
-    axes.grid(axis=axis, color=INK, alpha=0.12, linewidth=0.8)
-    axes.set_axisbelow(True)
 
 
 @styled
@@ -79,7 +74,7 @@ def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(-2, 102)
     axes.set_xlabel("% (line: confidence interval)")
-    _grid(axes, "x")
+    grid_lines(axes, "x")
     axes.tick_params(axis="y", length=0)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=5, borderaxespad=0.2, handletextpad=0.2)
     return Drawing(f"rates-{slug(kind)}", figure, data, f"Rates of {kind} samples beside the control populations")
@@ -121,7 +116,7 @@ def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: st
     axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
     axes.set_xlabel("step")
     axes.set_title(title)
-    _grid(axes, "y")
+    grid_lines(axes, "y")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02), borderaxespad=0.2)
 
@@ -139,28 +134,5 @@ def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("atoms in a system")
     axes.set_ylabel("training systems")
-    _grid(axes, "y")
+    grid_lines(axes, "y")
     return Drawing(f"sizes-{slug(dataset)}", figure, data, f"Sizes of the training systems of {dataset}")
-
-
-@styled
-def energy_histogram(values: Sequence[float], energies: str) -> Drawing:
-    """Draw the energies above the hull of relaxed crystals (eV/atom)."""
-    import pandas as pd
-
-    data = pd.DataFrame({"e_above_hull": sorted(values)})
-    low, high = min(-0.1, data["e_above_hull"].min()), min(max(1.0, data["e_above_hull"].max()), 3.0)
-    width = 0.05 if high - low <= 2 else 0.1
-    edges = [width * k for k in range(int(low // width), int(high // width) + 2)]
-    figure, grid = new_figure(7.2, 2.5)
-    axes = grid[0, 0]
-    axes.hist(data["e_above_hull"].clip(upper=high), bins=edges, color=COLOURS["blue"])
-    axes.axvline(0.0, color=COLOURS["green"], linewidth=1.5, label="stable < 0")
-    axes.axvline(0.1, color=COLOURS["orange"], linewidth=1.5, label="metastable < 0.1")
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    beyond = int((data["e_above_hull"] > high).sum())
-    axes.set_xlabel(f"E above hull, eV/atom{f' ({beyond} beyond {high:g} in the last bar)' if beyond else ''}")
-    axes.set_ylabel("crystals")
-    axes.legend(fontsize=9)
-    _grid(axes, "y")
-    return Drawing("e-above-hull", figure, data, f"Energies above the hull of {len(data)} relaxed crystals; {energies}")

@@ -1,0 +1,71 @@
+"""Rates against the number of samples. Source: Fig. 6."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from adit.report import formats
+from adit.report.drawing import COLOURS, Drawing, grid_lines, new_figure, slug, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLAGS: Final = {
+    "crystal": ("overall_validity", "sun_adit", "msun_adit"),
+    "molecule": ("validity", "adit_pdb_validity", "novel"),
+    "mof": ("mofchecker_all", "overall_validity"),
+}
+"""Columns of ``scores/<kind>`` whose rate is followed."""
+
+POINTS: Final = 60
+"""Numbers of samples at which a rate is drawn."""
+
+Z: Final = 1.959964
+"""Normal quantile of a 95 % interval."""
+
+
+def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return each rate over the first n samples with its 95 % Wilson interval (``metric, n, value, low, high``)."""
+    import pandas as pd
+
+    tables = []
+    numbers = np.unique(np.geomspace(min(10, len(frame)), len(frame), POINTS).astype(int))
+    for name in FLAGS.get(kind, ()):
+        if name not in frame:
+            continue
+        passed = np.cumsum(frame[name].fillna(False).astype(bool).to_numpy())[numbers - 1]
+        low, high = wilson(passed, numbers)
+        columns = {"metric": name, "n": numbers, "value": passed / numbers, "low": low, "high": high}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def wilson(passed: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the 95 % interval of each rate. Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927)."""
+    rate = passed / asked
+    scale = 1 + Z * Z / asked
+    centre = (rate + Z * Z / (2 * asked)) / scale
+    half = Z * np.sqrt(rate * (1 - rate) / asked + Z * Z / (4 * asked**2)) / scale
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+@styled
+def convergence(kind: str, data: pd.DataFrame) -> Drawing:
+    """Draw the rates of ``running_rates``."""
+    figure, grid = new_figure(5.6, 2.9)
+    axes = grid[0, 0]
+    for (name, part), colour in zip(data.groupby("metric", sort=False), ("blue", "vermilion", "green"), strict=False):
+        axes.plot(part["n"], 100 * part["value"], color=COLOURS[colour], label=formats.metric(str(name)), linewidth=1.5)
+        axes.fill_between(part["n"], 100 * part["low"], 100 * part["high"], color=COLOURS[colour], alpha=0.18, lw=0)
+    if data["n"].max() > 300:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel(f"{kind}s sampled")
+    axes.set_ylabel("% (band: 95 % interval)")
+    axes.set_ylim(-2, 102)
+    axes.legend(fontsize=8)
+    grid_lines(axes, "y")
+    return Drawing(f"convergence-{slug(kind)}", figure, data, f"Rates of {kind}s against the number of samples")
