@@ -373,6 +373,32 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
         raise _broken(path, error) from error
 
 
+def weight_files(folder: Path | str) -> list[Path]:
+    """Return the file of a model's weights, or its shards in order.
+
+    Raises:
+        DataError: there is none.
+    """
+    folder = Path(folder)
+    whole = folder / "model.safetensors"
+    shards = sorted(folder.glob("model-*.safetensors"))
+    return [whole] if whole.is_file() or not shards else shards
+
+
+def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
+    """Read the weights in a model's folder, one file or shards, as 32-bit numbers."""
+    tensors = {name: tensor for path in weight_files(folder) for name, tensor in read_tensors(path).items()}
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def weights_sha256(folder: Path | str) -> str:
+    """Return the SHA-256 of the weights in a model's folder; of shards: that of their hashes, in order."""
+    import hashlib
+
+    hashes = [sha256(path) for path in weight_files(folder)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
 def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
     """Write the resume state of a training (written and read by this package alone)."""
     import io

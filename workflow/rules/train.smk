@@ -6,6 +6,9 @@
 # A training runs on the GPUs and nodes of its job: the profile says how many (gpu: of all nodes together).
 TRAIN = f"{workflow.basedir}/workflow/scripts/train.sh {{resources.nodes}} {{resources.gpu}}"
 
+# Weights that a run starts from, or takes as they are.
+BUNDLE = [] if CFG.model.source == "train" else [f"{CFG.model.weights}/bundle.json"]
+
 VIEWS = range(CFG.latents.views)
 DATA = expand(f"{RUN}/data/{{dataset}}.arrow", dataset=DATASETS)
 STATS = expand(f"{RUN}/data/{{dataset}}.stats.json", dataset=DATASETS)
@@ -15,6 +18,7 @@ rule vae:
     input:
         data=DATA,
         stats=STATS,
+        bundle=BUNDLE,
         machine=machine("gpu"),
     output:
         weights=f"{RUN}/vae/model.safetensors",
@@ -72,6 +76,7 @@ rule dit:
     input:
         data=DATA,
         stats=STATS,
+        bundle=BUNDLE,
         vae=rules.vae.output,
         latents=expand(
             f"{RUN}/latents/{{dataset}}-{{view}}.arrow", dataset=DATASETS, view=VIEWS

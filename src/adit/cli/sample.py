@@ -68,7 +68,7 @@ def _weights(args: argparse.Namespace) -> tuple[Path, Path]:
 def _stage(args: argparse.Namespace) -> config.SampleStage:
     """Return the configured slice with what the command line says over it."""
     if args.config is None:
-        stage = config.SampleStage(seed=0, sample=config.SampleConfig())
+        stage = config.SampleStage(seed=0, sample=_suited(args.weights))
     else:
         stage = config.load_stage(config.SampleStage, args.config)
     values = stage.model_dump()
@@ -82,6 +82,14 @@ def _stage(args: argparse.Namespace) -> config.SampleStage:
     asked |= {n: getattr(args, n) for n in ("spacegroup", "composition", "motif") if getattr(args, n) is not None}
     asked["labels"] = {**asked["labels"], **dict(map(_label, args.label))}
     return config.parse_as(config.SampleStage, values, "sample")
+
+
+def _suited(weights: Path | None) -> config.SampleConfig:
+    """Return the settings that a bundle of weights names, else the defaults."""
+    from adit.train.bundle import MANIFEST, read_manifest
+
+    named = read_manifest(weights)["sample"] if weights is not None and (weights / MANIFEST).is_file() else {}
+    return config.parse_as(config.SampleConfig, named, f"{weights}/{MANIFEST}")
 
 
 def _atoms(text: str) -> int | tuple[int, int]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+import yaml
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
+from adit.errors import ConfigError
 
 
 def _vae(args: argparse.Namespace) -> None:
@@ -27,6 +31,20 @@ def _dit(args: argparse.Namespace) -> None:
     train_dit(stage, args.vae, args.data, args.latents, args.out, args.state)
 
 
+def _bundle(args: argparse.Namespace) -> None:
+    from adit.train.bundle import pack
+
+    pack(args.vae, args.dit, args.out, dict(map(_setting, args.sample)))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Return ``name=value``, the value as YAML reads it."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--sample {text}: give NAME=VALUE, e.g. steps=100")
+    return name, yaml.safe_load(value)
+
+
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     sub = verbs.add("vae", _vae, "train the autoencoder")
@@ -42,3 +60,7 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "data", many=True)
     add_paths(sub, "latents", many=True, required=False)
     add_paths(sub, "out", "state")
+
+    sub = verbs.add("bundle", _bundle, "put a trained pair of networks into files to ship, with their hashes")
+    add_paths(sub, "vae", "dit", "out")
+    sub.add_argument("--sample", nargs="+", default=[], metavar="NAME=VALUE", help="settings of sampling that suit it")

@@ -102,6 +102,12 @@ def _check_heads(section: M, d_model: int, heads: int) -> M:
 class ModelConfig(Strict):
     """Networks."""
 
+    source: Literal["train", "pretrained", "finetune"] = Field(
+        "train",
+        description="train from the start, take the weights as they are, or go on from them; "
+        "with weights, the sizes and labels of vae and dit are theirs",
+    )
+    weights: str = Field("weights", description="folder of a bundle of weights, for pretrained and finetune")
     max_atomic_number: Annotated[int, Field(ge=1, le=118)] = Field(100, description="the vocabulary is Z = 1 … this")
     vae: VaeModelConfig = VaeModelConfig()
     dit: DitModelConfig = DitModelConfig()

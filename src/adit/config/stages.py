@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig
@@ -10,6 +12,9 @@ from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
+
+ModelSource = Literal["train", "pretrained", "finetune"]
+_FROM = {"source": "model.source", "weights": "model.weights"}
 
 
 class PrepareStage(Stage):
@@ -37,11 +42,13 @@ class VaeStage(Stage):
     max_atomic_number: int
     model: VaeModelConfig
     train: VaeTrainConfig
+    source: ModelSource = "train"
+    weights: str = "weights"
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
-        return {"max_atomic_number": "model.max_atomic_number", "model": "model.vae", "train": "train.vae"}
+        return {"max_atomic_number": "model.max_atomic_number", "model": "model.vae", "train": "train.vae"} | _FROM
 
 
 class EncodeStage(Stage):
@@ -68,11 +75,13 @@ class DitStage(Stage):
     model: DitModelConfig
     train: DitTrainConfig
     latents: LatentsConfig
+    source: ModelSource = "train"
+    weights: str = "weights"
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
-        return {"model": "model.dit", "train": "train.dit"}
+        return {"model": "model.dit", "train": "train.dit"} | _FROM
 
 
 class SampleStage(Stage):

@@ -28,7 +28,7 @@ from adit.progress import log
 from adit.sample.hold import Held
 from adit.sample.prior import Draw, churn_noise
 from adit.sample.request import Request, make_request
-from adit.store import read_json, read_tensors, sha256
+from adit.store import read_json, read_weights, weights_sha256
 from adit.systems import Kind
 
 COMPILE_PAYS = {"cpu": 3e13, "cuda": 2e16}
@@ -51,12 +51,11 @@ class Sampler:
     def __init__(self, vae_dir: Path, dit_dir: Path, precision: str = "auto") -> None:
         self.device = pick_device()
         self.config: dict[str, Any] = read_json(dit_dir / "config.json")
-        vae_weights, dit_weights = vae_dir / "model.safetensors", dit_dir / "model.safetensors"
-        self.hashes = {"vae_sha256": sha256(vae_weights), "dit_sha256": sha256(dit_weights)}
+        self.hashes = {"vae_sha256": weights_sha256(vae_dir), "dit_sha256": weights_sha256(dit_dir)}
         if self.config.get("vae_sha256") != self.hashes["vae_sha256"]:
             raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}; train it again")
-        self.vae: VAE = build_vae(read_json(vae_dir / "config.json"), read_tensors(vae_weights), str(vae_dir))
-        self.dit: DiT = build_dit(self.config, read_tensors(dit_weights), str(dit_dir))
+        self.vae: VAE = build_vae(read_json(vae_dir / "config.json"), read_weights(vae_dir), str(vae_dir))
+        self.dit: DiT = build_dit(self.config, read_weights(dit_dir), str(dit_dir))
         self.vae.to(self.device)
         self.dit.to(self.device)
         self.precision = precision

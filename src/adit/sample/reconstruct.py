@@ -12,7 +12,7 @@ from adit.model.build import autocast, build_vae, pick_device
 from adit.model.features import featurize
 from adit.model.vae import Decoded
 from adit.progress import Progress
-from adit.store import Row, read_json, read_systems, read_tensors, sha256, write_systems
+from adit.store import Row, read_json, read_systems, read_weights, sha256, weights_sha256, write_systems
 from adit.systems import AtomicSystem, Failure, Kind, SystemBatch, cell_from_parameters, wrap
 from adit.units import ANGSTROM_PER_NM
 
@@ -32,8 +32,7 @@ def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: P
         out: Arrow file; ids are those of the originals, a system that does not decode is a failure.
     """
     device = pick_device()
-    weights = vae_dir / "model.safetensors"
-    vae = build_vae(read_json(vae_dir / "config.json"), read_tensors(weights), str(vae_dir)).to(device)
+    vae = build_vae(read_json(vae_dir / "config.json"), read_weights(vae_dir), str(vae_dir)).to(device)
     table = read_systems(data)
     arrays, ids = table.arrays(split), table.split_ids(split)
     count = len(arrays) if limit is None else min(limit, len(arrays))
@@ -49,7 +48,7 @@ def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: P
         for place, row in enumerate(chosen.tolist()):
             rows[row] = _system(decoded, place, int(arrays.n_atoms[row]), ids[row], kind)
         progress.update(len(chosen))
-    hashes = {"vae_sha256": sha256(weights), "data_sha256": sha256(data), "split": split}
+    hashes = {"vae_sha256": weights_sha256(vae_dir), "data_sha256": sha256(data), "split": split}
     write_systems(out, [rows[i] for i in range(count)], metadata=hashes)
 
 

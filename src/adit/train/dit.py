@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adit.config import DitStage, DitTrainConfig
+from adit.config import DitModelConfig, DitStage, DitTrainConfig, parse_as
 from adit.errors import DataError
 from adit.flow.loss import flow_loss
 from adit.flow.path import center, interpolate, logit_normal_times
-from adit.model.build import pick_device
+from adit.model.build import load_weights, pick_device
 from adit.model.conditions import Conditions, null_conditions
 from adit.model.dit import DiT
 from adit.model.padding import pad
 from adit.seeds import derive_seed
-from adit.store import sha256
+from adit.store import weights_sha256
+from adit.train.bundle import Start, adopt
 from adit.train.corpus import Corpus, read_corpus
 from adit.train.draws import Draws
 from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_vae
@@ -89,7 +90,15 @@ def train_dit(
         out: output folder.
         state_dir: folder of the resume state.
     """
+    vae_hash = weights_sha256(vae_dir)
+    if stage.source == "pretrained":
+        adopt(Path(stage.weights), "dit", out, {"vae_sha256": vae_hash})
+        return
     corpus = read_corpus(data, stage.data)
+    start = Start.of(stage, "dit")
+    if start is not None:
+        stage = stage.model_copy(update={"model": parse_as(DitModelConfig, start.config["model"], start.where)})
+        start.same_settings(stage.train, "train.dit", ("augment", "center_noise"))
     device = pick_device()
     vae = load_vae(vae_dir).to(device)
     source: LatentSource = OnTheFly(vae, corpus, stage.train.translation_std if stage.train.augment else None)
@@ -97,31 +106,39 @@ def train_dit(
         source = Cached(_cache_files(stage, corpus, latents), corpus, vae.config.latent_dim, device)
     torch.manual_seed(derive_seed("init", stage.seed, "dit"))
     module = DiT(stage.model, vae.config.latent_dim).to(device)
-    if stage.model.normalize_latents:
-        mixture = corpus.mixture(stage.train.batch_size, stage.seed)
-        steps = range(max(1, 4096 // stage.train.batch_size))
-        mean, std = channel_statistics(source, corpus, np.concatenate([mixture.batch(step) for step in steps]))
-        module.latent_mean.copy_(mean)
-        module.latent_std.copy_(std)
-    vae_hash = sha256(vae_dir / "model.safetensors")
+    if start is not None:
+        load_weights(module, start.tensors, start.where)
+    elif stage.model.normalize_latents:
+        _normalize(module, stage, source, corpus)
     plan = Plan(
         DitTask(module, source, corpus, stage.train, device),
         corpus,
         stage.train,
         seed=stage.seed,
-        key=settings_key(stage, corpus.key, vae_hash),
+        key=settings_key(stage, corpus.key, vae_hash, "" if start is None else start.sha256),
         state_dir=state_dir,
         device=device,
         ema_decay=stage.train.ema_decay,
     )
     result = fit(plan)
+    sizes = corpus.size_histograms()
     described = {
         "latent_dim": vae.config.latent_dim,
         "center_noise": stage.train.center_noise,
-        "size_histograms": corpus.size_histograms(),
+        "size_histograms": sizes if start is None else start.config["size_histograms"] | sizes,
         "vae_sha256": vae_hash,
+        **Start.described(start),
     }
     write_model(out, "dit", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())
+
+
+def _normalize(module: DiT, stage: DitStage, source: LatentSource, corpus: Corpus) -> None:
+    """Set the mean and the spread of each latent channel from some thousand training systems."""
+    mixture = corpus.mixture(stage.train.batch_size, stage.seed)
+    steps = range(max(1, 4096 // stage.train.batch_size))
+    mean, std = channel_statistics(source, corpus, np.concatenate([mixture.batch(step) for step in steps]))
+    module.latent_mean.copy_(mean)
+    module.latent_std.copy_(std)
 
 
 def _cache_files(stage: DitStage, corpus: Corpus, latents: Sequence[Path]) -> list[list[Path]]:

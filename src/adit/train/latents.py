@@ -21,7 +21,7 @@ from adit.model.features import featurize
 from adit.model.padding import pad, padding_mask, unpad
 from adit.model.vae import VAE, Posterior
 from adit.progress import Progress
-from adit.store import read_arrow, read_json, read_systems, read_tensors, sha256, write_arrow
+from adit.store import read_arrow, read_json, read_systems, read_weights, sha256, weights_sha256, write_arrow
 from adit.systems import SystemArrays, SystemBatch
 from adit.train.corpus import SPLITS, Corpus
 from adit.train.draws import Draws, step_generator
@@ -30,7 +30,7 @@ from adit.train.draws import Draws, step_generator
 def load_vae(folder: Path) -> VAE:
     """Read a trained autoencoder."""
     config = read_json(folder / "config.json")
-    return build_vae(config, read_tensors(folder / "model.safetensors"), str(folder))
+    return build_vae(config, read_weights(folder), str(folder))
 
 
 @torch.no_grad()
@@ -55,7 +55,7 @@ def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) 
     """
     vae = load_vae(vae_dir).to(pick_device())
     table = read_systems(data)
-    provenance = {"data_sha256": sha256(data), "vae_sha256": sha256(vae_dir / "model.safetensors")}
+    provenance = {"data_sha256": sha256(data), "vae_sha256": weights_sha256(vae_dir)}
     arrays = {split: table.arrays(split) for split in SPLITS}
     ids = [name for split in SPLITS for name in table.split_ids(split)]
     labels = [split for split in SPLITS for _ in range(len(arrays[split]))]

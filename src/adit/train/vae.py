@@ -11,15 +11,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adit.config import VaeModelConfig, VaeStage, VaeTrainConfig
+from adit.config import VaeModelConfig, VaeStage, VaeTrainConfig, parse_as
 from adit.data.augment import augment, denoising_corruption
 from adit.elements import outside_vocabulary
 from adit.errors import DataError
-from adit.model.build import pick_device
+from adit.model.build import load_weights, pick_device
 from adit.model.features import Features, featurize
 from adit.model.padding import masked_mean, pad
 from adit.model.vae import VAE, Decoded, Posterior
 from adit.seeds import derive_seed
+from adit.train.bundle import Start, adopt
 from adit.train.corpus import Corpus, read_corpus
 from adit.train.draws import Draws
 from adit.train.loop import Plan, fit
@@ -120,23 +121,40 @@ def check_vectors(corpus: Corpus, model: VaeModelConfig) -> None:
 
 
 def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path) -> None:
-    """Train the autoencoder and write ``model.safetensors``, ``config.json`` and ``metrics.csv`` into ``out``."""
+    """Train the autoencoder and write ``model.safetensors``, ``config.json`` and ``metrics.csv`` into ``out``.
+
+    With weights of a bundle (``stage.source``), training goes on from them, or they are taken as they are.
+    """
+    if stage.source == "pretrained":
+        adopt(Path(stage.weights), "vae", out, {})
+        return
     corpus = read_corpus(data, stage.data)
+    start = Start.of(stage, "vae")
+    if start is not None:
+        stage = stage.model_copy(
+            update={
+                "model": parse_as(VaeModelConfig, start.config["model"], start.where),
+                "max_atomic_number": start.config["max_atomic_number"],
+            }
+        )
+        start.same_settings(stage.train, "train.vae", ("augment",))
     check_vocabulary(corpus, stage.max_atomic_number)
     check_vectors(corpus, stage.model)
     device = pick_device()
     torch.manual_seed(derive_seed("init", stage.seed, "vae"))
     module = VAE(stage.model, stage.max_atomic_number).to(device)
+    if start is not None:
+        load_weights(module, start.tensors, start.where)
     plan = Plan(
         VaeTask(module, corpus, stage.train, device),
         corpus,
         stage.train,
         seed=stage.seed,
-        key=settings_key(stage, corpus.key),
+        key=settings_key(stage, corpus.key, "" if start is None else start.sha256),
         state_dir=state_dir,
         device=device,
         ema_decay=stage.train.ema_decay,
     )
     result = fit(plan)
-    described = {"max_atomic_number": stage.max_atomic_number}
+    described = {"max_atomic_number": stage.max_atomic_number, **Start.described(start)}
     write_model(out, "vae", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())

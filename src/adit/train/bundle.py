@@ -1,0 +1,182 @@
+"""Bundles of trained weights: autoencoder and denoiser in files small enough to ship, with their hashes.
+
+bundle.json                       hash of every file, what it was made of
+vae/model.safetensors             32-bit: what it decodes is to be right to 0.01 Å
+vae/config.json, metrics.csv
+dit/model-00001-of-00002.safetensors …   bfloat16
+dit/config.json, metrics.csv
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from adit import __version__
+from adit.config import DitStage, OptimConfig, SampleConfig, VaeStage, parse_as
+from adit.errors import ConfigError, DataError
+from adit.model.build import build_dit, build_vae
+from adit.progress import log
+from adit.store import read_json, read_weights, sha256, weights_sha256, write_json, write_tensors
+
+SHARD_BYTES = 12 * 2**20
+"""Largest size of a file of weights."""
+
+MANIFEST = "bundle.json"
+
+
+def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | None = None) -> None:
+    """Write a bundle of a trained pair.
+
+    Args:
+        vae_dir: autoencoder.
+        dit_dir: denoiser that was trained on its latents.
+        out: folder of the bundle.
+        sample: settings of sampling that go well with it, of section ``sample``.
+
+    Raises:
+        DataError: the two do not belong together.
+        ConfigError: ``sample`` holds what the section does not.
+    """
+    parse_as(SampleConfig, dict(sample or {}), "sample")
+    dit_config = read_json(dit_dir / "config.json")
+    if dit_config.get("vae_sha256") != weights_sha256(vae_dir):
+        raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}")
+    for part in ("vae", "dit"):
+        shutil.rmtree(out / part, ignore_errors=True)
+    (out / MANIFEST).unlink(missing_ok=True)
+    _write_part(vae_dir, out / "vae", read_json(vae_dir / "config.json"), torch.float32)
+    _write_part(dit_dir, out / "dit", dit_config | {"vae_sha256": weights_sha256(out / "vae")}, torch.bfloat16)
+    files = sorted(path for part in ("vae", "dit") for path in (out / part).iterdir())
+    described = {
+        "adit_version": __version__,
+        "sample": dict(sample or {}),
+        "files": {str(path.relative_to(out)): sha256(path) for path in files},
+    }
+    write_json(out / MANIFEST, described)
+    log.info("%s: %.1f MB in %d files", out, sum(path.stat().st_size for path in files) / 1e6, len(files))
+
+
+def _write_part(source: Path, out: Path, config: Mapping[str, Any], precision: torch.dtype) -> None:
+    tensors = {
+        name: tensor.to(precision) if tensor.is_floating_point() else tensor
+        for name, tensor in sorted(read_weights(source).items())
+    }
+    shards = _shards(tensors)
+    for number, shard in enumerate(shards, 1):
+        name = "model" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}"
+        write_tensors(out / f"{name}.safetensors", shard)
+    write_json(out / "config.json", {**config, "weights_sha256": weights_sha256(out)})
+    shutil.copyfile(source / "metrics.csv", out / "metrics.csv")
+
+
+def _shards(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Cut tensors, in order, into files below ``SHARD_BYTES`` unless one tensor alone is larger."""
+    total = sum(t.numel() * t.element_size() for t in tensors.values())
+    if total <= SHARD_BYTES * 4 / 3:
+        return [dict(tensors)]
+    shards: list[dict[str, Tensor]] = [{}]
+    filled = 0
+    for name, tensor in tensors.items():
+        size = tensor.numel() * tensor.element_size()
+        if shards[-1] and filled + size > SHARD_BYTES:
+            shards.append({})
+            filled = 0
+        shards[-1][name] = tensor
+        filled += size
+    return shards
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return what a bundle says of itself, after checking the hash of every file.
+
+    Raises:
+        DataError: it is no bundle, or a file is missing or has changed.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise DataError(f"{folder}: no bundle of weights (it has no {MANIFEST}); give model.weights, or train")
+    manifest = read_json(folder / MANIFEST)
+    for name, expected in manifest.get("files", {}).items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path}: is missing; fetch the weights again (git checkout {folder})")
+        if sha256(path) != expected:
+            raise DataError(f"{path}: is not the file that {MANIFEST} names; fetch it again (git checkout {folder})")
+    return manifest
+
+
+def adopt(folder: Path, part: Literal["vae", "dit"], out: Path, changes: Mapping[str, Any]) -> None:
+    """Write the weights of a bundle as those of a run.
+
+    Args:
+        folder: the bundle.
+        part: which network.
+        out: folder of the run's network.
+        changes: entries of its ``config.json`` that differ in the run.
+    """
+    manifest = read_manifest(folder)
+    config, tensors = part_of(folder, part)
+    write_tensors(out / "model.safetensors", tensors)
+    shutil.copyfile(folder / part / "metrics.csv", out / "metrics.csv")
+    hashes = {"weights_sha256": sha256(out / "model.safetensors"), "bundle": manifest["files"]}
+    write_json(out / "config.json", {**config, **changes, **hashes})
+    log.info("%s: as in %s", part, folder)
+
+
+def part_of(folder: Path, part: Literal["vae", "dit"]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return configuration and weights of one network of a bundle, after checking names and shapes."""
+    config, tensors = read_json(folder / part / "config.json"), read_weights(folder / part)
+    (build_vae if part == "vae" else build_dit)(config, tensors, str(folder / part))
+    return config, tensors
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training goes on from.
+
+    Attributes:
+        where: folder of the network within the bundle.
+        config: its ``config.json``.
+        tensors: its weights.
+        sha256: their hash.
+    """
+
+    where: str
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    sha256: str
+
+    @classmethod
+    def of(cls, stage: VaeStage | DitStage, part: Literal["vae", "dit"]) -> Start | None:
+        """Return what a stage starts from; ``None``: random weights."""
+        if stage.source == "train":
+            return None
+        folder = Path(stage.weights)
+        read_manifest(folder)
+        config, tensors = part_of(folder, part)
+        return cls(str(folder / part), config, tensors, weights_sha256(folder / part))
+
+    @staticmethod
+    def described(start: Start | None) -> dict[str, str]:
+        """Return what the configuration of the trained network says of its start."""
+        return {} if start is None else {"started_from": start.where, "started_from_sha256": start.sha256}
+
+    def same_settings(self, asked: OptimConfig, section: str, names: tuple[str, ...]) -> None:
+        """Refuse settings that the weights were not made with.
+
+        Raises:
+            ConfigError: names the first that differs.
+        """
+        made_with = self.config.get("train", {})
+        for name in names:
+            if name in made_with and made_with[name] != getattr(asked, name):
+                raise ConfigError(
+                    f"{section}.{name}: the weights in {self.where} were trained with "
+                    f"{str(made_with[name]).lower()}; set it so, or train from the start (model.source: train)"
+                )

@@ -1,0 +1,138 @@
+"""Bundles of weights: what is packed comes back, broken files are refused, runs start from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from adit.cli import main
+from adit.config import Config, DitStage, SampleStage, VaeStage, parse
+from adit.errors import ConfigError, DataError
+from adit.sample.engine import Sampler
+from adit.sample.generate import sample_shard
+from adit.store import read_json, read_systems, read_weights, weights_sha256
+from adit.systems import Kind
+from adit.train import bundle
+from adit.train.dit import train_dit
+from adit.train.vae import train_vae
+from tests.unit.test_train import data, run_all, tiny
+
+__all__ = ["data"]
+
+
+@pytest.fixture
+def trained(tmp_path: Path, data: list[Path]) -> Path:
+    run_all(tmp_path / "first", tiny(), data)
+    return tmp_path / "first"
+
+
+@pytest.fixture
+def packed(trained: Path, tmp_path: Path) -> Path:
+    bundle.pack(trained / "vae", trained / "dit", tmp_path / "weights", {"steps": 3, "guidance": 1.0})
+    return tmp_path / "weights"
+
+
+def with_source(source: str, weights: Path, **dit: object) -> Config:
+    values = tiny(views=0).model_dump()
+    values["model"] |= {"source": source, "weights": str(weights)}
+    values["model"]["vae"]["d_model"] = values["model"]["dit"]["d_model"] = 32  # the bundle's sizes count, not these
+    values["train"]["dit"] |= dit
+    return parse(values)
+
+
+def test_what_is_packed_comes_back(trained: Path, packed: Path) -> None:
+    for name, tensor in read_weights(trained / "vae").items():
+        assert torch.equal(read_weights(packed / "vae")[name], tensor)
+    kept = read_weights(packed / "dit")
+    for name, tensor in read_weights(trained / "dit").items():
+        assert torch.equal(kept[name], tensor.bfloat16().float())
+    assert read_json(packed / "dit/config.json")["vae_sha256"] == weights_sha256(packed / "vae")
+    assert set(bundle.read_manifest(packed)["files"]) == {
+        f"{part}/{name}" for part in ("vae", "dit") for name in ("model.safetensors", "config.json", "metrics.csv")
+    }
+
+
+def test_large_weights_are_cut_into_shards(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "SHARD_BYTES", 4096)
+    bundle.pack(trained / "vae", trained / "dit", tmp_path / "weights")
+    shards = sorted((tmp_path / "weights/dit").glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert shards[0].name == f"model-00001-of-{len(shards):05}.safetensors"
+    kept = read_weights(tmp_path / "weights/dit")
+    assert kept.keys() == read_weights(trained / "dit").keys()
+    Sampler(tmp_path / "weights/vae", tmp_path / "weights/dit")
+    shards[0].unlink()
+    with pytest.raises(DataError, match="is missing; fetch the weights again"):
+        bundle.read_manifest(tmp_path / "weights")
+
+
+def test_a_pair_that_does_not_belong_together_is_refused(trained: Path, tmp_path: Path, data: list[Path]) -> None:
+    other = tiny().stage(VaeStage).model_copy(update={"seed": 5})
+    train_vae(other, data, tmp_path / "other", tmp_path / "state")
+    with pytest.raises(DataError, match="another autoencoder"):
+        bundle.pack(tmp_path / "other", trained / "dit", tmp_path / "weights")
+    with pytest.raises(ConfigError, match="sample"):
+        bundle.pack(trained / "vae", trained / "dit", tmp_path / "weights", {"stepz": 3})
+
+
+def test_a_changed_file_is_refused(packed: Path) -> None:
+    path = packed / "dit/config.json"
+    path.write_text(path.read_text().replace("{", "{ ", 1))
+    with pytest.raises(DataError, match=r"dit/config\.json: is not the file that bundle\.json names"):
+        bundle.read_manifest(packed)
+    with pytest.raises(DataError, match="no bundle of weights"):
+        bundle.read_manifest(packed / "dit")
+
+
+def test_a_run_takes_the_weights_as_they_are(packed: Path, tmp_path: Path, data: list[Path]) -> None:
+    config = with_source("pretrained", packed)
+    run = tmp_path / "second"
+    train_vae(config.stage(VaeStage), data, run / "vae", run / "state/vae")
+    train_dit(config.stage(DitStage), run / "vae", data, [], run / "dit", run / "state/dit")
+    stage = config.stage(SampleStage)
+    for folder, name in ((packed, "bundle"), (run, "run")):
+        sample_shard(stage, folder / "vae", folder / "dit", Kind.CRYSTAL, 0, tmp_path / f"{name}.arrow")
+    one, other = (list(read_systems(tmp_path / f"{name}.arrow")) for name in ("bundle", "run"))
+    assert len(one) == len(other) == 2
+    assert [repr(a) for a in one] == [repr(b) for b in other]
+
+
+def test_a_run_goes_on_from_the_weights(packed: Path, tmp_path: Path, data: list[Path]) -> None:
+    config = with_source("finetune", packed, lr=1e-5)
+    run = tmp_path / "third"
+    train_vae(config.stage(VaeStage), data[:1], run / "vae", run / "state/vae")
+    crystals = config.stage(DitStage).model_copy(update={"data": config.data.model_copy()})
+    train_dit(crystals, run / "vae", data[:1], [], run / "dit", run / "state/dit")
+    described = read_json(run / "dit/config.json")
+    assert described["model"]["d_model"] == 16
+    assert described["started_from_sha256"] == weights_sha256(packed / "dit")
+    assert set(described["size_histograms"]) == {"crystal", "molecule"}
+    start, end = read_weights(packed / "dit"), read_weights(run / "dit")
+    moved = {name: (end[name] - start[name]).abs().max().item() for name in start}
+    assert 0.0 < max(moved.values()) < 1e-3
+
+
+def test_settings_that_the_weights_were_not_made_with_are_refused(
+    packed: Path, tmp_path: Path, data: list[Path]
+) -> None:
+    config = with_source("finetune", packed, center_noise=False)
+    train_vae(config.stage(VaeStage), data, tmp_path / "vae", tmp_path / "state/vae")
+    with pytest.raises(ConfigError, match=r"train\.dit\.center_noise: the weights .* were trained with true"):
+        train_dit(config.stage(DitStage), tmp_path / "vae", data, [], tmp_path / "dit", tmp_path / "state/dit")
+
+
+def test_the_command_line_packs_and_samples(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pair = ["--vae", str(trained / "vae"), "--dit", str(trained / "dit")]
+    assert main(["bundle", *pair, "--out", "weights", "--sample", "steps=3", "solver=ab2"]) == 0
+    assert main(["sample", "--weights", "weights", "--kind", "crystal", "--n", "4", "--out", "x.arrow"]) == 0
+    table = read_systems(Path("x.arrow"))
+    assert len(list(table)) == 4
+    assert table.metadata["steps"] == 3
+    assert table.metadata["solver"] == "ab2"
+    assert main(["bundle", *pair, "--out", "weights", "--sample", "steps"]) == 2
+    assert "give NAME=VALUE" in capsys.readouterr().err
