@@ -1,6 +1,7 @@
 # make env    set up .venv (idempotent)          make run    the demo, or CONFIG=config/small.yaml MIRROR=folder-or-URL
 # make test   the test suite                     make lint   ruff, snakefmt, mypy
 # make datasets MIRROR=folder-or-URL   every real dataset, prepared into results/datasets
+# make test-slurm   a real SLURM on this machine: the smallest run and every fault (root; minutes)
 # make schema regenerate the JSON schema of the configuration
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ BIN := $(ENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: env run datasets test lint schema clean
+.PHONY: env run datasets test test-slurm test-slurm-run lint schema clean
 
 env:
 	@PYTHON="$(PYTHON)" ENV="$(ENV)" bash workflow/scripts/env.sh
@@ -28,7 +29,15 @@ datasets: env
 
 test: env
 	@bash workflow/scripts/browser.sh
-	@pytest -n 2 --dist loadgroup tests -m "not slow"
+	@pytest -n 2 --dist loadgroup tests -m "not slow and not slurm"
+
+test-slurm: env
+	@tests/slurm/cluster.sh check
+	@pytest tests/slurm -p no:cacheprovider --durations=20
+
+test-slurm-run: env
+	@tests/slurm/cluster.sh check
+	@pytest tests/slurm -p no:cacheprovider -m "not slow"
 
 lint: env
 	@ruff check src tests benchmarks

@@ -2,9 +2,10 @@
 # A real SLURM on this machine, for tests: controller, node with two faked GPUs, three partitions.
 #
 #   cluster.sh check        is there all that it needs? one line says how to get what is missing
+#   cluster.sh install      get the packages, with apt-get
 #   cluster.sh up           start it (a second or two); nothing happens where it runs already
 #   cluster.sh down         stop what `up` started
-#   cluster.sh restart-controller
+#   cluster.sh stop-controller | start-controller
 #
 # ADIT_SLURM_ACCOUNTING=1 adds slurmdbd and MariaDB, so that sacct answers. ADIT_SLURM_ROOT: where it lives.
 set -euo pipefail
@@ -36,6 +37,11 @@ check() {
     fail "/etc/slurm/slurm.conf belongs to another cluster; run the tests on a machine that is part of none"
   fi
 }
+
+install_packages() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || fail "needs root and apt-get"
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $NEEDED
+} > /dev/null 2>&1
 
 start_munge() {
   munge -n 2>/dev/null | unmunge >/dev/null 2>&1 && return
@@ -121,7 +127,8 @@ down() {
 
 case "${1:-}" in
   check | up | down) "$1" ;;
+  install) install_packages ;;
   stop-controller) stop "$ROOT/run/slurmctld.pid" ;;
   start-controller) slurmctld && wait_for scontrol ping ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

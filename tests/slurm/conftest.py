@@ -1,0 +1,52 @@
+"""The cluster and the undisturbed run that all tests here share. They need root and SLURM's packages, and minutes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.cluster import SCRIPT, Run, node, sh
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    check = subprocess.run([SCRIPT, "check"], capture_output=True, text=True, check=False)
+    if check.returncode:
+        pytest.skip(check.stderr.strip())
+    subprocess.run([SCRIPT, "up"], check=True, timeout=120)
+    try:
+        yield
+    finally:
+        subprocess.run([SCRIPT, "down"], check=False, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The whole run, nothing in its way: what every disturbed one must come to.
+
+    ``ADIT_SLURM_UNDISTURBED`` names the folder of one that was made before.
+    """
+    if before := os.environ.get("ADIT_SLURM_UNDISTURBED"):
+        return Run(Path(before))
+    run = Run(tmp_path_factory.mktemp("slurm") / "undisturbed")
+    run.folder.mkdir()
+    run.complete("all")
+    return run
+
+
+@pytest.fixture(autouse=True)
+def clean_queue(cluster: None) -> Iterator[None]:
+    yield
+    subprocess.run([SCRIPT, "up"], check=False, timeout=120)  # where a test left the controller stopped
+    sh("scancel", "--me")
+    if "idle" not in sh("sinfo", "--noheader", "--format", "%t") and "mix" not in sh("sinfo", "-h", "-o", "%t"):
+        node("resume")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"

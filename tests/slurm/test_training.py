@@ -1,0 +1,31 @@
+"""Training on two processes of a SLURM job comes to the loss curve of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.slurm.cluster import Run, job
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
+
+
+def curve(run: Run) -> pd.DataFrame:
+    frame = pd.read_csv(run.results / "vae/metrics.csv")
+    return frame[["step", "split", "loss"]]
+
+
+def test_two_processes_have_the_loss_curve_of_one(undisturbed: Run, folder: Path) -> None:
+    run = undisturbed.copy(folder, "vae/*", "dit/*", "state/vae", "state/dit")
+    run.resources = ["vae:gpu=2"]
+    run.complete("results/small/vae/model.safetensors")
+    assert "x 2" in (run.results / "logs/vae.log").read_text(), "two processes"
+    (number,) = run.submitted("rule_vae")
+    assert job(number)["TresPerJob"].endswith("gpu:2")
+    one, two = curve(undisturbed), curve(run)
+    assert two[["step", "split"]].equals(one[["step", "split"]])
+    np.testing.assert_allclose(two["loss"][:10], one["loss"][:10], rtol=1e-4)  # rounding grows with the steps
+    np.testing.assert_allclose(two["loss"], one["loss"], rtol=0.05)

@@ -1,0 +1,167 @@
+"""``adit doctor`` says what is missing and how to get it; ``adit plan``: hours follow the configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from adit import config, slurm
+from adit.cli import main
+from adit.cli.plan import site_of, table
+from adit.doctor import machine, scheduler, software
+from adit.doctor.finding import examine, missing, ok
+from adit.expected import Site, expected
+
+ROOT = Path(__file__).parents[2]
+PROFILE = ROOT / "slurm/config.yaml"
+
+
+def fake(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of commands that stands alone in the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
+def lines(checks: list) -> str:
+    return "\n".join(finding.line() for finding in examine(checks))
+
+
+def test_a_check_that_breaks_is_a_finding_and_the_others_go_on() -> None:
+    def broken() -> list:
+        raise RuntimeError("no\nsuch thing")
+
+    found = examine([broken, lambda: [ok("other", "there")]])
+    assert [f.status for f in found] == ["missing", "ok"]
+    assert found[0].line() == "missing broken: RuntimeError: no such thing; put that right"
+
+
+def test_versions_that_differ_from_the_lock_are_named(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("# comment\nnumpy==0.1\nno-such-package==1.0\n")
+    told = lines([lambda: software.locked(lock)])
+    assert "missing versions: not installed: no-such-package; make env" in told
+    assert "(locked: 0.1)" in told
+
+
+def test_a_folder_that_cannot_be_written_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    told = lines([lambda: machine.writing(tmp_path / "file/results")])
+    assert "missing writing results" in told
+    assert "choose a folder that can be written" in told
+
+
+def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(commands))
+    assert lines([scheduler.controller]).startswith("missing SLURM: sbatch, srun, squeue, sinfo, scontrol, scancel not")
+
+
+@pytest.mark.parametrize(
+    ("sinfo", "told"),
+    [
+        ("main|(null)|infinite|up\ngpu|gpu:4|7-00:00:00|up", "ok      partition: gpu, with GPUs"),
+        ("main|(null)|infinite|up", "missing partition: gpu does not exist; set slurm_partition at the top of"),
+        ("main|(null)|infinite|up\ngpu|(null)|infinite|up", "missing partition: gpu has no GPUs"),
+        ("main|(null)|infinite|up\ngpu|gpu:4|1-00:00:00|up", "missing partition: gpu ends jobs after 1440 min"),
+    ],
+)
+def test_partitions_of_the_profile(commands: Path, sinfo: str, told: str) -> None:
+    fake(commands, "sinfo", f"cat <<'END'\n{sinfo}\nEND")
+    assert told in lines([lambda: scheduler.partitions(PROFILE)])
+
+
+def test_how_states_can_be_asked(commands: Path) -> None:
+    fake(commands, "scontrol", "echo 'MinJobAge = 300 sec'")
+    fake(commands, "sacct", "exit 1")
+    assert "squeue (remembers 300 s); sacct does not work here" in lines([scheduler.status_command])
+    fake(commands, "scontrol", "echo 'MinJobAge = 10 sec'")
+    assert lines([scheduler.status_command]).startswith("missing job states: squeue forgets jobs after 10 s")
+    fake(commands, "sacct", "exit 0")
+    assert "ok      job states: sacct; sacct works too" in lines([scheduler.status_command])
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("infinite", float("inf")), ("2-00:00:00", 2880), ("12:30:00", 750), ("30:00", 30)]
+)
+def test_time_limits_are_read(text: str, minutes: float) -> None:
+    assert scheduler.minutes(text) == minutes
+
+
+def test_the_verb_fails_when_something_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "disk", lambda folder: iter([missing("disk", "none", "buy one")]))
+    stage = config.Config(name="x", sample=config.SampleConfig(crystal=0)).stage(config.DoctorStage)
+    words = ["doctor", "--on", "cpu", "--config", stage.model_dump_json(), "--lock", "none", "--out", "found.json"]
+    assert main(words) == 4
+    assert not Path("found.json").exists()
+    monkeypatch.setattr(machine, "disk", lambda folder: iter([ok("disk", "enough")]))
+    assert main(words) == 0
+    assert {"what": "disk", "status": "ok", "found": "enough", "remedy": ""} in json.loads(
+        Path("found.json").read_text()
+    )
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+def test_no_job_of_the_papers_run_is_shorter_than_a_minute() -> None:
+    estimates = expected(config.Config(), site_of(PROFILE, "h100"))
+    assert {e.rule for e in estimates} >= {"prepare", "vae", "dit", "sample", "relax", "dft", "score"}
+    assert {e.rule: round(e.seconds) for e in estimates if e.seconds < 60} == {}
+    assert next(e.jobs for e in estimates if e.rule == "sample") == 20, "200 shards, ten in a job"
+
+
+def test_hours_follow_the_configuration() -> None:
+    site = Site({"dit": 4}, {"dit": 2}, {})
+    short = config.parse({"train": {"dit": {"max_minutes": 30.0}}})
+    (dit,) = [e for e in expected(short, site) if e.rule == "dit"]
+    assert dit.seconds == pytest.approx(30 * 60, abs=60)
+    assert dit.gpu_hours == pytest.approx(2 * dit.seconds / 3600)
+    assert dit.core_hours == pytest.approx(4 * dit.seconds / 3600)
+    alone = config.parse({"sample": {"from": "samples.extxyz", "molecule": 0}})
+    rules = [e.rule for e in expected(alone, site)]
+    assert "take" in rules
+    assert "sample" not in rules
+    assert table(expected(short, site))[-1].startswith("all")
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "requeue", "restarts", "taken"),
+    [("RUNNING", 1, 0, True), ("CANCELLED", 1, 0, False), ("RUNNING", 0, 0, False), ("RUNNING", 1, 100, False)],
+)
+def test_only_a_running_job_that_may_goes_back_to_the_queue(
+    commands: Path, monkeypatch: pytest.MonkeyPatch, state: str, requeue: int, restarts: int, taken: bool
+) -> None:
+    facts = f"JobId=7 JobState={state} Requeue={requeue} Restarts={restarts}"
+    fake(commands, "scontrol", f'[ "$1" = requeue ] && touch {commands}/asked || echo "{facts}"')
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv(slurm.REQUEUE_VARIABLE, "1")
+    assert slurm.requeue() is taken
+    assert (commands / "asked").exists() is taken
+    monkeypatch.delenv(slurm.REQUEUE_VARIABLE)
+    assert slurm.requeue() is False, "a job that is not the workflow's stays as it is"
+
+
+def test_jobs_of_a_killed_run_are_found_by_their_marks(commands: Path, tmp_path: Path) -> None:
+    marks = tmp_path / "incomplete"
+    marks.mkdir()
+    for name, text in {"a": '{"external_jobid": "11"}', "b": '{"external_jobid": null}', "c": "cut sho"}.items():
+        (marks / name).write_text(text)
+    fake(commands, "squeue", "echo '11 rule_vae'; echo '12 rule_dit'; echo '11 (null)'")
+    assert slurm.left_behind(marks) == ["11"]
+    assert slurm.left_behind(tmp_path / "none") == []
