@@ -214,6 +214,10 @@ def test_the_command_writes_scores_and_page_and_keeps_the_controls(
     assert (tmp_path / "o/report/index.html").is_file()
     table = store.read_frame(tmp_path / "o/scores/crystal.parquet").set_index("system_id")
     assert table["novelty_adit"].to_dict() == {"MgO": True, "NaCl": False}
+    card = json.loads((tmp_path / "o/scores/card.json").read_text())
+    assert card["references"] == {"crystal": {"train": 2, "test": 1}}
+    assert card["matchers"]["loose"] == {"name": "loose", "ltol": 0.3, "stol": 0.5, "angle_tol": 10.0}
+    assert card["libraries"]["pymatgen"]
     before = json.loads((tmp_path / "o/scores/summary.json").read_text())
     (kept,) = (tmp_path / "kept").glob("controls-crystal-*.json")
     stamp = kept.stat().st_mtime_ns

@@ -63,13 +63,14 @@ def cached_controls(
 
 def _key(stage: ScoreStage, known: Reference) -> str:
     """Return a key of everything that decides the control rows."""
-    digest = hashlib.sha256(json.dumps({**stage.model_dump(mode="json"), "libraries": _versions()}).encode())
+    digest = hashlib.sha256(json.dumps({**stage.model_dump(mode="json"), "libraries": library_versions()}).encode())
     for system, split in sorted(zip(known.systems, known.splits, strict=True), key=lambda pair: pair[0].system_id):
         digest.update(f"{system.system_id} {split} {content_key(system)}\n".encode())
     return digest.hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Return the installed versions of the packages that decide numbers."""
     found = {}
     for name in _LIBRARIES:
         try:

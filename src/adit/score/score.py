@@ -3,11 +3,13 @@
 Reads:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow, relaxed/<kind>/<shard>.parquet, hull/hull.parquet,
         dft/<shard>.parquet
 Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json,
-        scores/measures.json, scores/separation.json, scores/sensitivity-crystal.csv
+        scores/measures.json, scores/separation.json, scores/sensitivity-crystal.csv,
+        scores/card.json
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from adit import store
 from adit.config import ScoreStage
 from adit.progress import log
 from adit.score.aggregate import Record
+from adit.score.card import card
 from adit.score.crystal_run import score_crystals
 from adit.score.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
 from adit.score.measures import Measure
@@ -96,12 +99,15 @@ def score_rows(
     records: list[Record] = []
     funnels: Records = []
     measures: list[Measure] = []
+    references: dict[str, Counter[str]] = {}
     followed = None
     for kind, rows in asked.items():
         if kind not in scorers:
             log.warning("%s samples have no scores: only crystals and molecules are scored", kind)
             continue
-        scored = chosen(scorers[kind](rows, reference(kind)), protocols)
+        known = reference(kind)
+        references[kind] = Counter(str(split) for split in known.splits)
+        scored = chosen(scorers[kind](rows, known), protocols)
         _write_table(out, kind, scored)
         if kind is Kind.CRYSTAL:
             followed = sensitivity(scored.table, crystal_rates([str(name) for name in scored.columns]), stage.seed)
@@ -113,6 +119,7 @@ def score_rows(
     store.write_json(out / "funnel.json", funnels)
     store.write_json(out / "measures.json", [measure.to_json() for measure in measures])
     verdicts = separations(records, measures)
+    store.write_json(out / "card.json", card(stage, references, energies))
     store.write_json(out / "separation.json", [verdict.to_json() for verdict in verdicts])
     log_table(records, funnels, verdicts)
     log_measures(measures, verdicts)

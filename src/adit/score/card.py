@@ -1,0 +1,43 @@
+"""The protocol card: what decided the numbers, beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from adit.config import ScoreStage
+from adit.score.control_cache import library_versions
+from adit.score.inputs import Energies
+from adit.score.linking import SETTINGS
+from adit.score.protocols import CRYSTAL_PROTOCOLS
+
+
+def card(stage: ScoreStage, references: Mapping[str, Mapping[str, int]], energies: Energies) -> dict[str, Any]:
+    """Return the card.
+
+    Args:
+        stage: slice of the configuration.
+        references: structures of each split, by kind.
+        energies: of the crystals.
+    """
+    return {
+        "stage": stage.model_dump(mode="json"),
+        "libraries": library_versions(),
+        "references": {kind: dict(splits) for kind, splits in references.items()},
+        "matchers": {settings.name: asdict(settings) for settings in SETTINGS},
+        "crystal_protocols": {
+            protocol.name: {
+                "matcher": protocol.matcher.name,
+                "novel_against": protocol.reference,
+                "stable": protocol.rule,
+                "metastable": protocol.metastable_rule if protocol.metastable_at is not None else None,
+            }
+            for protocol in CRYSTAL_PROTOCOLS
+        },
+        "energies": {
+            "tags": list(energies.energy_tags),
+            "hull_tag": energies.hull_tag,
+            "surrogate": energies.surrogate,
+        },
+    }
