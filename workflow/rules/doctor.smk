@@ -8,7 +8,15 @@ def machine(kind):
     return ancient(f"{RUN}/doctor/{kind}.json")
 
 
-DOCTOR = "python -m adit doctor --config {params.stage:q} --lock {params.lock} --out {output} --log {log} --on "
+# No parameters: were it made again for a changed one, Snakemake would leave out what depends on it in the same run, for it
+# has no age. What the configuration asks for is checked where Snakemake runs, by `adit doctor`.
+ASKED = (
+    shlex.quote(stage(adit_config.DoctorStage)).replace("{", "{{").replace("}", "}}")
+)
+DOCTOR = (
+    f"python -m adit doctor --config {ASKED} --lock {workflow.basedir}/requirements.lock"
+    " --out {output} --log {log} --on "
+)
 
 
 rule doctor_cpu:
@@ -22,9 +30,6 @@ rule doctor_cpu:
     resources:
         mem_mb=memory(4000),
         runtime=minutes(15),
-    params:
-        stage=stage(adit_config.DoctorStage),
-        lock=f"{workflow.basedir}/requirements.lock",
     message:
         "check a machine that evaluates"
     shell:
@@ -43,9 +48,6 @@ rule doctor_gpu:
         mem_mb=memory(4000),
         runtime=minutes(15),
         gpu=1,
-    params:
-        stage=stage(adit_config.DoctorStage),
-        lock=f"{workflow.basedir}/requirements.lock",
     message:
         "check a machine that trains"
     shell:
