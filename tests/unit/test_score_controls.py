@@ -59,5 +59,9 @@ def test_random_atoms_stay_in_their_box() -> None:
     assert (positions <= [1.0, 2.0, 0.0]).all()
 
 
-def test_no_test_split_means_no_control() -> None:
-    assert controls(crystals(3), ["train"] * 3, 5, seed=0)[Population.RANDOM] == []
+def test_without_a_test_split_the_fakes_are_made_from_the_training_split() -> None:
+    found = controls(crystals(3), ["train"] * 3, 5, seed=0)
+    assert found[Population.TEST] == []
+    for fake in (Population.NOISE, Population.RANDOM):
+        assert [each.system_id for each in found[fake]] == [each.system_id for each in found[Population.TRAIN]]
+    assert not any(controls([], [], 5, seed=0).values())

@@ -39,3 +39,19 @@ def test_distances_are_better_when_lower() -> None:
 
 def test_samples_alone_have_no_verdict() -> None:
     assert separations([Rater("crystal", Population.SAMPLES, 0.95).ratio("adit", "validity", 1, 2, "")]) == []
+
+
+def test_without_a_test_split_the_training_split_is_what_is_real() -> None:
+    counts = {Population.TRAIN: (95, 100), Population.TEST: (0, 0), Population.RANDOM: (10, 100)}
+    records = [Rater("crystal", name, 0.95).ratio("adit", "validity", *pair, "") for name, pair in counts.items()]
+    (found,) = separations(records)
+    assert (found.noise, found.random) == (None, True)
+
+
+def test_real_crystals_have_a_smaller_share_of_p1() -> None:
+    counts = {Population.TEST: (3, 100), Population.NOISE: (97, 100), Population.RANDOM: (99, 100)}
+    records = [
+        Rater("crystal", name, 0.95).ratio("strict", "spacegroup_p1", *pair, "") for name, pair in counts.items()
+    ]
+    (found,) = separations(records)
+    assert not found.fails

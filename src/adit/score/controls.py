@@ -28,18 +28,20 @@ def controls(
         seed: seed of the run. The choice depends on it and on the ids alone, not on the order of the data.
 
     Returns:
-        Systems by population. ``noise`` and ``random`` are made from those of ``test``.
+        Systems by population. ``noise`` and ``random`` are made from those of ``test``, or from those of
+        ``train`` where there is no test split.
     """
     train, test = (
         _choose([s for s, split in zip(systems, splits, strict=True) if split == name], count, seed, name)
         for name in ("train", "test")
     )
-    pool = np.concatenate([system.numbers for system in test]) if test else np.zeros(0, dtype=np.int64)
+    real = test or train
+    pool = np.concatenate([system.numbers for system in real]) if real else np.zeros(0, dtype=np.int64)
     return {
         Population.TRAIN: train,
         Population.TEST: test,
-        Population.NOISE: [noisy(system, seed) for system in test],
-        Population.RANDOM: [randomised(system, pool, seed) for system in test],
+        Population.NOISE: [noisy(system, seed) for system in real],
+        Population.RANDOM: [randomised(system, pool, seed) for system in real],
     }
 
 

@@ -59,6 +59,7 @@ class Separation:
 def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> list[Separation]:
     """Return the verdict on every number that has control rows.
 
+    Real systems are those of the test split, or of the training split where there is no test split.
     Rates are better when higher (but the share of P1), measures (distances, energies) when lower.
     """
     rates: dict[tuple[str, str, str], dict[str, Record]] = {}
@@ -73,9 +74,12 @@ def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> 
 
 
 def _verdict(key: tuple[str, str, str], found: Mapping[str, _Interval], *, higher: bool) -> Separation | None:
-    if Population.TEST not in found or not any(fake in found for fake in FAKES):
+    real = next(
+        (found[n] for n in (Population.TEST, Population.TRAIN) if n in found and found[n].low is not None), None
+    )
+    if real is None or not any(fake in found for fake in FAKES):
         return None
-    noise, random = (_better(found[Population.TEST], found.get(fake), higher) for fake in FAKES)
+    noise, random = (_better(real, found.get(fake), higher) for fake in FAKES)
     return Separation(*key, noise=noise, random=random)
 
 
