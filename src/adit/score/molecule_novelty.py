@@ -35,11 +35,13 @@ class KnownNames:
         smiles: their canonical SMILES.
         stereo_smiles: with stereochemistry.
         inchikeys: their InChIKeys.
+        count: molecules of the training split; 0 where there is none to be novel against.
     """
 
     smiles: AbstractSet[str] = field(default_factory=frozenset)
     stereo_smiles: AbstractSet[str] = field(default_factory=frozenset)
     inchikeys: AbstractSet[str] = field(default_factory=frozenset)
+    count: int = 0
 
 
 def composition_key(system: AtomicSystem) -> Composition:
@@ -78,6 +80,7 @@ class TrainNames:
             frozenset(each.smiles for each in names),
             frozenset(each.stereo_smiles for each in names),
             frozenset(each.inchikey for each in names),
+            len(self),
         )
 
     def _name(self, work: Sequence[tuple[str, AtomicSystem]]) -> None:

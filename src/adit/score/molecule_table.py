@@ -43,7 +43,7 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) ->
     Args:
         rows: systems and failures.
         evidence: what was found.
-        known: names of the training split.
+        known: names of the training split; without any, whether a molecule is novel is unknown.
     """
     table = [_row(row, evidence.checks.get(row.system_id)) for row in rows]
     for name, unique in (
@@ -57,10 +57,12 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) ->
         for record in table:
             record[unique] = record[Col.SYSTEM_ID] in chosen
     for record in table:
-        record[Col.NOVEL] = bool(record[Col.SMILES]) and record[Col.SMILES] not in known.smiles
-        stereo, key = record[MolCol.STEREO_SMILES], record[MolCol.INCHIKEY]
-        record[MolCol.NOVEL_STEREO] = bool(stereo) and stereo not in known.stereo_smiles
-        record[MolCol.NOVEL_INCHIKEY] = bool(key) and key not in known.inchikeys
+        for name, novel, names in (
+            (Col.SMILES, Col.NOVEL, known.smiles),
+            (MolCol.STEREO_SMILES, MolCol.NOVEL_STEREO, known.stereo_smiles),
+            (MolCol.INCHIKEY, MolCol.NOVEL_INCHIKEY, known.inchikeys),
+        ):
+            record[novel] = bool(record[name]) and record[name] not in names if known.count else None
         system_id = record[Col.SYSTEM_ID]
         record |= _posebusters(evidence.busted.get(system_id)) | _xtb(evidence.relaxed.get(system_id))
     return table
