@@ -24,6 +24,7 @@ from sampling import is_valid
 
 from adit import convert
 from adit.config import SampleConfig, SampleStage
+from adit.elements import symbol
 from adit.sample.composition import parse_composition
 from adit.sample.engine import Sampler
 from adit.sample.generate import write_samples
@@ -135,7 +136,8 @@ def _in_group(number: int) -> Test:
 
 def formula(system: AtomicSystem) -> str:
     """Return element and count, in the order of symbols."""
-    return "".join(f"{symbol}{count if count > 1 else ''}" for symbol, count in sorted(Counter(system.symbols).items()))
+    counts = Counter(symbol(int(z)) for z in system.numbers)
+    return "".join(f"{name}{count if count > 1 else ''}" for name, count in sorted(counts.items()))
 
 
 def _types_kept(system: AtomicSystem) -> bool:

@@ -28,6 +28,7 @@ from machine import describe
 from plain import PlainSampler, plain_attention, warm
 
 from adit.config import DitModelConfig, SampleConfig, SampleStage, VaeModelConfig
+from adit.elements import symbol
 from adit.model.dit import DiT
 from adit.model.vae import VAE
 from adit.sample.engine import Sampler
@@ -139,7 +140,7 @@ def equal_quality(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
 
 def entry(name: str, seconds: float, plain: float, rows: Sequence[Row]) -> dict[str, Any]:
     """Return one line of the table."""
-    low = validity(rows)[1]
+    valid, low, high = validity(rows)
     return {
         "form": name,
         "ms/sample": round(1e3 * seconds, 2),
@@ -163,7 +164,7 @@ def is_valid(system: AtomicSystem) -> bool:
         contacts = closest_contacts(system)
     except Exception:  # noqa: BLE001 - a cell that cannot be looked at is no crystal
         return False
-    counts = Counter(system.symbols)
+    counts = Counter(symbol(int(z)) for z in system.numbers)
     return structurally_valid(contacts, system.volume) and compositionally_valid(counts)
 
 

@@ -291,7 +291,7 @@ def square(x: int) -> int:
     if x == 3:
         os._exit(9)
     if x == 4:
-        time.sleep(60)
+        time.sleep(600)
     if x == 5:
         raise ValueError("two\nlines")
     return x * x
