@@ -55,7 +55,7 @@ def test_the_time_limit_sends_a_training_back_to_the_queue(undisturbed: Run, fol
     number = run.wait_for_training()
     sh("scontrol", "update", f"jobid={number}", "timelimit=5")  # the profile has it told 300 s before: that is now
     wait_until("the job is back in the queue", lambda: job(number)["JobState"] == "PENDING")
-    sh("scontrol", "update", f"jobid={number}", "starttime=now")
+    sh("scontrol", "update", f"jobid={number}", "starttime=now", "timelimit=60")
     end_training(run, undisturbed, done)
     assert run.submitted("rule_vae") == [number], "one job, started twice"
     assert job(number)["Restarts"] == "1"
