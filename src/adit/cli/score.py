@@ -48,7 +48,8 @@ def _score_files(args: argparse.Namespace) -> None:
     whole = whole_config(args.config)
     out = args.out or Path("scores")
     kind = None if args.kind is None else Kind(args.kind)
-    given = Given(kind, [*args.reference, *args.data], args.relaxed, args.hull, args.dft)
+    relaxed = [path / "relaxed.parquet" if path.is_dir() else path for path in args.relaxed]
+    given = Given(kind, [*args.reference, *args.data], relaxed, args.hull, args.dft)
     stage = whole.stage(config.ScoreStage)
     cache = args.cache or user_cache()
     workers = args.workers or len(os.sched_getaffinity(0))
