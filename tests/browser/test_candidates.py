@@ -15,6 +15,8 @@ from adit.store import read_systems
 from tests.browser.conftest import Visit
 from tests.browser.runs import HTML, SMILES
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 
 def column(page: Page, kind: str, name: str) -> list[str]:
     table = page.locator(f"#rows-{kind} table")

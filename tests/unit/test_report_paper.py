@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from adit import store
 from adit.config import Config
-from adit.report import citations, convergence, latents, paper, paper_tables, populations, protocol
+from adit.report import citations, convergence, headline, latents, paper, paper_tables, populations, protocol
 from adit.report.assets import read
 from adit.report.inputs import load
 from adit.score.aggregate import wilson
@@ -141,6 +141,47 @@ def test_card_tells_what_decides_the_numbers(tmp_path: Path) -> None:
     assert card["Sampling"]["steps T"] == str(Config().sample.steps)
     assert card["Hull"]["energies on it"] == "chgnet-0.3.0/PBE(+U)/MP2020"
     assert ("crystal", "adit", "overall_validity", "too close") in protocol.definitions(load(tmp_path, config).summary)
+
+
+def test_card_has_what_the_scores_say_of_themselves(tmp_path: Path) -> None:
+    held = {"matchers": {"adit": {"ltol": 0.3, "angle_tol": 10}}, "references": {"crystal": {"train": 7}}}
+    store.write_json(write_run(tmp_path) / "scores/card.json", held)
+    card = {title: dict(rows) for title, rows in protocol.card(load(tmp_path, "{}"))}
+    assert card["Structure matchers"] == {"adit": "angle tol: 10; ltol: 0.3"}
+    assert card["References of the scores"] == {"crystal": "train: 7"}
+
+
+def test_rates_of_several_choices_have_their_spread() -> None:
+    columns = {
+        "metric": "chgnet_surrogate_sun",
+        "protocol": "adit",
+        "seed": [0, 1, 0, 1],
+        "samples": [100, 100, 200, 200],
+    }
+    found = convergence.seeded_rates(pd.DataFrame({**columns, "value": [0.1, 0.3, 0.2, 0.2]}))
+    assert found is not None
+    assert found["value"].tolist() == pytest.approx([0.2, 0.2])
+    assert (found["high"] - found["low"]).tolist() == pytest.approx([0.2 + 2 * np.std([0.1, 0.3], ddof=1), 0.0])
+    assert convergence.seeded_rates(pd.DataFrame({**columns, "value": 0.1}).head(2)) is None
+
+
+def test_a_number_that_tells_nothing_says_so() -> None:
+    records = [rate("crystal", "samples", "uniqueness", "adit", 2)]
+    verdict = {"kind": "crystal", "protocol": "adit", "metric": "uniqueness", "noise": None, "random": False}
+    (row,) = headline.headline("crystal", records, [verdict]).rows
+    assert "does not tell the test set from random atoms" in row[0].note
+    (row,) = headline.headline("crystal", records, [{**verdict, "random": True}]).rows
+    assert "does not tell" not in row[0].note
+
+
+def test_measures_stand_with_their_interval() -> None:
+    record = {"kind": "crystal", "metric": "density", "unit": "g/cm³", "value": 1.5, "low": 1.0, "high": 2.0}
+    record |= {"count": 3, "asked": 4, "basis": "against the training split"}
+    table = headline.measures([{**record, "population": p} for p in ("samples", "test")], [], "crystal")
+    assert table is not None
+    assert [head for head, _ in table.heads] == ["measure", "samples", "test"]
+    assert (table.rows[0][1].text, table.rows[0][1].note) == ("1.500", "[1.000, 2.000]\n3 of 4")
+    assert headline.measures([], [], "crystal") is None
 
 
 def test_citations_follow_what_was_used(tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ from adit.report import (
     outcome,
     paper,
     protocol,
+    sections,
     tables,
 )
 from adit.report.drawing import Drawing, save
 from adit.report.inputs import NETWORKS, Run, load
 from adit.report.manifest import clean, manifest
-from adit.report.periodic import periodic_table
 
 Record = dict[str, Any]
 
@@ -116,9 +116,11 @@ class _Builder:
             "hull_text": outcome.hull_text(self.run),
             "paper_tables": paper.tables(self.run, self.folder / "tables"),
             "paper_figures": paper.figures(self.run, self._draw),
-            "dft": self._dft(),
-            "training": [part for name in NETWORKS if (part := self._training(name)) is not None],
-            "datasets": [self._dataset(stats) for stats in self.run.datasets],
+            "dft": sections.dft(self.run),
+            "training": [
+                part for name in NETWORKS if (part := sections.training(self.run, name, self._draw)) is not None
+            ],
+            "datasets": [sections.dataset(stats, self._draw) for stats in self.run.datasets],
             "protocol_card": protocol.card(self.run),
             "definitions": protocol.definitions(self.run.summary),
             "bibliography": citations.bibliography(self.run),
@@ -142,8 +144,9 @@ class _Builder:
         limit = self.stage.report.gallery
         return {
             "name": kind,
-            "headline": headline.headline(kind, main) if main else None,
-            "others": headline.headline(kind, others) if others else None,
+            "headline": headline.headline(kind, main, self.run.separation) if main else None,
+            "others": headline.headline(kind, others, self.run.separation) if others else None,
+            "measures": headline.measures(self.run.measures, self.run.separation, kind),
             "sources": headline.sources(kind),
             "rates": self._draw(figures.rates(kind, main)) if any(r.get("value") is not None for r in main) else None,
             "funnel": self._draw(figures.funnel_bars(kind, steps)) if steps else None,
@@ -154,94 +157,6 @@ class _Builder:
             "written": candidates.write(self.run, kind, self.folder / "data"),
         }
 
-    def _dft(self) -> Record:
-        selected = self.run.selected
-        records = list(self.run.dft)
-        unsent: dict[str, int] = {}
-        if selected is not None and {"system_id", "selected"} <= set(selected.columns):
-            ran = {row.get("system_id") for row in records}
-            chosen = selected[selected["selected"].astype(bool)]
-            missing = [name for name in chosen["system_id"] if name not in ran]
-            records += [{"system_id": name, "status": "not run", "reason": "no result"} for name in missing]
-            if "reason" in selected:
-                left = selected[~selected["selected"].astype(bool)]["reason"].replace("", "no reason given")
-                unsent = {str(k): int(v) for k, v in left.value_counts().items()}
-        return {
-            "table": tables.dft(self.run, records) if records else None,
-            "unsent": tables.reasons([{"step": "DFT", "reasons": unsent}]) if unsent else None,
-            "method": outcome.method(self.run),
-            "xtb": outcome.uses_xtb(self.run),
-        }
-
-    def _training(self, name: str) -> Record | None:
-        found = self.run.training[name]
-        if not found.config and found.metrics is None:
-            return None
-        metrics = found.metrics
-        drawable = metrics is not None and {"step", "loss"} <= set(metrics.columns) and not metrics.empty
-        facts: Record = {
-            "parameters": _count(found.config.get("parameters")),
-            "steps": _count(found.config.get("steps")),
-            "training time": _minutes(found.config.get("minutes")),
-            "throughput (median)": _throughput(metrics),
-            **{f"last {split} loss": value for split, value in _last_losses(metrics).items()},
-        }
-        return {
-            "name": NETWORKS[name],
-            "figure": self._draw(figures.loss_curves(name, metrics)) if drawable else None,
-            "facts": [(key, value) for key, value in facts.items() if value],
-            "model": found.config.get("model") or {},
-        }
-
-    def _dataset(self, stats: Record) -> Record:
-        name = str(stats.get("dataset", "unnamed"))
-        n = stats.get("n_systems") or {}
-        facts = {
-            "kind": stats.get("kind"),
-            "systems": ", ".join(
-                f"{formats.count(n[split])} {split}" for split in ("train", "val", "test") if split in n
-            ),
-            "rows read": formats.count(stats["n_rows"]) if "n_rows" in stats else None,
-            "rows dropped": formats.count(stats.get("n_failed", 0)),
-            "spacegroups (train)": str(len(stats["spacegroups"])) if stats.get("spacegroups") else None,
-            "source": stats.get("source"),
-            "licence": stats.get("licence"),
-            "files": "; ".join(f"{name}: {how}" for name, how in (stats.get("verified") or {}).items()),
-        }
-        sizes, held = stats.get("size_histogram") or {}, stats.get("elements") or {}
-        return {
-            "name": name,
-            "facts": tables.pairs({key: value for key, value in facts.items() if value}),
-            "citation": stats.get("citation") or "",
-            "sizes": self._draw(figures.size_histogram(name, sizes)) if sizes else None,
-            "elements": self._draw(periodic_table(name, held)) if held else None,
-            "dropped": tables.reasons([{"step": "training", "reasons": stats["failures"]}])
-            if stats.get("failures")
-            else None,
-        }
-
 
 def _confidence(level: Any) -> str:
     return f"{100 * level:g} %" if isinstance(level, int | float) else "the"
-
-
-def _count(value: Any) -> str | None:
-    return formats.count(value) if isinstance(value, int | float) else None
-
-
-def _minutes(value: Any) -> str | None:
-    return formats.seconds(60.0 * value) if isinstance(value, int | float) else None
-
-
-def _throughput(metrics: Any) -> str | None:
-    if metrics is None or "atoms_per_s" not in metrics:
-        return None
-    values = metrics["atoms_per_s"].dropna()
-    return f"{formats.count(float(values.median()))} atoms/s" if len(values) else None
-
-
-def _last_losses(metrics: Any) -> dict[str, str]:
-    if metrics is None or not {"split", "loss"} <= set(metrics.columns):
-        return {}
-    last = metrics.dropna(subset=["loss"]).groupby("split")["loss"].last()
-    return {str(split): formats.number(float(value), 4) for split, value in last.items()}

@@ -153,7 +153,7 @@ def scaling(data: pd.DataFrame) -> Drawing:
     axes = grid[0, 0]
     for number, ((kind, metric), part) in enumerate(data.groupby(["kind", "metric"], sort=False)):
         part = part.sort_values("parameters")
-        errors = [100 * (part["value"] - part["low"]), 100 * (part["high"] - part["value"])]
+        errors = [100 * (part["value"] - part["low"]).clip(lower=0), 100 * (part["high"] - part["value"]).clip(lower=0)]
         style = {"marker": "o", "markersize": 4, "capsize": 2, "color": PALETTE[number % len(PALETTE)]}
         label = f"{kind}s: {formats.metric(str(metric))}"
         axes.errorbar(part["parameters"] / 1e6, 100 * part["value"], yerr=errors, label=label, **style)

@@ -51,6 +51,39 @@ def wilson(passed: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
+FOLLOWED: Final = (("overall_validity", ""), ("sun", "adit"), ("msun", "adit"))
+"""Metrics and protocols of ``scores/sensitivity-crystal.csv`` that are drawn."""
+
+
+def seeded_rates(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the mean of each rate over choices of n samples, and twice their standard deviation to both sides.
+
+    ``None`` where there are fewer than two numbers of samples.
+
+    Args:
+        table: ``metric, protocol, samples, seed, value``.
+    """
+    import pandas as pd
+
+    if not {"metric", "protocol", "samples", "value"} <= set(table.columns) or table["samples"].nunique() < 2:
+        return None
+    table = table.assign(
+        protocol=table["protocol"].fillna(""), bare=[formats.bare_metric(str(m)) for m in table["metric"]]
+    )
+    parts = []
+    for metric, protocol in FOLLOWED:
+        part = table[(table["bare"] == metric) & (table["protocol"] == protocol)]
+        if part.empty:
+            continue
+        spread = part.groupby("samples")["value"].agg(["mean", "std", "count"]).fillna(0.0).reset_index()
+        low, high = spread["mean"] - 2 * spread["std"], spread["mean"] + 2 * spread["std"]
+        columns = {"metric": part["metric"].iloc[0], "n": spread["samples"], "value": spread["mean"]}
+        parts.append(
+            pd.DataFrame({**columns, "low": low.clip(0, 1), "high": high.clip(0, 1), "seeds": spread["count"]})
+        )
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
 @styled
 def convergence(kind: str, data: pd.DataFrame) -> Drawing:
     """Draw the rates of ``running_rates``."""
@@ -64,7 +97,7 @@ def convergence(kind: str, data: pd.DataFrame) -> Drawing:
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
     axes.set_xlabel(f"{kind}s sampled")
-    axes.set_ylabel("% (band: 95 % interval)")
+    axes.set_ylabel("% (band: 95 %)")
     axes.set_ylim(-2, 102)
     axes.legend(fontsize=8)
     grid_lines(axes, "y")

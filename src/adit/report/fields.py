@@ -65,6 +65,13 @@ _CRYSTAL: Final = (
     _WHY,
 )
 
+_MOF: Final = (
+    *_COMMON,
+    Field("mofchecker_all", "flag", "valid", "all checks of MOFChecker"),
+    Field("mofchecker_status", "status", "MOFChecker"),
+    _WHY,
+)
+
 _MOLECULE: Final = (
     *_COMMON,
     Field("validity", "flag", "valid", "strict: bonds fit charge 0, one fragment, no radical"),
@@ -77,7 +84,7 @@ _MOLECULE: Final = (
     _WHY,
 )
 
-KNOWN: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _MOLECULE, "mof": _CRYSTAL}
+KNOWN: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _MOLECULE, "mof": _MOF}
 """Fields of each kind in the order of the table; of those the file lacks nothing is shown."""
 
 PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
@@ -95,8 +102,8 @@ PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
         ("valid and novel", {"validity": "yes", "novel": "yes"}),
         ("not valid", {"validity": "no"}),
     ),
+    "mof": (("valid", {"mofchecker_all": "yes"}), ("not valid", {"mofchecker_all": "no"})),
 }
-PRESETS["mof"] = PRESETS["crystal"]
 """Filters at one click: title, and the condition on each column; those on columns that are missing are left out."""
 
 _STATUS: Final = ("status", "_status")

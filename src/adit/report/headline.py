@@ -33,12 +33,13 @@ _MAIN: Final = (
     "sun",
     "dft_converged",
     "dft_converged_of_sent",
+    "mofchecker_all",
     "posebusters_all",
     "posebusters_paper_seven",
 )
 """Metrics of the first table; all others stand below it, folded."""
 
-_MAIN_PROTOCOLS: Final = ("adit", "strict", "posebusters")
+_MAIN_PROTOCOLS: Final = ("adit", "strict", "posebusters", "mofchecker")
 """Protocols of the first table."""
 
 
@@ -61,13 +62,32 @@ def published() -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def headline(kind: str, records: Sequence[Record]) -> Table:
+def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]:
+    """Return the numbers that are the same for real systems and for a fake, by protocol and metric, and which fake.
+
+    Args:
+        separation: records of ``separation.json``.
+        kind: crystal, molecule or mof.
+    """
+    fakes = {"noise": "the test set with noise", "random": "random atoms"}
+    found = {}
+    for record in separation:
+        same = [words for name, words in fakes.items() if record.get(name) is False]
+        if record.get("kind") == kind and same:
+            told = f"does not tell the test set from {' or '.join(same)}"
+            found[str(record.get("protocol")), str(record.get("metric"))] = told
+    return found
+
+
+def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] = ()) -> Table:
     """Return one row a metric and protocol, one column a population, and the published numbers.
 
     Args:
         kind: crystal or molecule.
         records: records of ``summary.json`` of this kind.
+        separation: records of ``separation.json``; what tells nothing is said beside the metric.
     """
+    told = blind(separation, kind)
     rows = list(dict.fromkeys((str(r.get("protocol")), str(r.get("metric"))) for r in records))
     names = [*POPULATIONS, *sorted({str(r.get("population")) for r in records} - set(POPULATIONS))]
     shown = [name for name in names if any(r.get("population") == name for r in records)]
@@ -76,7 +96,39 @@ def headline(kind: str, records: Sequence[Record]) -> Table:
     heads = [("metric", "name in the files, and what the denominator counts"), ("protocol", "whose definition")]
     heads += [(name, "% [interval] and counts") for name in shown]
     heads += [("published, %", "other training data, sizes and energies: for orientation, not a comparison")]
-    return Table(heads, [_row(*key, shown, index, facts) for key in rows])
+    return Table(heads, [_row(*key, shown, index, facts, told.get(key, "")) for key in rows])
+
+
+def measures(records: Sequence[Record], separation: Sequence[Record], kind: str) -> Table | None:
+    """Return one row a measure (distances, medians), one column a population; ``None`` without any.
+
+    Args:
+        records: records of ``measures.json``.
+        separation: records of ``separation.json``.
+        kind: crystal, molecule or mof.
+    """
+    held = [r for r in records if r.get("kind") == kind]
+    names = [name for name in POPULATIONS if any(r.get("population") == name for r in held)]
+    told = blind(separation, kind)
+    index = {(str(r.get("metric")), str(r.get("population"))): r for r in held}
+    rows = []
+    for metric in dict.fromkeys(str(r.get("metric")) for r in held):
+        any_of = next(r for r in held if r.get("metric") == metric)
+        unit = f", {any_of['unit']}" if any_of.get("unit") else ""
+        note = "; ".join(text for text in (str(any_of.get("basis") or ""), told.get(("", metric), "")) if text)
+        first = Cell(f"{formats.metric(metric)}{unit}", metric, "metric", note)
+        rows.append([first, *(_measure(index.get((metric, name)), name) for name in names)])
+    heads = [("measure", "smaller is closer to the training data"), *((name, "value [interval]") for name in names)]
+    return Table(heads, rows) if rows else None
+
+
+def _measure(record: Record | None, population: str) -> Cell:
+    style = f"num rate {'samples' if population == 'samples' else ''}"
+    if record is None or formats.is_missing(record.get("value")):
+        return Cell(formats.MISSING, float("inf"), f"{style} missing")
+    low, high = formats.number(record.get("low"), 3), formats.number(record.get("high"), 3)
+    counts = f"{record.get('count')} of {record.get('asked')}"
+    return Cell(formats.number(record["value"], 3), float(record["value"]), style, f"[{low}, {high}]\n{counts}")
 
 
 def _row(
@@ -85,11 +137,13 @@ def _row(
     populations: Sequence[str],
     index: Mapping[tuple[str, str, str], Record],
     facts: Sequence[Mapping[str, str]],
+    told: str,
 ) -> list[Cell]:
     found = [index.get((protocol, metric, name)) for name in populations]
     basis = next((str(r.get("basis") or "") for r in found if r), "")
+    note = f"{metric}: {basis}" if basis else metric
     return [
-        Cell(formats.metric(metric), metric, "metric", f"{metric}: {basis}" if basis else metric),
+        Cell(formats.metric(metric), metric, "metric", f"{note}\n⚠ {told}" if told else note),
         Cell(protocol),
         *(_rate(r, name) for r, name in zip(found, populations, strict=True)),
         _facts(protocol, metric, facts),

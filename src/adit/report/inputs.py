@@ -57,6 +57,10 @@ class Run:
         selected: ``dft/selected.parquet``.
         dft: one record a structure that DFT ran on.
         benchmarks: Snakemake's measurements, one record a job.
+        measures: records of ``scores/measures.json``: numbers that are no rates.
+        separation: records of ``scores/separation.json``: which numbers tell real systems from fakes.
+        card: ``scores/card.json``: matchers and protocols that decided the scores.
+        sensitivity: ``scores/sensitivity-crystal.csv``: rates by number of samples and seed.
         problems: what could not be read, one line each.
     """
 
@@ -72,6 +76,10 @@ class Run:
     selected: pd.DataFrame | None = None
     dft: list[Record] = field(default_factory=list)
     benchmarks: list[Record] = field(default_factory=list)
+    measures: list[Record] = field(default_factory=list)
+    separation: list[Record] = field(default_factory=list)
+    card: Record = field(default_factory=dict)
+    sensitivity: pd.DataFrame | None = None
     problems: list[str] = field(default_factory=list)
 
     def setting(self, path: str, default: Any = None) -> Any:
@@ -116,6 +124,10 @@ def load(folder: Path, run_config: str) -> Run:
         selected=reader.frame("dft/selected.parquet"),
         dft=_dft(reader),
         benchmarks=_benchmarks(reader),
+        measures=reader.records("scores/measures.json"),
+        separation=reader.records("scores/separation.json"),
+        card=found if isinstance(found := reader.json("scores/card.json"), dict) else {},
+        sensitivity=reader.frame("scores/sensitivity-crystal.csv"),
         problems=problems,
     )
 

@@ -27,6 +27,7 @@ CAPTIONS: Final = {
     "n_elements": "Number of different elements in a crystal (Fig. 4).",
     "spacegroups": "Spacegroups of the crystals as generated, the most frequent ones (Fig. 5).",
     "convergence": "Rates against the number of samples, in the order in which they were made (Fig. 6).",
+    "seeds": "Rates against the number of samples: mean over choices, band of two standard deviations (Fig. 6).",
     "grid": "Validity over guidance and number of steps; the samples are those of the tuning seed (Fig. 7).",
     "speed": "Validity, and the time of 10,000 samples on this hardware, against the number of steps (Fig. 2).",
     "latents": "Latents of atoms of the datasets in the plane of their first two principal components",
@@ -58,9 +59,12 @@ def figures(run: Run, save: Save) -> list[Record]:
     if groups := populations.spacegroups(run):
         add(distributions.spacegroups(groups), CAPTIONS["spacegroups"])
     for kind, frame in run.scores.items():
-        rates = convergence.running_rates(kind, frame)
+        seeded = (
+            convergence.seeded_rates(run.sensitivity) if kind == "crystal" and run.sensitivity is not None else None
+        )
+        rates = convergence.running_rates(kind, frame) if seeded is None else seeded
         if len(rates):
-            add(convergence.convergence(kind, rates), CAPTIONS["convergence"])
+            add(convergence.convergence(kind, rates), CAPTIONS["convergence" if seeded is None else "seeds"])
     for kind, rows in _tuning(run):
         add(solver_figures.solver_grid(kind, rows), CAPTIONS["grid"])
         add(solver_figures.speed(kind, rows), CAPTIONS["speed"])

@@ -61,7 +61,28 @@ def card(run: Run) -> list[tuple[str, Pairs]]:
     found["Hull"] = [(name, value) for name, value in hull if value]
     found["DFT"] = found["DFT"] + _dft(run)
     order = ("Sampling", "Pre-relaxation", "Hull", "DFT", "Scores")
-    return [(title, found[title]) for title in order if found[title]]
+    return [(title, found[title]) for title in order if found[title]] + _scored(run.card)
+
+
+def _scored(found: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
+    """Return what the scores say of their matchers, protocols and references."""
+    titles = {
+        "matchers": "Structure matchers",
+        "crystal_protocols": "Protocols of crystals",
+        "references": "References of the scores",
+    }
+    parts = []
+    for key, title in titles.items():
+        held = found.get(key)
+        if isinstance(held, Mapping) and held:
+            parts.append((title, [(str(name), _listed(values)) for name, values in held.items()]))
+    return parts
+
+
+def _listed(values: Any) -> str:
+    if not isinstance(values, Mapping):
+        return _text(values)
+    return "; ".join(f"{str(k).replace('_', ' ')}: {_text(v)}" for k, v in values.items() if v is not None)
 
 
 def definitions(summary: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
