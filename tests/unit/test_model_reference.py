@@ -190,6 +190,18 @@ def test_every_weight_of_equation_8(mixed: list[AtomicSystem]) -> None:
         np.testing.assert_allclose(got, np.array(weights) * parts, **EXACT)
 
 
+def test_heads_are_not_rounded_by_autocast(mixed: list[AtomicSystem]) -> None:
+    module = vae().float()
+    features = featurize(SystemBatch.from_systems(mixed))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        posterior = module.encoder(features)
+        decoded = module.decoder(posterior.mean, features.mask)
+    for values in (posterior.mean, posterior.logvar, decoded.logits, decoded.positions, decoded.fractional):
+        on_the_grid = values[features.mask] == values[features.mask].bfloat16().float()
+        assert on_the_grid.float().mean() < 0.1
+    assert not (decoded.lattice == decoded.lattice.bfloat16().float()).all()
+
+
 def test_kl_is_summed_over_channels_and_averaged_over_atoms() -> None:
     random = torch.Generator().manual_seed(0)
     mask = padding_mask(torch.tensor(SIZES))

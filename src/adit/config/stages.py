@@ -36,7 +36,7 @@ class PrepareStage(Stage):
 class VaeStage(Stage):
     """``adit vae``: train the autoencoder."""
 
-    version: int = 2
+    version: int = 3
     seed: int
     data: DataConfig
     max_atomic_number: int

@@ -18,6 +18,11 @@ from adit.model.posterior import Decoded, Posterior
 __all__ = ["VAE", "Decoded", "Decoder", "Encoder", "Posterior"]
 
 
+def exact_heads(values: Tensor) -> torch.autocast:
+    """Return a context without autocast: bf16 resolves a fractional coordinate to 0.004 and an angle to 0.4°."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
 class Encoder(nn.Module):
     """Algorithm 1: attributes of each atom to the posterior of its latent."""
 
@@ -48,8 +53,10 @@ class Encoder(nn.Module):
         if self.index is not None:
             h = h + self.index(h)
         h = self.transformer(h, features.mask)
-        # log σ is bounded so that one bad batch cannot overflow the KL term.
-        return Posterior(full_precision(self.mean(h)), full_precision(self.logvar(h)).clamp(-20.0, 5.0))
+        with exact_heads(h):
+            h = full_precision(h)
+            # log σ is bounded so that one bad batch cannot overflow the KL term.
+            return Posterior(self.mean(h), self.logvar(h).clamp(-20.0, 5.0))
 
 
 class Decoder(nn.Module):
@@ -73,12 +80,9 @@ class Decoder(nn.Module):
         if self.index is not None:
             h = h + self.index(h)
         h = self.transformer(h, mask)
-        return Decoded(
-            logits=full_precision(self.types(h)),
-            positions=full_precision(self.positions(h)),
-            fractional=full_precision(self.fractional(h)),
-            lattice=full_precision(self.lattice(masked_mean(h, mask))),
-        )
+        with exact_heads(h):
+            h = full_precision(h)
+            return Decoded(self.types(h), self.positions(h), self.fractional(h), self.lattice(masked_mean(h, mask)))
 
 
 class VAE(nn.Module):
