@@ -28,4 +28,5 @@ PAPER_MODELS = (
     PaperModel("DiT-B", DitModelConfig(), 129.7),
     PaperModel("DiT-L", DitModelConfig(d_model=1024, heads=16, layers=24), 450.0),
 )
-"""Source: Section 3 and Appendix D; the 24 heads that it gives DiT-L do not divide 1024: docs/decisions/0012-heads-of-dit-l.md."""
+"""Source: Section 3 and Appendix D; the 24 heads that it gives DiT-L do not divide 1024:
+docs/decisions/0012-heads-of-dit-l.md."""
