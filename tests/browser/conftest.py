@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.runs import large_run, mixed_run, write_report
 
@@ -16,6 +16,11 @@ CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+PATIENCE_MS = 180_000
+"""Long: a busy machine shall not fail a test."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass
@@ -46,6 +51,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
     context = browser.new_context(offline=True, viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
     yield Visit(context.new_page())
     context.close()
 
