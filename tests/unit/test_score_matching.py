@@ -13,7 +13,7 @@ from adit import convert, store
 from adit.score import formula_groups
 from adit.score.fingerprints import Bound, content_key, reduce_crystal, reduce_references, successive_minima
 from adit.score.linking import SETTINGS, Groups, MatcherSettings, fits, matcher
-from adit.score.matching import Matches, index_references, match_all
+from adit.score.matching import Match, Matches, index_references, match_all
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 
 FORMULAS = [(cation, anion) for anion in (17, 8, 9, 35, 16, 34, 53, 7) for cation in (11, 12, 20, 3, 19, 30, 48, 55)]
@@ -137,6 +137,18 @@ def test_names_and_order_do_not_matter() -> None:
         sizes.append(sorted(groups.count(group) for group in set(groups)))
     assert sizes[0] == sizes[1]
     assert sizes[0][-1] > 1
+
+
+def test_samples_that_repeat_each_other_are_compared_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formula_groups, "BLOCK", 4)
+    cell = (np.ones((3, 3)) - np.eye(3)) * 2.82
+    copies = [
+        AtomicSystem(f"s{n:02d}", Kind.CRYSTAL, np.array([11, 17]), np.array([[0, 0, 0], [2.82] * 3]) + n, cell)
+        for n in range(24)
+    ]
+    found = match_all({"samples": copies}, {}, workers=1, wall_limit_s=300)
+    assert {found.get("samples", each.system_id, SETTINGS[0]) for each in copies} == {Match("s00", False, False)}
+    assert found.compared == 2 * 23  # a spanning tree for each setting, where all pairs would be 276
 
 
 def hang_on_wide_pairs(first: Any, second: Any, settings: MatcherSettings) -> bool:

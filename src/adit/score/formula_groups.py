@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Final
@@ -65,23 +65,30 @@ def compare_with_references(
     return sum(links.compared for links in results), sum(links.excluded for links in results)
 
 
+STAGES: Final = ("within", "next", "others")
+"""Samples of a formula are compared within blocks, then with the next block, then with all others: where samples repeat
+each other all are connected after the second stage, and what is connected is not compared again."""
+
+
 def compare_with_each_other(
-    groups: Sequence[FormulaGroup], across: bool, compare: Fits, workers: int, wall_limit_s: float
+    groups: Sequence[FormulaGroup], stage: str, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
-    """Connect the samples of each formula that match: within blocks, or across them (given what is connected)."""
+    """Connect the samples of each formula that match, one of ``STAGES`` after the other."""
     tasks: list[tuple[FormulaGroup, list[int], Task]] = []
     for group in groups:
-        if not across:
+        if not group.components:
             group.components = {settings.name: Groups(len(group.members)) for settings in SETTINGS}
         kept = [number for number in range(len(group.members)) if number not in group.reasons]
-        for numbers, pairs in _blocks(kept, across):
-            labels = {
-                name: tuple(_first_equal([components.root(number) for number in numbers]))
-                for name, components in group.components.items()
+        for numbers, pairs in _blocks(kept, stage):
+            roots = {
+                name: [components.root(number) for number in numbers] for name, components in group.components.items()
             }
-            members = tuple(group.members[number] for number in numbers)
-            tasks.append((group, numbers, Task(members, pairs, labels=labels, compare=compare)))
-    if across and not tasks:
+            apart = tuple((i, j) for i, j in pairs if any(found[i] != found[j] for found in roots.values()))
+            if apart:
+                labels = {name: tuple(_first_equal(found)) for name, found in roots.items()}
+                members = tuple(group.members[number] for number in numbers)
+                tasks.append((group, numbers, Task(members, apart, labels=labels, compare=compare)))
+    if not tasks:
         return 0, 0
     work = [task for _, _, task in tasks]
     results = run_tasks(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with each other")
@@ -93,16 +100,17 @@ def compare_with_each_other(
     return sum(links.compared for links in results), sum(links.excluded for links in results)
 
 
-def _blocks(kept: Sequence[int], across: bool) -> Iterator[tuple[list[int], tuple[tuple[int, int], ...]]]:
-    """Return numbers and the pairs to compare: of one block each, or of each two blocks."""
+def _blocks(kept: Sequence[int], stage: str) -> Iterator[tuple[list[int], Iterable[tuple[int, int]]]]:
+    """Return numbers and the pairs to compare: of one block each, of neighbouring blocks, or of all other two."""
     blocks = [list(kept[start : start + BLOCK]) for start in range(0, len(kept), BLOCK)]
-    if across:
-        for one, other in combinations(blocks, 2):
-            yield [*one, *other], tuple(product(range(len(one)), range(len(one), len(one) + len(other))))
+    if stage == "within":
+        for block in blocks:
+            yield block, combinations(range(len(block)), 2)
         return
-    for block in blocks:
-        if len(block) > 1:
-            yield block, tuple(combinations(range(len(block)), 2))
+    for one, other in combinations(range(len(blocks)), 2):
+        if (other == one + 1) == (stage == "next"):
+            first, second = blocks[one], blocks[other]
+            yield [*first, *second], product(range(len(first)), range(len(first), len(first) + len(second)))
 
 
 def _first_equal(values: Sequence[int]) -> list[int]:

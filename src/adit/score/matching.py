@@ -15,7 +15,13 @@ from adit import convert
 from adit.elements import reduced_formula
 from adit.progress import log
 from adit.score.fingerprints import Reduced, content_key, reduce_all, reduce_crystal, reduce_references
-from adit.score.formula_groups import FormulaGroup, ReducedIndex, compare_with_each_other, compare_with_references
+from adit.score.formula_groups import (
+    STAGES,
+    FormulaGroup,
+    ReducedIndex,
+    compare_with_each_other,
+    compare_with_references,
+)
 from adit.score.linking import DEFAULT, LOOSE, SETTINGS, Fits, MatcherSettings, fits, matcher
 from adit.systems import AtomicSystem, Failure
 
@@ -126,8 +132,8 @@ def match_all(
     groups = [group for group, _ in waiting]
     known = _reduced_references(groups, references, cache, workers, wall_limit_s)
     counts = compare_with_references(groups, known, compare, workers, wall_limit_s)
-    for across in (False, True):
-        more = compare_with_each_other(groups, across, compare, workers, wall_limit_s)
+    for stage in STAGES:
+        more = compare_with_each_other(groups, stage, compare, workers, wall_limit_s)
         counts = counts[0] + more[0], counts[1] + more[1]
     for group in groups:
         reasons |= {(group.population, group.members[n].system_id): f"matching: {r}" for n, r in group.reasons.items()}
