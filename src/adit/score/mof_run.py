@@ -51,7 +51,8 @@ def score_mofs(stage: ScoreStage, rows: list[Row], known: Reference, workers: in
     def _rater(name: Population) -> Rater:
         return Rater(Kind.MOF, name, config.confidence)
 
-    kept = cached_controls(stage, known, Kind.MOF, cache, controls)
+    folder = None if cache is None else cache / f"mofchecker-{versions['mofchecker']}"
+    kept = cached_controls(stage, known, Kind.MOF, folder, controls)
     table = _tables({Population.SAMPLES: rows}, stage, workers)[Population.SAMPLES]
     records = mof_records(table, _rater(Population.SAMPLES), basis)
     return Scored(_columns(), table, [*records, *kept.records], mof_funnel(table))
