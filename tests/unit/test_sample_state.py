@@ -1,0 +1,61 @@
+"""A finished shard of samples is kept where no rule can lose it, and made again when settings or weights change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adit.cli import main
+from adit.store import link
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Replace sampling; return the files that it was asked to make."""
+    asked: list[Path] = []
+
+    def sample_shard(stage: Any, vae: Path, dit: Path, kind: Any, shard: int, out: Path, timing: Path | None) -> None:
+        asked.append(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(f"{kind} {shard}")
+
+    monkeypatch.setattr("adit.sample.generate.sample_shard", sample_shard)
+    return asked
+
+
+def sample(folder: Path, *extra: str) -> str:
+    out = folder / "samples/0.arrow"
+    words = ["sample", "--weights", str(folder), "--kind", "crystal", "--shard", "0", "--out", str(out), *extra]
+    assert main(words) == 0
+    return out.read_text()
+
+
+def test_a_shard_that_was_made_is_not_made_again(tmp_path: Path, made: list[Path]) -> None:
+    state = ["--state", str(tmp_path / "state")]
+    assert sample(tmp_path, *state) == "crystal 0"
+    (tmp_path / "samples/0.arrow").unlink()  # as the workflow does with the outputs of a job that was cut off
+    assert sample(tmp_path, *state) == "crystal 0"
+    assert len(made) == 1
+    sample(tmp_path, *state, "--steps", "7")
+    assert len(made) == 2, "other settings, other samples"
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "vae/config.json").write_text('{"weights_sha256": "new"}')
+    sample(tmp_path, *state)
+    assert len(made) == 3, "other weights, other samples"
+
+
+def test_without_a_state_nothing_is_kept(tmp_path: Path, made: list[Path]) -> None:
+    sample(tmp_path)
+    sample(tmp_path)
+    assert made == [tmp_path / "samples/0.arrow"] * 2
+
+
+def test_a_link_replaces_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("new")
+    (tmp_path / "old").write_text("old")
+    for _ in range(2):
+        link(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old"]
