@@ -25,6 +25,7 @@ VALIDITY: Final = {
     ("crystal", "adit", "compositional_validity"): "crystals composition valid, %",
     ("crystal", "adit", "overall_validity"): "crystals valid, %",
     ("molecule", "strict", "validity"): "molecules valid, %",
+    ("molecule", "edm", "validity"): "molecules valid by EDM's bonds, %",
     ("molecule", "adit", "adit_pdb_validity"): "molecules valid as in the paper, %",
     ("mof", "strict", "validity"): "MOFs valid, %",
 }
