@@ -5,8 +5,8 @@ Only the workflow's own jobs do so: it sets ``ADIT_REQUEUE`` for them. Nothing h
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -22,6 +22,8 @@ REQUEUE_VARIABLE = "ADIT_REQUEUE"
 
 MOST_RESTARTS = 100
 """A job that was sent back this often fails instead."""
+
+_RUN = re.compile(r"SLURM run ID: (\S+)")
 
 ASKED_S = 60.0
 """Longest wait of a job that went back to the queue for its end, s."""
@@ -81,18 +83,17 @@ def wait_for_end() -> None:
     time.sleep(ASKED_S)
 
 
-def left_behind(marks: Path) -> list[str]:
+def left_behind(logs: Path) -> list[str]:
     """Return the jobs that a killed workflow left in the queue.
 
     Args:
-        marks: Snakemake's folder of marks, one for each output of a job under way, with the number of the job.
+        logs: Snakemake's folder of logs; each names the run, and so do its jobs.
     """
-    numbers = {number for mark in marks.glob("*") if (number := _job_of(mark))}
-    if not numbers:
+    runs = {run for log_file in logs.glob("*.log") for run in _RUN.findall(log_file.read_text(errors="replace"))}
+    if not runs:
         return []
-    queued = (_run("squeue", "--me", "--noheader", "--format", "%i %k") or "").splitlines()
-    mine = [line.split(maxsplit=1) for line in queued]
-    return [words[0] for words in mine if words[0] in numbers and words[-1].startswith(("rule_", "group_"))]
+    queued = (_run("squeue", "--me", "--noheader", "--format", "%A %j") or "").splitlines()
+    return sorted({number for number, _, name in (line.partition(" ") for line in queued) if name.strip() in runs})
 
 
 def cancel(jobs: Sequence[str], patience_s: float = 120.0) -> bool:
@@ -105,14 +106,6 @@ def cancel(jobs: Sequence[str], patience_s: float = 120.0) -> bool:
             return True
         time.sleep(1.0)
     return False
-
-
-def _job_of(mark: Path) -> str | None:
-    try:
-        number = json.loads(mark.read_text(encoding="utf-8")).get("external_jobid")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return str(number) if number else None
 
 
 def _run(*words: str) -> str | None:

@@ -65,10 +65,16 @@ def wait_until(what: str, ready: Callable[[], Any]) -> Any:
 
 
 def node(state: str) -> None:
-    """Set the state of the one node: drain, down, resume."""
-    name = sh("sinfo", "--noheader", "--format", "%n").split()[0]
+    """Set the state of the one node: drain, down, resume (where it did not come back by itself)."""
+    name, now = sh("sinfo", "--noheader", "--partition", "main", "--format", "%n %t").split()[:2]
+    if state == "resume" and not now.startswith(("down", "drain", "drng")):
+        return
     reason = [] if state == "resume" else ["reason=test"]
     sh("scontrol", "update", f"nodename={name}", f"state={state}", *reason)
+
+
+STARTED: list[subprocess.Popen[bytes]] = []
+"""Every Snakemake that was started; a test that fails leaves its own running."""
 
 
 @dataclass
@@ -121,6 +127,7 @@ class Run:
             self.process = subprocess.Popen(
                 self.command(*targets), cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
             )
+        STARTED.append(self.process)
 
     def finish(self) -> int:
         """Wait for Snakemake to end; return its exit code."""

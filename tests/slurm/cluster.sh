@@ -129,6 +129,9 @@ case "${1:-}" in
   check | up | down) "$1" ;;
   install) install_packages ;;
   stop-controller) stop "$ROOT/run/slurmctld.pid" ;;
-  start-controller) slurmctld && wait_for scontrol ping ;;
+  start-controller)
+    running "$ROOT/run/slurmctld.pid" || slurmctld
+    wait_for scontrol ping
+    ;;
   *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

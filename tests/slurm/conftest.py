@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import SCRIPT, Run, node, sh
+from tests.slurm.cluster import SCRIPT, STARTED, Run, node, sh
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +41,13 @@ def undisturbed(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(autouse=True)
 def clean_queue(cluster: None) -> Iterator[None]:
     yield
-    subprocess.run([SCRIPT, "up"], check=False, timeout=120)  # where a test left the controller stopped
+    for process in STARTED:
+        process.kill()
+        process.wait()
+    STARTED.clear()
+    subprocess.run([SCRIPT, "start-controller"], check=False, timeout=60)
     sh("scancel", "--me")
-    if "idle" not in sh("sinfo", "--noheader", "--format", "%t") and "mix" not in sh("sinfo", "-h", "-o", "%t"):
-        node("resume")
+    node("resume")
 
 
 @pytest.fixture

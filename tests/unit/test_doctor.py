@@ -157,11 +157,11 @@ def test_only_a_running_job_that_may_goes_back_to_the_queue(
     assert slurm.requeue() is False, "a job that is not the workflow's stays as it is"
 
 
-def test_jobs_of_a_killed_run_are_found_by_their_marks(commands: Path, tmp_path: Path) -> None:
-    marks = tmp_path / "incomplete"
-    marks.mkdir()
-    for name, text in {"a": '{"external_jobid": "11"}', "b": '{"external_jobid": null}', "c": "cut sho"}.items():
-        (marks / name).write_text(text)
-    fake(commands, "squeue", "echo '11 rule_vae'; echo '12 rule_dit'; echo '11 (null)'")
-    assert slurm.left_behind(marks) == ["11"]
+def test_jobs_of_a_killed_run_are_found_by_its_number(commands: Path, tmp_path: Path) -> None:
+    logs = tmp_path / "log"
+    logs.mkdir()
+    (logs / "1.snakemake.log").write_text("Building DAG\nSLURM run ID: adit_12-34\n")
+    (logs / "2.snakemake.log").write_text("SLURM run ID: adit_56-78\ncut sh")
+    fake(commands, "squeue", "echo '11 adit_12-34'; echo '12 adit_99-99'; echo '13 other'")
+    assert slurm.left_behind(logs) == ["11"]
     assert slurm.left_behind(tmp_path / "none") == []

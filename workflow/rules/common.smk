@@ -115,7 +115,7 @@ LIVE = forget_dead_locks() if workflow.is_main_process else None
 
 
 onstart:
-    left = slurm.left_behind(Path(".snakemake/incomplete"))
+    left = slurm.left_behind(Path(".snakemake/log"))
     if left:
         sys.stderr.write(
             f"jobs of an earlier run that was killed are still in the queue and are cancelled: {', '.join(left)}\n"
