@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -175,9 +176,17 @@ def test_molecule_checks_do_not_see_order_or_place(seed: int) -> None:
     rotation, _ = np.linalg.qr(generator.normal(size=(3, 3)))
     order = generator.permutation(5)
     moved = positions[order] @ rotation + generator.normal(0, 5, 3)
-    assert check_molecule(AtomicSystem("m", Kind.MOLECULE, numbers[order], moved)) == check_molecule(
-        AtomicSystem("m", Kind.MOLECULE, numbers, positions)
+    one, other = (
+        check_molecule(AtomicSystem("m", Kind.MOLECULE, *atoms))
+        for atoms in ((numbers[order], moved), (numbers, positions))
     )
+    assert one.features is not None
+    assert other.features is not None
+    assert replace(one, features=None) == replace(other, features=None)
+    assert replace(one.features, bond_lengths={}) == replace(other.features, bond_lengths={})
+    lengths = [{name: sorted(found) for name, found in each.features.bond_lengths.items()} for each in (one, other)]
+    assert lengths[0].keys() == lengths[1].keys() == {"C-H"}
+    assert lengths[0]["C-H"] == pytest.approx(lengths[1]["C-H"], abs=1e-6)
 
 
 @given(st.lists(st.tuples(st.text("abc", min_size=1), st.sampled_from("xyz")), unique_by=lambda pair: pair[0]))
