@@ -32,6 +32,9 @@ check() {
   if [ -n "${ADIT_SLURM_ACCOUNTING:-}" ] && ! command -v slurmdbd >/dev/null; then
     fail "slurmdbd is not installed: apt-get install -y --no-install-recommends $NEEDED"
   fi
+  mkdir -p "$ROOT/run"
+  { mknod "$ROOT/run/probe" c 1 3 && rm "$ROOT/run/probe"; } 2>/dev/null ||
+    fail "no device files can be made here, which stand for GPUs: give the container the capability MKNOD"
   if [ -e /etc/slurm/slurm.conf ] && [ "$(readlink -f /etc/slurm/slurm.conf)" != "$ROOT/conf/slurm.conf" ] &&
      ! grep -qs '^ClusterName=aditest' /etc/slurm/slurm.conf && [ ! -L /etc/slurm/slurm.conf ]; then
     fail "/etc/slurm/slurm.conf belongs to another cluster; run the tests on a machine that is part of none"
