@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,10 @@ ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--ena
 def systems(path: Path, rows: int, kind: str) -> list[AtomicSystem]:
     """Return that many training systems under the ids of samples; from the start again where there are fewer."""
     table = store.read_systems(path)
-    rows_of = [row for row, split in enumerate(table.splits) if split == "train"][:rows]
-    return [replace(table[rows_of[k % len(rows_of)]], system_id=f"{kind}-0-{k}", info={}) for k in range(rows)]
+    sizes = table.n_atoms
+    wanted = (row for row, split in enumerate(table.splits) if split == "train" and sizes[row])
+    held = [table[row] for row in islice(wanted, rows)]
+    return [replace(held[k % len(held)], system_id=f"{kind}-0-{k}", info={}) for k in range(rows)]
 
 
 def large_run(folder: Path, rows: int, files: dict[str, Path]) -> Path:
