@@ -12,6 +12,7 @@ from math import prod
 from pathlib import Path
 
 import smact
+from machine import describe
 from smact.screening import pauling_test
 
 from adit.elements import composition
@@ -37,6 +38,7 @@ def main() -> None:
     loop = [compositionally_valid(each) for each in counts]
     native = [smact_native_valid(each) for each in counts]
     told = {
+        "machine": describe(),
         "compositions": len(counts),
         "SMACT14 loop": sum(loop),
         "SMACT14 loop, share": round(sum(loop) / len(loop), 4),
