@@ -62,7 +62,7 @@ def test_the_loss_is_equation_12_clipped_with_its_gradient() -> None:
     for b, n in enumerate(SIZES):
         z, z_, time = clean[b, :n].numpy(), predicted[b, :n].detach().numpy(), float(t[b])
         expected = reference.flow_loss(z_, z, noisy[b, :n].numpy(), time)
-        assert float(losses[b]) == pytest.approx(expected, rel=1e-10)
+        assert float(losses[b].detach()) == pytest.approx(expected, rel=1e-10)
         by_hand = -2.0 * (z - z_) / (n * (1.0 - min(time, 0.9)) ** 2)
         np.testing.assert_allclose(gradient[b, :n].numpy(), by_hand, **EXACT)
         assert not gradient[b, n:].any()
