@@ -134,6 +134,7 @@ def test_the_tables_hold_every_variant_with_its_numbers(tmp_path: Path) -> None:
     assert denoisers.loc["a", ["crystals valid, %", "crystals valid, %: low"]].tolist() == [50.0, 40.0]
     assert denoisers.loc["b", "encoder"] == EQUIVARIANT
     text = (tmp_path / "tables.md").read_text()
+    assert "index: no" in text
     assert "| b | equivariant | 25.0 (15.0–35.0) |" in text
     assert "train set: mp20 + qm9" in text
 

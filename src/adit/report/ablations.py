@@ -129,7 +129,7 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
+    if str(value) in ("True", "False"):  # Python's, or NumPy's
         return "yes" if value else "no"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
