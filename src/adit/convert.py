@@ -224,13 +224,19 @@ def read_poscar(text: str, system_id: str, kind: Kind = Kind.CRYSTAL) -> AtomicS
     Raises:
         DataError: the text does not parse.
     """
+    import warnings
+
     from pymatgen.io.vasp.inputs import Poscar
 
     try:
-        structure = Poscar.from_str(text).structure
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            poscar = Poscar.from_str(text)
     except Exception as error:  # the parser raises whatever the text makes it raise
         raise DataError(f"{system_id}: POSCAR does not parse ({type(error).__name__}: {error})") from error
-    return from_structure(structure, system_id, kind)
+    if not poscar.true_names:
+        raise DataError(f"{system_id}: POSCAR without element symbols (VASP 4); write them in its sixth line")
+    return from_structure(poscar.structure, system_id, kind)
 
 
 def read_extxyz_frame(text: str, system_id: str) -> Atoms:
@@ -263,6 +269,22 @@ def read_extxyz(path: Path) -> list[Atoms]:
     except Exception as error:  # ASE raises whatever the text makes it raise
         raise DataError(f"{path}: extended XYZ does not parse ({type(error).__name__}: {error})") from error
     return list(frames)
+
+
+def split_xyz(text: str) -> list[str]:
+    """Return the frames of an (extended) XYZ text; what follows a line that is no number of atoms is one frame."""
+    lines = text.splitlines()
+    frames: list[str] = []
+    at = 0
+    while at < len(lines):
+        if not lines[at].strip():
+            at += 1
+            continue
+        count = lines[at].strip()
+        end = at + 2 + int(count) if count.isdigit() else len(lines)
+        frames.append("\n".join(lines[at:end]) + "\n")
+        at = end
+    return frames
 
 
 # --- RDKit ------------------------------------------------------------------------------------------------------------

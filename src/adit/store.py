@@ -328,13 +328,37 @@ def write_frame(path: Path | str, frame: pd.DataFrame, metadata: Mapping[str, An
         pa.parquet.write_table(table, temporary)
 
 
+NAMES_IN_TABLES = ("system_id", "formula", "smiles", "material_id")
+"""Columns of CSV files that are text, whatever they look like."""
+
+
+def _typed(values: pd.Series[Any]) -> Any:
+    """Return a column of a CSV file as numbers or truth values where all it holds are such; "" is missing."""
+    import pandas as pd
+
+    if values.dtype != object and not pd.api.types.is_string_dtype(values.dtype):
+        return values
+    missing = values.isin(["", "nan", "NaN", "None", "NA", "null"])
+    if missing.all():
+        return pd.to_numeric(values.where(~missing), errors="coerce")
+    numbers = pd.to_numeric(values.where(~missing), errors="coerce")
+    return numbers if numbers[~missing].notna().all() else values.where(values != "")
+
+
 def read_frame(path: Path | str) -> pd.DataFrame:
     """Read a Parquet (or CSV) file as a pandas frame."""
     import pandas as pd
 
     path = _need(path)
     try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+        if path.suffix != ".csv":
+            return pd.read_parquet(path)
+        # Names are text as it stands: "nan" may be the name of a structure, "NaN" the formula of one of Na and N.
+        names = dict.fromkeys(NAMES_IN_TABLES, str)
+        frame = pd.read_csv(path, dtype=names, keep_default_na=False, na_values={})
+        for column in frame.columns.difference(list(names)):
+            frame[column] = _typed(frame[column])
+        return frame
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         raise _broken(path, error) from error
 

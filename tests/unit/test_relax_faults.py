@@ -178,6 +178,7 @@ def raising(error: Exception) -> Callable[..., None]:
         (sqlite3.OperationalError("database or disk is full"), "disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "run"), "Permission denied"),
         (ModuleNotFoundError("No module named 'tblite'"), "install what is missing"),
+        (FileNotFoundError("You do not have the right POTCAR with label Na_pv"), "set PMG_VASP_PSP_DIR"),
     ],
 )
 def test_faults_of_the_machine_are_told_from_failures_of_the_structure(

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from adit import cli, convert, store
-from adit.errors import DataError
 from adit.relax import batch, dft_run, standalone
-from adit.relax.user_files import read_files
+from adit.relax.user_files import Input, read_files
 from adit.systems import AtomicSystem, Failure, Kind
 
 
@@ -159,6 +158,9 @@ def test_a_rerun_with_an_engine_does_only_what_is_missing(tmp_path: Path, monkey
         (["note.txt", "--out", "o"], 3, "note.txt: format not known"),
         (["empty", "--out", "o"], 3, "empty: holds no structure file"),
         (["--out", "o"], 2, "give files, or --samples"),
+        (["si.cif", "--out", "note.txt"], 2, "is a file; name a folder"),
+        (["si.cif", "--preset", "standard", "--out", "o"], 2, "--preset: is for gpaw"),
+        (["si.cif", "--wall-limit", "-1", "--out", "o"], 2, "wall_limit_s"),
         (["si.cif", "--engine", "vasp", "--command", "no_vasp", "--out", "o"], 4, "vasp_std not found"),
         (["si.cif", "--engine", "gfn1-xtb", "--preset", "dmo", "--out", "o"], 2, "choose dft.preset from"),
         (["si.cif", "--engine", "gfn1-xtb", "--wall-limit", "-1", "--out", "o"], 2, "wall_limit_s"),
@@ -260,7 +262,103 @@ def test_the_hull_makes_its_own_reference(tmp_path: Path, monkeypatch: pytest.Mo
     assert run(*arguments) == 0
 
 
-def test_a_failure_reading_the_store_is_said(tmp_path: Path) -> None:
+def test_the_hull_of_ones_own_relaxed_references(tmp_path: Path) -> None:
+    """A table of `adit relax` serves as reference for another of the same method."""
+    tag = "gpaw-standard-12345678/PBE/none"
+    references = pd.DataFrame(
+        {
+            "system_id": ["na", "cl", "nacl", "lost"],
+            "formula": ["Na", "Cl", "NaCl", "Si"],
+            "energy_per_atom": [-1.3, -1.8, -3.6, float("nan")],
+            "energy_tag": tag,
+            "status": ["converged"] * 3 + ["failed"],
+        }
+    )
+    store.write_frame(tmp_path / "references.csv", references)
+    mine = pd.DataFrame({"system_id": ["a"], "formula": ["NaCl"], "energy_per_atom": [-3.5], "energy_tag": tag})
+    store.write_frame(tmp_path / "mine.csv", mine)
+    arguments = ["hull", tmp_path / "mine.csv", "--reference", tmp_path / "references.csv", "--out"]
+    assert run(*arguments, tmp_path / "h.parquet") == 0
+    assert store.read_frame(tmp_path / "h.parquet")["e_above_hull"][0] == pytest.approx(0.1)
+
+
+def test_a_failed_surrogate_row_does_not_rename_the_others(tmp_path: Path) -> None:
+    tags = ["vasp/PBE(+U)/MP2020", "chgnet-0.3.0/PBE(+U)/MP2020"]
+    mine = pd.DataFrame(
+        {
+            "system_id": ["a", "b"],
+            "formula": ["NaCl", "NaCl"],
+            "energy_per_atom": [-3.6, float("nan")],
+            "energy_tag": tags,
+            "status": ["converged", "failed"],
+        }
+    )
+    store.write_frame(tmp_path / "mine.csv", mine)
+    arguments = ["hull", tmp_path / "mine.csv", "--reference", entries(tmp_path), "--out", tmp_path / "h.parquet"]
+    assert run(*arguments) == 0
+    table = store.read_frame(tmp_path / "h.parquet")
+    assert table["e_above_hull"][0] == pytest.approx(0.05)
+    assert "chgnet_surrogate_e_above_hull" not in table
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("system_id,formula,energy_per_atom\na,NaCl,abc\n", 0, ""),
+        ("system_id,energy_per_atom\na,-3.0\n", 3, "has no column formula"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_a_row_or_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, code: int, words: str
+) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    out = tmp_path / "h.parquet"
+    arguments = ["hull", tmp_path / "mine.csv", "--reference", entries(tmp_path), "--energy-tag", "vasp/PBE(+U)/MP2020"]
+    assert run(*arguments, "--out", out) == code
+    assert words in capsys.readouterr().err
+    if code == 0:
+        assert store.read_frame(out)["reason"][0] == "energy 'abc' is no number"
+    assert run(*arguments, "--out", tmp_path / "h.txt") == 2
+
+
+def test_names_that_look_like_missing_numbers_are_names(tmp_path: Path) -> None:
+    table = pd.DataFrame({"system_id": ["nan", "007"], "formula": ["NaN", "NaCl"], "energy_per_atom": [-1.0, -3.6]})
+    store.write_frame(tmp_path / "mine.csv", table)
+    read = store.read_frame(tmp_path / "mine.csv")
+    assert list(read["system_id"]) == ["nan", "007"]
+    assert list(read["formula"]) == ["NaN", "NaCl"]
+    assert read["energy_per_atom"].dtype == float
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_bad_frame_costs_itself_alone(tmp_path: Path) -> None:
+    store.write_extxyz(tmp_path / "many.extxyz", [SILICON, SALT])
+    unknown = NAN_XYZ.replace("Na nan", "Xx 0.0")
+    text = (tmp_path / "many.extxyz").read_text()
+    (tmp_path / "many.extxyz").write_text(NAN_XYZ + text + unknown)
+    rows = [item.row for item in read_files([tmp_path / "many.extxyz"])]
+    assert [isinstance(row, AtomicSystem) for row in rows] == [False, True, True, False]
+    assert [row.system_id for row in rows] == ["many-0", "si", "nacl", "many-3"]
+
+
+def test_a_poscar_that_names_no_elements_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "POSCAR").write_text("old\n1.0\n3 0 0\n0 3 0\n0 0 3\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n")
+    row = read_files([tmp_path / "POSCAR"])[0].row
+    assert isinstance(row, Failure)
+    assert "element symbols" in row.reason
+
+
+def test_structures_of_an_earlier_run_go(tmp_path: Path) -> None:
+    table = pd.DataFrame({name: ["x"] for name in standalone.FIRST})
+    for system in (SILICON, SALT):
+        standalone.write(tmp_path, [Input(system, "x.cif")], table, [system])
+    assert [path.name for path in (tmp_path / "structures").iterdir()] == ["nacl.cif"]
+
+
+def test_a_broken_store_is_a_row(tmp_path: Path) -> None:
     (tmp_path / "cut.arrow").write_bytes(b"ARROW1")
-    with pytest.raises(DataError, match="not readable"):
-        read_files([tmp_path / "cut.arrow"])
+    row = read_files([tmp_path / "cut.arrow"])[0].row
+    assert isinstance(row, Failure)
+    assert "not readable" in row.reason

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths
+from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.errors import ConfigError
 
 MIRROR_VARIABLE = "ADIT_MIRROR"
@@ -74,4 +74,4 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "out")
     add_paths(sub, "stats", "state", required=False)
     sub.add_argument("--mirror", help="folder or URL with copies of the raw files, tried first")
-    sub.add_argument("--workers", type=int, default=1, help="processes")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")

@@ -39,3 +39,10 @@ def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, req
             sub.add_argument(f"--{name}", type=Path, nargs="*" if not required else "+", default=[], required=required)
         else:
             sub.add_argument(f"--{name}", type=Path, required=required)
+
+
+def at_least_one(text: str) -> int:
+    """Return a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1 on")
+    return int(text)

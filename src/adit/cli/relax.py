@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.data import mirror_of
-from adit.cli.parsing import Verbs, add_paths
+from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.errors import ConfigError, DataError
 from adit.systems import AtomicSystem
 
@@ -50,7 +50,12 @@ def _relax_files(args: argparse.Namespace) -> None:
 
     whole = _whole(args)
     if args.engine == "chgnet":
-        standalone.relax_with_chgnet(whole.stage(config.RelaxStage), args.files, args.out, args.workers)
+        for name in ("preset", "command", "settings"):
+            if getattr(args, name) is not None:
+                raise ConfigError(f"--{name}: is for gpaw, vasp and gfn1-xtb; CHGNet's settings are section relax")
+        named = {} if args.wall_limit is None else {"wall_limit_s": args.wall_limit}
+        relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
+        standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers)
         return
     named = {"engine": args.engine, "preset": args.preset or PRESETS[args.engine]}
     if args.wall_limit is not None:
@@ -89,6 +94,8 @@ def _hull(args: argparse.Namespace) -> None:
         return
     if not args.tables:
         raise ConfigError("adit hull: give tables or folders of `adit relax`, or --relaxed as the workflow does")
+    if args.out.suffix not in (".parquet", ".csv"):
+        raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
     whole = _whole(args)
     if args.hull is not None:
         chosen = config.parse_as(config.HullConfig, {"reference": args.hull}, "--hull")
@@ -167,17 +174,17 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("files", type=Path, nargs="*", help="CIF, extended XYZ, POSCAR, Arrow, or folders of them")
     sub.add_argument("--engine", choices=ENGINES, default="chgnet", help="for files")
     sub.add_argument("--preset", help="settings of gpaw, vasp or gfn1-xtb (config/dft)")
-    sub.add_argument("--wall-limit", type=float, help="s for one attempt at a structure, gpaw, vasp and gfn1-xtb")
+    sub.add_argument("--wall-limit", type=float, help="s for one attempt at a structure")
     sub.add_argument("--command", help="how to start VASP")
     add_paths(sub, "out")
     add_paths(sub, "samples", "structures", "extxyz", "cache", "settings", required=False)
-    sub.add_argument("--workers", type=int, default=1, help="processes")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     sub = verbs.add("reference", _reference, "compute or read the reference energies of the hull")
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "out", "cache")
     sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
-    sub.add_argument("--workers", type=int, default=1, help="processes")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     sub = verbs.add("hull", _hull, "compute energies above the hull: of tables of anyone's, or of the samples")
     sub.add_argument("tables", type=Path, nargs="*", help="folders or tables of `adit relax`, or tables like them")
@@ -187,7 +194,7 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--hull", help="reference to make where none is given: hull.reference of the configuration")
     sub.add_argument("--energy-tag", help="whose energies a table holds that does not say it")
     sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
-    sub.add_argument("--workers", type=int, default=1, help="processes")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     sub = verbs.add("select", _select, "choose the structures that go to DFT")
     add_paths(sub, "relaxed", many=True)
@@ -198,7 +205,7 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "selected", "folder", "out", "structures")
     add_paths(sub, "relaxed", many=True)
     sub.add_argument("--shard", type=int, default=0)
-    sub.add_argument("--workers", type=int, default=1, help="structures at a time")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="structures at a time")
     sub.add_argument("--settings", type=Path, default=None, help="folder of the presets (config/dft)")
 
     sub = verbs.add("dft-references", _dft_references, "compute elements and competing phases with DFT, for its hull")
@@ -206,4 +213,4 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "folder", "out")
     add_paths(sub, "settings", required=False)
-    sub.add_argument("--workers", type=int, default=1, help="structures at a time")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="structures at a time")

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths
+from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.cli.relax import DEFAULT_FILE
 from adit.errors import ConfigError
 from adit.progress import log
@@ -95,7 +95,7 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "vae", "data", "out")
     sub.add_argument("--split", default="test", choices=("train", "val", "test"))
     sub.add_argument("--limit", type=int, default=None, help="the first so many systems")
-    sub.add_argument("--workers", type=int, default=1, help="processes")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     text = "score the samples of a run, or anyone's (adit score SAMPLES --reference REF), with control rows"
     sub = verbs.add("score", _score, text)
@@ -120,4 +120,4 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", many=True, required=False)
     add_paths(sub, "hull", "out", "cache", required=False)
-    sub.add_argument("--workers", type=int, default=None, help="processes; default: all cores")
+    sub.add_argument("--workers", type=at_least_one, default=None, help="processes; default: all cores")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths
+from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.errors import ConfigError, DataError
 from adit.progress import log
 from adit.store import Row, write_systems
@@ -59,4 +59,4 @@ def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     sub = verbs.add("take", _take, "take samples made elsewhere into the shards of a run")
     add_paths(sub, "crystal", "molecule", "mof", many=True, required=False)
-    sub.add_argument("--workers", type=int, default=1, help="processes")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")

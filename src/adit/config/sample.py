@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
 
@@ -50,6 +50,11 @@ class ConditionsConfig(Strict):
         return found
 
 
+def _as_word(value: Any) -> Any:
+    """Return what was written where YAML made a truth value of ``on`` or ``off``."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
 class SampleConfig(Strict):
     """Sampling. Source: Algorithm 3."""
 
@@ -78,7 +83,9 @@ class SampleConfig(Strict):
         "auto", description="atoms, padding included, in one batch; auto: by device"
     )
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it")
-    compile: Literal["auto", "on", "off"] = Field("auto", description="compile the denoiser; auto: where it pays")
+    compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_as_word)] = Field(
+        "auto", description="compile the denoiser; auto: where it pays"
+    )
     conditions: ConditionsConfig = ConditionsConfig()
 
     @model_validator(mode="after")

@@ -47,6 +47,8 @@ def machine_fault(error: BaseException, folder: Path, command: str | None = None
             return MachineFaultError(f"{seen.filename or folder}: {seen.strerror}")
         if isinstance(seen, FileNotFoundError) and seen.filename in shlex.split(command or "vasp_std"):
             return MachineFaultError(f"{seen.filename}: no such program")
+        if isinstance(seen, FileNotFoundError) and "POTCAR" in told:
+            return MachineFaultError(f"{told}; set PMG_VASP_PSP_DIR to the folder of the licensed POTCARs")
         if isinstance(seen, DataError) and ("no space left" in told or "no permission" in told):
             return MachineFaultError(told)
         if isinstance(seen, ImportError):

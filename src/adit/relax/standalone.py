@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from adit import convert, store
 from adit.config import DftStage, RelaxStage
+from adit.errors import ConfigError
 from adit.progress import log
 from adit.relax.dft_result import frame_of, structure_of
 from adit.relax.dft_run import run_tasks
@@ -92,6 +93,8 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
 
 
 def _relax(files: Sequence[Path], out: Path, relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]]) -> None:
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file; name a folder")
     inputs = read_files(files)
     log.info("%d structures from %d files", len(inputs), len({given.source for given in inputs}))
     table, after = relaxed([given.row for given in inputs])
@@ -100,6 +103,8 @@ def _relax(files: Sequence[Path], out: Path, relaxed: Callable[[Rows], tuple[pd.
 
 def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) -> None:
     """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row an input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
+
+    Structures of an earlier run that are not among these inputs go; finished results of theirs are kept elsewhere.
 
     Args:
         out: folder.
@@ -112,8 +117,12 @@ def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) 
     store.write_systems(out / "relaxed.arrow", after)
     systems = [row for row in after if isinstance(row, AtomicSystem)]
     store.write_extxyz(out / "relaxed.extxyz", systems)
+    names = {system.system_id: f"{folder_name(system.system_id)}.cif" for system in systems}
+    for stale in (out / "structures").glob("*.cif"):
+        if stale.name not in names.values():
+            stale.unlink()
     for system in systems:
-        store.write_text(out / "structures" / f"{folder_name(system.system_id)}.cif", convert.to_cif(system))
+        store.write_text(out / "structures" / names[system.system_id], convert.to_cif(system))
     store.write_frame(out / "relaxed.csv", table)
     store.write_frame(out / "relaxed.parquet", table)
     counts = Counter(table["status"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from adit import convert, store
 from adit.errors import DataError
@@ -79,7 +78,7 @@ def _renamed(row: AtomicSystem | Failure, system_id: str) -> AtomicSystem | Fail
 def _rows(path: Path) -> Iterator[AtomicSystem | Failure]:
     suffix = path.suffix.lower()
     if suffix == ".arrow":
-        yield from store.read_systems(path)
+        yield from _arrow(path)
     elif suffix in (".extxyz", ".xyz"):
         yield from _frames(path)
     else:
@@ -101,24 +100,30 @@ def _cif(path: Path, name: str) -> AtomicSystem:
 
 
 def _poscar(path: Path, name: str) -> AtomicSystem:
-    from pymatgen.io.vasp.inputs import Poscar
-
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return convert.from_structure(Poscar.from_str(text).structure, name)
+    return convert.read_poscar(path.read_text(encoding="utf-8", errors="replace"), name)
 
 
 def _frames(path: Path) -> Iterator[AtomicSystem | Failure]:
-    try:
-        frames = convert.read_extxyz(path)
-    except DataError as error:
-        yield Failure(path.stem, "read", str(error), Kind.CRYSTAL)
-        return
-    for number, atoms in enumerate(frames):
-        own = atoms.info.get("system_id")
-        name = own if isinstance(own, str) and own else path.stem if len(frames) == 1 else f"{path.stem}-{number}"
-        yield _or_failure(name, lambda atoms=atoms, name=name: _of_atoms(atoms, name))  # type: ignore[misc]
+    """Yield a row a frame; one that cannot be read costs itself alone."""
+    texts = convert.split_xyz(path.read_text(encoding="utf-8", errors="replace"))
+    if not texts:
+        yield Failure(path.stem, "read", "holds no structure", Kind.CRYSTAL)
+    for number, text in enumerate(texts):
+        name = path.stem if len(texts) == 1 else f"{path.stem}-{number}"
+        yield _or_failure(name, lambda text=text, name=name: _of_frame(text, name))  # type: ignore[misc]
 
 
-def _of_atoms(atoms: Any, name: str) -> AtomicSystem:
+def _of_frame(text: str, name: str) -> AtomicSystem:
+    atoms = convert.read_extxyz_frame(text, name)
+    own = atoms.info.get("system_id")
     kind = Kind.CRYSTAL if atoms.cell.rank == 3 else Kind.MOLECULE
-    return convert.from_atoms(atoms, name, kind)
+    return convert.from_atoms(atoms, own if isinstance(own, str) and own else name, kind)
+
+
+def _arrow(path: Path) -> Iterator[AtomicSystem | Failure]:
+    try:
+        table = store.read_systems(path)
+    except DataError as error:
+        yield Failure(path.stem, "read", str(error).split(";")[0], Kind.CRYSTAL)
+        return
+    yield from table

@@ -33,13 +33,13 @@ _NO_ENERGY: Final = ("failed", "timeout", "refused")
 
 
 def read_reference(path: Path) -> Hull:
-    """Read the reference entries; rows that failed are left out.
+    """Read the reference entries, of `adit reference` or of `adit relax`; rows that failed are left out.
 
     Raises:
         DataError: the table is empty, or holds entries of different tags.
     """
-    frame = store.read_frame(path)
-    bad = frame["status"].isin(_NO_ENERGY) | ~np.isfinite(frame["energy_per_atom"].astype(float))
+    frame = _as_reference(path, store.read_frame(path))
+    bad = frame["status"].isin(_NO_ENERGY) | ~np.isfinite(_numbers(frame["energy_per_atom"]))
     tags = sorted(set(frame["hull_tag"]))
     if not tags:
         raise DataError(f"{path}: has no reference entry; run `adit reference` again and see its log")
@@ -48,6 +48,25 @@ def read_reference(path: Path) -> Hull:
     log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
     rows = zip(frame.loc[~bad, "composition"], frame.loc[~bad, "energy_per_atom"], strict=True)
     return Hull.from_entries(tags[0], (Entry(json.loads(text), float(energy)) for text, energy in rows))
+
+
+def _as_reference(path: Path, frame: Any) -> Any:
+    """Return a table of `adit reference`, or one of `adit relax`, whose structures become the entries of a hull."""
+    if "hull_tag" in frame and "composition" in frame:
+        return frame
+    table = _read_table(path, None)
+    structures = _structures(path)
+    counts = [_counts(record, structures) for record in table.to_dict("records")]
+    known = [not isinstance(found, str) for found in counts]
+    table = table.assign(hull_tag=table["energy_tag"], composition=[json.dumps(found) for found in counts])
+    return table[known]
+
+
+def _numbers(values: Any) -> Any:
+    """Return a column as numbers, NaN where it holds none."""
+    import pandas as pd
+
+    return pd.to_numeric(values, errors="coerce").astype(float)
 
 
 def hull(stage: HullStage, relaxed: list[Path], reference: Path, out: Path, energy_tag: str | None = None) -> None:
@@ -87,7 +106,7 @@ def hull(stage: HullStage, relaxed: list[Path], reference: Path, out: Path, ener
     known = frame[frame["e_above_hull"].notna()]
     if known["surrogate"].nunique() > 1:
         raise DataError(f"{relaxed[0]} and others: mix surrogate energies with energies of the hull's own method")
-    if frame["surrogate"].any():
+    if (known if len(known) else frame)["surrogate"].any():
         frame = frame.rename(columns={name: f"{SURROGATE_PREFIX}{name}" for name in ENERGIES})
     store.write_frame(out, frame, metadata)
     log.info("%d of %d structures have an energy above the hull", len(known), len(frame))
@@ -109,6 +128,8 @@ def _read_table(path: Path, energy_tag: str | None) -> Any:
     for name, value in (("status", "converged"), ("reason", "")):
         if name not in table:
             table[name] = value
+    if "formula" not in table and not path.with_suffix(".arrow").is_file():
+        raise DataError(f"{path}: has no column formula, and no structures lie beside it ({path.stem}.arrow)")
     return table.astype({"system_id": str})
 
 
@@ -147,11 +168,19 @@ def _empty(system_id: str, energy_tag: str, hull_tag: str, surrogate: bool) -> d
     }
 
 
+def _energy(value: Any) -> tuple[float, str]:
+    """Return an energy, NaN where there is none, and what to say then."""
+    try:
+        return (math.nan if value is None else float(value)), "no energy"
+    except (TypeError, ValueError):
+        return math.nan, f"energy '{value}' is no number"
+
+
 def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references: Hull) -> dict[str, Any]:
     """Return the row of one structure; tags that do not fit end the run, whatever else goes wrong is a reason."""
-    energy = float(record["energy_per_atom"]) if record["energy_per_atom"] is not None else math.nan
+    energy, told = _energy(record["energy_per_atom"])
     if record["status"] in _NO_ENERGY or not math.isfinite(energy):
-        why = str(record["reason"] or "no energy")
+        why = str(record["reason"] or told)
         surrogate = str(record["energy_tag"] or "").startswith("chgnet-") and references.tag == MP2020_TAG
         blank = _empty(record["system_id"], str(record["energy_tag"] or ""), references.tag, surrogate)
         return {**blank, "reason": why}
