@@ -111,18 +111,17 @@ def test_a_second_snakemake_says_that_the_folder_is_taken(undisturbed: Run, fold
 
 
 def test_a_job_killed_for_memory_gets_more_and_passes(undisturbed: Run, folder: Path) -> None:
-    run = undisturbed.copy(folder, *SAMPLES)
-    done = run.times(DATA, "vae/*", "dit/*")
-    (run.harm / "sample.memory").write_text("1800")
-    run.resources = ["sample:mem_mb=1500*attempt"]
-    run.extra = ["--groups", "--group-components"]
-    run.start("results/small/samples/crystal/0.arrow")
-    run.must_end_well()
-    first, *others = run.submitted("rule_sample")
+    run = undisturbed.copy(folder, *RELAXED)
+    done = run.times(DATA, "samples/*/*")
+    (run.harm / "relax.memory").write_text("1800")
+    run.resources = ["relax:mem_mb=1500*attempt"]
+    run.complete("results/small/relaxed/crystal/0.arrow")
+    first, second = run.submitted("rule_relax")
     assert job(first)["JobState"] in ("FAILED", "OUT_OF_MEMORY"), "the step was killed"
-    assert others
-    assert run.times(DATA, "vae/*", "dit/*") == done
-    assert run.hashes("samples/crystal/0.arrow") == undisturbed.hashes("samples/crystal/0.arrow")
+    assert job(second)["JobState"] == "COMPLETED"
+    assert job(second)["MinMemoryNode"] in ("3000M", "3000.00M")
+    assert run.times(DATA, "samples/*/*") == done
+    assert run.hashes("relaxed/crystal/0.arrow") == undisturbed.hashes("relaxed/crystal/0.arrow")
 
 
 def test_a_job_out_of_time_gets_more_and_passes(undisturbed: Run, folder: Path) -> None:

@@ -34,14 +34,14 @@ def test_one_gpu_or_none_is_one_process(started: Path, gpus: str) -> None:
 def test_several_gpus_of_one_node_are_processes_of_torchrun(started: Path) -> None:
     words = run(started, "1", "4", "dit").stdout
     assert words.startswith("python -m torch.distributed.run --standalone --nproc-per-node=4 ")
-    assert words.endswith(" python -m adit dit parent=1\n")
+    assert words.endswith(" -- python -m adit dit parent=1\n")
 
 
 def test_nodes_meet_at_the_first_of_the_job(started: Path) -> None:
     words = run(started, "2", "8", "dit", SLURM_JOB_ID="41").stdout
     assert words.startswith("srun --nodes=2 --ntasks=2 --ntasks-per-node=1 ")
     assert " --nnodes=2 --nproc-per-node=4 --rdzv-backend=c10d --rdzv-id=41 --rdzv-endpoint=node7:20041 " in words
-    assert words.endswith(" python -m adit dit parent=none\n"), "the workflow's process is on the first node alone"
+    assert words.endswith(" -- python -m adit dit parent=none\n"), "the workflow's process is on the first node alone"
 
 
 def test_what_cannot_be_started_is_one_line(started: Path) -> None:

@@ -9,7 +9,7 @@ shift 2
 
 if [ "$nodes" -le 1 ]; then
   [ "$gpus" -gt 1 ] || exec python -m adit "$@"
-  exec python -m torch.distributed.run --standalone --nproc-per-node="$gpus" --no-python python -m adit "$@"
+  exec python -m torch.distributed.run --standalone --nproc-per-node="$gpus" --no-python -- python -m adit "$@"
 fi
 
 : "${SLURM_JOB_ID:?error: several nodes need a SLURM job; ask for one (gpu and nodes in the profile), or train on one node}"
@@ -20,4 +20,4 @@ port=$((20000 + SLURM_JOB_ID % 20000))
 # The process that started this job is on the first node alone: a stage on another node must not look for it there.
 exec env -u ADIT_PARENT_PID srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --kill-on-bad-exit=1 \
   python -m torch.distributed.run --nnodes="$nodes" --nproc-per-node=$((gpus / nodes)) --rdzv-backend=c10d \
-  --rdzv-id="$SLURM_JOB_ID" --rdzv-endpoint="$first:$port" --no-python python -m adit "$@"
+  --rdzv-id="$SLURM_JOB_ID" --rdzv-endpoint="$first:$port" --no-python -- python -m adit "$@"
