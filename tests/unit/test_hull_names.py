@@ -11,7 +11,7 @@ from adit import store
 from adit.report import outcome
 from adit.report.formats import ENERGIES, SURROGATE
 from adit.report.inputs import Run, with_plain_energies
-from adit.report.tables import samples
+from adit.report.populations import samples
 from adit.score.crystals import add_energies
 from adit.score.inputs import Energies, read_energies
 from adit.score.matching import Matches
