@@ -16,6 +16,9 @@ rule score:
         tables=expand(f"{RUN}/scores/{{kind}}.parquet", kind=KINDS),
         summary=f"{RUN}/scores/summary.json",
         funnel=f"{RUN}/scores/funnel.json",
+        measures=f"{RUN}/scores/measures.json",
+        separation=f"{RUN}/scores/separation.json",
+        card=f"{RUN}/scores/card.json",
     log:
         f"{RUN}/logs/score.log",
     benchmark:

@@ -23,6 +23,9 @@ _MAIN: Final = (
     "overall_validity",
     "distance_ratio_validity",
     "adit_pdb_validity",
+    "atom_stability",
+    "molecule_stability",
+    "xtb_relaxes_to_itself",
     "uniqueness",
     "novelty",
     "unique_and_novel",
@@ -39,7 +42,7 @@ _MAIN: Final = (
 )
 """Metrics of the first table; all others stand below it, folded."""
 
-_MAIN_PROTOCOLS: Final = ("adit", "strict", "posebusters", "mofchecker")
+_MAIN_PROTOCOLS: Final = ("adit", "strict", "edm", "xtb", "posebusters", "mofchecker")
 """Protocols of the first table."""
 
 
