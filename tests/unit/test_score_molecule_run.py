@@ -10,6 +10,7 @@ import pytest
 
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.progress import log
+from adit.score import posebusters
 from adit.score.inputs import Reference, Row
 from adit.score.molecule_novelty import TrainNames, composition_key
 from adit.score.molecule_run import chosen, reference_rows, score_molecules
@@ -93,7 +94,10 @@ def test_a_check_that_hangs_costs_one_row() -> None:
     assert [found[name].status for name in ("w0", "w1", "w2")] == ["ok", "timeout", "ok"]
 
 
-def test_posebusters_cuts_a_hang_and_shows_progress(caplog: pytest.LogCaptureFixture) -> None:
+def test_posebusters_cuts_a_hang_and_shows_progress(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posebusters, "STARTUP_S", 40.0)
     log.addHandler(caplog.handler)
     log.setLevel("INFO")
     found = bust([water("w0"), water("w1"), water("w2")], workers=2, wall_limit_s=2, one=busts_but_for_w1)

@@ -17,6 +17,9 @@ from adit.progress import Progress
 from adit.score.names import POSEBUSTERS_COLUMNS
 from adit.systems import AtomicSystem
 
+STARTUP_S = 120.0
+"""What the first molecule of a worker has beside its limit, for imports, s."""
+
 
 @cache
 def _buster() -> Any:
@@ -100,6 +103,11 @@ def bust(
     """
     progress = Progress("molecules through PoseBusters", len(systems))
     outcomes = map_isolated(
-        one, systems, workers=workers, wall_limit_s=wall_limit_s, on_result=lambda _, __: progress.update()
+        one,
+        systems,
+        workers=workers,
+        wall_limit_s=wall_limit_s,
+        startup_s=STARTUP_S,
+        on_result=lambda _, __: progress.update(),
     )
     return [outcome.value if outcome.status == "ok" else outcome.reason for outcome in outcomes]
