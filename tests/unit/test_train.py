@@ -248,3 +248,13 @@ def test_kl_of_a_posterior() -> None:
     expected = 3 * 0.5 * (0.25 + 0.25 - 1 - np.log(0.25))
     got = Posterior(mean, logvar).kl(torch.tensor([[True, False]]))
     assert float(got) == pytest.approx(expected, rel=1e-6)
+
+
+def test_latents_of_another_autoencoder_are_refused(tmp_path: Path, data: list[Path]) -> None:
+    config = tiny(views=1)
+    run_all(tmp_path, config, data)
+    other = config.stage(VaeStage).model_copy(update={"seed": 5})
+    train_vae(other, data, tmp_path / "other", tmp_path / "state/other")
+    latents = sorted((tmp_path / "latents").glob("*.arrow"))
+    with pytest.raises(DataError, match="latents of another autoencoder"):
+        train_dit(config.stage(DitStage), tmp_path / "other", data, latents, tmp_path / "x", tmp_path / "state/x")

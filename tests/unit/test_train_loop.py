@@ -23,13 +23,14 @@ from adit.model.dit import DiT
 from adit.model.features import featurize
 from adit.model.flops import training_flops
 from adit.model.vae import VAE
+from adit.progress import log
 from adit.store import read_json, read_systems, read_tensors, read_torch, write_json, write_systems, write_torch
 from adit.systems import Kind, SystemBatch
 from adit.train import loop
 from adit.train.checkpoint import Checkpoints
 from adit.train.corpus import read_corpus
 from adit.train.draws import Draws, step_generator
-from adit.train.vae import train_vae
+from adit.train.vae import VaeTask, train_vae
 from tests.conftest import random_crystal, random_molecule
 from tests.unit.test_train import NAMES, tiny
 
@@ -86,6 +87,10 @@ def test_two_processes_train_as_one(tmp_path: Path, data: list[Path]) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert_same_curve(tmp_path / "one", tmp_path / "two")
+    one, two = (next((tmp_path / f"state-{name}").glob("resume-4-*.pt")) for name in ("one", "two"))
+    moments = [read_torch(path)["optimizer"][0]["state"] for path in (one, two)]  # type: ignore[index]
+    for index, state in moments[0].items():  # averaged gradients: their scale cannot hide in AdamW's steps
+        torch.testing.assert_close(moments[1][index]["exp_avg"], state["exp_avg"], rtol=1e-3, atol=1e-6)
     assert done.stderr.count("training vae") == 1
 
 
@@ -140,13 +145,60 @@ def test_a_broken_checkpoint_falls_back_to_the_one_before(tmp_path: Path) -> Non
     checkpoints = Checkpoints(tmp_path, "k")
     for step in (1, 2, 3):
         checkpoints.save(step, {"step": step, "w": torch.full((3,), float(step))}, wait=True)
-    assert sorted(p.name for p in tmp_path.glob("*.pt")) == ["resume-2.pt", "resume-3.pt"]
-    newest = tmp_path / "resume-3.pt"
+    assert sorted(p.name for p in tmp_path.glob("*.pt")) == ["resume-2-k.pt", "resume-3-k.pt"]
+    newest = tmp_path / "resume-3-k.pt"
     newest.write_bytes(newest.read_bytes()[:200])
     state = checkpoints.load()
     assert state is not None
     assert state["step"] == 2
     assert Checkpoints(tmp_path, "other").load() is None
+
+
+def test_states_of_an_older_training_do_not_push_out_new_ones(tmp_path: Path) -> None:
+    old, new = Checkpoints(tmp_path, "old"), Checkpoints(tmp_path, "new")
+    for step in (399, 400):
+        old.save(step, {"step": step}, wait=True)
+    assert new.load() is None
+    new.save(5, {"step": 5}, wait=True)
+    state = new.load()
+    assert state is not None
+    assert state["step"] == 5
+    assert old.load() is not None
+    new.save(6, {"step": 6}, wait=True)
+    assert sorted(p.name for p in tmp_path.glob("*.pt")) == ["resume-5-new.pt", "resume-6-new.pt"]
+
+
+def test_a_longer_budget_goes_on_from_the_last_state(
+    tmp_path: Path, data: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, longer = tiny(steps=4).stage(VaeStage), tiny(steps=8).stage(VaeStage)
+    train_vae(first, data, tmp_path / "vae", tmp_path / "state")
+    assert (tmp_path / "state/metrics.csv").is_file()
+    log.addHandler(caplog.handler)
+    log.setLevel("INFO")
+    train_vae(longer, data, tmp_path / "vae", tmp_path / "state")
+    log.removeHandler(caplog.handler)
+    assert "resumed at step 4 of 8" in caplog.text
+    train_vae(longer, data, tmp_path / "whole", tmp_path / "state-whole")
+    for name, tensor in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(tmp_path / "vae")[name], tensor)
+
+
+def test_validation_is_that_of_the_weights_that_are_kept(tmp_path: Path, data: list[Path]) -> None:
+    stage = with_vae(tiny(steps=6), ema_decay=0.9)
+    train_vae(stage, data, tmp_path / "vae", tmp_path / "state")
+    last = pd.read_csv(tmp_path / "vae/metrics.csv").query("split == 'val'")["loss"].iloc[-1]
+    device = torch.device("cpu")
+    module = VAE(stage.model, stage.max_atomic_number)
+    module.load_state_dict(weights(tmp_path / "vae"))
+    corpus = read_corpus(data, stage.data)
+    task = VaeTask(module.eval(), corpus, stage.train, device)
+    rows = corpus.validation()
+    sizes = corpus.sizes(rows, "val")
+    draws = Draws.make(sizes, step_generator(stage.seed, "validation"), task.per_system, task.per_atom)
+    with torch.no_grad():
+        losses = task.losses(rows, draws.part(np.arange(len(rows)), device), "val")["loss"]
+    assert last == pytest.approx(losses.mean().item(), rel=1e-4)
 
 
 def test_what_is_saved_is_what_it_was_when_it_was_saved(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
+from adit.config.base import BelowOne, Count, Fraction, Positive, PositiveFloat, Strict
 
 
 class OptimConfig(Strict):
@@ -31,7 +31,7 @@ class OptimConfig(Strict):
     batch_atoms: Positive | None = Field(
         None, description="atoms, padding included, that are computed at a time; larger batches are accumulated"
     )
-    ema_decay: Fraction | None = Field(None, description="decay of the averaged weights; null: none")
+    ema_decay: BelowOne | None = Field(None, description="decay of the averaged weights; null: none")
     compile: Literal["auto"] | bool = Field(
         "auto", description="compile the blocks of the network; auto: on CUDA, where there is a compiler"
     )
@@ -58,10 +58,10 @@ class VaeTrainConfig(OptimConfig):
 class DitTrainConfig(OptimConfig):
     """Training of the denoiser. Source: Section 2.2, Eq. 9-12."""
 
-    ema_decay: Fraction | None = Field(0.9999, description="decay of the averaged weights; null: none")
+    ema_decay: BelowOne | None = Field(0.9999, description="decay of the averaged weights; null: none")
     label_dropout: Fraction = Field(0.1, description="share of class labels dropped, for guidance")
     self_conditioning: Fraction = Field(0.5, description="share of steps with self-conditioning")
-    t_min: Annotated[float, Field(ge=0, lt=1)] = Field(0.01, description="times are drawn from U(t_min, 1)")
+    t_min: BelowOne = Field(0.01, description="times are drawn from U(t_min, 1)")
     t_distribution: Literal["uniform", "logit-normal"] = Field(
         "uniform", description="logit-normal: times crowd where they are worth most (paper: uniform)"
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
+import torch
 from torch import nn
 
 from adit.model.blocks import SelfAttention
+from adit.model.build import autocast
 
 
 def training_flops(module: nn.Module, sizes: np.ndarray) -> float:
@@ -34,3 +38,28 @@ def per_atom_weights(module: nn.Module) -> tuple[int, int]:
         if isinstance(layer, nn.Linear) and not once and not name.endswith("decoder.lattice"):
             weights += layer.weight.numel()
     return weights, width
+
+
+def matmul_rate(device: torch.device, precision: str) -> float:
+    """Return the operations a second of plain square matrix products, in the precision of a training.
+
+    The best of a few: what else runs on the machine makes it smaller.
+
+    Args:
+        device: where.
+        precision: ``auto``, ``bf16`` or ``fp32``.
+    """
+    size = 4096 if device.type == "cuda" else 512
+    with autocast(device, precision), torch.no_grad():
+        a, b = torch.randn(size, size, device=device), torch.randn(size, size, device=device)
+        if torch.is_autocast_enabled(device.type):
+            a, b = a.to(torch.bfloat16), b.to(torch.bfloat16)
+        rates = []
+        for _ in range(4):
+            started = time.perf_counter()
+            for _ in range(4):
+                torch.mm(a, b)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            rates.append(4 * 2.0 * size**3 / (time.perf_counter() - started))
+    return max(rates)

@@ -21,7 +21,8 @@ class Checkpoints:
 
     Args:
         folder: where they are; no output of the workflow, so that a failed job keeps them.
-        key: hash of configuration and data; states of another key are not used.
+        key: hash of configuration and data; states of another key are not used. The names of the files begin with the
+            step and end with the key, so that trainings do not take each other's states for their own.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -31,13 +32,22 @@ class Checkpoints:
 
     def load(self) -> dict[str, Any] | None:
         """Return the newest state that is whole and of this training; ``None`` where there is none."""
-        for path in sorted(self.folder.glob("resume-*.pt"), key=_step, reverse=True):
+        for path in self._own():
             state = read_torch(path)
             if state is None:
                 log.warning("%s: cut short or broken; taking the state before it", path.name)
             elif state["key"] == self.key:
                 return state
+        if others := self._others():
+            log.warning("%s: %d states of other settings or data are not used", self.folder, len(others))
         return None
+
+    def _own(self) -> list[Path]:
+        """Return the states of this training, the newest first."""
+        return sorted(self.folder.glob(f"resume-*-{self.key[:8]}.pt"), key=_step, reverse=True)
+
+    def _others(self) -> list[Path]:
+        return sorted(set(self.folder.glob("resume-*.pt")) - set(self._own()))
 
     def save(self, step: int, state: Mapping[str, Any], *, wait: bool = False) -> None:
         """Write a state in the background; ``state`` is copied before this returns.
@@ -67,15 +77,16 @@ class Checkpoints:
 
     def _write(self, step: int, state: Mapping[str, Any]) -> None:
         try:
-            write_torch(self.folder / f"resume-{step}.pt", state)
-            for old in sorted(self.folder.glob("resume-*.pt"), key=_step, reverse=True)[KEEP:]:
+            write_torch(self.folder / f"resume-{step}-{self.key[:8]}.pt", state)
+            own = self._own()
+            for old in [*own[KEEP:], *(self._others() if len(own) >= KEEP else ())]:
                 old.unlink(missing_ok=True)
         except BaseException as error:  # noqa: BLE001 - it is raised where the training can see it
             self._error = error
 
 
 def _step(path: Path) -> int:
-    number = path.stem.removeprefix("resume-")
+    number = path.stem.split("-")[1]
     return int(number) if number.isdigit() else -1
 
 

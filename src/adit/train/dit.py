@@ -40,6 +40,10 @@ class DitTask:
         self.per_system = 3 + len(module.config.labels)
         self.per_atom = 2 * module.latent_dim
 
+    def passes(self, draws: Draws) -> float:
+        """Return what a step costs, in forward and backward passes: a self-conditioned one has a second forward."""
+        return 4.0 / 3.0 if draws.step < self.config.self_conditioning else 1.0
+
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
         """Return the flow-matching loss of each system, and the plain squared error per latent channel."""
         dim = self.dit.latent_dim
@@ -103,7 +107,7 @@ def train_dit(
     vae = load_vae(vae_dir).to(device)
     source: LatentSource = OnTheFly(vae, corpus, stage.train.translation_std if stage.train.augment else None)
     if stage.latents.views:
-        source = Cached(_cache_files(stage, corpus, latents), corpus, vae.config.latent_dim, device)
+        source = Cached(_cache_files(stage, corpus, latents), corpus, vae.config.latent_dim, device, vae_hash)
     torch.manual_seed(derive_seed("init", stage.seed, "dit"))
     module = DiT(stage.model, vae.config.latent_dim).to(device)
     if start is not None:

@@ -127,17 +127,25 @@ class Cached:
         corpus: the datasets, in the same order.
         latent_dim: d.
         device: where the latents go.
+        vae_sha256: hash of the autoencoder whose latents they are to be.
 
     Raises:
-        DataError: a file was made of other data.
+        DataError: a file was made of other data, or by another autoencoder.
     """
 
-    def __init__(self, files: Sequence[Sequence[Path]], corpus: Corpus, latent_dim: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        files: Sequence[Sequence[Path]],
+        corpus: Corpus,
+        latent_dim: int,
+        device: torch.device,
+        vae_sha256: str | None = None,
+    ) -> None:
         self.latent_dim, self.device, self.corpus = latent_dim, device, corpus
         self.views = [[_View(path, latent_dim) for path in paths] for paths in files]
         for data, views in zip(corpus.datasets, self.views, strict=True):
             for view in views:
-                view.check({split: data.table.split_ids(split) for split in SPLITS})
+                view.check({split: data.table.split_ids(split) for split in SPLITS}, vae_sha256)
         self._starts = {split: np.cumsum([0, *(d.counts[split] for d in corpus.datasets)]) for split in SPLITS}
 
     def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
@@ -164,13 +172,16 @@ class _View:
 
     def __init__(self, path: Path, latent_dim: int) -> None:
         table = read_arrow(path).combine_chunks()
+        self.vae_sha256 = json.loads((table.schema.metadata or {}).get(b"adit", b"{}")).get("vae_sha256")
         self.path, self.latent_dim = path, latent_dim
         splits = np.array(table.column("split").to_pylist(), dtype=str)
         self.rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
         self.ids = table.column("system_id").to_pylist()
         self.columns = [_flat(table, name) for name in ("mean", "logvar")]
 
-    def check(self, expected: dict[str, list[str]]) -> None:
+    def check(self, expected: dict[str, list[str]], vae_sha256: str | None) -> None:
+        if vae_sha256 is not None and self.vae_sha256 != vae_sha256:
+            raise DataError(f"{self.path}: holds latents of another autoencoder; run `adit encode` again")
         for split, ids in expected.items():
             if [self.ids[i] for i in self.rows[split]] != ids:
                 raise DataError(f"{self.path}: holds latents of other data; run `adit encode` again")

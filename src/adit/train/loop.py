@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +20,9 @@ from adit.data.batching import share_of, size_buckets
 from adit.errors import AditError
 from adit.model.build import autocast, parameter_count
 from adit.model.compiling import compile_blocks, to_compile
-from adit.model.flops import training_flops
+from adit.model.flops import matmul_rate, training_flops
 from adit.progress import duration, log
-from adit.store import write_extxyz
+from adit.store import write_extxyz, write_frame
 from adit.train.checkpoint import Checkpoints
 from adit.train.corpus import Corpus
 from adit.train.distributed import World, join
@@ -41,6 +43,10 @@ class Task(Protocol):
     module: nn.Module
     per_system: int
     per_atom: int
+
+    def passes(self, draws: Draws) -> float:
+        """Return what a step costs, in forward and backward passes of the network."""
+        ...
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
         """Return per-system losses (B,), among them ``loss``."""
@@ -150,6 +156,7 @@ class _Trainer:
             "progress": vars(self.state),
         }
         self.checkpoints.save(self.state.step, state, wait=wait)
+        write_frame(self.plan.state_dir / "metrics.csv", pd.DataFrame(self.state.rows))
 
     def restore(self) -> None:
         saved = self.checkpoints.load()
@@ -256,7 +263,7 @@ class _Trainer:
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.detach().sum() / len(rows)
             self.computed += len(part) * int(sizes[places].max())
-            self.flops += training_flops(self.task.module, sizes[places])
+            self.flops += self.task.passes(draws) * training_flops(self.task.module, sizes[places])
         self.world.sum_([p.grad for p in self.parameters if p.grad is not None])
         if self.config.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.config.grad_clip, foreach=True)
@@ -284,6 +291,7 @@ class _Trainer:
         path = self.plan.state_dir / f"not-finite-{step}.extxyz"
         if self.world.leads:
             write_extxyz(path, self.plan.corpus.systems(rows, "train"))
+            write_frame(self.plan.state_dir / "metrics.csv", pd.DataFrame(self.state.rows))
         raise AditError(
             f"training {self.task.name}: the loss is not finite at step {step}; its batch is in {path}; "
             "lower the learning rate (lr), set grad_clip, or set precision: fp32"
@@ -300,6 +308,11 @@ class _Trainer:
         return config.lr * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent)))
 
     def _validate(self) -> None:
+        """Measure the validation losses of the weights that would be kept: the averaged ones, where there are such."""
+        with contextlib.nullcontext() if self.ema is None else self.ema.in_place_of(self.task.module):
+            self._measure_validation()
+
+    def _measure_validation(self) -> None:
         """Measure the validation losses of the weights as they are; every process does the same."""
         corpus = self.plan.corpus
         rows = corpus.validation()
@@ -321,8 +334,7 @@ class _Trainer:
         self._add_row("val", means)
         self._tell("step %d/%d  validation loss %.4f", self.state.step, self.total, means["loss"])
         if means["loss"] < self.state.best and self.world.leads:
-            weights = self.task.module.state_dict() if self.ema is None else self.ema.weights
-            self.checkpoints.save_best(weights, means["loss"])
+            self.checkpoints.save_best(self.task.module.state_dict(), means["loss"])
         self.state.best = min(self.state.best, means["loss"])
 
     # --- telling ------------------------------------------------------------------------------------------------------
@@ -334,16 +346,22 @@ class _Trainer:
         loss = float(self.state.sums["loss"]) / self.state.since if self.state.since else self.state.rows[-1]["loss"]
         done = max(self.state.step / self.total, self._time_spent(), 1e-9)
         self._tell(
-            "step %d/%d  loss %.4f  %.0f atoms/s  %.0f%% padding  %.3f TFLOP/s  %s left",
+            "step %d/%d  loss %.4f  %.0f atoms/s  %.0f%% padding  %.3f TFLOP/s (%.0f%% of the peak)  %s left",
             self.state.step,
             self.total,
             loss,
             self.world.size * self.atoms / seconds,
             100 * (1 - self.atoms / max(1, self.computed)),
             self.world.size * self.flops / seconds / 1e12,
+            100 * self.flops / seconds / self._peak,
             duration(self.state.seconds * (1 / done - 1)),
         )
         self.atoms, self.computed, self.flops, self.said = 0, 0, 0.0, now
+
+    @cached_property
+    def _peak(self) -> float:
+        """Operations a second of plain matrix products, of which the model's are a share: its utilisation."""
+        return matmul_rate(self.device, self.config.precision)
 
     def _time_spent(self) -> float:
         minutes = self.config.max_minutes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
@@ -15,10 +15,16 @@ from adit.model.build import hardware
 from adit.store import sha256, write_frame, write_json, write_tensors
 from adit.train.loop import Fit
 
+BUDGET: Final = frozenset(
+    ("max_epochs", "max_steps", "max_minutes", "checkpoint_minutes", "val_every", "log_every", "loggers", "compile")
+)
+"""Settings of a training that may change while it goes on from its last state."""
+
 
 def settings_key(stage: VaeStage | DitStage, *hashes: str) -> str:
-    """Return a hash of a stage's configuration and its inputs."""
-    return hashlib.sha256("\n".join([stage.model_dump_json(), *hashes]).encode()).hexdigest()
+    """Return a hash of a stage's configuration, without how long it trains and what it tells, and of its inputs."""
+    settings = stage.model_dump_json(exclude={"train": set(BUDGET)})
+    return hashlib.sha256("\n".join([settings, *hashes]).encode()).hexdigest()
 
 
 def write_model(

@@ -75,6 +75,10 @@ class VaeTask:
         self.vae, self.corpus, self.config, self.device = module, corpus, config, device
         self.per_atom = 3 + module.config.latent_dim
 
+    def passes(self, draws: Draws) -> float:
+        """Return what a step costs, in forward and backward passes."""
+        return 1.0
+
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
         """Return the losses of each system; only training corrupts the input."""
         clean = self.corpus.batch(rows, split).to(self.device)
