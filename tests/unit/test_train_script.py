@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def test_nodes_meet_at_the_first_of_the_job(started: Path) -> None:
     assert words.startswith("srun --nodes=2 --ntasks=2 --ntasks-per-node=1 ")
     assert " --nnodes=2 --nproc-per-node=4 --rdzv-backend=c10d --rdzv-id=41 --rdzv-endpoint=node7:20041 " in words
     assert words.endswith(" -- python -m adit dit parent=none\n"), "the workflow's process is on the first node alone"
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+def test_a_signal_ahead_of_the_time_limit_reaches_torchrun_as_the_one_it_knows(started: Path, number: int) -> None:
+    (started / "python").write_text(
+        "#!/bin/bash\ntrap 'echo told; exit 7' TERM\necho up\nwhile :; do sleep 0.05; done\n"
+    )
+    environment = {"PATH": f"{started}:/usr/bin:/bin"}
+    with subprocess.Popen([SCRIPT, "1", "2", "dit"], env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "told\n"
+    assert process.returncode == 7, "the status is that of torchrun"
 
 
 def test_what_cannot_be_started_is_one_line(started: Path) -> None:
