@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adit.errors import DataError
+from adit.transfer import to_device
 
 if TYPE_CHECKING:
     import torch
@@ -263,6 +264,14 @@ class SystemBatch:
         """Return (B,) bool: whether a system has a cell."""
         return self.kind != Kind.MOLECULE.label
 
+    def inverse_cells(self) -> torch.Tensor:
+        """Return cell⁻¹ (B, 3, 3), 1/Å; the unit matrix for molecules."""
+        import torch
+
+        eye = torch.eye(3, dtype=self.cell.dtype, device=self.cell.device)
+        # inv() would wait for the device, to look whether it worked
+        return torch.linalg.inv_ex(torch.where(self.periodic[:, None, None], self.cell, eye)).inverse
+
     @classmethod
     def from_systems(cls, systems: Sequence[AtomicSystem]) -> SystemBatch:
         """Concatenate systems into one batch (float32 on the CPU).
@@ -304,10 +313,10 @@ class SystemBatch:
     def to(self, device: torch.device | str) -> SystemBatch:
         """Return the batch on ``device``."""
         return SystemBatch(
-            numbers=self.numbers.to(device),
-            positions=self.positions.to(device),
-            cell=self.cell.to(device),
-            n_atoms=self.n_atoms.to(device),
-            system_idx=self.system_idx.to(device),
-            kind=self.kind.to(device),
+            numbers=to_device(self.numbers, device),
+            positions=to_device(self.positions, device),
+            cell=to_device(self.cell, device),
+            n_atoms=to_device(self.n_atoms, device),
+            system_idx=to_device(self.system_idx, device),
+            kind=to_device(self.kind, device),
         )

@@ -90,7 +90,7 @@ def test_losses_do_not_depend_on_batch_mates(system: AtomicSystem) -> None:
         features = featurize(batch)
         posterior = module.encoder(features)
         values = vae_losses(module.decoder(posterior.mean, features.mask), posterior, features, 1e-5)
-        return {name: float(value[row]) for name, value in values.items()}
+        return {name: float(value[row].detach()) for name, value in values.items()}
 
     alone, company = losses(SystemBatch.from_systems([system]), 0), losses(in_company(system), 1)
     assert alone == pytest.approx(company, rel=1e-3, abs=1e-5)

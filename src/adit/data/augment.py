@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from adit.systems import SystemBatch
+from adit.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Views:
 
     def part(self, rows: Tensor, device: torch.device | str) -> Views:
         """Return those of some systems, on ``device``."""
-        return Views(*(values[rows].to(device) for values in (self.quaternion, self.uniform, self.normal)))
+        return Views(*(to_device(values[rows], device) for values in (self.quaternion, self.uniform, self.normal)))
 
 
 def rotations(quaternion: Float[Tensor, "b 4"]) -> Float[Tensor, "b 3 3"]:
@@ -62,12 +63,9 @@ def rotate(batch: SystemBatch, matrices: Float[Tensor, "b 3 3"]) -> SystemBatch:
 def translate(batch: SystemBatch, shifts: Float[Tensor, "b 3"]) -> SystemBatch:
     """Translate systems by ``shifts`` in Å; atoms of crystals are wrapped back into the cell."""
     moved = batch.positions + shifts[batch.system_idx]
-    periodic = batch.periodic
-    eye = torch.eye(3, dtype=batch.cell.dtype, device=batch.cell.device)
-    inverse = torch.linalg.inv(torch.where(periodic[:, None, None], batch.cell, eye))
-    images = torch.floor(torch.einsum("nj,njk->nk", moved, inverse[batch.system_idx]) + 1e-6)
+    images = torch.floor(torch.einsum("nj,njk->nk", moved, batch.inverse_cells()[batch.system_idx]) + 1e-6)
     wrapped = moved - torch.einsum("nj,njk->nk", images, batch.cell[batch.system_idx])
-    return replace(batch, positions=torch.where(periodic[batch.system_idx, None], wrapped, moved))
+    return replace(batch, positions=torch.where(batch.periodic[batch.system_idx, None], wrapped, moved))
 
 
 def center(batch: SystemBatch) -> SystemBatch:

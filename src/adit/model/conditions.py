@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from adit.config import LabelConfig
 from adit.errors import ConfigError
 from adit.systems import AtomicSystem, Kind, SystemBatch
+from adit.transfer import to_device
 
 NULL_KIND = len(Kind)
 """The class label φ of an unconditional prediction."""
@@ -39,7 +40,7 @@ class Conditions:
 
     def to(self, device: torch.device | str) -> Conditions:
         """Return the conditions on ``device``."""
-        return Conditions(self.kind.to(device), {name: code.to(device) for name, code in self.labels.items()})
+        return Conditions(to_device(self.kind, device), {n: to_device(code, device) for n, code in self.labels.items()})
 
     def drop(self, chosen: Bool[Tensor, " b"], nulls: Conditions, labels: Sequence[str] | None = None) -> Conditions:
         """Return the conditions with those of ``nulls`` where ``chosen``: all of them, or the named ``labels`` only."""

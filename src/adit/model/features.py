@@ -36,12 +36,16 @@ class Features:
     periodic: Bool[Tensor, " b"]
 
 
-def featurize(batch: SystemBatch) -> Features:
+def featurize(batch: SystemBatch, length: int | None = None) -> Features:
     """Return the network inputs of a batch.
+
+    Args:
+        batch: the systems.
+        length: M, atoms of the largest system; who does not give it waits for the device to tell.
 
     Source: Section 2.1; lengths are normalised as after Eq. 7.
     """
-    mask = padding_mask(batch.n_atoms)
+    mask = padding_mask(batch.n_atoms, length)
     periodic = batch.periodic
     return Features(
         numbers=pad(batch.numbers, mask),
@@ -56,13 +60,10 @@ def featurize(batch: SystemBatch) -> Features:
 
 def fractional_coordinates(batch: SystemBatch) -> Float[Tensor, "n 3"]:
     """Return F = X·cell⁻¹ wrapped into [0, 1), zeros for molecules."""
-    periodic = batch.periodic
-    eye = torch.eye(3, dtype=batch.cell.dtype, device=batch.cell.device)
-    inverse = torch.linalg.inv(torch.where(periodic[:, None, None], batch.cell, eye))
-    fractional = torch.einsum("nj,njk->nk", batch.positions, inverse[batch.system_idx])
+    fractional = torch.einsum("nj,njk->nk", batch.positions, batch.inverse_cells()[batch.system_idx])
     fractional = fractional - torch.floor(fractional)
     fractional = torch.where(fractional >= 1.0, torch.zeros_like(fractional), fractional)
-    return fractional * periodic[batch.system_idx, None]
+    return fractional * batch.periodic[batch.system_idx, None]
 
 
 def lattice_parameters(

@@ -12,7 +12,7 @@ def padding_mask(n_atoms: Int[Tensor, " b"], length: int | None = None) -> Bool[
 
     Args:
         n_atoms: (B,) atoms of each system.
-        length: M; the largest system by default.
+        length: M; the largest system by default, for which the host waits for the device.
     """
     length = int(n_atoms.max()) if length is None else length
     return torch.arange(length, device=n_atoms.device)[None, :] < n_atoms[:, None]
@@ -20,13 +20,14 @@ def padding_mask(n_atoms: Int[Tensor, " b"], length: int | None = None) -> Bool[
 
 def pad(values: Tensor, mask: Bool[Tensor, "b m"]) -> Tensor:
     """Spread concatenated values (N, …) over the padded view (B, M, …); padding is zero."""
-    padded = values.new_zeros((*mask.shape, *values.shape[1:]))
-    padded[mask] = values
-    return padded
+    # Gathered by the number of each atom: an index by the mask would wait for the device to count the atoms.
+    order = (mask.flatten().cumsum(0) - 1).clamp(min=0)
+    spread = values[order].view(*mask.shape, *values.shape[1:])
+    return torch.where(mask.view(*mask.shape, *[1] * (values.ndim - 1)), spread, spread.new_zeros(()))
 
 
 def unpad(values: Tensor, mask: Bool[Tensor, "b m"]) -> Tensor:
-    """Concatenate the real atoms of a padded view (B, M, …) to (N, …)."""
+    """Concatenate the real atoms of a padded view (B, M, …) to (N, …); the host waits for the device."""
     return values[mask]
 
 

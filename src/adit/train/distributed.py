@@ -43,12 +43,6 @@ class World:
         for tensor, part in zip(chosen, torch.split(flat, [t.numel() for t in chosen]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def any(self, value: bool, device: torch.device) -> bool:
-        """Return whether ``value`` is true in any process."""
-        flag = torch.tensor([float(value)], device=device)
-        self.sum_([flag])
-        return bool(flag.item() > 0)
-
 
 def join() -> World:
     """Return the world that ``torchrun`` (or ``srun`` with its variables set) started this process in."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from adit.data.augment import Views
 from adit.seeds import derive_seed
+from adit.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Draws:
         atom_normal: (N, c) standard normal for each atom.
         step: in [0, 1), one number for the whole step.
         sizes: (B,) atoms of each system.
+        choices: (B, k) the numbers of ``uniform``, on the host.
     """
 
     views: Views
@@ -35,6 +37,12 @@ class Draws:
     atom_normal: Tensor
     step: float
     sizes: np.ndarray
+    choices: np.ndarray
+
+    @property
+    def largest(self) -> int:
+        """Return the number of atoms of the largest system."""
+        return int(self.sizes.max())
 
     @classmethod
     def make(cls, sizes: np.ndarray, generator: torch.Generator, per_system: int, per_atom: int) -> Draws:
@@ -50,6 +58,7 @@ class Draws:
             torch.randn(atoms, per_atom, generator=generator),
             step,
             sizes,
+            uniform.numpy(),
         )
 
     def part(self, positions: np.ndarray, device: torch.device | str) -> Draws:
@@ -61,11 +70,12 @@ class Draws:
         rows, atom_rows = torch.from_numpy(positions), torch.from_numpy(atoms)
         return Draws(
             self.views.part(rows, device),
-            self.uniform[rows].to(device),
-            self.atom_uniform[atom_rows].to(device),
-            self.atom_normal[atom_rows].to(device),
+            to_device(self.uniform[rows], device),
+            to_device(self.atom_uniform[atom_rows], device),
+            to_device(self.atom_normal[atom_rows], device),
             self.step,
             chosen,
+            self.choices[positions],
         )
 
 

@@ -25,6 +25,7 @@ from adit.store import read_arrow, read_json, read_systems, read_weights, sha256
 from adit.systems import SystemArrays, SystemBatch
 from adit.train.corpus import SPLITS, Corpus
 from adit.train.draws import Draws, step_generator
+from adit.transfer import to_device
 
 
 def load_vae(folder: Path) -> VAE:
@@ -34,7 +35,9 @@ def load_vae(folder: Path) -> VAE:
 
 
 @torch.no_grad()
-def encode_batch(vae: VAE, batch: SystemBatch, views: Views, translation_std: float | None) -> tuple[Posterior, Tensor]:
+def encode_batch(
+    vae: VAE, batch: SystemBatch, views: Views, translation_std: float | None, length: int
+) -> tuple[Posterior, Tensor]:
     """Return the posterior of a batch and the mask.
 
     Args:
@@ -42,8 +45,9 @@ def encode_batch(vae: VAE, batch: SystemBatch, views: Views, translation_std: fl
         batch: what to encode, on its device.
         views: random numbers of the augmentation.
         translation_std: Å, of the augmented view; ``None``: the systems as they are.
+        length: atoms of the largest system.
     """
-    features = featurize(batch if translation_std is None else augment(batch, views, translation_std))
+    features = featurize(batch if translation_std is None else augment(batch, views, translation_std), length)
     with autocast(batch.positions.device, "auto"):
         return vae.encoder(features), features.mask
 
@@ -84,7 +88,8 @@ def _encode_split(
     for part in size_buckets(arrays.n_atoms, smallest=4096, largest=16384):
         rows = np.array(part)
         drawn = views.part(torch.from_numpy(rows), device)
-        posterior, mask = encode_batch(vae, SystemBatch.from_arrays(arrays, rows).to(device), drawn, shift)
+        batch, length = SystemBatch.from_arrays(arrays, rows).to(device), int(arrays.n_atoms[rows].max())
+        posterior, mask = encode_batch(vae, batch, drawn, shift, length)
         for target, values in zip(filled, (posterior.mean, posterior.logvar), strict=True):
             target[arrays.atoms_of(rows)] = unpad(values, mask).cpu().numpy()
         progress.update(len(part))
@@ -115,7 +120,7 @@ class OnTheFly:
     def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
         """Augment, encode and sample."""
         batch = self.corpus.batch(rows, split).to(self.device)
-        posterior, mask = encode_batch(self.vae, batch, draws.views, self.translation_std)
+        posterior, mask = encode_batch(self.vae, batch, draws.views, self.translation_std, draws.largest)
         return posterior.sample(pad(draws.atom_normal[:, : self.latent_dim], mask)), mask
 
 
@@ -153,7 +158,7 @@ class Cached:
         sizes = self.corpus.sizes(rows, split)
         ends = np.cumsum(sizes)
         moments = np.empty((2, int(ends[-1]), self.latent_dim), dtype=np.float32)
-        picks = (draws.uniform[:, 2].cpu().numpy() * len(self.views[0])).astype(int)
+        picks = (draws.choices[:, 2] * len(self.views[0])).astype(int)
         dataset = np.searchsorted(self._starts[split], rows, side="right") - 1
         for d, views in enumerate(self.views):
             for k, view in enumerate(views):
@@ -161,8 +166,8 @@ class Cached:
                 if len(chosen):
                     target = np.concatenate([np.arange(ends[i] - sizes[i], ends[i]) for i in chosen])
                     moments[:, target] = view.moments(rows[chosen] - self._starts[split][d], split)
-        mean, logvar = torch.from_numpy(moments).to(self.device)
-        mask = padding_mask(torch.from_numpy(sizes)).to(self.device)
+        mean, logvar = to_device(torch.from_numpy(moments), self.device)
+        mask = padding_mask(to_device(torch.from_numpy(sizes), self.device), draws.largest)
         noise = draws.atom_normal[:, : self.latent_dim]
         return pad(mean + torch.exp(0.5 * logvar) * noise, mask), mask
 

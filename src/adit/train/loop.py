@@ -33,6 +33,8 @@ from adit.train.optimizer import make_optimizer
 from adit.train.signals import Asked, listening
 
 SAID_EVERY_S = 5.0
+AGREE_EVERY = 8
+"""Steps between two agreements of several processes on the clock and on stopping."""
 """Seconds between lines on the terminal."""
 
 
@@ -218,12 +220,10 @@ class _Trainer:
         started = saved = self.said = time.monotonic()
         before = self.state.seconds
         while self.state.step < self.total and not self._out_of_time():
-            if self.world.any(asked.to_stop, self.device) if self.world.size > 1 else asked.to_stop:
-                return True
             self._one_step()
             self.state.step += 1
             now = time.monotonic()
-            self.state.seconds = self._agreed(before + now - started)
+            stop = self._agree(before + now - started, asked.to_stop)
             if self.state.step % self.config.log_every == 0:
                 self._log_train()
             if self.state.step % self.config.val_every == 0 and self.state.step < self.total:
@@ -233,15 +233,24 @@ class _Trainer:
             if now - saved >= 60 * self.config.checkpoint_minutes:
                 self.save()
                 saved = now
+            if stop and self.state.step < self.total:
+                return True
         return False
 
-    def _agreed(self, seconds: float) -> float:
-        """Return the mean of a clock over the processes, so that all end at the same step."""
-        if self.world.size == 1 or self.config.max_minutes is None:
-            return seconds
-        clock = torch.tensor([seconds / self.world.size], device=self.device)
-        self.world.sum_([clock])
-        return float(clock.item())
+    def _agree(self, seconds: float, stop: bool) -> bool:
+        """Set the clock; return whether to stop. Several processes agree on both, so that all end at the same step.
+
+        Several agree every few steps only, since each time the host waits for the device.
+        """
+        if self.world.size == 1:
+            self.state.seconds = seconds
+            return stop
+        if self.state.step % AGREE_EVERY:
+            return False
+        said = torch.tensor([seconds / self.world.size, float(stop)], device=self.device)
+        self.world.sum_([said])
+        self.state.seconds, stopping = said.tolist()
+        return stopping > 0
 
     def _out_of_time(self) -> bool:
         return self.config.max_minutes is not None and self.state.seconds >= 60 * self.config.max_minutes

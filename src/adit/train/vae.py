@@ -88,8 +88,8 @@ class VaeTask:
         if split == "train":
             fraction, std = self.config.denoise_fraction, self.config.denoise_std
             noisy = denoising_corruption(clean, draws.atom_uniform, jitter, fraction, std)
-        posterior = self.vae.encoder(featurize(noisy))
-        target = featurize(clean)
+        posterior = self.vae.encoder(featurize(noisy, draws.largest))
+        target = featurize(clean, draws.largest)
         extra = self.config.latent_noise if split == "train" else 0.0
         decoded = self.vae.decoder(posterior.sample(pad(noise, target.mask), extra), target.mask)
         return vae_losses(decoded, posterior, target, self.config.kl_weight)
