@@ -218,6 +218,18 @@ def from_atoms(atoms: Atoms, system_id: str, kind: Kind, info: dict[str, Any] | 
     )
 
 
+def from_extxyz_frame(text: str, system_id: str) -> AtomicSystem:
+    """Return the system of one frame: a crystal where any direction is periodic, else a molecule, whatever its box.
+
+    ``pbc`` in the comment line decides; without it a ``Lattice`` makes all three directions periodic.
+
+    Raises:
+        DataError: the text does not parse, or a periodic frame has no cell with a volume.
+    """
+    atoms = read_extxyz_frame(text, system_id)
+    return from_atoms(atoms, system_id, Kind.CRYSTAL if atoms.pbc.any() else Kind.MOLECULE)
+
+
 def read_poscar(text: str, system_id: str, kind: Kind = Kind.CRYSTAL) -> AtomicSystem:
     """Return the system of a POSCAR.
 
@@ -269,22 +281,6 @@ def read_extxyz(path: Path) -> list[Atoms]:
     except Exception as error:  # ASE raises whatever the text makes it raise
         raise DataError(f"{path}: extended XYZ does not parse ({type(error).__name__}: {error})") from error
     return list(frames)
-
-
-def split_xyz(text: str) -> list[str]:
-    """Return the frames of an (extended) XYZ text; what follows a line that is no number of atoms is one frame."""
-    lines = text.splitlines()
-    frames: list[str] = []
-    at = 0
-    while at < len(lines):
-        if not lines[at].strip():
-            at += 1
-            continue
-        count = lines[at].strip()
-        end = at + 2 + int(count) if count.isdigit() else len(lines)
-        frames.append("\n".join(lines[at:end]) + "\n")
-        at = end
-    return frames
 
 
 # --- RDKit ------------------------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ import pytest
 from adit import cli, convert, store
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.errors import DataError
-from adit.score.sample_files import looks_like_mof, parse, read_any_reference, read_samples
-from adit.score.sample_texts import Entry, entries
+from adit.score.sample_files import looks_like_mof, parse, read_any_references, read_samples
+from adit.score.sample_tables import Entry
+from adit.score.sample_texts import entries
 from adit.score.standalone import Given, score_files
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -195,10 +196,12 @@ def test_files_that_are_none_are_one_clear_line(tmp_path: Path, name: str, conte
 
 def test_a_reference_without_splits_counts_as_training(tmp_path: Path) -> None:
     (tmp_path / "MgO.cif").write_text(convert.to_cif(MGO))
-    known = read_any_reference([tmp_path / "MgO.cif"], Kind.CRYSTAL, workers=1, wall_limit_s=60)
-    assert list(known.splits) == ["train"]
+    kinds = [Kind.CRYSTAL, Kind.MOLECULE]
+    known = read_any_references([tmp_path / "MgO.cif"], kinds, workers=1, wall_limit_s=60)
+    assert list(known[Kind.CRYSTAL].splits) == ["train"]
+    assert list(known[Kind.MOLECULE].systems) == []
     with pytest.raises(DataError, match="holds no molecule"):
-        read_any_reference([tmp_path / "MgO.cif"], Kind.MOLECULE, workers=1, wall_limit_s=60)
+        read_any_references([tmp_path / "MgO.cif"], [Kind.MOLECULE], workers=1, wall_limit_s=60)
 
 
 def test_the_command_writes_scores_and_page_and_keeps_the_controls(

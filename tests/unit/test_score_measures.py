@@ -66,3 +66,18 @@ def test_more_systems_have_a_smaller_interval() -> None:
 def test_a_record_says_what_it_is() -> None:
     record = MEASURER.measure("size_distance", MEASURER.median([1.0]), "atoms", "basis").to_json()
     assert (record["unit"], record["count"], record["asked"]) == ("atoms", 1, 10)
+
+
+def test_intervals_do_not_depend_on_the_order_of_systems() -> None:
+    random = np.random.default_rng(0)
+    lengths = [list(random.normal(1.4, 0.2, size)) for size in random.integers(0, 6, 40)]
+    counts = [{"C": int(c), "N": int(n)} for c, n in random.integers(0, 5, (40, 2))]
+    order = random.permutation(40)
+    for of, groups, reference in (
+        (MEASURER.wasserstein, lengths, [1.3, 1.5, 1.6]),
+        (MEASURER.total_variation, counts, {"C": 3, "O": 1}),
+    ):
+        first = of(groups, reference)  # type: ignore[operator]
+        assert first.low < first.value < first.high
+        assert of([groups[n] for n in order], reference) == first  # type: ignore[operator]
+        assert of([groups[n] for n in order[::-1]], reference) == first  # type: ignore[operator]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.errors import ExternalToolError
+from adit.isolate import Outcome
+from adit.score.aggregate import Rater
 from adit.score.inputs import Reference
-from adit.score.mof_run import ALL_PASSED, score_mofs
-from adit.score.mofs import METRICS, check_all, metric_name, probe
+from adit.score.mof_run import ALL_PASSED, mof_funnel, mof_records, mof_rows, score_mofs
+from adit.score.mofs import METRICS, MofChecks, check_all, metric_name, probe
 from adit.systems import AtomicSystem, Failure, Kind
 
 STAND_IN = """
@@ -102,9 +105,30 @@ def test_rows_rates_and_funnel(python: str) -> None:
 
 def test_without_mofchecker_every_row_says_so(tmp_path: Path) -> None:
     stage = Config(score=ScoreConfig(mofchecker_python=str(tmp_path / "python"))).stage(ScoreStage)
-    scored = score_mofs(stage, [mof("a", 30, 6, 1)], Reference([], []), workers=1)
+    rows = [mof("a", 30, 6, 1), Failure("b", "decode", "no atoms", Kind.MOF)]
+    scored = score_mofs(stage, rows, Reference([], []), workers=1)
     assert "does not run" in scored.table[0]["reason"]
-    assert all(record.value is None and "not measured" in record.basis for record in scored.records)
+    assert [row["status"] for row in scored.table] == ["not_checked", "failed"]
+    assert scored.table[0][ALL_PASSED] is None  # unknown, not invalid
+    assert all(record.value is None and record.denominator == 0 for record in scored.records)
+    assert all("not measured" in record.basis for record in scored.records)
+    assert [step["step"] for step in scored.funnel] == ["asked", "decoded"]
+
+
+def test_what_mofchecker_never_saw_counts_in_no_rate(caplog: pytest.LogCaptureFixture) -> None:
+    passed = MofChecks(dict.fromkeys(METRICS, True), {})
+    checks = {
+        "a": Outcome("ok", passed, "", 1.0),
+        "b": Outcome("unstarted", None, "worker process not ready after 300 s", 300.0),
+        "c": Outcome("timeout", None, "wall limit", 60.0),
+    }
+    table = mof_rows([mof(name, 30, 6, 1) for name in checks], checks)
+    with caplog.at_level(logging.WARNING):
+        records = mof_records(table, Rater(Kind.MOF, "samples", 0.95), "9.9")
+    assert {(record.numerator, record.denominator) for record in records} == {(1, 2)}
+    assert "1 that could not be checked" in records[0].basis
+    assert "1 of 3 MOFs (samples) could not be checked" in caplog.text
+    assert [step["count"] for step in mof_funnel(table)] == [3, 3, 1, 1]
 
 
 def test_a_python_without_mofchecker_is_one_clear_line(tmp_path: Path) -> None:

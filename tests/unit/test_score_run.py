@@ -167,6 +167,11 @@ def test_failures_are_in_the_denominators(scores: Path) -> None:
     assert counts(scores, "molecule", "uniqueness_of_valid", "strict") == (2, 3)
 
 
+def test_the_share_of_p1_is_that_of_crystals_that_decoded(scores: Path) -> None:
+    assert counts(scores, "crystal", "spacegroup_p1", "strict") == (0, 6)
+    assert "decoded" in record(scores, "crystal", "spacegroup_p1", "strict")["basis"]
+
+
 def test_novelty_follows_the_protocol(scores: Path) -> None:
     """CaO is in the test split: novel for FlowMM, not for the paper."""
     table = store.read_frame(scores / "crystal.parquet").set_index("system_id")

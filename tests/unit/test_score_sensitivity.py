@@ -15,7 +15,13 @@ from adit.score.terminal_measures import measure_lines, sensitivity_lines
 from adit.systems import AtomicSystem, Failure, Kind
 
 ROWS: list[dict[str, Any]] = [
-    {"valid": n % 4 != 0, "group": f"g{n % 150}", "group_loose": f"g{n % 150}", "novelty_adit": None}
+    {
+        "system_id": f"s-{n:03d}",
+        "valid": n % 4 != 0,
+        "group": f"g{n % 150}",
+        "group_loose": f"g{n % 150}",
+        "novelty_adit": None,
+    }
     for n in range(600)
 ]
 
@@ -35,6 +41,11 @@ def test_uniqueness_falls_with_the_number_of_samples_and_validity_does_not() -> 
     lines = sensitivity_lines(frame)
     assert len(lines) == 5
     assert "25.0" in lines[-1]
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    rates = [Rate("uniqueness", "adit", ("group",), "group")]
+    assert sensitivity(ROWS, rates, 1).equals(sensitivity(ROWS[::-1], rates, 1))
 
 
 def test_rates_that_a_table_does_not_have_are_left_out() -> None:

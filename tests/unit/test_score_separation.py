@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from adit.report.headline import blind
 from adit.score.aggregate import Rater
 from adit.score.measures import Estimate, Measurer
 from adit.score.names import Population
 from adit.score.separation import separations
+from adit.score.terminal import table_lines
 
 
 def rates(real: int, noise: int, random: int, of_random: int = 100) -> list:
@@ -45,7 +47,18 @@ def test_without_a_test_split_the_training_split_is_what_is_real() -> None:
     counts = {Population.TRAIN: (95, 100), Population.TEST: (0, 0), Population.RANDOM: (10, 100)}
     records = [Rater("crystal", name, 0.95).ratio("adit", "validity", *pair, "") for name, pair in counts.items()]
     (found,) = separations(records)
-    assert (found.noise, found.random) == (None, True)
+    assert (found.noise, found.random, found.real) == (None, True, "train")
+
+
+def test_the_words_name_the_real_systems_there_are() -> None:
+    for real, words in ((Population.TEST, "test set"), (Population.TRAIN, "training set")):
+        counts = {real: (95, 100), Population.NOISE: (94, 100), Population.SAMPLES: (50, 100)}
+        records = [Rater("crystal", n, 0.95).ratio("adit", "validity", *pair, "") for n, pair in counts.items()]
+        (found,) = separations(records)
+        line = table_lines(records, {(found.kind, found.protocol, found.metric): found.real})[-1]
+        assert f"does not tell the {words} from the {words} with noise" in line
+        told = blind([found.to_json()], "crystal")["adit", "validity"]
+        assert told == f"does not tell the {words} from the {words} with noise"
 
 
 def test_real_crystals_have_a_smaller_share_of_p1() -> None:

@@ -173,7 +173,7 @@ class DftStage(Stage):
 class ScoreStage(Stage):
     """``adit score``: scores of all kinds."""
 
-    version: int = 3
+    version: int = 4
     seed: int
     score: ScoreConfig
 

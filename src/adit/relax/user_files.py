@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from adit import convert, store
 from adit.errors import DataError
+from adit.progress import log
+from adit.structure_texts import XyzFrame, split_cif, split_xyz, told_of_skipped
 from adit.systems import AtomicSystem, Failure, Kind
 
 SUFFIXES = (".cif", ".extxyz", ".xyz", ".vasp", ".poscar", ".arrow")
@@ -52,9 +55,12 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder")
-    found = sorted(file for file in path.rglob("*") if file.is_file() and _known(file))
+    held = sorted(file for file in path.rglob("*") if file.is_file())
+    found = [file for file in held if _known(file)]
     if not found:
         raise DataError(f"{path}: holds no structure file; known are {', '.join(SUFFIXES)}, {' and '.join(NAMES)}")
+    if skipped := told_of_skipped(file.relative_to(path) for file in held if not _known(file)):
+        log.warning("%s: %s", path, skipped)
     return found
 
 
@@ -81,10 +87,15 @@ def _rows(path: Path) -> Iterator[AtomicSystem | Failure]:
         yield from _arrow(path)
     elif suffix in (".extxyz", ".xyz"):
         yield from _frames(path)
+    elif suffix == ".cif":
+        yield from _blocks(path)
     else:
-        read = _cif if suffix == ".cif" else _poscar
         name = path.stem if suffix else f"{path.parent.resolve().name}-{path.name}"
-        yield _or_failure(name, lambda: read(path, name))
+        yield _or_failure(name, lambda: convert.read_poscar(_text(path), name))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _or_failure(name: str, make: Callable[[], AtomicSystem]) -> AtomicSystem | Failure:
@@ -95,29 +106,28 @@ def _or_failure(name: str, make: Callable[[], AtomicSystem]) -> AtomicSystem | F
         return Failure(name, "read", told.removeprefix(f"{name}: ") or type(error).__name__, Kind.CRYSTAL)
 
 
-def _cif(path: Path, name: str) -> AtomicSystem:
-    return convert.from_cif(path.read_text(encoding="utf-8", errors="replace"), name)
-
-
-def _poscar(path: Path, name: str) -> AtomicSystem:
-    return convert.read_poscar(path.read_text(encoding="utf-8", errors="replace"), name)
+def _blocks(path: Path) -> Iterator[AtomicSystem | Failure]:
+    """Yield a row a data block of a CIF."""
+    blocks = split_cif(_text(path))
+    for number, block in enumerate(blocks):
+        name = path.stem if len(blocks) == 1 else f"{path.stem}-{number}"
+        yield _or_failure(name, partial(convert.from_cif, block, name))
 
 
 def _frames(path: Path) -> Iterator[AtomicSystem | Failure]:
     """Yield a row a frame; one that cannot be read costs itself alone."""
-    texts = convert.split_xyz(path.read_text(encoding="utf-8", errors="replace"))
-    if not texts:
+    frames = split_xyz(_text(path))
+    if not frames:
         yield Failure(path.stem, "read", "holds no structure", Kind.CRYSTAL)
-    for number, text in enumerate(texts):
-        name = path.stem if len(texts) == 1 else f"{path.stem}-{number}"
-        yield _or_failure(name, lambda text=text, name=name: _of_frame(text, name))  # type: ignore[misc]
+    for number, frame in enumerate(frames):
+        name = frame.own_id or (path.stem if len(frames) == 1 else f"{path.stem}-{number}")
+        yield _or_failure(name, partial(_of_frame, frame, name))
 
 
-def _of_frame(text: str, name: str) -> AtomicSystem:
-    atoms = convert.read_extxyz_frame(text, name)
-    own = atoms.info.get("system_id")
-    kind = Kind.CRYSTAL if atoms.cell.rank == 3 else Kind.MOLECULE
-    return convert.from_atoms(atoms, own if isinstance(own, str) and own else name, kind)
+def _of_frame(frame: XyzFrame, name: str) -> AtomicSystem:
+    if frame.problem:
+        raise DataError(f"{name}: {frame.problem}")
+    return convert.from_extxyz_frame(frame.text, name)
 
 
 def _arrow(path: Path) -> Iterator[AtomicSystem | Failure]:

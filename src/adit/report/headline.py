@@ -72,12 +72,13 @@ def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]
         separation: records of ``separation.json``.
         kind: crystal, molecule or mof.
     """
-    fakes = {"noise": "the test set with noise", "random": "random atoms"}
     found = {}
     for record in separation:
+        real = f"the {'training' if record.get('real') == 'train' else 'test'} set"
+        fakes = {"noise": f"{real} with noise", "random": "random atoms"}
         same = [words for name, words in fakes.items() if record.get(name) is False]
         if record.get("kind") == kind and same:
-            told = f"does not tell the test set from {' or '.join(same)}"
+            told = f"does not tell {real} from {' or '.join(same)}"
             found[str(record.get("protocol")), str(record.get("metric"))] = told
     return found
 

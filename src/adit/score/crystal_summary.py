@@ -16,7 +16,7 @@ from adit.score.protocols import ADIT, CRYSTAL_PROTOCOLS, MATTERGEN, CrystalProt
 
 ASKED = "crystals asked for"
 
-NO_REFERENCE = "not measured: no reference was given"
+NO_REFERENCE = "not measured: no reference of this kind was given"
 
 NOVELTY_OF_VALID = Metric.NOVELTY + OF_VALID
 
@@ -51,8 +51,9 @@ def crystal_records(table: Records, matches: Matches, rater: Rater, against: Aga
         protocol = Protocol.ADIT if column in _PUBLISHED else Protocol.STRICT
         basis = f"{ASKED}; {_RULES[column]}"
         records.append(rater.rate(protocol, str(column), (row[column] for row in table), basis))
-    low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table)
-    records.append(rater.rate(Protocol.STRICT, Metric.SPACEGROUP_P1, low_symmetry, f"{ASKED}; spglib, symprec 0.1 Å"))
+    low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table if row[Col.N_ATOMS])  # a failure has no symmetry to lack
+    basis = "crystals that decoded; spglib, symprec 0.1 Å"
+    records.append(rater.rate(Protocol.STRICT, Metric.SPACEGROUP_P1, low_symmetry, basis))
     records += _compositions(table, rater, against)
     for definition in CRYSTAL_PROTOCOLS:
         records += _matching(table, matches, rater, definition, against.count)

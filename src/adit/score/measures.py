@@ -97,6 +97,7 @@ class Measurer:
 
         Source: first Wasserstein distance, ∫ |F(x) − G(x)| dx.
         """
+        groups = sorted(sorted(group) for group in groups)  # resampling must not depend on the order of systems
         values = np.array([value for group in groups for value in group], dtype=float)
         if not len(values) or not len(reference):
             return NO_ESTIMATE
@@ -129,6 +130,7 @@ class Measurer:
         if not counts.sum() or not target.sum():
             return NO_ESTIMATE
         target /= target.sum()
+        counts = counts[np.lexsort(counts.T[::-1])]  # resampling must not depend on the order of systems
 
         def distance(weights: np.ndarray) -> float | None:
             mass = weights @ counts

@@ -22,10 +22,12 @@ from adit.systems import Failure, Kind
 ALL_PASSED = f"{PREFIX}all"
 PROTOCOL = "mofchecker"
 ASKED = "MOFs asked for"
+NOT_CHECKED = "not_checked"
+"""Status of a MOF that MOFChecker never saw; its checks are unknown (``None``), and no denominator counts it."""
 
 
 def score_mofs(stage: ScoreStage, rows: list[Row], known: Reference, workers: int, cache: Path | None = None) -> Scored:
-    """Score MOFs and their control rows; without MOFChecker every row says so, and the rates have no value.
+    """Score MOFs and their control rows; what MOFChecker never saw is unknown, and counts in no rate.
 
     Args:
         stage: slice of the configuration.
@@ -39,7 +41,7 @@ def score_mofs(stage: ScoreStage, rows: list[Row], known: Reference, workers: in
         versions = probe(config.mofchecker_python)
     except ExternalToolError as error:
         log.warning("MOFs are not checked: %s", error)
-        return _unchecked(rows, str(error))
+        return _unchecked(rows, str(error), config.confidence)
     few = stage.model_copy(update={"score": config.model_copy(update={"controls": config.mof_controls})})
     others = populations_of(few, [], known)
     basis = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
@@ -62,10 +64,9 @@ def _columns() -> list[str]:
     return list(_row(NOTHING, None))
 
 
-def _unchecked(rows: Sequence[Row], reason: str) -> Scored:
-    table = [_row(row, Outcome("error", None, reason, 0.0)) for row in rows]
-    rater = Rater(Kind.MOF, Population.SAMPLES, 0.95)
-    records = [rater.ratio(PROTOCOL, name, 0, 0, f"not measured: {reason}") for name in (ALL_PASSED, *METRICS)]
+def _unchecked(rows: Sequence[Row], reason: str, confidence: float) -> Scored:
+    table = [_row(row, Outcome("unstarted", None, reason, 0.0)) for row in rows]
+    records = mof_records(table, Rater(Kind.MOF, Population.SAMPLES, confidence), f"not measured: {reason}")
     return Scored(_columns(), table, records, mof_funnel(table))
 
 
@@ -104,6 +105,9 @@ def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
         Col.N_ATOMS: len(row),
         Col.N_ELEMENTS: len(composition(row.numbers)),
     }
+    if outcome is not None and outcome.status == "unstarted":  # MOFChecker is not there: that is no fault of the MOF
+        unknown = dict.fromkeys((ALL_PASSED, *METRICS))
+        return record | unknown | {Col.STATUS: NOT_CHECKED, Col.REASON: f"not checked: {outcome.reason}"}
     if outcome is None or outcome.status != "ok":
         return record | {Col.STATUS: "failed", Col.REASON: f"checks: {outcome.reason if outcome else 'not run'}"}
     found: MofChecks = outcome.value
@@ -120,16 +124,34 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
         rater: makes the records.
         basis: versions, for people.
     """
+    asked = [row for row in table if row[Col.STATUS] != NOT_CHECKED]
+    if len(asked) < len(table):
+        left_out = len(table) - len(asked)
+        log.warning(
+            "%d of %d MOFs (%s) could not be checked: no rate counts them", left_out, len(table), rater.population
+        )
+        basis = f"{basis}; {left_out} that could not be checked do not count"
+    if _none_checked(table):
+        return [rater.ratio(PROTOCOL, name, 0, 0, basis) for name in (ALL_PASSED, *METRICS)]
     return [
-        rater.rate(PROTOCOL, name, (row[name] for row in table), f"{ASKED}; {basis}") for name in (ALL_PASSED, *METRICS)
+        rater.rate(PROTOCOL, name, (row[name] for row in asked), f"{ASKED}; {basis}") for name in (ALL_PASSED, *METRICS)
     ]
+
+
+def _none_checked(table: Records) -> bool:
+    """Return whether MOFChecker saw none of the structures that there are."""
+    decoded = [row[Col.STATUS] for row in table if row[Col.N_ATOMS]]
+    return bool(decoded) and all(status == NOT_CHECKED for status in decoded)
 
 
 def mof_funnel(table: Records) -> list[dict[str, Any]]:
-    """Return the funnel of the samples: asked, decoded, checked, all checks passed."""
-    steps = [
-        Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
-        Step("checked", ["" if row[Col.STATUS] == "ok" else plain_reason(row[Col.REASON]) for row in table]),
-        Step("valid", ["" if row[ALL_PASSED] else plain_reason(row[Col.REASON]) for row in table]),
-    ]
+    """Return the funnel of the samples: asked, decoded, checked, all checks passed.
+
+    Where none could be checked, it ends with what decoded: the others are not invalid.
+    """
+    steps = [Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table])]
+    if not _none_checked(table):
+        checked = ["" if row[Col.STATUS] == "ok" else plain_reason(row[Col.REASON]) for row in table]
+        valid = ["" if row[ALL_PASSED] else plain_reason(row[Col.REASON]) for row in table]
+        steps += [Step("checked", checked), Step("valid", valid)]
     return funnel("mof", len(table), steps)

@@ -20,7 +20,7 @@ from adit.score.names import (
 )
 
 ASKED: Final = "molecules asked for"
-NO_REFERENCE: Final = "not measured: no reference was given"
+NO_REFERENCE: Final = "not measured: no reference of this kind was given"
 STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
 
 

@@ -106,7 +106,7 @@ class Col(StrEnum):
 
     SYSTEM_ID = "system_id"
     STATUS = "status"
-    """ok, or failed: no system, or its checks did not end."""
+    """ok; failed: no system, or its checks did not end; not_checked: what checks it is not installed."""
     REASON = "reason"
     """why ``status`` is failed; several joined by ``; ``."""
     FORMULA = "formula"

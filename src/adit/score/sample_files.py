@@ -15,7 +15,8 @@ from adit.isolate import map_isolated
 from adit.progress import Progress, log
 from adit.score.fingerprints import STARTUP_S
 from adit.score.inputs import Reference, Row, read_reference
-from adit.score.sample_texts import Entry, as_row, entries, plain_array
+from adit.score.sample_tables import Entry, as_row, plain_array
+from adit.score.sample_texts import entries
 from adit.systems import AtomicSystem, Failure, Kind
 
 MOF_ATOMS: Final = 30
@@ -40,8 +41,7 @@ def parse(entry: Entry) -> AtomicSystem:
     if entry.format == "mol":
         return convert.from_mol_block(content, name)
     if entry.format == "xyz":
-        atoms = convert.read_extxyz_frame(content, name)
-        return convert.from_atoms(atoms, name, Kind.CRYSTAL if atoms.cell.rank == 3 else Kind.MOLECULE)
+        return convert.from_extxyz_frame(content, name)
     numbers, positions, cell = (plain_array(part) for part in content)
     if numbers is None or positions is None or positions.size != 3 * numbers.size:
         raise DataError(f"{name}: positions do not fit the numbers")
@@ -136,27 +136,40 @@ def _as(row: Row, kind: Kind) -> Row:
     if isinstance(row, Failure):
         return replace(row, kind=kind)
     if kind.periodic and row.cell is None:
-        return Failure(row.system_id, "read", f"has no cell, so it is no {kind}", kind)
+        return Failure(row.system_id, "read", f"has no cell, or is not periodic: it is no {kind}", kind)
     return replace(row, kind=kind, cell=row.cell if kind.periodic else None)
 
 
-def read_any_reference(paths: Sequence[Path], kind: Kind, *, workers: int, wall_limit_s: float) -> Reference:
-    """Return the systems of a kind in anyone's files; where no split is named, all count as the training split.
+def read_any_references(
+    paths: Sequence[Path], kinds: Sequence[Kind], *, workers: int, wall_limit_s: float
+) -> dict[Kind, Reference]:
+    """Return the systems of some kinds in anyone's files; where no split is named, all count as the training split.
+
+    A kind that the files do not hold has an empty reference, and the log says so.
 
     Raises:
-        DataError: a path does not exist, is of no known format, or holds no system of this kind.
+        DataError: a path does not exist, is of no known format, or the files hold none of the kinds.
     """
     own = [path for path in paths if path.suffix == ".arrow"]
     others = [path for path in paths if path.suffix != ".arrow"]
-    known = read_reference(own, kind)
-    systems, splits = list(known.systems), list(known.splits)
-    if others:
-        rows = read_samples(others, None, workers=workers, wall_limit_s=wall_limit_s)
-        more = [row for row in rows.get(kind, ()) if isinstance(row, AtomicSystem)]
-        systems, splits = [*systems, *more], [*splits, *[None] * len(more)]
-    if not systems:
-        raise DataError(f"{', '.join(map(str, paths))}: holds no {kind} to compare with; give another --reference")
-    if "train" not in splits:
+    rows = read_samples(others, None, workers=workers, wall_limit_s=wall_limit_s) if others else {}
+    found = {kind: _reference(read_reference(own, kind), rows.get(kind, ()), kind) for kind in kinds}
+    missing = [kind for kind in kinds if not found[kind].systems]
+    where = ", ".join(map(str, paths))
+    if len(missing) == len(kinds):
+        held = " or ".join(kinds)
+        raise DataError(f"{where}: holds no {held} to compare with; give another --reference")
+    for kind in missing:
+        log.warning(
+            "%s: holds no %s: novelty, distances and control rows of the %ss are not measured", where, kind, kind
+        )
+    return found
+
+
+def _reference(known: Reference, rows: Sequence[Row], kind: Kind) -> Reference:
+    more = [row for row in rows if isinstance(row, AtomicSystem)]
+    systems, splits = [*known.systems, *more], [*known.splits, *[None] * len(more)]
+    if systems and "train" not in splits:
         log.info("the reference names no training split: all %d %ss of it count as one", len(systems), kind)
-        splits = ["train"] * len(systems)
+        return Reference(systems, ["train"] * len(systems))
     return Reference(systems, splits)

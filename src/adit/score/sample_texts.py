@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Final
-
-import numpy as np
+from typing import Final
 
 from adit import convert, store
 from adit.errors import DataError
+from adit.progress import log
+from adit.score.sample_tables import Entry, csv_entries, frame_entries
+from adit.structure_texts import split_cif, split_xyz, told_of_skipped
 from adit.systems import AtomicSystem, Failure
 
 MAX_MEMBER: Final = 2_000_000_000
 """Bytes of one file in an archive."""
-
-_OWN_NAME: Final = re.compile(r"(?:^|\s)system_id=\"?([^\"\s]+)")
-"""The id in the comment line of extended XYZ."""
-
-_CIF_COLUMNS: Final = ("cif", "structure_cif", "cif_string", "structure")
-_ID_COLUMNS: Final = ("system_id", "material_id", "id", "name")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One sample, not parsed.
-
-    Attributes:
-        name: id, unique only after ``unique``.
-        format: cif, xyz, mol, poscar or arrays; ``row`` for what is a system or a failure already.
-        content: the text, or numbers, positions and cell, or the row.
-    """
-
-    name: str
-    format: str
-    content: Any
 
 
 def entries(paths: Sequence[Path]) -> list[Entry]:
@@ -62,20 +41,44 @@ def _unique(name: str, used: set[str]) -> str:
     return candidate
 
 
+def check_paths(paths: Sequence[Path]) -> None:
+    """Check that files and folders are there and of a known format, before anything is read.
+
+    Raises:
+        DataError: one is not.
+    """
+    for path in paths:
+        if path.is_dir():
+            continue
+        if not path.is_file():
+            raise DataError(f"{path}: no such file or folder")
+        if path.suffix.lower() != ".zip" and _suffix(path) is None:
+            raise DataError(
+                f"{path}: format not known; known are {', '.join(_READERS)}, .arrow, .parquet, .zip, folders"
+            )
+
+
 def _of_path(path: Path) -> Iterator[Entry]:
+    check_paths([path])
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and _suffix(file) is not None)
-        for file in files:
-            name = str(file.relative_to(path).with_suffix(""))
-            yield from _of_file(file, name)
-    elif not path.is_file():
-        raise DataError(f"{path}: no such file or folder")
+        yield from _of_folder(path)
     elif path.suffix.lower() == ".zip":
         yield from _of_archive(path)
-    elif _suffix(path) is None:
-        raise DataError(f"{path}: format not known; known are {', '.join(_READERS)}, .arrow, .parquet, .zip, folders")
     else:
         yield from _of_file(path, path.stem)
+
+
+def _of_folder(path: Path) -> Iterator[Entry]:
+    held = sorted(file for file in path.rglob("*") if file.is_file())
+    _tell_skipped(str(path), [file.relative_to(path) for file in held if _suffix(file) is None])
+    for file in held:
+        if _suffix(file) is not None:
+            yield from _of_file(file, str(file.relative_to(path).with_suffix("")))
+
+
+def _tell_skipped(where: str, names: Sequence[PurePath]) -> None:
+    if told := told_of_skipped(names):
+        log.warning("%s: %s", where, told)
 
 
 def _suffix(path: PurePath) -> str | None:
@@ -93,7 +96,7 @@ def _of_file(path: Path, name: str) -> Iterator[Entry]:
     if suffix == ".arrow":
         yield from _of_arrow(path)
     elif suffix == ".parquet":
-        yield from _of_frame(store.read_frame(path), name, str(path))
+        yield from frame_entries(store.read_frame(path), name, str(path))
     elif suffix is not None:
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
@@ -115,26 +118,41 @@ def _of_arrow(path: Path) -> Iterator[Entry]:
 def _of_archive(path: Path) -> Iterator[Entry]:
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in sorted(archive.infolist(), key=lambda info: info.filename):
-                inner = PurePath(member.filename)
-                suffix = _suffix(inner)
-                if member.is_dir() or suffix is None or suffix not in _READERS:
-                    continue
-                if member.file_size > MAX_MEMBER:
-                    raise DataError(
-                        f"{path}: {member.filename} has {member.file_size} bytes; unpack it and give it alone"
-                    )
-                text = archive.read(member).decode("utf-8", errors="replace")
-                yield from _READERS[suffix](text, str(inner.with_suffix("")), f"{path}:{inner}")
+            members = sorted((each for each in archive.infolist() if not each.is_dir()), key=lambda each: each.filename)
+            names = [PurePath(each.filename) for each in members]
+            _tell_skipped(str(path), [name for name in names if _suffix(name) is None])
+            for name, member in zip(names, members, strict=True):
+                if _suffix(name) is not None:
+                    yield from _of_member(path, archive, member)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path}: not a readable zip archive ({error}); pack it again, or give the folder") from error
+
+
+def _of_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Entry]:
+    if member.file_size > MAX_MEMBER:
+        raise DataError(f"{path}: {member.filename} has {member.file_size} bytes; unpack it and give it alone")
+    inner = PurePath(member.filename)
+    suffix, name = _suffix(inner) or "", str(inner.with_suffix(""))
+    content = archive.read(member)
+    if suffix in _READERS:
+        yield from _READERS[suffix](content.decode("utf-8", errors="replace"), name, f"{path}:{inner}")
+        return
+    with tempfile.TemporaryDirectory() as folder:  # tables are read from files
+        copy = Path(folder) / f"{inner.stem}{suffix}"
+        copy.write_bytes(content)
+        try:
+            yield from _of_file(copy, name)
+        except DataError as error:
+            raise DataError(str(error).replace(str(copy), f"{path}:{inner}")) from error
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
 def _cif(text: str, name: str, source: str) -> Iterator[Entry]:
-    yield Entry(name, "cif", text)
+    blocks = split_cif(text)
+    for number, block in enumerate(blocks):
+        yield Entry(name if len(blocks) == 1 else f"{name}-{number}", "cif", block)
 
 
 def _poscar(text: str, name: str, source: str) -> Iterator[Entry]:
@@ -148,39 +166,13 @@ def _sdf(text: str, name: str, source: str) -> Iterator[Entry]:
 
 
 def _xyz(text: str, name: str, source: str) -> Iterator[Entry]:
-    """Cut at the counts of atoms; where there is no count the rest of the file is one broken entry."""
-    lines = text.splitlines()
-    frames: list[Entry] = []
-    start = 0
-    while start < len(lines):
-        if not lines[start].strip():
-            start += 1
-            continue
-        count = lines[start].strip()
-        if not count.isdigit():
-            reason = f"line {start + 1} of {source} is no number of atoms; the rest of the file is not read"
-            frames.append(Entry(f"{name}-{len(frames)}", "row", Failure(f"{name}-{len(frames)}", "read", reason)))
-            break
-        end = start + int(count) + 2
-        own = _OWN_NAME.search(lines[start + 1]) if start + 1 < len(lines) else None
-        frame = "\n".join(lines[start:end]) + "\n"
-        frames.append(Entry(own.group(1) if own else f"{name}-{len(frames)}", "xyz", frame))
-        start = end
-    if len(frames) == 1 and frames[0].name == f"{name}-0":
-        frames = [Entry(name, frames[0].format, frames[0].content)]
-    yield from frames
-
-
-def _csv(text: str, name: str, source: str) -> Iterator[Entry]:
-    import io
-
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(io.StringIO(text), keep_default_na=False, dtype=str)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"{source}: no readable CSV ({' '.join(str(error).split())})") from error
-    yield from _of_frame(frame, name, source)
+    frames = split_xyz(text)
+    for number, frame in enumerate(frames):
+        own = frame.own_id or (name if len(frames) == 1 else f"{name}-{number}")
+        if frame.problem:
+            yield Entry(own, "row", Failure(own, "read", f"{source}: {frame.problem}"))
+        else:
+            yield Entry(own, "xyz", frame.text)
 
 
 _READERS: Final[dict[str, Callable[[str, str, str], Iterator[Entry]]]] = {
@@ -190,49 +182,5 @@ _READERS: Final[dict[str, Callable[[str, str, str], Iterator[Entry]]]] = {
     ".sdf": _sdf,
     ".mol": _sdf,
     ".vasp": _poscar,
-    ".csv": _csv,
+    ".csv": csv_entries,
 }
-
-
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def _of_frame(frame: Any, name: str, source: str) -> Iterator[Entry]:
-    """Return the rows of a table with a column of CIF texts, or of numbers, positions and cells."""
-    columns = {str(column).lower(): column for column in frame.columns}
-    key = next((columns[each] for each in _ID_COLUMNS if each in columns), None)
-    names = [str(value) for value in frame[key]] if key is not None else [f"{name}-{n}" for n in range(len(frame))]
-    column = next((columns[each] for each in _CIF_COLUMNS if each in columns), None)
-    if column is None:
-        column = next((each for each in frame.columns if _holds_cif(frame[each])), None)
-    if column is not None:
-        for system_id, text in zip(names, frame[column], strict=True):
-            yield Entry(system_id, "cif", text if isinstance(text, str) else "")
-        return
-    numbers = next((columns[each] for each in ("numbers", "atomic_numbers") if each in columns), None)
-    if numbers is None or "positions" not in columns:
-        held = ", ".join(map(str, frame.columns)) or "none"
-        raise DataError(f"{source}: no column of CIF texts, nor numbers and positions; columns: {held}")
-    cells = frame[columns["cell"]] if "cell" in columns else [None] * len(frame)
-    for system_id, z, xyz, cell in zip(names, frame[numbers], frame[columns["positions"]], cells, strict=True):
-        yield Entry(system_id, "arrays", (z, xyz, cell))
-
-
-def _holds_cif(values: Any) -> bool:
-    first = next((value for value in values if isinstance(value, str) and value.strip()), "")
-    return "_cell_length_a" in first
-
-
-def plain_array(value: Any) -> np.ndarray | None:
-    """Return numbers as they lie in a table, nested or flat, as one flat array; ``None`` where there are none."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return None
-    rows = np.asarray(value, dtype=object).ravel()
-    parts = [np.asarray(row, dtype=float).ravel() for row in rows]
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def as_row(content: Any) -> AtomicSystem | Failure:
-    """Return the row of an entry that is one already."""
-    row: AtomicSystem | Failure = content
-    return row

@@ -36,6 +36,16 @@ from adit.systems import Kind
 NAMED: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
 """The protocols that can be asked for by name; numbers of others are always there."""
 
+OUTPUTS: Final = (
+    "summary.json",
+    "funnel.json",
+    "measures.json",
+    "separation.json",
+    "card.json",
+    "sensitivity-crystal.csv",
+)
+"""Files beside the tables of the kinds."""
+
 
 def score(
     stage: ScoreStage,
@@ -96,6 +106,7 @@ def score_rows(
         Kind.MOLECULE: lambda rows, known: score_molecules(stage, rows, known, workers, cache),
         Kind.MOF: lambda rows, known: score_mofs(stage, rows, known, workers, cache),
     }
+    _clear(out)
     records: list[Record] = []
     funnels: Records = []
     measures: list[Measure] = []
@@ -125,6 +136,13 @@ def score_rows(
     log_measures(measures, verdicts)
     if followed is not None:
         log_sensitivity(followed)
+
+
+def _clear(out: Path) -> None:
+    """Take away the scores of an earlier run: none of theirs stands beside these, whatever kinds it had."""
+    tables = [out / f"{kind}.{suffix}" for kind in Kind for suffix in ("parquet", "csv")]
+    for path in [*tables, *(out / name for name in OUTPUTS)]:
+        path.unlink(missing_ok=True)
 
 
 def chosen(scored: Scored, protocols: Collection[str]) -> Scored:

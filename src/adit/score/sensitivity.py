@@ -73,6 +73,7 @@ def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
     import pandas as pd
 
     rates = [rate for rate in rates if not any(row[name] is None for row in rows for name in rate.flags)]
+    rows = sorted(rows, key=lambda row: str(row[Col.SYSTEM_ID]))  # the choice must not depend on their order
     total = len(rows)
     sizes = [*[size for size in SIZES if size < total], *([total] if total else [])]
     flags = [np.array([all(row[name] for name in rate.flags) for row in rows], dtype=bool) for rate in rates]

@@ -11,7 +11,7 @@ from adit.score.measures import Measure
 from adit.score.names import Metric, Population
 
 FAKES: Final = (Population.NOISE, Population.RANDOM)
-"""Control rows that a number must place below the test set."""
+"""Control rows that a number must place below real systems."""
 
 LOWER_IS_BETTER: Final = (Metric.SPACEGROUP_P1, Metric.RELAXED_SPACEGROUP_P1)
 """Rates of which real systems have less."""
@@ -35,9 +35,10 @@ class Separation:
         kind: crystal, molecule or mof.
         protocol: whose definition; empty for measures.
         metric: its name.
-        noise: whether the test set's interval lies on the better side of the noisy test set's, without touching it;
+        noise: whether the interval of real systems lies on the better side of theirs with noise, without touching it;
             ``None`` where one of the two has no number.
         random: the same for random atoms.
+        real: the control row of real systems: ``test``, or ``train`` where the reference has no test split.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Separation:
     metric: str
     noise: bool | None
     random: bool | None
+    real: str = Population.TEST
 
     @property
     def fails(self) -> bool:
@@ -74,13 +76,11 @@ def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> 
 
 
 def _verdict(key: tuple[str, str, str], found: Mapping[str, _Interval], *, higher: bool) -> Separation | None:
-    real = next(
-        (found[n] for n in (Population.TEST, Population.TRAIN) if n in found and found[n].low is not None), None
-    )
-    if real is None or not any(fake in found for fake in FAKES):
+    name = next((n for n in (Population.TEST, Population.TRAIN) if n in found and found[n].low is not None), None)
+    if name is None or not any(fake in found for fake in FAKES):
         return None
-    noise, random = (_better(real, found.get(fake), higher) for fake in FAKES)
-    return Separation(*key, noise=noise, random=random)
+    noise, random = (_better(found[name], found.get(fake), higher) for fake in FAKES)
+    return Separation(*key, noise=noise, random=random, real=str(name))
 
 
 def _better(real: _Interval, fake: _Interval | None, higher: bool) -> bool | None:

@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from adit import store
 from adit.config import ScoreStage
+from adit.errors import ConfigError, DataError
 from adit.progress import log
 from adit.score.inputs import Energies, Reference, read_energies
-from adit.score.sample_files import read_any_reference, read_samples
+from adit.score.sample_files import read_any_references, read_samples
+from adit.score.sample_texts import check_paths
 from adit.score.score import NAMED, score_rows
 from adit.systems import Kind
+
+SAMPLES: Final = "samples.arrow"
 
 
 @dataclass(frozen=True)
@@ -60,20 +65,42 @@ def score_files(
         protocols: of the named protocols, those to report.
 
     Raises:
-        DataError: a file is missing, of no known format, or holds no sample; the reference has none of the kind.
+        ConfigError: ``out`` is a file or the folder of a run.
+        DataError: a file is missing, of no known format, or holds no sample; the reference has none of the kinds.
     """
     limit = stage.score.wall_limit_s
-    asked = read_samples(files, given.kind, workers=workers, wall_limit_s=limit)
-    for kind, rows in asked.items():
-        store.write_systems(out / "samples" / kind / "samples.arrow", rows)
-    if not given.reference:
-        log.warning("no --reference: novelty, distances to it and control rows are not measured")
-
-    def reference(kind: Kind) -> Reference:
-        if not given.reference:
-            return Reference((), ())
-        return read_any_reference(given.reference, kind, workers=workers, wall_limit_s=limit)
-
+    _check(files, given, out)
     asks_energies = bool(given.relaxed or given.hull or given.dft)
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
-    score_rows(stage, asked, reference, energies, out / "scores", workers, cache, protocols)
+    asked = read_samples(files, given.kind, workers=workers, wall_limit_s=limit)
+    known: dict[Kind, Reference] = {}
+    if given.reference:
+        known = read_any_references(given.reference, list(asked), workers=workers, wall_limit_s=limit)
+    else:
+        log.warning("no --reference: novelty, distances to it and control rows are not measured")
+    _clear(out)
+    for kind, rows in asked.items():
+        store.write_systems(out / "samples" / kind / SAMPLES, rows)
+    nothing = Reference((), ())
+    score_rows(stage, asked, lambda kind: known.get(kind, nothing), energies, out / "scores", workers, cache, protocols)
+
+
+def _check(files: Sequence[Path], given: Given, out: Path) -> None:
+    """Check every path before minutes of work."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file; name a folder")
+    foreign = [path for path in out.glob("samples/*/*.arrow") if path.name != SAMPLES]
+    if foreign or any((out / name).is_dir() for name in ("vae", "latents", "dit")):
+        raise ConfigError(f"--out {out}: is the folder of a run, which these scores would mix with; name another")
+    check_paths([*files, *given.reference])
+    tables = [*given.relaxed, *([given.hull] if given.hull else []), *given.dft]
+    for path in [*tables, *(table.with_suffix(".arrow") for table in given.relaxed)]:
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; give what adit relax, adit hull and adit dft write")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _clear(out: Path) -> None:
+    """Take away the samples and the page of an earlier use of the folder; the scores go when new ones are written."""
+    for path in [*out.glob(f"samples/*/{SAMPLES}"), out / "report" / "index.html"]:
+        path.unlink(missing_ok=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adit.progress import log
 from adit.score.aggregate import Record
 from adit.score.names import CONTROLS, OF_VALID, Metric, Population, Protocol
 from adit.score.separation import MARK, Separation
+
+Key = tuple[str, str, str]
+"""Kind, protocol and metric."""
 
 
 def log_table(
@@ -19,7 +21,7 @@ def log_table(
 
     A metric that the control rows show to be the same for real systems and for noise or random atoms has a mark.
     """
-    failing = {(verdict.kind, verdict.protocol, verdict.metric) for verdict in verdicts if verdict.fails}
+    failing = {(v.kind, v.protocol, v.metric): v.real for v in verdicts if v.fails}
     for kind in dict.fromkeys(record.kind for record in records):
         mine = [record for record in records if record.kind == kind]
         steps = [step for step in funnels if step["kind"] == kind]
@@ -30,13 +32,14 @@ def log_table(
             log.info("%s", line)
 
 
-def table_lines(records: Sequence[Record], failing: AbstractSet[tuple[str, str, str]] = frozenset()) -> list[str]:
+def table_lines(records: Sequence[Record], failing: Mapping[Key, str] | None = None) -> list[str]:
     """Return the lines of the table of one kind; percent, with the interval, then the controls.
 
     Args:
         records: rates of one kind.
-        failing: (kind, protocol, metric) of those that do not tell real systems from noise or random atoms.
+        failing: of those that do not tell real systems from noise or random atoms, the control row of real ones.
     """
+    failing = failing or {}
     index = {(record.protocol, record.metric, record.population): record for record in records}
     mine = [record for record in records if record.population == Population.SAMPLES and _is_headline(record)]
     if not mine:
@@ -55,8 +58,10 @@ def table_lines(records: Sequence[Record], failing: AbstractSet[tuple[str, str, 
             f"{record.metric + mark:<{width}}  {record.protocol:<{protocol_width}}  {_percent(record.value):>6}  "
             f"{between:>13}  {counts:>13}{beside}"
         )
-    if any((record.kind, record.protocol, record.metric) in failing for record in mine):
-        lines.append(f"{MARK} does not tell the test set from the test set with noise, or from random atoms")
+    keys = [(record.kind, record.protocol, record.metric) for record in mine]
+    for real in sorted({failing[key] for key in keys if key in failing}):
+        words = "training set" if real == Population.TRAIN else "test set"
+        lines.append(f"{MARK} does not tell the {words} from the {words} with noise, or from random atoms")
     return lines
 
 

@@ -1,0 +1,121 @@
+"""Texts cut into structures: what is broken costs itself alone, and nothing is left out without a word."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adit import convert
+from adit.errors import DataError
+from adit.structure_texts import split_cif, split_xyz, told_of_skipped
+from adit.systems import Kind
+
+
+def frame(name: str, atoms: int = 2, count: str | None = None) -> str:
+    lines = [f"C {n} 0 0.5" for n in range(atoms)]
+    return "\n".join([str(atoms) if count is None else count, f"system_id={name}", *lines]) + "\n"
+
+
+def ids(text: str) -> list[tuple[str, bool]]:
+    return [(each.own_id, not each.problem) for each in split_xyz(text)]
+
+
+BROKEN = {
+    "no number": frame("bad", count="two"),
+    "superscript": frame("bad", count="²"),
+    "a decimal": frame("bad", count="2.0"),
+    "negative": frame("bad", count="-2"),
+    "huge": frame("bad", count="999999999"),
+    "beyond what Python reads": frame("bad", count="9" * 5000),
+    "too many said": frame("bad", count="3"),
+    "too few said": frame("bad", count="1"),
+    "cut": frame("bad", 4)[:-20],
+    "a short line": frame("bad").replace("C 1 0 0.5", "C 1 0"),
+    "a blank line inside": frame("bad").replace("C 1", "\nC 1"),
+    "no comment": "2\nC 0 0 0\nC 0 0 1\n",
+    "a count alone": "2\n",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_frame_costs_itself_alone(text: str) -> None:
+    found = ids(frame("first") + text + frame("second", 3) + "\n" + frame("third", 1))
+    assert [name for name, good in found if good] == ["first", "second", "third"]
+    assert [good for _, good in found] == [True, False, True, True]
+    broken = split_xyz(frame("first") + text + frame("second"))[1]
+    assert broken.line == 5
+    assert "line 5" in broken.problem
+
+
+@given(st.lists(st.integers(0, 4), max_size=6), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["", "\n", "  \n"]))
+def test_whole_frames_are_found_whatever_their_number_and_ends(sizes: list[int], end: str, between: str) -> None:
+    text = between.join(frame(f"f-{n}", size) for n, size in enumerate(sizes)).replace("\n", end)
+    assert ids(text) == [(f"f-{n}", True) for n in range(len(sizes))]
+
+
+def test_comments_may_be_numbers_or_empty() -> None:
+    found = split_xyz("1\n7\nC 0 0 0\n1\n\nC 0 0 0\n1\n1\nC 0 0 0\n")
+    assert [each.problem for each in found] == ["", "", ""]
+    assert [each.line for each in found] == [1, 4, 7]
+
+
+def test_what_stands_behind_a_whole_frame_is_a_row_of_its_own() -> None:
+    assert [good for _, good in ids(frame("a") + "made by hand\n" + frame("b"))] == [True, False, True]
+
+
+def test_names_with_spaces_are_quoted() -> None:
+    assert split_xyz('1\nsystem_id="a b" energy=1\nC 0 0 0\n')[0].own_id == "a b"
+
+
+LATTICE = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
+FLAT = LATTICE.replace("0 4 0", "4 0 0")
+
+
+@pytest.mark.parametrize(
+    ("comment", "kind"),
+    [
+        (LATTICE, Kind.CRYSTAL),
+        (f'{LATTICE} pbc="T T T"', Kind.CRYSTAL),
+        (f'{LATTICE} pbc="F F F"', Kind.MOLECULE),
+        (f'{FLAT} pbc="F F F"', Kind.MOLECULE),
+        ("plain", Kind.MOLECULE),
+    ],
+)
+def test_the_periodic_directions_say_what_a_frame_is(comment: str, kind: Kind) -> None:
+    system = convert.from_extxyz_frame(f"1\n{comment}\nC 0 0 0\n", "x")
+    assert system.kind is kind
+    assert (system.cell is not None) == kind.periodic
+
+
+@pytest.mark.parametrize("comment", [FLAT, f'{FLAT} pbc="T T T"', 'pbc="T T T"'])
+def test_a_periodic_frame_without_a_volume_is_no_molecule(comment: str) -> None:
+    with pytest.raises(DataError, match="cell"):
+        convert.from_extxyz_frame(f"1\n{comment}\nC 0 0 0\n", "x")
+
+
+BLOCK = "data_{}\n_cell_length_a 4\nloop_\n_atom_site_label\nC1\n"
+
+
+def test_every_block_of_a_cif_with_a_structure_is_one() -> None:
+    text = "# by hand\ndata_global\n_journal_name x\n" + BLOCK.format("a") + BLOCK.format("b")
+    assert [block.split()[0] for block in split_cif(text)] == ["data_a", "data_b"]
+
+
+def test_a_text_field_opens_no_block_unless_it_never_ends() -> None:
+    field = "_note\n;\ndata_of the authors\n;\n"
+    assert len(split_cif(BLOCK.format("a") + field + BLOCK.format("b"))) == 2
+    assert len(split_cif(BLOCK.format("a") + "_note\n;\nnever ends\n" + BLOCK.format("b"))) == 2
+
+
+@pytest.mark.parametrize("text", ["", "no CIF at all", "data_x\n_nothing 1\n"])
+def test_a_text_without_structures_stays_one(text: str) -> None:
+    assert split_cif(text) == [text]
+
+
+def test_what_is_skipped_is_said_by_suffix() -> None:
+    names = [PurePath(name) for name in ("a.txt", "b/c.TXT", "d.gz", "e", ".hidden", "__MACOSX/f.cif")]
+    assert told_of_skipped(names) == "4 files of other formats are not read: 2 .txt, 1 .gz, 1 without suffix"
+    assert told_of_skipped([PurePath(".hidden")]) == ""
