@@ -42,10 +42,12 @@ def compare(folders: Sequence[Path], out: Path) -> None:
         out: the folder to write to.
 
     Raises:
-        DataError: fewer than two runs, or there is no such run.
+        DataError: fewer than two runs, one of them twice, or there is no such run.
     """
     if len(folders) < 2:
         raise DataError("adit compare: name at least two runs, e.g. adit compare results/a results/b")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise DataError("adit compare: the same run is named twice; name different ones")
     runs = [
         Named(name, load(folder, json.dumps(_config(folder))))
         for name, folder in zip(_names(folders), folders, strict=True)

@@ -155,7 +155,7 @@ def scaling(data: pd.DataFrame) -> Drawing:
         part = part.sort_values("parameters")
         errors = [100 * (part["value"] - part["low"]).clip(lower=0), 100 * (part["high"] - part["value"]).clip(lower=0)]
         style = {"marker": "o", "markersize": 4, "capsize": 2, "color": PALETTE[number % len(PALETTE)]}
-        label = f"{kind}s: {formats.metric(str(metric))}"
+        label = f"{kind}s: {formats.metric(str(metric), 'strict')}"
         axes.errorbar(part["parameters"] / 1e6, 100 * part["value"], yerr=errors, label=label, **style)
     axes.set_xscale("log")
     axes.set_xlabel("parameters of the denoiser, millions")

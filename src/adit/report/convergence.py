@@ -17,7 +17,7 @@ FLAGS: Final = {
     "molecule": ("validity", "adit_pdb_validity", "novel"),
     "mof": ("mofchecker_all", "overall_validity"),
 }
-"""Columns of ``scores/<kind>`` whose rate is followed."""
+"""Columns of ``scores/<kind>`` whose rate is followed; those of energies may have the surrogate's prefix."""
 
 POINTS: Final = 60
 """Numbers of samples at which a rate is drawn."""
@@ -30,10 +30,13 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return each rate over the first n samples with its 95 % Wilson interval (``metric, n, value, low, high``)."""
     import pandas as pd
 
+    if frame.empty:
+        return pd.DataFrame()
     tables = []
     numbers = np.unique(np.geomspace(min(10, len(frame)), len(frame), POINTS).astype(int))
-    for name in FLAGS.get(kind, ()):
-        if name not in frame:
+    for plain in FLAGS.get(kind, ()):
+        name = formats.SURROGATE + plain if formats.SURROGATE + plain in frame else plain
+        if name not in frame or frame[name].isna().all():  # what nobody could check has no rate
             continue
         passed = np.cumsum(frame[name].fillna(False).astype(bool).to_numpy())[numbers - 1]
         low, high = wilson(passed, numbers)
@@ -90,15 +93,21 @@ def convergence(kind: str, data: pd.DataFrame) -> Drawing:
     figure, grid = new_figure(5.6, 2.9)
     axes = grid[0, 0]
     for (name, part), colour in zip(data.groupby("metric", sort=False), ("blue", "vermilion", "green"), strict=False):
-        axes.plot(part["n"], 100 * part["value"], color=COLOURS[colour], label=formats.metric(str(name)), linewidth=1.5)
+        label = _label(kind, str(name))
+        axes.plot(part["n"], 100 * part["value"], color=COLOURS[colour], label=label, linewidth=1.5)
         axes.fill_between(part["n"], 100 * part["low"], 100 * part["high"], color=COLOURS[colour], alpha=0.18, lw=0)
     if data["n"].max() > 300:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
     axes.set_xlabel(f"{kind}s sampled")
-    axes.set_ylabel("% (band: 95 %)")
+    axes.set_ylabel("% (band: ±2 std)" if "seeds" in data else "% (band: 95 %)")
     axes.set_ylim(-2, 102)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     grid_lines(axes, "y")
     return Drawing(f"convergence-{slug(kind)}", figure, data, f"Rates of {kind}s against the number of samples")
+
+
+def _label(kind: str, name: str) -> str:
+    """Return the name of a line, e.g. ``S.U.N.`` for the column ``sun_adit``."""
+    return formats.metric(name.removesuffix("_adit"), "strict" if kind == "molecule" else "")

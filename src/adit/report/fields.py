@@ -21,6 +21,7 @@ class Field:
         title: its title; empty: the name in plain words.
         hint: unit or meaning.
         digits: decimals of a number.
+        unit: of a number, as it stands beside its title.
         shown: whether it stands in the table before anyone chooses columns.
     """
 
@@ -30,6 +31,7 @@ class Field:
     hint: str = ""
     digits: int = 0
     shown: bool = True
+    unit: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the field as the page gets it."""
@@ -46,19 +48,24 @@ _WHY: Final = Field("why_not", "text", "why not", "every reason that this row fa
 
 _CRYSTAL: Final = (
     *_COMMON,
-    Field("e_above_hull", "number", "E hull", "energy above the hull, eV/atom", 3),
-    Field(f"{_SURROGATE}e_above_hull", "number", "E hull*", "CHGNet energy on a DFT hull, eV/atom", 3),
-    Field("formation_energy_per_atom", "number", "E form", "formation energy, eV/atom", 3),
-    Field(f"{_SURROGATE}formation_energy_per_atom", "number", "E form*", "CHGNet energy, DFT elements, eV/atom", 3),
+    Field("e_above_hull", "number", "E hull", "energy above the hull", 3, unit="eV/atom"),
+    Field(f"{_SURROGATE}e_above_hull", "number", "E hull*", "CHGNet energy on a DFT hull", 3, unit="eV/atom"),
+    Field("formation_energy_per_atom", "number", "E form", "formation energy", 3, unit="eV/atom"),
+    Field(
+        f"{_SURROGATE}formation_energy_per_atom", "number", "E form*", "CHGNet energy, DFT elements", 3, unit="eV/atom"
+    ),
     Field("overall_validity", "flag", "valid", "structural and compositional validity"),
     Field("uniqueness_adit", "flag", "unique", "protocol adit"),
     Field("novelty_adit", "flag", "novel", "protocol adit"),
     Field("stable_adit", "flag", "stable", "below the hull, at least two elements"),
+    Field(f"{_SURROGATE}stable_adit", "flag", "stable*", "CHGNet energy below a DFT hull, at least two elements"),
     Field("metastable_adit", "flag", "meta", "less than 0.1 eV/atom above the hull"),
+    Field(f"{_SURROGATE}metastable_adit", "flag", "meta*", "CHGNet energy less than 0.1 eV/atom above a DFT hull"),
     Field("sun_adit", "flag", "S.U.N.", "stable, unique and novel"),
+    Field(f"{_SURROGATE}sun_adit", "flag", "S.U.N.*", "stable by CHGNet energies, unique and novel"),
     Field("spacegroup", "number", "SG", "spacegroup as generated"),
     Field("relaxed_spacegroup", "number", "→ SG", "spacegroup after relaxation"),
-    Field("rmsd_moved", "number", "moved", "RMSD of the relaxation, Å", 2),
+    Field("rmsd_moved", "number", "moved", "RMSD of the relaxation", 2, unit="Å"),
     Field("relax_status", "status", "relaxation"),
     Field("dft_status", "status", "DFT"),
     Field("distance_ratio", "number", "d/Σr", "smallest distance over the sum of covalent radii", 2, shown=False),
@@ -94,7 +101,9 @@ PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
         ("below the hull", {"e_above_hull": "<0"}),
         ("metastable", {"e_above_hull": "<0.1"}),
         ("below the hull*", {f"{_SURROGATE}e_above_hull": "<0"}),
+        ("metastable*", {f"{_SURROGATE}e_above_hull": "<0.1"}),
         ("S.U.N.", {"sun_adit": "yes"}),
+        ("S.U.N.*", {f"{_SURROGATE}sun_adit": "yes"}),
         ("DFT converged", {"dft_status": "converged"}),
     ),
     "molecule": (

@@ -14,7 +14,7 @@ MISSING: Final = "—"
 
 def is_missing(value: Any) -> bool:
     """Return whether a value stands for nothing: ``None``, NaN, pandas' missing values or an empty text."""
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         return True
     return (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType")
 
@@ -81,13 +81,14 @@ _NAMES: Final = {
     "sun": "S.U.N.",
     "msun": "M.S.U.N.",
     "spacegroup_p1": "spacegroup P1",
-    "validity": "validity (strict)",
+    "validity": "validity",
     "neutral_validity": "validity, no charged atom",
     "adit_pdb_validity": "validity (PDB round trip)",
     "posebusters_all": "PoseBusters: all checks",
     "posebusters_paper_seven": "PoseBusters: the paper's seven",
     "smact_native_validity": "smact native validity",
     "dft_converged_of_sent": "DFT converged, of those sent",
+    "xtb_relaxes_to_itself": "xTB relaxes to itself",
     "e_above_hull": "E above hull",
     "dft_status": "DFT",
 }
@@ -102,10 +103,16 @@ def bare_metric(name: str) -> str:
     return name.removeprefix(SURROGATE)
 
 
-def metric(name: str) -> str:
-    """Return a metric's name for people, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``."""
+def metric(name: str, protocol: str = "") -> str:
+    """Return a metric's name for people, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``.
+
+    Args:
+        name: name in the files.
+        protocol: whose definition, where it does not stand beside the name: several have a ``validity``.
+    """
     stem = bare_metric(name).removesuffix(OF_VALID)
     label = _NAMES.get(stem) or stem.replace("posebusters_", "PoseBusters: ").replace("_", " ")
+    label += f" ({protocol})" if protocol and stem == "validity" else ""
     label += " among valid" if name.endswith(OF_VALID) else ""
     return label + (" (CHGNet surrogate)" if name.startswith(SURROGATE) else "")
 

@@ -48,19 +48,33 @@ class Card:
 
 
 def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
-    """Return the crystals lowest above the hull, converged relaxations first; without energies, valid ones."""
+    """Return the crystals lowest above the hull; first those that converged, are valid and of several elements.
+
+    Without energies the valid ones come first.
+    """
     frame = run.scores.get(kind)
     if frame is None or not limit or "system_id" not in frame:
         return []
     found = structures(run, "dft/[0-9]*.arrow", f"relaxed/{kind}/*.arrow", f"samples/{kind}/*.arrow")
     if "e_above_hull" in frame and frame["e_above_hull"].notna().any():
-        frame = frame[frame["e_above_hull"].notna()].sort_values("e_above_hull", kind="stable")
-        if "relax_status" in frame:  # an energy before convergence is a bound, not a result
-            frame = frame.sort_values("relax_status", key=lambda status: status != "converged", kind="stable")
+        frame = _best_first(frame[frame["e_above_hull"].notna()])
     elif "overall_validity" in frame:
         frame = frame.sort_values("overall_validity", ascending=False, kind="stable")
     dft = {str(row.get("system_id")): row for row in run.dft}
     return [_crystal(row, system, dft.get(system.system_id, {})) for row, system in _drawn(frame, found, limit)]
+
+
+def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.sort_values("e_above_hull", kind="stable")
+    if "n_elements" in frame:  # as in the metrics: an element is no stable compound
+        frame = frame.sort_values("n_elements", key=lambda number: number == 1, kind="stable")
+    if "overall_validity" in frame:
+        frame = frame.sort_values(
+            "overall_validity", key=lambda flags: ~flags.fillna(False).astype(bool), kind="stable"
+        )
+    if "relax_status" in frame:  # an energy before convergence is a bound, not a result
+        frame = frame.sort_values("relax_status", key=lambda status: status != "converged", kind="stable")
+    return frame
 
 
 def molecules(run: Run, limit: int) -> list[Card]:

@@ -6,7 +6,6 @@ Reads: everything under ``results/<run>/`` but the logs
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from adit import store
 from adit.errors import ConfigError, DataError
-from adit.report import formats
+from adit.report import benchmarks, formats
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:
@@ -117,13 +116,17 @@ def load(folder: Path, run_config: str) -> Run:
             for kind in KINDS
             if (frame := reader.frame(f"scores/{kind}.parquet")) is not None
         },
-        datasets=[stats for path in reader.glob("data/*.stats.json") if isinstance(stats := reader.json(path), dict)],
+        datasets=[
+            _stats(stats, path, problems)
+            for path in reader.glob("data/*.stats.json")
+            if isinstance(stats := reader.json(path), dict)
+        ],
         training={name: _training(reader, name) for name in NETWORKS},
         hull=reader.frame("hull/hull.parquet"),
         reference=reader.frame("hull/reference.parquet"),
         selected=reader.frame("dft/selected.parquet"),
         dft=_dft(reader),
-        benchmarks=_benchmarks(reader),
+        benchmarks=benchmarks.read(folder),
         measures=reader.records("scores/measures.json"),
         separation=reader.records("scores/separation.json"),
         card=found if isinstance(found := reader.json("scores/card.json"), dict) else {},
@@ -135,8 +138,14 @@ def load(folder: Path, run_config: str) -> Run:
 def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with surrogate energies under their plain names too, for sorting and drawing.
 
-    What is shown keeps the surrogate's name.
+    What is shown keeps the surrogate's name. An energy that is no finite number is missing.
     """
+    import numpy as np
+    import pandas as pd
+
+    columns = [name for name in frame if formats.bare_metric(str(name)) in formats.ENERGIES]
+    numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in columns}
+    frame = frame.assign(**{name: values.where(np.isfinite(values)) for name, values in numbers.items()})
     named = {name: formats.SURROGATE + name for name in formats.ENERGIES if formats.SURROGATE + name in frame}
     return frame.assign(**{name: frame[surrogate] for name, surrogate in named.items()})
 
@@ -168,7 +177,9 @@ class _Reader:
         try:
             return read(full)
         except DataError as error:
-            self.problems.append(str(error).replace(f"{self.folder}/", ""))
+            told = str(error).replace(f"{self.folder}/", "")
+            if told not in self.problems:  # several parts of the page read the same file
+                self.problems.append(told)
         return None
 
     def json(self, path: Path | str) -> Any:
@@ -180,6 +191,16 @@ class _Reader:
     def records(self, path: str) -> list[Record]:
         found = self.json(path)
         return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+
+
+def _stats(found: Record, path: Path, problems: list[str]) -> Record:
+    """Return the statistics of a dataset without the entries that are not what they must be."""
+    wanted: dict[str, tuple[type, str]] = dict.fromkeys(
+        ("n_systems", "size_histogram", "elements", "failures", "verified"), (dict, "table")
+    ) | dict.fromkeys(("n_rows", "n_failed"), (int, "number"))
+    wrong = [name for name, (kind, _) in wanted.items() if name in found and not isinstance(found[name], kind)]
+    problems.extend(f"{path}: {name} is no {wanted[name][1]}" for name in wrong)
+    return {name: value for name, value in found.items() if name not in wrong}
 
 
 def _training(reader: _Reader, name: str) -> Training:
@@ -201,32 +222,6 @@ def _dft(reader: _Reader) -> list[Record]:
     if not rows:
         return [details[name] for name in sorted(details)]
     return [{**details.get(str(row.get("system_id")), {}), **row} for row in rows]
-
-
-def _benchmarks(reader: _Reader) -> list[Record]:
-    """Return one record a job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none."""
-    records: list[Record] = []
-    for path in reader.glob("benchmarks/*.tsv"):
-        lines = [
-            line.split("\t")
-            for line in (reader.folder / path).read_text(encoding="utf-8", errors="replace").splitlines()
-        ]
-        for values in lines[1:]:
-            texts = dict(zip(lines[0], values, strict=False))
-            row = {name: _number(value) for name, value in texts.items()}
-            row["gpus"] = _gpus(texts.get("resources", ""))
-            records.append({"job": path.stem, "stage": path.stem.split("-")[0], **row})
-    return records
-
-
-def _gpus(resources: str) -> float:
-    """Return the GPUs that a scheduler gave a job; NaN for a job of no scheduler, where the number is a mere wish."""
-    found = re.search(r"'gpu': (\d+)", resources)
-    return float(found.group(1)) if found and "slurm_partition" in resources else float("nan")
-
-
-def _number(text: str) -> float:
-    return float(text) if re.fullmatch(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", text.strip()) else float("nan")
 
 
 class Structures:

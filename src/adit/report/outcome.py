@@ -58,7 +58,8 @@ def kinds(run: Run) -> list[str]:
 
 def sentence(run: Run) -> str:
     """Return the outcome in one sentence."""
-    clauses = [_clause(kind, steps_of(run, kind)) for kind in kinds(run) if steps_of(run, kind)]
+    surrogate = bool(energies(run)["surrogate"])
+    clauses = [_clause(kind, steps, surrogate=surrogate) for kind in kinds(run) if (steps := steps_of(run, kind))]
     if not clauses:
         return "This run has no scores yet."
     text = " ".join(clauses)
@@ -68,7 +69,7 @@ def sentence(run: Run) -> str:
     return text
 
 
-def _clause(kind: str, steps: Sequence[Mapping[str, Any]]) -> str:
+def _clause(kind: str, steps: Sequence[Mapping[str, Any]], *, surrogate: bool) -> str:
     counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
     asked = counts.get("asked", next(iter(counts.values())))
     last = str(steps[-1].get("step"))
@@ -84,7 +85,8 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]]) -> str:
         if step not in counts or (step == "unique" and last == "novel"):
             continue
         number = counts[step]
-        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}")
+        whose = " (CHGNet surrogate)" if surrogate and step == "stable" else ""
+        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{whose}")
         if not number:
             break
     text = ", of those ".join([told[0], ", ".join(told[1:])]) if len(told) > 1 else "".join(told)
@@ -176,7 +178,9 @@ def tiles(run: Run) -> list[tuple[str, str, str]]:
             found.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
     best = best_energy(run)
     if best is not None:
-        found.append(("lowest E above hull", formats.number(best, 3), "eV/atom, relaxed crystals"))
+        whose = ", CHGNet surrogate" if energies(run)["surrogate"] else ""
+        small = f"eV/atom{whose}; valid, relaxed, two elements or more"
+        found.append(("lowest E above hull", formats.number(best, 3), small))
     converged, total = dft_counts(run)
     if total:
         found.append((f"{method(run)} converged", f"{converged} of {total}", "structures sent to it"))
@@ -191,18 +195,22 @@ def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
 
     Args:
         run: the run.
-        covered: leave out chemistries that the hull does not cover: energies below a gap mean little.
+        covered: leave out what is no candidate: chemistries that the hull does not cover (energies below a gap mean
+            little), crystals that are not valid, and single elements.
     """
     frame = run.scores.get("crystal")
     if frame is None or "e_above_hull" not in frame:
         return []
     if "relax_status" in frame:
         frame = frame[frame["relax_status"] == "converged"]
-    if covered and "hull_covers_chemistry" in frame:
-        frame = frame[frame["hull_covers_chemistry"].astype(bool)]
+    for name in ("hull_covers_chemistry", "overall_validity") if covered else ():
+        if name in frame:
+            frame = frame[frame[name].fillna(False).astype(bool)]
+    if covered and "n_elements" in frame:
+        frame = frame[frame["n_elements"] != 1]
     return [float(value) for value in frame["e_above_hull"].dropna()]
 
 
 def best_energy(run: Run) -> float | None:
-    """Return the lowest energy above the hull of a chemistry that the hull covers, eV/atom."""
+    """Return the lowest energy above the hull of a valid crystal of a chemistry that the hull covers, eV/atom."""
     return min(hull_energies(run, covered=True), default=None)

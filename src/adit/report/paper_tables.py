@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 OWN: Final = "this run"
+SURROGATE_ENERGIES: Final = "CHGNet surrogate"
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,15 @@ TABLES: Final = (
         "crystal",
         [("adit", m) for m in ("structural_validity", "compositional_validity", "overall_validity")]
         + [("adit", m) for m in ("metastable", "stable", "msun", "sun")],
-        "Published stabilities are DFT's; whose energies this run's are is said above.",
+        "Published stabilities are DFT's.",
     ),
     PaperTable(
         "table-2a",
         "Table 2a: molecules",
         "molecule",
         [("adit", "adit_pdb_validity"), ("adit", "uniqueness_of_valid"), ("strict", "validity"), ("strict", "novelty")],
-        "The paper's validity is the PDB round trip; the strict one is this project's headline.",
+        "The paper's validity is the PDB round trip, its uniqueness is of the molecules that pass it; the strict "
+        "validity is this project's headline, and novelty is of strictly valid molecules, of those asked for.",
     ),
     PaperTable(
         "table-2b",
@@ -81,6 +83,7 @@ TABLES: Final = (
         "Table 4: stable, unique and novel crystals against the denoiser's size",
         "crystal",
         [("adit", m) for m in ("stable", "sun", "metastable", "msun")],
+        "Published stabilities are DFT's.",
     ),
 )
 
@@ -109,6 +112,11 @@ def build(table: PaperTable, summary: Sequence[Record], parameters: float | None
         if r.get("kind") == table.kind and r.get("value") is not None
     }
     populations = [name for name in ("samples", "test", "random") if any(key[2] == name for key in own)]
+    wanted = {metric for _, metric in table.metrics}
+    surrogate = any(
+        metric.startswith(formats.SURROGATE) and formats.bare_metric(metric) in wanted
+        for metric in (str(r.get("metric")) for r in summary if r.get("kind") == table.kind)
+    )
     rows = [*_published(table)]
     for population in populations:
         values = {m: own.get((p, m, population)) for p, m in table.metrics}
@@ -120,6 +128,8 @@ def build(table: PaperTable, summary: Sequence[Record], parameters: float | None
                 continue
             name += f" ({parameters / 1e6:.0f}M)" if parameters else ""
         row: dict[str, Any] = {"model": name, "source": OWN}
+        if surrogate and population == "samples":
+            row["energies"] = SURROGATE_ENERGIES
         for metric, record in values.items():
             row[metric] = None if record is None else round(100 * record["value"], 2)
             row[f"{metric}_low"] = None if record is None else round(100 * record["low"], 2)
@@ -150,7 +160,7 @@ def _published(table: PaperTable) -> list[dict[str, Any]]:
 
 def cells(table: PaperTable, frame: pd.DataFrame) -> dict[str, Any]:
     """Return the table for the page: titles, and rows of texts with the interval below this run's numbers."""
-    heads = ["model", *(_title(metric) for _, metric in table.metrics)]
+    heads = ["model", *(_title(metric, protocol) for protocol, metric in table.metrics)]
     rows = []
     for row in frame.to_dict("records"):
         texts = []
@@ -159,8 +169,9 @@ def cells(table: PaperTable, frame: pd.DataFrame) -> dict[str, Any]:
             note = "" if formats.is_missing(low) else f"{low:.1f} to {row[f'{metric}_high']:.1f}"
             texts.append((formats.MISSING if formats.is_missing(value) else f"{value:.1f}", note))
         rows.append({"model": row["model"], "own": row["source"] == OWN, "source": row["source"], "cells": texts})
-    return {"name": table.name, "title": table.title, "note": table.note, "heads": heads, "rows": rows}
+    note = f"{table.note} Those of this run are CHGNet surrogates and no DFT." if "energies" in frame else table.note
+    return {"name": table.name, "title": table.title, "note": note, "heads": heads, "rows": rows}
 
 
-def _title(metric: str) -> str:
-    return formats.metric(metric).removeprefix("PoseBusters: ").removesuffix(" among valid")
+def _title(metric: str, protocol: str) -> str:
+    return formats.metric(metric, protocol).removeprefix("PoseBusters: ").removesuffix(" among valid")

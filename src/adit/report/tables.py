@@ -54,14 +54,17 @@ DFT_COLUMNS: Final = (
     Column("code_version", title="version"),
     Column("functional"),
     Column("preset", code_cell),
-    Column("energy", number_cell(4), hint="eV"),
-    Column("energy_per_atom", number_cell(4), "E/atom", "eV/atom"),
-    Column("fmax", number_cell(3), hint="largest force at the end, eV/Å"),
+    Column("energy", number_cell(4), "energy, eV"),
+    Column("energy_per_atom", number_cell(4), "energy, eV/atom"),
+    Column("fmax", number_cell(3), "fmax, eV/Å", "largest force at the end"),
     Column("n_steps", number_cell(0), "steps"),
     Column("wall_s", seconds_cell, "wall time"),
-    Column("e_above_hull", number_cell(3), "E hull", "of the pre-relaxation, not of this energy; eV/atom"),
+    Column("e_above_hull", number_cell(3), "E hull, eV/atom", "of the pre-relaxation, not of this energy"),
     Column(
-        formats.SURROGATE + "e_above_hull", number_cell(3), "E hull, CHGNet surrogate", "of the pre-relaxation; eV/atom"
+        formats.SURROGATE + "e_above_hull",
+        number_cell(3),
+        "E hull (CHGNet surrogate), eV/atom",
+        "of the pre-relaxation",
     ),
     Column("reason", reason_cell, "why not"),
     Column("warnings", reason_cell),
@@ -115,7 +118,9 @@ def dft(run: Run, records: Sequence[Record]) -> Table:
     import pandas as pd
 
     crystals = run.scores.get("crystal")
-    known = {} if crystals is None or "system_id" not in crystals else crystals.set_index("system_id").to_dict("index")
+    known: dict[Any, Any] = {}
+    if crystals is not None and "system_id" in crystals:
+        known = crystals.drop_duplicates("system_id").set_index("system_id").to_dict("index")
     rows = []
     for record in records:
         sample = known.get(record.get("system_id"), {})

@@ -88,7 +88,7 @@ class Candidates {
     for (const column of this.data.columns) {
       const value = this.table.value(column, index);
       if (missing(value)) continue;
-      const term = Object.assign(document.createElement("dt"), { textContent: column.title, title: column.hint || column.name });
+      const term = Object.assign(document.createElement("dt"), { textContent: column.unit ? `${column.title}, ${column.unit}` : column.title, title: column.hint || column.name });
       const told = document.createElement("dd");
       fillCell(told, column, value);
       list.append(term, told);
@@ -154,8 +154,9 @@ window.adit = {
 
 // #row=<id> opens a candidate; the cards of the gallery link there.
 function openHash() {
-  const id = location.hash.startsWith("#row=") ? decodeURIComponent(location.hash.slice(5)) : null;
-  if (id === null) return;
+  if (!location.hash.startsWith("#row=")) return;
+  let id = location.hash.slice(5);
+  try { id = decodeURIComponent(id); } catch { /* not written by this page: taken as it is */ }
   for (const one of KINDS.values()) {
     const index = one.data.values.system_id.indexOf(id);
     if (index >= 0) { one.root.scrollIntoView(); one.table.reveal(index); return; }

@@ -1,6 +1,7 @@
 // A table of many rows: sorted and filtered by index, and only the rows in sight are in the document.
 const ROW = 31;
-const WIDTH = { number: 84, flag: 70, status: 112, formula: 120, id: 132, code: 210, text: 260 };
+const WIDTH = { number: 84, flag: 80, status: 112, formula: 150, id: 132, code: 210, text: 260 };
+const UNIT_WIDTH = 46;
 const missing = (value) => value === null || value === undefined || value === "";
 
 function shownNumber(value, digits) {
@@ -73,7 +74,7 @@ class RowTable {
     const head = this.table.createTHead();
     const titles = head.insertRow(), filters = head.insertRow();
     filters.className = "filters";
-    const widths = [34, ...this.columns.map((column) => WIDTH[column.type])];
+    const widths = [34, ...this.columns.map((column) => WIDTH[column.type] + (column.unit ? UNIT_WIDTH : 0))];
     for (const width of widths) { const col = document.createElement("col"); col.style.width = `${width}px`; group.append(col); }
     this.table.prepend(group);
     this.table.style.width = `${widths.reduce((a, b) => a + b)}px`;
@@ -95,6 +96,7 @@ class RowTable {
     const th = Object.assign(document.createElement("th"), { scope: "col", title: column.hint || column.name, className: column.type });
     th.dataset.column = column.name;
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: column.title });
+    if (column.unit) button.append(Object.assign(document.createElement("small"), { textContent: column.unit }));
     button.addEventListener("click", () => this.sort(column));
     th.append(button);
     if (this.sorted?.name === column.name) th.setAttribute("aria-sort", this.sorted.down ? "descending" : "ascending");

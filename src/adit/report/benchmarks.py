@@ -1,0 +1,39 @@
+"""What each job took, as Snakemake measured it.
+
+Reads: benchmarks/<job>.tsv
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+
+
+def read(folder: Path) -> list[Record]:
+    """Return one record a job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none.
+
+    Args:
+        folder: ``results/<run>``.
+    """
+    records: list[Record] = []
+    for path in sorted(folder.glob("benchmarks/*.tsv")):
+        lines = [line.split("\t") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+        for values in lines[1:]:
+            texts = dict(zip(lines[0], values, strict=False))
+            row = {name: _number(value) for name, value in texts.items()}
+            row["gpus"] = _gpus(texts.get("resources", ""))
+            records.append({"job": path.stem, "stage": path.stem.split("-")[0], **row})
+    return records
+
+
+def _gpus(resources: str) -> float:
+    """Return the GPUs that a scheduler gave a job; NaN for a job of no scheduler, where the number is a mere wish."""
+    found = re.search(r"'gpu': (\d+)", resources)
+    return float(found.group(1)) if found and "slurm_partition" in resources else float("nan")
+
+
+def _number(text: str) -> float:
+    return float(text) if re.fullmatch(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", text.strip()) else float("nan")
