@@ -13,10 +13,12 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from groups import shares
 from machine import describe, matmul_peak, synchronize
 from plain import PlainDit, PlainVae, plain_attention, warm
 
@@ -49,7 +51,7 @@ class Ready:
         """Gather and sample."""
         arrays = self.corpus.arrays[split]
         mean = torch.from_numpy(self.mean[arrays.atoms_of(rows)]).to(self.device)
-        mask = padding_mask(torch.from_numpy(arrays.n_atoms[rows])).to(self.device)
+        mask = padding_mask(torch.from_numpy(arrays.n_atoms[rows]).to(self.device), draws.largest)
         return pad(mean + 0.05 * draws.atom_normal[:, : self.latent_dim], mask), mask
 
 
@@ -60,6 +62,7 @@ def main() -> None:
     options.add_argument("--models", nargs="+", default=["vae", "dit-s", "dit-b"], choices=["vae", *DIT])
     options.add_argument("--batch", type=int, default=256, help="systems a step")
     options.add_argument("--steps", type=int, default=2, help="steps of each form, after one to warm up")
+    options.add_argument("--profile", action="store_true", help="say what takes the time of our step (on a CPU)")
     options.add_argument("--json", type=Path)
     args = options.parse_args()
     device = pick_device()
@@ -67,15 +70,16 @@ def main() -> None:
     corpus = read_corpus(args.data, config)
     results: dict[str, object] = {"machine": describe(), "data": [p.stem for p in args.data], "batch": args.batch}
     for name in args.models:
-        results[name] = compare(name, corpus, device, args.batch, args.steps)
+        results[name] = compare(name, corpus, device, args)
         print(name, json.dumps(results[name]), flush=True)
     print(json.dumps(results["machine"]))
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def compare(name: str, corpus: Corpus, device: torch.device, batch: int, steps: int) -> dict[str, float]:
+def compare(name: str, corpus: Corpus, device: torch.device, args: argparse.Namespace) -> dict[str, object]:
     """Return atoms a second of both forms, and our share of the machine's matrix products."""
+    batch, steps = args.batch, args.steps
     torch.manual_seed(0)
     vae = warm(VAE(VaeModelConfig(), 100)).to(device)
     if name == "vae":
@@ -100,6 +104,7 @@ def compare(name: str, corpus: Corpus, device: torch.device, batch: int, steps: 
     peak = matmul_peak([(rows, width, 4 * width), (rows, 4 * width, width)], dtype, device)
     flops = sum(training_flops(module, corpus.sizes(chosen, "train")) for chosen in batches[1:])
     conditioned = 1.0 + (1 / 6 if name != "vae" else 0.0)  # every second step pays a third more
+    profiled = {"time of our step, %": shares(lambda: own.step(batches[2 % len(batches)], 2))} if args.profile else {}
     return {
         "plain, atoms/s": round(plain_rate, 1),
         "ours, atoms/s": round(own_rate, 1),
@@ -107,6 +112,7 @@ def compare(name: str, corpus: Corpus, device: torch.device, batch: int, steps: 
         "matmul peak, TFLOP/s": round(peak, 4),
         "ours, TFLOP/s": round(flops * conditioned / seconds / 1e12, 4),
         "share of peak, %": round(100 * flops * conditioned / seconds / 1e12 / peak, 1),
+        **profiled,
     }
 
 
@@ -121,7 +127,7 @@ class Own:
         """Forward and backward of every part, then the optimiser."""
         sizes = self.corpus.sizes(rows, "train")
         draws = Draws.make(sizes, step_generator(0, "bench", number), self.task.per_system, self.task.per_atom)
-        draws = Draws(draws.views, draws.uniform, draws.atom_uniform, draws.atom_normal, 0.9 * (number % 2 == 0), sizes)
+        draws = replace(draws, step=0.9 * (number % 2 == 0))
         total = torch.zeros((), device=self.device)
         for part in size_buckets(sizes):
             places = np.array(part)
