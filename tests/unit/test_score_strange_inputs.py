@@ -118,6 +118,7 @@ def no_reading(*_: object, **__: object) -> None:
     [
         (Given(reference=[Path("gone.arrow")]), "gone.arrow: no such"),
         (Given(reference=[Path("notes.pdf")]), "notes.pdf: format not known"),
+        (Given(reference=[Path("broken.arrow")]), "broken.arrow: not readable"),
         (Given(relaxed=[Path("gone.parquet")]), "gone.parquet: no such file"),
         (Given(hull=Path("gone.parquet")), "gone.parquet: no such file"),
         (Given(dft=[Path("gone.parquet")]), "gone.parquet: no such file"),
@@ -129,7 +130,8 @@ def test_paths_are_checked_before_anything_is_read(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(standalone, "read_samples", no_reading)
     Path("w.xyz").write_text(WATER)
-    Path("notes.pdf").write_text("?")
+    for name in ("notes.pdf", "broken.arrow"):
+        Path(name).write_text("?")
     with pytest.raises(DataError, match=told):
         score_files(STAGE, [Path("w.xyz")], given, Path("out"), workers=1)
     assert not Path("out").exists()
