@@ -169,9 +169,9 @@ def test_a_number_that_tells_nothing_says_so() -> None:
     records = [rate("crystal", "samples", "uniqueness", "adit", 2)]
     verdict = {"kind": "crystal", "protocol": "adit", "metric": "uniqueness", "noise": None, "random": False}
     (row,) = headline.headline("crystal", records, [verdict]).rows
-    assert "does not tell the test set from random atoms" in row[0].note
+    assert "the test set does no better than random atoms" in row[0].note
     (row,) = headline.headline("crystal", records, [{**verdict, "random": True}]).rows
-    assert "does not tell" not in row[0].note
+    assert "does no better" not in row[0].note
 
 
 def test_measures_stand_with_their_interval() -> None:

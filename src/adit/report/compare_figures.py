@@ -120,6 +120,8 @@ def loss(network: str, data: pd.DataFrame) -> Drawing:
             part["minutes"], part["loss"], color=PALETTE[number % len(PALETTE)], label=_plain(str(name)), linewidth=1.4
         )
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("training loss")
     axes.legend(fontsize=8)

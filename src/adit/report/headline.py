@@ -66,7 +66,7 @@ def published() -> list[dict[str, str]]:
 
 
 def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]:
-    """Return the numbers that are the same for real systems and for a fake, by protocol and metric, and which fake.
+    """Return the numbers in which real systems do no better than a fake, by protocol and metric, and which fake.
 
     Args:
         separation: records of ``separation.json``.
@@ -78,7 +78,7 @@ def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]
         fakes = {"noise": f"{real} with noise", "random": "random atoms"}
         same = [words for name, words in fakes.items() if record.get(name) is False]
         if record.get("kind") == kind and same:
-            told = f"does not tell {real} from {' or '.join(same)}"
+            told = f"{real} does no better than {' or '.join(same)}"
             found[str(record.get("protocol")), str(record.get("metric"))] = told
     return found
 

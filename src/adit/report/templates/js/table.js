@@ -193,7 +193,7 @@ class RowTable {
     row.setAttribute("aria-selected", this.picked.has(index));
     if (index === this.shown) row.classList.add("shown");
     if (place === this.active) row.classList.add("active");
-    const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: this.picked.has(index), ariaLabel: "select", tabIndex: -1 });
+    const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: this.picked.has(index), ariaLabel: `select ${this.data.values.system_id[index]}`, tabIndex: -1 });
     box.addEventListener("change", () => this.pick(index));
     row.insertCell().append(box);
     for (const column of this.columns) fillCell(row.insertCell(), column, this.value(column, index));
