@@ -93,6 +93,12 @@ def test_a_broken_table_in_an_archive_is_named_by_its_member(tmp_path: Path) -> 
         entries([tmp_path / "z.zip"])
 
 
+@pytest.mark.parametrize("suffix", ["xyz", "sdf", "cif", "vasp"])
+def test_an_empty_file_is_a_row(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"nothing.{suffix}").write_text("\n")
+    assert ids(entries([tmp_path])) == ["nothing"]
+
+
 def test_a_ragged_row_of_a_csv_costs_itself_alone() -> None:
     text = 'id,cif,cif\na,"x\n""y""",1\n\nb,x,2,3,4\nc,x\nd,z,3\n'
     found = list(csv_entries("\ufeff" + text, "t", "t.csv"))

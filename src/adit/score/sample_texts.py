@@ -161,12 +161,20 @@ def _poscar(text: str, name: str, source: str) -> Iterator[Entry]:
 
 def _sdf(text: str, name: str, source: str) -> Iterator[Entry]:
     blocks = convert.split_sdf(text)
+    if not blocks:
+        yield _empty(name)
     for number, (block, _) in enumerate(blocks):
         yield Entry(name if len(blocks) == 1 else f"{name}-{number}", "mol", block)
 
 
+def _empty(name: str) -> Entry:
+    return Entry(name, "row", Failure(name, "read", "file is empty"))
+
+
 def _xyz(text: str, name: str, source: str) -> Iterator[Entry]:
     frames = split_xyz(text)
+    if not frames:
+        yield _empty(name)
     for number, frame in enumerate(frames):
         own = frame.own_id or (name if len(frames) == 1 else f"{name}-{number}")
         if frame.problem:
