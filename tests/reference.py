@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from scipy.special import erf
 
 Array = np.ndarray
 Weights = Mapping[str, Array]
@@ -34,8 +35,8 @@ def swish(x: Array) -> Array:
 
 
 def gelu(x: Array) -> Array:
-    """The tanh form. Source: Hendrycks and Gimpel (2016)."""
-    return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))
+    """Source: Hendrycks and Gimpel (2016)."""
+    return 0.5 * x * (1.0 + erf(x / np.sqrt(2.0)))
 
 
 def standardize(x: Array, eps: float) -> Array:

@@ -23,7 +23,7 @@ class DitBlock(nn.Module):
         self.norm_attention = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
         self.attention = SelfAttention(d_model, heads, qk_norm)
         self.norm_feed = nn.LayerNorm(d_model, elementwise_affine=False, eps=1e-6)
-        self.feed = FeedForward(d_model, nn.GELU(approximate="tanh"))
+        self.feed = FeedForward(d_model, nn.GELU())
         self.modulation = nn.Linear(d_model, 6 * d_model)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
