@@ -154,6 +154,7 @@ def test_sdf_has_the_bonds_and_charges(visit: Visit, report: Path) -> None:
         name, text = saved(page, panel.locator('.files [data-format="sdf"]'))
         assert name == f"molecule-0-{number}.sdf"
         assert smiles_of_block(text) == Chem.CanonSmiles(smiles)
+        assert text.splitlines()[1][20:22] == "3D"
         expect(panel.locator(".flat svg")).to_be_visible()
 
 

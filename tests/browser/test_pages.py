@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from adit import store
 from adit.report.compare import compare
+from adit.report.formats import SURROGATE
 from tests.browser.conftest import Visit
 from tests.browser.runs import write_report
 from tests.unit.test_report_page import HOSTILE, write_run
@@ -39,6 +40,29 @@ def test_colours_change_with_the_button(visit: Visit, full: Path) -> None:
     assert page.evaluate(colour) != light
     page.locator("#theme").click()
     assert page.evaluate(colour) == light
+
+
+def test_a_narrow_window_does_not_scroll_sideways(visit: Visit, full: Path) -> None:
+    page = visit.open(full)
+    page.set_viewport_size({"width": 400, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    link = page.locator('nav a[href="#manifest"]')
+    link.click()
+    expect(page.locator("#manifest")).to_be_in_viewport()
+
+
+def test_numbers_of_a_card_stand_in_one_line_beside_long_names(visit: Visit, tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    scores = store.read_frame(run / "scores/crystal.parquet")
+    names = {"e_above_hull": f"{SURROGATE}e_above_hull"}
+    store.write_frame(run / "scores/crystal.parquet", scores.rename(columns=names))
+    page = visit.open(write_report(run))
+    card = page.locator("#best .card").first
+    expect(card.locator("dt").first).to_have_text("E above hull, CHGNet surrogate")
+    lines = card.locator("dd").first.evaluate(
+        "dd => dd.getClientRects()[0].height / parseFloat(getComputedStyle(dd).fontSize)"
+    )
+    assert lines < 4, "two lines at most: a number and its unit"
 
 
 def test_small_tables_sort_with_the_keyboard(visit: Visit, full: Path) -> None:

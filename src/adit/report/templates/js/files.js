@@ -34,7 +34,7 @@ function toSdf(id, frame, symbols) {
   const bonds = rows3(frame.b ?? []);
   const pad = (value, width) => String(value).padStart(width);
   const note = frame.b ? "" : "no bonding fits: atoms without bonds";
-  const lines = [plainName(id), "  adit", note];
+  const lines = [plainName(id), `${"  adit".padEnd(20)}3D`, note]; // initials, program, date, then the dimensions
   lines.push(`${pad(frame.z.length, 3)}${pad(bonds.length, 3)}  0  0  0  0  0  0  0  0999 V2000`);
   cartesian(frame).forEach((p, k) => {
     const place = p.map((v) => pad(v.toFixed(4), 10)).join("");
