@@ -11,8 +11,8 @@ import torch
 from adit.sample.prior import Draw
 from adit.sample.request import Request
 
-BUDGET = {"cuda": 32768, "cpu": 1024}
-"""Atoms in a batch by type of device: enough to fill it, and on a CPU few enough to stay in its cache."""
+BUDGET = {"cuda": 32768, "cpu": 256}
+"""Atoms in a batch by type of device: enough to fill it, and on a CPU few enough for its cache and for like sizes."""
 
 BATCHES_A_WINDOW = 32
 """Samples are drawn, sorted by size and written in windows of about this many batches: what is held in memory."""
