@@ -58,7 +58,8 @@ def test_the_words_name_the_real_systems_there_are() -> None:
         line = table_lines(records, {(found.kind, found.protocol, found.metric): found.real})[-1]
         assert f"does not tell the {words} from the {words} with noise" in line
         told = blind([found.to_json()], "crystal")["adit", "validity"]
-        assert told == f"does not tell the {words} from the {words} with noise"
+        assert told.startswith(f"the {words} ")
+        assert told.endswith(f"the {words} with noise")
 
 
 def test_real_crystals_have_a_smaller_share_of_p1() -> None:
