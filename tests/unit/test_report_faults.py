@@ -90,6 +90,12 @@ def test_statistics_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
     assert "data/b.stats.json: n_rows is no number" in page
 
 
+def test_scores_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
+    store.write_json(tmp_path / "scores/summary.json", {"value": 1})
+    read = load(tmp_path, "{}")
+    assert (read.summary, read.problems) == ([], ["scores/summary.json: is no list of records"])
+
+
 def test_a_broken_file_is_named_once(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     (run / "dft/0.arrow").write_bytes(b"")

@@ -190,6 +190,8 @@ class _Reader:
 
     def records(self, path: str) -> list[Record]:
         found = self.json(path)
+        if found is not None and not isinstance(found, list):
+            self.problems.append(f"{path}: is no list of records")
         return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
 
 
