@@ -41,7 +41,8 @@ REFERENCES: Final = {"builtin": 250}
 ELEMENTS: Final = 89
 HULL_S: Final = 0.05
 SELECT_S: Final = 0.02
-SCORE_S: Final = {"crystal": 0.5, "molecule": 0.3, "mof": 5.0}
+SCORE_S: Final = {"crystal": 0.5, "molecule": 0.05, "mof": 0.05}
+CHECKS_S: Final = {"molecule": 0.8, "mof": 5.0}
 PASSING: Final = 0.4
 """Share of crystals that is near the hull and goes to DFT, where nothing else limits their number."""
 DFT_CORE_H: Final = {
@@ -212,7 +213,17 @@ def _evaluation(config: Config, site: Site) -> list[Estimate]:
             Estimate("select", 1, STARTUP_S + SELECT_S * periodic),
             *_dft(config, site, periodic),
         ]
-    return [*found, Estimate("score", 1, STARTUP_S + score)]
+    return [*found, *_checks(config, site), Estimate("score", 1, STARTUP_S + score)]
+
+
+def _checks(config: Config, site: Site) -> list[Estimate]:
+    asked = config.sample
+    checked = [kind for kind in asked.kinds if kind in CHECKS_S]
+    shards = sum(asked.n_shards(kind) for kind in checked)
+    if not shards:
+        return []
+    seconds = sum(asked.count(kind) * CHECKS_S[kind] for kind in checked) / shards
+    return [Estimate("checks", shards, STARTUP_S + seconds / site.cores.get("checks", 1))]
 
 
 def _relaxation_s(config: Config, atoms: float) -> float:

@@ -1,5 +1,38 @@
 # in:  samples/, relaxed/, hull/, dft/, data/
-# out: scores/<kind>.parquet, scores/summary.json, scores/funnel.json
+# out: checks/<kind>/<shard>.json, scores/<kind>.parquet, scores/summary.json, scores/funnel.json
+
+CHECKED = [kind for kind in KINDS if kind != "crystal"]
+CHECKS = [
+    f"{RUN}/checks/{kind}/{shard}.json"
+    for kind in CHECKED
+    for shard in range(CFG.sample.n_shards(kind))
+]
+
+
+rule checks:
+    input:
+        shard=f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
+        samples=lambda wc: samples_of(wc.kind),
+    output:
+        f"{RUN}/checks/{{kind}}/{{shard}}.json",
+    log:
+        f"{RUN}/logs/checks-{{kind}}-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/checks-{{kind}}-{{shard}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: HALF
+    resources:
+        mem_mb=memory(2000, per_thread=1500),
+        runtime=minutes(240),
+        in_turn=1,
+    params:
+        stage=stage(adit_config.ChecksStage),
+    message:
+        "check {wildcards.kind}s, shard {wildcards.shard}"
+    shell:
+        "python -m adit checks --config {params.stage:q} --kind {wildcards.kind} --samples {input.samples}"
+        " --shard {input.shard} --out {output} --workers {threads} --log {log}"
 
 
 rule score:
@@ -12,6 +45,7 @@ rule score:
         structures=RELAXED_SYSTEMS,
         hull=rules.hull.output if PERIODIC else [],
         dft=DFT_TABLES,
+        checks=CHECKS,
     output:
         tables=expand(f"{RUN}/scores/{{kind}}.parquet", kind=KINDS),
         summary=f"{RUN}/scores/summary.json",
@@ -37,5 +71,5 @@ rule score:
         "score the samples"
     shell:
         "python -m adit score --config {params.stage:q} --crystal {input.crystal} --molecule {input.molecule} --mof {input.mof}"
-        " --data {input.data} --relaxed {input.relaxed} {params.hull} --dft {input.dft}"
+        " --data {input.data} --relaxed {input.relaxed} {params.hull} --dft {input.dft} --checks {input.checks}"
         " --out {params.out} --workers {threads} --log {log}"

@@ -38,7 +38,15 @@ def _score(args: argparse.Namespace) -> None:
         args.out,
         args.workers or 1,
         args.cache or args.out.parent / "state" / "score",
+        args.checks,
     )
+
+
+def _checks(args: argparse.Namespace) -> None:
+    from adit.score.shard_checks import check_shard
+
+    stage = config.load_stage(config.ChecksStage, args.config)
+    check_shard(stage, Kind(args.kind), args.samples, args.shard, args.out, args.workers)
 
 
 def _score_files(args: argparse.Namespace) -> None:
@@ -97,6 +105,13 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--limit", type=int, default=None, help="the first so many systems")
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
+    text = "the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker), for the scores to take"
+    sub = verbs.add("checks", _checks, text)
+    sub.add_argument("--kind", required=True, choices=["molecule", "mof"])
+    add_paths(sub, "samples", many=True)
+    add_paths(sub, "shard", "out")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+
     text = "score the samples of a run, or anyone's (adit score SAMPLES --reference REF), with control rows"
     sub = verbs.add("score", _score, text)
     sub.add_argument(
@@ -118,6 +133,6 @@ def register(verbs: Verbs) -> None:
         "--protocol", type=_protocols, default=list(PROTOCOLS), help=f"of {','.join(PROTOCOLS)}; default: all"
     )
     sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
-    add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", many=True, required=False)
+    add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
     add_paths(sub, "hull", "out", "cache", required=False)
     sub.add_argument("--workers", type=at_least_one, default=None, help="processes; default: all cores")

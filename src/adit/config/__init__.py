@@ -15,6 +15,7 @@ from adit.config.sample import AskedConfig, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.stages import (
     AblationsStage,
+    ChecksStage,
     DftStage,
     DitStage,
     DoctorStage,
@@ -39,6 +40,7 @@ __all__ = [
     "AblationsStage",
     "AskedConfig",
     "AutoencoderVariant",
+    "ChecksStage",
     "ChosenDataset",
     "Config",
     "Count",

@@ -178,6 +178,22 @@ class ScoreStage(Stage):
     score: ScoreConfig
 
 
+class ChecksStage(Stage):
+    """``adit checks``: the slow checks of one shard of samples."""
+
+    version: int = 1
+    seed: int
+    posebusters: int | None
+    xtb: int | None
+    mofchecker_python: str | None
+    wall_limit_s: float
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {name: f"score.{name}" for name in ("posebusters", "xtb", "mofchecker_python", "wall_limit_s")}
+
+
 class DoctorStage(Stage):
     """``adit doctor``: what the run needs of a machine."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from adit.errors import ExternalToolError
 from adit.isolate import Outcome
 from adit.progress import log
 from adit.score.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.answers import MOFCHECKER, Answers
 from adit.score.control_cache import Controls, cached_controls
 from adit.score.inputs import Reference, Row
 from adit.score.mofs import METRICS, PREFIX, MofChecks, check_all, probe
@@ -26,7 +28,14 @@ NOT_CHECKED = "not_checked"
 """Status of a MOF that MOFChecker never saw; its checks are unknown (``None``), and no denominator counts it."""
 
 
-def score_mofs(stage: ScoreStage, rows: list[Row], known: Reference, workers: int, cache: Path | None = None) -> Scored:
+def score_mofs(
+    stage: ScoreStage,
+    rows: list[Row],
+    known: Reference,
+    workers: int,
+    cache: Path | None = None,
+    answers: Answers | None = None,
+) -> Scored:
     """Score MOFs and their control rows; what MOFChecker never saw is unknown, and counts in no rate.
 
     Args:
@@ -35,6 +44,7 @@ def score_mofs(stage: ScoreStage, rows: list[Row], known: Reference, workers: in
         known: the reference MOFs.
         workers: processes at most.
         cache: folder in which the control rows are kept, or ``None``.
+        answers: of MOFChecker, as far as there are any yet.
     """
     config = stage.score
     try:
@@ -55,7 +65,7 @@ def score_mofs(stage: ScoreStage, rows: list[Row], known: Reference, workers: in
 
     folder = None if cache is None else cache / f"mofchecker-{versions['mofchecker']}"
     kept = cached_controls(stage, known, Kind.MOF, folder, controls)
-    table = _tables({Population.SAMPLES: rows}, stage, workers)[Population.SAMPLES]
+    table = _tables({Population.SAMPLES: rows}, stage, workers, answers)[Population.SAMPLES]
     records = mof_records(table, _rater(Population.SAMPLES), basis)
     return Scored(_columns(), table, [*records, *kept.records], mof_funnel(table))
 
@@ -70,15 +80,13 @@ def _unchecked(rows: Sequence[Row], reason: str, confidence: float) -> Scored:
     return Scored(_columns(), table, records, mof_funnel(table))
 
 
-def _tables(populations: Populations, stage: ScoreStage, workers: int) -> dict[Population, Records]:
+def _tables(
+    populations: Populations, stage: ScoreStage, workers: int, answers: Answers | None = None
+) -> dict[Population, Records]:
     config = stage.score
     work = [(name, system) for name, rows in populations.items() for system in systems_of(rows)]
-    outcomes = check_all(
-        [system for _, system in work],
-        python=config.mofchecker_python,
-        workers=workers,
-        wall_limit_s=config.wall_limit_s,
-    )
+    ask = partial(check_all, python=config.mofchecker_python, workers=workers, wall_limit_s=config.wall_limit_s)
+    outcomes = (answers or Answers()).asked(MOFCHECKER, [system for _, system in work], ask)
     found: dict[Population, dict[str, Outcome]] = {name: {} for name in populations}
     for (name, system), outcome in zip(work, outcomes, strict=True):
         found[name][system.system_id] = outcome

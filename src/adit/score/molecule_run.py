@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from adit import seeds
 from adit.config import ScoreStage
 from adit.isolate import Outcome
 from adit.score.aggregate import Rater
+from adit.score.answers import POSEBUSTERS, XTB, Answers
 from adit.score.control_cache import Controls, cached_controls
 from adit.score.inputs import Reference, Row
 from adit.score.measures import Measurer
@@ -32,7 +34,12 @@ REFERENCE = "reference"
 
 
 def score_molecules(
-    stage: ScoreStage, rows: list[Row], known: Reference, workers: int, cache: Path | None = None
+    stage: ScoreStage,
+    rows: list[Row],
+    known: Reference,
+    workers: int,
+    cache: Path | None = None,
+    answers: Answers | None = None,
 ) -> Scored:
     """Score molecules and their control rows.
 
@@ -42,8 +49,9 @@ def score_molecules(
         known: the reference molecules.
         workers: processes at most.
         cache: folder in which the control rows and the names of the reference are kept, or ``None``.
+        answers: of the slow tools, as far as there are any yet.
     """
-    scorer = _Scorer(stage, known, workers, cache)
+    scorer = _Scorer(stage, known, workers, cache, answers or Answers())
     controls = cached_controls(stage, known, Kind.MOLECULE, cache, scorer.controls)
     tables, mine = scorer.score({Population.SAMPLES: rows})
     table = tables[Population.SAMPLES]
@@ -55,8 +63,8 @@ def score_molecules(
 class _Scorer:
     """Scores populations of molecules against one reference."""
 
-    def __init__(self, stage: ScoreStage, known: Reference, workers: int, cache: Path | None) -> None:
-        self.stage, self.known, self.workers = stage, known, workers
+    def __init__(self, stage: ScoreStage, known: Reference, workers: int, cache: Path | None, answers: Answers) -> None:
+        self.stage, self.known, self.workers, self.answers = stage, known, workers, answers
         train, limit = known.split("train"), stage.score.wall_limit_s
         self.names = TrainNames(train, workers=workers, wall_limit_s=limit, cache=cache)
         self.others = populations_of(stage, [], known)
@@ -74,8 +82,8 @@ class _Scorer:
             check_molecule, {**rows, REFERENCE: self.reference}, config, self.workers, "molecules checked"
         )
         names = self.names.of(_compositions(populations, checks))
-        busted = _send(bust, populations, checks, config.posebusters, self.stage, self.workers)
-        relaxed = _send(relax_all, populations, checks, config.xtb, self.stage, self.workers)
+        busted = self._send(POSEBUSTERS, bust, populations, checks, config.posebusters)
+        relaxed = self._send(XTB, relax_all, populations, checks, config.xtb)
         against = described(self.reference, checks[REFERENCE])
         tables, found = {}, Controls()
         for name, members in populations.items():
@@ -88,6 +96,29 @@ class _Scorer:
             if against.systems:
                 found.measures.extend(distance_measures(described(members, checks[name]), against, measurer))
         return tables, found
+
+    def _send(
+        self,
+        tool: str,
+        ask: Callable[..., Sequence[Any]],
+        populations: Populations,
+        checks: Checks,
+        count: int | None,
+    ) -> dict[str, dict[str, Any]]:
+        """Return what a tool says of the chosen rows of each population; a row without bonds has that as its reason."""
+        sent = {name: chosen(rows, count, self.stage.seed) for name, rows in populations.items()}
+        found: dict[str, dict[str, Any]] = {name: dict.fromkeys(sorted(ids), NO_BONDING) for name, ids in sent.items()}
+        work = [
+            (name, system)
+            for name, rows in populations.items()
+            for system in systems_of(rows)
+            if system.system_id in sent[name] and bonded(checks[name][system.system_id])
+        ]
+        given = partial(ask, workers=self.workers, wall_limit_s=self.stage.score.wall_limit_s)
+        said = self.answers.asked(tool, [system for _, system in work], given)
+        for (name, system), answer in zip(work, said, strict=True):
+            found[name][system.system_id] = answer
+        return found
 
 
 def reference_rows(train: Sequence[AtomicSystem], populations: Populations, count: int, seed: int) -> list[Row]:
@@ -107,30 +138,7 @@ def chosen(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str
     return set(ids[:count])
 
 
-def _send(
-    tool: Callable[..., Sequence[Any]],
-    populations: Populations,
-    checks: Checks,
-    count: int | None,
-    stage: ScoreStage,
-    workers: int,
-) -> dict[str, dict[str, Any]]:
-    """Return what a tool finds of the chosen rows of each population; a row without bonds has that as its reason."""
-    sent = {name: chosen(rows, count, stage.seed) for name, rows in populations.items()}
-    found: dict[str, dict[str, Any]] = {name: dict.fromkeys(sorted(ids), NO_BONDING) for name, ids in sent.items()}
-    work = [
-        (name, system)
-        for name, rows in populations.items()
-        for system in systems_of(rows)
-        if system.system_id in sent[name] and _bonded(checks[name][system.system_id])
-    ]
-    answers = tool([system for _, system in work], workers=workers, wall_limit_s=stage.score.wall_limit_s)
-    for (name, system), answer in zip(work, answers, strict=True):
-        found[name][system.system_id] = answer
-    return found
-
-
-def _bonded(outcome: Outcome) -> bool:
+def bonded(outcome: Outcome) -> bool:
     """Return whether some bonding fits: without one there is no molecule to send anywhere."""
     return outcome.status == "ok" and isinstance(outcome.value, MoleculeChecks) and outcome.value.bonded
 

@@ -10,7 +10,7 @@ Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from adit import store
 from adit.config import ScoreStage
 from adit.progress import log
 from adit.score.aggregate import Record
+from adit.score.answers import Answers
 from adit.score.card import card
 from adit.score.crystal_run import score_crystals
 from adit.score.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
@@ -57,6 +58,7 @@ def score(
     out: Path,
     workers: int,
     cache: Path | None = None,
+    checks: Sequence[Path] = (),
 ) -> None:
     """Score the samples of each kind and the control rows, and write tables, summary and funnel.
 
@@ -70,13 +72,23 @@ def score(
         out: the folder of the scores.
         workers: processes at most.
         cache: folder for what depends on the data alone (control rows, reduced references), or ``None``.
+        checks: ``checks/<kind>/<shard>.json``: slow checks that shards did.
 
     Raises:
         DataError: a file is missing or broken, or the hull mixes energies of different meaning.
     """
     asked = {Kind(kind): read_rows(paths) for kind, paths in samples.items() if paths}
     energies = read_energies(relaxed, hull, dft) if Kind.CRYSTAL in asked else Energies()
-    score_rows(stage, asked, lambda kind: read_reference(data, kind), energies, out, workers, cache)
+    score_rows(
+        stage,
+        asked,
+        lambda kind: read_reference(data, kind),
+        energies,
+        out,
+        workers,
+        cache,
+        answers=Answers.read(checks),
+    )
 
 
 def score_rows(
@@ -88,6 +100,7 @@ def score_rows(
     workers: int,
     cache: Path | None = None,
     protocols: Collection[str] = NAMED,
+    answers: Answers | None = None,
 ) -> None:
     """Score rows of each kind and the control rows, and write tables, summary, measures and funnel.
 
@@ -100,11 +113,12 @@ def score_rows(
         workers: processes at most.
         cache: folder for what depends on the reference alone, or ``None``.
         protocols: of the named protocols, those to report.
+        answers: of the slow tools, as far as there are any yet.
     """
     scorers: dict[Kind, Callable[[list[Row], Reference], Scored]] = {
         Kind.CRYSTAL: lambda rows, known: score_crystals(stage, rows, known, energies, workers, cache),
-        Kind.MOLECULE: lambda rows, known: score_molecules(stage, rows, known, workers, cache),
-        Kind.MOF: lambda rows, known: score_mofs(stage, rows, known, workers, cache),
+        Kind.MOLECULE: lambda rows, known: score_molecules(stage, rows, known, workers, cache, answers),
+        Kind.MOF: lambda rows, known: score_mofs(stage, rows, known, workers, cache, answers),
     }
     _clear(out)
     records: list[Record] = []

@@ -1,0 +1,63 @@
+"""The slow checks of one shard of samples, so that many jobs share them.
+
+Reads:  samples/<kind>/<shard>.arrow of all shards: which molecules a tool is given is chosen among all
+Writes: checks/<kind>/<shard>.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from adit.config import ChecksStage
+from adit.errors import ExternalToolError
+from adit.isolate import map_isolated
+from adit.progress import log
+from adit.score.answers import MOFCHECKER, POSEBUSTERS, XTB, write_answers
+from adit.score.inputs import read_rows
+from adit.score.mofs import check_all, probe
+from adit.score.molecule_run import bonded, chosen
+from adit.score.molecule_xtb import relax_all
+from adit.score.molecules import check_molecule
+from adit.score.posebusters import bust
+from adit.score.scored import systems_of
+from adit.systems import AtomicSystem, Kind
+
+
+def check_shard(stage: ChecksStage, kind: Kind, samples: Sequence[Path], shard: Path, out: Path, workers: int) -> None:
+    """Run the slow checks on one shard; crystals have none.
+
+    Args:
+        stage: slice of the configuration.
+        kind: of the samples.
+        samples: all shards of the kind.
+        shard: the one to check.
+        out: the file to write.
+        workers: processes at most.
+    """
+    systems = systems_of(read_rows([shard]))
+    if kind is Kind.MOF:
+        _check_mofs(stage, systems, out, workers)
+        return
+    limit = stage.wall_limit_s
+    outcomes = map_isolated(check_molecule, systems, workers=workers, wall_limit_s=limit)
+    molecules = [system for system, outcome in zip(systems, outcomes, strict=True) if bonded(outcome)]
+    rows = read_rows(samples)
+    found = {}
+    for tool, count, ask in ((POSEBUSTERS, stage.posebusters, bust), (XTB, stage.xtb, relax_all)):
+        ids = chosen(rows, count, stage.seed)
+        sent = [system for system in molecules if system.system_id in ids]
+        found[tool] = list(zip(sent, ask(sent, workers=workers, wall_limit_s=limit), strict=True))
+    write_answers(out, found)
+
+
+def _check_mofs(stage: ChecksStage, systems: Sequence[AtomicSystem], out: Path, workers: int) -> None:
+    try:
+        probe(stage.mofchecker_python)
+    except ExternalToolError as error:
+        log.warning("MOFs are not checked: %s", error)
+        write_answers(out, {})
+        return
+    limit = stage.wall_limit_s
+    outcomes = check_all(systems, python=stage.mofchecker_python, workers=workers, wall_limit_s=limit)
+    write_answers(out, {MOFCHECKER: list(zip(systems, outcomes, strict=True))})
