@@ -173,7 +173,7 @@ class DftStage(Stage):
 class ScoreStage(Stage):
     """``adit score``: scores of all kinds."""
 
-    version: int = 4
+    version: int = 5
     seed: int
     score: ScoreConfig
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from adit.score.crystals import RELAXED, add_energies, check_crystal, crystal_ro
 from adit.score.inputs import Energies, Reference, Row
 from adit.score.matching import Matches, index_references, match_all
 from adit.score.measures import Measure, Measurer
-from adit.score.names import CONTROLS, Population
+from adit.score.names import CONTROLS, Col, Population
+from adit.score.nearest import nearest_known
 from adit.score.scored import NOTHING, Records, Scored, check_populations, populations_of, systems_of
 from adit.systems import AtomicSystem, Kind
 
@@ -43,10 +45,24 @@ def score_crystals(
     controls = cached_controls(stage, known, Kind.CRYSTAL, cache, scorer.controls)
     table, records, measures, matches = scorer.samples(rows, energies)
     blank = crystal_rows([NOTHING], {}, matches, Population.SAMPLES)
+    add_nearest(blank, [], [], [])
     if energies.asked:
         add_energies(blank, energies, matches)
     funnel = crystal_funnel(table, energies, matches)
     return Scored(list(blank[0]), table, [*records, *controls.records], funnel, [*measures, *controls.measures])
+
+
+def add_nearest(
+    table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], known: Sequence[AtomicSystem]
+) -> None:
+    """Add the nearest known crystal to the samples' table: of the relaxed structure, where there is one."""
+    latest = {row.system_id: row for row in [*systems_of(rows), *relaxed]}
+    found = nearest_known(list(latest.values()), known)
+    for row in table:
+        one = found.get(row[Col.SYSTEM_ID])
+        row[Col.NEAREST_KNOWN] = one.system_id if one else ""
+        row[Col.NEAREST_FORMULA] = one.formula if one else ""
+        row[Col.NEAREST_DISTANCE] = one.distance if one else math.nan
 
 
 class _Scorer:
@@ -74,6 +90,7 @@ class _Scorer:
         relaxed = [system for system_id, system in energies.structures.items() if system_id in ids]
         tables, matches, measures = self._tables({Population.SAMPLES: rows}, {RELAXED: relaxed})
         table = tables[Population.SAMPLES]
+        add_nearest(table, rows, relaxed, self.known.systems)
         if energies.asked:
             add_energies(table, energies, matches)
         records = self._records(table, matches, Population.SAMPLES)
