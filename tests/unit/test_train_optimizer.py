@@ -78,3 +78,15 @@ def test_state_goes_on_bit_for_bit(name: str) -> None:
     train(halved, second, range(2, 4))
     for a, b in zip(straight.parameters(), halved.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("shape", [(3, 24, 24), (2, 16, 64), (2, 64, 16), (1, 8, 16)])
+def test_both_ways_to_orthogonalise_are_one_polynomial_of_the_singular_values(shape: tuple[int, ...]) -> None:
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    u, s, v = torch.linalg.svd(matrices, full_matrices=False)
+    s = s / s.norm(dim=-1, keepdim=True)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    torch.testing.assert_close(orthogonalized(matrices), u * s[:, None, :] @ v, rtol=1e-5, atol=1e-5)
+    rough = orthogonalized(matrices.float()).double()
+    torch.testing.assert_close(rough, u * s[:, None, :] @ v, rtol=1e-2, atol=1e-3)

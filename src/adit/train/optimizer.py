@@ -120,11 +120,34 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalized(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
     """Return matrices (k, m, n) whose singular values are near 1 (0.7 to 1.2) and whose singular vectors are kept."""
-    a, b, c = NEWTON_SCHULZ
     wide = matrices.shape[-2] <= matrices.shape[-1]
     x = matrices if wide else matrices.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    x = (_by_gram_matrices if x.shape[-1] >= 2 * x.shape[-2] else _directly)(x, iterations)
     return x if wide else x.mT
+
+
+def _directly(x: Tensor, iterations: int) -> Tensor:
+    """Iterate X ← S X with S = a + b G + c G² and G = X Xᵀ."""
+    a = NEWTON_SCHULZ[0]
+    for _ in range(iterations):
+        x = torch.baddbmm(x, _polynomial(x @ x.mT), x, beta=a)
+    return x
+
+
+def _by_gram_matrices(x: Tensor, iterations: int) -> Tensor:
+    """Iterate G ← S G S and the product of the S, all (m, m): for wide matrices half of the operations."""
+    a = NEWTON_SCHULZ[0]
+    gram = x @ x.mT
+    product = factor = a * torch.eye(x.shape[-2], dtype=x.dtype, device=x.device) + _polynomial(gram)
+    for _ in range(iterations - 1):
+        gram = factor @ (gram @ factor)
+        factor = a * torch.eye(x.shape[-2], dtype=x.dtype, device=x.device) + _polynomial(gram)
+        product = factor @ product
+    return product @ x
+
+
+def _polynomial(gram: Tensor) -> Tensor:
+    """Return b G + c G²."""
+    _, b, c = NEWTON_SCHULZ
+    return torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
