@@ -13,6 +13,7 @@ ALLOWED = {"train": {"data", "model", "flow"}, "sample": {"model", "flow"}}
 BARE = {"torch", "numpy", "pyarrow", "pandas", "safetensors", "pydantic", "yaml", "jaxtyping"}
 """pandas only for metrics.csv; ase and pymatgen are not among them."""
 LAZY = {
+    "flow/coupling.py": {"scipy"},
     "flow/solvers/adaptive.py": {"scipy"},
     "model/equivariant_blocks.py": {"e3nn"},
     "train/loggers.py": {"wandb"},
