@@ -9,9 +9,11 @@ shift 2
 
 # torchrun ends its processes at SIGTERM, but dies of SIGUSR1 and leaves them behind; SLURM may send either ahead of a limit.
 to_torchrun() {
-  (trap '' USR1 && exec "$@") &
-  local started=$! code told
-  trap 'told=1; kill -TERM "$started" 2>/dev/null || true' TERM USR1 INT
+  local started="" told="" code
+  trap 'told=1; [ -z "$started" ] || kill -TERM "$started" 2>/dev/null || true' TERM USR1 INT
+  (trap '' USR1 && trap - TERM INT && exec "$@") &
+  started=$!
+  [ -z "$told" ] || kill -TERM "$started"
   while told="" code=0; wait "$started" || code=$?; [ -n "$told" ]; do :; done
   exit "$code"
 }
