@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -17,6 +20,11 @@ with install_import_hook(["adit.model", "adit.flow", "adit.data.augment"], "bear
     import adit.model.vae  # noqa: F401
 
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.browser.driver import Visit
 
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")  # tests are never timed
@@ -41,3 +49,25 @@ def mixed() -> list[AtomicSystem]:
         random_crystal(random, 2, "c"),
         random_molecule(random, 3, "d"),
     ]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, of which there is one in a process of tests."""
+    from tests.browser.driver import CHROMIUM, started
+
+    if not CHROMIUM:
+        pytest.skip("no Chromium: install the package chromium")
+    with started() as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """A window without a network."""
+    from tests.browser.driver import PATIENCE_MS, Visit
+
+    context = browser.new_context(offline=True, viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(PATIENCE_MS)
+    yield Visit(context.new_page())
+    context.close()

@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from adit.convert import from_cif, smiles_of_block
 from adit.store import read_systems
-from tests.browser.conftest import Visit
+from tests.browser.driver import Visit, choose, colours, column, picture, saved, sort
 from tests.browser.runs import HTML, SMILES
 
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-def column(page: Page, kind: str, name: str) -> list[str]:
-    table = page.locator(f"#rows-{kind} table")
-    heads = table.locator("thead tr:first-child th")
-    place = [heads.nth(k).get_attribute("data-column") for k in range(heads.count())].index(name)
-    return table.locator(f"tbody tr:not(.spacer) td:nth-child({place + 1})").all_inner_texts()
-
-
-def sort(page: Page, kind: str, name: str) -> Locator:
-    head = page.locator(f'#rows-{kind} th[data-column="{name}"]')
-    head.locator("button").click()
-    return head
-
-
-def choose(page: Page, kind: str, system_id: str) -> Locator:
-    """Click the row of an id and wait until it is drawn; return its panel."""
-    page.locator(f"#rows-{kind} tbody tr", has=page.get_by_text(system_id, exact=True)).click()
-    panel = page.locator(f"#rows-{kind} .panel")
-    expect(panel).to_have_attribute("data-shown", system_id)
-    return panel
-
-
-def saved(page: Page, button: Locator) -> tuple[str, str]:
-    """Press a button; return name and text of the file that it saves."""
-    with page.expect_download() as waiting:
-        button.click()
-    return waiting.value.suggested_filename, Path(waiting.value.path()).read_text(encoding="utf-8")
 
 
 def test_page_opens_from_disk_without_a_complaint(visit: Visit, report: Path) -> None:
@@ -111,14 +82,10 @@ def test_generated_text_is_shown_as_text(visit: Visit, report: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "system_id"), [("crystal", "crystal-0-1"), ("molecule", "molecule-0-1")])
 def test_a_structure_is_drawn_in_three_dimensions(visit: Visit, report: Path, kind: str, system_id: str) -> None:
-    from PIL import Image
-
     page = visit.open(report)
     canvas = choose(page, kind, system_id).locator("canvas")
-    canvas.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
-    before = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
-    assert len(np.unique(before.reshape(-1, 3), axis=0)) > 100, "shaded atoms have many colours, an empty canvas one"
+    assert colours(canvas) > 100
+    before = picture(canvas)
     box = canvas.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -127,8 +94,7 @@ def test_a_structure_is_drawn_in_three_dimensions(visit: Visit, report: Path, ki
     page.mouse.move(x + 60, y + 30, steps=4)
     page.mouse.up()
     page.wait_for_timeout(300)
-    after = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"))
-    assert (before != after).any(), "it turns with the mouse"
+    assert (before != picture(canvas)).any(), "it turns with the mouse"
 
 
 def test_cif_of_every_step_is_the_structure(visit: Visit, report: Path) -> None:

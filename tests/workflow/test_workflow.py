@@ -12,7 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from adit.convert import from_cif
+from tests.browser.driver import Visit, choose, colours, column, saved, sort
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "tiny.yaml"
@@ -114,8 +118,6 @@ def test_no_finished_work_is_redone_after_a_kill(killed_thrice: tuple[Path, dict
 
 
 def test_the_run_is_whole(killed_thrice: tuple[Path, dict[str, dict[str, int]]]) -> None:
-    import pandas as pd
-
     run = killed_thrice[0] / "results/tiny"
     assert len(pd.read_parquet(run / "scores/crystal.parquet")) == 12
     assert len(pd.read_parquet(run / "scores/molecule.parquet")) == 4
@@ -132,6 +134,34 @@ def test_the_run_is_whole(killed_thrice: tuple[Path, dict[str, dict[str, int]]])
     for rule in ("vae", "dit", "relax-crystal-0", "dft-0", "score", "report"):
         assert (run / f"logs/{rule}.log").stat().st_size > 0
         assert (run / f"benchmarks/{rule}.tsv").stat().st_size > 0
+
+
+def test_the_page_of_the_run_works_in_a_browser_without_a_network(
+    killed_thrice: tuple[Path, dict[str, dict[str, int]]], visit: Visit
+) -> None:
+    from rdkit import Chem
+
+    run = killed_thrice[0] / "results/tiny"
+    page = visit.open(run / "report")
+    crystals, molecules = (pd.read_parquet(run / f"scores/{kind}.parquet") for kind in ("crystal", "molecule"))
+    assert set(column(page, "crystal", "system_id")) == set(crystals["system_id"])
+    sort(page, "crystal", "n_atoms")
+    assert column(page, "crystal", "n_atoms") == [str(n) for n in sorted(crystals["n_atoms"])]
+    few = int(crystals["n_atoms"].median())
+    page.locator('#rows-crystal [data-filter="n_atoms"]').fill(f"<={few}")
+    assert len(column(page, "crystal", "n_atoms")) == int((crystals["n_atoms"] <= few).sum())
+    page.locator('#rows-crystal [data-filter="n_atoms"]').fill("")
+    for kind, table, file_format in (("crystal", crystals, "cif"), ("molecule", molecules, "sdf")):
+        chosen = str(table.loc[table["n_atoms"] > 0, "system_id"].iloc[0])
+        panel = choose(page, kind, chosen)
+        assert colours(panel.locator("canvas")) > 100
+        _, text = saved(page, panel.locator(f'.files [data-format="{file_format}"]'))
+        atoms = int(table.set_index("system_id").loc[chosen, "n_atoms"])
+        if file_format == "cif":
+            assert len(from_cif(text, chosen)) == atoms
+        else:
+            assert Chem.MolFromMolBlock(text, sanitize=False, removeHs=False).GetNumAtoms() == atoms
+    assert visit.complaints == []
 
 
 def test_a_second_run_finds_nothing_to_do(killed_thrice: tuple[Path, dict[str, dict[str, int]]]) -> None:
