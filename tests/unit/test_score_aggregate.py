@@ -65,4 +65,5 @@ def test_many_reasons_are_summed_up() -> None:
 
 def test_equal_causes_have_equal_reasons() -> None:
     assert plain_reason("closest atoms 0.31 Å apart") == plain_reason("closest atoms 0.4 Å apart")
+    assert plain_reason("atoms overlap: Ac–O 0.31 Å apart") == plain_reason("atoms overlap: H–H 0.4 Å apart")
     assert plain_reason("no reference for H2O") == "no reference for H2O"

@@ -128,8 +128,9 @@ def funnel(kind: str, asked: int, steps: Sequence[Step]) -> list[dict[str, Any]]
 
 
 def plain_reason(reason: str) -> str:
-    """Return a reason without its numbers, so that equal causes count together."""
-    return re.sub(r"(?<![\w.])[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "#", reason)[:160]
+    """Return a reason without its numbers and pairs of elements, so that equal causes count together."""
+    alike = re.sub(r"\b[A-Z][a-z]?[–-][A-Z][a-z]?\b(?= \d)", "two atoms", reason)
+    return re.sub(r"(?<![\w.])[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "#", alike)[:160]
 
 
 def _most(reasons: Counter[str]) -> dict[str, int]:
