@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 SCRIPT = HERE / "cluster.sh"
 CONFIG = HERE / "small.yaml"
-STAGES = ("prepare", "vae", "encode", "dit", "sample", "relax", "reference", "dft", "dft_references", "score")
+STAGES = ("prepare", "vae", "encode", "dit", "sample", "relax", "reference", "dft", "dft_references", "checks", "score")
 PATIENCE_S = float(os.environ.get("ADIT_SLURM_PATIENCE", "900"))
 """Longest wait for anything; the tests do not measure time."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from adit.store import read_systems, write_extxyz, write_systems
 from adit.systems import AtomicSystem, Kind
-from tests.workflow.test_workflow import planned, snakemake
+from tests.workflow.test_workflow import ROOT, planned, snakemake
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
 MODELS = {"vae", "dit", "encode", "sample"}
@@ -19,13 +19,17 @@ def crystals(mixed: list[AtomicSystem]) -> list[AtomicSystem]:
     return [system for system in mixed if system.kind is Kind.CRYSTAL]
 
 
-def test_evaluate_plans_no_model_even_without_any(tmp_path: Path, mixed: list[AtomicSystem]) -> None:
+@pytest.mark.parametrize("profile", [[], ["--profile", "slurm"]])
+def test_evaluate_plans_no_model_even_without_any(
+    tmp_path: Path, mixed: list[AtomicSystem], profile: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)  # where the profile's name leads to its folder
     for kind in ("crystal", "molecule"):
         for shard in range(2):
             rows = [system for system in mixed if str(system.kind) == kind]
             write_systems(tmp_path / f"results/tiny/samples/{kind}/{shard}.arrow", rows)
-    assert planned(tmp_path, "evaluate") >= {"prepare", "relax", "dft", "score", "page"}
-    assert not planned(tmp_path, "evaluate") & MODELS
+    assert planned(tmp_path, "evaluate", *profile) >= {"prepare", "relax", "dft", "checks", "score", "page"}
+    assert not planned(tmp_path, "evaluate", *profile) & MODELS
     assert planned(tmp_path, "all") >= MODELS
 
 

@@ -40,7 +40,15 @@ def asked_to_evaluate_alone():
         return False
     from snakemake.cli import parse_args
 
-    return parse_args(sys.argv[1:])[1].targets == ["evaluate"]
+    # Without the profile: it has no targets, and its path need not lead there from the folder of the run.
+    words = iter(sys.argv[1:])
+    kept = []
+    for word in words:
+        if word == "--profile":
+            next(words, None)
+        elif not word.startswith("--profile="):
+            kept.append(word)
+    return parse_args(kept)[1].targets == ["evaluate"]
 
 
 EVALUATION_ALONE = asked_to_evaluate_alone()
