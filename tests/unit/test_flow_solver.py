@@ -103,6 +103,14 @@ def test_the_order_of_a_solver_is_its_rate_of_convergence(solver: str, grid: str
     assert all(rate == pytest.approx(order, abs=0.25) for rate in rates)
 
 
+def test_the_exponential_solver_nears_order_2_on_a_uniform_grid() -> None:
+    """Its last steps lack the smoothness that order 2 takes: the error is h² log(1/h), unless they get smaller."""
+    noise = torch.ones(2, 3, 4, dtype=torch.float64)
+    errors = [float((solve(gaussian, noise, "exp-ab2", n) - S).abs().max()) for n in (80, 160, 320, 640)]
+    scaled = [error * n**2 / math.log(n) for error, n in zip(errors, (80, 160, 320, 640), strict=True)]
+    assert max(scaled) / min(scaled) < 1.3
+
+
 def test_a_multistep_solver_beats_euler_at_equal_cost() -> None:
     noise = torch.ones(2, 3, 4, dtype=torch.float64)
 
@@ -139,6 +147,14 @@ def test_a_prediction_is_told_the_one_before(solver: str) -> None:
     assert len(denoiser.calls) == evaluations(solver, 3)
     assert not denoiser.previous[0].any()
     assert all((previous == 2.0).all() for previous in denoiser.previous[1:])
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_model_without_self_conditioning_is_told_nothing(solver: str) -> None:
+    denoiser = Constant()
+    made = make_solver(solver)
+    integrate(guided(denoiser, 1.0), torch.zeros(2, 3, 4), time_grid("uniform", 3), made, self_conditioning=False)
+    assert not any(previous.any() for previous in denoiser.previous)
 
 
 def test_steps_are_shown_one_by_one() -> None:

@@ -44,6 +44,11 @@ def test_a_shard_that_was_made_is_not_made_again(tmp_path: Path, made: list[Path
     (tmp_path / "vae/config.json").write_text('{"weights_sha256": "new"}')
     sample(tmp_path, *state)
     assert len(made) == 3, "other weights, other samples"
+    (tmp_path / "motif.cif").write_text("one")
+    sample(tmp_path, *state, "--motif", str(tmp_path / "motif.cif"))
+    (tmp_path / "motif.cif").write_text("another")
+    sample(tmp_path, *state, "--motif", str(tmp_path / "motif.cif"))
+    assert len(made) == 5, "another motif of the same name, other samples"
 
 
 def test_without_a_state_nothing_is_kept(tmp_path: Path, made: list[Path]) -> None:

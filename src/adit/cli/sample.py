@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths
+from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.errors import ConfigError
 from adit.store import link
 
@@ -19,11 +19,14 @@ def _sample(args: argparse.Namespace) -> None:
     from adit.sample.generate import sample_shard, write_samples
     from adit.systems import Kind
 
+    _check_out(args.out)
     vae, dit = _weights(args)
     stage, kind = _stage(args), Kind(args.kind)
     if args.n is None:
         made = (
-            args.out if args.state is None else args.state / _settings(stage, vae, dit) / f"{kind}-{args.shard}.arrow"
+            args.out
+            if args.state is None
+            else args.state / _settings(stage, vae, dit, kind) / f"{kind}-{args.shard}.arrow"
         )
         if args.state is None or not made.is_file():
             sample_shard(stage, vae, dit, kind, args.shard, made, args.timing)
@@ -35,10 +38,23 @@ def _sample(args: argparse.Namespace) -> None:
     write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(args.n), args.out, args.timing)
 
 
-def _settings(stage: config.SampleStage, vae: Path, dit: Path) -> str:
-    """Return a hash of what decides the samples: settings and weights (their hashes are in the models' records)."""
+def _check_out(out: Path) -> None:
+    """Refuse, before anything is computed, what cannot be replaced by a file.
+
+    Raises:
+        ConfigError: it is a folder or a device.
+    """
+    if out.exists() and not out.is_file():
+        raise ConfigError(f"--out {out}: is {'a folder' if out.is_dir() else 'no plain file'}; name a file to write")
+
+
+def _settings(stage: config.SampleStage, vae: Path, dit: Path, kind: str) -> str:
+    """Return a hash of what decides the samples: settings, motif, weights (their hashes are in the models' records)."""
     records = [folder / "config.json" for folder in (vae, dit)]
     told = [record.read_text(encoding="utf-8") if record.is_file() else "" for record in records]
+    motif = stage.sample.conditions.of(kind).motif
+    if motif is not None and Path(motif).is_file():
+        told.append(hashlib.sha256(Path(motif).read_bytes()).hexdigest())
     return hashlib.sha256("\n".join([stage.model_dump_json(), *told]).encode()).hexdigest()[:16]
 
 
@@ -46,6 +62,7 @@ def _trajectory(args: argparse.Namespace) -> None:
     from adit.sample.trajectory import write_trajectories
     from adit.systems import Kind
 
+    _check_out(args.out)
     vae, dit = _weights(args)
     write_trajectories(_stage(args), vae, dit, Kind(args.kind), args.index, args.frames, args.out)
 
@@ -95,15 +112,29 @@ def _suited(weights: Path | None) -> config.SampleConfig:
 def _atoms(text: str) -> int | tuple[int, int]:
     """Return ``12`` or ``4-20`` as a number or a range."""
     low, dash, high = text.partition("-")
-    if not low.isdigit() or (dash and not high.isdigit()):
+    if not _counts(low) or (dash and not _counts(high)):
         raise ConfigError(f"--atoms {text}: give a number such as 12, or a range such as 4-20")
     return (int(low), int(high)) if dash else int(low)
+
+
+def _counts(text: str) -> bool:
+    """Return whether ``text`` is a whole number from 1 on."""
+    return text.isascii() and text.isdigit() and int(text) > 0
+
+
+def _from_zero(text: str) -> int:
+    """Return a whole number from 0 on."""
+    if text != "0" and not _counts(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 on")
+    return int(text)
 
 
 def _label(text: str) -> tuple[str, float]:
     """Return ``name=value``."""
     name, _, value = text.partition("=")
     try:
+        if not name:
+            raise ValueError
         return name, float(value)
     except ValueError:
         raise ConfigError(f"--label {text}: give NAME=NUMBER") from None
@@ -138,15 +169,15 @@ def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     sub = verbs.add("sample", _sample, "generate samples of one kind: a shard of the run, or as many as asked for")
     _model_and_settings(sub)
-    sub.add_argument("--shard", type=int, default=0, help="shard of the configured run")
-    sub.add_argument("--n", type=int, help="this many samples, whatever the configuration says")
+    sub.add_argument("--shard", type=_from_zero, default=0, help="shard of the configured run")
+    sub.add_argument("--n", type=at_least_one, help="this many samples, whatever the configuration says")
     add_paths(sub, "timing", required=False)
     sub.add_argument("--state", type=Path, help="keep finished shards in this folder, for when the job is cut off")
 
     sub = verbs.add("trajectory", _trajectory, "decode the denoising path of chosen samples to extended XYZ")
     _model_and_settings(sub)
-    sub.add_argument("--index", type=int, nargs="+", default=[0, 1, 2, 3], help="global indices of the samples")
-    sub.add_argument("--frames", type=int, default=50, help="frames of each at most")
+    sub.add_argument("--index", type=_from_zero, nargs="+", default=[0, 1, 2, 3], help="global indices of the samples")
+    sub.add_argument("--frames", type=at_least_one, default=50, help="frames of each at most")
 
     sub = verbs.add("tune", _tune, "compare solvers, steps and guidance scales: table, Pareto front and plot")
     add_paths(sub, "points", many=True)

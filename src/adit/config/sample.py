@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
 
-Guidance = Annotated[float, Field(ge=0)]
+Guidance = Annotated[float, Field(ge=0, le=1000)]
 SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "adaptive"]
 GridName = Literal["uniform", "quadratic", "logit-normal"]
 
@@ -40,7 +40,7 @@ class ConditionsConfig(Strict):
 
     @model_validator(mode="after")
     def _molecules_have_no_cell(self) -> Self:
-        if self.molecule.spacegroup is not None:
+        if self.molecule.spacegroup is not None or "spacegroup" in self.molecule.labels:
             raise ValueError("molecule.spacegroup: a molecule has none")
         return self
 

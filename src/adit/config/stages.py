@@ -87,7 +87,7 @@ class DitStage(Stage):
 class SampleStage(Stage):
     """``adit sample``: one shard of samples of one kind."""
 
-    version: int = 2
+    version: int = 3
     seed: int
     sample: SampleConfig
     max_atoms: int = 256

@@ -26,13 +26,15 @@ class Evaluation:
     Args:
         predict: the (guided) denoiser.
         noise: (B, M, d), gives shape, type and device.
+        self_conditioning: whether the model was trained with it; if not, every evaluation is told zeros.
 
     Attributes:
         count: evaluations made.
     """
 
-    def __init__(self, predict: Predict, noise: Tensor) -> None:
+    def __init__(self, predict: Predict, noise: Tensor, self_conditioning: bool = True) -> None:
         self._predict = predict
+        self._tells = self_conditioning
         self._previous = torch.zeros_like(noise)
         self.count = 0
 
@@ -41,7 +43,7 @@ class Evaluation:
         times = torch.full((len(latents),), t, dtype=latents.dtype, device=latents.device)
         clean = self._predict(latents, self._previous, times)
         self.count += 1
-        if remember:
+        if remember and self._tells:
             self._previous = clean
         return clean
 
@@ -80,6 +82,7 @@ def integrate(
     *,
     fresh: Fresh | None = None,
     on_step: Callable[[Step], None] | None = None,
+    self_conditioning: bool = True,
 ) -> Float[Tensor, "b m d"]:
     """Return the clean latents.
 
@@ -90,6 +93,7 @@ def integrate(
         solver: see ``adit.flow.solvers.registry``.
         fresh: noise for solvers that add some.
         on_step: called after each step; nothing of a step is kept unless this does.
+        self_conditioning: whether the model was trained with it.
 
     Source: Algorithm 3. Differs: its ``linspace(0, 1, T)`` holds t = 1, where the field divides by zero; here the
     last step ends there and none starts there.
@@ -100,7 +104,7 @@ def integrate(
     if len(times) < 2 or times[0] != 0.0 or times[-1] != 1.0 or any(b <= a for a, b in pairwise(times)):
         raise ConfigError("sampling needs at least one step, and times that rise from 0 to 1")
     latents = noise
-    for step in solver(Evaluation(predict, noise), noise, times, fresh):
+    for step in solver(Evaluation(predict, noise, self_conditioning), noise, times, fresh):
         latents = step.latents
         if on_step is not None:
             on_step(step)

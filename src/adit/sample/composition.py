@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +35,24 @@ class Composition:
         """Return the atoms of one formula unit; for a chemical system 1."""
         return sum(self.unit.values()) if self.unit else 1
 
-    def fits(self, n: int, kind: Kind) -> bool:
-        """Return whether a system of ``n`` atoms can have this composition."""
+    def fits(self, n: int, kind: Kind, held: Mapping[int, int] | None = None) -> bool:
+        """Return whether a system of ``n`` atoms can have this composition.
+
+        Args:
+            n: atoms.
+            kind: a crystal may hold several formula units, a molecule holds one.
+            held: atomic number → atoms that it must hold, of elements of the composition.
+        """
+        held = held or {}
         if self.unit is None:
-            return n >= len(self.elements)
-        return n % self.unit_size == 0 if kind.periodic else n == self.unit_size
+            return n >= sum(self.least(held).values())
+        if not (n % self.unit_size == 0 if kind.periodic else n == self.unit_size):
+            return False
+        return all(count <= self.unit.get(z, 0) * n // self.unit_size for z, count in held.items())
+
+    def least(self, held: Mapping[int, int]) -> dict[int, int]:
+        """Return the fewest atoms of each element: one, or what is ``held``."""
+        return {z: max(1, held.get(z, 0)) for z in self.elements}
 
     def counts(self, n: int) -> dict[int, int] | None:
         """Return the atoms of each element in a system of ``n`` atoms; ``None`` for a chemical system."""

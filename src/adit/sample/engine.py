@@ -45,7 +45,7 @@ class Sampler:
             fractional coordinate to 0.004, which is 0.04 Å in a cell of 10 Å.
 
     Raises:
-        DataError: the denoiser was trained on latents of another autoencoder.
+        DataError: the denoiser was trained on latents of another autoencoder, or its record lacks something.
     """
 
     def __init__(self, vae_dir: Path, dit_dir: Path, precision: str = "auto") -> None:
@@ -54,6 +54,11 @@ class Sampler:
         self.hashes = {"vae_sha256": weights_sha256(vae_dir), "dit_sha256": weights_sha256(dit_dir)}
         if self.config.get("vae_sha256") != self.hashes["vae_sha256"]:
             raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}; train it again")
+        for name in ("center_noise", "size_histograms"):
+            if name not in self.config:
+                raise DataError(f"{dit_dir}: the model's config.json lacks '{name}'; train again")
+        # Without self-conditioning in training, the weights that read the previous prediction were never trained.
+        self.self_conditioning = bool(self.config.get("train", {}).get("self_conditioning", True))
         self.vae: VAE = build_vae(read_json(vae_dir / "config.json"), read_weights(vae_dir), str(vae_dir))
         self.dit: DiT = build_dit(self.config, read_weights(dit_dir), str(dit_dir))
         self.vae.to(self.device)
@@ -117,7 +122,8 @@ class Sampler:
         fresh = self._fresh(draws, request, mask) if config.churn else None
         with autocast(self.device, self.precision):
             noise = self._spread([d.noise for d in draws], mask)
-            return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step), mask
+            told = self.self_conditioning
+            return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step, self_conditioning=told), mask
 
     @torch.no_grad()
     def decode(self, latents: Tensor, mask: Tensor) -> Decoded:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adit.config import SampleConfig, SampleStage
+from adit.errors import ConfigError
 from adit.flow.solvers.registry import ALONE, evaluations
 from adit.progress import Progress
 from adit.sample.batches import batches, budget, windows
@@ -45,7 +46,13 @@ def sample_shard(
         shard: which shard.
         out: the Arrow file.
         timing: JSON file for what it took, or ``None``.
+
+    Raises:
+        ConfigError: the run has no such shard.
     """
+    shards = max(1, stage.sample.n_shards(kind))
+    if not 0 <= shard < shards:
+        raise ConfigError(f"shard {shard}: the run has {shards} of {kind}s, 0 to {shards - 1}")
     first, last = stage.sample.bounds(kind, shard)
     sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)
     write_samples(sampler, stage, kind, range(first, last), out, timing)

@@ -32,6 +32,11 @@ class Motif:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def counts(self) -> dict[int, int]:
+        """Return atomic number → atoms."""
+        return {int(z): int((self.numbers == z).sum()) for z in np.unique(self.numbers)}
+
 
 def read_motif(path: Path, kind: Kind) -> Motif:
     """Read the atoms to hold: the first structure of a .cif, .xyz, .extxyz, .sdf, .mol or .arrow file.
@@ -44,7 +49,10 @@ def read_motif(path: Path, kind: Kind) -> Motif:
     """
     if not path.is_file():
         raise ConfigError(f"motif {path}: no such file")
-    system = _first(path, kind)
+    try:
+        system = _first(path, kind)
+    except (DataError, UnicodeDecodeError) as error:
+        raise DataError(f"motif {path}: cannot be read ({error}); give a file with one structure") from error
     if kind.periodic != (system.cell is not None):
         raise ConfigError(f"motif {path}: a {kind} needs a motif {'with' if kind.periodic else 'without'} a cell")
     if kind is Kind.CRYSTAL:
@@ -61,12 +69,15 @@ def _first(path: Path, kind: Kind) -> AtomicSystem:
     if suffix == ".arrow":
         found = read_systems(path).systems()
         if not found:
-            raise DataError(f"motif {path}: holds no system")
+            raise DataError("holds no structure")
         return found[0]
     if suffix == ".cif":
         return convert.from_cif(path.read_text(encoding="utf-8"), path.stem, kind)
     if suffix in (".xyz", ".extxyz"):
-        return convert.from_atoms(convert.read_extxyz(path)[0], path.stem, kind)
+        frames = convert.read_extxyz(path)
+        if not frames:
+            raise DataError("holds no structure")
+        return convert.from_atoms(frames[0], path.stem, kind)
     if suffix in (".sdf", ".mol"):
         return convert.from_mol_block(path.read_text(encoding="utf-8"), path.stem)
     raise ConfigError(f"motif {path}: give a .cif, .xyz, .extxyz, .sdf, .mol or .arrow file")

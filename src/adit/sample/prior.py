@@ -73,6 +73,7 @@ def asked_sizes(
     fits: Callable[[int], bool],
     max_atoms: int,
     what: str,
+    needs: str = "",
 ) -> dict[int, float]:
     """Return number of atoms → weight of what is asked for.
 
@@ -84,7 +85,8 @@ def asked_sizes(
         atoms: exact number, or lowest and highest; ``None``: as in training.
         fits: whether composition and motif allow a number of atoms.
         max_atoms: the largest system the model may be asked for.
-        what: the kind, for messages.
+        what: the key that asks, for messages.
+        needs: composition and motif in words, for messages.
 
     Raises:
         ConfigError: no size is left, or one is above ``max_atoms``.
@@ -99,7 +101,8 @@ def asked_sizes(
         return known
     possible = [n for n in range(low, high + 1) if fits(n)]
     if not possible:
-        raise ConfigError(f"{what}: no number of atoms from {low} to {high} fits the composition and motif asked for")
+        asked = f"{low} atoms do not fit" if low == high else f"no number of atoms from {low} to {high} fits"
+        raise ConfigError(f"{what}: {asked} {needs}; ask for other numbers of atoms, or for less")
     sizes = possible if atoms is not None else possible[:1]
     log.warning("%s: %s atoms were not seen in training; quality is unknown there", what, _span(sizes))
     return dict.fromkeys(sizes, 1.0)

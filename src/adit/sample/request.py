@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from adit.config import LabelConfig, SampleStage
+from adit.config import AskedConfig, LabelConfig, SampleStage
+from adit.elements import symbol
+from adit.errors import ConfigError
 from adit.model.conditions import encode
 from adit.sample.composition import Composition, parse_composition
 from adit.sample.motif import Motif, place, read_motif
@@ -63,10 +65,12 @@ class Request:
         if self.composition is None:
             return None
         counts = self.composition.counts(n)
-        if counts is None and self.told:  # the model wants amounts: any that give each element at least one atom
-            cuts = np.sort(random.choice(n - 1, len(self.composition.elements) - 1, replace=False)) + 1
-            amounts = np.diff([0, *cuts.tolist(), n])
-            counts = dict(zip(self.composition.elements, amounts.tolist(), strict=True))
+        if counts is None and self.told:  # the model wants amounts: any that give each element what it needs
+            least = self.composition.least({} if self.motif is None else self.motif.counts)
+            places = n - sum(least.values()) + len(least) - 1
+            cuts = np.sort(random.choice(places, len(least) - 1, replace=False))
+            free = np.diff([-1, *cuts.tolist(), places]) - 1
+            counts = {z: amount + int(more) for (z, amount), more in zip(least.items(), free, strict=True)}
         return counts
 
 
@@ -95,17 +99,48 @@ def make_request(
     asked = stage.sample.conditions.of(kind)
     composition = None if asked.composition is None else parse_composition(asked.composition, max_atomic_number)
     motif = None if asked.motif is None else read_motif(Path(asked.motif), kind)
-    values = {**asked.labels, **({} if asked.spacegroup is None else {"spacegroup": asked.spacegroup})}
+    what = f"sample.conditions.{kind}"
+    values = _values(asked, labels, what)
     encode(labels, [kind], [values])
+    if motif is not None:
+        _check_motif(motif, composition, max_atomic_number, what)
 
     def fits(n: int) -> bool:
-        return (composition is None or composition.fits(n, kind)) and n >= (1 if motif is None else len(motif))
+        held = {} if motif is None else motif.counts
+        return n >= max(1, sum(held.values())) and (composition is None or composition.fits(n, kind, held))
 
-    what = f"sample.conditions.{kind}"
-    sizes = asked_sizes(training_sizes(histograms, kind), asked.atoms, fits, stage.max_atoms, what)
+    needs = _needs(composition, motif)
+    sizes = asked_sizes(training_sizes(histograms, kind), asked.atoms, fits, stage.max_atoms, what, needs)
     told = composition is not None and any(label.type == "composition" for label in labels)
-    request = Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, told, motif)
-    if motif is not None and composition is not None and composition.unit is not None:
-        for n in sizes:
-            place(motif, n, composition.counts(n), np.random.default_rng(0))
-    return request
+    return Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, told, motif)
+
+
+def _values(asked: AskedConfig, labels: Sequence[LabelConfig], what: str) -> dict[str, float]:
+    """Return the labels that are the same for all samples."""
+    for label in labels:
+        value = asked.labels.get(label.name)
+        if value is not None and label.type == "composition":
+            raise ConfigError(f"{what}.labels.{label.name}: is no number; ask for it as a composition, such as NaCl2")
+        if value is not None and label.type == "category" and value != int(value):
+            raise ConfigError(f"{what}.labels.{label.name}: {value:g} is no class; give a whole number")
+    return {**asked.labels, **({} if asked.spacegroup is None else {"spacegroup": asked.spacegroup})}
+
+
+def _check_motif(motif: Motif, composition: Composition | None, max_atomic_number: int, what: str) -> None:
+    for z in motif.counts:
+        if z > max_atomic_number:
+            raise ConfigError(f"{what}: the motif holds {symbol(z)}, which is outside the model's vocabulary")
+        if composition is not None and z not in composition.elements:
+            raise ConfigError(f"{what}: the motif holds {symbol(z)}, which the composition {composition.text} lacks")
+
+
+def _needs(composition: Composition | None, motif: Motif | None) -> str:
+    """Return in words what decides which numbers of atoms are possible."""
+    needs = []
+    if composition is not None and composition.unit is not None:
+        needs.append(f"{composition.text} ({composition.unit_size} atoms a formula unit)")
+    elif composition is not None:
+        needs.append(f"{composition.text} (at least one atom of each element)")
+    if motif is not None:
+        needs.append("a motif of " + ", ".join(f"{count} {symbol(z)}" for z, count in motif.counts.items()))
+    return " with ".join(needs)
