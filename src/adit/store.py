@@ -46,9 +46,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it into place when the block ends well, remove it otherwise.
 
     Raises:
-        DataError: the file cannot be written (no space, no permission).
+        DataError: the file cannot be written (no space, no permission), or is no plain file (a folder, a device).
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise DataError(f"writing {path}: is there and no plain file; give another name")
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@
 #   cluster.sh up           start it (a second or two); nothing happens where it runs already
 #   cluster.sh down         stop what `up` started
 #   cluster.sh stop-controller | start-controller
+#   cluster.sh kill-node | start-node       the node loses its power, and gets it back
 #
 # ADIT_SLURM_ACCOUNTING=1 adds slurmdbd and MariaDB, so that sacct answers. ADIT_SLURM_ROOT: where it lives.
 set -euo pipefail
@@ -128,6 +129,18 @@ down() {
   rm -rf "$ROOT/state" "$ROOT/run/started-munge"
 }
 
+kill_tree() {
+  local child
+  for child in $(pgrep -P "$1"); do kill_tree "$child"; done
+  kill -KILL "$1" 2>/dev/null || true
+}
+
+kill_node() {
+  local step
+  kill -KILL "$(cat "$ROOT/run/slurmd.pid")"
+  for step in $(pgrep -x slurmstepd); do kill_tree "$step"; done
+}
+
 case "${1:-}" in
   check | up | down) "$1" ;;
   install) install_packages ;;
@@ -136,5 +149,7 @@ case "${1:-}" in
     running "$ROOT/run/slurmctld.pid" || slurmctld
     wait_for scontrol ping
     ;;
-  *) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  kill-node) kill_node ;;
+  start-node) running "$ROOT/run/slurmd.pid" || slurmd ;;
+  *) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

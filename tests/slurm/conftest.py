@@ -45,7 +45,8 @@ def clean_queue(cluster: None) -> Iterator[None]:
         process.kill()
         process.wait()
     STARTED.clear()
-    subprocess.run([SCRIPT, "start-controller"], check=False, timeout=60)
+    for daemon in ("start-controller", "start-node"):
+        subprocess.run([SCRIPT, daemon], check=False, timeout=60)
     sh("scancel", "--me")
     node("resume")
 

@@ -80,8 +80,10 @@ def test_a_dead_node_sends_its_jobs_back(undisturbed: Run, folder: Path) -> None
     run, done = training(undisturbed, folder)
     run.start("results/small/vae/model.safetensors")
     number = run.wait_for_training()
-    node("down")
+    subprocess.run([SCRIPT, "kill-node"], check=True, timeout=60)
+    node("down")  # the scheduler would find out by itself, in minutes
     wait_until("the job is back in the queue", lambda: job(number)["JobState"] == "PENDING")
+    subprocess.run([SCRIPT, "start-node"], check=True, timeout=60)
     node("resume")
     sh("scontrol", "update", f"jobid={number}", "starttime=now")
     end_training(run, undisturbed, done)

@@ -338,3 +338,11 @@ def test_a_data_error_is_one_line_and_exit_code_3(tmp_path: Path, capsys: pytest
     assert code == 3
     assert len(text.splitlines()) == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (Path("/dev/null"), tmp_path / "folder"):
+        with pytest.raises(DataError, match="no plain file"):
+            store.write_json(path, {})
+    assert Path("/dev/null").is_char_device()

@@ -40,10 +40,16 @@ elif EVALUATION_ALONE:
 
 else:
 
+    def motif_of(kind):
+        """Return the file whose atoms are held, if samples of a kind have one."""
+        asked = CFG.sample.conditions.of(kind)
+        return [asked.motif] if asked.motif else []
+
     rule sample:
         input:
             vae=rules.vae.output,
             dit=rules.dit.output,
+            motif=lambda wc: motif_of(wc.kind),
         output:
             f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
         log:
