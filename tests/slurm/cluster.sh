@@ -138,6 +138,7 @@ kill_tree() {
 kill_node() {
   local step
   kill -KILL "$(cat "$ROOT/run/slurmd.pid")"
+  rm "$ROOT/run/slurmd.pid"   # dead, it may still look alive until it is waited for
   for step in $(pgrep -x slurmstepd); do kill_tree "$step"; done
 }
 
