@@ -48,6 +48,14 @@ def average_minimum_distances(system: AtomicSystem, neighbours: int = NEIGHBOURS
         radius *= 1.5
 
 
+def fingerprint(system: AtomicSystem) -> np.ndarray | None:
+    """Return the average minimum distances of a crystal; ``None`` where its cell is too flat to have any."""
+    try:
+        return average_minimum_distances(system)
+    except DataError:
+        return None
+
+
 def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
     """Return the ``count`` smallest distances but the atom's own, ascending; infinite where there are too few."""
     padded = np.concatenate([distances, np.full(max(0, count + 1 - len(distances)), np.inf)])

@@ -6,14 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from adit import convert
 from adit.elements import composition, reduced_formula
-from adit.errors import DataError
 from adit.isolate import Outcome
 from adit.score import composition as smact_test
-from adit.score.amd import AMD, average_minimum_distances
+from adit.score.amd import AMD, fingerprint
 from adit.score.inputs import Energies, Row
 from adit.score.matching import SETTINGS, MatcherSettings, Matches
 from adit.score.names import SURROGATE_PREFIX, Col, Metric, Population, flag
@@ -61,15 +58,8 @@ def check_crystal(system: AtomicSystem) -> dict[str, Any]:
         Col.DISTANCE_RATIO_VALIDITY: contacts.ratio >= MIN_DISTANCE_RATIO,
         Col.DENSITY_VALIDITY: plausible_density(per_atom, heaviness),
         Col.SMACT_NATIVE_VALIDITY: smact_test.smact_native_valid(counts),
-        AMD: _fingerprint(system),
+        AMD: fingerprint(system),
     }
-
-
-def _fingerprint(system: AtomicSystem) -> np.ndarray | None:
-    try:
-        return average_minimum_distances(system)
-    except DataError:
-        return None
 
 
 def crystal_rows(

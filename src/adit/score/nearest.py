@@ -10,9 +10,8 @@ from typing import Final
 import numpy as np
 
 from adit.elements import reduced_formula
-from adit.errors import DataError
 from adit.progress import Progress
-from adit.score.amd import average_minimum_distances
+from adit.score.amd import fingerprint
 from adit.systems import AtomicSystem
 
 LARGEST: Final = 500
@@ -44,15 +43,15 @@ def nearest_known(systems: Sequence[AtomicSystem], known: Sequence[AtomicSystem]
     by_formula, by_elements = _index(known)
 
     @cache
-    def fingerprint(number: int) -> np.ndarray | None:
-        return _fingerprint(known[number])
+    def of_known(number: int) -> np.ndarray | None:
+        return fingerprint(known[number])
 
     found: dict[str, Nearest] = {}
     progress = Progress("nearest known crystals", len(systems))
     for system in systems:
         alike = by_formula.get(reduced_formula(system.numbers)) or by_elements.get(_elements(system)) or []
-        mine = _fingerprint(system) if alike else None
-        others = [] if mine is None else [(fingerprint(number), number) for number in alike[:LARGEST]]
+        mine = fingerprint(system) if alike else None
+        others = [] if mine is None else [(of_known(number), number) for number in alike[:LARGEST]]
         apart = [(float(np.abs(mine - other).max()), number) for other, number in others if other is not None]
         if apart:
             distance, number = min(apart)
@@ -73,10 +72,3 @@ def _index(known: Sequence[AtomicSystem]) -> tuple[Mapping[str, list[int]], Mapp
 
 def _elements(system: AtomicSystem) -> frozenset[int]:
     return frozenset(system.numbers.tolist())
-
-
-def _fingerprint(system: AtomicSystem) -> np.ndarray | None:
-    try:
-        return average_minimum_distances(system)
-    except DataError:
-        return None
