@@ -111,9 +111,17 @@ class Run:
     def command(self, *targets: str) -> list[str]:
         resources = ["--set-resources", *self.resources] if self.resources else []
         return [
-            *(sys.executable, "-m", "snakemake", *targets, "--profile", "slurm", "--directory", str(self.folder)),
+            *(
+                sys.executable,
+                str(HERE / "snakemake_asking.py"),
+                *targets,
+                "--profile",
+                "slurm",
+                "--directory",
+                str(self.folder),
+            ),
             *("--set-threads", *[f"{stage}=1" for stage in STAGES], *resources),
-            *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
+            *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
             *("--slurm-logdir", str(self.folder / "slurm-logs"), "--slurm-keep-successful-logs"),
             *("--latency-wait", "20", "--quiet", "rules", *self.extra, "--configfile", str(CONFIG)),
         ]
