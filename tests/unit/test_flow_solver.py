@@ -14,7 +14,8 @@ from adit.flow.grid import GRIDS, time_grid
 from adit.flow.guidance import Guided
 from adit.flow.path import interpolate, logit_normal_times, velocity
 from adit.flow.solver import Predict, Step, integrate
-from adit.flow.solvers.registry import SOLVERS, evaluations, make_solver
+from adit.flow.solvers.registry import SOLVERS, SolverSettings, evaluations, make_solver
+from adit.flow.solvers.stochastic import Ddim
 
 MASK = torch.ones(2, 3, dtype=torch.bool)
 FIXED = [name for name in SOLVERS if name != "adaptive"]
@@ -22,11 +23,9 @@ S = 0.5
 """Width of the data in the Gaussian flow."""
 
 
-def solve(
-    predict: Predict, noise: Tensor, solver: str, steps: int, grid: str = "uniform", churn: float = 0.0
-) -> Tensor:
+def solve(predict: Predict, noise: Tensor, solver: str, steps: int, grid: str = "uniform", **settings: float) -> Tensor:
     random = torch.Generator().manual_seed(1)
-    made = make_solver(solver, churn=churn, tolerance=1e-6)
+    made = make_solver(solver, SolverSettings(**{"tolerance": 1e-6, **settings}))
     return integrate(
         predict,
         noise,
@@ -78,7 +77,7 @@ class Constant:
 @pytest.mark.parametrize("grid", GRIDS)
 def test_a_constant_prediction_is_reached_exactly(solver: str, steps: int, grid: str) -> None:
     noise = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    out = solve(guided(Constant(), 1.0), noise, solver, steps, grid, churn=1.0)
+    out = solve(guided(Constant(), 1.0), noise, solver, steps, grid, churn=1.0, eta=0.7)
     torch.testing.assert_close(out, torch.full_like(out, 2.0), atol=1e-5, rtol=0)
 
 
@@ -133,6 +132,35 @@ def test_churn_keeps_the_distribution() -> None:
     assert float(out.std()) == pytest.approx(S, rel=0.02)
     correlation = float((out * noise).mean() / out.std() / noise.std())
     assert correlation < 0.9  # it is not the map of the ODE, for which this is 1
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0, 2.0])
+def test_noise_drawn_anew_keeps_the_distribution(eta: float) -> None:
+    noise = torch.randn(200, 50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    out = solve(gaussian, noise, "ddim", 400, eta=eta)
+    assert float(out.std()) == pytest.approx(S, rel=0.03)
+    correlation = float((out * noise).mean() / out.std() / noise.std())
+    assert correlation < {0.5: 0.98, 1.0: 0.9, 2.0: 0.5}[eta]  # 1 is the map of the ODE
+
+
+def test_a_low_temperature_narrows_the_distribution() -> None:
+    noise = torch.randn(200, 50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    widths = [float(solve(gaussian, noise, "ddim", 200, eta=1.0, temperature=t).std()) for t in (1.0, 0.8, 0.5)]
+    assert widths[0] > 1.1 * widths[1] > 1.2 * widths[2]
+
+
+def test_ddim_that_draws_nothing_anew_is_euler() -> None:
+    noise = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(solve(gaussian, noise, "ddim", 9), solve(gaussian, noise, "euler", 9))
+
+
+def test_the_ancestral_step_has_the_posteriors_variance() -> None:
+    """That of z_s given z_t and the clean latents, from that of z_t given z_s by Bayes."""
+    t, s = 0.25, 0.5
+    spread = (1 - t) ** 2 - (t / s) ** 2 * (1 - s) ** 2  # variance of z_t given z_s
+    posterior = (1 - s) ** 2 * spread / (1 - t) ** 2
+    share = Ddim(1.0, 1.0)._share(t, s)
+    assert (share * (1 - s)) ** 2 == pytest.approx(posterior)
 
 
 def test_without_churn_the_sde_is_heun() -> None:

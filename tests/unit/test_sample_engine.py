@@ -63,6 +63,7 @@ def same(one: list[Row], other: list[Row]) -> None:
         {"solver": "heun", "grid": "quadratic"},
         {"solver": "exp-ab2"},
         {"solver": "sde", "churn": 3.0},
+        {"solver": "ddim", "eta": 1.0, "temperature": 0.7},
         {"solver": "adaptive", "tolerance": 0.05},
         {"solver": "ab2", "guidance_interval": (0.2, 0.7)},
     ],
@@ -218,6 +219,8 @@ def test_the_command_line_samples_from_a_trained_pair_alone(weights: Path, tmp_p
         (["--kind", "crystal", "--label", "gap"], "--label gap"),
         (["--kind", "crystal", "--guidance", "-1"], "greater than or equal to 0"),
         (["--kind", "crystal", "--churn", "1"], "churn belongs to solver sde"),
+        (["--kind", "crystal", "--eta", "1"], "belong to solver ddim"),
+        (["--kind", "crystal", "--solver", "ddim", "--temperature", "0.5"], "eta is 0"),
         (["--kind", "crystal", "--motif", "none.cif"], "no such file"),
     ],
 )

@@ -114,10 +114,8 @@ wildcard_constraints:
 
 def tuning_stage(wc):
     point = POINTS[wc.point]
-    churn = CFG.sample.churn if point.solver == "sde" else 0.0
-    changed = CFG.sample.model_copy(update={**point.model_dump(), "churn": churn})
     return CFG.stage(
-        adit_config.SampleStage, sample=changed, seed=TUNE_SEED
+        adit_config.SampleStage, sample=CFG.sample.at(point), seed=TUNE_SEED
     ).model_dump_json()
 
 

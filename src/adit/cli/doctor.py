@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 from adit import config
 from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths
-from adit.doctor import machine, scheduler, software
+from adit.doctor import machine, nodes, scheduler, software
 from adit.doctor.finding import Check, Finding, examine, missing, note, ok, records
 from adit.errors import AditError, ExternalToolError
 from adit.progress import log
@@ -62,8 +62,8 @@ def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | N
         return [*here, *evaluation]
     cluster: list[Check] = []
     if args.profile is not None or (shutil.which("sbatch") and PROFILE.is_file()):
-        profile = args.profile or PROFILE
-        of_profile = [partial(check, profile) for check in (scheduler.partitions, scheduler.account)]
+        profile = scheduler.file_of(args.profile or PROFILE)
+        of_profile = [partial(check, profile) for check in (scheduler.partitions, nodes.fitting, scheduler.account)]
         cluster = [scheduler.controller, *of_profile, scheduler.status_command]
     return [*here, *gpu, partial(_data, stage, mirror), *evaluation, *cluster]
 

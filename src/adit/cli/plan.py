@@ -11,7 +11,6 @@ from typing import Any
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.doctor import scheduler
-from adit.errors import ConfigError
 from adit.expected import SUSTAINED, Estimate, Site, expected
 from adit.progress import duration, log
 
@@ -36,16 +35,20 @@ def site_of(profile: Path, device: str) -> Site:
     """Return what the jobs get, as a profile says.
 
     Raises:
-        ConfigError: there is no such profile.
+        ConfigError: there is no such profile, or it is none.
     """
-    if not profile.is_file():
-        raise ConfigError(f"{profile}: no such profile; run it in the project's folder, or give --profile")
-    values = scheduler.read(profile)
+    values = scheduler.read(scheduler.file_of(profile))
     resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}
     sizes = values.get("group-components") or {}
-    in_one_job = {rule: int(sizes.get(group, 1)) for rule, group in (values.get("groups") or {}).items()}
-    gpus = {rule: int(asked.get("gpu", 0)) for rule, asked in resources.items()}
-    return Site(values.get("set-threads") or {}, gpus, in_one_job, device)
+    in_one_job = {rule: max(1, _whole(sizes.get(group))) for rule, group in (values.get("groups") or {}).items()}
+    gpus = {rule: _whole((asked or {}).get("gpu")) for rule, asked in resources.items()}
+    cores = {rule: max(1, _whole(number)) for rule, number in (values.get("set-threads") or {}).items()}
+    return Site(cores, gpus, in_one_job, device)
+
+
+def _whole(value: Any) -> int:
+    """Return a number of the profile; 0 for what is none, such as an expression, which Snakemake alone can tell."""
+    return value if isinstance(value, int) else 0
 
 
 def table(estimates: Sequence[Estimate]) -> list[str]:

@@ -73,6 +73,10 @@ def _tune(args: argparse.Namespace) -> None:
     gather(config.load_stage(config.TuneStage, args.config), args.points, args.out)
 
 
+SETTINGS = (*("grid", "steps", "guidance", "guidance_interval", "churn", "eta", "temperature", "compile", "precision"),)
+"""Settings of sampling that the command line may change."""
+
+
 def _weights(args: argparse.Namespace) -> tuple[Path, Path]:
     """Return the folders of autoencoder and denoiser."""
     vae = args.vae or (args.weights and args.weights / "vae")
@@ -88,11 +92,12 @@ def _stage(args: argparse.Namespace) -> config.SampleStage:
         stage = config.SampleStage(seed=0, sample=_suited(args.weights))
     else:
         stage = config.load_stage(config.SampleStage, args.config)
+    if args.solver is not None:
+        stage = stage.model_copy(update={"sample": stage.sample.with_solver(args.solver)})
     values = stage.model_dump()
     if args.seed is not None:
         values["seed"] = args.seed
-    names = ("solver", "grid", "steps", "guidance", "guidance_interval", "churn", "compile", "precision")
-    values["sample"] |= {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    values["sample"] |= {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
     asked: dict[str, Any] = values["sample"]["conditions"][args.kind]
     if args.atoms is not None:
         asked["atoms"] = _atoms(args.atoms)
@@ -149,12 +154,14 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--kind", choices=KINDS, required=True)
     over = sub.add_argument_group("settings, over those of the configuration")
     over.add_argument("--seed", type=int)
-    over.add_argument("--solver", choices=("euler", "heun", "ab2", "exp-ab2", "sde", "adaptive"))
+    over.add_argument("--solver", choices=("euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"))
     over.add_argument("--grid", choices=("uniform", "quadratic", "logit-normal"))
     over.add_argument("--steps", type=int)
     over.add_argument("--guidance", type=float, help="scale of classifier-free guidance; 1: none")
     over.add_argument("--guidance-interval", type=float, nargs=2, metavar=("LOW", "HIGH"))
     over.add_argument("--churn", type=float, help="for --solver sde")
+    over.add_argument("--eta", type=float, help="for --solver ddim")
+    over.add_argument("--temperature", type=float, help="for --solver ddim")
     over.add_argument("--compile", choices=("auto", "on", "off"))
     over.add_argument("--precision", choices=("auto", "bf16", "fp32"))
     asked = sub.add_argument_group("conditions")

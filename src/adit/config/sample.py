@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]
-SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "adaptive"]
+SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"]
 GridName = Literal["uniform", "quadratic", "logit-normal"]
 
 
@@ -78,6 +78,12 @@ class SampleConfig(Strict):
         (0.0, 1.0), description="times between which guidance acts; elsewhere the conditional prediction alone"
     )
     churn: Annotated[float, Field(ge=0)] = Field(0.0, description="solver sde: S_churn, noise added over all steps")
+    eta: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="solver ddim: η, how much of the noise is drawn anew (0: none, 1: as the ancestral sampler)"
+    )
+    temperature: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0, description="solver ddim: scale of the noise that is drawn anew; below 1 more is valid and less differs"
+    )
     tolerance: PositiveFloat = Field(1e-3, description="solver adaptive: error of a step, in latent units")
     batch_atoms: Positive | Literal["auto"] = Field(
         "auto", description="atoms, padding included, in one batch; auto: by device"
@@ -95,7 +101,26 @@ class SampleConfig(Strict):
             raise ValueError(f"guidance_interval: {low} is above {high}")
         if self.churn and self.solver != "sde":
             raise ValueError(f"churn belongs to solver sde, not to {self.solver}")
+        if (self.eta or self.temperature != 1.0) and self.solver != "ddim":
+            raise ValueError(f"eta and temperature belong to solver ddim, not to {self.solver}")
+        if self.temperature != 1.0 and not self.eta:
+            raise ValueError("temperature acts on noise that is drawn anew, and eta is 0")
         return self
+
+    @property
+    def stochastic(self) -> bool:
+        """Return whether noise is added along the path."""
+        return self.churn > 0 or self.eta > 0
+
+    def with_solver(self, solver: SolverName) -> SampleConfig:
+        """Return these settings with another solver, without what belongs to that of before."""
+        own = {"sde": ("churn",), "ddim": ("eta", "temperature")}
+        alien = {name for other, names in own.items() if other != solver for name in names}
+        return self.model_copy(update={"solver": solver, **{n: type(self).model_fields[n].default for n in alien}})
+
+    def at(self, point: TunePoint) -> SampleConfig:
+        """Return these settings at a point of a grid."""
+        return self.with_solver(point.solver).model_copy(update=point.model_dump())
 
     def count(self, kind: str) -> int:
         """Return how many systems of a kind are asked for."""

@@ -12,6 +12,10 @@ from typing import Any
 import yaml
 
 from adit.doctor.finding import Finding, missing, note, ok
+from adit.errors import ConfigError
+
+SECTIONS = ("default-resources", "set-resources", "set-threads", "groups", "group-components")
+"""Keys of a profile that are read here; Snakemake takes lists for them too."""
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
 LEAST_JOB_AGE_S = 120
@@ -64,18 +68,44 @@ def wanted_of(profile: Path) -> dict[str, dict[str, int]]:
     default = values.get("default-resources") or {}
     wanted: dict[str, dict[str, int]] = {}
     for rule in ({}, *(values.get("set-resources") or {}).values()):
-        merged = {**default, **rule}
+        merged = {**default, **(rule or {})}
         entry = wanted.setdefault(str(merged.get("slurm_partition", "")), {"gpu": 0, "runtime": 0})
-        entry["gpu"] |= bool(rule.get("gpu"))
+        entry["gpu"] |= bool(merged.get("gpu"))
         runtime = merged.get("runtime", 0)
         entry["runtime"] = max(entry["runtime"], runtime if isinstance(runtime, int) else 0)
     return {name: entry for name, entry in wanted.items() if name}
 
 
+def file_of(profile: Path) -> Path:
+    """Return the file of a profile that is given by its file or, as to Snakemake, by its folder.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = profile / "config.yaml" if profile.is_dir() else profile
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such profile; run it in the project's folder, or give --profile")
+    return path
+
+
 def read(profile: Path) -> Mapping[str, Any]:
-    """Return a profile's keys."""
-    values = yaml.safe_load(profile.read_text(encoding="utf-8"))
-    return values if isinstance(values, dict) else {}
+    """Return a profile's keys.
+
+    Raises:
+        ConfigError: it is no file of keys.
+    """
+    try:
+        values = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{profile}: {' '.join(str(error).split())}; write it as slurm/config.yaml is") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{profile}: holds no keys; write it as slurm/config.yaml is")
+    for name in SECTIONS:
+        section = values.get(name) or {}
+        inner = section.values() if name == "set-resources" and isinstance(section, dict) else ()
+        if not isinstance(section, dict) or not all(one is None or isinstance(one, dict) for one in inner):
+            raise ConfigError(f"{profile}: {name} must be keys with values, as in slurm/config.yaml")
+    return values
 
 
 def minutes(limit: str) -> float:

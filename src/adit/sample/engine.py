@@ -18,7 +18,7 @@ from adit.flow.grid import time_grid
 from adit.flow.guidance import Denoiser, Guided
 from adit.flow.path import center
 from adit.flow.solver import Predict, Step, integrate
-from adit.flow.solvers.registry import make_solver
+from adit.flow.solvers.registry import SolverSettings, make_solver
 from adit.model.build import autocast, build_dit, build_vae, pick_device
 from adit.model.conditions import encode, null_conditions
 from adit.model.dit import DiT
@@ -116,14 +116,15 @@ class Sampler:
         Source: Algorithm 3.
         """
         mask = padding_mask(torch.tensor([len(d) for d in draws])).to(self.device)
-        solver = make_solver(config.solver, churn=config.churn, tolerance=config.tolerance)
+        told = SolverSettings(config.churn, config.eta, config.temperature, config.tolerance)
+        solver = make_solver(config.solver, told)
         times = time_grid(config.grid, config.steps)
         predict = self._predict(draws, request, config, mask)
-        fresh = self._fresh(draws, request, mask) if config.churn else None
+        fresh = self._fresh(draws, request, mask) if config.stochastic else None
         with autocast(self.device, self.precision):
             noise = self._spread([d.noise for d in draws], mask)
-            told = self.self_conditioning
-            return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step, self_conditioning=told), mask
+            tells = self.self_conditioning
+            return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step, self_conditioning=tells), mask
 
     @torch.no_grad()
     def decode(self, latents: Tensor, mask: Tensor) -> Decoded:
