@@ -108,14 +108,7 @@ class Site:
 
 def expected(config: Config, site: Site) -> list[Estimate]:
     """Return the expected cost of every rule of a run, in the order in which they run."""
-    found = [
-        _prepare(config),
-        _training("vae", config, config.train.vae, site),
-        *_encode(config, site),
-        _training("dit", config, config.train.dit, site),
-        *_sampling(config, site),
-        *_evaluation(config, site),
-    ]
+    found = [_prepare(config), *_models(config, site), *_sampling(config, site), *_evaluation(config, site)]
     placed = [replace(e, cores=site.cores.get(e.rule, 1), gpus=site.gpus.get(e.rule, 0)) for e in found if e.jobs]
     return [_grouped(estimate, site.in_one_job.get(estimate.rule, 1)) for estimate in placed]
 
@@ -157,6 +150,18 @@ def _mean_atoms(config: Config) -> float:
     sizes = _sizes(config)
     total = sum(ratio for *_, ratio in sizes)
     return sum(atoms * ratio for _, _, atoms, ratio in sizes) / total
+
+
+def _models(config: Config, site: Site) -> list[Estimate]:
+    """Return the trainings, where something is sampled from the models."""
+    if config.sample.from_ is not None or not config.sample.kinds:
+        return []
+    if config.model.source == "pretrained":
+        vae, dit = (Estimate(rule, 1, STARTUP_S) for rule in ("vae", "dit"))
+    else:
+        vae = _training("vae", config, config.train.vae, site)
+        dit = _training("dit", config, config.train.dit, site)
+    return [vae, *_encode(config, site), dit]
 
 
 def _training(rule: str, config: Config, train: OptimConfig, site: Site) -> Estimate:
@@ -238,8 +243,10 @@ def _dft(config: Config, site: Site, periodic: int) -> list[Estimate]:
     hours = sent * DFT_CORE_H.get((dft.engine, dft.preset), XTB_CORE_H)
     if select.budget_core_hours is not None:
         hours = min(hours, select.budget_core_hours)
-    shards = max(1, min(dft.shards, select.max_structures or dft.shards))
-    found = [Estimate("dft", shards, STARTUP_S + 3600 * hours / shards / site.cores.get("dft", 1))]
+    shards = config.n_dft_shards
+    found = [Estimate("dft", shards, STARTUP_S + 3600 * hours / max(1, shards) / site.cores.get("dft", 1))]
+    if config.on_mp_hull or dft.references != "none":
+        found.append(Estimate("dft_hull", 1, STARTUP_S + HULL_S * sent))
     if dft.references != "none":
         references = ELEMENTS * DFT_CORE_H.get((dft.engine, dft.preset), XTB_CORE_H)
         seconds = STARTUP_S + 3600 * references / site.cores.get("dft_references", 1)

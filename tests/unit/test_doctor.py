@@ -10,8 +10,9 @@ import pytest
 from adit import config, slurm
 from adit.cli import main
 from adit.cli.plan import site_of, table
-from adit.doctor import machine, scheduler, software
+from adit.doctor import machine, nodes, scheduler, software
 from adit.doctor.finding import examine, missing, ok
+from adit.errors import ConfigError
 from adit.expected import Site, expected
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,7 @@ def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatc
         ("main|(null)|infinite|up", "missing partition: gpu does not exist; set slurm_partition at the top of"),
         ("main|(null)|infinite|up\ngpu|(null)|infinite|up", "missing partition: gpu has no GPUs"),
         ("main|(null)|infinite|up\ngpu|gpu:4|1-00:00:00|up", "missing partition: gpu ends jobs after 1440 min"),
+        ("main|(null)|2-00:00:00|up\ngpu|gpu:4|infinite|up", "main ends jobs after 2880 min, 4320 are asked for"),
     ],
 )
 def test_partitions_of_the_profile(commands: Path, sinfo: str, told: str) -> None:
@@ -88,6 +90,48 @@ def test_how_states_can_be_asked(commands: Path) -> None:
     assert lines([scheduler.status_command]).startswith("missing job states: squeue forgets jobs after 10 s")
     fake(commands, "sacct", "exit 0")
     assert "ok      job states: sacct; sacct works too" in lines([scheduler.status_command])
+
+
+@pytest.mark.parametrize(
+    ("sinfo", "told"),
+    [
+        ("main|64|(null)|a\ngpu|64|gpu:a100:4(S:0-1)|a", "ok      nodes: every job of the profile fits one"),
+        (
+            "main|16|(null)|a\ngpu|64|gpu:4|a",
+            "missing nodes: dft asks for 32 cores, the largest node of main has 16; set-thr",
+        ),
+        ("main|64|(null)|a\ngpu|64|gpu:4|a\ngpu|12|gpu:8|b", "ok      nodes"),
+        (
+            "main|64|(null)|a\ngpu|64|gpu:h100:2|a",
+            "missing nodes: vae asks for 4 GPUs a node, those of gpu have 2; set gpu: 2",
+        ),
+        ("main|64|(null)|a\ngpu|64|gpu:4|b", "missing nodes: dit: no node of gpu has the feature a; set constraint"),
+    ],
+)
+def test_jobs_of_the_profile_fit_nodes(commands: Path, tmp_path: Path, sinfo: str, told: str) -> None:
+    fake(commands, "sinfo", f"cat <<'END'\n{sinfo}\nEND")
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(
+        "default-resources: {slurm_partition: main}\n"
+        "set-resources:\n"
+        "  vae: {slurm_partition: gpu, gpu: 8, nodes: 2, mem_mb: 'attempt * 1000'}\n"
+        "  dit: {slurm_partition: gpu, gpu: 1, constraint: a}\n"
+        "set-threads: {dft: 32, vae: 16}\n"
+    )
+    found = lines([lambda: nodes.fitting(profile)])
+    assert told in found
+    assert len(found.splitlines()) == 1
+
+
+def test_a_profile_that_is_none_is_one_line(tmp_path: Path) -> None:
+    for text in ("a: [", "- a", "set-threads: [vae=2]", "set-resources: {vae: 3}"):
+        (tmp_path / "config.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=r"config\.yaml: .*slurm/config\.yaml"):
+            site_of(tmp_path, "a100")
+    with pytest.raises(ConfigError, match="no such profile"):
+        site_of(tmp_path / "none", "a100")
+    (tmp_path / "config.yaml").write_text("set-resources: {vae: {gpu: 'attempt'}}\nset-threads: {vae: 'attempt'}")
+    assert site_of(tmp_path, "a100").gpus == {"vae": 0}, "an expression is known to Snakemake alone"
 
 
 @pytest.mark.parametrize(
@@ -133,8 +177,18 @@ def test_hours_follow_the_configuration() -> None:
     alone = config.parse({"sample": {"from": "samples.extxyz", "molecule": 0}})
     rules = [e.rule for e in expected(alone, site)]
     assert "take" in rules
-    assert "sample" not in rules
+    assert not {"sample", "vae", "dit"} & set(rules), "no model is trained for samples from elsewhere"
     assert table(expected(short, site))[-1].startswith("all")
+    taken = config.parse({"model": {"source": "pretrained"}})
+    assert all(e.seconds < 60 for e in expected(taken, site) if e.rule in ("vae", "dit")), (
+        "weights are read, not trained"
+    )
+
+
+@pytest.mark.parametrize(("most", "crystals", "jobs"), [(None, 1000, 100), (7, 1000, 7), (None, 3, 3), (0, 1000, 0)])
+def test_no_job_of_dft_is_without_structures(most: int | None, crystals: int, jobs: int) -> None:
+    asked = config.parse({"select": {"max_structures": most}, "sample": {"crystal": crystals}})
+    assert sum(e.jobs for e in expected(asked, Site({}, {}, {})) if e.rule == "dft") == jobs
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------

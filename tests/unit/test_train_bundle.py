@@ -115,6 +115,18 @@ def test_a_run_goes_on_from_the_weights(packed: Path, tmp_path: Path, data: list
     assert 0.0 < max(moved.values()) < 1e-3
 
 
+def test_the_denoiser_alone_goes_on(packed: Path, tmp_path: Path, data: list[Path]) -> None:
+    config = with_source("finetune-dit", packed, lr=1e-3)
+    run = tmp_path / "fourth"
+    train_vae(config.stage(VaeStage), data, run / "vae", run / "state/vae")
+    train_dit(config.stage(DitStage), run / "vae", data, [], run / "dit", run / "state/dit")
+    kept, made = read_weights(packed / "vae"), read_weights(run / "vae")
+    assert all(torch.equal(kept[name], made[name]) for name in kept)
+    start, end = read_weights(packed / "dit"), read_weights(run / "dit")
+    assert max((end[name] - start[name]).abs().max().item() for name in start) > 0.0
+    assert read_json(run / "dit/config.json")["started_from_sha256"] == weights_sha256(packed / "dit")
+
+
 def test_settings_that_the_weights_were_not_made_with_are_refused(
     packed: Path, tmp_path: Path, data: list[Path]
 ) -> None:

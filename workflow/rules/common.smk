@@ -77,6 +77,9 @@ ALL_CORES = 1 if ON_CLUSTER else max(1, workflow.cores)
 HALF = max(1, ALL_CORES // 2)
 
 
+LONGEST_MIN = workflow.global_resources.get("longest_min", float("inf"))
+
+
 # What a job may use grows with every attempt, so that one that was killed for memory or time passes the next time. The
 # profile can set both for any rule (set-resources), also as expressions of `attempt`, `threads` and `input.size_mb`.
 def memory(base, per_thread=0):
@@ -85,8 +88,8 @@ def memory(base, per_thread=0):
 
 
 def minutes(base):
-    """Return the time limit of a rule's job, min."""
-    return lambda wc, attempt: base * attempt
+    """Return the time limit of a rule's job, min: never more than the profile says that the site allows."""
+    return lambda wc, attempt: min(base * attempt, LONGEST_MIN)
 
 
 wildcard_constraints:

@@ -3,12 +3,7 @@
 
 RELAXED_TABLES = [f"{path}.parquet" for path in RELAXED]
 RELAXED_SYSTEMS = [f"{path}.arrow" for path in RELAXED]
-DFT_SHARDS = range(
-    CFG.dft.shards
-    if CFG.select.max_structures is None
-    else min(CFG.dft.shards, CFG.select.max_structures)
-)
-DFT_TABLES = [f"{RUN}/dft/{shard}.parquet" for shard in DFT_SHARDS] if PERIODIC else []
+DFT_TABLES = [f"{RUN}/dft/{shard}.parquet" for shard in range(CFG.n_dft_shards)]
 
 # A changed preset reruns DFT. VASP's presets are atomate2's own and have no file.
 DFT_PRESETS = [
@@ -20,12 +15,10 @@ DFT_PRESETS = [
 
 # A hull for the DFT energies: VASP's mp-gga meets the Materials Project's, every other method its own references.
 DFT_REFERENCES = PERIODIC and CFG.dft.references != "none"
-ON_MP_HULL = (CFG.dft.engine, CFG.dft.preset) == (
-    "vasp",
-    "mp-gga",
-) and CFG.hull.reference != "builtin"
 DFT_HULL = (
-    [f"{RUN}/hull/dft.parquet"] if PERIODIC and (DFT_REFERENCES or ON_MP_HULL) else []
+    [f"{RUN}/hull/dft.parquet"]
+    if PERIODIC and (DFT_REFERENCES or CFG.on_mp_hull)
+    else []
 )
 
 
@@ -177,7 +170,7 @@ rule dft_references:
     log:
         f"{RUN}/logs/dft-references.log",
     benchmark:
-        f"{RUN}/benchmarks/dft-references.tsv"
+        f"{RUN}/benchmarks/dft_references.tsv"
     conda:
         "../../envs/evaluate.yaml"
     threads: ALL_CORES
@@ -207,7 +200,7 @@ rule dft_hull:
     log:
         f"{RUN}/logs/dft-hull.log",
     benchmark:
-        f"{RUN}/benchmarks/dft-hull.tsv"
+        f"{RUN}/benchmarks/dft_hull.tsv"
     conda:
         "../../envs/evaluate.yaml"
     resources:

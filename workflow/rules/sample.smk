@@ -61,7 +61,7 @@ else:
         threads: HALF
         resources:
             mem_mb=memory(16000),
-            runtime=minutes(240),
+            runtime=minutes(60),
             gpu=1,
             in_turn=1,
         params:

@@ -24,7 +24,7 @@ rule checks:
     threads: HALF
     resources:
         mem_mb=memory(2000, per_thread=1500),
-        runtime=minutes(240),
+        runtime=minutes(60),
         in_turn=1,
     params:
         stage=stage(adit_config.ChecksStage),

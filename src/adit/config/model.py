@@ -99,13 +99,16 @@ def _check_heads(section: M, d_model: int, heads: int) -> M:
     return section
 
 
+ModelSource = Literal["train", "pretrained", "finetune", "finetune-dit"]
+
+
 class ModelConfig(Strict):
     """Networks."""
 
-    source: Literal["train", "pretrained", "finetune"] = Field(
+    source: ModelSource = Field(
         "train",
-        description="train from the start, take the weights as they are, or go on from them; "
-        "with weights, the sizes and labels of vae and dit are theirs",
+        description="train from the start, take the weights as they are, go on from them, or go on from the denoiser's "
+        "and take the autoencoder as it is; with weights, the sizes and labels of vae and dit are theirs",
     )
     weights: str = Field("weights", description="folder of a bundle of weights, for pretrained and finetune")
     max_atomic_number: Annotated[int, Field(ge=1, le=118)] = Field(100, description="the vocabulary is Z = 1 … this")

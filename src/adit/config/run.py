@@ -59,6 +59,17 @@ class Config(Strict):
                 self.denoiser(name)
         return self
 
+    @property
+    def n_dft_shards(self) -> int:
+        """Return the number of DFT shards: no more than there can be structures."""
+        most = [self.dft.shards, self.sample.count("crystal") + self.sample.count("mof")]
+        return min([*most, *([] if self.select.max_structures is None else [self.select.max_structures])])
+
+    @property
+    def on_mp_hull(self) -> bool:
+        """Return whether the DFT energies can be compared with those of the Materials Project."""
+        return (self.dft.engine, self.dft.preset) == ("vasp", "mp-gga") and self.hull.reference != "builtin"
+
     def autoencoder(self, name: str) -> dict[str, Any]:
         """Return the fields of ``VaeStage`` that a variant changes: data, model, train."""
         variant = self.ablations.autoencoders[name]

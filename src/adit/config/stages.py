@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig
-from adit.config.model import DitModelConfig, VaeModelConfig
+from adit.config.model import DitModelConfig, ModelSource, VaeModelConfig
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
 
-ModelSource = Literal["train", "pretrained", "finetune"]
 _FROM = {"source": "model.source", "weights": "model.weights"}
 
 

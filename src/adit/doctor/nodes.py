@@ -1,4 +1,4 @@
-"""Nodes as the profile's jobs want them: cores, GPUs and the constraint. What no node has is refused by sbatch at once."""
+"""Nodes as the profile's jobs want them: cores, GPUs and the constraint. What no node has, sbatch refuses at once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def offered(told: str) -> dict[str, list[Node]]:
     """Return the nodes of each partition from lines ``partition|cores|gres|features``."""
     found: dict[str, list[Node]] = {}
     for line in told.splitlines():
-        name, cores, gres, features = (line.split("|") + ["", "", ""])[:4]
+        name, cores, gres, features = [*line.split("|"), "", "", ""][:4]
         gpus = sum(int(number) for number in re.findall(r"\bgpu(?::[^:,()]+)?:(\d+)", gres))
         number = re.match(r"\d+", cores)
         node = Node(int(number.group()) if number else 0, gpus, frozenset(features.split(",")))

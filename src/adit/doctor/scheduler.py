@@ -14,7 +14,7 @@ import yaml
 from adit.doctor.finding import Finding, missing, note, ok
 from adit.errors import ConfigError
 
-SECTIONS = ("default-resources", "set-resources", "set-threads", "groups", "group-components")
+SECTIONS = ("default-resources", "set-resources", "resources", "set-threads", "groups", "group-components")
 """Keys of a profile that are read here; Snakemake takes lists for them too."""
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
@@ -52,7 +52,7 @@ def partitions(profile: Path) -> Iterator[Finding]:
             yield missing("partition", f"{name} has no GPUs", f"name the GPU partition at the top of {profile}")
         limit = max(minutes(limit) for _, limit, _ in rows)
         if limit < wanted["runtime"]:
-            way = f"set runtime: {limit:.0f} for its rules at the top of {profile}; trainings go on where they stopped"
+            way = f"set runtime (trainings go on where they stopped) and longest_min to {limit:.0f} at the top of {profile}"
             yield missing(
                 "partition", f"{name} ends jobs after {limit:.0f} min, {wanted['runtime']} are asked for", way
             )
@@ -65,11 +65,14 @@ def partitions(profile: Path) -> Iterator[Finding]:
 def wanted_of(profile: Path) -> dict[str, dict[str, int]]:
     """Return by partition what the profile asks of it: whether GPUs, and the longest time limit it sets, min."""
     values = read(profile)
+    longest = (values.get("resources") or {}).get("longest_min", 0)
     default = values.get("default-resources") or {}
     wanted: dict[str, dict[str, int]] = {}
     for rule in ({}, *(values.get("set-resources") or {}).values()):
         merged = {**default, **(rule or {})}
-        entry = wanted.setdefault(str(merged.get("slurm_partition", "")), {"gpu": 0, "runtime": 0})
+        entry = wanted.setdefault(
+            str(merged.get("slurm_partition", "")), {"gpu": 0, "runtime": longest if isinstance(longest, int) else 0}
+        )
         entry["gpu"] |= bool(merged.get("gpu"))
         runtime = merged.get("runtime", 0)
         entry["runtime"] = max(entry["runtime"], runtime if isinstance(runtime, int) else 0)

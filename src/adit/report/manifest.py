@@ -52,6 +52,9 @@ STAGES: Final = (
     "hull",
     "select",
     "dft",
+    "dft_references",
+    "dft_hull",
+    "checks",
     "score",
 )
 

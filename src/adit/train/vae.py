@@ -129,7 +129,7 @@ def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path)
 
     With weights of a bundle (``stage.source``), training goes on from them, or they are taken as they are.
     """
-    if stage.source == "pretrained":
+    if stage.source in ("pretrained", "finetune-dit"):
         adopt(Path(stage.weights), "vae", out, {})
         return
     corpus = read_corpus(data, stage.data)
