@@ -127,6 +127,22 @@ def test_the_denoiser_alone_goes_on(packed: Path, tmp_path: Path, data: list[Pat
     assert read_json(run / "dit/config.json")["started_from_sha256"] == weights_sha256(packed / "dit")
 
 
+def test_the_decoder_alone_learns(packed: Path, tmp_path: Path, data: list[Path]) -> None:
+    values = with_source("finetune", packed, lr=1e-3).model_dump()
+    values["train"]["vae"] |= {"freeze_encoder": True, "latent_noise": (0.0, 0.3)}
+    stage = parse(values).stage(VaeStage)
+    train_vae(stage, data, tmp_path / "vae", tmp_path / "state")
+    start, end = read_weights(packed / "vae"), read_weights(tmp_path / "vae")
+    moved = {name for name in start if not torch.equal(start[name], end[name])}
+    assert moved
+    assert all(name.startswith("decoder.") for name in moved)
+    with pytest.raises(ConfigError, match=r"freeze_encoder: this needs weights"):
+        train_vae(stage.model_copy(update={"source": "train"}), data, tmp_path / "vae", tmp_path / "state")
+    values["train"]["vae"]["latent_noise"] = (0.3, 0.1)
+    with pytest.raises(ConfigError, match="is above"):
+        parse(values)
+
+
 def test_settings_that_the_weights_were_not_made_with_are_refused(
     packed: Path, tmp_path: Path, data: list[Path]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from adit import config
 from adit.convert import from_cif
+from adit.expected import Site, expected
 from tests.browser.driver import Visit, choose, colours, column, saved, sort
 
 ROOT = Path(__file__).parents[2]
@@ -216,6 +219,43 @@ def test_the_papers_run_is_planned_for_slurm_from_the_root() -> None:
     text = said.stdout + said.stderr
     for rule, count in (("sample", 200), ("relax", 100), ("vae", 1), ("dit", 1)):
         assert any(line.split() == [rule, str(count)] for line in text.splitlines()), rule
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"sample": {"crystal": 2, "molecule": 0, "shards": 9}, "dft": {"engine": "gfn1-xtb", "preset": "demo"}},
+        {"sample": {"crystal": 0, "molecule": 4, "shards": 2}},
+        {"hull": {"reference": "mp2020-elements"}, "dft": {"engine": "vasp", "preset": "mp-gga", "shards": 9}},
+        {"dft": {"engine": "gpaw", "preset": "demo", "references": "elements"}},
+        {"sample": {"from": "Snakefile", "crystal": 5, "molecule": 0, "shards": 2}},
+        {"model": {"source": "pretrained", "weights": "."}, "latents": {"views": 2}},
+    ],
+)
+def test_the_plan_has_every_job_of_the_run(tmp_path: Path, changed: dict[str, dict[str, object]]) -> None:
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "bundle.json").touch()
+    values = {"name": "x", **changed}
+    (tmp_path / "run.yaml").write_text(json.dumps(values))
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
+    words += ["-n", "--cores", "1", "all", "--configfile", "run.yaml"]
+    said = subprocess.run(
+        words, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert said.returncode == 0, said.stderr[-3000:]
+    table = (said.stdout + said.stderr).partition("Job stats:")[2].partition("total")[0]
+    rows = [line.split() for line in table.splitlines() if line[-1:].isdigit()]
+    jobs = {rule: int(number) for rule, number in rows}
+    apart = {"all", "page", "doctor_cpu", "doctor_gpu"}  # nothing, seconds where Snakemake runs, seconds on each node
+    estimates = expected(config.load(str(tmp_path / "run.yaml")), Site({}, {}, {}))
+    assert {e.rule: e.jobs for e in estimates} == {rule: number for rule, number in jobs.items() if rule not in apart}
+
+
+def test_no_job_asks_for_more_time_than_the_site_allows(tmp_path: Path) -> None:
+    said = snakemake(tmp_path, "all", "-n", "--resources", "longest_min=90")
+    asked = {int(found) for found in re.findall(r"runtime=(\d+)", said.stdout + said.stderr)}
+    assert asked >= {60, 90}, "what is shorter stays as it is"
+    assert max(asked - {4320}) == 90, "trainings apart: they go back to the queue"
 
 
 def test_a_mistyped_key_stops_the_workflow_with_one_line(tmp_path: Path) -> None:

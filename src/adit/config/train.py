@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adit.config.base import BelowOne, Count, Fraction, Positive, PositiveFloat, Strict
+
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class OptimConfig(Strict):
@@ -50,9 +52,20 @@ class VaeTrainConfig(OptimConfig):
         True, description="rotate and translate every system at random (paper); false: learn their normal form alone"
     )
     translation_std: Annotated[float, Field(ge=0)] = Field(1.0, description="random shift of molecules, Å")
-    latent_noise: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="standard deviation added to the posterior's, so that the decoder tolerates errors (paper: 0)"
+    latent_noise: NotNegative | tuple[NotNegative, NotNegative] = Field(
+        0.0,
+        description="standard deviation added to the posterior's, so that the decoder tolerates errors; "
+        "[lowest, highest]: each system draws its own (paper: 0)",
     )
+    freeze_encoder: bool = Field(
+        False, description="the decoder alone learns, and latents stay as they are; for model.source finetune"
+    )
+
+    @model_validator(mode="after")
+    def _noise_rises(self) -> Self:
+        if isinstance(self.latent_noise, tuple) and self.latent_noise[0] > self.latent_noise[1]:
+            raise ValueError(f"latent_noise: {self.latent_noise[0]} is above {self.latent_noise[1]}")
+        return self
 
 
 class DitTrainConfig(OptimConfig):

@@ -52,7 +52,7 @@ def partitions(profile: Path) -> Iterator[Finding]:
             yield missing("partition", f"{name} has no GPUs", f"name the GPU partition at the top of {profile}")
         limit = max(minutes(limit) for _, limit, _ in rows)
         if limit < wanted["runtime"]:
-            way = f"set runtime (trainings go on where they stopped) and longest_min to {limit:.0f} at the top of {profile}"
+            way = f"set runtime and longest_min to {limit:.0f} at the top of {profile}; trainings go on later"
             yield missing(
                 "partition", f"{name} ends jobs after {limit:.0f} min, {wanted['runtime']} are asked for", way
             )

@@ -23,7 +23,7 @@ class Posterior:
     mean: Float[Tensor, "b m d"]
     logvar: Float[Tensor, "b m d"]
 
-    def sample(self, noise: Float[Tensor, "b m d"], extra: float = 0.0) -> Float[Tensor, "b m d"]:
+    def sample(self, noise: Float[Tensor, "b m d"], extra: float | Tensor = 0.0) -> Float[Tensor, "b m d"]:
         """Return z = μ + √(σ² + extra²) ⊙ ε. Source: Algorithm 1, line 7. Differs: the paper has no ``extra``."""
         return self.mean + torch.sqrt(torch.exp(self.logvar) + extra**2) * noise
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from adit.config import VaeModelConfig, VaeStage, VaeTrainConfig, parse_as
 from adit.data.augment import augment, denoising_corruption
 from adit.elements import outside_vocabulary
-from adit.errors import DataError
+from adit.errors import ConfigError, DataError
 from adit.model.build import load_weights, pick_device
 from adit.model.features import Features, featurize
 from adit.model.padding import masked_mean, pad
@@ -68,12 +68,14 @@ class VaeTask:
     """The autoencoder with augmentation, denoising and Eq. 8 as a task of the training loop."""
 
     name = "vae"
-    per_system = 0
 
     def __init__(self, module: VAE, corpus: Corpus, config: VaeTrainConfig, device: torch.device) -> None:
         self.module: nn.Module = module
         self.vae, self.corpus, self.config, self.device = module, corpus, config, device
         self.per_atom = 3 + module.config.latent_dim
+        self.per_system = 1 if isinstance(config.latent_noise, tuple) else 0
+        if config.freeze_encoder:
+            module.encoder.requires_grad_(requires_grad=False)
 
     def passes(self, draws: Draws) -> float:
         """Return what a step costs, in forward and backward passes."""
@@ -90,9 +92,17 @@ class VaeTask:
             noisy = denoising_corruption(clean, draws.atom_uniform, jitter, fraction, std)
         posterior = self.vae.encoder(featurize(noisy, draws.largest))
         target = featurize(clean, draws.largest)
-        extra = self.config.latent_noise if split == "train" else 0.0
+        extra = self._extra(draws) if split == "train" else 0.0
         decoded = self.vae.decoder(posterior.sample(pad(noise, target.mask), extra), target.mask)
         return vae_losses(decoded, posterior, target, self.config.kl_weight)
+
+    def _extra(self, draws: Draws) -> float | Tensor:
+        """Return the standard deviation of the noise on latents: one for all, or (B, 1, 1)."""
+        told = self.config.latent_noise
+        if not isinstance(told, tuple):
+            return told
+        low, high = told
+        return (low + (high - low) * draws.uniform[:, 0])[:, None, None]
 
 
 def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
@@ -132,6 +142,8 @@ def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path)
     if stage.source in ("pretrained", "finetune-dit"):
         adopt(Path(stage.weights), "vae", out, {})
         return
+    if stage.train.freeze_encoder and stage.source == "train":
+        raise ConfigError("train.vae.freeze_encoder: this needs weights, that is model.source finetune")
     corpus = read_corpus(data, stage.data)
     start = Start.of(stage, "vae")
     if start is not None:
