@@ -2,6 +2,7 @@
 # make test   the test suite                     make lint   ruff, snakefmt, mypy
 # make datasets MIRROR=folder-or-URL   every real dataset, prepared into results/datasets
 # make test-slurm   a real SLURM on this machine: the smallest run and every fault (root; minutes)
+# make weights CONFIG=config/pretrain.yaml MIRROR=…   train on real data, into results/<name>/weights (docs/pretraining.md)
 # make schema regenerate the JSON schema of the configuration
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ BIN := $(ENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: env run datasets test test-slurm test-slurm-run lint schema clean
+.PHONY: env run datasets weights test test-slurm test-slurm-run lint schema clean
 
 env:
 	@PYTHON="$(PYTHON)" ENV="$(ENV)" bash workflow/scripts/env.sh
@@ -26,6 +27,11 @@ run: env
 
 datasets: env
 	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) --out results/datasets --workers $(CORES)
+
+weights: env
+	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
+	@snakemake bundle --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input \
+	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
 
 test: env
 	@bash workflow/scripts/browser.sh

@@ -197,7 +197,7 @@ class Run:
     def runs(self, verb: str) -> int:
         """Return how often a stage was started."""
         path = self.harm / f"{verb}.runs"
-        return int(path.read_text()) if path.exists() else 0
+        return len(path.read_text().splitlines()) if path.exists() else 0
 
     def hashes(self, *patterns: str) -> dict[str, str]:
         """Return the SHA-256 of results by their path in the run."""

@@ -206,6 +206,13 @@ def test_no_unconditional_evaluation_without_guidance() -> None:
     assert denoiser.calls == [2, 2]
 
 
+def test_no_conditional_evaluation_with_guidance_zero() -> None:
+    denoiser = Constant()
+    out = solve(guided(denoiser, 0.0), torch.zeros(2, 3, 4), "euler", 2)
+    assert denoiser.calls == [2, 2]
+    torch.testing.assert_close(out, torch.full_like(out, -1.0))
+
+
 def test_guidance_acts_within_its_interval_alone() -> None:
     denoiser = Constant()
     solve(guided(denoiser, 2.0, (0.25, 0.5)), torch.zeros(2, 3, 4), "euler", 8)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +244,18 @@ def test_no_weights_is_one_clear_line(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused_in_shards_too(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"set sample.mof to 0"):
         sample_shard(stage(), weights / "vae", weights / "dit", Kind.MOF, 0, tmp_path / "x.arrow")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_command_leaves_nothing_behind(weights: Path, tmp_path: Path, number: signal.Signals) -> None:
+    words = ["sample", "--weights", str(weights), "--kind", "crystal", "--n", "100000", "--out", "out/x.arrow"]
+    process = subprocess.Popen([sys.executable, "-m", "adit", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("out/.x.arrow.*.part")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted" in told
+    assert "Traceback" not in told
+    assert list((tmp_path / "out").iterdir()) == []

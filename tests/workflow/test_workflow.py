@@ -226,7 +226,7 @@ def test_the_papers_run_is_planned_for_slurm_from_the_root() -> None:
     [
         {"sample": {"crystal": 2, "molecule": 0, "shards": 9}, "dft": {"engine": "gfn1-xtb", "preset": "demo"}},
         {"sample": {"crystal": 0, "molecule": 4, "shards": 2}},
-        {"hull": {"reference": "mp2020-elements"}, "dft": {"engine": "vasp", "preset": "mp-gga", "shards": 9}},
+        {"hull": {"reference": "mp20-formation-energies"}, "dft": {"engine": "vasp", "preset": "mp-gga", "shards": 9}},
         {"dft": {"engine": "gpaw", "preset": "demo", "references": "elements"}},
         {"sample": {"from": "Snakefile", "crystal": 5, "molecule": 0, "shards": 2}},
         {"model": {"source": "pretrained", "weights": "."}, "latents": {"views": 2}},
@@ -252,7 +252,7 @@ def test_the_plan_has_every_job_of_the_run(tmp_path: Path, changed: dict[str, di
 
 
 def test_no_job_asks_for_more_time_than_the_site_allows(tmp_path: Path) -> None:
-    said = snakemake(tmp_path, "all", "-n", "--resources", "longest_min=90")
+    said = snakemake(tmp_path, "all", "-n", "--verbose", "--resources", "longest_min=90")
     asked = {int(found) for found in re.findall(r"runtime=(\d+)", said.stdout + said.stderr)}
     assert asked >= {60, 90}, "what is shorter stays as it is"
     assert max(asked - {4320}) == 90, "trainings apart: they go back to the queue"

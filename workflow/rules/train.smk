@@ -1,7 +1,9 @@
 # in:  data/<dataset>.arrow
-# out: vae/, latents/<dataset>-<view>.arrow, dit/
+# out: vae/, latents/<dataset>-<view>.arrow, dit/, weights/
 # The resume state lies in state/, which no rule declares: Snakemake deletes the outputs of a failed job.
 
+
+import json
 
 # A training runs on the GPUs and nodes of its job: the profile says how many (gpu: of all nodes together).
 TRAIN = f"{workflow.basedir}/workflow/scripts/train.sh {{resources.nodes}} {{resources.gpu}}"
@@ -107,3 +109,49 @@ rule dit:
     shell:
         f"{TRAIN} dit --config {{params.stage:q}} --vae {{params.vae}} --data {{input.data}} --latents {{input.latents}}"
         " --out {params.out} --state {params.state} --log {log}"
+
+
+# The trained pair in files to ship; the settings of sampling that differ from the defaults go with it.
+SUITED = {
+    key: value
+    for key, value in CFG.sample.model_dump(mode="json", exclude_defaults=True).items()
+    if key
+    in (
+        "solver",
+        "grid",
+        "steps",
+        "guidance",
+        "guidance_interval",
+        "eta",
+        "temperature",
+    )
+}
+
+
+rule bundle:
+    input:
+        vae=rules.vae.output,
+        dit=rules.dit.output,
+    output:
+        manifest=f"{RUN}/weights/bundle.json",
+        vae=directory(f"{RUN}/weights/vae"),
+        dit=directory(f"{RUN}/weights/dit"),
+    log:
+        f"{RUN}/logs/bundle.log",
+    benchmark:
+        f"{RUN}/benchmarks/bundle.tsv"
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(10),
+    params:
+        vae=f"{RUN}/vae",
+        dit=f"{RUN}/dit",
+        out=f"{RUN}/weights",
+        sample=[f"{key}={json.dumps(value)}" for key, value in SUITED.items()],
+    message:
+        "pack the weights"
+    shell:
+        "python -m adit bundle --vae {params.vae} --dit {params.dit} --out {params.out} --log {log}"
+        " --sample {params.sample:q}"

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("error: %s", told)
         return told.exit_code
     except KeyboardInterrupt:
-        log.error("interrupted; the same command goes on from the last saved state")
+        log.error("interrupted; run the same command again, what it had saved is kept")
         return 130
     return 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
+from adit.cli.ending import tidy_end
 from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.errors import ConfigError
 from adit.store import link
@@ -36,6 +37,11 @@ def _sample(args: argparse.Namespace) -> None:
     from adit.sample.engine import Sampler
 
     write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(args.n), args.out, args.timing)
+
+
+def _sample_tidily(args: argparse.Namespace) -> None:
+    with tidy_end():
+        _sample(args)
 
 
 def _check_out(out: Path) -> None:
@@ -174,7 +180,9 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("sample", _sample, "generate samples of one kind: a shard of the run, or as many as asked for")
+    sub = verbs.add(
+        "sample", _sample_tidily, "generate samples of one kind: a shard of the run, or as many as asked for"
+    )
     _model_and_settings(sub)
     sub.add_argument("--shard", type=_from_zero, default=0, help="shard of the configured run")
     sub.add_argument("--n", type=at_least_one, help="this many samples, whatever the configuration says")

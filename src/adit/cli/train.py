@@ -63,4 +63,4 @@ def register(verbs: Verbs) -> None:
 
     sub = verbs.add("bundle", _bundle, "put a trained pair of networks into files to ship, with their hashes")
     add_paths(sub, "vae", "dit", "out")
-    sub.add_argument("--sample", nargs="+", default=[], metavar="NAME=VALUE", help="settings of sampling that suit it")
+    sub.add_argument("--sample", nargs="*", default=[], metavar="NAME=VALUE", help="settings of sampling that suit it")

@@ -33,7 +33,7 @@ class Denoiser(Protocol):
 
 @dataclass(frozen=True)
 class Guided:
-    """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; Z′(φ) only where γ ≠ 1, and within the interval.
+    """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; both only where γ is neither 0 nor 1, and within the interval.
 
     Attributes:
         denoiser: the model.
@@ -68,8 +68,9 @@ class Guided:
         self, noisy: Float[Tensor, "b m d"], previous: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
     ) -> Float[Tensor, "b m d"]:
         """Predict the clean latents; padding is zero."""
-        if self.guidance == 1.0 or not self._acts(t):
-            return self.denoiser(noisy, previous, t, self.conditions, self.mask) * self._keep.to(noisy.dtype)
+        if self.guidance in (0.0, 1.0) or not self._acts(t):
+            alone = self.nulls if self.guidance == 0.0 and self._acts(t) else self.conditions
+            return self.denoiser(noisy, previous, t, alone, self.mask) * self._keep.to(noisy.dtype)
         both = self.denoiser(
             torch.cat([noisy, noisy]), torch.cat([previous, previous]), torch.cat([t, t]), self._both, self._both_masks
         )
