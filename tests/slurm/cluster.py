@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 SCRIPT = HERE / "cluster.sh"
 CONFIG = HERE / "small.yaml"
 STAGES = ("prepare", "vae", "encode", "dit", "sample", "relax", "reference", "dft", "dft_references", "checks", "score")
+LONGEST_MIN = 400
+"""Longest time limit that a job may ask for, trainings apart, min."""
 PATIENCE_S = float(os.environ.get("ADIT_SLURM_PATIENCE", "900"))
 """Longest wait for anything; the tests do not measure time."""
 
@@ -121,6 +123,7 @@ class Run:
                 str(self.folder),
             ),
             *("--set-threads", *[f"{stage}=1" for stage in STAGES], *resources),
+            *("--resources", "in_turn=1", f"longest_min={LONGEST_MIN}"),
             *("--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"),
             *("--slurm-logdir", str(self.folder / "slurm-logs"), "--slurm-keep-successful-logs"),
             *("--latency-wait", "20", "--quiet", "rules", *self.extra, "--configfile", str(CONFIG)),

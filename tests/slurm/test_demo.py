@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.slurm.cluster import Run, half_written, job, jobs
+from tests.slurm.cluster import LONGEST_MIN, Run, half_written, job, jobs
 
 pytestmark = pytest.mark.slurm
 
@@ -30,6 +30,13 @@ def test_gpus_are_asked_for_and_allocated(undisturbed: Run) -> None:
         assert asked[rule]["Partition"] == "main"
     said = "\n".join(path.read_text() for path in (undisturbed.folder / "slurm-logs/rule_vae").rglob("*.log"))
     assert "Traceback" not in said
+
+
+def test_time_limits_are_the_rules_and_no_longer_than_the_site_allows(undisturbed: Run) -> None:
+    limits = {facts["rule"]: job(number)["TimeLimit"] for number, facts in jobs().items()}
+    assert limits["rule_hull"] == "01:00:00"
+    assert limits["rule_reference"] == "06:40:00", f"eight hours asked for, {LONGEST_MIN} minutes allowed"
+    assert limits["rule_vae"] == "3-00:00:00", "set in the profile: trainings go back to the queue"
 
 
 def test_short_jobs_share_one_job_of_the_scheduler(undisturbed: Run) -> None:

@@ -86,6 +86,17 @@ def test_a_changed_file_is_refused(packed: Path) -> None:
         bundle.read_manifest(packed / "dit")
 
 
+def test_a_configuration_with_weights_that_are_not_there_is_refused(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(f"name: x\nmodel: {{source: pretrained, weights: {packed}}}\n")
+    assert main(["check", "--config", str(config)]) == 0
+    (packed / "bundle.json").unlink()
+    assert main(["check", "--config", str(config)]) == 3
+    assert "no bundle of weights" in capsys.readouterr().err
+
+
 def test_a_run_takes_the_weights_as_they_are(packed: Path, tmp_path: Path, data: list[Path]) -> None:
     config = with_source("pretrained", packed)
     run = tmp_path / "second"

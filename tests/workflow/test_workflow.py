@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -249,13 +248,6 @@ def test_the_plan_has_every_job_of_the_run(tmp_path: Path, changed: dict[str, di
     apart = {"all", "page", "doctor_cpu", "doctor_gpu"}  # nothing, seconds where Snakemake runs, seconds on each node
     estimates = expected(config.load(str(tmp_path / "run.yaml")), Site({}, {}, {}))
     assert {e.rule: e.jobs for e in estimates} == {rule: number for rule, number in jobs.items() if rule not in apart}
-
-
-def test_no_job_asks_for_more_time_than_the_site_allows(tmp_path: Path) -> None:
-    said = snakemake(tmp_path, "all", "-n", "--verbose", "--resources", "longest_min=90")
-    asked = {int(found) for found in re.findall(r"runtime=(\d+)", said.stdout + said.stderr)}
-    assert asked >= {60, 90}, "what is shorter stays as it is"
-    assert max(asked - {4320}) == 90, "trainings apart: they go back to the queue"
 
 
 def test_a_mistyped_key_stops_the_workflow_with_one_line(tmp_path: Path) -> None:

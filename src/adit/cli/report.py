@@ -38,6 +38,10 @@ def _check(args: argparse.Namespace) -> None:
     for name, own in checked.data.custom.items():
         if any(d.name == name for d in checked.data.datasets) and not Path(own.path).exists():
             raise ConfigError(f"data.custom.{name}: {own.path}: no such file or folder")
+    if checked.model.source != "train":
+        from adit.train.bundle import read_manifest
+
+        read_manifest(Path(checked.model.weights))
     log.info("%s is valid: run '%s', results in %s", args.config, checked.name, Path(checked.results) / checked.name)
 
 
