@@ -3,7 +3,8 @@
 Noise is in units of a channel's standard deviation. "From t" mixes the latents of a test system with noise as they are
 at that time of the path, and lets the denoiser finish it: what is lost from there on is lost by the end of the path.
 
-    python benchmarks/tolerance.py --weights weights [--vae OTHER] --data results/datasets/mp20.arrow results/datasets/qm9.arrow
+    python benchmarks/tolerance.py --weights weights [--vae OTHER]
+        --data results/datasets/mp20.arrow results/datasets/qm9.arrow
 """
 
 from __future__ import annotations
