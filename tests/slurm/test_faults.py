@@ -131,11 +131,11 @@ def test_a_job_out_of_time_gets_more_and_passes(undisturbed: Run, folder: Path) 
     run = undisturbed.copy(folder, *RELAXED)
     done = run.times(DATA, "samples/*/*")
     (run.harm / "relax.hang").write_text("1")
-    run.resources = ["relax:runtime=1"]
-    run.start("results/small/relaxed/crystal/0.arrow")
-    first = run.wait_for("rule_relax", "TIMEOUT")
-    run.must_end_well()
-    assert job(first)["TimeLimit"] == "00:01:00"
+    run.resources = ["relax:runtime=60**(attempt-1)"]  # a minute, then an hour
+    run.complete("results/small/relaxed/crystal/0.arrow")
+    first, second = run.submitted("rule_relax")
+    assert [job(first)[fact] for fact in ("JobState", "TimeLimit")] == ["TIMEOUT", "00:01:00"]
+    assert [job(second)[fact] for fact in ("JobState", "TimeLimit")] == ["COMPLETED", "01:00:00"]
     assert run.times(DATA, "samples/*/*") == done
     assert run.hashes("relaxed/crystal/0.arrow") == undisturbed.hashes("relaxed/crystal/0.arrow")
 
