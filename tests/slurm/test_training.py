@@ -18,6 +18,15 @@ def curve(run: Run) -> pd.DataFrame:
     return frame[["step", "split", "loss"]]
 
 
+def assert_same_curve(one: pd.DataFrame, two: pd.DataFrame) -> None:
+    """Assert that two curves are equal up to rounding, which grows with the steps until batches part by some per cent."""
+    assert two[["step", "split"]].equals(one[["step", "split"]])
+    np.testing.assert_allclose(two["loss"][:10], one["loss"][:10], rtol=1e-5)  # 200 steps
+    apart = np.abs(two["loss"] / one["loss"] - 1)
+    assert apart.median() < 0.02
+    assert apart.max() < 0.2
+
+
 def test_two_processes_have_the_loss_curve_of_one(undisturbed: Run, folder: Path) -> None:
     run = undisturbed.copy(folder, "vae/*", "dit/*", "state/vae", "state/dit")
     run.resources = ["vae:gpu=2"]
@@ -25,7 +34,4 @@ def test_two_processes_have_the_loss_curve_of_one(undisturbed: Run, folder: Path
     assert "x 2" in (run.results / "logs/vae.log").read_text(), "two processes"
     (number,) = run.submitted("rule_vae")
     assert job(number)["TresPerJob"].endswith("gpu:2")
-    one, two = curve(undisturbed), curve(run)
-    assert two[["step", "split"]].equals(one[["step", "split"]])
-    np.testing.assert_allclose(two["loss"][:10], one["loss"][:10], rtol=1e-4)  # rounding grows with the steps
-    np.testing.assert_allclose(two["loss"], one["loss"], rtol=0.05)
+    assert_same_curve(curve(undisturbed), curve(run))
