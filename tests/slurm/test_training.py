@@ -19,7 +19,7 @@ def curve(run: Run) -> pd.DataFrame:
 
 
 def assert_same_curve(one: pd.DataFrame, two: pd.DataFrame) -> None:
-    """Assert that two curves are equal up to rounding, which grows with the steps until batches part by some per cent."""
+    """Assert that two curves are equal up to rounding, which grows with the steps until they part by some per cent."""
     assert two[["step", "split"]].equals(one[["step", "split"]])
     np.testing.assert_allclose(two["loss"][:10], one["loss"][:10], rtol=1e-5)  # 200 steps
     apart = np.abs(two["loss"] / one["loss"] - 1)
