@@ -62,6 +62,16 @@ def test_a_folder_that_cannot_be_written_is_missing(tmp_path: Path) -> None:
     assert "choose a folder that can be written" in told
 
 
+def test_logs_that_cannot_be_written_are_missing(tmp_path: Path) -> None:
+    profile = tmp_path / "config.yaml"
+    profile.write_text(f"slurm-logdir: {tmp_path}/logs")
+    assert lines([lambda: scheduler.logs(profile)]).startswith("ok      writing logs of jobs")
+    (tmp_path / "logs").rmdir()
+    (tmp_path / "logs").touch()
+    told = lines([lambda: scheduler.logs(profile)])
+    assert told == f"missing writing logs of jobs: {tmp_path}/logs: File exists; choose a folder that can be written"
+
+
 def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(commands))
     assert lines([scheduler.controller]).startswith("missing SLURM: sbatch, srun, squeue, sinfo, scontrol, scancel not")

@@ -63,7 +63,8 @@ def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | N
     cluster: list[Check] = []
     if args.profile is not None or (shutil.which("sbatch") and PROFILE.is_file()):
         profile = scheduler.file_of(args.profile or PROFILE)
-        of_profile = [partial(check, profile) for check in (scheduler.partitions, nodes.fitting, scheduler.account)]
+        looked_at = (scheduler.partitions, nodes.fitting, scheduler.account, scheduler.logs)
+        of_profile = [partial(check, profile) for check in looked_at]
         cluster = [scheduler.controller, *of_profile, scheduler.status_command]
     return [*here, *gpu, partial(_data, stage, mirror), *evaluation, *cluster]
 

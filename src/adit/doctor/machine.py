@@ -87,17 +87,19 @@ def _quota() -> Iterator[Finding]:
 
 def writing(folder: Path) -> Iterator[Finding]:
     """Check that files can be written, renamed and locked where the results go, and in the temporary folder."""
-    for name, place in (("results", folder), ("temporary files", Path(tempfile.gettempdir()))):
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=place) as made:
-                _write_and_lock(Path(made))
-        except OSError as error:
-            yield missing(
-                f"writing {name}", f"{place}: {error.strerror or error}", "choose a folder that can be written"
-            )
-        else:
-            yield ok(f"writing {name}", str(place))
+    yield written("results", folder)
+    yield written("temporary files", Path(tempfile.gettempdir()))
+
+
+def written(name: str, place: Path) -> Finding:
+    """Return whether files can be written, renamed and locked in a folder, which is made where it is not there."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place) as made:
+            _write_and_lock(Path(made))
+    except OSError as error:
+        return missing(f"writing {name}", f"{place}: {error.strerror or error}", "choose a folder that can be written")
+    return ok(f"writing {name}", str(place))
 
 
 def _write_and_lock(folder: Path) -> None:

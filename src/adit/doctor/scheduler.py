@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from adit.doctor.finding import Finding, missing, note, ok
+from adit.doctor.machine import written
 from adit.errors import ConfigError
 
 SECTIONS = ("default-resources", "set-resources", "resources", "set-threads", "groups", "group-components")
@@ -131,6 +132,13 @@ def account(profile: Path) -> Iterator[Finding]:
         yield note("account", f"none set, you have {', '.join(known)}", f"set slurm_account at the top of {profile}")
     else:
         yield ok("account", named or (known[0] if known else "none needed, as far as can be seen"))
+
+
+def logs(profile: Path) -> Iterator[Finding]:
+    """Check that jobs can write their logs; SLURM ends one that cannot at once, and says nothing."""
+    folder = read(profile).get("slurm-logdir")
+    if folder:
+        yield written("logs of jobs", Path(str(folder)))
 
 
 def status_command() -> Iterator[Finding]:
