@@ -77,7 +77,8 @@ ALL_CORES = 1 if ON_CLUSTER else max(1, workflow.cores)
 HALF = max(1, ALL_CORES // 2)
 
 
-LONGEST_MIN = workflow.global_resources.get("longest_min").value or float("inf")
+ALLOWED = workflow.global_resources.get("longest_min")
+LONGEST_MIN = getattr(ALLOWED, "value", ALLOWED) or float("inf")
 
 
 # What a job may use grows with every attempt, so that one that was killed for memory or time passes the next time. The
