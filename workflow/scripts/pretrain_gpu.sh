@@ -2,7 +2,8 @@
 # The recipe of the weights on one GPU in 25 minutes, without Snakemake: train, pack, sample. Each call goes on where the
 # last one ended, so that it may be cut into calls of ten minutes.
 #   pretrain_gpu.sh DATA WORK OUT [VAE_MINUTES DIT_MINUTES SAMPLES [CONFIG]]
-#     DATA: folder of mp20.arrow and qm9.arrow (adit prepare)   WORK: kept between calls   OUT: what is brought back
+#     DATA: folder of mp20.arrow and qm9.arrow (adit prepare)   WORK: kept between calls
+#     OUT: bundle and samples in files of 15 MiB: cat OUT/weights.tar.* | tar -x -C weights
 set -euo pipefail
 data=$1 work=$2 out=$3
 vae_minutes=${4:-4} dit_minutes=${5:-17} samples=${6:-1000}
@@ -38,9 +39,8 @@ done
 [ -s "$work/dit/config.json" ] ||
   adit dit --config "$config" --vae "$work/vae" --data "${files[@]}" --latents "${latents[@]}" --out "$work/dit" --state "$work/state/dit"
 suited=(solver=ddim eta=2.0 temperature=0.7 steps=100 guidance=1.0)
-adit bundle --vae "$work/vae" --dit "$work/dit" --out "$out" --sample "${suited[@]}"
+adit bundle --vae "$work/vae" --dit "$work/dit" --out "$work/weights" --sample "${suited[@]}"
 for kind in crystal molecule; do
-  adit sample --weights "$out" --kind "$kind" --n "$samples" --seed 11 --out "$out/$kind.arrow"
+  adit sample --weights "$work/weights" --kind "$kind" --n "$samples" --seed 11 --out "$work/weights/$kind.arrow"
 done
-cat "$work"/vae/metrics.csv > "$out/vae.csv"
-cat "$work"/dit/metrics.csv > "$out/dit.csv"
+tar -C "$work/weights" -cf - . | split --bytes=15M - "$out/weights.tar."
