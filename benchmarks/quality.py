@@ -1,6 +1,8 @@
 """Validity of samples of several weights, drawn alike: the rows of docs/speedrun.md.
 
 python benchmarks/quality.py results/pretrain/weights weights --n 200
+
+Equal seed, settings and number; nothing of what is reported elsewhere is drawn here.
 """
 
 from __future__ import annotations
