@@ -136,6 +136,8 @@ def test_the_denoiser_alone_goes_on(packed: Path, tmp_path: Path, data: list[Pat
     start, end = read_weights(packed / "dit"), read_weights(run / "dit")
     assert max((end[name] - start[name]).abs().max().item() for name in start) > 0.0
     assert read_json(run / "dit/config.json")["started_from_sha256"] == weights_sha256(packed / "dit")
+    bundle.pack(run / "vae", run / "dit", tmp_path / "again")
+    assert str(tmp_path) not in (tmp_path / "again/dit/config.json").read_text()
 
 
 def test_the_decoder_alone_learns(packed: Path, tmp_path: Path, data: list[Path]) -> None:

@@ -72,7 +72,8 @@ def _write_part(source: Path, out: Path, config: Mapping[str, Any], precision: t
     for number, shard in enumerate(shards, 1):
         name = "model" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}"
         write_tensors(out / f"{name}.safetensors", shard)
-    write_json(out / "config.json", {**config, "weights_sha256": weights_sha256(out)})
+    told = {name: value for name, value in config.items() if name != "started_from"}  # a folder of this machine
+    write_json(out / "config.json", {**told, "weights_sha256": weights_sha256(out)})
     shutil.copyfile(source / "metrics.csv", out / "metrics.csv")
 
 
