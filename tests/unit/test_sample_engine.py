@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import subprocess
@@ -249,12 +250,19 @@ def test_an_unknown_kind_is_refused_in_shards_too(weights: Path, tmp_path: Path)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_command_leaves_nothing_behind(weights: Path, tmp_path: Path, number: signal.Signals) -> None:
     words = ["sample", "--weights", str(weights), "--kind", "crystal", "--n", "100000", "--out", "out/x.arrow"]
-    process = subprocess.Popen([sys.executable, "-m", "adit", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("out/.x.arrow.*.part")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(number)
-    told = process.communicate(timeout=60)[1]
+    # A shell's background jobs ignore SIGINT, and so would this one.
+    listens = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        [sys.executable, "-m", "adit", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=listens
+    ) as process:
+        try:
+            while not list(tmp_path.glob("out/.x.arrow.*.part")):
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(number)
+            told = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "interrupted" in told
     assert "Traceback" not in told
