@@ -1,7 +1,7 @@
 """The table of the card of the weights, from the scores of a run: samples beside control rows and the paper.
 
 make run CONFIG=config/card.yaml MIRROR=...
-python benchmarks/card.py results/card
+python benchmarks/card.py results/card     # or a folder of adit score
 """
 
 from __future__ import annotations

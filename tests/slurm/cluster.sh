@@ -18,7 +18,9 @@ NEEDED="slurmctld slurmd slurm-client munge"
 [ -z "${ADIT_SLURM_ACCOUNTING:-}" ] || NEEDED="$NEEDED slurmdbd mariadb-server"
 
 fail() { echo "error: $*" >&2; exit 4; }
-running() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
+running() {   # the number may be another program's by now, or that of a zombie
+  [ -s "$1" ] && ps -o stat=,comm= -p "$(cat "$1")" | grep -qE "^[^Z][^ ]* +$(basename "$1" .pid)\$"
+}
 wait_for() {
   local end=$((SECONDS + 30))
   while [ $SECONDS -lt $end ]; do timeout 5 "$@" >/dev/null 2>&1 && return 0; sleep 0.1; done
@@ -105,7 +107,13 @@ up() {
   start_munge
   configure
   [ -z "${ADIT_SLURM_ACCOUNTING:-}" ] || start_accounting
-  running "$ROOT/run/slurmctld.pid" || slurmctld
+  if ! running "$ROOT/run/slurmctld.pid"; then
+    stop "$ROOT/run/slurmd.pid"
+    rm -rf "$ROOT/state" "$ROOT/spool"   # jobs of a cluster that was killed would keep this one's node busy
+    mkdir "$ROOT"/{state,spool}
+    chmod 755 "$ROOT"/{state,spool}
+    slurmctld
+  fi
   running "$ROOT/run/slurmd.pid" || slurmd
   wait_for bash -c '[ "$(sinfo -h -p main -o %t)" = idle ]'
 }

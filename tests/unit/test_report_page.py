@@ -381,3 +381,12 @@ def test_bad_run_config_is_one_line(tmp_path: Path, text: str) -> None:
 def test_no_such_run_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such run"):
         write_page(tmp_path / "absent")
+
+
+def test_a_run_from_weights_says_so(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    from_weights = '{"model": {"source": "finetune", "weights": "weights"}}'
+    assert any("weights have seen" in notice.title for notice in outcome.notices(load(run, from_weights)))
+    assert outcome.trained_on(load(run, from_weights)).endswith("going on from weights")
+    assert outcome.trained_on(load(run, from_weights.replace("finetune", "pretrained"))) == "models as in weights"
+    assert not any("weights have seen" in notice.title for notice in outcome.notices(load(run, "{}")))

@@ -79,7 +79,7 @@ def _tune(args: argparse.Namespace) -> None:
     gather(config.load_stage(config.TuneStage, args.config), args.points, args.out)
 
 
-SETTINGS = (*("grid", "steps", "guidance", "guidance_interval", "churn", "eta", "temperature", "compile", "precision"),)
+SETTINGS = ("grid", "steps", "guidance", "guidance_interval", "churn", "eta", "temperature", "compile", "precision")
 """Settings of sampling that the command line may change."""
 
 

@@ -29,12 +29,17 @@ class Notice:
 
 
 def trained_on(run: Run) -> str:
-    """Return what the models were trained on, e.g. ``254 crystals (mp20), 400 molecules (qm9)``; empty if unknown."""
+    """Return what the models come from, e.g. ``trained on 254 crystals (mp20)``; empty if unknown."""
+    source, weights = str(run.setting("model.source", "train")), run.setting("model.weights", "weights")
+    if source == "pretrained":
+        return f"models as in {weights}"
     parts = []
     for stats in run.datasets:
         n = (stats.get("n_systems") or {}).get("train", 0)
         parts.append(f"{formats.count(n)} {stats.get('kind', 'system')}s ({stats.get('dataset', '?')})")
-    return ", ".join(parts)
+    if not parts:
+        return ""
+    return f"trained on {', '.join(parts)}" + ("" if source == "train" else f", going on from {weights}")
 
 
 def total_seconds(run: Run) -> float | None:
@@ -129,18 +134,29 @@ def notices(run: Run) -> list[Notice]:
             )
         )
     found += _energy_notice(run)
+    found += _weights_notice(run)
     trained = sum((stats.get("n_systems") or {}).get("train", 0) for stats in run.datasets)
     if run.datasets and trained < 10_000:
         found.append(
             Notice(
                 "info",
                 "A demonstration, not a benchmark",
-                f"The models saw {formats.count(trained)} training systems; the published ones saw tens of thousands. "
-                "Published numbers stand beside these for orientation and are not comparable with them.",
+                f"The data of this run hold {formats.count(trained)} training systems; the published models saw tens "
+                "of thousands. Published numbers stand beside these for orientation and are not comparable with them.",
             )
         )
     found += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
     return found
+
+
+def _weights_notice(run: Run) -> list[Notice]:
+    if run.setting("model.source", "train") == "train":
+        return []
+    text = (
+        f"The models come from the weights in {run.setting('model.weights', 'weights')}. Samples are compared with the "
+        "data of this run alone: what counts as novel here may stand in the data that the weights were trained on."
+    )
+    return [Notice("warning", "Novelty does not know what the weights have seen", text)]
 
 
 def _energy_notice(run: Run) -> list[Notice]:
