@@ -194,7 +194,8 @@ def _sampling(config: Config, site: Site) -> list[Estimate]:
     if asked.from_ is not None:
         return [Estimate("take", 1, STARTUP_S + sum(map(asked.count, asked.kinds)) / PREPARED_A_SECOND)]
     shards = sum(asked.n_shards(kind) for kind in asked.kinds)
-    evaluations = asked.steps * (2 if asked.guidance != 1 else 1) * (2 if asked.solver == "heun" else 1)
+    a_time = 1 + (asked.guidance not in (0, 1)) + (asked.skip_guidance != 1)
+    evaluations = asked.steps * a_time * (2 if asked.solver == "heun" else 1)
     atoms = sum(asked.count(kind) * ATOMS[kind] for kind in asked.kinds)
     work = atoms * evaluations * 2.0 * _weights(config)["dit"]
     return [Estimate("sample", shards, STARTUP_S + work / max(1, shards) / site.rate("sample"))] if shards else []

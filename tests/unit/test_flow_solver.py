@@ -72,6 +72,16 @@ class Constant:
         return torch.where(label.values[:, None, None] == 0, 2.0, -1.0).expand_as(noisy).clone()
 
 
+def test_a_weaker_denoiser_is_moved_away_from_where_guidance_acts() -> None:
+    def weak(noisy: Tensor, previous: Tensor, t: Tensor, label: Labels, mask: Tensor) -> Tensor:
+        return torch.where(label.values[:, None, None] == 0, 1.5, 7.0).expand_as(noisy)
+
+    noisy, nulls = torch.zeros(2, 3, 4), Labels(torch.full((2,), 9.0))
+    for guidance, t, said in ((1.0, 0.2, 3.0), (2.0, 0.2, 6.0), (1.0, 0.9, 2.0)):
+        predict = Guided(Constant(), Labels(torch.zeros(2)), nulls, MASK, guidance, (0.0, 0.5), weak, 3.0)  # type: ignore[arg-type]
+        assert predict(noisy, noisy, torch.full((2,), t))[MASK].unique().tolist() == [said]
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("steps", [1, 2, 7])
 @pytest.mark.parametrize("grid", GRIDS)

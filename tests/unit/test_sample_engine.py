@@ -70,7 +70,7 @@ def same(one: list[Row], other: list[Row]) -> None:
         {"solver": "sde", "churn": 3.0},
         {"solver": "ddim", "eta": 1.0, "temperature": 0.7},
         {"solver": "adaptive", "tolerance": 0.05},
-        {"solver": "ab2", "guidance_interval": (0.2, 0.7)},
+        {"solver": "ab2", "guidance_interval": (0.2, 0.7), "skip_guidance": 2.0, "skip_blocks": (1,)},
     ],
     ids=lambda s: s["solver"],
 )
@@ -130,6 +130,20 @@ def test_batches_hold_like_sizes_within_the_budget() -> None:
     assert sum(sizes) / padded > 0.9
     assert batches([5, 100, 3], 10) == [[1], [0, 2]]
     assert all(len(group) == 1 for group in batches(sizes, 64, alone=True))
+
+
+def test_the_weaker_denoiser_is_the_model_without_some_blocks(weights: Path, tmp_path: Path) -> None:
+    blocks = len(Sampler(weights / "vae", weights / "dit").dit.blocks)
+    plain = sampled(weights, tmp_path / "a", Kind.CRYSTAL, 2)
+    guided = sampled(weights, tmp_path / "b", Kind.CRYSTAL, 2, skip_guidance=2.0, skip_blocks=(0,))
+    with pytest.raises(AssertionError):
+        same(plain, guided)
+    for skip in ((blocks,), tuple(range(blocks))):
+        with pytest.raises(ConfigError, match="one has to be left"):
+            sampled(weights, tmp_path / "c", Kind.CRYSTAL, 2, skip_guidance=2.0, skip_blocks=skip)
+    for alone in ({"skip_guidance": 2.0}, {"skip_blocks": (0,)}):
+        with pytest.raises(ValueError, match="belong together"):
+            stage(**alone)
 
 
 def test_a_broken_decoding_is_a_row_with_a_reason(

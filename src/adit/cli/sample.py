@@ -79,7 +79,10 @@ def _tune(args: argparse.Namespace) -> None:
     gather(config.load_stage(config.TuneStage, args.config), args.points, args.out)
 
 
-SETTINGS = ("grid", "steps", "guidance", "guidance_interval", "churn", "eta", "temperature", "compile", "precision")
+SETTINGS = (
+    *("grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
+    *("churn", "eta", "temperature", "compile", "precision"),
+)
 """Settings of sampling that the command line may change."""
 
 
@@ -165,6 +168,8 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     over.add_argument("--steps", type=int)
     over.add_argument("--guidance", type=float, help="scale of classifier-free guidance; 1: none")
     over.add_argument("--guidance-interval", type=float, nargs=2, metavar=("LOW", "HIGH"))
+    over.add_argument("--skip-guidance", type=float, help="scale of guidance by the model less --skip-blocks; 1: none")
+    over.add_argument("--skip-blocks", type=_from_zero, nargs="*", help="blocks that the weaker model goes without")
     over.add_argument("--churn", type=float, help="for --solver sde")
     over.add_argument("--eta", type=float, help="for --solver ddim")
     over.add_argument("--temperature", type=float, help="for --solver ddim")

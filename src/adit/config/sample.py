@@ -77,6 +77,13 @@ class SampleConfig(Strict):
     guidance_interval: tuple[Fraction, Fraction] = Field(
         (0.0, 1.0), description="times between which guidance acts; elsewhere the conditional prediction alone"
     )
+    skip_guidance: Annotated[float, Field(ge=1, le=1000)] = Field(
+        1.0,
+        description="scale ω of guidance by the denoiser itself without some of its blocks; 1: none",
+    )
+    skip_blocks: tuple[Count, ...] = Field(
+        (), description="blocks that the weaker denoiser goes without, counted from 0; beside the middle ones work best"
+    )
     churn: Annotated[float, Field(ge=0)] = Field(0.0, description="solver sde: S_churn, noise added over all steps")
     eta: Annotated[float, Field(ge=0)] = Field(
         0.0, description="solver ddim: η, how much of the noise is drawn anew (0: none, 1: as the ancestral sampler)"
@@ -99,6 +106,8 @@ class SampleConfig(Strict):
         low, high = self.guidance_interval
         if low > high:
             raise ValueError(f"guidance_interval: {low} is above {high}")
+        if (self.skip_guidance != 1.0) != bool(self.skip_blocks):
+            raise ValueError("skip_guidance above 1 and skip_blocks belong together: one without the other is nothing")
         if self.churn and self.solver != "sde":
             raise ValueError(f"churn belongs to solver sde, not to {self.solver}")
         if (self.eta or self.temperature != 1.0) and self.solver != "ddim":

@@ -35,6 +35,9 @@ class Denoiser(Protocol):
 class Guided:
     """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; both only where γ is neither 0 nor 1, and within the interval.
 
+    With a weaker denoiser, (ω − 1)·(Z′(c) − Z′weak(c)) is added within the interval: away from the errors that both
+    make, of which it makes more.
+
     Attributes:
         denoiser: the model.
         conditions: c of each system.
@@ -43,8 +46,11 @@ class Guided:
         guidance: scale γ, not negative.
         interval: lowest and highest t at which guidance acts; elsewhere Z′(c) alone, in one evaluation. The t of a
             batch is that of its first system.
+        weak: a weaker denoiser, such as the same without some of its blocks.
+        weak_scale: ω.
 
-    Source: Algorithm 3, lines 4 to 6; for the interval Kynkäänniemi et al. (2024).
+    Source: Algorithm 3, lines 4 to 6; for the interval Kynkäänniemi et al. (2024); for the weaker denoiser Karras et
+    al. (2024), "Guiding a diffusion model with a bad version of itself".
 
     Raises:
         ConfigError: γ is negative, or the interval is none.
@@ -56,6 +62,8 @@ class Guided:
     mask: Bool[Tensor, "b m"]
     guidance: float
     interval: tuple[float, float] = (0.0, 1.0)
+    weak: Denoiser | None = None
+    weak_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.guidance < 0:
@@ -68,14 +76,25 @@ class Guided:
         self, noisy: Float[Tensor, "b m d"], previous: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
     ) -> Float[Tensor, "b m d"]:
         """Predict the clean latents; padding is zero."""
-        if self.guidance in (0.0, 1.0) or not self._acts(t):
-            alone = self.nulls if self.guidance == 0.0 and self._acts(t) else self.conditions
-            return self.denoiser(noisy, previous, t, alone, self.mask) * self._keep.to(noisy.dtype)
+        if not self._acts(t):
+            return self.denoiser(noisy, previous, t, self.conditions, self.mask) * self._keep.to(noisy.dtype)
+        conditional, mixed = self._mix(noisy, previous, t)
+        if self.weak is not None:
+            weaker = self.weak(noisy, previous, t, self.conditions if self.guidance else self.nulls, self.mask)
+            mixed = mixed + (self.weak_scale - 1.0) * (conditional - weaker)
+        return mixed * self._keep.to(noisy.dtype)
+
+    def _mix(self, noisy: Tensor, previous: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return Z′(c), and its mixture with Z′(φ); with γ = 0 the former is not needed, and Z′(φ) stands for it."""
+        if self.guidance in (0.0, 1.0):
+            asked = self.conditions if self.guidance else self.nulls
+            alone = self.denoiser(noisy, previous, t, asked, self.mask)
+            return alone, alone
         both = self.denoiser(
             torch.cat([noisy, noisy]), torch.cat([previous, previous]), torch.cat([t, t]), self._both, self._both_masks
         )
         conditional, unconditional = both.chunk(2)
-        return torch.lerp(unconditional, conditional, self.guidance) * self._keep.to(noisy.dtype)
+        return conditional, torch.lerp(unconditional, conditional, self.guidance)
 
     def _acts(self, t: Tensor) -> bool:
         low, high = self.interval

@@ -73,6 +73,7 @@ class DiT(nn.Module):
         t: Float[Tensor, " b"],
         conditions: Conditions,
         mask: Bool[Tensor, "b m"],
+        skip: tuple[int, ...] = (),
     ) -> Float[Tensor, "b m d"]:
         """Predict Z′⁽¹⁾.
 
@@ -82,14 +83,16 @@ class DiT(nn.Module):
             t: times in [0, 1].
             conditions: kind and further labels of each system.
             mask: real atoms.
+            skip: blocks to go without, counted from 0: a weaker model, for guidance.
         """
         condition = nn.functional.silu(self.time(t) + self.condition(conditions))
         x = self.embed(torch.cat([noisy, previous], dim=-1))
         if self.index is not None:
             places = torch.arange(x.shape[1], device=x.device)
             x = x + self.index(sinusoids(places, x.shape[-1]).to(x.dtype))
-        for block in self.blocks:
-            x = block(x, condition, mask)
+        for place, block in enumerate(self.blocks):
+            if place not in skip:
+                x = block(x, condition, mask)
         shift, scale = self.modulation(condition).chunk(2, dim=-1)
         out = full_precision(self.out(_modulate(self.norm(x), shift, scale)))
         return out if self.config.prediction == "clean" else noisy + (1.0 - t)[:, None, None] * out

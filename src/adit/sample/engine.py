@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from adit.config import SampleConfig, SampleStage
-from adit.errors import DataError
+from adit.errors import ConfigError, DataError
 from adit.flow.grid import time_grid
 from adit.flow.guidance import Denoiser, Guided
 from adit.flow.path import center
@@ -67,7 +68,7 @@ class Sampler:
         with autocast(self.device, precision):
             if torch.is_autocast_enabled(self.device.type):
                 _round_weights(self.dit)
-        self._denoiser: Denoiser = self.dit
+        self._denoiser: Callable[..., Tensor] = self.dit
 
     def request(self, stage: SampleStage, kind: Kind) -> Request:
         """Return what is asked of a kind, checked against this model."""
@@ -138,10 +139,21 @@ class Sampler:
         labels = self.dit.config.labels
         asked = encode(labels, [request.kind] * len(draws), request.labels(draws)).to(self.device)
         nulls = null_conditions(labels, len(draws), self.device)
-        guided = Guided(self._denoiser, asked, nulls, mask, config.guidance, config.guidance_interval)
+        weak = self._weak(config.skip_blocks)
+        scales = (config.guidance, config.guidance_interval, weak, config.skip_guidance)
+        guided = Guided(self._denoiser, asked, nulls, mask, *scales)
         if request.motif is None:
             return guided
         return Held(guided, self.vae, self.dit, request.motif, draws, mask)
+
+    def _weak(self, skip: tuple[int, ...]) -> Denoiser | None:
+        """Return the denoiser without some of its blocks; none of them: no weaker one."""
+        blocks = len(self.dit.blocks)
+        if not skip:
+            return None
+        if max(skip) >= blocks or len(set(skip)) == blocks:
+            raise ConfigError(f"sample.skip_blocks: {list(skip)} of blocks 0 to {blocks - 1}; one has to be left")
+        return partial(self._denoiser, skip=skip)
 
     def _fresh(self, draws: Sequence[Draw], request: Request, mask: Tensor) -> Callable[[], Tensor]:
         sources = [churn_noise(request.seed, request.kind, d.index) for d in draws]

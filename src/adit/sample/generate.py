@@ -78,7 +78,8 @@ def provenance(sampler: Sampler, stage: SampleStage, kind: Kind) -> dict[str, An
     """Return what a file of samples says of how they were made."""
     config = stage.sample
     asked = config.conditions.of(kind).model_dump(mode="json", exclude_defaults=True)
-    kept = ("solver", "grid", "steps", "guidance", "guidance_interval", "churn", "eta", "temperature", "precision")
+    kept = {"solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks", "churn", "eta"}
+    kept |= {"temperature", "precision"}
     settings = {name: value for name, value in config.model_dump(mode="json").items() if name in kept}
     return {"seed": stage.seed, "kind": str(kind), **settings, "conditions": asked, **sampler.hashes}
 
