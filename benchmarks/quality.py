@@ -2,7 +2,8 @@
 
 python benchmarks/quality.py results/pretrain/weights weights --n 200
 
-Equal seed, settings and number; nothing of what is reported elsewhere is drawn here.
+Equal seed, settings and number; nothing of what is reported elsewhere is drawn here. Without --solver, a bundle is
+sampled with the settings that it names.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from adit.sample.engine import Sampler
 from adit.sample.generate import write_samples
 from adit.store import read_systems
 from adit.systems import Kind
+from adit.train.bundle import read_manifest
 
 
 def main() -> None:
@@ -29,7 +31,7 @@ def main() -> None:
     options.add_argument("weights", type=Path, nargs="+", help="folders with vae/ and dit/")
     options.add_argument("--n", type=int, default=200, help="samples of each kind")
     options.add_argument("--seed", type=int, default=11)
-    options.add_argument("--solver", default="ddim")
+    options.add_argument("--solver")
     options.add_argument("--eta", type=float, default=2.0)
     options.add_argument("--temperature", type=float, default=0.7)
     options.add_argument("--steps", type=int, default=50)
@@ -38,19 +40,23 @@ def main() -> None:
     args = options.parse_args()
     torch.set_num_threads(args.threads)
     names = ("solver", "eta", "temperature") if args.solver == "ddim" else ("solver",)
-    settings = {name: getattr(args, name) for name in (*names, "steps", "guidance")}
-    stage = SampleStage(seed=args.seed, sample=SampleConfig.model_validate(settings))
-    print(describe(), settings, args.n)
-    print(pd.DataFrame([measure(folder, stage, args.n) for folder in args.weights]).to_markdown(index=False))
+    given = {name: getattr(args, name) for name in (*names, "steps", "guidance")} if args.solver else None
+    print(describe(), given or "settings of each bundle", args.n)
+    rows = [
+        measure(folder, SampleConfig.model_validate(given or read_manifest(folder)["sample"]), args.seed, args.n)
+        for folder in args.weights
+    ]
+    print(pd.DataFrame(rows).to_markdown(index=False))
 
 
-def measure(weights: Path, stage: SampleStage, n: int) -> dict[str, str | float]:
+def measure(weights: Path, sample: SampleConfig, seed: int, n: int) -> dict[str, str | float]:
     """Return the shares of one folder's samples."""
     sampler = Sampler(weights / "vae", weights / "dit")
     row: dict[str, str | float] = {"weights": str(weights)}
     with tempfile.TemporaryDirectory() as folder:
         for kind, shares in ((Kind.CRYSTAL, crystal_shares), (Kind.MOLECULE, molecule_shares)):
             out = Path(folder) / f"{kind}.arrow"
+            stage = SampleStage(seed=seed, sample=sample.of_kind(str(kind)))
             write_samples(sampler, stage, kind, range(n), out)
             row |= shares(list(read_systems(out)))
     return row

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from adit.config import Config, OptimConfig
+from adit.config import Config, OptimConfig, SampleConfig
 
 SUSTAINED: Final = {"cpu": 0.1e12, "v100": 5e12, "a100": 20e12, "h100": 40e12}
 """Operations a second that these networks sustain, of one core and of one GPU. cpu: measured in bf16; v100: single
@@ -194,11 +194,15 @@ def _sampling(config: Config, site: Site) -> list[Estimate]:
     if asked.from_ is not None:
         return [Estimate("take", 1, STARTUP_S + sum(map(asked.count, asked.kinds)) / PREPARED_A_SECOND)]
     shards = sum(asked.n_shards(kind) for kind in asked.kinds)
-    a_time = 1 + (asked.guidance not in (0, 1)) + (asked.skip_guidance != 1)
-    evaluations = asked.steps * a_time * (2 if asked.solver == "heun" else 1)
-    atoms = sum(asked.count(kind) * ATOMS[kind] for kind in asked.kinds)
-    work = atoms * evaluations * 2.0 * _weights(config)["dit"]
+    evaluated = sum(asked.count(kind) * ATOMS[kind] * _evaluations(asked.of_kind(kind)) for kind in asked.kinds)
+    work = evaluated * 2.0 * _weights(config)["dit"]
     return [Estimate("sample", shards, STARTUP_S + work / max(1, shards) / site.rate("sample"))] if shards else []
+
+
+def _evaluations(asked: SampleConfig) -> int:
+    """Return how often the denoiser sees each atom, guidance counted."""
+    a_time = 1 + (asked.guidance not in (0, 1)) + (asked.skip_guidance != 1)
+    return asked.steps * a_time * (2 if asked.solver == "heun" else 1)
 
 
 def _evaluation(config: Config, site: Site) -> list[Estimate]:

@@ -284,6 +284,32 @@ def test_shards_cover_every_index_once(count: int, shards: int) -> None:
     assert indices == list(range(count))
 
 
+def test_a_kind_has_settings_of_sampling_of_its_own() -> None:
+    general = {"solver": "ddim", "eta": 2.0, "temperature": 0.7, "steps": 50, "crystal": 3}
+    own = {"crystal": {"temperature": 1.0, "steps": 20}, "molecule": {"solver": "euler"}}
+    sample = config.SampleConfig.model_validate({**general, "by_kind": own})
+    crystal, molecule, mof = (sample.of_kind(kind) for kind in ("crystal", "molecule", "mof"))
+    assert (crystal.solver, crystal.eta, crystal.temperature, crystal.steps) == ("ddim", 2.0, 1.0, 20)
+    assert (molecule.solver, molecule.eta, molecule.temperature, molecule.steps) == ("euler", 0.0, 1.0, 50)
+    assert mof == config.SampleConfig.model_validate(general)
+    assert crystal.crystal == 3
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"crystal": {"shards": 3}}, "by_kind.crystal: shards is not among"),
+        ({"crystal": {"stepz": 3}}, "by_kind.crystal: stepz is not among"),
+        ({"glass": {"steps": 3}}, "by_kind"),
+        ({"molecule": {"steps": 0}}, "steps"),
+        ({"molecule": {"eta": 1.0}}, "eta and temperature belong to solver ddim"),
+    ],
+)
+def test_settings_of_a_kind_that_cannot_be_are_refused(own: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config.parse_as(config.SampleConfig, {"by_kind": own}, "sample")
+
+
 # --- isolation --------------------------------------------------------------------------------------------------------
 
 

@@ -40,7 +40,7 @@ def test_nothing_in_the_bundle_names_a_machines_folders() -> None:
 @pytest.mark.parametrize("kind", [Kind.CRYSTAL, Kind.MOLECULE])
 def test_it_samples_by_itself(kind: Kind, tmp_path: Path) -> None:
     settings = read_manifest(WEIGHTS)["sample"] | {"steps": 3}
-    stage = config.SampleStage(seed=1, sample=config.SampleConfig.model_validate(settings))
+    stage = config.SampleStage(seed=1, sample=config.SampleConfig.model_validate(settings).of_kind(kind))
     torch.manual_seed(0)
     write_samples(Sampler(WEIGHTS / "vae", WEIGHTS / "dit"), stage, kind, range(2), tmp_path / "x.arrow")
     assert {row.kind for row in read_systems(tmp_path / "x.arrow")} == {kind}

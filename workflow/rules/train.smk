@@ -115,16 +115,7 @@ rule dit:
 SUITED = {
     key: value
     for key, value in CFG.sample.model_dump(mode="json", exclude_defaults=True).items()
-    if key
-    in (
-        "solver",
-        "grid",
-        "steps",
-        "guidance",
-        "guidance_interval",
-        "eta",
-        "temperature",
-    )
+    if key in (*adit_config.OF_ONE_KIND, "by_kind")
 }
 
 

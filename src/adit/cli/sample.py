@@ -101,6 +101,7 @@ def _stage(args: argparse.Namespace) -> config.SampleStage:
         stage = config.SampleStage(seed=0, sample=_suited(args.weights))
     else:
         stage = config.load_stage(config.SampleStage, args.config)
+    stage = stage.model_copy(update={"sample": stage.sample.of_kind(args.kind)})
     if args.solver is not None:
         stage = stage.model_copy(update={"sample": stage.sample.with_solver(args.solver)})
     values = stage.model_dump()

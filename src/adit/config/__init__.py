@@ -11,7 +11,7 @@ from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModel
 from adit.config.reading import json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
-from adit.config.sample import AskedConfig, SampleConfig, TuneConfig, TunePoint
+from adit.config.sample import OF_ONE_KIND, AskedConfig, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.stages import (
     AblationsStage,
@@ -36,6 +36,7 @@ from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainC
 
 __all__ = [
     "DATASETS",
+    "OF_ONE_KIND",
     "AblationsConfig",
     "AblationsStage",
     "AskedConfig",

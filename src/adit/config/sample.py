@@ -11,6 +11,12 @@ from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
 Guidance = Annotated[float, Field(ge=0, le=1000)]
 SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"]
 GridName = Literal["uniform", "quadratic", "logit-normal"]
+Kind = Literal["crystal", "molecule", "mof"]
+OF_ONE_KIND = (
+    *("solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
+    *("churn", "eta", "temperature", "tolerance"),
+)
+"""Settings of sampling that one kind may have of its own."""
 
 
 class AskedConfig(Strict):
@@ -99,6 +105,9 @@ class SampleConfig(Strict):
     compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_as_word)] = Field(
         "auto", description="compile the denoiser; auto: where it pays"
     )
+    by_kind: dict[Kind, dict[str, Any]] = Field(
+        default_factory=dict, description="settings from solver to tolerance that one kind has over those of all"
+    )
     conditions: ConditionsConfig = ConditionsConfig()
 
     @model_validator(mode="after")
@@ -114,7 +123,17 @@ class SampleConfig(Strict):
             raise ValueError(f"eta and temperature belong to solver ddim, not to {self.solver}")
         if self.temperature != 1.0 and not self.eta:
             raise ValueError("temperature acts on noise that is drawn anew, and eta is 0")
+        for kind, own in self.by_kind.items():
+            if alien := sorted(set(own) - set(OF_ONE_KIND)):
+                raise ValueError(f"by_kind.{kind}: {', '.join(alien)} is not among {', '.join(OF_ONE_KIND)}")
+            self.of_kind(kind)
         return self
+
+    def of_kind(self, kind: str) -> SampleConfig:
+        """Return the settings of one kind: those of all with its own over them."""
+        own = next((own for name, own in self.by_kind.items() if name == kind), {})
+        general = self.with_solver(own.get("solver", self.solver)).model_dump(by_alias=True)
+        return type(self).model_validate({**general, **own, "by_kind": {}})
 
     @property
     def stochastic(self) -> bool:
@@ -129,7 +148,7 @@ class SampleConfig(Strict):
 
     def at(self, point: TunePoint) -> SampleConfig:
         """Return these settings at a point of a grid."""
-        return self.with_solver(point.solver).model_copy(update=point.model_dump())
+        return self.with_solver(point.solver).model_copy(update={**point.model_dump(), "by_kind": {}})
 
     def count(self, kind: str) -> int:
         """Return how many systems of a kind are asked for."""

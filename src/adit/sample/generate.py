@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adit.config import SampleConfig, SampleStage
+from adit.config import OF_ONE_KIND, SampleConfig, SampleStage
 from adit.errors import ConfigError
 from adit.flow.solvers.registry import ALONE, evaluations
 from adit.progress import Progress
@@ -78,9 +78,7 @@ def provenance(sampler: Sampler, stage: SampleStage, kind: Kind) -> dict[str, An
     """Return what a file of samples says of how they were made."""
     config = stage.sample
     asked = config.conditions.of(kind).model_dump(mode="json", exclude_defaults=True)
-    kept = {"solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks", "churn", "eta"}
-    kept |= {"temperature", "precision"}
-    settings = {name: value for name, value in config.model_dump(mode="json").items() if name in kept}
+    settings = config.model_dump(mode="json", include={*OF_ONE_KIND, "precision"})
     return {"seed": stage.seed, "kind": str(kind), **settings, "conditions": asked, **sampler.hashes}
 
 
