@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,8 @@ from adit.store import read_systems
 from adit.systems import Kind
 from adit.train.bundle import read_manifest
 
+SHARES = {"crystal": crystal_shares, "molecule": molecule_shares}
+
 
 def main() -> None:
     """Sample, score and print."""
@@ -36,29 +39,34 @@ def main() -> None:
     options.add_argument("--temperature", type=float, default=0.7)
     options.add_argument("--steps", type=int, default=50)
     options.add_argument("--guidance", type=float, default=1.0)
+    options.add_argument("--skip-guidance", type=float, default=1.0)
+    options.add_argument("--skip-blocks", type=int, nargs="*", default=[])
+    options.add_argument("--guidance-interval", type=float, nargs=2, default=[0.0, 1.0])
+    options.add_argument("--kinds", nargs="+", choices=list(SHARES), default=list(SHARES))
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     torch.set_num_threads(args.threads)
-    names = ("solver", "eta", "temperature") if args.solver == "ddim" else ("solver",)
-    given = {name: getattr(args, name) for name in (*names, "steps", "guidance")} if args.solver else None
+    names = ["solver", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"]
+    names += ["eta", "temperature"] if args.solver == "ddim" else []
+    given = {name: getattr(args, name) for name in names} if args.solver else None
     print(describe(), given or "settings of each bundle", args.n)
-    rows = [
-        measure(folder, SampleConfig.model_validate(given or read_manifest(folder)["sample"]), args.seed, args.n)
-        for folder in args.weights
-    ]
+    rows = []
+    for folder in args.weights:
+        sample = SampleConfig.model_validate(given or read_manifest(folder)["sample"])
+        rows.append(measure(folder, sample, args.seed, args.n, args.kinds))
     print(pd.DataFrame(rows).to_markdown(index=False))
 
 
-def measure(weights: Path, sample: SampleConfig, seed: int, n: int) -> dict[str, str | float]:
+def measure(weights: Path, sample: SampleConfig, seed: int, n: int, kinds: Sequence[str]) -> dict[str, str | float]:
     """Return the shares of one folder's samples."""
     sampler = Sampler(weights / "vae", weights / "dit")
     row: dict[str, str | float] = {"weights": str(weights)}
     with tempfile.TemporaryDirectory() as folder:
-        for kind, shares in ((Kind.CRYSTAL, crystal_shares), (Kind.MOLECULE, molecule_shares)):
+        for kind in map(Kind, kinds):
             out = Path(folder) / f"{kind}.arrow"
             stage = SampleStage(seed=seed, sample=sample.of_kind(str(kind)))
             write_samples(sampler, stage, kind, range(n), out)
-            row |= shares(list(read_systems(out)))
+            row |= SHARES[str(kind)](list(read_systems(out)))
     return row
 
 
