@@ -41,7 +41,7 @@ from adit.score.validity import closest_contacts, structurally_valid
 from adit.store import Row, read_systems, sha256, write_json, write_tensors
 from adit.systems import AtomicSystem, Kind
 
-CANDIDATES = ("euler:100", "euler:50", "euler:25", "ab2:50", "ab2:25", "exp-ab2:50", "exp-ab2:25", "exp-ab2:16")
+CANDIDATES = ("euler:50", "euler:25", "ab2:25", "exp-ab2:25", "exp-ab2:16", "exp-ab2:12")
 
 
 def main() -> None:

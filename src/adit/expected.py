@@ -202,7 +202,7 @@ def _sampling(config: Config, site: Site) -> list[Estimate]:
 def _evaluations(asked: SampleConfig) -> int:
     """Return how often the denoiser sees each atom, guidance counted."""
     a_time = 1 + (asked.guidance not in (0, 1)) + (asked.skip_guidance != 1)
-    return asked.steps * a_time * (2 if asked.solver == "heun" else 1)
+    return asked.steps * a_time * (2 if asked.solver in ("heun", "sde") else 1)
 
 
 def _evaluation(config: Config, site: Site) -> list[Estimate]:

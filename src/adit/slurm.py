@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ REQUEUE_VARIABLE = "ADIT_REQUEUE"
 
 MOST_RESTARTS = 100
 """A job that was sent back this often fails instead."""
+
+EXECUTOR = "snakemake_executor_plugin_slurm"
+"""Snakemake's plugin for SLURM, where it is in use."""
 
 _RUN = re.compile(r"SLURM run ID: (\S+)")
 
@@ -51,6 +55,18 @@ def requeue() -> bool:
     if taken:
         log.info("job %s goes back to the queue and goes on from its saved state", job)
     return taken
+
+
+def remember_min_job_age() -> None:
+    """Let Snakemake's executor read ``MinJobAge`` once, while the controller answers.
+
+    It reads it before every question about its jobs. Where the controller does not answer it turns from squeue to
+    sacct, which on a site without accounting never answers, and after the last attempt the jobs are forgotten.
+    """
+    plugin = sys.modules.get(EXECUTOR)
+    known = plugin.get_min_job_age() if plugin is not None else None
+    if known is not None:
+        vars(plugin)["get_min_job_age"] = lambda: known
 
 
 def job_facts(job: str) -> dict[str, str]:

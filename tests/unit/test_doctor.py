@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -229,3 +233,23 @@ def test_jobs_of_a_killed_run_are_found_by_its_number(commands: Path, tmp_path: 
     fake(commands, "squeue", "echo '11 adit_12-34'; echo '12 adit_99-99'; echo '13 other'")
     assert slurm.left_behind(logs) == ["11"]
     assert slurm.left_behind(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(("answers", "said"), [([300, None, None], 300), ([None, None, 300], None)])
+def test_the_executor_keeps_the_age_that_the_controller_told_it(
+    answers: list[int | None], said: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller that restarts later does not turn questions to a sacct that never answers."""
+    plugin = types.ModuleType(slurm.EXECUTOR)
+    left = iter(answers)
+    plugin.get_min_job_age = lambda: next(left)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, slurm.EXECUTOR, plugin)
+    slurm.remember_min_job_age()
+    assert plugin.get_min_job_age() == said
+
+
+def test_the_executor_asks_what_is_remembered() -> None:
+    plugin = importlib.import_module(slurm.EXECUTOR)
+    asked = inspect.getsource(plugin.Executor.check_active_jobs)
+    assert "= get_min_job_age()" in asked
+    assert callable(vars(plugin)["get_min_job_age"])

@@ -295,6 +295,16 @@ def test_a_kind_has_settings_of_sampling_of_its_own() -> None:
     assert crystal.crystal == 3
 
 
+def test_blocks_to_go_without_are_among_the_models() -> None:
+    def asked(block: int) -> dict[str, Any]:
+        own = {"crystal": {"skip_guidance": 2.0, "skip_blocks": [block]}}
+        return {"name": "x", "model": {"dit": {"layers": 4}}, "sample": {"by_kind": own}}
+
+    assert config.parse(asked(3), "x").sample.of_kind("crystal").skip_blocks == (3,)
+    with pytest.raises(ConfigError, match="blocks 0 to 3"):
+        config.parse(asked(4), "x")
+
+
 @pytest.mark.parametrize(
     ("own", "message"),
     [

@@ -180,7 +180,7 @@ def test_a_motif_outside_the_vocabulary_is_refused(weights: Path, tmp_path: Path
         (["--atoms", "0-4"], "--atoms 0-4"),
         (["--label", "=3"], "--label =3"),
         (["--label", "composition=3"], "ask for it as a composition"),
-        (["--label", "spacegroup=22.7"], "22.7 is no class"),
+        (["--label", "spacegroup=221"], "has a key of its own"),
         (["--guidance", "1e300"], "less than or equal to 1000"),
         (["--out", "/"], "--out /: is a folder"),
         (["--n", "0"], "'0' is no whole number from 1 on"),

@@ -127,6 +127,7 @@ LIVE = forget_dead_locks() if workflow.is_main_process else None
 
 
 onstart:
+    slurm.remember_min_job_age()
     left = slurm.left_behind(Path(".snakemake/log"))
     if left:
         sys.stderr.write(

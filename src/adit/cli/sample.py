@@ -21,6 +21,8 @@ def _sample(args: argparse.Namespace) -> None:
     from adit.systems import Kind
 
     _check_out(args.out)
+    if args.n is not None and (args.shard or args.state):
+        raise ConfigError("--n asks for so many samples in one file: it goes without --shard and --state")
     vae, dit = _weights(args)
     stage, kind = _stage(args), Kind(args.kind)
     if args.n is None:
@@ -81,7 +83,7 @@ def _tune(args: argparse.Namespace) -> None:
 
 SETTINGS = (
     *("grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
-    *("churn", "eta", "temperature", "compile", "precision"),
+    *("churn", "eta", "temperature", "tolerance", "compile", "precision"),
 )
 """Settings of sampling that the command line may change."""
 
@@ -174,6 +176,7 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     over.add_argument("--churn", type=float, help="for --solver sde")
     over.add_argument("--eta", type=float, help="for --solver ddim")
     over.add_argument("--temperature", type=float, help="for --solver ddim")
+    over.add_argument("--tolerance", type=float, help="for --solver adaptive")
     over.add_argument("--compile", choices=("auto", "on", "off"))
     over.add_argument("--precision", choices=("auto", "bf16", "fp32"))
     asked = sub.add_argument_group("conditions")

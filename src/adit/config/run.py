@@ -50,6 +50,13 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _blocks_exist(self) -> Self:
+        skipped = {block for kind in self.sample.kinds for block in self.sample.of_kind(kind).skip_blocks}
+        if self.model.source == "train" and skipped and max(skipped) >= self.model.dit.layers:
+            raise ValueError(f"sample.skip_blocks: model.dit has blocks 0 to {self.model.dit.layers - 1}")
+        return self
+
+    @model_validator(mode="after")
     def _variants_fit(self) -> Self:
         for name in self.ablations.autoencoders:
             with _told_of(f"ablations.autoencoders.{name}"):

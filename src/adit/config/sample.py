@@ -36,6 +36,12 @@ class AskedConfig(Strict):
         default_factory=dict, description="values of further labels that the model was trained with"
     )
 
+    @model_validator(mode="after")
+    def _one_spacegroup(self) -> Self:
+        if "spacegroup" in self.labels:
+            raise ValueError("labels.spacegroup: has a key of its own, spacegroup (--spacegroup)")
+        return self
+
 
 class ConditionsConfig(Strict):
     """Conditions by kind."""
@@ -46,7 +52,7 @@ class ConditionsConfig(Strict):
 
     @model_validator(mode="after")
     def _molecules_have_no_cell(self) -> Self:
-        if self.molecule.spacegroup is not None or "spacegroup" in self.molecule.labels:
+        if self.molecule.spacegroup is not None:
             raise ValueError("molecule.spacegroup: a molecule has none")
         return self
 

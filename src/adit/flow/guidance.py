@@ -35,8 +35,8 @@ class Denoiser(Protocol):
 class Guided:
     """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; both only where γ is neither 0 nor 1, and within the interval.
 
-    With a weaker denoiser, (ω − 1)·(Z′(c) − Z′weak(c)) is added within the interval: away from the errors that both
-    make, of which it makes more.
+    With a weaker denoiser, (ω − 1)·(Z′(c) − Z′weak(c)) is added within the interval (with γ = 0, of φ): away from the
+    errors that both make, of which it makes more.
 
     Attributes:
         denoiser: the model.
