@@ -54,7 +54,7 @@ def card(run: Run) -> list[tuple[str, Pairs]]:
         for title, rows in SETTINGS.items()
     ]
     found = dict(parts)
-    found["Sampling"] = asked + found["Sampling"] + _checkpoints(run)
+    found["Sampling"] = asked + found["Sampling"] + _of_one_kind(run) + _checkpoints(run)
     known = energies(run)
     hull = [
         ("reference", _text(known["reference"])),
@@ -102,6 +102,12 @@ def definitions(summary: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, st
 def _asked(run: Run, kind: str) -> int | None:
     steps = [step for step in run.funnel if step.get("kind") == kind and step.get("step") == "asked"]
     return int(steps[0].get("count") or 0) if steps else None
+
+
+def _of_one_kind(run: Run) -> Pairs:
+    """Return the settings of sampling that one kind has of its own."""
+    held = run.setting("sample.by_kind")
+    return [(f"{kind}s apart", _listed(own)) for kind, own in held.items()] if isinstance(held, Mapping) else []
 
 
 def _checkpoints(run: Run) -> Pairs:
