@@ -135,9 +135,11 @@ def test_ablations_are_tables_5_and_6(tmp_path: Path) -> None:
 
 
 def test_card_tells_what_decides_the_numbers(tmp_path: Path) -> None:
-    config = Config().model_dump_json()
+    own = {"molecule": {"skip_guidance": 2.0, "skip_blocks": [5]}}
+    config = Config.model_validate({"sample": {"by_kind": own}}).model_dump_json()
     card = {title: dict(rows) for title, rows in protocol.card(load(write_run(tmp_path), config))}
     assert card["Sampling"]["crystals asked for"] == "3"
+    assert card["Sampling"]["molecules apart"] == "skip guidance: 2.0; skip blocks: [5]"
     assert card["Sampling"]["steps T"] == str(Config().sample.steps)
     assert card["Hull"]["energies on it"] == "chgnet-0.3.0/PBE(+U)/MP2020"
     assert ("crystal", "adit", "overall_validity", "too close") in protocol.definitions(load(tmp_path, config).summary)
