@@ -390,3 +390,12 @@ def test_a_run_from_weights_says_so(tmp_path: Path) -> None:
     assert outcome.trained_on(load(run, from_weights)).endswith("going on from weights")
     assert outcome.trained_on(load(run, from_weights.replace("finetune", "pretrained"))) == "models as in weights"
     assert not any("weights have seen" in notice.title for notice in outcome.notices(load(run, "{}")))
+
+
+def test_gaps_of_the_hull_are_said(tmp_path: Path) -> None:
+    folder = write_run(tmp_path)
+    frame = store.read_frame(folder / "scores/crystal.parquet")
+    assert not any("gaps" in notice.title for notice in outcome.notices(load(folder, "{}")))
+    store.write_frame(folder / "scores/crystal.parquet", frame.assign(hull_covers_chemistry=[True, False, None]))
+    (found,) = [notice.text for notice in outcome.notices(load(folder, "{}")) if "gaps" in notice.title]
+    assert found.startswith("1 of the 2 crystals")

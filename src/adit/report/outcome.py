@@ -165,8 +165,23 @@ def _energy_notice(run: Run) -> list[Notice]:
     if not text:
         return []
     if known["surrogate"]:
-        return [Notice("warning", "Stability is a surrogate", text)]
-    return [Notice("info", "Whose energies", text)]
+        return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run)]
+    return [Notice("info", "Whose energies", text), *_gap_notice(run)]
+
+
+def _gap_notice(run: Run) -> list[Notice]:
+    frame = run.scores.get("crystal")
+    if frame is None or not {"e_above_hull", "hull_covers_chemistry"} <= set(frame):
+        return []
+    known = frame[frame["e_above_hull"].notna()]
+    gaps = int((~known["hull_covers_chemistry"].fillna(False).astype(bool)).sum())
+    if not gaps:
+        return []
+    text = (
+        f"{formats.count(gaps)} of the {formats.count(len(known))} crystals with an energy have a chemistry that the "
+        "hull does not know whole. Energies below such a gap mean little, and “below the hull” counts them."
+    )
+    return [Notice("warning", "The hull has gaps", text)]
 
 
 def hull_text(run: Run) -> str:
@@ -195,7 +210,7 @@ def tiles(run: Run) -> list[tuple[str, str, str]]:
     best = best_energy(run)
     if best is not None:
         whose = ", CHGNet surrogate" if energies(run)["surrogate"] else ""
-        small = f"eV/atom{whose}; valid, relaxed, two elements or more"
+        small = f"eV/atom{whose}; valid compounds of a chemistry that the hull knows"
         found.append(("lowest E above hull", formats.number(best, 3), small))
     converged, total = dft_counts(run)
     if total:
