@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,17 +100,20 @@ def wait_for_end() -> None:
     time.sleep(ASKED_S)
 
 
-def left_behind(logs: Path) -> list[str]:
-    """Return the jobs that a killed workflow left in the queue.
+def left_behind(logs: Path) -> list[str] | None:
+    """Return the jobs that a killed workflow left in the queue; None where squeue does not tell.
 
     Args:
         logs: Snakemake's folder of logs; each names the run, and so do its jobs.
     """
     runs = {run for log_file in logs.glob("*.log") for run in _RUN.findall(log_file.read_text(errors="replace"))}
-    if not runs:
+    if not runs or shutil.which("squeue") is None:
         return []
-    queued = (_run("squeue", "--me", "--noheader", "--format", "%A %j") or "").splitlines()
-    return sorted({number for number, _, name in (line.partition(" ") for line in queued) if name.strip() in runs})
+    said = _run("squeue", "--me", "--noheader", "--format", "%A %j")
+    if said is None:
+        return None
+    queued = (line.partition(" ") for line in said.splitlines())
+    return sorted({number for number, _, name in queued if name.strip() in runs})
 
 
 def cancel(jobs: Sequence[str], patience_s: float = 120.0) -> bool:

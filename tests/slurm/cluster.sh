@@ -39,7 +39,7 @@ check() {
   { mknod "$ROOT/run/probe" c 1 3 && rm "$ROOT/run/probe"; } 2>/dev/null ||
     fail "no device files can be made here, which stand for GPUs: give the container the capability MKNOD"
   if [ -e /etc/slurm/slurm.conf ] && [ "$(readlink -f /etc/slurm/slurm.conf)" != "$ROOT/conf/slurm.conf" ] &&
-     ! grep -qs '^ClusterName=aditest' /etc/slurm/slurm.conf && [ ! -L /etc/slurm/slurm.conf ]; then
+     ! grep -qs '^ClusterName=aditest' /etc/slurm/slurm.conf; then
     fail "/etc/slurm/slurm.conf belongs to another cluster; run the tests on a machine that is part of none"
   fi
 }
@@ -109,6 +109,7 @@ up() {
   [ -z "${ADIT_SLURM_ACCOUNTING:-}" ] || start_accounting
   if ! running "$ROOT/run/slurmctld.pid"; then
     stop "$ROOT/run/slurmd.pid"
+    end_steps
     rm -rf "$ROOT/state" "$ROOT/spool"   # jobs of a cluster that was killed would keep this one's node busy
     mkdir "$ROOT"/{state,spool}
     chmod 755 "$ROOT"/{state,spool}
@@ -130,11 +131,17 @@ stop() {
 down() {
   running "$ROOT/run/slurmctld.pid" && scancel -u "$(id -un)" 2>/dev/null && sleep 1 || true
   for daemon in slurmd slurmctld slurmdbd mariadbd; do stop "$ROOT/run/$daemon.pid"; done
+  end_steps
   [ ! -e "$ROOT/run/started-munge" ] || stop /run/munge/munged.pid
   for file in slurm.conf gres.conf cgroup.conf slurmdbd.conf; do
     [ ! -L "/etc/slurm/$file" ] || [ "$(readlink "/etc/slurm/$file")" != "$ROOT/conf/$file" ] || rm "/etc/slurm/$file"
   done
   rm -rf "$ROOT/state" "$ROOT/run/started-munge"
+}
+
+end_steps() {
+  local step
+  for step in $(pgrep -x slurmstepd); do kill_tree "$step"; done
 }
 
 kill_tree() {
@@ -144,10 +151,9 @@ kill_tree() {
 }
 
 kill_node() {
-  local step
   kill -KILL "$(cat "$ROOT/run/slurmd.pid")"
   rm "$ROOT/run/slurmd.pid"   # dead, it may still look alive until it is waited for
-  for step in $(pgrep -x slurmstepd); do kill_tree "$step"; done
+  end_steps
 }
 
 case "${1:-}" in

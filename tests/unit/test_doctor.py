@@ -233,6 +233,9 @@ def test_jobs_of_a_killed_run_are_found_by_its_number(commands: Path, tmp_path: 
     fake(commands, "squeue", "echo '11 adit_12-34'; echo '12 adit_99-99'; echo '13 other'")
     assert slurm.left_behind(logs) == ["11"]
     assert slurm.left_behind(tmp_path / "none") == []
+    fake(commands, "squeue", "exit 1")
+    assert slurm.left_behind(logs) is None, "a controller that does not answer is no empty queue"
+    assert slurm.left_behind(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(("answers", "said"), [([300, None, None], 300), ([None, None, 300], None)])

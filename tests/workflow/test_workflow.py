@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import signal
@@ -248,6 +249,20 @@ def test_the_plan_has_every_job_of_the_run(tmp_path: Path, changed: dict[str, di
     apart = {"all", "page", "doctor_cpu", "doctor_gpu"}  # nothing, seconds where Snakemake runs, seconds on each node
     estimates = expected(config.load(str(tmp_path / "run.yaml")), Site({}, {}, {}))
     assert {e.rule: e.jobs for e in estimates} == {rule: number for rule, number in jobs.items() if rule not in apart}
+
+
+def test_two_runs_do_not_share_a_folder_and_a_plan_keeps_nobody_out(tmp_path: Path) -> None:
+    """Also where both were started before either had Snakemake's lock."""
+    datasets = [f"results/tiny/data/{name}.arrow" for name in ("builtin-crystals",)]
+    assert snakemake(tmp_path, "-n", *datasets).returncode == 0
+    with (tmp_path / ".snakemake/adit.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert snakemake(tmp_path, "-n", *datasets).returncode == 0
+        second = snakemake(tmp_path, *datasets)
+        assert second.returncode != 0
+        assert "another run works in this folder" in second.stderr
+        assert not (tmp_path / datasets[0]).exists()
+    assert snakemake(tmp_path, *datasets).returncode == 0
 
 
 def test_a_mistyped_key_stops_the_workflow_with_one_line(tmp_path: Path) -> None:

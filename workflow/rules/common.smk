@@ -104,31 +104,55 @@ def stage(kind, **extra):
     return CFG.stage(kind, **extra).model_dump_json()
 
 
-def forget_dead_locks():
-    """Remove Snakemake's locks where the process that made them is gone (killed), so that the same command goes on.
+def take_folder():
+    """Return the lock of this folder, or None while another run holds it.
 
-    The lock of this process is a kernel lock: it ends with the process, however that ends. While another run in this
-    folder holds it, nothing is removed and Snakemake says that the folder is locked.
+    It is a kernel lock: it ends with the process, however that ends.
     """
-    locks = Path(".snakemake/locks")
-    locks.parent.mkdir(exist_ok=True)
+    Path(".snakemake").mkdir(exist_ok=True)
     handle = open(".snakemake/adit.lock", "w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        handle.close()
         return None
-    for lock in locks.glob("*.lock"):
-        lock.unlink(missing_ok=True)
     return handle
 
 
-# Jobs on other machines read this file too: the process that the user started alone holds the lock.
-LIVE = forget_dead_locks() if workflow.is_main_process else None
+def forget_dead_locks():
+    """Remove Snakemake's locks where the process that made them is gone (killed), so that the same command goes on.
+
+    While another run works in this folder nothing is removed, and Snakemake says that the folder is locked.
+    """
+    handle = take_folder()
+    if handle is None:
+        return
+    for lock in Path(".snakemake/locks").glob("*.lock"):
+        lock.unlink(missing_ok=True)
+    handle.close()  # a plan or a summary keeps nobody out: a run takes the folder when it starts
+
+
+# Jobs on other machines read this file too: this is for the process that the user started.
+if workflow.is_main_process:
+    forget_dead_locks()
+
+HELD = []
 
 
 onstart:
+    HELD.append(take_folder())
+    if HELD[0] is None:
+        sys.stderr.write(
+            "error: another run works in this folder (.snakemake/adit.lock); wait for it, or stop it\n"
+        )
+        sys.exit(4)
     slurm.remember_min_job_age()
     left = slurm.left_behind(Path(".snakemake/log"))
+    if left is None:
+        sys.stderr.write(
+            "error: jobs of an earlier run may be in the queue, and squeue does not answer; try again when it does\n"
+        )
+        sys.exit(4)
     if left:
         sys.stderr.write(
             f"jobs of an earlier run that was killed are still in the queue and are cancelled: {', '.join(left)}\n"
