@@ -44,7 +44,7 @@ rule ablation_vae:
     threads: HALF
     resources:
         mem_mb=lambda wc, attempt: 32000 * attempt,
-        runtime=lambda wc, attempt: 4320 * attempt,
+        runtime=minutes(4320),
         gpu=1,
     params:
         stage=lambda wc: stage(adit_config.VaeStage, **AUTOENCODERS[wc.variant]),
@@ -70,7 +70,7 @@ rule ablation_reconstruct:
     threads: HALF
     resources:
         mem_mb=lambda wc, attempt: 16000 * attempt,
-        runtime=lambda wc, attempt: 120 * attempt,
+        runtime=minutes(120),
     params:
         vae=f"{ABLATIONS}/vae/{{variant}}",
         out=f"{ABLATIONS}/reconstructions/{{variant}}/{{dataset}}",
@@ -100,7 +100,7 @@ rule ablation_encode:
     threads: HALF
     resources:
         mem_mb=lambda wc, attempt: 16000 * attempt,
-        runtime=lambda wc, attempt: 240 * attempt,
+        runtime=minutes(240),
         gpu=1,
     params:
         stage=stage(adit_config.EncodeStage),
@@ -131,7 +131,7 @@ rule ablation_dit:
     threads: HALF
     resources:
         mem_mb=lambda wc, attempt: 32000 * attempt,
-        runtime=lambda wc, attempt: 4320 * attempt,
+        runtime=minutes(4320),
         gpu=1,
     params:
         stage=lambda wc: stage(adit_config.DitStage, **DENOISERS[wc.variant]),
@@ -158,7 +158,7 @@ rule ablation_sample:
     threads: HALF
     resources:
         mem_mb=lambda wc, attempt: 16000 * attempt,
-        runtime=lambda wc, attempt: 240 * attempt,
+        runtime=minutes(240),
         gpu=1,
     params:
         stage=stage(adit_config.SampleStage),
@@ -185,7 +185,7 @@ rule ablation_score:
     threads: HALF
     resources:
         mem_mb=lambda wc, attempt: 16000 * attempt,
-        runtime=lambda wc, attempt: 480 * attempt,
+        runtime=minutes(480),
     params:
         stage=stage(
             adit_config.ScoreStage,
