@@ -48,6 +48,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     names = ["solver", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"]
     names += ["eta", "temperature"] if args.solver == "ddim" else []
+    told = [name for name in (*names[1:], "eta", "temperature") if getattr(args, name) != options.get_default(name)]
+    if told and not args.solver:
+        options.error("other settings than the bundle's: give --solver as well")
     given = {name: getattr(args, name) for name in names} if args.solver else None
     print(describe(), given or "settings of each bundle", args.n)
     rows = []
