@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import signal
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from adit.cli import main
+from adit.cli import ending, main
 from adit.config import SampleConfig, SampleStage
 from adit.convert import read_extxyz
 from adit.errors import ConfigError, DataError
@@ -281,3 +282,18 @@ def test_a_stopped_command_leaves_nothing_behind(weights: Path, tmp_path: Path, 
     assert "interrupted" in told
     assert "Traceback" not in told
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_swallows_the_end_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "AGAIN_S", 0.1)
+
+    @ending.tidy_end()
+    def swallow() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(30)
+
+    with pytest.raises(KeyboardInterrupt):
+        swallow()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
