@@ -1,7 +1,7 @@
 """The table of the card of the weights, from the scores of a run: samples beside control rows and the paper.
 
 make run CONFIG=config/card.yaml MIRROR=...
-python benchmarks/card.py results/card     # or a folder of adit score
+python benchmarks/card.py results/card [--hull hull.parquet]     # or a folder of adit score, and a file of adit hull
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from adit.store import read_json
+from adit.store import read_frame, read_json
 
 PAPER = {
     ("crystal", "adit", "structural_validity"): 99.74,
@@ -31,9 +31,12 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("run", type=Path)
     options.add_argument("--metrics", nargs="*", help="default: all")
+    options.add_argument("--hull", type=Path, help="energies above the hull, by adit hull")
     args = options.parse_args()
     found: list[dict[str, Any]] = list(read_json(args.run / "scores/summary.json"))  # type: ignore[arg-type]
     print(table(found, args.metrics).to_markdown(index=False))
+    if args.hull:
+        print("\n" + energies(read_frame(args.hull)).to_markdown(index=False))
 
 
 def table(found: list[dict[str, Any]], metrics: list[str] | None) -> pd.DataFrame:
@@ -48,6 +51,18 @@ def table(found: list[dict[str, Any]], metrics: list[str] | None) -> pd.DataFram
         named = {"kind": row["kind"], "number": row["metric"], "protocol": row["protocol"], "weights": told(row, True)}
         controls = {name: told(others.get((*key, name)), False) for name in populations}
         rows.append(named | controls | {"paper": PAPER.get(key, "")})
+    return pd.DataFrame(rows)
+
+
+def energies(hull: pd.DataFrame) -> pd.DataFrame:
+    """Return how many energies are at or below the hull and near it, of all and of chemistries that it covers whole."""
+    (name,) = [column for column in hull if column.endswith("e_above_hull")]
+    covered = hull[hull["hull_covers_chemistry"].fillna(False).astype(bool)]
+    rows = []
+    for whose, part in (("all", hull), ("of a chemistry that the hull covers", covered)):
+        known = part[name].dropna()
+        counts = {"≤ 0": int((known <= 0).sum()), "< 0.1 eV/atom": int((known < 0.1).sum())}
+        rows.append({"crystals": whose, "with an energy": len(known), **counts, "median": round(known.median(), 3)})
     return pd.DataFrame(rows)
 
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from adit.cli import main
-from adit.config import SampleConfig, SampleStage
+from adit.config import LabelConfig, SampleConfig, SampleStage
 from adit.errors import ConfigError, DataError
 from adit.sample.assignment import assign, exact_types, system_types
 from adit.sample.composition import parse_composition
 from adit.sample.engine import Sampler
 from adit.sample.generate import write_samples
 from adit.sample.motif import read_motif, superpose
-from adit.sample.request import Request
+from adit.sample.request import Request, make_request
 from adit.store import read_json, read_systems, write_extxyz, write_json
 from adit.systems import AtomicSystem, Kind
 from tests.weights import BAND_GAP, COMPOSITION, SPACEGROUP, write_weights
@@ -240,3 +240,17 @@ def test_a_record_that_lacks_something_says_what(tmp_path: Path, name: str) -> N
     write_json(folder / "dit/config.json", record)
     with pytest.raises(DataError, match=f"lacks '{name}'"):
         Sampler(folder / "vae", folder / "dit")
+
+
+def test_a_class_is_a_whole_number() -> None:
+    asked = {"conditions": {"crystal": {"labels": {"phase": 2.7}}}}
+    stage = SampleStage(seed=0, sample=SampleConfig.model_validate(asked))
+    with pytest.raises(ConfigError, match=r"2\.7 is no class"):
+        make_request(
+            stage,
+            Kind.CRYSTAL,
+            histograms={"crystal": {"4": 1.0}},
+            labels=[LabelConfig(name="phase", type="category", classes=5)],
+            latent_dim=4,
+            max_atomic_number=100,
+        )

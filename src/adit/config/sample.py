@@ -90,11 +90,10 @@ class SampleConfig(Strict):
         (0.0, 1.0), description="times between which guidance acts; elsewhere the conditional prediction alone"
     )
     skip_guidance: Annotated[float, Field(ge=1, le=1000)] = Field(
-        1.0,
-        description="scale ω of guidance by the denoiser itself without some of its blocks; 1: none",
+        1.0, description="scale ω of guidance by the denoiser itself without some of its blocks; 1: none"
     )
     skip_blocks: tuple[Count, ...] = Field(
-        (), description="blocks that the weaker denoiser goes without, counted from 0; beside the middle ones work best"
+        (), description="blocks that the weaker denoiser goes without, counted from 0"
     )
     churn: Annotated[float, Field(ge=0)] = Field(0.0, description="solver sde: S_churn, noise added over all steps")
     eta: Annotated[float, Field(ge=0)] = Field(
