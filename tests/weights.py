@@ -15,6 +15,7 @@ from adit.model.vae import VAE
 from adit.store import sha256, write_json, write_tensors
 
 SIZES = {"crystal": {"2": 1.0, "4": 2.0, "6": 1.0, "9": 1.0}, "molecule": {"3": 1.0, "5": 1.0}}
+FORMULAS = {"molecule": {"H2O": 3.0, "CO2": 1.0, "CH4": 1.0}}
 SPACEGROUP = {"name": "spacegroup", "type": "category", "classes": 231}
 COMPOSITION = {"name": "composition", "type": "composition"}
 BAND_GAP = {"name": "band_gap", "type": "number", "mean": 1.0, "std": 2.0}
@@ -53,6 +54,7 @@ def write_weights(
         "latent_dim": 4,
         "center_noise": False,
         "size_histograms": sizes,
+        "formula_histograms": FORMULAS,
         "vae_sha256": sha256(folder / "vae/model.safetensors"),
     }
     write_json(folder / "dit/config.json", described)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import gcd
 from typing import Any, Final
@@ -37,6 +37,12 @@ def composition(numbers: Sequence[int] | np.ndarray) -> dict[str, int]:
     """Return element counts in alphabetical order of symbols."""
     counts = Counter(symbol(int(z)) for z in numbers)
     return {element: counts[element] for element in sorted(counts)}
+
+
+def hill(counts: Mapping[str, int]) -> str:
+    """Return the molecular formula in Hill's order: carbon, hydrogen, then alphabetical."""
+    order = sorted(counts, key=lambda s: ("C" not in counts or s not in ("C", "H"), s))
+    return "".join(f"{s}{counts[s] if counts[s] > 1 else ''}" for s in order)
 
 
 def reduced_formula(numbers: Sequence[int] | np.ndarray) -> str:

@@ -305,6 +305,17 @@ def test_blocks_to_go_without_are_among_the_models() -> None:
         config.parse(asked(4), "x")
 
 
+def test_formulas_are_drawn_for_molecules_alone() -> None:
+    def asked(sample: dict[str, Any]) -> dict[str, Any]:
+        return {"name": "x", "sample": sample}
+
+    own = {"by_kind": {"molecule": {"formulas": "training"}}}
+    assert config.parse(asked(own), "x").sample.of_kind("molecule").formulas == "training"
+    assert config.parse(asked({"formulas": "training", "crystal": 0}), "x").sample.formulas == "training"
+    with pytest.raises(ConfigError, match=r"every crystal a composition that is known.*by_kind\.molecule"):
+        config.parse(asked({"formulas": "training"}), "x")
+
+
 @pytest.mark.parametrize(
     ("own", "message"),
     [

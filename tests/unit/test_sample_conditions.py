@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from adit.cli import main
 from adit.config import LabelConfig, SampleConfig, SampleStage
+from adit.elements import composition, hill
 from adit.errors import ConfigError, DataError
 from adit.sample.assignment import assign, exact_types, system_types
 from adit.sample.composition import parse_composition
@@ -41,14 +43,19 @@ def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return write_weights(tmp_path_factory.mktemp(request.param), labels)
 
 
-def asked(weights: Path, kind: Kind = Kind.CRYSTAL, **conditions: Any) -> tuple[Sampler, Request, SampleStage]:
-    sample = SampleConfig.model_validate({"steps": 3, "guidance": 1.5, "conditions": {str(kind): conditions}})
+def asked(
+    weights: Path, kind: Kind = Kind.CRYSTAL, formulas: str = "model", **conditions: Any
+) -> tuple[Sampler, Request, SampleStage]:
+    values = {"steps": 3, "guidance": 1.5, "formulas": formulas, "conditions": {str(kind): conditions}}
+    sample = SampleConfig.model_validate(values)
     stage, sampler = SampleStage(seed=1, sample=sample), Sampler(weights / "vae", weights / "dit")
     return sampler, sampler.request(stage, kind), stage
 
 
-def sampled(weights: Path, out: Path, count: int, kind: Kind = Kind.CRYSTAL, **conditions: Any) -> list[AtomicSystem]:
-    sampler, _, stage = asked(weights, kind, **conditions)
+def sampled(
+    weights: Path, out: Path, count: int, kind: Kind = Kind.CRYSTAL, formulas: str = "model", **conditions: Any
+) -> list[AtomicSystem]:
+    sampler, _, stage = asked(weights, kind, formulas, **conditions)
     write_samples(sampler, stage, kind, range(count), out / "x.arrow")
     found = read_systems(out / "x.arrow").systems()
     assert len(found) == count
@@ -80,8 +87,43 @@ def test_masked_types_have_the_composition_and_are_likely() -> None:
 
 @pytest.mark.parametrize("text", ["NaCl", "Ca(OH)2", "Li-Fe-O"])
 def test_a_composition_is_always_met(weights: Path, tmp_path: Path, text: str) -> None:
-    composition = parse_composition(text)
-    assert all(composition.met_by(system.numbers) for system in sampled(weights, tmp_path, 12, composition=text))
+    wanted = parse_composition(text)
+    assert all(wanted.met_by(system.numbers) for system in sampled(weights, tmp_path, 12, composition=text))
+
+
+def test_formulas_are_drawn_from_the_training_data(weights: Path, tmp_path: Path) -> None:
+    found = Counter(hill(composition(s.numbers)) for s in sampled(weights, tmp_path, 40, Kind.MOLECULE, "training"))
+    assert set(found) == {"H2O", "CO2", "CH4"}
+    assert found["H2O"] > found["CO2"], "as often as in the training data"
+
+
+def test_formulas_leave_sizes_and_noise_as_they_are(weights: Path) -> None:
+    (_, free, _), (_, drawn, _) = (asked(weights, Kind.MOLECULE, way) for way in ("model", "training"))
+    for index in range(20):
+        one, other = free.draw(index), drawn.draw(index)
+        np.testing.assert_array_equal(one.noise, other.noise)
+        assert one.counts is None
+        assert sum((other.counts or {}).values()) == len(one)
+        assert drawn.draw(index).counts == other.counts, "a function of seed, kind and index"
+
+
+def test_what_is_asked_for_goes_before_drawn_formulas(weights: Path, tmp_path: Path) -> None:
+    for system in sampled(weights, tmp_path, 4, Kind.MOLECULE, "training", composition="H2S"):
+        assert hill(composition(system.numbers)) == "H2S"
+    for system in sampled(weights, tmp_path, 6, Kind.MOLECULE, "training", motif=motif(tmp_path, WATER)):
+        assert hill(composition(system.numbers)) == "H2O" if len(system) == 3 else len(system) == 5
+
+
+def test_formulas_that_are_not_known_are_refused(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"by_kind\.molecule\.formulas"):
+        asked(weights, Kind.CRYSTAL, "training")
+    older = write_weights(tmp_path)
+    record = read_json(older / "dit/config.json")
+    del record["formula_histograms"]
+    write_json(older / "dit/config.json", record)
+    assert asked(older, Kind.MOLECULE)[1].draw(0).counts is None
+    with pytest.raises(ConfigError, match="train it again, or set formulas: model"):
+        asked(older, Kind.MOLECULE, "training")
 
 
 @pytest.mark.parametrize("held", [SALT, FOUR_SODIUM], ids=lambda s: s.system_id)
@@ -250,6 +292,7 @@ def test_a_class_is_a_whole_number() -> None:
             stage,
             Kind.CRYSTAL,
             histograms={"crystal": {"4": 1.0}},
+            formulas={},
             labels=[LabelConfig(name="phase", type="category", classes=5)],
             latent_dim=4,
             max_atomic_number=100,

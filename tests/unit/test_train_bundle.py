@@ -121,6 +121,7 @@ def test_a_run_goes_on_from_the_weights(packed: Path, tmp_path: Path, data: list
     assert described["model"]["d_model"] == 16
     assert described["started_from_sha256"] == weights_sha256(packed / "dit")
     assert set(described["size_histograms"]) == {"crystal", "molecule"}
+    assert set(described["formula_histograms"]) == {"molecule"}, "of the weights: this run has crystals alone"
     start, end = read_weights(packed / "dit"), read_weights(run / "dit")
     moved = {name: (end[name] - start[name]).abs().max().item() for name in start}
     assert 0.0 < max(moved.values()) < 1e-3

@@ -83,7 +83,7 @@ def _tune(args: argparse.Namespace) -> None:
 
 SETTINGS = (
     *("grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
-    *("churn", "eta", "temperature", "tolerance", "compile", "precision"),
+    *("churn", "eta", "temperature", "tolerance", "formulas", "compile", "precision"),
 )
 """Settings of sampling that the command line may change."""
 
@@ -177,6 +177,9 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     over.add_argument("--eta", type=float, help="for --solver ddim")
     over.add_argument("--temperature", type=float, help="for --solver ddim")
     over.add_argument("--tolerance", type=float, help="for --solver adaptive")
+    over.add_argument(
+        "--formulas", choices=("model", "training"), help="of molecules: the model's, or drawn from training"
+    )
     over.add_argument("--compile", choices=("auto", "on", "off"))
     over.add_argument("--precision", choices=("auto", "bf16", "fp32"))
     asked = sub.add_argument_group("conditions")

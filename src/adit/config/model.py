@@ -6,9 +6,11 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
+from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Strict
 
 M = TypeVar("M", bound=BaseModel)
+HIDDEN = 0.5
+"""Share of training systems whose label is hidden, where nothing else is said."""
 
 
 class VaeModelConfig(Strict):
@@ -53,9 +55,10 @@ class LabelConfig(Strict):
     classes: Positive | None = Field(None, description="category: values are 0 … classes - 1 (spacegroup: 231)")
     mean: float = Field(0.0, description="number: centre of the values, in their unit")
     std: PositiveFloat = Field(1.0, description="number: spread of the values, in their unit")
-    dropout: Fraction = Field(
-        0.5,
-        description="share of training systems whose label is hidden: what is sampled without it is trained without",
+    dropout: Fraction | dict[Kind, Fraction] = Field(
+        HIDDEN,
+        description="share of training systems whose label is hidden, of all or by kind (where a kind is not named: "
+        "0.5): what is sampled without it is trained without",
     )
 
     @model_validator(mode="after")
@@ -65,6 +68,12 @@ class LabelConfig(Strict):
         if (self.type == "composition") != (self.name == "composition"):
             raise ValueError("the label named composition is the one of type composition")
         return self
+
+    def dropout_of(self, kind: str) -> float:
+        """Return the share of a kind's training systems whose label is hidden."""
+        if not isinstance(self.dropout, dict):
+            return self.dropout
+        return next((share for name, share in self.dropout.items() if name == kind), HIDDEN)
 
 
 class DitModelConfig(Strict):
@@ -108,7 +117,7 @@ class ModelConfig(Strict):
     source: ModelSource = Field(
         "train",
         description="train from the start, take the weights as they are, go on from them, or go on from the denoiser's "
-        "and take the autoencoder as it is; with weights, the sizes and labels of vae and dit are theirs",
+        "and take the autoencoder as it is; with weights, the sizes and labels (not the dropout) are theirs",
     )
     weights: str = Field("weights", description="folder of a bundle of weights, for pretrained and finetune")
     max_atomic_number: Annotated[int, Field(ge=1, le=118)] = Field(100, description="the vocabulary is Z = 1 … this")

@@ -57,6 +57,16 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _formulas_are_of_molecules(self) -> Self:
+        drawn = [kind for kind in self.sample.kinds if self.sample.of_kind(kind).formulas == "training"]
+        if periodic := [kind for kind in drawn if kind != "molecule"]:
+            raise ValueError(
+                f"sample.formulas: training would give every {periodic[0]} a composition that is known; set it for "
+                "molecules alone (by_kind.molecule)"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _variants_fit(self) -> Self:
         for name in self.ablations.autoencoders:
             with _told_of(f"ablations.autoencoders.{name}"):

@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from adit.config.base import Count, Fraction, Positive, PositiveFloat, Strict
+from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Strict
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]
 SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"]
+Formulas = Literal["model", "training"]
 GridName = Literal["uniform", "quadratic", "logit-normal"]
-Kind = Literal["crystal", "molecule", "mof"]
 OF_ONE_KIND = (
     *("solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
-    *("churn", "eta", "temperature", "tolerance"),
+    *("churn", "eta", "temperature", "tolerance", "formulas"),
 )
 """Settings of sampling that one kind may have of its own."""
 
@@ -103,6 +103,11 @@ class SampleConfig(Strict):
         1.0, description="solver ddim: scale of the noise that is drawn anew; below 1 more is valid and less differs"
     )
     tolerance: PositiveFloat = Field(1e-3, description="solver adaptive: error of a step, in latent units")
+    formulas: Formulas = Field(
+        "model",
+        description="what decides a composition where none is asked for; training: a formula of the training data, "
+        "drawn as numbers of atoms are (molecules alone; the paper: model)",
+    )
     batch_atoms: Positive | Literal["auto"] = Field(
         "auto", description="atoms, padding included, in one batch; auto: by device"
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import store
-from adit.elements import composition, symbol
+from adit.elements import composition, hill, symbol
 from adit.progress import Progress
 from adit.report import fields, formats, frames
 from adit.report.inputs import Run, Structures, structures
@@ -79,7 +79,7 @@ def write(run: Run, kind: str, folder: Path) -> Written | None:
 
 def _hill(steps: Sequence[dict[str, Any]], text: Any) -> Any:
     """Return the whole formula of a molecule; without a structure what the scores say."""
-    return formats.hill(composition(steps[0]["z"])) if steps else text
+    return hill(composition(steps[0]["z"])) if steps else text
 
 
 def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from markupsafe import Markup, escape
@@ -69,12 +68,6 @@ def code(name: str) -> str:
     """Return the name of a program as its authors write it, without a remark in brackets behind it."""
     name = name.partition(" (")[0]
     return {"gpaw": "GPAW", "vasp": "VASP", "gfn1-xtb": "GFN1-xTB"}.get(name.lower(), name)
-
-
-def hill(counts: Mapping[str, int]) -> str:
-    """Return the molecular formula in Hill's order: carbon, hydrogen, then alphabetical."""
-    order = sorted(counts, key=lambda s: ("C" not in counts or s not in ("C", "H"), s))
-    return "".join(f"{s}{counts[s] if counts[s] > 1 else ''}" for s in order)
 
 
 _NAMES: Final = {

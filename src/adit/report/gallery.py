@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from adit import convert
-from adit.elements import composition, reduced_formula
+from adit.elements import composition, hill, reduced_formula
 from adit.report import formats
 from adit.report.drawing import slug
 from adit.report.inputs import Run, Structures, structures
@@ -181,7 +181,7 @@ def _molecule(row: Record, system: AtomicSystem) -> Card:
         badges.append(("novel", "good") if _true(row["novel"]) else ("in the training set", ""))
     return Card(
         system.system_id,
-        formats.formula(formats.hill(composition(system.numbers))),
+        formats.formula(hill(composition(system.numbers))),
         [flat, solid] if flat is not None else [solid],
         badges,
         facts,

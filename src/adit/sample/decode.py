@@ -79,12 +79,12 @@ def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str
 def asked_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
     """Return one row a system of a decoded batch, as it was asked for.
 
-    Where a composition is asked for, the types are the most likely ones that have it; ``info`` says how many atoms
+    Where the composition is decided, the types are the most likely ones that have it; ``info`` says how many atoms
     had another (``types_assigned``). A motif is written as it was given; ``info`` says how far the decoder had put its
     atoms (``motif_rmsd``, Å), how many types it had wrong (``motif_types_wrong``), and the largest deviation of a cell
     length (``motif_cell_error``, relative).
     """
-    if request.composition is None and request.motif is None:
+    if request.composition is None and request.formulas is None and request.motif is None:
         return decode_rows(decoded, [len(d) for d in draws], [d.system_id for d in draws], request.kind)
     arrays = Arrays.of(decoded)
 
@@ -107,7 +107,8 @@ def _asked(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts,
     logits = arrays.logits[i, : len(draw)]
     likely = logits.argmax(axis=1) + 1
     numbers = _types(logits, draw, request)
-    info = {} if request.composition is None else {"types_assigned": int((numbers != likely).sum())}
+    decided = request.composition is not None or draw.counts is not None
+    info = {"types_assigned": int((numbers != likely).sum())} if decided else {}
     parts = arrays.parts(i, numbers, request.kind)
     if draw.held is None:
         return parts, info
@@ -117,16 +118,16 @@ def _asked(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts,
 
 def _types(logits: np.ndarray, draw: Draw, request: Request) -> np.ndarray:
     """Return atomic numbers (n,); a motif's atoms keep theirs, and count in the composition."""
-    if request.composition is None:
+    if draw.counts is None and request.composition is None:
         return logits.argmax(axis=1) + 1
     if not np.isfinite(logits).all():
         raise DataError("scores of the atom types are not finite")
     if request.motif is not None and draw.held is not None:
         logits = logits.copy()
         logits[draw.held, request.motif.numbers - 1] += 1e6
-    if draw.counts is not None:
-        return exact_types(logits, draw.counts)
-    return system_types(logits, request.composition.elements)
+    if draw.counts is None and request.composition is not None:
+        return system_types(logits, request.composition.elements)
+    return exact_types(logits, draw.counts or {})
 
 
 def _held(parts: Parts, likely: np.ndarray, held: np.ndarray, request: Request) -> tuple[Parts, dict[str, Any]]:

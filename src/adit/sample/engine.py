@@ -76,6 +76,7 @@ class Sampler:
             stage,
             kind,
             histograms=self.config["size_histograms"],
+            formulas=self.config.get("formula_histograms", {}),
             labels=self.dit.config.labels,
             latent_dim=self.dit.latent_dim,
             max_atomic_number=self.vae.max_atomic_number,

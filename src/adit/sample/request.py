@@ -14,6 +14,7 @@ from adit.elements import symbol
 from adit.errors import ConfigError
 from adit.model.conditions import encode
 from adit.sample.composition import Composition, parse_composition
+from adit.sample.formulas import FormulaPrior, training_formulas
 from adit.sample.motif import Motif, place, read_motif
 from adit.sample.prior import Draw, SizePrior, asked_sizes, training_sizes
 from adit.seeds import generator
@@ -31,6 +32,7 @@ class Request:
         latent_dim: channels d.
         values: labels that are the same for all samples.
         composition: what they may consist of, or ``None``.
+        formulas: what decides the composition where none is asked for; ``None``: the model.
         told: whether the model is told the composition.
         motif: atoms that are held, or ``None``.
     """
@@ -41,18 +43,19 @@ class Request:
     latent_dim: int
     values: Mapping[str, float]
     composition: Composition | None
+    formulas: FormulaPrior | None
     told: bool
     motif: Motif | None
 
     def draw(self, index: int) -> Draw:
         """Return what the sample with global index ``index`` starts from.
 
-        Size and noise do not depend on the conditions beyond the sizes that they allow.
+        Size and noise do not depend on the conditions beyond the sizes that they allow, nor on formulas.
         """
         random = generator("sample", self.seed, str(self.kind), index)
         n = self.sizes.draw(random)
         noise = random.standard_normal((n, self.latent_dim)).astype(np.float32)
-        counts = self._counts(n, random)
+        counts = self._counts(n, random) if self.formulas is None else self._formula(n, index)
         held = None if self.motif is None else place(self.motif, n, counts, random)
         return Draw(index, f"{self.kind}-{self.seed}-{index}", noise, counts, held)
 
@@ -60,6 +63,11 @@ class Request:
         """Return label → value of each sample, for ``adit.model.conditions.encode``."""
         told = [{"composition": draw.counts} if self.told and draw.counts else {} for draw in draws]
         return [{**self.values, **own} for own in told]
+
+    def _formula(self, n: int, index: int) -> dict[int, int] | None:
+        if self.formulas is None:
+            return None
+        return self.formulas.draw(n, generator("formula", self.seed, str(self.kind), index))
 
     def _counts(self, n: int, random: np.random.Generator) -> dict[int, int] | None:
         if self.composition is None:
@@ -79,6 +87,7 @@ def make_request(
     kind: Kind,
     *,
     histograms: Mapping[str, Mapping[str, float]],
+    formulas: Mapping[str, Mapping[str, float]],
     labels: Sequence[LabelConfig],
     latent_dim: int,
     max_atomic_number: int,
@@ -89,6 +98,7 @@ def make_request(
         stage: slice of the configuration.
         kind: kind of system.
         histograms: kind → number of atoms → weight in the training data.
+        formulas: kind → formula → weight in the training data.
         labels: what the model was trained with.
         latent_dim: channels d.
         max_atomic_number: the model's vocabulary.
@@ -111,8 +121,12 @@ def make_request(
 
     needs = _needs(composition, motif)
     sizes = asked_sizes(training_sizes(histograms, kind), asked.atoms, fits, stage.max_atoms, what, needs)
-    told = composition is not None and any(label.type == "composition" for label in labels)
-    return Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, told, motif)
+    prior = None
+    if composition is None and stage.sample.formulas == "training":
+        prior = training_formulas(formulas, kind, {} if motif is None else motif.counts)
+    decided = composition is not None or prior is not None
+    told = decided and any(label.type == "composition" for label in labels)
+    return Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, prior, told, motif)
 
 
 def _values(asked: AskedConfig, labels: Sequence[LabelConfig], what: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ import torch
 
 from adit.config import DataConfig, LabelConfig
 from adit.data.batching import Mixture
+from adit.elements import hill, symbol
 from adit.errors import DataError
 from adit.model.conditions import Conditions, composition_code, encode
 from adit.store import SystemTable, read_json, read_systems, sha256
@@ -127,6 +128,28 @@ class Corpus:
             for size, count in data.sizes.items():
                 histogram[str(size)] = histogram.get(str(size), 0.0) + data.ratio * count / total
         return {kind: dict(sorted(h.items(), key=lambda pair: int(pair[0]))) for kind, h in histograms.items()}
+
+    def formula_histograms(self) -> dict[str, dict[str, float]]:
+        """Return kind → formula → weight, as ``size_histograms``, of the kinds whose formulas sampling may draw."""
+        histograms: dict[str, dict[str, float]] = {}
+        for data in self.datasets:
+            if data.kind.periodic:
+                continue
+            histogram = histograms.setdefault(str(data.kind), {})
+            for text, count in _formulas(data.table.arrays("train")):
+                histogram[text] = histogram.get(text, 0.0) + data.ratio * count / data.counts["train"]
+        return {kind: dict(sorted(h.items())) for kind, h in histograms.items()}
+
+
+def _formulas(arrays: SystemArrays) -> list[tuple[str, int]]:
+    """Return the formulas of systems and how many have each."""
+    elements, column = np.unique(arrays.numbers, return_inverse=True)
+    counts = np.zeros((len(arrays), len(elements)), dtype=np.int32)
+    np.add.at(counts, (np.repeat(np.arange(len(arrays)), arrays.n_atoms), column), 1)
+    rows, systems = np.unique(counts, axis=0, return_counts=True)
+    names = [symbol(int(z)) for z in elements]
+    texts = [hill({name: n for name, n in zip(names, row, strict=True) if n}) for row in rows.tolist()]
+    return list(zip(texts, systems.tolist(), strict=True))
 
 
 def read_corpus(paths: Sequence[Path], config: DataConfig) -> Corpus:

@@ -20,6 +20,7 @@ from adit.model.dit import DiT
 from adit.model.padding import pad
 from adit.seeds import derive_seed
 from adit.store import weights_sha256
+from adit.systems import Kind
 from adit.train.bundle import Start, adopt
 from adit.train.corpus import Corpus, read_corpus
 from adit.train.draws import Draws
@@ -78,8 +79,10 @@ class DitTask:
         conditions = self.corpus.conditions(labels, rows, split).to(self.device)
         if split == "train":
             nulls = null_conditions(labels, len(rows), self.device)
+            kinds = conditions.kind
             for column, label in enumerate(labels):
-                conditions = conditions.drop(draws.uniform[:, 3 + column] < label.dropout, nulls, [label.name])
+                hidden = torch.tensor([label.dropout_of(kind) for kind in Kind], device=self.device)[kinds]
+                conditions = conditions.drop(draws.uniform[:, 3 + column] < hidden, nulls, [label.name])
             conditions = conditions.drop(draws.uniform[:, 1] < self.config.label_dropout, nulls)
         return conditions
 
@@ -104,7 +107,7 @@ def train_dit(
     corpus = read_corpus(data, stage.data)
     start = Start.of(stage, "dit")
     if start is not None:
-        stage = stage.model_copy(update={"model": parse_as(DitModelConfig, start.config["model"], start.where)})
+        stage = stage.model_copy(update={"model": _model_of(start, stage.model)})
         start.same_settings(stage.train, "train.dit", ("augment", "center_noise"))
     device = pick_device()
     vae = load_vae(vae_dir).to(device)
@@ -129,14 +132,24 @@ def train_dit(
     )
     result = fit(plan)
     sizes = corpus.size_histograms()
+    known = {} if start is None else start.config.get("formula_histograms", {})
     described = {
         "latent_dim": vae.config.latent_dim,
         "center_noise": stage.train.center_noise,
         "size_histograms": sizes if start is None else start.config["size_histograms"] | sizes,
+        "formula_histograms": known | corpus.formula_histograms(),
         "vae_sha256": vae_hash,
         **Start.described(start),
     }
     write_model(out, "dit", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())
+
+
+def _model_of(start: Start, asked: DitModelConfig) -> DitModelConfig:
+    """Return the model of the weights; how often a label is hidden is the run's to say, as all of training."""
+    model = parse_as(DitModelConfig, start.config["model"], start.where)
+    dropout = {label.name: label.dropout for label in asked.labels}
+    told = (label.model_copy(update={"dropout": dropout.get(label.name, label.dropout)}) for label in model.labels)
+    return model.model_copy(update={"labels": tuple(told)})
 
 
 def _normalize(module: DiT, stage: DitStage, source: LatentSource, corpus: Corpus) -> None:
