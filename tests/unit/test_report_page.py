@@ -392,6 +392,14 @@ def test_a_run_from_weights_says_so(tmp_path: Path) -> None:
     assert not any("weights have seen" in notice.title for notice in outcome.notices(load(run, "{}")))
 
 
+def test_formulas_from_the_training_data_are_said(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    for sample in ('{"formulas": "training"}', '{"by_kind": {"molecule": {"formulas": "training"}}}'):
+        told = [notice.title for notice in outcome.notices(load(run, f'{{"sample": {sample}}}'))]
+        assert any("Formulas of the molecules" in title for title in told)
+    assert not any("Formulas" in notice.title for notice in outcome.notices(load(run, "{}")))
+
+
 def test_gaps_of_the_hull_are_said(tmp_path: Path) -> None:
     folder = write_run(tmp_path)
     frame = store.read_frame(folder / "scores/crystal.parquet")

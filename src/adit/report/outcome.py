@@ -135,6 +135,7 @@ def notices(run: Run) -> list[Notice]:
         )
     found += _energy_notice(run)
     found += _weights_notice(run)
+    found += _formulas_notice(run)
     trained = sum((stats.get("n_systems") or {}).get("train", 0) for stats in run.datasets)
     if run.datasets and trained < 10_000:
         found.append(
@@ -157,6 +158,17 @@ def _weights_notice(run: Run) -> list[Notice]:
         "data of this run alone: what counts as novel here may stand in the data that the weights were trained on."
     )
     return [Notice("warning", "Novelty does not know what the weights have seen", text)]
+
+
+def _formulas_notice(run: Run) -> list[Notice]:
+    own = run.setting("sample.by_kind.molecule.formulas", run.setting("sample.formulas", "model"))
+    if own != "training" or "molecule" not in kinds(run):
+        return []
+    text = (
+        "The number of atoms of each element is drawn from the training data before a molecule is made, as its size "
+        "is; the model makes the rest. Published models decide it themselves: their validity asks for more than this."
+    )
+    return [Notice("info", "Formulas of the molecules come from the training data", text)]
 
 
 def _energy_notice(run: Run) -> list[Notice]:
