@@ -42,11 +42,12 @@ def main() -> None:
     options.add_argument("--skip-guidance", type=float, default=1.0)
     options.add_argument("--skip-blocks", type=int, nargs="*", default=[])
     options.add_argument("--guidance-interval", type=float, nargs=2, default=[0.0, 1.0])
+    options.add_argument("--formulas", choices=("model", "training"), default="model", help="of molecules")
     options.add_argument("--kinds", nargs="+", choices=list(SHARES), default=list(SHARES))
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     torch.set_num_threads(args.threads)
-    names = ["solver", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"]
+    names = ["solver", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks", "formulas"]
     names += ["eta", "temperature"] if args.solver == "ddim" else []
     told = [name for name in (*names[1:], "eta", "temperature") if getattr(args, name) != options.get_default(name)]
     if told and not args.solver:
