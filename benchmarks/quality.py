@@ -47,12 +47,18 @@ def main() -> None:
     options.add_argument("--threads", type=int, default=1)
     args = options.parse_args()
     torch.set_num_threads(args.threads)
-    names = ["solver", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks", "formulas"]
+    names = ["solver", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"]
     names += ["eta", "temperature"] if args.solver == "ddim" else []
-    told = [name for name in (*names[1:], "eta", "temperature") if getattr(args, name) != options.get_default(name)]
+    told = [
+        name
+        for name in (*names[1:], "eta", "temperature", "formulas")
+        if getattr(args, name) != options.get_default(name)
+    ]
     if told and not args.solver:
         options.error("other settings than the bundle's: give --solver as well")
     given = {name: getattr(args, name) for name in names} if args.solver else None
+    if given:
+        given["by_kind"] = {"molecule": {"formulas": args.formulas}}
     print(describe(), given or "settings of each bundle", args.n)
     rows = []
     for folder in args.weights:

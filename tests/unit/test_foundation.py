@@ -314,6 +314,36 @@ def test_formulas_are_drawn_for_molecules_alone() -> None:
     assert config.parse(asked({"formulas": "training", "crystal": 0}), "x").sample.formulas == "training"
     with pytest.raises(ConfigError, match=r"every crystal a composition that is known.*by_kind\.molecule"):
         config.parse(asked({"formulas": "training"}), "x")
+    one = {"formulas": "training", "conditions": {"crystal": {"composition": "NaCl"}}}
+    assert config.parse(asked(one), "x").sample.formulas == "training"
+
+
+def test_a_label_is_hidden_by_kind() -> None:
+    def label(dropout: Any) -> config.LabelConfig:
+        return config.LabelConfig(name="gap", type="number", dropout=dropout)
+
+    kinds = ("crystal", "molecule", "mof")
+    assert [label(None).dropout_of(kind) for kind in kinds] == [0.5, 0.5, 0.5]
+    assert [label({"molecule": 0.1}).dropout_of(kind) for kind in kinds] == [0.5, 0.1, 0.5]
+    assert label(None).over(label(0.7)).dropout_of("mof") == 0.7
+    assert label(0.2).over(label(0.7)).dropout_of("mof") == 0.2
+    over = label({"molecule": 0.1}).over(label(0.7))
+    assert [over.dropout_of(kind) for kind in kinds] == [0.7, 0.1, 0.7]
+
+
+@pytest.mark.parametrize(("dropout", "message"), [({"crystl": 0.3}, "crystl"), ({"crystal": 1.3}, "crystal.*1")])
+def test_a_dropout_that_cannot_be_is_named(dropout: Any, message: str) -> None:
+    labels = [{"name": "gap", "type": "number", "dropout": dropout}]
+    with pytest.raises(ConfigError, match=message) as found:
+        config.parse({"name": "x", "model": {"dit": {"labels": labels}}}, "x")
+    print(found.value)
+
+
+def test_a_grid_of_solvers_keeps_what_does_not_hang_on_them() -> None:
+    own = {"molecule": {"formulas": "training", "skip_guidance": 2.0, "skip_blocks": [1], "temperature": 0.5}}
+    sample = config.SampleConfig.model_validate({"solver": "ddim", "eta": 1.0, "by_kind": own})
+    molecule = sample.at(config.TunePoint(solver="euler", grid="uniform", steps=10, guidance=1.0)).of_kind("molecule")
+    assert (molecule.formulas, molecule.skip_blocks, molecule.solver) == ("training", (1,), "euler")
 
 
 @pytest.mark.parametrize(

@@ -397,7 +397,10 @@ def test_formulas_from_the_training_data_are_said(tmp_path: Path) -> None:
     for sample in ('{"formulas": "training"}', '{"by_kind": {"molecule": {"formulas": "training"}}}'):
         told = [notice.title for notice in outcome.notices(load(run, f'{{"sample": {sample}}}'))]
         assert any("Formulas of the molecules" in title for title in told)
-    assert not any("Formulas" in notice.title for notice in outcome.notices(load(run, "{}")))
+    for other in (', "from": "x.arrow"', ', "conditions": {"molecule": {"composition": "C6H6"}}', None):
+        sample = "{}" if other is None else f'{{"formulas": "training"{other}}}'
+        told = outcome.notices(load(run, f'{{"sample": {sample}}}'))
+        assert not any("Formulas" in notice.title for notice in told)
 
 
 def test_gaps_of_the_hull_are_said(tmp_path: Path) -> None:

@@ -111,7 +111,19 @@ def test_what_is_asked_for_goes_before_drawn_formulas(weights: Path, tmp_path: P
     for system in sampled(weights, tmp_path, 4, Kind.MOLECULE, "training", composition="H2S"):
         assert hill(composition(system.numbers)) == "H2S"
     for system in sampled(weights, tmp_path, 6, Kind.MOLECULE, "training", motif=motif(tmp_path, WATER)):
-        assert hill(composition(system.numbers)) == "H2O" if len(system) == 3 else len(system) == 5
+        assert hill(composition(system.numbers)) == "H2O", "sizes and formulas have room for the motif"
+    for system in sampled(weights, tmp_path, 4, Kind.MOLECULE, "training", composition="C-H"):
+        assert hill(composition(system.numbers)) == "CH4", "formulas of the chemical system"
+    assert asked(weights, Kind.CRYSTAL, "training", composition="NaCl")[1].formulas is None
+
+
+@pytest.mark.parametrize("conditions", [{"atoms": 4}, {"composition": "Li-F"}])
+def test_the_model_decides_where_no_formula_fits(
+    weights: Path, conditions: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, request, _ = asked(weights, Kind.MOLECULE, "training", **conditions)
+    assert request.formulas is None
+    assert "no formula of the training data fits" in caplog.text
 
 
 def test_formulas_that_are_not_known_are_refused(weights: Path, tmp_path: Path) -> None:

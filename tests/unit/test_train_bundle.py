@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,10 +13,11 @@ from adit.config import Config, DitStage, SampleStage, VaeStage, parse
 from adit.errors import ConfigError, DataError
 from adit.sample.engine import Sampler
 from adit.sample.generate import sample_shard
-from adit.store import read_json, read_systems, read_weights, weights_sha256
+from adit.store import read_json, read_systems, read_weights, weights_sha256, write_json
 from adit.systems import Kind
 from adit.train import bundle
-from adit.train.dit import train_dit
+from adit.train.dit import DitTask, train_dit
+from adit.train.draws import Draws
 from adit.train.vae import train_vae
 from tests.unit.test_train import data, run_all, tiny
 
@@ -86,6 +88,45 @@ def test_a_changed_file_is_refused(packed: Path) -> None:
         bundle.read_manifest(packed / "dit")
 
 
+def test_a_file_of_weights_too_many_is_refused(packed: Path) -> None:
+    (packed / "dit/model-00002-of-00002.safetensors").write_bytes((packed / "dit/model.safetensors").read_bytes())
+    with pytest.raises(DataError, match=r"model-00002-of-00002\.safetensors: is not among the files"):
+        bundle.read_manifest(packed)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"files": {}}', '{"files": 3, "sample": {}}'])
+def test_a_broken_list_of_weights_is_one_clear_line(packed: Path, content: str) -> None:
+    (packed / bundle.MANIFEST).write_text(content)
+    with pytest.raises(DataError, match="is no list of weights; fetch the weights again"):
+        bundle.read_manifest(packed)
+
+
+def test_changed_weights_are_not_sampled_with_a_configuration(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = packed / "dit/metrics.csv"
+    path.write_text(path.read_text() + "\n")
+    (tmp_path / "run.yaml").write_text("name: x\n")
+    told = ["--config", str(tmp_path / "run.yaml"), "--weights", str(packed), "--kind", "crystal", "--n", "1"]
+    assert main(["sample", *told, "--out", str(tmp_path / "x.arrow")]) == 3
+    assert "is not the file that bundle.json names" in capsys.readouterr().err
+
+
+def test_formulas_that_the_weights_do_not_know_are_refused_before_anything_runs(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = read_json(trained / "dit/config.json")
+    formulas = record.pop("formula_histograms")
+    config = tmp_path / "run.yaml"
+    drawn = "{by_kind: {molecule: {formulas: training}}}"
+    config.write_text(f"name: x\nmodel: {{source: pretrained, weights: {tmp_path}/w}}\nsample: {drawn}\n")
+    for known, code in (({"formula_histograms": formulas}, 0), ({}, 2)):
+        write_json(trained / "dit/config.json", record | known)
+        bundle.pack(trained / "vae", trained / "dit", tmp_path / "w")
+        assert main(["check", "--config", str(config)]) == code
+    assert "do not know the formulas" in capsys.readouterr().err
+
+
 def test_a_configuration_with_weights_that_are_not_there_is_refused(
     packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,10 +162,53 @@ def test_a_run_goes_on_from_the_weights(packed: Path, tmp_path: Path, data: list
     assert described["model"]["d_model"] == 16
     assert described["started_from_sha256"] == weights_sha256(packed / "dit")
     assert set(described["size_histograms"]) == {"crystal", "molecule"}
+    assert sum(described["formula_histograms"]["molecule"].values()) == pytest.approx(
+        sum(described["size_histograms"]["molecule"].values())
+    )
     assert set(described["formula_histograms"]) == {"molecule"}, "of the weights: this run has crystals alone"
     start, end = read_weights(packed / "dit"), read_weights(run / "dit")
     moved = {name: (end[name] - start[name]).abs().max().item() for name in start}
     assert 0.0 < max(moved.values()) < 1e-3
+
+
+def test_a_label_is_hidden_by_kind(tmp_path: Path, data: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    by_kind = {"crystal": 1.0, "molecule": 0.0}
+    values = tiny(views=0).model_dump()
+    values["model"]["dit"]["labels"] = [
+        {"name": "composition", "type": "composition", "dropout": by_kind},
+        {"name": "spacegroup", "type": "category", "classes": 231, "dropout": by_kind},
+    ]
+    values["train"]["dit"]["label_dropout"] = 0.0
+    seen: list[tuple[bool, bool]] = []
+    losses = DitTask.losses
+
+    def watched(self: DitTask, rows: np.ndarray, draws: Draws, split: str) -> dict[str, torch.Tensor]:
+        told = self._conditions(rows, draws, split)
+        if split == "train":
+            hidden = (told.labels["composition"].sum(dim=1) == 0).tolist()
+            seen.extend(zip((told.kind == Kind.CRYSTAL.label).tolist(), hidden, strict=True))
+        return losses(self, rows, draws, split)
+
+    monkeypatch.setattr(DitTask, "losses", watched)
+    run_all(tmp_path / "labelled", parse(values), data)
+    assert set(seen) == {(True, True), (False, False)}
+
+
+def test_a_run_that_goes_on_says_how_often_labels_are_hidden(
+    tmp_path: Path, data: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    composition = {"name": "composition", "type": "composition", "dropout": 0.7}
+    values = tiny(views=0).model_dump()
+    values["model"]["dit"]["labels"] = [composition]
+    first = tmp_path / "first"
+    run_all(first, parse(values), data)
+    bundle.pack(first / "vae", first / "dit", tmp_path / "weights")
+    config = with_source("finetune-dit", tmp_path / "weights").model_dump()
+    config["model"]["dit"]["labels"] = [composition | {"dropout": {"molecule": 0.1}}, {"name": "gap", "type": "number"}]
+    run_all(tmp_path / "second", parse(config), data)
+    (label,) = read_json(tmp_path / "second/dit/config.json")["model"]["labels"]
+    assert label["dropout"] == {"crystal": 0.7, "molecule": 0.1, "mof": 0.7}
+    assert "does not know label gap" in caplog.text
 
 
 def test_the_denoiser_alone_goes_on(packed: Path, tmp_path: Path, data: list[Path]) -> None:

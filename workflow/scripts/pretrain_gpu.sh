@@ -38,7 +38,9 @@ for name in "${sets[@]}"; do
 done
 [ -s "$work/dit/config.json" ] ||
   adit dit --config "$config" --vae "$work/vae" --data "${files[@]}" --latents "${latents[@]}" --out "$work/dit" --state "$work/state/dit"
-suited=(solver=ddim eta=2.0 temperature=0.7 steps=100 guidance=1.0 by_kind='{"molecule": {"formulas": "training"}}')
+mapfile -t suited < <(python3 -c 'import json, sys, yaml
+for name, value in yaml.safe_load(open(sys.argv[1]))["sample"].items():
+    print(f"{name}={json.dumps(value)}")' "$config")
 adit bundle --vae "$work/vae" --dit "$work/dit" --out "$work/weights" --sample "${suited[@]}"
 for kind in crystal molecule; do
   adit sample --weights "$work/weights" --kind "$kind" --n "$samples" --seed 11 --out "$work/weights/$kind.arrow"

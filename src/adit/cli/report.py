@@ -39,9 +39,18 @@ def _check(args: argparse.Namespace) -> None:
         if any(d.name == name for d in checked.data.datasets) and not Path(own.path).exists():
             raise ConfigError(f"data.custom.{name}: {own.path}: no such file or folder")
     if checked.model.source != "train":
+        from adit.store import read_json
         from adit.train.bundle import read_manifest
 
-        read_manifest(Path(checked.model.weights))
+        weights = Path(checked.model.weights)
+        read_manifest(weights)
+        drawn = checked.sample.molecule and checked.sample.of_kind("molecule").formulas == "training"
+        known = read_json(weights / "dit/config.json").get("formula_histograms", {})
+        if checked.model.source == "pretrained" and drawn and "molecule" not in known:
+            raise ConfigError(
+                f"sample.formulas: the weights in {weights} do not know the formulas of their molecules; "
+                "set formulas: model, or train again"
+            )
     log.info("%s is valid: run '%s', results in %s", args.config, checked.name, Path(checked.results) / checked.name)
 
 

@@ -94,6 +94,8 @@ def _weights(args: argparse.Namespace) -> tuple[Path, Path]:
     dit = args.dit or (args.weights and args.weights / "dit")
     if vae is None or dit is None:
         raise ConfigError("give --weights FOLDER with vae/ and dit/ in it, or --vae and --dit")
+    if args.weights is not None:
+        _suited(args.weights)  # for its hashes
     return vae, dit
 
 

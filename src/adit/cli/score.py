@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.cli.relax import DEFAULT_FILE
 from adit.errors import ConfigError
 from adit.progress import log
+from adit.store import read_systems
 from adit.systems import Kind
 
 PROTOCOLS = ("adit", "flowmm", "mattergen", "lemat", "strict")
@@ -65,8 +68,20 @@ def _score_files(args: argparse.Namespace) -> None:
     title = f"Scores of {', '.join(path.name for path in args.files)}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
-    report(page, out, out / "report", json.dumps({"score": stage.score.model_dump(mode="json")}))
+    known = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}
+    report(page, out, out / "report", json.dumps(known))
     log.info("scores: %s; page: %s", out / "scores", out / "report" / "index.html")
+
+
+def _made_with(files: Sequence[Path]) -> dict[str, Any]:
+    """Return the settings that samples of this package were made with, as section ``sample`` has them."""
+    by_kind, conditions = {}, {}
+    for path in files:
+        told = read_systems(path).metadata if path.suffix == ".arrow" and path.is_file() else {}
+        if "kind" in told and "solver" in told:
+            by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
+            conditions[told["kind"]] = told.get("conditions", {})
+    return {"by_kind": by_kind, "conditions": conditions}
 
 
 def whole_config(path: str) -> config.Config:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 
 from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Strict
 
 M = TypeVar("M", bound=BaseModel)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 HIDDEN = 0.5
 """Share of training systems whose label is hidden, where nothing else is said."""
 
@@ -45,6 +46,17 @@ class VaeModelConfig(Strict):
         return _check_heads(self, self.d_model, self.heads)
 
 
+def _form_of_dropout(value: Any) -> str:
+    return "by kind" if isinstance(value, dict) else "none" if value is None else "share"
+
+
+Dropout = Annotated[
+    Annotated[Fraction, Tag("share")] | Annotated[dict[Kind, Fraction], Tag("by kind")] | Annotated[None, Tag("none")],
+    Discriminator(_form_of_dropout),
+]
+"""A share for all kinds, or one by kind."""
+
+
 class LabelConfig(Strict):
     """One label that the denoiser is conditioned on, beside the kind of system."""
 
@@ -55,10 +67,10 @@ class LabelConfig(Strict):
     classes: Positive | None = Field(None, description="category: values are 0 … classes - 1 (spacegroup: 231)")
     mean: float = Field(0.0, description="number: centre of the values, in their unit")
     std: PositiveFloat = Field(1.0, description="number: spread of the values, in their unit")
-    dropout: Fraction | dict[Kind, Fraction] = Field(
-        HIDDEN,
-        description="share of training systems whose label is hidden, of all or by kind (where a kind is not named: "
-        "0.5): what is sampled without it is trained without",
+    dropout: Dropout = Field(
+        None,
+        description="share of training systems whose label is hidden, of all or by kind: what is sampled without it is "
+        "trained without; null, or a kind that is not named: as the weights that training goes on from, else 0.5",
     )
 
     @model_validator(mode="after")
@@ -71,9 +83,18 @@ class LabelConfig(Strict):
 
     def dropout_of(self, kind: str) -> float:
         """Return the share of a kind's training systems whose label is hidden."""
+        found = self.dropout
+        if isinstance(found, dict):
+            found = next((share for name, share in found.items() if name == kind), None)
+        return HIDDEN if found is None else found
+
+    def over(self, other: LabelConfig) -> LabelConfig:
+        """Return ``other`` with the dropout that is given here."""
+        if self.dropout is None:
+            return other
         if not isinstance(self.dropout, dict):
-            return self.dropout
-        return next((share for name, share in self.dropout.items() if name == kind), HIDDEN)
+            return other.model_copy(update={"dropout": self.dropout})
+        return other.model_copy(update={"dropout": {kind: other.dropout_of(kind) for kind in KINDS} | self.dropout})
 
 
 class DitModelConfig(Strict):

@@ -58,8 +58,11 @@ class Config(Strict):
 
     @model_validator(mode="after")
     def _formulas_are_of_molecules(self) -> Self:
-        drawn = [kind for kind in self.sample.kinds if self.sample.of_kind(kind).formulas == "training"]
-        if periodic := [kind for kind in drawn if kind != "molecule"]:
+        def drawn(kind: str) -> bool:
+            asked = self.sample.conditions.of(kind).composition
+            return self.sample.of_kind(kind).formulas == "training" and (asked is None or "-" in asked)
+
+        if periodic := [kind for kind in self.sample.kinds if kind != "molecule" and drawn(kind)]:
             raise ValueError(
                 f"sample.formulas: training would give every {periodic[0]} a composition that is known; set it for "
                 "molecules alone (by_kind.molecule)"

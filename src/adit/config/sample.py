@@ -19,6 +19,10 @@ OF_ONE_KIND = (
 """Settings of sampling that one kind may have of its own."""
 
 
+WHATEVER_THE_SOLVER = ("guidance_interval", "skip_guidance", "skip_blocks", "formulas")
+"""Those of them that a grid of solvers, steps and guidance leaves as they are."""
+
+
 class AskedConfig(Strict):
     """What is asked of the samples of one kind; null: nothing."""
 
@@ -106,7 +110,7 @@ class SampleConfig(Strict):
     formulas: Formulas = Field(
         "model",
         description="what decides a composition where none is asked for; training: a formula of the training data, "
-        "drawn as numbers of atoms are (molecules alone; the paper: model)",
+        "drawn as numbers of atoms are (molecules alone, and of sizes seen in training; the paper: model)",
     )
     batch_atoms: Positive | Literal["auto"] = Field(
         "auto", description="atoms, padding included, in one batch; auto: by device"
@@ -116,7 +120,7 @@ class SampleConfig(Strict):
         "auto", description="compile the denoiser; auto: where it pays"
     )
     by_kind: dict[Kind, dict[str, Any]] = Field(
-        default_factory=dict, description="settings from solver to tolerance that one kind has over those of all"
+        default_factory=dict, description="settings from solver to formulas that one kind has over those of all"
     )
     conditions: ConditionsConfig = ConditionsConfig()
 
@@ -158,7 +162,8 @@ class SampleConfig(Strict):
 
     def at(self, point: TunePoint) -> SampleConfig:
         """Return these settings at a point of a grid."""
-        return self.with_solver(point.solver).model_copy(update={**point.model_dump(), "by_kind": {}})
+        kept = {kind: {n: v for n, v in own.items() if n in WHATEVER_THE_SOLVER} for kind, own in self.by_kind.items()}
+        return self.with_solver(point.solver).model_copy(update={**point.model_dump(), "by_kind": kept})
 
     def count(self, kind: str) -> int:
         """Return how many systems of a kind are asked for."""

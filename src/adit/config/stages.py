@@ -66,7 +66,7 @@ class EncodeStage(Stage):
 class DitStage(Stage):
     """``adit dit``: train the denoiser."""
 
-    version: int = 2
+    version: int = 3
     seed: int
     data: DataConfig
     model: DitModelConfig

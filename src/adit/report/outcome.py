@@ -162,11 +162,13 @@ def _weights_notice(run: Run) -> list[Notice]:
 
 def _formulas_notice(run: Run) -> list[Notice]:
     own = run.setting("sample.by_kind.molecule.formulas", run.setting("sample.formulas", "model"))
-    if own != "training" or "molecule" not in kinds(run):
+    asked = str(run.setting("sample.conditions.molecule.composition") or "-")  # a formula leaves nothing to draw
+    if own != "training" or "-" not in asked or run.setting("sample.from") or "molecule" not in kinds(run):
         return []
     text = (
         "The number of atoms of each element is drawn from the training data before a molecule is made, as its size "
-        "is; the model makes the rest. Published models decide it themselves: their validity asks for more than this."
+        "is; the model makes the rest. Published models decide it themselves: their validity asks for more than this. "
+        "Where few training molecules share a formula, novelty says more than usual."
     )
     return [Notice("info", "Formulas of the molecules come from the training data", text)]
 

@@ -21,7 +21,7 @@ SETTINGS: Final = {
         ("blocks that its weaker model lacks", "sample.skip_blocks"),
         ("noise drawn anew η", "sample.eta"),
         ("temperature τ", "sample.temperature"),
-        ("formulas of molecules are of the", "sample.formulas"),
+        ("formulas decided by", "sample.formulas"),
         ("seed of the run", "seed"),
         ("seed of tuning", "tune.seed"),
     ),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from adit.errors import ConfigError
-from adit.progress import log
 from adit.sample.composition import parse_composition
 from adit.systems import Kind
 
@@ -16,7 +16,7 @@ class FormulaPrior:
     """Draws formulas of a number of atoms.
 
     Args:
-        weights: formula → weight; at least one.
+        weights: formula → weight.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
@@ -27,48 +27,57 @@ class FormulaPrior:
             formulas.append(counts)
             edges.append(edges[-1] + weight)
 
-    def draw(self, n: int, random: np.random.Generator) -> dict[int, int] | None:
-        """Return atomic number → atoms of a system of ``n`` atoms; ``None`` where no formula has so many."""
-        if n not in self._known:
-            return None
+    @property
+    def sizes(self) -> frozenset[int]:
+        """Return the numbers of atoms that formulas have."""
+        return frozenset(self._known)
+
+    def draw(self, n: int, random: np.random.Generator) -> dict[int, int]:
+        """Return atomic number → atoms of a system of ``n`` atoms, one of ``sizes``."""
         formulas, edges = self._known[n]
         position = int(np.searchsorted(edges[1:], random.random() * edges[-1], side="right"))
         return formulas[min(position, len(formulas) - 1)]
 
 
 def training_formulas(
-    histograms: Mapping[str, Mapping[str, float]], kind: Kind, held: Mapping[int, int]
-) -> FormulaPrior | None:
-    """Return what draws the formulas of a kind.
+    histograms: Mapping[str, Mapping[str, float]], kind: Kind, elements: Sequence[int] | None, held: Mapping[int, int]
+) -> FormulaPrior:
+    """Return what draws the formulas of a kind; it may know none.
 
     Args:
         histograms: kind → formula → weight in the training data.
         kind: kind of system.
+        elements: atomic numbers that a formula must have, and no other; ``None``: any.
         held: atomic number → atoms of a motif, which a formula must have.
 
-    Returns:
-        the prior; ``None``, with a warning, where no formula of the training data has room for the motif.
-
     Raises:
-        ConfigError: the model knows no formulas of this kind.
+        ConfigError: formulas of this kind are not drawn, or the model knows none.
     """
     if kind.periodic:
         raise ConfigError(
             f"sample.formulas: training would give every {kind} a composition that is known; set it for molecules "
             "alone (by_kind.molecule.formulas), or ask for one composition (--composition)"
         )
-    if kind not in histograms:
+    if not histograms.get(kind):
         raise ConfigError(
             f"sample.formulas: this model does not know the formulas of the {kind}s that it was trained on; train "
             "it again, or set formulas: model"
         )
-    known = {text: weight for text, weight in histograms[kind].items() if _holds(text, held)}
-    if not known:
-        log.warning("no %s of the training data has room for the motif: the model decides the rest", kind)
-        return None
-    return FormulaPrior(known)
+    fits = _Fits(None if elements is None else frozenset(elements), held)
+    return FormulaPrior({text: weight for text, weight in histograms[kind].items() if fits(text)})
 
 
-def _holds(text: str, held: Mapping[int, int]) -> bool:
-    counts = (parse_composition(text).unit or {}) if held else {}
-    return all(count <= counts.get(z, 0) for z, count in held.items())
+@dataclass(frozen=True)
+class _Fits:
+    """Whether a formula is one of the elements asked for and has room for the motif."""
+
+    elements: frozenset[int] | None
+    held: Mapping[int, int]
+
+    def __call__(self, text: str) -> bool:
+        if self.elements is None and not self.held:
+            return True
+        counts = parse_composition(text).unit or {}
+        if self.elements is not None and self.elements != set(counts):
+            return False
+        return all(count <= counts.get(z, 0) for z, count in self.held.items())

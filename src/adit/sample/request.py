@@ -13,6 +13,7 @@ from adit.config import AskedConfig, LabelConfig, SampleStage
 from adit.elements import symbol
 from adit.errors import ConfigError
 from adit.model.conditions import encode
+from adit.progress import log
 from adit.sample.composition import Composition, parse_composition
 from adit.sample.formulas import FormulaPrior, training_formulas
 from adit.sample.motif import Motif, place, read_motif
@@ -50,7 +51,7 @@ class Request:
     def draw(self, index: int) -> Draw:
         """Return what the sample with global index ``index`` starts from.
 
-        Size and noise do not depend on the conditions beyond the sizes that they allow, nor on formulas.
+        Size and noise do not depend on the conditions, nor on formulas, beyond the sizes that they allow.
         """
         random = generator("sample", self.seed, str(self.kind), index)
         n = self.sizes.draw(random)
@@ -122,11 +123,24 @@ def make_request(
     needs = _needs(composition, motif)
     sizes = asked_sizes(training_sizes(histograms, kind), asked.atoms, fits, stage.max_atoms, what, needs)
     prior = None
-    if composition is None and stage.sample.formulas == "training":
-        prior = training_formulas(formulas, kind, {} if motif is None else motif.counts)
+    if stage.sample.formulas == "training" and (composition is None or composition.unit is None):
+        elements = None if composition is None else composition.elements
+        prior = training_formulas(formulas, kind, elements, {} if motif is None else motif.counts)
+        sizes, prior = _with_formulas(sizes, prior, what)
     decided = composition is not None or prior is not None
     told = decided and any(label.type == "composition" for label in labels)
     return Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, prior, told, motif)
+
+
+def _with_formulas(
+    sizes: dict[int, float], prior: FormulaPrior, what: str
+) -> tuple[dict[int, float], FormulaPrior | None]:
+    """Return those of the sizes that formulas have; where there is none, all of them, and no formulas."""
+    known = {n: weight for n, weight in sizes.items() if n in prior.sizes}
+    if known:
+        return known, prior
+    log.warning("%s: no formula of the training data fits; the model decides them", what)
+    return sizes, None
 
 
 def _values(asked: AskedConfig, labels: Sequence[LabelConfig], what: str) -> dict[str, float]:

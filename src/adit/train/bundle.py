@@ -102,13 +102,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder}: no bundle of weights (it has no {MANIFEST}); give model.weights, or train")
-    manifest = read_json(folder / MANIFEST)
-    for name, expected in manifest.get("files", {}).items():
+    again = f"fetch the weights again (git checkout {folder})"
+    try:
+        manifest = read_json(folder / MANIFEST)
+        files = dict(manifest["files"])
+        dict(manifest["sample"])
+    except (DataError, KeyError, TypeError, ValueError):
+        raise DataError(f"{folder / MANIFEST}: is no list of weights; {again}") from None
+    there = {str(path.relative_to(folder)) for part in ("vae", "dit") for path in (folder / part).glob("*.safetensors")}
+    if alien := sorted(there - set(files)):
+        raise DataError(f"{folder / alien[0]}: is not among the files that {MANIFEST} names; delete it")
+    for name, expected in files.items():
         path = folder / name
         if not path.is_file():
-            raise DataError(f"{path}: is missing; fetch the weights again (git checkout {folder})")
+            raise DataError(f"{path}: is missing; {again}")
         if sha256(path) != expected:
-            raise DataError(f"{path}: is not the file that {MANIFEST} names; fetch it again (git checkout {folder})")
+            raise DataError(f"{path}: is not the file that {MANIFEST} names; {again}")
     return manifest
 
 

@@ -57,7 +57,7 @@ class Corpus:
     def __init__(self, datasets: Sequence[Dataset]) -> None:
         self.datasets = tuple(datasets)
         self.arrays = {split: SystemArrays.concatenate([d.table.arrays(split) for d in datasets]) for split in SPLITS}
-        self._labels: dict[tuple[str, tuple[LabelConfig, ...]], Conditions] = {}
+        self._labels: dict[tuple[str, ...], Conditions] = {}
 
     @property
     def key(self) -> str:
@@ -88,7 +88,7 @@ class Corpus:
 
     def _known(self, labels: tuple[LabelConfig, ...], split: str) -> Conditions:
         """Return the conditions of a whole split, without compositions; they are made once."""
-        key = (split, labels)
+        key = (split, *(label.model_dump_json() for label in labels))
         if key not in self._labels:
             kinds = [list(Kind)[label] for label in self.arrays[split].kind.tolist()]
             infos: list[dict[str, Any]] = [{}] * len(kinds)

@@ -18,6 +18,7 @@ from adit.model.build import load_weights, pick_device
 from adit.model.conditions import Conditions, null_conditions
 from adit.model.dit import DiT
 from adit.model.padding import pad
+from adit.progress import log
 from adit.seeds import derive_seed
 from adit.store import weights_sha256
 from adit.systems import Kind
@@ -147,9 +148,11 @@ def train_dit(
 def _model_of(start: Start, asked: DitModelConfig) -> DitModelConfig:
     """Return the model of the weights; how often a label is hidden is the run's to say, as all of training."""
     model = parse_as(DitModelConfig, start.config["model"], start.where)
-    dropout = {label.name: label.dropout for label in asked.labels}
-    told = (label.model_copy(update={"dropout": dropout.get(label.name, label.dropout)}) for label in model.labels)
-    return model.model_copy(update={"labels": tuple(told)})
+    wanted = {label.name: label for label in asked.labels}
+    if alien := sorted(set(wanted) - {label.name for label in model.labels}):
+        log.warning("%s: does not know label %s, which is not trained", start.where, ", ".join(alien))
+    labels = tuple(wanted[label.name].over(label) if label.name in wanted else label for label in model.labels)
+    return model.model_copy(update={"labels": labels})
 
 
 def _normalize(module: DiT, stage: DitStage, source: LatentSource, corpus: Corpus) -> None:
