@@ -131,6 +131,7 @@ def molecule_shares(rows: Sequence[Row]) -> dict[str, float]:
     stable = sum(check.edm.n_stable for check in checks) / max(1, sum(len(row) for row in found))
     return {
         "molecules strict, %": round(100 * sum(check.strict for check in checks) / len(rows), 1),
+        "molecules neutral, %": round(100 * sum(check.neutral for check in checks) / len(rows), 1),
         "molecules PDB, %": round(100 * sum(check.pdb for check in checks) / len(rows), 1),
         "EDM stable atoms, %": round(100 * stable, 1),
     }
