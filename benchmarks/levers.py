@@ -87,6 +87,7 @@ def main() -> None:
 def changed(base: Config, change: dict[str, Any], minutes: float) -> DitStage:
     """Return the denoiser's stage with one change."""
     values = base.model_dump(mode="json")
+    values["sample"] = {}  # how the base is sampled may name blocks that a variant lacks
     values["model"]["dit"] |= change.get("model", {})
     values["train"]["dit"] |= {"max_minutes": minutes, "val_every": 10**6} | SHORT | change.get("train", {})
     for dataset, ratio in zip(values["data"]["datasets"], change.get("ratios", ()), strict=False):
