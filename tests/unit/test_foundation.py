@@ -334,9 +334,8 @@ def test_a_label_is_hidden_by_kind() -> None:
 @pytest.mark.parametrize(("dropout", "message"), [({"crystl": 0.3}, "crystl"), ({"crystal": 1.3}, "crystal.*1")])
 def test_a_dropout_that_cannot_be_is_named(dropout: Any, message: str) -> None:
     labels = [{"name": "gap", "type": "number", "dropout": dropout}]
-    with pytest.raises(ConfigError, match=message) as found:
+    with pytest.raises(ConfigError, match=message):
         config.parse({"name": "x", "model": {"dit": {"labels": labels}}}, "x")
-    print(found.value)
 
 
 def test_a_grid_of_solvers_keeps_what_does_not_hang_on_them() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from adit.cli import main
+from adit.cli.score import _made_with
 from adit.config import LabelConfig, SampleConfig, SampleStage
 from adit.elements import composition, hill
 from adit.errors import ConfigError, DataError
@@ -105,6 +106,13 @@ def test_formulas_leave_sizes_and_noise_as_they_are(weights: Path) -> None:
         assert one.counts is None
         assert sum((other.counts or {}).values()) == len(one)
         assert drawn.draw(index).counts == other.counts, "a function of seed, kind and index"
+
+
+def test_the_page_of_scores_knows_how_samples_were_made(weights: Path, tmp_path: Path) -> None:
+    sampled(weights, tmp_path, 1, Kind.MOLECULE, "training", atoms=3)
+    told = _made_with([tmp_path / "x.arrow", tmp_path / "absent.cif"])
+    assert told["by_kind"]["molecule"] | {"formulas": "training", "steps": 3} == told["by_kind"]["molecule"]
+    assert told["conditions"] == {"molecule": {"atoms": 3}}
 
 
 def test_what_is_asked_for_goes_before_drawn_formulas(weights: Path, tmp_path: Path) -> None:

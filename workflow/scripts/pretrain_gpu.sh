@@ -38,9 +38,10 @@ for name in "${sets[@]}"; do
 done
 [ -s "$work/dit/config.json" ] ||
   adit dit --config "$config" --vae "$work/vae" --data "${files[@]}" --latents "${latents[@]}" --out "$work/dit" --state "$work/state/dit"
-mapfile -t suited < <(python3 -c 'import json, sys, yaml
+told=$(python3 -c 'import json, sys, yaml
 for name, value in yaml.safe_load(open(sys.argv[1]))["sample"].items():
-    print(f"{name}={json.dumps(value)}")' "$config")
+    print(f"{name}={json.dumps(value)}")' "$config")   # not in <( ): a failure has to end the script
+mapfile -t suited <<< "$told"
 adit bundle --vae "$work/vae" --dit "$work/dit" --out "$work/weights" --sample "${suited[@]}"
 for kind in crystal molecule; do
   adit sample --weights "$work/weights" --kind "$kind" --n "$samples" --seed 11 --out "$work/weights/$kind.arrow"

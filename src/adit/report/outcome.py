@@ -168,7 +168,7 @@ def _formulas_notice(run: Run) -> list[Notice]:
     text = (
         "The number of atoms of each element is drawn from the training data before a molecule is made, as its size "
         "is; the model makes the rest. Published models decide it themselves: their validity asks for more than this. "
-        "Where few training molecules share a formula, novelty says more than usual."
+        "A known molecule is the likelier the fewer of the training data share its formula: look at novelty as well."
     )
     return [Notice("info", "Formulas of the molecules come from the training data", text)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -63,21 +62,12 @@ def training_formulas(
             f"sample.formulas: this model does not know the formulas of the {kind}s that it was trained on; train "
             "it again, or set formulas: model"
         )
-    fits = _Fits(None if elements is None else frozenset(elements), held)
-    return FormulaPrior({text: weight for text, weight in histograms[kind].items() if fits(text)})
+    return FormulaPrior({text: weight for text, weight in histograms[kind].items() if _fits(text, elements, held)})
 
 
-@dataclass(frozen=True)
-class _Fits:
-    """Whether a formula is one of the elements asked for and has room for the motif."""
-
-    elements: frozenset[int] | None
-    held: Mapping[int, int]
-
-    def __call__(self, text: str) -> bool:
-        if self.elements is None and not self.held:
-            return True
-        counts = parse_composition(text).unit or {}
-        if self.elements is not None and self.elements != set(counts):
-            return False
-        return all(count <= counts.get(z, 0) for z, count in self.held.items())
+def _fits(text: str, elements: Sequence[int] | None, held: Mapping[int, int]) -> bool:
+    """Return whether a formula has the elements asked for and room for the motif."""
+    counts = parse_composition(text).unit or {}
+    if elements is not None and set(elements) != set(counts):
+        return False
+    return all(count <= counts.get(z, 0) for z, count in held.items())

@@ -56,7 +56,10 @@ class Request:
         random = generator("sample", self.seed, str(self.kind), index)
         n = self.sizes.draw(random)
         noise = random.standard_normal((n, self.latent_dim)).astype(np.float32)
-        counts = self._counts(n, random) if self.formulas is None else self._formula(n, index)
+        if self.formulas is None:
+            counts = self._counts(n, random)
+        else:
+            counts = self.formulas.draw(n, generator("formula", self.seed, str(self.kind), index))
         held = None if self.motif is None else place(self.motif, n, counts, random)
         return Draw(index, f"{self.kind}-{self.seed}-{index}", noise, counts, held)
 
@@ -64,11 +67,6 @@ class Request:
         """Return label → value of each sample, for ``adit.model.conditions.encode``."""
         told = [{"composition": draw.counts} if self.told and draw.counts else {} for draw in draws]
         return [{**self.values, **own} for own in told]
-
-    def _formula(self, n: int, index: int) -> dict[int, int] | None:
-        if self.formulas is None:
-            return None
-        return self.formulas.draw(n, generator("formula", self.seed, str(self.kind), index))
 
     def _counts(self, n: int, random: np.random.Generator) -> dict[int, int] | None:
         if self.composition is None:
