@@ -20,8 +20,9 @@ import yaml
 from adit import config, convert, store
 from adit.cli import main
 from adit.config import ChosenDataset, CustomDataset, PrepareStage, parse
-from adit.data import custom, shards
-from adit.data.prepare import prepare
+from adit.data.datasets import custom
+from adit.data.prepare import shards
+from adit.data.prepare.stage import prepare
 from adit.elements import reduced_formula
 from adit.errors import ConfigError, DataError
 from adit.systems import AtomicSystem, Kind

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from adit.data import fetch as verb
-from adit.data import sources
-from adit.data.checksums import Upstream, check, file_digest, first_use
-from adit.data.download import Patience, download, fetch
-from adit.data.registry import SOURCES, Dataverse, RawFile
+from adit.data.sources import fetch as verb
+from adit.data.sources import mirrors
+from adit.data.sources.checksums import Upstream, check, file_digest, first_use
+from adit.data.sources.download import Patience, download, fetch
+from adit.data.sources.registry import SOURCES, Dataverse, RawFile
 from adit.errors import ConfigError, DataError
 from tests.http_server import Site, serving
 
@@ -167,7 +167,7 @@ def test_a_server_that_does_not_answer_gives_the_way_out(cache: Path) -> None:
 
 def test_two_processes_download_a_file_once(site: Site, cache: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from adit.data.download import download; "
+        "import sys; from pathlib import Path; from adit.data.sources.download import download; "
         "download(sys.argv[1], Path(sys.argv[2]))"
     )
     commands = [[sys.executable, "-c", code, f"{site.url}/a.bin", str(cache / "a.bin")]] * 2
@@ -228,13 +228,13 @@ def test_without_a_published_checksum_the_first_download_counts(tmp_path: Path) 
 
 def test_a_missing_mirror_folder_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such folder"):
-        sources.locate("mp20", SOURCES["mp20"], str(tmp_path / "nowhere"))
+        mirrors.locate("mp20", SOURCES["mp20"], str(tmp_path / "nowhere"))
 
 
 def test_neither_mirror_nor_upstream(tmp_path: Path, site: Site) -> None:
     layout = (RawFile("x/gone.csv", Upstream(f"{site.url}/gone.csv", None, "md5", "00ff")),)
     with pytest.raises(DataError, match=r"x: not in the mirror .*gone\.csv: the server answers 404.*MIRROR="):
-        sources.locate("x", [layout], str(tmp_path))
+        mirrors.locate("x", [layout], str(tmp_path))
 
 
 def test_files_of_one_dataset_never_come_from_two_places(tmp_path: Path, site: Site) -> None:
@@ -242,32 +242,32 @@ def test_files_of_one_dataset_never_come_from_two_places(tmp_path: Path, site: S
     layout = tuple(RawFile(n, md5(f"{site.url}/{n}", site.files[n])) for n in "ab")
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "a").write_bytes(b"upstream a")
-    found = sources.locate("x", [layout], str(tmp_path / "mirror"))
+    found = mirrors.locate("x", [layout], str(tmp_path / "mirror"))
     assert found.origin == "upstream"
-    assert set(found.verified.values()) == {sources.PUBLISHED}
+    assert set(found.verified.values()) == {mirrors.PUBLISHED}
 
 
 def test_a_mirror_with_the_published_form_must_hold_the_published_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"other")
     layout = (RawFile("a", md5("http://127.0.0.1:9/a", b"right")),)
     with pytest.raises(DataError, match="md5 checksum is"):
-        sources.locate("x", [layout], str(tmp_path))
+        mirrors.locate("x", [layout], str(tmp_path))
 
 
-@pytest.mark.parametrize(("held", "outcome"), [(b"hello\n", sources.PUBLISHED), (b"other\n", sources.DIFFERENT)])
+@pytest.mark.parametrize(("held", "outcome"), [(b"hello\n", mirrors.PUBLISHED), (b"other\n", mirrors.DIFFERENT)])
 def test_a_compressed_mirror_is_compared_with_the_published_file(tmp_path: Path, held: bytes, outcome: str) -> None:
     published = Upstream("http://127.0.0.1:9/a", None, "git", "ce013625030ba8dba906f756967f9e9ca394464a")
     (tmp_path / "a.gz").write_bytes(gzip.compress(held))
-    found = sources.locate("x", [(RawFile("a.gz", None, published),)], str(tmp_path))
+    found = mirrors.locate("x", [(RawFile("a.gz", None, published),)], str(tmp_path))
     assert found.verified == {"a.gz": outcome}
 
 
 def test_a_mirror_url_serves_the_first_complete_layout(site: Site) -> None:
     site.files["m/b"] = b"content"
     layouts = [(RawFile("a"),), (RawFile("b"),)]
-    found = sources.locate("x", layouts, f"{site.url}/m/")
+    found = mirrors.locate("x", layouts, f"{site.url}/m/")
     assert (found.origin, list(found.paths)) == ("mirror", ["b"])
-    assert found.verified == {"b": sources.MIRROR_ONLY}
+    assert found.verified == {"b": mirrors.MIRROR_ONLY}
 
 
 def test_a_dataverse_tells_address_size_and_checksum(site: Site, cache: Path) -> None:
@@ -277,10 +277,10 @@ def test_a_dataverse_tells_address_size_and_checksum(site: Site, cache: Path) ->
         {"data": {"latestVersion": {"files": listed}}}
     ).encode()
     site.files["api/access/datafile/7"] = BODY
-    found = sources.locate("geom", [(RawFile("geom/f.gz", entry),)], None)
+    found = mirrors.locate("geom", [(RawFile("geom/f.gz", entry),)], None)
     assert next(iter(found.paths.values())).read_bytes() == BODY
     with pytest.raises(DataError, match=r"does not tell where g\.gz is"):
-        sources.resolve(Dataverse(site.url, "doi:10.7910/DVN/X", "g.gz"))
+        mirrors.resolve(Dataverse(site.url, "doi:10.7910/DVN/X", "g.gz"))
 
 
 def test_fetch_tries_every_source_and_names_the_failed(tmp_path: Path) -> None:

@@ -22,11 +22,12 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from adit import convert
-from adit.data import archives, druglike, geom_drugs, mp20, qm9, qmof
-from adit.data.checksums import Upstream
-from adit.data.records import Loaded
-from adit.data.registry import Layout
-from adit.data.sources import PUBLISHED
+from adit.data.datasets import druglike, geom_drugs, mp20, qm9, qmof
+from adit.data.datasets.records import Loaded
+from adit.data.sources import archives
+from adit.data.sources.checksums import Upstream
+from adit.data.sources.mirrors import PUBLISHED
+from adit.data.sources.registry import Layout
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 from tests.conftest import random_crystal

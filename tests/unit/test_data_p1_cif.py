@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adit import convert
-from adit.data import p1_cif
+from adit.data.datasets import p1_cif
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 

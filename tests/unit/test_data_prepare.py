@@ -9,11 +9,11 @@ import pytest
 
 from adit import convert, store
 from adit.config import ChosenDataset, PrepareStage
-from adit.data import shards
-from adit.data.catalogue import DATASETS
-from adit.data.prepare import prepare
-from adit.data.records import Record
-from adit.data.sources import DIFFERENT
+from adit.data.datasets.catalogue import DATASETS
+from adit.data.datasets.records import Record
+from adit.data.prepare import shards
+from adit.data.prepare.stage import prepare
+from adit.data.sources.mirrors import DIFFERENT
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 

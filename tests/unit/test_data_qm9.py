@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from adit.data import qm9
-from adit.data.catalogue import DATASETS
-from adit.data.registry import RawFile
+from adit.data.datasets import qm9
+from adit.data.datasets.catalogue import DATASETS
+from adit.data.sources.registry import RawFile
 from adit.errors import DataError
 
 METHANE = """5

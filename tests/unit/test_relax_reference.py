@@ -16,7 +16,7 @@ import pytest
 from adit import store
 from adit.cli.relax import public_files
 from adit.config import HullConfig, ReferenceStage, RelaxConfig
-from adit.data.download import Patience
+from adit.data.sources.download import Patience
 from adit.errors import DataError
 from adit.relax import batch, materials_project, reference
 from adit.relax.chgnet import ENERGY_TAG
@@ -72,7 +72,7 @@ def test_an_entry_without_elemental_reference_is_a_row_with_a_reason(mirror: Pat
 @pytest.mark.parametrize("where", [None, "nowhere", "http://127.0.0.1:9"])
 def test_a_missing_mirror_says_the_way_out(where: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("adit.data.download.Patience", lambda: Patience(attempts=1, sleep=lambda _: None))
+    monkeypatch.setattr("adit.data.sources.download.Patience", lambda: Patience(attempts=1, sleep=lambda _: None))
     with pytest.raises(DataError, match=r"hull\.reference: builtin") as error:
         reference.reference(stage("mp20-formation-energies"), [], tmp_path / "r.parquet", None, 1, public_files(where))
     assert "\n" not in str(error.value)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adit.config import ChosenDataset, PrepareStage, VaeStage, parse
-from adit.data.prepare import prepare
+from adit.data.prepare.stage import prepare
 from adit.sample.reconstruct import reconstruct
 from adit.score.reconstruction import compare
 from adit.store import read_systems, write_json, write_systems

@@ -116,8 +116,8 @@ def _data(stage: config.DoctorStage, mirror: str | None) -> Iterator[Finding]:
 
 
 def _public(what: str, name: str, mirror: str | None) -> Finding:
-    from adit.data.registry import SOURCES
-    from adit.data.sources import cache_folder, is_url
+    from adit.data.sources.mirrors import cache_folder, is_url
+    from adit.data.sources.registry import SOURCES
 
     layouts = SOURCES[name]
     at_url = mirror is not None and is_url(mirror)

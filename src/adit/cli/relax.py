@@ -77,8 +77,8 @@ def public_files(mirror: str | None) -> Callable[[str], Path]:
     """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
 
     def find(name: str) -> Path:
-        from adit.data.registry import SOURCES, RawFile
-        from adit.data.sources import locate
+        from adit.data.sources.mirrors import locate
+        from adit.data.sources.registry import SOURCES, RawFile
 
         return next(iter(locate(name, SOURCES.get(name, ((RawFile(name),),)), mirror).paths.values()))
 
@@ -107,7 +107,7 @@ def _hull(args: argparse.Namespace) -> None:
 
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
     """Make the reference entries beside the output and return their path; one of the same kind is used again."""
-    from adit.data.prepare import prepare
+    from adit.data.prepare.stage import prepare
     from adit.relax.reference import BUILTIN, reference
 
     folder = args.out.with_suffix("")
@@ -157,7 +157,7 @@ def _dft_references(args: argparse.Namespace) -> None:
 
 def builtin_elements() -> list[AtomicSystem]:
     """Return the crystals of the elements in the built-in set."""
-    from adit.data.builtin_crystals import DATASET
+    from adit.data.datasets.builtin_crystals import DATASET
 
     found = []
     for record in DATASET.load(None).records:

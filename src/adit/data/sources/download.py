@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adit.data.checksums import BLOCK, WAY_OUT, Upstream, check
-from adit.data.locks import alone
+from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check
+from adit.data.sources.locks import alone
 from adit.errors import DataError, from_os_error
 from adit.progress import Progress, log
 

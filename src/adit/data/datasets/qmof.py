@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from adit import convert
-from adit.data import sources, tables
-from adit.data.archives import zip_members
-from adit.data.records import Dataset, Loaded, Record, hashed_split
-from adit.data.registry import QMOF, QMOF_PARQUET
+from adit.data.datasets import tables
+from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
+from adit.data.sources import mirrors
+from adit.data.sources.archives import zip_members
+from adit.data.sources.registry import QMOF, QMOF_PARQUET
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
@@ -25,9 +26,9 @@ _SOURCE = "QMOF"
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = sources.locate("qmof", (QMOF_PARQUET, QMOF), mirror)
+    found = mirrors.locate("qmof", (QMOF_PARQUET, QMOF), mirror)
     path = found.paths[found.layout[0].name]
-    with sources.reading(path):
+    with mirrors.reading(path):
         records = _from_parquet(path) if found.layout == QMOF_PARQUET else read_archive(path)
     return Loaded(records, found.hashes(), found.origin, found.verified)
 

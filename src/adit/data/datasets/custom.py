@@ -10,10 +10,11 @@ from typing import Any
 
 from adit import convert, store
 from adit.config import CustomDataset
-from adit.data import sources, tables
-from adit.data.p1_cif import read_cif
-from adit.data.records import Dataset, Loaded, Record, hashed_split
-from adit.data.registry import SPLITS
+from adit.data.datasets import tables
+from adit.data.datasets.p1_cif import read_cif
+from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
+from adit.data.sources import mirrors
+from adit.data.sources.registry import SPLITS
 from adit.elements import reduced_formula
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
@@ -56,7 +57,7 @@ def _load(name: str, config: CustomDataset) -> Loaded:
     files = files_of(config)
     entries: list[Entry] = []
     for file in files:
-        with sources.reading(file):
+        with mirrors.reading(file):
             entries += _READERS[config.format](file, config)
     if not entries:
         raise DataError(f"{config.path}: holds no system of format {config.format}")

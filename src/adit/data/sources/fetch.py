@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adit import store
-from adit.data.registry import SOURCES, Dataverse, RawFile
-from adit.data.sources import cache_folder, locate
+from adit.data.sources.mirrors import cache_folder, locate
+from adit.data.sources.registry import SOURCES, Dataverse, RawFile
 from adit.errors import AditError, ConfigError, DataError
 from adit.progress import log
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adit.data.registry import SPLITS as SPLITS
+from adit.data.sources.registry import SPLITS as SPLITS
 from adit.systems import AtomicSystem, Kind
 
 

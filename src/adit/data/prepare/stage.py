@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from adit import __version__, seeds, store
 from adit.config import PrepareStage
-from adit.data import catalogue, shards
-from adit.data.locks import alone
-from adit.data.normal import ATOM_ORDER
-from adit.data.records import Dataset, Loaded, Record
-from adit.data.registry import SPLITS
-from adit.data.statistics import Statistics
+from adit.data.datasets import catalogue
+from adit.data.datasets.records import Dataset, Loaded, Record
+from adit.data.prepare import shards
+from adit.data.prepare.normal import ATOM_ORDER
+from adit.data.prepare.statistics import Statistics
+from adit.data.sources.locks import alone
+from adit.data.sources.registry import SPLITS
 from adit.errors import DataError
 from adit.progress import log
 from adit.systems import Failure, Kind

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from adit import elements
-from adit.data.records import Dataset
-from adit.data.registry import SPLITS
+from adit.data.datasets.records import Dataset
+from adit.data.sources.registry import SPLITS
 
 
 class Statistics:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adit.data.checksums import Upstream
+from adit.data.sources.checksums import Upstream
 
 SPLITS = ("train", "val", "test")
 

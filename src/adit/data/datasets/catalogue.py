@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from adit.config import ChosenDataset, CustomDataset
-from adit.data import builtin_crystals, builtin_molecules, custom, druglike, geom_drugs, mp20, qm9, qmof
-from adit.data.records import Dataset
+from adit.data.datasets import builtin_crystals, builtin_molecules, custom, druglike, geom_drugs, mp20, qm9, qmof
+from adit.data.datasets.records import Dataset
 
 DATASETS: dict[str, Dataset] = {
     "builtin-crystals": builtin_crystals.DATASET,

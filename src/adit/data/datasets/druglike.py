@@ -6,16 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from adit import convert
-from adit.data import sources
-from adit.data.records import Dataset, Loaded, Record, hashed_split
-from adit.data.registry import DRUGLIKE
+from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
+from adit.data.sources import mirrors
+from adit.data.sources.registry import DRUGLIKE
 from adit.systems import AtomicSystem, Kind
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = sources.locate("druglike", (DRUGLIKE,), mirror)
+    found = mirrors.locate("druglike", (DRUGLIKE,), mirror)
     path = found.paths[DRUGLIKE[0].name]
-    with sources.reading(path):
+    with mirrors.reading(path):
         records = read_blocks(path)
     return Loaded(records, found.hashes(), found.origin, found.verified)
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from adit import convert
-from adit.data import element_crystals
-from adit.data.records import Dataset, Loaded, Record, hashed_split
+from adit.data.datasets import element_crystals
+from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
 from adit.elements import ATOMIC_NUMBER, covalent_radii, reduced_formula
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from adit import convert, store
-from adit.data import sources, tables
-from adit.data.archives import tar_members, unpickle
-from adit.data.records import Dataset, Loaded, Record, hashed_split
-from adit.data.registry import GEOM_DRUGS, GEOM_DRUGS_MSGPACK
+from adit.data.datasets import tables
+from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
+from adit.data.sources import mirrors
+from adit.data.sources.archives import tar_members, unpickle
+from adit.data.sources.registry import GEOM_DRUGS, GEOM_DRUGS_MSGPACK
 from adit.errors import DataError
 from adit.progress import Progress
 from adit.systems import AtomicSystem, Kind
@@ -37,12 +38,12 @@ Conformer = tuple[str, np.ndarray, np.ndarray]
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = sources.locate("geom-drugs", (GEOM_DRUGS_MSGPACK, GEOM_DRUGS), mirror)
+    found = mirrors.locate("geom-drugs", (GEOM_DRUGS_MSGPACK, GEOM_DRUGS), mirror)
     path = found.paths[found.layout[0].name]
     hashes = found.hashes()
-    lowest = sources.cache_folder() / "geom" / f"lowest-{hashes[found.layout[0].name][:16]}.parquet"
+    lowest = mirrors.cache_folder() / "geom" / f"lowest-{hashes[found.layout[0].name][:16]}.parquet"
     if not lowest.is_file():
-        with sources.reading(path):
+        with mirrors.reading(path):
             conformers = from_msgpack(path) if found.layout == GEOM_DRUGS_MSGPACK else from_pickles(path)
             _write_lowest(lowest, conformers)
     columns = tables.system_columns(lowest, "id", periodic=False)

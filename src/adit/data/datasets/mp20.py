@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adit.data import sources
-from adit.data.p1_cif import read_cif
-from adit.data.records import SPLITS, Dataset, Loaded, Record
-from adit.data.registry import CDVAE_COMMIT, MP20, MP20_COMPRESSED
+from adit.data.datasets.p1_cif import read_cif
+from adit.data.datasets.records import SPLITS, Dataset, Loaded, Record
+from adit.data.sources import mirrors
+from adit.data.sources.registry import CDVAE_COMMIT, MP20, MP20_COMPRESSED
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
@@ -28,7 +28,7 @@ LAYOUTS = (MP20_COMPRESSED, MP20)
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = sources.locate("mp20", LAYOUTS, mirror)
+    found = mirrors.locate("mp20", LAYOUTS, mirror)
     records: list[Record] = []
     for split, file in zip(SPLITS, found.layout, strict=True):
         records += read_table(found.paths[file.name], split)
@@ -44,7 +44,7 @@ def read_table(path: Path, split: str) -> list[Record]:
     import pandas as pd
 
     wanted = {*_COLUMNS, *_NUMBERS, "geometry_source"}
-    with sources.reading(path):
+    with mirrors.reading(path):
         frame = pd.read_csv(path, usecols=lambda name: name in wanted, dtype={"material_id": str, "cif": str})
     missing = [name for name in _COLUMNS if name not in frame.columns]
     if missing:

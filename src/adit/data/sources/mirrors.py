@@ -17,9 +17,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from adit import store
-from adit.data.checksums import BLOCK, WAY_OUT, Upstream, check, first_use
-from adit.data.download import download, fetch
-from adit.data.registry import Dataverse, Layout, RawFile
+from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check, first_use
+from adit.data.sources.download import download, fetch
+from adit.data.sources.registry import Dataverse, Layout, RawFile
 from adit.errors import DataError
 from adit.progress import log
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from adit import seeds
-from adit.data import sources, tables
-from adit.data.archives import tar_members
-from adit.data.records import Dataset, Dropped, Loaded, Record
-from adit.data.registry import QM9, QM9_PARQUET
-from adit.data.sources import Found
+from adit.data.datasets import tables
+from adit.data.datasets.records import Dataset, Dropped, Loaded, Record
+from adit.data.sources import mirrors
+from adit.data.sources.archives import tar_members
+from adit.data.sources.mirrors import Found
+from adit.data.sources.registry import QM9, QM9_PARQUET
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
@@ -37,7 +38,7 @@ _WHOLE = 120_000
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = sources.locate("qm9", (QM9_PARQUET, QM9), mirror)
+    found = mirrors.locate("qm9", (QM9_PARQUET, QM9), mirror)
     records, dropped = (_from_parquet(found), []) if found.layout == QM9_PARQUET else _from_archive(found)
     return Loaded(records, found.hashes(), found.origin, found.verified, dropped)
 
@@ -80,7 +81,7 @@ def _index(name: str, path: Path) -> int:
 
 def _from_parquet(found: Found) -> list[Record]:
     path = found.paths[QM9_PARQUET[0].name]
-    with sources.reading(path):
+    with mirrors.reading(path):
         columns = tables.system_columns(path, "id", periodic=False)
     labels = splits([_index(name, path) for name in columns.ids])
 
@@ -96,7 +97,7 @@ def _from_parquet(found: Found) -> list[Record]:
 def _from_archive(found: Found) -> tuple[list[Record], list[Dropped]]:
     archive, excluded = (found.paths[file.name] for file in QM9)
     drop = read_excluded(excluded)
-    with sources.reading(archive):
+    with mirrors.reading(archive):
         texts = dict(_members(archive))
     indices = sorted(texts.keys() - drop)
     labels = splits(indices)
@@ -117,7 +118,7 @@ def _members(archive: Path) -> Iterator[tuple[int, str]]:
 
 def read_excluded(path: Path) -> frozenset[int]:
     """Return the published numbers of ``uncharacterized.txt``: of its rows of number, SMILES and more, not its text."""
-    with sources.reading(path):
+    with mirrors.reading(path):
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     rows = (line.split() for line in lines)
     return frozenset(int(row[0]) for row in rows if len(row) > 2 and row[0].isdigit())

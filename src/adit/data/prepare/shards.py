@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from adit import convert, store
-from adit.data.normal import fingerprint, normal_form
-from adit.data.records import Record
+from adit.data.datasets.records import Record
+from adit.data.prepare.normal import fingerprint, normal_form
 from adit.errors import AditError, DataError
 from adit.isolate import die_with_parent
 from adit.progress import Progress, log

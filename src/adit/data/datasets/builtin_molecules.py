@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from adit import convert
-from adit.data.records import Dataset, Loaded, Record, hashed_split
+from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
 from adit.errors import DataError
 from adit.seeds import derive_seed
 from adit.systems import AtomicSystem, Kind
@@ -29,7 +29,7 @@ _CITATION = """@article{Riniker2015,
 
 def smiles_list() -> list[tuple[str, str]]:
     """Return (SMILES, name) of the package's list, one molecule a line."""
-    lines = files("adit.data").joinpath("molecules.smi").read_text(encoding="utf-8").splitlines()
+    lines = files("adit.data.datasets").joinpath("molecules.smi").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
     return [(pair[0], pair[1].strip() if len(pair) > 1 else pair[0]) for pair in pairs]
 
