@@ -179,7 +179,7 @@ def test_two_processes_download_a_file_once(site: Site, cache: Path) -> None:
 
 def test_sigkill_in_mid_transfer_loses_nothing(site: Site, cache: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from adit.data import download as d\n"
+        "import sys, time; from pathlib import Path; from adit.data.sources import download as d\n"
         "stream = d._stream\n"
         "def slow(response, path, *rest):\n"
         "    read = response.iter_content\n"

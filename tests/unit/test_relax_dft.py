@@ -15,12 +15,15 @@ from adit import store
 from adit.config import DftConfig, DftStage
 from adit.errors import ConfigError, DataError, ExternalToolError
 from adit.isolate import Outcome
-from adit.relax import dft, dft_result, dft_run, engines
-from adit.relax.dft_result import complete
-from adit.relax.dft_task import Task, folder_name
-from adit.relax.heartbeat import status_line
-from adit.relax.presets import VaspPreset, read_preset
-from adit.relax.vasp import flow_maker, input_set
+from adit.relax.dft import result as dft_result
+from adit.relax.dft import run as dft_run
+from adit.relax.dft import stage as dft
+from adit.relax.dft.engines import registry as engines
+from adit.relax.dft.engines.presets import VaspPreset, read_preset
+from adit.relax.dft.engines.vasp import flow_maker, input_set
+from adit.relax.dft.heartbeat import status_line
+from adit.relax.dft.result import complete
+from adit.relax.dft.task import Task, folder_name
 from adit.systems import AtomicSystem, Failure, Kind
 
 TAG = r"gfn1-xtb-demo-[0-9a-f]{8}/GFN1-xTB/none"
@@ -107,7 +110,7 @@ def test_every_structure_has_a_complete_result(done: tuple[Path, pd.DataFrame]) 
 
 
 def test_job_documents_are_kept(done: tuple[Path, pd.DataFrame]) -> None:
-    from adit.relax.dft_job import job_store
+    from adit.relax.dft.job import job_store
 
     jobs = job_store(done[0] / "dft" / "si" / "run" / "jobs")
     with jobs as opened:

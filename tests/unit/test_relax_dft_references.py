@@ -13,11 +13,11 @@ from adit import store
 from adit.cli.relax import builtin_elements
 from adit.config import DftConfig, DftStage, HullConfig, HullStage
 from adit.errors import DataError
-from adit.relax import dft_references
-from adit.relax.dft_references import candidates, chemical_systems, choose
-from adit.relax.dft_task import Task
-from adit.relax.engines import resolve
-from adit.score.hull import hull
+from adit.hull import dft_references
+from adit.hull.dft_references import candidates, chemical_systems, choose
+from adit.hull.hull import hull
+from adit.relax.dft.engines.registry import resolve
+from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem, Failure, Kind
 
 PRESETS = Path(__file__).parents[2] / "config" / "dft"

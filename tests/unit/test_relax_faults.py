@@ -20,13 +20,15 @@ import pytest
 from adit import store
 from adit.errors import DataError, ExternalToolError, from_os_error
 from adit.isolate import Outcome
-from adit.relax import dft_job, dft_run, faults
-from adit.relax.dft_job import execute
-from adit.relax.dft_result import complete, finished
-from adit.relax.dft_task import Task
-from adit.relax.engines import Engine
-from adit.relax.presets import read_preset
-from adit.relax.restart import start_of
+from adit.relax.dft import faults
+from adit.relax.dft import job as dft_job
+from adit.relax.dft import run as dft_run
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.engines.registry import Engine
+from adit.relax.dft.job import execute
+from adit.relax.dft.restart import start_of
+from adit.relax.dft.result import complete, finished
+from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem, Kind
 
 PRESETS = Path(__file__).parents[2] / "config" / "dft"
@@ -142,7 +144,7 @@ def test_a_later_command_with_more_time_counts_the_attempts_on(tmp_path: Path, m
 def test_a_folder_that_another_process_holds_is_left_alone(tmp_path: Path) -> None:
     """The other one is killed with SIGKILL; then the same command computes the structure."""
     code = (
-        "import sys, time; from pathlib import Path; from adit.relax.faults import claimed\n"
+        "import sys, time; from pathlib import Path; from adit.relax.dft.faults import claimed\n"
         "with claimed(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -279,7 +281,7 @@ def test_the_wall_limit_is_that_of_the_relaxation_alone(tmp_path: Path) -> None:
 
 
 def test_every_result_has_every_field(tmp_path: Path) -> None:
-    from adit.relax.dft_result import COLUMNS, frame_of
+    from adit.relax.dft.result import COLUMNS, frame_of
 
     rows = [complete(task(tmp_path), outcome) for outcome in (TIMEOUT, done_well(), Outcome("error", None, "x", 1.0))]
     frame = frame_of(rows)

@@ -14,12 +14,12 @@ import pytest
 from adit.config import RelaxConfig
 from adit.errors import ConfigError, ExternalToolError
 from adit.isolate import Outcome
-from adit.relax import batch, gpu
-from adit.relax.chgnet import relax, unknown_to_chgnet
-from adit.relax.chgnet_calculator import network
-from adit.relax.lockstep import relax_together
-from adit.relax.outcome import Limits, Relaxed
-from adit.relax.screen import PUSHED_CONTACT, push_apart, refuse
+from adit.relax.potentials import batch, gpu
+from adit.relax.potentials.chgnet import relax, unknown_to_chgnet
+from adit.relax.potentials.chgnet_calculator import network
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.relax.potentials.screen import PUSHED_CONTACT, push_apart, refuse
 from adit.systems import AtomicSystem, Kind
 
 LIMITS = Limits(fmax=0.05, max_steps=100, min_distance=0.5, max_volume_per_atom=250.0)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from adit import store
 from adit.config import RelaxConfig, RelaxStage
 from adit.isolate import Outcome
-from adit.relax import batch, chgnet, kept
 from adit.relax import prerelax as prerelax_module
-from adit.relax.outcome import Limits, of_outcome
+from adit.relax.potentials import batch, chgnet, kept
+from adit.relax.potentials.outcome import Limits, of_outcome
+from adit.relax.potentials.screen import contact, refuse
 from adit.relax.prerelax import COLUMNS, prerelax
-from adit.relax.screen import contact, refuse
 from adit.systems import AtomicSystem, Failure, Kind
 from tests.conftest import random_crystal
 

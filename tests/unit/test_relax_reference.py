@@ -18,10 +18,11 @@ from adit.cli.relax import public_files
 from adit.config import HullConfig, ReferenceStage, RelaxConfig
 from adit.data.sources.download import Patience
 from adit.errors import DataError
-from adit.relax import batch, materials_project, reference
-from adit.relax.chgnet import ENERGY_TAG
-from adit.relax.outcome import Relaxed
-from adit.relax.reference_rows import COLUMNS
+from adit.hull import materials_project, reference
+from adit.hull.reference_rows import COLUMNS
+from adit.relax.potentials import batch
+from adit.relax.potentials.chgnet import ENERGY_TAG
+from adit.relax.potentials.outcome import Relaxed
 from adit.systems import AtomicSystem, Kind
 
 
@@ -116,7 +117,7 @@ def test_the_published_diagram_gives_the_hull_that_it_is(
 ) -> None:
     from pymatgen.core import Composition
 
-    from adit.score.hull import read_reference
+    from adit.hull.hull import read_reference
 
     path, md5, diagram = published
     monkeypatch.setitem(

@@ -11,9 +11,9 @@ import pytest
 from adit import store
 from adit.config import SelectConfig, SelectStage
 from adit.errors import DataError
-from adit.relax.cost import core_seconds, effort_of, kpoints, valence_electrons
-from adit.relax.presets import read_preset
-from adit.relax.select import COLUMNS, select
+from adit.relax.dft.cost import core_seconds, effort_of, kpoints, valence_electrons
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.select import COLUMNS, select
 from adit.systems import AtomicSystem, Failure, Kind
 
 PRESETS = Path(__file__).parents[2] / "config" / "dft"

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from adit import cli, convert, store
-from adit.relax import batch, dft_run, standalone
+from adit.relax import standalone
+from adit.relax.dft import run as dft_run
+from adit.relax.potentials import batch
 from adit.relax.user_files import Input, read_files
 from adit.systems import AtomicSystem, Failure, Kind
 

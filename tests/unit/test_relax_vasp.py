@@ -17,13 +17,13 @@ import pytest
 
 from adit import convert, store
 from adit.errors import DataError, ExternalToolError
-from adit.relax import dft_run
-from adit.relax.dft_job import job_store
-from adit.relax.dft_result import check_corrections, finished
-from adit.relax.dft_task import Task
-from adit.relax.engines import Engine, resolve
-from adit.relax.presets import VaspPreset, read_preset
-from adit.relax.vasp import flow_maker
+from adit.relax.dft import run as dft_run
+from adit.relax.dft.engines.presets import VaspPreset, read_preset
+from adit.relax.dft.engines.registry import Engine, resolve
+from adit.relax.dft.engines.vasp import flow_maker
+from adit.relax.dft.job import job_store
+from adit.relax.dft.result import check_corrections, finished
+from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem, Kind
 from tests.unit.vasp_stand_in import ENERGY, VERSION, VOLUME
 

@@ -71,7 +71,7 @@ def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | N
 
 def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
     """Check the engine, its settings, its pseudopotentials and its licence."""
-    from adit.relax.engines import resolve
+    from adit.relax.dft.engines.registry import resolve
 
     if not stage.crystal and not stage.mof:
         yield ok("DFT", "not needed: no crystals are asked for")

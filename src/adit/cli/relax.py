@@ -67,7 +67,7 @@ def _relax_files(args: argparse.Namespace) -> None:
 
 
 def _reference(args: argparse.Namespace) -> None:
-    from adit.relax.reference import reference
+    from adit.hull.reference import reference
 
     stage = config.load_stage(config.ReferenceStage, args.config)
     reference(stage, args.data, args.out, args.cache, args.workers, public_files(mirror_of(args)))
@@ -86,7 +86,7 @@ def public_files(mirror: str | None) -> Callable[[str], Path]:
 
 
 def _hull(args: argparse.Namespace) -> None:
-    from adit.score.hull import hull
+    from adit.hull.hull import hull
 
     if args.relaxed:
         _need(args, "hull", "reference")
@@ -108,7 +108,7 @@ def _hull(args: argparse.Namespace) -> None:
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
     """Make the reference entries beside the output and return their path; one of the same kind is used again."""
     from adit.data.prepare.stage import prepare
-    from adit.relax.reference import BUILTIN, reference
+    from adit.hull.reference import BUILTIN, reference
 
     folder = args.out.with_suffix("")
     out: Path = folder / f"{whole.hull.reference}.parquet"
@@ -126,13 +126,13 @@ def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
 
 
 def _select(args: argparse.Namespace) -> None:
-    from adit.relax.select import select
+    from adit.relax.dft.select import select
 
     select(config.load_stage(config.SelectStage, args.config), args.relaxed, args.hull, args.out, args.settings)
 
 
 def _dft(args: argparse.Namespace) -> None:
-    from adit.relax.dft import run_dft
+    from adit.relax.dft.stage import run_dft
 
     run_dft(
         config.load_stage(config.DftStage, args.config),
@@ -148,7 +148,7 @@ def _dft(args: argparse.Namespace) -> None:
 
 
 def _dft_references(args: argparse.Namespace) -> None:
-    from adit.relax.dft_references import dft_references
+    from adit.hull.dft_references import dft_references
 
     stage = config.load_stage(config.DftStage, args.config)
     elements = builtin_elements()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from adit import convert
-from adit.relax.chgnet_calculator import Results, calculator, lazy_frechet, quiet
-from adit.relax.outcome import Limits, Relaxed
-from adit.relax.screen import contact, push_apart, refuse
+from adit.relax.potentials.chgnet_calculator import Results, calculator, lazy_frechet, quiet
+from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.relax.potentials.screen import contact, push_apart, refuse
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adit.relax.presets import GpawPreset, Preset, XtbPreset
+from adit.relax.dft.engines.presets import GpawPreset, Preset, XtbPreset
 from adit.systems import AtomicSystem
 
 _CORES = (2, 10, 18, 36, 54, 86)

@@ -11,11 +11,12 @@ from adit import store
 from adit.config import ReferenceStage
 from adit.elements import composition
 from adit.errors import DataError
+from adit.hull import materials_project
+from adit.hull.reference_rows import COLUMNS, reference_row
 from adit.progress import log
-from adit.relax import batch, chgnet, materials_project
-from adit.relax.gpu import resolve_device
+from adit.relax.potentials import batch, chgnet
+from adit.relax.potentials.gpu import resolve_device
 from adit.relax.prerelax import limits_of
-from adit.relax.reference_rows import COLUMNS, reference_row
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:

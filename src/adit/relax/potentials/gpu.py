@@ -11,11 +11,11 @@ from pathlib import Path
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import log
-from adit.relax.chgnet import unknown_to_chgnet
-from adit.relax.chgnet_calculator import network
-from adit.relax.kept import load, save
-from adit.relax.lockstep import relax_together
-from adit.relax.outcome import Limits, Relaxed, of_outcome
+from adit.relax.potentials.chgnet import unknown_to_chgnet
+from adit.relax.potentials.chgnet_calculator import network
+from adit.relax.potentials.kept import load, save
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
 
 BATCHES_A_CHUNK = 8

@@ -18,9 +18,9 @@ from adit import store
 from adit.config import HullStage
 from adit.elements import composition
 from adit.errors import DataError
+from adit.hull.convex_hull import Entry, Hull, lower_envelope
+from adit.hull.energy_tags import MP2020_TAG, is_surrogate
 from adit.progress import Progress, log
-from adit.score.convex_hull import Entry, Hull, lower_envelope
-from adit.score.energy_tags import MP2020_TAG, is_surrogate
 from adit.score.names import SURROGATE_PREFIX
 from adit.systems import AtomicSystem
 

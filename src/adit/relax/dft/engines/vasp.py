@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from adit import convert
-from adit.relax.corrections import mp2020
-from adit.relax.presets import VaspPreset
+from adit.relax.dft.engines.corrections import mp2020
+from adit.relax.dft.engines.presets import VaspPreset
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
 KBAR_IN_GPA = 0.1

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from adit import store
 from adit.errors import DataError
+from adit.hull.reference_rows import reference_row
 from adit.progress import log
-from adit.relax.corrections import mp2020
-from adit.relax.reference_rows import reference_row
+from adit.relax.dft.engines.corrections import mp2020
 
 MP_TAG: Final = "vasp/PBE(+U)/MP2020"
 FORMATION_ENERGIES: Final = "hull/mp20_formation_energies.parquet"

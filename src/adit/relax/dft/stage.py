@@ -8,11 +8,11 @@ from typing import Any
 from adit import store
 from adit.config import DftStage
 from adit.progress import log
-from adit.relax.dft_result import COLUMNS, write_results
-from adit.relax.dft_run import run_tasks
-from adit.relax.dft_task import Task, folder_name
-from adit.relax.engines import resolve
-from adit.relax.relaxed_files import read_structures
+from adit.relax.dft.engines.registry import resolve
+from adit.relax.dft.relaxed_files import read_structures
+from adit.relax.dft.result import COLUMNS, write_results
+from adit.relax.dft.run import run_tasks
+from adit.relax.dft.task import Task, folder_name
 
 __all__ = ["COLUMNS", "run_dft", "shard_ids"]
 

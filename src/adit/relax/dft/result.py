@@ -9,7 +9,7 @@ from typing import Any
 from adit import store
 from adit.errors import DataError
 from adit.isolate import Outcome
-from adit.relax.dft_task import Task
+from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem, Failure
 
 RESULT = "result.json"

@@ -13,8 +13,8 @@ import numpy as np
 from adit import store
 from adit.errors import DataError
 from adit.progress import log
-from adit.relax.chgnet import ENERGY_TAG
-from adit.relax.outcome import Limits, Relaxed
+from adit.relax.potentials.chgnet import ENERGY_TAG
+from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem
 
 _CODE = 2

@@ -15,11 +15,11 @@ from adit import store
 from adit.errors import ExternalToolError
 from adit.isolate import SINGLE_THREAD, Outcome, map_isolated
 from adit.progress import log
-from adit.relax.dft_job import execute, warm_up
-from adit.relax.dft_result import RESULT, complete, finished, read_result
-from adit.relax.dft_task import Task
-from adit.relax.faults import MACHINE_FAULT
-from adit.relax.heartbeat import Heartbeat
+from adit.relax.dft.faults import MACHINE_FAULT
+from adit.relax.dft.heartbeat import Heartbeat
+from adit.relax.dft.job import execute, warm_up
+from adit.relax.dft.result import RESULT, complete, finished, read_result
+from adit.relax.dft.task import Task
 
 _STARTUP_S = 300.0
 """Longest that a worker may take to import the engine; no part of a structure's time."""

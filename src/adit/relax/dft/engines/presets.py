@@ -12,7 +12,7 @@ from adit.config import Positive, PositiveFloat, Strict, parse_as
 from adit.errors import ConfigError
 
 DEFAULT_FOLDER = Path("config/dft")
-REPOSITORY_FOLDER = Path(__file__).parents[3] / "config" / "dft"
+REPOSITORY_FOLDER = Path(__file__).parents[5] / "config" / "dft"
 """Where the presets lie beside the package's own source, so that the command line works in any folder."""
 
 

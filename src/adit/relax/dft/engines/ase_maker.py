@@ -10,8 +10,8 @@ import numpy as np
 from atomate2.ase.jobs import AseRelaxMaker
 
 from adit import store
-from adit.relax.presets import GpawPreset, RelaxPreset, ScfFallback, XtbPreset
-from adit.relax.restart import TRAJECTORY
+from adit.relax.dft.engines.presets import GpawPreset, RelaxPreset, ScfFallback, XtbPreset
+from adit.relax.dft.restart import TRAJECTORY
 
 LOG = "relax.log"
 SUMMARY = "relaxed.json"
@@ -57,7 +57,7 @@ class GpawRelaxMaker(EngineRelaxMaker):
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
 
     def _get_calculator(self) -> Any:
-        from adit.relax.gpaw_calculator import PatientGpaw
+        from adit.relax.dft.engines.gpaw_calculator import PatientGpaw
 
         return PatientGpaw(self.calculator_kwargs, self.fallbacks)
 

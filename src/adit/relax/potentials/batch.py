@@ -9,11 +9,11 @@ from pathlib import Path
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
-from adit.relax import chgnet
-from adit.relax.chgnet_calculator import network
-from adit.relax.gpu import relax_on_gpu
-from adit.relax.kept import load, save
-from adit.relax.outcome import Limits, Relaxed, of_outcome
+from adit.relax.potentials import chgnet
+from adit.relax.potentials.chgnet_calculator import network
+from adit.relax.potentials.gpu import relax_on_gpu
+from adit.relax.potentials.kept import load, save
+from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
 
 

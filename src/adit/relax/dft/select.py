@@ -13,9 +13,9 @@ from adit.config import SelectConfig, SelectStage
 from adit.elements import reduced_formula
 from adit.errors import DataError
 from adit.progress import log
-from adit.relax.cost import core_seconds, effort_of
-from adit.relax.presets import read_preset
-from adit.relax.relaxed_files import read_structures, read_tables
+from adit.relax.dft.cost import core_seconds, effort_of
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.relaxed_files import read_structures, read_tables
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:

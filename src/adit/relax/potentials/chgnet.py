@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from adit import convert
 from adit.elements import symbol
 from adit.errors import DataError
-from adit.relax.chgnet_calculator import WEIGHTS, calculator, network, quiet
-from adit.relax.lockstep import relax_together
-from adit.relax.outcome import Limits, Relaxed
+from adit.relax.potentials.chgnet_calculator import WEIGHTS, calculator, network, quiet
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem
 
 ENERGY_TAG = f"chgnet-{WEIGHTS}/PBE(+U)/MP2020"

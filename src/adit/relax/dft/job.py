@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from adit import convert, store
-from adit.relax import vasp
-from adit.relax.dft_task import Task
-from adit.relax.faults import claimed, machine_fault
-from adit.relax.presets import GpawPreset, VaspPreset, XtbPreset
-from adit.relax.restart import RUN, STARTED, start_of
+from adit.relax.dft.engines import vasp
+from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
+from adit.relax.dft.faults import claimed, machine_fault
+from adit.relax.dft.restart import RUN, STARTED, start_of
+from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
@@ -26,8 +26,8 @@ VOLUME_RATIO = 2.0
 
 _MODULES = {
     "vasp": ("atomate2.vasp.flows.mp",),
-    "gpaw": ("adit.relax.ase_maker", "gpaw", "gpaw.new.ase_interface"),
-    "gfn1-xtb": ("adit.relax.ase_maker", "tblite.ase"),
+    "gpaw": ("adit.relax.dft.engines.ase_maker", "gpaw", "gpaw.new.ase_interface"),
+    "gfn1-xtb": ("adit.relax.dft.engines.ase_maker", "tblite.ase"),
 }
 
 
@@ -136,7 +136,7 @@ def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
 
 
 def _ase_maker(preset: GpawPreset | XtbPreset) -> Any:
-    from adit.relax import ase_maker
+    from adit.relax.dft.engines import ase_maker
 
     return ase_maker.gpaw_maker(preset) if isinstance(preset, GpawPreset) else ase_maker.xtb_maker(preset)
 

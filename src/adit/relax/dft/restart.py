@@ -9,7 +9,7 @@ from typing import Any
 from adit import convert, store
 from adit.errors import DataError
 from adit.progress import log
-from adit.relax.dft_task import Task
+from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem
 
 RUN = "run"

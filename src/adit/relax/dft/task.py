@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 
 from adit.errors import DataError
-from adit.relax.engines import Engine
+from adit.relax.dft.engines.registry import Engine
 from adit.systems import AtomicSystem
 
 _CODE = 2

@@ -15,15 +15,15 @@ import numpy as np
 from adit import store
 from adit.config import DftStage
 from adit.elements import composition, reduced_formula
+from adit.hull.reference_rows import COLUMNS, reference_row
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
-from adit.relax import chgnet
-from adit.relax.chgnet_calculator import network
-from adit.relax.cost import core_seconds, effort_of
-from adit.relax.dft_run import run_tasks
-from adit.relax.dft_task import Task, folder_name
-from adit.relax.engines import resolve
-from adit.relax.reference_rows import COLUMNS, reference_row
+from adit.relax.dft.cost import core_seconds, effort_of
+from adit.relax.dft.engines.registry import resolve
+from adit.relax.dft.run import run_tasks
+from adit.relax.dft.task import Task, folder_name
+from adit.relax.potentials import chgnet
+from adit.relax.potentials.chgnet_calculator import network
 from adit.systems import AtomicSystem, Kind
 
 if TYPE_CHECKING:

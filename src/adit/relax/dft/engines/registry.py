@@ -19,7 +19,7 @@ from typing import Literal
 from adit.config import DftStage
 from adit.errors import ExternalToolError
 from adit.progress import log
-from adit.relax.presets import Preset, read_preset
+from adit.relax.dft.engines.presets import Preset, read_preset
 
 EngineName = Literal["vasp", "gpaw", "gfn1-xtb"]
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from adit.progress import duration, log
-from adit.relax.restart import RUN, STARTED
+from adit.relax.dft.restart import RUN, STARTED
 
 
 class Heartbeat:
