@@ -13,9 +13,9 @@ from adit.report.candidates import ordered
 from adit.report.fields import fields
 from adit.report.formats import ENERGIES, SURROGATE
 from adit.report.inputs import Run, with_plain_energies
-from adit.score.crystals import add_energies
-from adit.score.inputs import Energies, read_energies
-from adit.score.matching import Matches
+from adit.score.common.inputs import Energies, read_energies
+from adit.score.crystals.table import add_energies
+from adit.score.matching.matcher import Matches
 
 CHGNET, DFT = "chgnet-0.3.0/PBE(+U)/MP2020", "vasp/PBE(+U)/MP2020"
 

@@ -17,7 +17,7 @@ from adit.config import Config
 from adit.report import citations, convergence, headline, latents, paper, paper_tables, populations, protocol
 from adit.report.assets import read
 from adit.report.inputs import load
-from adit.score.aggregate import wilson
+from adit.score.common.aggregate import wilson
 from adit.systems import AtomicSystem, Kind
 from tests.unit.test_report_page import HOSTILE, quick, rate, write_page, write_run  # noqa: F401
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adit.score.aggregate import MAX_REASONS, OTHER, Rater, Step, funnel, plain_reason, wilson
+from adit.score.common.aggregate import MAX_REASONS, OTHER, Rater, Step, funnel, plain_reason, wilson
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from adit import convert, store
-from adit.score import formula_groups
-from adit.score.fingerprints import Bound, content_key, reduce_crystal, reduce_references, successive_minima
-from adit.score.linking import SETTINGS, Groups, MatcherSettings, fits, matcher
-from adit.score.matching import Match, Matches, index_references, match_all
+from adit.score.common.content import content_key
+from adit.score.matching import formula_groups
+from adit.score.matching.fingerprints import Bound, reduce_crystal, reduce_references, successive_minima
+from adit.score.matching.linking import SETTINGS, Groups, MatcherSettings, fits, matcher
+from adit.score.matching.matcher import Match, Matches, index_references, match_all
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 
 FORMULAS = [(cation, anion) for anion in (17, 8, 9, 35, 16, 34, 53, 7) for cation in (11, 12, 20, 3, 19, 30, 48, 55)]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from adit.score.measures import Estimate, Measurer
+from adit.score.common.measures import Estimate, Measurer
 
 MEASURER = Measurer("molecule", "samples", 10, 0.95)
 VALUES = st.lists(st.floats(-50, 50), min_size=1, max_size=20)

@@ -13,10 +13,10 @@ import pytest
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome
-from adit.score.aggregate import Rater
-from adit.score.inputs import Reference
-from adit.score.mof_run import ALL_PASSED, mof_funnel, mof_records, mof_rows, score_mofs
-from adit.score.mofs import METRICS, MofChecks, check_all, metric_name, probe
+from adit.score.common.aggregate import Rater
+from adit.score.common.inputs import Reference
+from adit.score.mofs.run import ALL_PASSED, mof_funnel, mof_records, mof_rows, score_mofs
+from adit.score.tools.mofchecker import METRICS, MofChecks, check_all, metric_name, probe
 from adit.systems import AtomicSystem, Failure, Kind
 
 STAND_IN = """

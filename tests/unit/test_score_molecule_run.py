@@ -10,15 +10,15 @@ import pytest
 
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.progress import log
-from adit.score import posebusters
-from adit.score.inputs import Reference, Row
-from adit.score.molecule_novelty import TrainNames, composition_key
-from adit.score.molecule_run import chosen, reference_rows, score_molecules
-from adit.score.molecule_xtb import aligned_rmsd, relax_xtb
-from adit.score.molecules import MoleculeChecks, check_molecule
-from adit.score.names import POSEBUSTERS_COLUMNS, Population
-from adit.score.posebusters import bust
-from adit.score.scored import check_populations
+from adit.score.common.inputs import Reference, Row
+from adit.score.common.names import POSEBUSTERS_COLUMNS, Population
+from adit.score.common.scored import check_populations
+from adit.score.molecules.novelty import TrainNames, composition_key
+from adit.score.molecules.run import chosen, reference_rows, score_molecules
+from adit.score.molecules.validity import MoleculeChecks, check_molecule
+from adit.score.tools import posebusters
+from adit.score.tools.posebusters import bust
+from adit.score.tools.xtb import aligned_rmsd, relax_xtb
 from adit.systems import AtomicSystem, Failure, Kind
 
 CONFIG = ScoreConfig(controls=2, xtb=0, posebusters=None, wall_limit_s=60)

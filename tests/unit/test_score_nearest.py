@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adit.score.nearest import nearest_known
+from adit.score.matching.nearest import nearest_known
 from adit.systems import AtomicSystem, Kind
 
 

@@ -14,12 +14,12 @@ from adit import store
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.errors import DataError
 from adit.isolate import Outcome
-from adit.score.crystals import crystal_rows
-from adit.score.inputs import read_energies
-from adit.score.matching import Matches
-from adit.score.molecule_novelty import KnownNames
-from adit.score.molecule_table import NO_BONDING, Evidence, molecule_rows
-from adit.score.names import POSEBUSTERS_COLUMNS, Population, posebusters_name
+from adit.score.common.inputs import read_energies
+from adit.score.common.names import POSEBUSTERS_COLUMNS, Population, posebusters_name
+from adit.score.crystals.table import crystal_rows
+from adit.score.matching.matcher import Matches
+from adit.score.molecules.novelty import KnownNames
+from adit.score.molecules.table import NO_BONDING, Evidence, molecule_rows
 from adit.score.score import score
 from adit.systems import AtomicSystem, Failure, Kind
 

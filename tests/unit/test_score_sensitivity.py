@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adit.score.amd import average_minimum_distances, nearest_distances
-from adit.score.crystal_measures import Spread, described, distance_measures
-from adit.score.measures import Measurer
-from adit.score.sensitivity import Rate, crystal_rates, sensitivity
+from adit.score.common.measures import Measurer
+from adit.score.crystals.distances import Spread, described, distance_measures
+from adit.score.crystals.sensitivity import Rate, crystal_rates, sensitivity
+from adit.score.matching.amd import average_minimum_distances, nearest_distances
 from adit.score.terminal_measures import measure_lines, sensitivity_lines
 from adit.systems import AtomicSystem, Failure, Kind
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from adit.report.headline import blind
-from adit.score.aggregate import Rater
-from adit.score.measures import Estimate, Measurer
-from adit.score.names import Population
-from adit.score.separation import separations
+from adit.score.common.aggregate import Rater
+from adit.score.common.measures import Estimate, Measurer
+from adit.score.common.names import Population
+from adit.score.common.separation import separations
 from adit.score.terminal import table_lines
 
 

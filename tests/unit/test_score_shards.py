@@ -11,11 +11,11 @@ import pytest
 from adit.config import ChecksStage, Config, ScoreConfig, ScoreStage
 from adit.isolate import Outcome
 from adit.score import shard_checks
-from adit.score.answers import MOFCHECKER, POSEBUSTERS, XTB, Answers, write_answers
-from adit.score.inputs import Row
-from adit.score.mofs import MofChecks
-from adit.score.molecule_run import score_molecules
+from adit.score.common.inputs import Row
+from adit.score.molecules.run import score_molecules
 from adit.score.shard_checks import check_shard
+from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, XTB, Answers, write_answers
+from adit.score.tools.mofchecker import MofChecks
 from adit.store import read_json, write_json, write_systems
 from adit.systems import AtomicSystem, Kind
 from tests.unit.test_score_molecule_run import KNOWN, ROWS, ammonia, water
@@ -38,7 +38,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[P
 
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return where the ids of what is sent to PoseBusters are noted."""
-    from adit.score import molecule_run
+    from adit.score.molecules import run as molecule_run
 
     sent: list[str] = []
     bust = molecule_run.bust

@@ -9,6 +9,17 @@ from adit.errors import DataError
 MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
 """The one tag of a hull on which CHGNet's energies are allowed, as a labelled surrogate."""
 
+SURROGATE_PREFIX: Final = "chgnet_surrogate_"
+"""Opens the name of every column and metric whose energy is CHGNet's on a hull of DFT energies."""
+
+ENERGIES: Final = ("e_above_hull", "formation_energy_per_atom")
+"""Columns of energies that have the surrogate's prefix where CHGNet's energies are on a hull of DFT energies."""
+
+
+def bare_metric(name: str) -> str:
+    """Return the name of a metric or column without the surrogate's prefix."""
+    return name.removeprefix(SURROGATE_PREFIX)
+
 
 def is_surrogate(energy_tag: str, hull_tag: str) -> bool:
     """Return whether energies on a hull are a labelled surrogate (``True``) or of the hull's own method (``False``).

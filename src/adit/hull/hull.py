@@ -19,9 +19,8 @@ from adit.config import HullStage
 from adit.elements import composition
 from adit.errors import DataError
 from adit.hull.convex_hull import Entry, Hull, lower_envelope
-from adit.hull.energy_tags import MP2020_TAG, is_surrogate
+from adit.hull.energy_tags import MP2020_TAG, SURROGATE_PREFIX, is_surrogate
 from adit.progress import Progress, log
-from adit.score.names import SURROGATE_PREFIX
 from adit.systems import AtomicSystem
 
 __all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "is_surrogate", "lower_envelope", "read_reference"]
