@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from adit import store
-from adit.report.compare import compare
-from adit.report.formats import SURROGATE
+from adit.report.compare.runs import compare
+from adit.report.words.formats import SURROGATE
 from tests.browser.driver import Visit
 from tests.browser.runs import write_report
 from tests.unit.test_report_page import HOSTILE, write_run

@@ -10,7 +10,7 @@ import pytest
 
 from adit import config
 from adit.errors import ConfigError, DataError
-from adit.report.ablations import gather, markdown
+from adit.report.compare.ablations import gather, markdown
 from adit.store import write_json
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from adit import store
-from adit.report import outcome
-from adit.report.candidates import ordered
-from adit.report.fields import fields
-from adit.report.formats import ENERGIES, SURROGATE
-from adit.report.inputs import Run, with_plain_energies
+from adit.report.candidates.data import ordered
+from adit.report.candidates.fields import fields
+from adit.report.run.inputs import Run, with_plain_energies
+from adit.report.words import outcome
+from adit.report.words.formats import ENERGIES, SURROGATE
 from adit.score.common.inputs import Energies, read_energies
 from adit.score.crystals.table import add_energies
 from adit.score.matching.matcher import Matches

@@ -11,8 +11,8 @@ from adit import store
 from adit.cli import main
 from adit.config import Config
 from adit.errors import DataError
-from adit.report import compare
-from adit.report.inputs import load
+from adit.report.compare import runs as compare
+from adit.report.run.inputs import load
 from tests.unit.test_report_page import HOSTILE, Tags, rate, write_run
 
 SUMMARY = [rate("crystal", "samples", "overall_validity", "adit", 2)]

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adit.elements import hill
-from adit.report import convergence, distributions, figures, formats, latents, solver_figures
-from adit.report.drawing import INK, save
-from adit.report.periodic import periodic_table, place
-from adit.report.pictures import ball_and_stick, bond_drawing, bonds
+from adit.report.candidates.pictures import ball_and_stick, bond_drawing, bonds
+from adit.report.figures import charts as figures
+from adit.report.figures.drawing import INK, save
+from adit.report.figures.periodic import periodic_table, place
+from adit.report.paper import convergence, distributions, latents, solver_figures
+from adit.report.words import formats
 from adit.systems import AtomicSystem, Kind
 
 STEPS = [{"step": "asked", "count": 10}, {"step": "valid $x$", "count": 4}]

@@ -12,14 +12,20 @@ from markupsafe import Markup
 
 from adit import store
 from adit.errors import DataError
-from adit.report import build, convergence, figures, formats, gallery, outcome, paper_tables
-from adit.report.candidates import ordered
-from adit.report.compare import compare
-from adit.report.fields import fields, presets
-from adit.report.inputs import load, with_plain_energies
+from adit.hull import energy_tags
+from adit.report.candidates import gallery
+from adit.report.candidates.data import ordered
+from adit.report.candidates.fields import fields, presets
+from adit.report.compare.runs import compare
+from adit.report.figures import charts as figures
+from adit.report.page import build
+from adit.report.paper import convergence
+from adit.report.paper import tables as paper_tables
+from adit.report.run.inputs import load, with_plain_energies
+from adit.report.words import formats, outcome
 from tests.unit.test_report_page import CHGNET, rate, salt, write_page, write_run
 
-SURROGATE = formats.SURROGATE
+SURROGATE = energy_tags.SURROGATE_PREFIX
 
 
 @pytest.fixture(autouse=True)

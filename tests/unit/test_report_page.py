@@ -16,9 +16,12 @@ from markupsafe import Markup
 from adit import store
 from adit.config import Config, ReportStage
 from adit.errors import ConfigError, DataError
-from adit.report import assets, build, gallery, headline, outcome
-from adit.report.inputs import load
-from adit.report.manifest import clean, cost, manifest
+from adit.report.candidates import gallery
+from adit.report.page import assets, build
+from adit.report.paper import headline
+from adit.report.run.inputs import load
+from adit.report.run.manifest import clean, cost, manifest
+from adit.report.words import outcome
 from adit.systems import AtomicSystem, Failure, Kind
 
 HOSTILE = "<script>alert('x')</script><img src=http://evil.test/a.png>"
@@ -368,7 +371,7 @@ def test_clean_replaces_what_json_cannot_hold() -> None:
 
 
 def test_no_commit_outside_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adit.report.manifest.__file__", str(tmp_path / "manifest.py"))
+    monkeypatch.setattr("adit.report.run.manifest.__file__", str(tmp_path / "report/run/manifest.py"))
     assert manifest(load(tmp_path, "{}"), "x")["code"] == {"commit": None, "changed": None}
 
 

@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 
 from adit import store
 from adit.config import Config
-from adit.report import citations, convergence, headline, latents, paper, paper_tables, populations, protocol
-from adit.report.assets import read
-from adit.report.inputs import load
+from adit.report.page import citations
+from adit.report.page.assets import read
+from adit.report.paper import convergence, headline, latents, populations
+from adit.report.paper import coverage as paper
+from adit.report.paper import tables as paper_tables
+from adit.report.run.inputs import load
+from adit.report.words import protocol
 from adit.score.common.aggregate import wilson
 from adit.systems import AtomicSystem, Kind
 from tests.unit.test_report_page import HOSTILE, quick, rate, write_page, write_run  # noqa: F401
@@ -191,7 +195,7 @@ def test_citations_follow_what_was_used(tmp_path: Path) -> None:
     keys = citations.used(run)
     assert {"Joshi2025ADiT", "Deng2023CHGNet", "Wang2021MP2020", "Mortensen2024GPAW", "RDKit"} <= set(keys)
     assert not {"Kresse1996VASP", "Grimme2017GFN1"} & set(keys)
-    assert set(keys) <= set(citations.entries(read("methods.bib")))
+    assert set(keys) <= set(citations.entries(read("page/methods.bib")))
 
 
 def test_bibliography_is_bibtex_that_a_parser_reads(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adit.report.headline import blind
+from adit.report.paper.headline import blind
 from adit.score.common.aggregate import Rater
 from adit.score.common.measures import Estimate, Measurer
 from adit.score.common.names import Population
