@@ -23,7 +23,7 @@ from adit.report.run.inputs import load
 from adit.report.words import protocol
 from adit.score.common.aggregate import wilson
 from adit.systems import AtomicSystem, Kind
-from tests.unit.test_report_page import HOSTILE, quick, rate, write_page, write_run  # noqa: F401
+from tests.unit.report.test_page import HOSTILE, quick, rate, write_page, write_run  # noqa: F401
 
 
 def crystals(folder: Path) -> None:

@@ -22,7 +22,7 @@ from adit.train.loop import Plan, fit
 from adit.train.optimizer import make_optimizer
 from adit.train.vae import VaeTask
 from tests import reference
-from tests.unit.test_model_reference import dit, numpy_weights, vae
+from tests.unit.model.test_reference import dit, numpy_weights, vae
 
 CPU = torch.device("cpu")
 SINGLE = {"rtol": 2e-4, "atol": 1e-5}

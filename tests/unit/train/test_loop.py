@@ -32,7 +32,7 @@ from adit.train.corpus import read_corpus
 from adit.train.draws import Draws, step_generator
 from adit.train.vae import VaeTask, train_vae
 from tests.conftest import random_crystal, random_molecule
-from tests.unit.test_train import NAMES, tiny
+from tests.unit.train.test_train import NAMES, tiny
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from adit.config import Config
 from adit.errors import DataError
 from adit.report.compare import runs as compare
 from adit.report.run.inputs import load
-from tests.unit.test_report_page import HOSTILE, Tags, rate, write_run
+from tests.unit.report.test_page import HOSTILE, Tags, rate, write_run
 
 SUMMARY = [rate("crystal", "samples", "overall_validity", "adit", 2)]
 

@@ -19,7 +19,7 @@ from adit.doctor.finding import examine, missing, ok
 from adit.errors import ConfigError
 from adit.expected import Site, expected
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROFILE = ROOT / "slurm/config.yaml"
 
 

@@ -23,7 +23,7 @@ from adit.report.paper import convergence
 from adit.report.paper import tables as paper_tables
 from adit.report.run.inputs import load, with_plain_energies
 from adit.report.words import formats, outcome
-from tests.unit.test_report_page import CHGNET, rate, salt, write_page, write_run
+from tests.unit.report.test_page import CHGNET, rate, salt, write_page, write_run
 
 SURROGATE = energy_tags.SURROGATE_PREFIX
 

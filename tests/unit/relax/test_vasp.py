@@ -25,7 +25,7 @@ from adit.relax.dft.job import job_store
 from adit.relax.dft.result import check_corrections, finished
 from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem, Kind
-from tests.unit.vasp_stand_in import ENERGY, VERSION, VOLUME
+from tests.unit.relax.vasp_stand_in import ENERGY, VERSION, VOLUME
 
 STAND_IN = Path(__file__).with_name("vasp_stand_in.py")
 

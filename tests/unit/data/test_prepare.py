@@ -17,7 +17,7 @@ from adit.data.sources.mirrors import DIFFERENT
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
-MIRROR = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
+MIRROR = Path(__file__).resolve().parents[3] / ".." / "shared" / "data"
 
 
 def rock_salt(name: str, numbers: tuple[int, int], a: float) -> AtomicSystem:

@@ -20,7 +20,7 @@ from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem, Failure, Kind
 
-PRESETS = Path(__file__).parents[2] / "config" / "dft"
+PRESETS = Path(__file__).parents[3] / "config" / "dft"
 ENERGIES = {
     "na": -1.3,
     "na-high": -1.0,

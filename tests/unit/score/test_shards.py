@@ -18,7 +18,7 @@ from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, XTB, Answers, writ
 from adit.score.tools.mofchecker import MofChecks
 from adit.store import read_json, write_json, write_systems
 from adit.systems import AtomicSystem, Kind
-from tests.unit.test_score_molecule_run import KNOWN, ROWS, ammonia, water
+from tests.unit.score.test_molecule_run import KNOWN, ROWS, ammonia, water
 
 CONFIG = Config(score=ScoreConfig(controls=2, xtb=3, posebusters=4, wall_limit_s=60))
 STAGE, CHECKS = CONFIG.stage(ScoreStage), CONFIG.stage(ChecksStage)

@@ -14,7 +14,7 @@ from adit.model.dit import DiT
 from adit.model.sizes import configured_sizes, count, paper_sizes
 from adit.model.vae import VAE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PUBLISHED = {"VAE": 51.0e6, "DiT-S": 32.6e6, "DiT-B": 129.7e6, "DiT-L": 450.0e6}
 
 

@@ -31,7 +31,7 @@ from adit.relax.dft.result import complete, finished
 from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem, Kind
 
-PRESETS = Path(__file__).parents[2] / "config" / "dft"
+PRESETS = Path(__file__).parents[3] / "config" / "dft"
 PRESET = read_preset("gfn1-xtb", "demo", PRESETS)
 
 

@@ -26,8 +26,8 @@ from adit.model.vae import VAE
 from adit.store import read_tensors
 from adit.systems import AtomicSystem, SystemBatch
 from adit.train.vae import train_vae
-from tests.unit.test_train import data, tiny  # noqa: F401 - a fixture
-from tests.unit.test_train_loop import with_vae
+from tests.unit.train.test_loop import with_vae
+from tests.unit.train.test_train import data, tiny  # noqa: F401 - a fixture
 
 # --- loggers ----------------------------------------------------------------------------------------------------------
 

@@ -16,8 +16,8 @@ from adit.train.draws import Draws, step_generator
 from adit.train.latents import Cached, LatentSource, OnTheFly, encode
 from adit.train.loop import Task
 from adit.train.vae import VaeTask, train_vae
-from tests.unit.test_train import data as data
-from tests.unit.test_train import tiny
+from tests.unit.train.test_train import data as data
+from tests.unit.train.test_train import tiny
 
 META = torch.device("meta")
 

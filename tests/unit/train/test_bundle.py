@@ -19,7 +19,7 @@ from adit.train import bundle
 from adit.train.dit import DitTask, train_dit
 from adit.train.draws import Draws
 from adit.train.vae import train_vae
-from tests.unit.test_train import data, run_all, tiny
+from tests.unit.train.test_train import data, run_all, tiny
 
 __all__ = ["data"]
 

@@ -13,7 +13,7 @@ from adit.errors import ConfigError, DataError
 from adit.report.compare.ablations import gather, markdown
 from adit.store import write_json
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TRANSFORMER, EQUIVARIANT = ENCODERS = ("transformer", "equivariant")
 TABLE_5 = {
     *(

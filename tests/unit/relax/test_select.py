@@ -16,7 +16,7 @@ from adit.relax.dft.engines.presets import read_preset
 from adit.relax.dft.select import COLUMNS, select
 from adit.systems import AtomicSystem, Failure, Kind
 
-PRESETS = Path(__file__).parents[2] / "config" / "dft"
+PRESETS = Path(__file__).parents[3] / "config" / "dft"
 
 
 def fcc(name: str, numbers: list[int], a: float, second: float = 0.5) -> AtomicSystem:

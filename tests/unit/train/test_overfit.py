@@ -16,7 +16,7 @@ from adit.store import read_systems, write_json, write_systems
 from adit.systems import AtomicSystem
 from adit.train.vae import train_vae
 
-MIRROR = Path(os.environ.get("ADIT_MIRROR") or Path(__file__).parents[3] / "shared" / "data")
+MIRROR = Path(os.environ.get("ADIT_MIRROR") or Path(__file__).parents[4] / "shared" / "data")
 NAMES = ("mp20", "qm9")
 EACH = 16
 

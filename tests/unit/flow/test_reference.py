@@ -15,7 +15,7 @@ from adit.flow.solvers.registry import make_solver
 from adit.model.conditions import NULL_KIND, Conditions
 from adit.model.padding import padding_mask
 from tests import reference
-from tests.unit.test_model_reference import EXACT, SIZES, assert_slopes, dit, dit_inputs, numpy_weights
+from tests.unit.model.test_reference import EXACT, SIZES, assert_slopes, dit, dit_inputs, numpy_weights
 
 
 def random_pair(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "workflow/scripts/train.sh"
+SCRIPT = Path(__file__).parents[3] / "workflow/scripts/train.sh"
 
 
 @pytest.fixture

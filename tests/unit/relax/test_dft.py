@@ -27,7 +27,7 @@ from adit.relax.dft.task import Task, folder_name
 from adit.systems import AtomicSystem, Failure, Kind
 
 TAG = r"gfn1-xtb-demo-[0-9a-f]{8}/GFN1-xTB/none"
-PRESETS = Path(__file__).parents[2] / "config" / "dft"
+PRESETS = Path(__file__).parents[3] / "config" / "dft"
 FIELDS = {
     "key",
     "system_id",
