@@ -192,15 +192,15 @@ def _named(file: str, before: str, after: str) -> Mutant:
 
 
 NAMED = (
-    _named("score/hull.py", "/ sum(counts.values())", "/ len(counts)"),
-    _named("score/validity.py", "+ 0.5 + 1e-9", "+ 1e-9"),
+    _named("hull/hull.py", "/ sum(counts.values())", "/ len(counts)"),
+    _named("score/crystals/validity.py", "+ 0.5 + 1e-9", "+ 1e-9"),
     _named("flow/solvers/multistep.py", "width / (2.0 * width_before)", "width_before / (2.0 * width)"),
     _named(
         "flow/guidance.py", "self.conditions if self.guidance else self.nulls, self.mask", "self.conditions, self.mask"
     ),
     _named("train/dit.py", "draws.uniform[:, 1] < self", "draws.uniform[:, 0] < self"),
-    _named("relax/vasp.py", "else -np.array(output.stress)", "else np.array(output.stress)"),
-    _named("relax/dft_job.py", "(-np.array(output.stress)", "(np.array(output.stress)"),
+    _named("relax/dft/engines/vasp.py", "else -np.array(output.stress)", "else np.array(output.stress)"),
+    _named("relax/dft/job.py", "(-np.array(output.stress)", "(np.array(output.stress)"),
 )
 """Changes of meaning that once no test noticed."""
 

@@ -4,8 +4,8 @@
     python benchmarks/mutate.py --lines 100 --out docs/measurements/mutations.md
 
 A copy of the working tree is changed, never the tree itself. Lines are drawn from a seed, the same number from each
-room. A mutant runs the tests that reach its line, shortest first, then all tests of its room, until one fails; one
-mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes nothing
+room. A mutant runs the tests that reach its line, shortest first, or all tests of its room where none does, until one
+fails; one mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes nothing
 (``EQUIVALENT``). Exit code 1 while a survivor is left without either.
 """
 
@@ -90,23 +90,29 @@ def imported(path: Path) -> set[str]:
 
 
 class Tests:
-    """Which test files a module's mutants run.
+    """Which test files a module's mutants run: those of its room in ``unit``, and others by what they import.
 
     Args:
-        folders: where to look for test files.
-        skipped: parts of names of files that take too long.
+        folder: the folder of the tests.
+        skipped: parts of names of files to leave out.
     """
 
-    def __init__(self, folders: Sequence[Path], skipped: Sequence[str]) -> None:
-        files = sorted(path for folder in folders for path in folder.rglob("test_*.py"))
+    def __init__(self, folder: Path, skipped: Sequence[str]) -> None:
+        files = sorted(path for name in ("unit", "property", "golden") for path in (folder / name).rglob("test_*.py"))
         self._names = {path: imported(path) for path in files if not any(part in str(path) for part in skipped)}
 
     def of(self, module: str) -> list[Path]:
-        """Return those that import the module, then those of its room."""
-        room = ".".join(module.split(".")[:2])
-        direct = [path for path, names in self._names.items() if module in names]
-        near = [path for path, names in self._names.items() if any(f"{n}.".startswith(f"{room}.") for n in names)]
-        return direct + [path for path in near if path not in direct]
+        """Return the files of the room, those that import the module first."""
+        room = module.split(".")[1]
+        own = [path for path, names in self._names.items() if self._is_of(path, names, room)]
+        return sorted(own, key=lambda path: module not in self._names[path])
+
+    @staticmethod
+    def _is_of(path: Path, names: set[str], room: str) -> bool:
+        folders = path.parent.parts
+        if "unit" in folders:
+            return folders[-1] == room
+        return any(f"{name}.".startswith(f"adit.{room}.") for name in names)
 
 
 def draw(rooms: Sequence[str], lines: int, seed: int) -> list[Mutant]:
@@ -126,19 +132,17 @@ def draw(rooms: Sequence[str], lines: int, seed: int) -> list[Mutant]:
 def run(mutant: Mutant, tree: Path, reach: Reach, tests: Tests, limit_s: float) -> Outcome:
     """Write the mutant into the copy, run its tests in forked processes, and put the file back.
 
-    First the tests that reach the line, shortest first; where none fails, the files of the room.
+    The tests are those that reach the line, shortest first; where none does (a constant, a child process), the files of
+    the room.
     """
     path = tree / mutant.file
     before = path.read_text(encoding="utf-8")
     path.write_text(mutant.applied(before), encoding="utf-8")
     started = time.monotonic()
-    verdict, by = "survived", ""
     try:
+        reaching = reach.of(mutant.file.removeprefix("src/adit/"), mutant.lines)
         files = [str(file.relative_to(ROOT)) for file in tests.of(mutant.module)]
-        for selection in filter(None, (reach.of(mutant.file.removeprefix("src/adit/"), mutant.lines), files)):
-            verdict, by = _verdict(selection, tree, limit_s)
-            if verdict != "survived":
-                break
+        verdict, by = _verdict(reaching or files, tree, limit_s)
     finally:
         path.write_text(before, encoding="utf-8")
     return Outcome(mutant, verdict, by, time.monotonic() - started)
@@ -224,7 +228,7 @@ def main() -> int:
     args = parser.parse_args()
     mutants = list(NAMED) if args.named else draw(args.rooms, args.lines, args.seed)
     mutants = [m for m in mutants if not args.only or any(part in m.key for part in args.only)]
-    tests = Tests([ROOT / "tests" / name for name in ("unit", "property", "golden")], args.skip)
+    tests = Tests(ROOT / "tests", args.skip)
     if args.list:
         print("\n".join(m.key for m in mutants))
         return 0

@@ -10,7 +10,7 @@ import pytest
 
 from adit import store
 from adit.config import HullConfig, HullStage
-from adit.score.hull import hull
+from adit.hull.hull import hull
 from adit.systems import AtomicSystem, Kind
 
 TAG = "vasp/PBE(+U)/MP2020"

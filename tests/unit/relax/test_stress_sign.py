@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from adit.relax.dft_job import _ase_result
-from adit.relax.presets import read_preset
-from adit.relax.vasp import result_of
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.engines.vasp import result_of
+from adit.relax.dft.job import _ase_result
 
 KBAR = np.diag([16.02176634, 0.0, -32.04353268])
 """0.01 eV/Å³ of pressure along a, 0.02 eV/Å³ of tension along c."""

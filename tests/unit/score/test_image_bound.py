@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adit.score.validity import closest_contacts
+from adit.score.crystals.validity import closest_contacts
 from adit.systems import AtomicSystem, Kind
 
 
