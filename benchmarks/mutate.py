@@ -5,8 +5,8 @@
 
 A copy of the working tree is changed, never the tree itself. Lines are drawn from a seed, the same number from each
 room. A mutant runs the tests that reach its line, shortest first, or all tests of its room where none does, until one
-fails; one mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes nothing
-(``EQUIVALENT``). Exit code 1 while a survivor is left without either.
+fails; one mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes
+nothing (``EQUIVALENT``). Exit code 1 while a survivor is left without either.
 """
 
 from __future__ import annotations
