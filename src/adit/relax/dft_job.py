@@ -15,6 +15,7 @@ import numpy as np
 from adit import convert, store
 from adit.relax import vasp
 from adit.relax.dft_task import Task
+from adit.relax.divergence import DivergedError
 from adit.relax.faults import claimed, machine_fault
 from adit.relax.presets import GpawPreset, VaspPreset, XtbPreset
 from adit.relax.restart import RUN, STARTED, start_of
@@ -74,7 +75,10 @@ def _execute(task: Task) -> dict[str, Any]:
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        result = _run(task, start, run)
+        try:
+            result = _run(task, start, run)
+        except DivergedError as error:
+            result = {"status": "failed", "reason": str(error)}
     if start is not task.system:
         result["n_steps"] = result.get("n_steps", 0) + steps
     result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_told(caught)]
