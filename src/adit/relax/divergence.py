@@ -1,7 +1,7 @@
 """When a relaxation has run away: the one place of its bounds, for every engine.
 
-Semi-empirical and learned potentials have holes where atoms are closer than any they were made for; plane-wave codes with
-overlapping PAW spheres have them too. A relaxation that falls into one never comes back, and spends its whole time there.
+Semi-empirical and learned potentials have holes where atoms are closer than any they were made for, and so have
+plane-wave codes where PAW spheres overlap. A relaxation that falls into one never comes back; it spends its whole time.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 MAX_BINDING = 40.0
-"""eV/atom below free atoms. The strongest known binding is 9 eV/atom (tungsten); the energies of PBE codes, whose zero is
-an atom without spin, and of potentials trained on them, reach −15 (gadolinium). GFN1-xTB's failures stand at −10³ to −10⁷.
-"""
+"""eV/atom below free atoms. The strongest known binding is 9 eV/atom (tungsten); the energies of PBE codes, whose zero
+is an atom without spin, and of potentials trained on them, reach −15 (gadolinium). GFN1-xTB's failures stand at −10² to
+−10⁷."""
 
 MAX_FORCE = 1e3
-"""eV/Å on one atom, once atoms had time to part. Bonds break below 20; atoms at half a bond length repel with some 10²."""
+"""eV/Å on one atom, once atoms had time to part. Bonds break below 20; atoms at half a bond length repel with 10²."""
 
 PARTING_STEPS = 10
-"""Steps after which ``MAX_FORCE`` holds: an optimiser moves atoms 0.2 Å a step, and a heap of atoms starts with more."""
+"""Steps after which ``MAX_FORCE`` holds: a step is 0.2 Å at most, and a heap of atoms starts with larger forces."""
 
 MAX_FORCE_AT_ALL = 1e6
 """eV/Å at any step: twice the repulsion of two bare nuclei of Z = 90 at 0.5 Å, the closest that any engine is given."""
@@ -51,7 +51,7 @@ def divergence(energy_per_atom: float, force: float, steps: int) -> str | None:
 
 
 def cell_divergence(volume_per_atom: float, steps: int, largest: float = MAX_VOLUME_PER_ATOM) -> str | None:
-    """Return why a cell belongs to a relaxation that has run away, or ``None``; asked before anything is computed in it.
+    """Return why a cell belongs to a relaxation that has run away, or ``None``; to ask before computing in it.
 
     Args:
         volume_per_atom: Å³.
@@ -70,10 +70,11 @@ def largest_force(forces: Any) -> float:
 
 
 class Watch:
-    """Sees each geometry of an ASE calculator, before and after it is computed, and raises once the relaxation has run away.
+    """Sees each geometry of an ASE calculator, before and after it is computed; raises once the relaxation ran away.
 
     Args:
-        free_atoms: energy of the free atoms of atomic numbers on the calculator's scale, eV; ``None``: the zero is theirs.
+        free_atoms: gives the energy (eV) of the free atoms of atomic numbers on the calculator's scale; ``None``: the
+            scale's zero is theirs.
     """
 
     def __init__(self, free_atoms: Callable[[Any], float] | None = None) -> None:

@@ -1,0 +1,85 @@
+"""GPAW for ASE that does not give up at once: where the SCF does not converge, other mixing and other eigensolvers."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ase.calculators.calculator import Calculator, all_changes
+
+from adit.convert import from_atoms
+from adit.relax.divergence import DivergedError, Watch
+from adit.relax.potentials.screen import contact
+from adit.systems import Kind
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+class ScfFallbackWarning(UserWarning):
+    """The SCF did not converge with the preset's first settings; the numbers' meaning is the same."""
+
+
+class PatientGpaw(Calculator):  # type: ignore[misc]
+    """ASE calculator around GPAW's that goes through fallbacks and stays with the one that worked.
+
+    Args:
+        settings: of GPAW.
+        fallbacks: settings that replace those of the same name, in the order they are tried; they decide whether and
+            how fast the SCF converges, not to what.
+    """
+
+    implemented_properties = ("energy", "free_energy", "forces", "stress", "magmom", "magmoms")
+
+    def __init__(self, settings: dict[str, Any], fallbacks: Sequence[dict[str, Any]]) -> None:
+        super().__init__()
+        self._settings, self._fallbacks = settings, list(fallbacks)
+        self._level = 0
+        self._gpaw: Any = None
+        self._watch = Watch()
+
+    def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        """Compute everything of a geometry.
+
+        Raises:
+            ConvergenceError: GPAW's, where no fallback converges.
+            DivergedError: energy, forces or cell are beyond what any crystal has.
+        """
+        from gpaw import ConvergenceError
+
+        super().calculate(atoms, properties, system_changes)
+        self._watch.enter(self.atoms)
+        overlap = contact(from_atoms(self.atoms, "geometry", Kind.CRYSTAL))
+        if overlap is not None:
+            raise DivergedError(f"diverged: {overlap}: frozen cores overlap")
+        while True:
+            try:
+                self.results = self._everything()
+                break
+            except ConvergenceError as error:
+                if self._level == len(self._fallbacks):
+                    reason = f"SCF not converged in any of {self._level + 1} ways"
+                    raise ConvergenceError(f"{reason} ({type(error).__name__})") from error
+                fallback = self._fallbacks[self._level]
+                self._level, self._gpaw = self._level + 1, None
+                told = f"SCF not converged: fallback {self._level} {json.dumps(fallback, sort_keys=True)}"
+                warnings.warn(told, ScfFallbackWarning, stacklevel=2)
+        self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
+
+    def _everything(self) -> dict[str, Any]:
+        if self._gpaw is None:
+            self._gpaw = self._new()
+        names = ["energy", "free_energy", "forces", "stress"]
+        if self._settings.get("spinpol"):
+            names += ["magmom", "magmoms"]
+        return {name: self._gpaw.get_property(name, self.atoms) for name in names}
+
+    def _new(self) -> Any:
+        from gpaw import GPAW
+
+        if self._level == 0:
+            return GPAW(**self._settings)
+        log = {"txt": f"gpaw-fallback{self._level}.txt"}
+        return GPAW(**{**self._settings, **self._fallbacks[self._level - 1], **log})
