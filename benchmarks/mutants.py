@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 COMPARISONS = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -217,5 +219,8 @@ NAMED = (
 )
 """Changes of meaning that once no test noticed."""
 
-EQUIVALENT: dict[str, str] = {}
-"""Key of a mutant → why it changes nothing that is promised."""
+
+def equivalent() -> dict[str, str]:
+    """Return why a mutant changes nothing that is promised, by the mutant's key (``equivalent_mutants.yaml``)."""
+    rows = yaml.safe_load((Path(__file__).parent / "equivalent_mutants.yaml").read_text(encoding="utf-8"))
+    return {" ".join(f"{row['file']}: {row['line']} -> {row['becomes']}".split()): row["why"] for row in rows}

@@ -6,7 +6,7 @@
 A copy of the working tree is changed, never the tree itself. Lines are drawn from a seed, the same number from each
 room. A mutant runs the tests that reach its line, shortest first, or all tests of its room where none does, until one
 fails; one mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes
-nothing (``EQUIVALENT``). Exit code 1 while a survivor is left without either.
+nothing (``equivalent_mutants.yaml``). Exit code 1 while a survivor is left without either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mutants import EQUIVALENT, NAMED, Mutant, mutants_of
+from mutants import NAMED, Mutant, equivalent, mutants_of
 from reached import FirstFailure, Reach, forked, measured
 
 ROOT = Path(__file__).parents[1]
@@ -161,6 +161,7 @@ def _verdict(selection: Sequence[str], tree: Path, limit_s: float) -> tuple[str,
 
 def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file: Path | None) -> Iterator[Outcome]:
     """Yield what becomes of each mutant."""
+    reasons = equivalent()
     for name in HEAVY:
         __import__(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -171,7 +172,7 @@ def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file
         reach = measured(files, tree, reach_file)
         for mutant in mutants:
             outcome = run(mutant, tree, reach, tests, limit_s)
-            reason = EQUIVALENT.get(mutant.key)
+            reason = reasons.get(mutant.key)
             if reason and outcome.verdict == "survived":
                 outcome = replace(outcome, verdict="equivalent", by=reason)
             yield outcome
