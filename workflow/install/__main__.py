@@ -1,4 +1,4 @@
-"""Set-up of the environment: ``python -m workflow.install env`` and ``wheelhouse``; called by workflow/scripts/env.sh."""
+"""``python -m workflow.install env`` and ``wheelhouse``; called by workflow/scripts/env.sh and make."""
 
 from __future__ import annotations
 

@@ -57,10 +57,9 @@ def install(installer: Installer) -> None:
     Raises:
         SetupError: it cannot be built or does not work here; why, and the way out.
     """
-    wanted = read_lock(LOCK)["gpaw"]
-    if installed_versions(installer.python).get("gpaw") == wanted and energy_error(installer) is None:
-        return
     chain = _find_or_get(installer)
+    if _is_built(installer, chain) and energy_error(installer) is None:
+        return
     if not chain.can_build:
         headers = f"no Python.h for {installer.python}; on Debian and Ubuntu: sudo apt-get install -y python3-dev"
         raise SetupError(chain.problem or headers)
@@ -68,6 +67,25 @@ def install(installer: Installer) -> None:
     error = energy_error(installer)
     if error:
         raise SetupError(f"GPAW was built, but computes no energy: {error}")
+
+
+def _is_built(installer: Installer, chain: Toolchain) -> bool:
+    """Return whether the locked GPAW is there, built with this configuration or by the user's own hand."""
+    if installed_versions(installer.python).get("gpaw") != read_lock(LOCK)["gpaw"]:
+        return False
+    config = _siteconfig_file(installer.env)
+    return not config.exists() or config.read_text(encoding="utf-8") == siteconfig(chain)
+
+
+def _siteconfig_file(env: Path) -> Path:
+    return env.resolve() / "gpaw-siteconfig.py"
+
+
+def write_siteconfig(env: Path, chain: Toolchain) -> Path:
+    """Write GPAW's site configuration into an environment; return its path."""
+    path = _siteconfig_file(env)
+    path.write_text(siteconfig(chain), encoding="utf-8")
+    return path
 
 
 def _find_or_get(installer: Installer) -> Toolchain:
@@ -89,23 +107,32 @@ def _find_or_get(installer: Installer) -> Toolchain:
 
 def _build(installer: Installer, chain: Toolchain) -> None:
     """Compile GPAW from the locked source; no wheel and no cache of this machine is used."""
-    config = installer.env.resolve() / "gpaw-siteconfig.py"
-    config.write_text(siteconfig(chain), encoding="utf-8")
+    config = write_siteconfig(installer.env, chain)
     say("compiling GPAW (about a minute)")
     began = time.monotonic()
     environ = {name: value for name, value in installer.environ.items() if name not in _COMPILER_VARIABLES}
     environ |= {"GPAW_CONFIG": str(config), "LC_ALL": "C"}
     # pip, not uv: it shows the compiler's lines as they come
-    command = [installer.python, "-m", "pip", "install", "--verbose", "--disable-pip-version-check", "--progress-bar", "off"]
-    source = ["--no-cache-dir", "--no-deps", "--no-build-isolation", "--force-reinstall", "--no-binary", "gpaw", "-r", LOCK]
-    run([*command, *source], installer.env / "gpaw.log", environ, "compiling GPAW", again="RETRY_GPAW=1 make env")
+    pip = [
+        installer.python,
+        "-m",
+        "pip",
+        "install",
+        "--verbose",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+    ]
+    source = ["--no-cache-dir", "--no-deps", "--no-build-isolation", "--force-reinstall", "--no-binary", "gpaw"]
+    command = [*pip, *source, "-r", LOCK]
+    run(command, installer.env / "gpaw.log", environ, "compiling GPAW", again="RETRY_GPAW=1 make env")
     say(f"GPAW compiled in {time.monotonic() - began:.0f} s")
 
 
 def energy_error(installer: Installer) -> str | None:
     """Compute the energy of H2; return None, or what is wrong."""
     environ = dict(installer.environ) | {"OMP_NUM_THREADS": "1"}
-    command = [installer.python, "-I", "-c", _PROGRAM]
+    command = [str(installer.python), "-I", "-c", _PROGRAM]
     try:
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=300)
     except subprocess.TimeoutExpired:
@@ -123,12 +150,12 @@ def missing_file(env: Path) -> Path:
 
 def write_missing(env: Path, reason: str) -> str:
     """Keep the reason why GPAW is missing, and the way out, as one line; return the line."""
-    packages = "g++ python3-dev libxc-dev libopenblas-dev"
-    way_out = (
-        f"sudo apt-get install -y {packages} && RETRY_GPAW=1 make env"
-        if debian.is_debian()
-        else "put a C++ compiler (g++ or clang++) on PATH, load modules or conda packages of libxc and OpenBLAS, then RETRY_GPAW=1 make env"
-    )
+    if debian.is_debian():
+        way_out = "sudo apt-get install -y g++ python3-dev libxc-dev libopenblas-dev && RETRY_GPAW=1 make env"
+    else:
+        way_out = (
+            "put a C++ compiler on PATH (libxc and OpenBLAS of conda or of modules are found), RETRY_GPAW=1 make env"
+        )
     line = f"GPAW is not installed: {reason}. To get it: {way_out}"
     missing_file(env).write_text(line + "\n", encoding="utf-8")
     return line

@@ -1,7 +1,8 @@
 """What GPAW is compiled with: a C++ compiler, Python's headers, libxc and a BLAS, wherever they lie.
 
-In this order: the system's own; those of conda or of a cluster's modules; packages of Debian or Ubuntu, installed as root or
-unpacked into the environment without it. libxc and BLAS may be missing in the end: GPAW has PBE of its own, and numpy's BLAS.
+In this order: the system's own; those of conda or of a cluster's modules; packages of Debian or Ubuntu, installed as
+root or unpacked into the environment without it. libxc and BLAS may be missing in the end: GPAW has PBE of its own, and
+uses numpy's BLAS.
 """
 
 from __future__ import annotations
@@ -68,9 +69,12 @@ class Toolchain:
         return [name for name, there in packages.items() if not there]
 
 
-def probe(chain: Toolchain, program: str, libraries: tuple[str, ...] = (), include_dirs: tuple[Path, ...] = ()) -> str | None:
+def probe(
+    chain: Toolchain, program: str, libraries: tuple[str, ...] = (), include_dirs: tuple[Path, ...] = ()
+) -> str | None:
     """Compile, link and run a program; return None, or the first line that says why it did not work."""
-    assert chain.compiler is not None
+    if chain.compiler is None:
+        return chain.problem
     with tempfile.TemporaryDirectory() as folder:
         source, binary = Path(folder, "probe.cpp"), Path(folder, "probe")
         source.write_text(program, encoding="utf-8")

@@ -14,12 +14,16 @@ _EVERY_S = 10.0  # a line of progress this often
 
 # What failed, as the tools say it, and the way out. The first match wins.
 _CAUSES = [
-    (r"No space left on device|os error 28|Disk quota exceeded", "the disk is full", "free some space and run `{again}`"),
+    (
+        r"No space left on device|os error 28|Disk quota exceeded",
+        "the disk is full",
+        "free some space and run `{again}`",
+    ),
     (
         r"dns error|Name or service not known|Temporary failure in name|[Cc]onnection (refused|reset|aborted|timed out)"
         r"|Network is unreachable|error sending request|Max retries exceeded|Read timed out|operation timed out"
-        r"|ProxyError|certificate verify failed|invalid peer certificate|unexpected EOF|IncompleteRead|incomplete message"
-        r"|error decoding response body|HTTP (error|status)|50[0-9] (Server|Bad|Service)",
+        r"|ProxyError|certificate verify failed|invalid peer certificate|unexpected EOF|IncompleteRead"
+        r"|incomplete message|error decoding response body|HTTP (error|status)|50[0-9] (Server|Bad|Service)",
         "the package index cannot be reached",
         "check the network and `pip config list`, then run `{again}`; it goes on where it stopped",
     ),
@@ -38,11 +42,12 @@ class SetupError(Exception):
 
 def say(text: str) -> None:
     """Print a line of the set-up."""
-    print(f"[env] {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"[env] {text}\n")
+    sys.stderr.flush()
 
 
 def run(
-    command: Sequence[str | Path],
+    command: Sequence[object],
     log: Path,
     environ: Mapping[str, str],
     doing: str,
@@ -81,11 +86,10 @@ def run(
     ending = threading.Timer(timeout_s, process.kill) if timeout_s else None
     if ending:
         ending.start()
-    assert process.stdout is not None
     try:
         with log.open("a", encoding="utf-8") as file:
             file.write(f"$ {' '.join(str(word) for word in command)}\n")
-            for line in process.stdout:
+            for line in process.stdout or ():
                 file.write(line)
                 lines.append(line.rstrip())
         code = process.wait()
@@ -130,7 +134,11 @@ def explain(output: str, doing: str, log: Path, again: str) -> str:
 def first_error(output: str) -> str:
     """Return the first line in which a compiler, a linker or an installer names an error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    for pattern in (r"\berror: (?!subprocess|command|Failed|Call to)", r"cannot find -l|undefined reference", r"Error\b|ERROR|error"):
+    for pattern in (
+        r"\berror: (?!subprocess|command|Failed|Call to)",
+        r"cannot find -l|undefined reference",
+        r"Error\b|ERROR|error",
+    ):
         for line in lines:
             if re.search(pattern, line):
                 return line

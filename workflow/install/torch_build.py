@@ -39,8 +39,8 @@ class Plan:
     def describe(self) -> str:
         """Return which build comes and how large it is, for the terminal."""
         return (
-            f"{len(self.packages)} packages with PyTorch {self.torch} ({self.build} build): {self.download_gb:.1f} GB to "
-            f"download where nothing is cached, {DISK_GB[self.build]} GB on the disk"
+            f"{len(self.packages)} packages with PyTorch {self.torch} ({self.build} build): {self.download_gb:.1f} GB "
+            f"to download where nothing is cached, {DISK_GB[self.build]} GB on the disk"
         )
 
 

@@ -16,7 +16,9 @@ def pack(folder: Path, env: Path) -> None:
     environ = dict(os.environ)
     installer = Installer(env, environ, settings.read_pip_settings(env / "bin" / "python", environ), use_uv=True)
     versions = packages.installed_versions(installer.python)
-    lines = [f"{name}=={versions[name]}" for name in sorted(set(versions) - {"adit-pipeline", "gpaw", "gpaw-data", "pip"})]
+    lines = [
+        f"{name}=={versions[name]}" for name in sorted(set(versions) - {"adit-pipeline", "gpaw", "gpaw-data", "pip"})
+    ]
     if "uv" not in versions:
         lines.append(f"uv=={packages.read_lock(packages.UV_LOCK)['uv']}")
     if "+cpu" in versions.get("torch", ""):
@@ -33,11 +35,16 @@ def pack(folder: Path, env: Path) -> None:
     say(f"{folder}: {len(list(folder.iterdir()))} files, {size:.1f} GB; elsewhere: make env WHEELHOUSE={folder}")
 
 
-def _pack_gpaw(installer: Installer, folder: Path, command: list[str | Path]) -> None:
+def _pack_gpaw(installer: Installer, folder: Path, command: list[object]) -> None:
     """Download GPAW's source and data; pip asks its set-up for its dependencies, which needs a compiler."""
     chain = libraries.find(installer.env)
     if not chain.can_build:
         raise SetupError(f"GPAW's source cannot be packed: {chain.problem or 'no Python.h'}; run `make env` first")
-    config = installer.env.resolve() / "gpaw-siteconfig.py"
-    config.write_text(gpaw.siteconfig(chain), encoding="utf-8")
-    run(command, installer.log, installer.environ | {"GPAW_CONFIG": str(config)}, "packing GPAW", again="make wheelhouse")
+    config = gpaw.write_siteconfig(installer.env, chain)
+    run(
+        command,
+        installer.log,
+        installer.environ | {"GPAW_CONFIG": str(config)},
+        "packing GPAW",
+        again="make wheelhouse",
+    )

@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export ENV=${ENV:-.venv}
+PATH=${PATH//"$PWD/$ENV/bin:"/}   # make puts it there; the interpreter that makes .venv is another
 NEEDED="3.11, 3.12 or 3.13"
 
 say() { printf '[env] %s\n' "$*" >&2; }
