@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,9 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from adit.errors import DataError, from_os_error
+from adit.outputs.cells import escaped, unescaped
+from adit.outputs.manifest import is_made_here
+from adit.outputs.parts import link_into_place, temporary_beside
 from adit.systems import AtomicSystem, Failure, Kind, SystemArrays
 
 if TYPE_CHECKING:
@@ -45,28 +47,22 @@ SYSTEM_SCHEMA = pa.schema(
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it into place when the block ends well, remove it otherwise.
 
+    The file gets the permissions that the umask allows.
+
     Raises:
         DataError: the file cannot be written (no space, no permission), or is no plain file (a folder, a device).
     """
     path = Path(path)
     if path.exists() and not path.is_file():
         raise DataError(f"writing {path}: is there and no plain file; give another name")
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        with temporary_beside(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except OSError as error:
         raise from_os_error(error, f"writing {path}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def _need(path: Path | str) -> Path:
@@ -77,7 +73,12 @@ def _need(path: Path | str) -> Path:
 
 
 def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: not readable ({error}); delete it and run the stage that makes it again")
+    way = (
+        "delete it and run the stage that makes it again"
+        if is_made_here(path)
+        else "give another file, or make it again"
+    )
+    return DataError(f"{path}: not readable ({error}); {way}")
 
 
 # --- text and JSON ----------------------------------------------------------------------------------------------------
@@ -319,10 +320,10 @@ def read_arrow(path: Path | str) -> pa.Table:
 
 
 def write_frame(path: Path | str, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a pandas frame as Parquet (or CSV by the file's suffix)."""
+    """Write a pandas frame as Parquet (or CSV by the file's suffix, without cells that a spreadsheet would compute)."""
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".csv":
-            frame.to_csv(temporary, index=False)
+            escaped(frame).to_csv(temporary, index=False)
             return
         table = pa.Table.from_pandas(frame, preserve_index=False)
         extra = {"adit": json.dumps(dict(metadata or {}), sort_keys=True)}
@@ -357,7 +358,7 @@ def read_frame(path: Path | str) -> pd.DataFrame:
             return pd.read_parquet(path)
         # Names are text as it stands: "nan" may be the name of a structure, "NaN" the formula of one of Na and N.
         names = dict.fromkeys(NAMES_IN_TABLES, str)
-        frame = pd.read_csv(path, dtype=names, keep_default_na=False, na_values={})
+        frame = unescaped(pd.read_csv(path, dtype=names, keep_default_na=False, na_values={}))
         for column in frame.columns.difference(list(names)):
             frame[column] = _typed(frame[column])
         return frame
@@ -487,12 +488,11 @@ def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) 
 
 def link(source: Path | str, path: Path | str) -> None:
     """Give a whole file a second name, without a second copy where the file system can; what was there is replaced."""
+    source, path = _need(source), Path(path)
+    if link_into_place(source, path):
+        return
     with atomic_path(path) as part:
-        part.unlink()
-        try:
-            os.link(_need(source), part)
-        except OSError:
-            shutil.copyfile(source, part)
+        shutil.copyfile(source, part)
 
 
 def write_extxyz(path: Path | str, systems: Iterable[AtomicSystem]) -> None:
