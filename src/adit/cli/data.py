@@ -42,7 +42,7 @@ def _prepare(args: argparse.Namespace) -> None:
 
 def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path, mirror: str | None) -> None:
     """Prepare one dataset into its two files; the datasets of a call never share a folder of shards."""
-    from adit.data.prepare import prepare
+    from adit.data.prepare.stage import prepare
 
     state = args.state or out.parent / f".{out.name}.shards"
     own = [Path(stage.custom.path)] if stage.custom is not None else []
@@ -56,8 +56,8 @@ def _stats(args: argparse.Namespace, out: Path) -> Path:
 
 
 def _fetch(args: argparse.Namespace) -> None:
-    from adit.data import fetch
-    from adit.data.registry import SOURCES
+    from adit.data.sources import fetch
+    from adit.data.sources.registry import SOURCES
     from adit.progress import log
 
     if args.list:

@@ -14,6 +14,9 @@ from adit.outputs.manifest import Manifest, State
 ADOPT_VARIABLE = "ADIT_ADOPT"
 """Set by the workflow: replace files that no manifest names."""
 
+ADOPT_WAY = "replace it with --adopt (make run ADOPT=1, snakemake --config adopt=true)"
+"""The way out, in messages."""
+
 _adopting: ContextVar[bool] = ContextVar("adopting", default=False)
 
 
@@ -77,7 +80,4 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
     if adopting() or state in (State.ABSENT, State.OWN):
         return None
     told = "was changed since" if state is State.CHANGED else "is there, and no manifest says that it was written by"
-    return (
-        f"{path}: {told} `adit {manifest.verb}`; move it away or name another output, or replace it with --adopt "
-        "(make run ADOPT=1, snakemake --config adopt=true)"
-    )
+    return f"{path}: {told} `adit {manifest.verb}`; move it away or name another output, or {ADOPT_WAY}"

@@ -1,5 +1,6 @@
-"""Intermediate files of a verb: shards, resume states, runs of external programs. They are named before they are written,
-and removed by name.
+"""Intermediate files of a verb: shards, resume states, runs of external programs.
+
+They are named before they are written, and removed by name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from adit.errors import ConfigError
-from adit.outputs.check import adopting
+from adit.outputs.check import ADOPT_WAY, adopting
 from adit.outputs.manifest import Manifest, folder_key
 from adit.outputs.parts import HIDDEN, forget_hidden, sweep
 from adit.progress import log
@@ -49,10 +50,8 @@ class Scratch:
         new = [name for name in names if name not in self._manifest.files]
         foreign = [name for name in new if os.path.lexists(self.folder / name)]
         if foreign and not adopting():
-            raise ConfigError(
-                f"{self.folder / foreign[0]}: is there, and no manifest says that it was written by `adit {self._verb}`; "
-                "move it away, or replace it with --adopt (make run ADOPT=1, snakemake --config adopt=true)"
-            )
+            told = f"is there, and no manifest says that it was written by `adit {self._verb}`"
+            raise ConfigError(f"{self.folder / foreign[0]}: {told}; move it away, or {ADOPT_WAY}")
         if new:
             self._manifest.files |= dict.fromkeys(new, _UNHASHED)
             self._manifest.write()

@@ -1,0 +1,33 @@
+"""Locks between processes: kernel locks, which end with the process that holds them, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adit.errors import from_os_error
+from adit.progress import log
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Be the only process that makes ``path``; wait for another one that does. The lock's own file stays.
+
+    Raises:
+        DataError: the lock's file cannot be made.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("a")
+    except OSError as error:
+        raise from_os_error(error, f"writing {path}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: another process makes it; waiting", path.name)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

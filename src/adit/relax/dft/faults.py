@@ -1,0 +1,79 @@
+"""Tells faults of the machine, which say nothing of a structure, from failures of the structure."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import shlex
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from adit.errors import DataError, ExternalToolError
+
+LOCK = ".lock"
+MIN_FREE_BYTES = 16 * 2**20
+"""With less room than this on the disk no failure is the structure's."""
+
+_ERRNOS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM, errno.EMFILE}
+)
+
+
+class MachineFaultError(ExternalToolError):
+    """The machine or an installation is at fault; the structure is computed again by the same command."""
+
+
+MACHINE_FAULT = MachineFaultError.__name__
+"""With it the reason of a worker's ``Outcome`` begins."""
+
+
+def machine_fault(error: BaseException, folder: Path, command: str | None = None) -> MachineFaultError | None:
+    """Return what is wrong with the machine where an error (or what caused it) says so, else ``None``.
+
+    Args:
+        error: what an engine raised.
+        folder: where it worked.
+        command: how the engine is started: that its program is not there is no failure of the structure.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        told = " ".join(str(seen).split())[:200] or type(seen).__name__
+        if isinstance(seen, MachineFaultError):
+            return seen
+        if isinstance(seen, OSError) and seen.errno in _ERRNOS:
+            return MachineFaultError(f"{seen.filename or folder}: {seen.strerror}")
+        if isinstance(seen, FileNotFoundError) and seen.filename in shlex.split(command or "vasp_std"):
+            return MachineFaultError(f"{seen.filename}: no such program")
+        if isinstance(seen, FileNotFoundError) and "POTCAR" in told:
+            return MachineFaultError(f"{told}; set PMG_VASP_PSP_DIR to the folder of the licensed POTCARs")
+        if isinstance(seen, DataError) and ("no space left" in told or "no permission" in told):
+            return MachineFaultError(told)
+        if isinstance(seen, ImportError):
+            return MachineFaultError(f"{told}; install what is missing")
+        if isinstance(seen, sqlite3.OperationalError):
+            return MachineFaultError(f"{folder}: the store of job documents: {told}")
+        seen = seen.__cause__ or seen.__context__
+    if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+        return MachineFaultError(f"{folder}: no space left on the device")
+    return None
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process alone; the kernel lets it go when the process ends, however that ends.
+
+    Raises:
+        MachineFaultError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise MachineFaultError(
+                f"{folder}: another process computes this structure; wait for it or end it"
+            ) from error
+        yield
