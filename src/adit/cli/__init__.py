@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adit import __version__
-from adit.cli import data, doctor, info, plan, relax, report, sample, score, take, train
+from adit.cli import clean, data, doctor, info, plan, relax, report, sample, score, take, train
 from adit.cli.parsing import Verbs
 from adit.errors import AditError, from_os_error
 from adit.outputs.check import adopt_from_now_on
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
-    for room in (data, train, sample, relax, score, report, info, take, doctor, plan):
+    for room in (clean, data, train, sample, relax, score, report, info, take, doctor, plan):
         room.register(verbs)
     return top
 

@@ -11,6 +11,7 @@ from adit import config
 from adit.cli.ending import tidy_end
 from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.errors import ConfigError
+from adit.outputs.manifest import State, state_of
 from adit.outputs.replace import replaced_files
 from adit.store import link
 
@@ -36,8 +37,9 @@ def _sample(args: argparse.Namespace) -> None:
             sample_shard(stage, vae, dit, kind, args.shard, new, timing)
         else:
             made = args.state / _settings(stage, vae, dit, kind) / f"{kind}-{args.shard}.arrow"
-            if not made.is_file():
-                sample_shard(stage, vae, dit, kind, args.shard, made, timing)
+            if state_of(made) is not State.OWN:
+                with replaced_files([made], "sample", inputs=_inputs(stage, kind, vae, dit)) as (fresh,):
+                    sample_shard(stage, vae, dit, kind, args.shard, fresh, timing)
             link(made, new)
 
 

@@ -28,6 +28,9 @@ class Config(Strict):
     results: str = Field("results", min_length=1, description="folder of all runs")
     seed: Count = Field(0, description="seed of everything random")
     mirror: str | None = Field(None, description="folder or URL with copies of the public datasets, tried first")
+    adopt: bool = Field(
+        False, description="replace outputs that no manifest names, as of an earlier version"
+    )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()

@@ -11,6 +11,9 @@ from adit.errors import ConfigError, from_os_error
 _START = re.compile(rb"\[[a-z][a-z-]*\] ")
 """How the first line of a log begins."""
 
+_TIMES = b"s\th:m:s\t"
+"""How the header of Snakemake's times begins."""
+
 
 def own_log(path: Path) -> Path:
     """Return the path of a log file to write; one that is there has to be a log of this package.
@@ -37,3 +40,9 @@ def is_own_log(path: Path) -> bool:
     """Return whether a file is a log of this package."""
     with path.open("rb") as file:
         return _START.match(file.read(64)) is not None
+
+
+def is_own_benchmark(path: Path) -> bool:
+    """Return whether a file holds times that Snakemake measured."""
+    with path.open("rb") as file:
+        return file.read(len(_TIMES)) == _TIMES

@@ -101,38 +101,44 @@ def file_key(name: str) -> str:
     return f"file-{name}" if short else f"file-{hashlib.sha256(name.encode()).hexdigest()}"
 
 
-def manifests_in(folder: Path) -> Iterator[Manifest]:
-    """Yield the manifests of a folder."""
-    for path in sorted((folder / HIDDEN).glob("*.json")):
-        if path.stem.startswith(("verb-", "file-")):
-            record = _record(path)
-            made = Manifest(folder, path.stem, str(record.get("verb", "")))
-            made.files, made.before = _names(record.get("files")), _names(record.get("before"))
-            yield made
+def manifests_in(folder: Path) -> list[Manifest]:
+    """Return the manifests of a folder."""
+    paths = (path for pattern in ("verb-*.json", "file-*.json") for path in sorted((folder / HIDDEN).glob(pattern)))
+    return [_of_any_verb(folder, path.stem) for path in paths]
 
 
-def state_of(path: Path, top: Path) -> State:
-    """Return what a file is to the manifests in its folder and in those above it, up to ``top``."""
-    found = State.FOREIGN if os.path.lexists(path) else State.ABSENT
-    for folder in path.parents:
-        for manifest in manifests_in(folder):
-            name = path.relative_to(folder).as_posix()
+def naming(path: Path) -> Iterator[tuple[Manifest, str]]:
+    """Yield the manifests that name a file, beside it and in the folders above it, and its name there."""
+    for number, folder in enumerate(path.parents):
+        if not (folder / HIDDEN).is_dir():
+            continue
+        keys = [file.stem for file in sorted((folder / HIDDEN).glob("verb-*.json"))]
+        name = path.relative_to(folder).as_posix()
+        for key in [file_key(path.name), *keys] if number == 0 else keys:
+            manifest = _of_any_verb(folder, key)
             if name in manifest.names():
-                found = manifest.state(name)
-                if found in (State.OWN, State.ABSENT):
-                    return found
-        if folder == top:
-            break
-    return found
+                yield manifest, name
+
+
+def state_of(path: Path) -> State:
+    """Return what a file is to the manifests beside it and in the folders above it."""
+    states = [manifest.state(name) for manifest, name in naming(path)]
+    there = os.path.lexists(path)
+    return min(states, key=list(State).index) if states else State.FOREIGN if there else State.ABSENT
 
 
 def is_made_here(path: Path) -> bool:
-    """Return whether a manifest beside a file, or in a folder above it, names it; its content is not looked at."""
-    return any(
-        path.relative_to(folder).as_posix() in manifest.names()
-        for folder in path.parents
-        for manifest in manifests_in(folder)
-    )
+    """Return whether a manifest names a file; its content is not looked at."""
+    return next(naming(path), None) is not None
+
+
+def _of_any_verb(folder: Path, key: str) -> Manifest:
+    made = Manifest(folder, key, "")
+    record = _record(made.path)
+    made.verb, made.files, made.before = (
+        str(record.get("verb", "")), _names(record.get("files")), _names(record.get("before"))
+    )  # fmt: skip
+    return made
 
 
 def sha256(path: Path) -> str:
