@@ -12,19 +12,19 @@ from adit.progress import log
 
 
 def _report(args: argparse.Namespace) -> None:
-    from adit.report.build import report
+    from adit.report.page.build import report
 
     report(config.load_stage(config.ReportStage, args.config), args.run, args.out, args.run_config)
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from adit.report.compare import compare
+    from adit.report.compare.runs import compare
 
     compare(args.runs, args.out)
 
 
 def _ablations(args: argparse.Namespace) -> None:
-    from adit.report.ablations import gather
+    from adit.report.compare.ablations import gather
 
     gather(config.load_stage(config.AblationsStage, args.config), args.folder)
 

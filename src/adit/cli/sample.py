@@ -76,7 +76,7 @@ def _trajectory(args: argparse.Namespace) -> None:
 
 
 def _tune(args: argparse.Namespace) -> None:
-    from adit.report.tuning import gather
+    from adit.report.compare.tuning import gather
 
     gather(config.load_stage(config.TuneStage, args.config), args.points, args.out)
 

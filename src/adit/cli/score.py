@@ -53,7 +53,7 @@ def _checks(args: argparse.Namespace) -> None:
 
 
 def _score_files(args: argparse.Namespace) -> None:
-    from adit.report.build import report
+    from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
     whole = whole_config(args.config)

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from adit.config.ablations import AblationsConfig, changed, chosen
 from adit.config.base import Count, Stage, Strict
 from adit.config.data import DataConfig
+from adit.config.limits import LimitsConfig
 from adit.config.model import ModelConfig
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
@@ -40,6 +41,7 @@ class Config(Strict):
     score: ScoreConfig = ScoreConfig()
     report: ReportConfig = ReportConfig()
     ablations: AblationsConfig = AblationsConfig()
+    limits: LimitsConfig = LimitsConfig()
 
     @model_validator(mode="after")
     def _tuning_has_its_own_seed(self) -> Self:
