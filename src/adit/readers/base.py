@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from adit.config.limits import LimitsConfig
 from adit.errors import DataError
+from adit.limits import DEFAULTS
 from adit.readers.symmetry import MERGE_DISTANCE
 from adit.systems import AtomicSystem
 
@@ -21,10 +23,12 @@ class ParseSettings:
     Attributes:
         merge_distance: symmetry copies of one site nearer than this become one site, Å.
         refuse_contradictions: whether a file that contradicts itself is a failure and not a flagged row.
+        limits: of bytes, structures and atoms.
     """
 
     merge_distance: float = MERGE_DISTANCE
     refuse_contradictions: bool = False
+    limits: LimitsConfig = DEFAULTS
 
 
 @dataclass(frozen=True)

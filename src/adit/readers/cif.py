@@ -12,6 +12,7 @@ import numpy as np
 
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
+from adit.limits import check_atoms
 from adit.readers.base import CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.readers.cif_checks import contradictions
 from adit.readers.p1_cif import read_p1
@@ -67,11 +68,14 @@ def parse_cif(text: str, settings: ParseSettings | None = None) -> Parsed:
     cell = _cell(data)
     symmetry = symmetry_of(data, cell)
     sites, notes = _sites(data)
-    numbers, fractional = [], []
+    check_atoms(len(sites), settings.limits)
+    numbers: list[int] = []
+    fractional: list[np.ndarray] = []
     multiplicities: list[str] = []
     for site in sites:
         copies = orbit(site.fractional, symmetry.operators, cell, settings.merge_distance)
         numbers += [site.number] * len(copies.fractional)
+        check_atoms(len(numbers), settings.limits)
         fractional.append(copies.fractional)
         if note := merge_note(site.label, copies):
             notes.append(note)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from adit.errors import DataError
 from adit.isolate import Outcome, map_isolated
+from adit.limits import check_atoms
 from adit.progress import Progress, log
 from adit.readers.base import (
     CONTRADICTION,
@@ -56,14 +57,12 @@ class ReadSettings:
     """How files are read.
 
     Attributes:
-        workers: processes at most; 0: in this process, without a limit.
-        wall_limit_s: wall time of reading one structure, s.
-        parse: bounds of the parsers.
+        workers: processes at most; 0: in this process, without a limit of time.
+        parse: bounds of the parsers, and the limits (``limits.read_s``: wall time of reading one structure).
         cut: named columns of tables.
     """
 
     workers: int = 1
-    wall_limit_s: float = 60.0
     parse: ParseSettings = field(default_factory=ParseSettings)
     cut: CutSettings = field(default_factory=CutSettings)
 
@@ -81,7 +80,7 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
         DataError: a path does not exist, is of no known format, or holds no structure.
     """
     settings = settings or ReadSettings()
-    cut = entries(paths, settings.cut)
+    cut = entries(paths, settings.cut, settings.parse.limits)
     names = assign_ids(cut)
     rows = [_row(entry, name, parsed) for entry, name, parsed in zip(cut, names, parse_all(cut, settings), strict=True)]
     broken = sum(isinstance(each.row, Failure) for each in rows)
@@ -144,7 +143,7 @@ def _isolated(
         _parse_task,
         tasks,
         workers=min(settings.workers, len(tasks)),
-        wall_limit_s=settings.wall_limit_s,
+        wall_limit_s=settings.parse.limits.read_s,
         startup_s=STARTUP_S,
         warm_up=load_parsers,
         on_result=on_result,
@@ -188,6 +187,7 @@ def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
     """Return what an entry holds, or why it is no structure."""
     try:
         parsed = FORMATS[entry.format].parse(entry.content, settings)
+        check_atoms(len(parsed.system), settings.limits)
         if settings.refuse_contradictions:
             refuse_contradictions(parsed)
         return parsed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import tarfile
 import tempfile
 import zipfile
@@ -11,16 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Any, Final
 
+from adit.config.limits import LimitsConfig
 from adit.errors import DataError
+from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
 from adit.progress import log
-from adit.readers.base import CutSettings, Entry, Format, NoStructuresError
+from adit.readers.base import CutSettings, Entry, Format, NoStructuresError, Piece
 from adit.readers.formats import REFUSED, archive_suffix, format_of, known_formats
 from adit.readers.texts import decode
-
-MAX_MEMBER: Final = 2_000_000_000
-"""Bytes of one file in an archive, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,27 @@ class _File:
     open: Callable[[], bytes | Path]
 
 
-def entries(paths: Sequence[Path], settings: CutSettings | None = None) -> list[Entry]:
-    """Return the entries of files, folders and archives, in a fixed order.
+def entries(
+    paths: Sequence[Path], settings: CutSettings | None = None, limits: LimitsConfig = DEFAULTS
+) -> list[Entry]:
+    """Return the entries of files, folders and archives, in a fixed order; what is beyond a limit is one without system.
 
     Raises:
         DataError: a path does not exist, is of no known format, or holds no structure.
     """
     settings = settings or CutSettings()
     check_paths(paths)
-    found = [entry for path, given in _once(paths) for file in _files(path, given) for entry in _entries(file, settings)]
-    if not found:
-        raise DataError(f"{', '.join(map(str, paths))}: holds no structure; known are {known_formats()}")
-    return found
+    where = ", ".join(map(str, paths))
+    every = (
+        entry
+        for path, given in _once(paths)
+        for file in _files(path, given, limits)
+        for entry in _entries(file, settings, limits)
+    )
+    kept = list(capped(every, limits, lambda reason: Entry("", "", where, ("rest",), problem=reason)))
+    if not kept:
+        raise DataError(f"{where}: holds no structure; known are {known_formats()}")
+    return kept
 
 
 def check_paths(paths: Sequence[Path]) -> None:
@@ -99,45 +107,42 @@ def _of_folder(path: Path) -> list[tuple[Path, int]]:
     return [(file, 1 + len(file.relative_to(path).parts)) for file in known]
 
 
-def _files(path: Path, given: int) -> Iterator[_File]:
+def _files(path: Path, given: int, limits: LimitsConfig) -> Iterator[_File]:
     packed = archive_suffix(path.name)
     if packed is not None:
-        yield from _of_archive(path, packed)
+        yield from _of_archive(path, packed, limits)
         return
-    found = format_of(path)
-    if found is None:
+    known = format_of(path)
+    if known is None:
         return
-    format_, suffix = found
+    format_, suffix = known
     parts = path.absolute().parts[1:]
     name = path.name.removesuffix(suffix) if suffix else path.name
-    opener = (lambda: path) if format_.binary and not suffix.lower().endswith(".gz") else (lambda: _bytes(path))
-    yield _File(format_, str(path), (*parts[:-1], name), given, suffix, given == 1, opener)
+
+    def content() -> bytes | Path:
+        check_file(path, limits)
+        if format_.binary and not suffix.lower().endswith(".gz"):
+            return path
+        return _bytes(path, limits)
+
+    yield _File(format_, str(path), (*parts[:-1], name), given, suffix, given == 1, content)
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, limits: LimitsConfig) -> bytes:
     try:
-        if path.name.lower().endswith(".gz"):
-            with gzip.open(path, "rb") as file:
-                return _limited(file, str(path))
-        return path.read_bytes()
+        with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
+            return read_bounded(file, limits, str(path))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from error
-
-
-def _limited(file: IO[bytes] | gzip.GzipFile, source: str) -> bytes:
-    content = file.read(MAX_MEMBER + 1)
-    if len(content) > MAX_MEMBER:
-        raise DataError(f"{source}: has more than {MAX_MEMBER} bytes unpacked; unpack it and give it alone")
-    return content
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------
 
 
-def _of_archive(path: Path, packed: str) -> Iterator[_File]:
+def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File]:
     members = _zip_members if packed == ".zip" else _tar_members
     try:
-        yield from _members(path, packed, members(path))
+        yield from _members(path, packed, members(path, limits), limits)
     except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         what = "zip" if packed == ".zip" else "tar"
         raise DataError(f"{path}: not a readable {what} archive ({error}); pack it again, or give the folder") from error
@@ -146,68 +151,81 @@ def _of_archive(path: Path, packed: str) -> Iterator[_File]:
 Member = tuple[PurePosixPath, Callable[[], bytes]]
 
 
-def _members(path: Path, packed: str, members: Iterator[Member]) -> Iterator[_File]:
+def _members(path: Path, packed: str, members: Iterator[Member], limits: LimitsConfig) -> Iterator[_File]:
     above = (*path.absolute().parts[1:-1], path.name[: -len(packed)])
     skipped: list[PurePath] = []
     for inner, read in members:
-        found = format_of(inner)
-        if found is None:
+        known = format_of(inner)
+        if known is None:
             skipped.append(inner)
             continue
-        format_, suffix = found
+        format_, suffix = known
         name = inner.name.removesuffix(suffix) if suffix else inner.name
         parts = (*(part for part in inner.parent.parts if part not in (".", "/")), name)
         source = f"{path}:{inner}"
-        opener = _unpacker(read, source) if suffix.lower().endswith(".gz") else read
+        opener = _unpacker(read, source, limits) if suffix.lower().endswith(".gz") else read
         yield _File(format_, source, (*above, *parts), 1 + len(parts), suffix, False, opener)
     _tell_skipped(str(path), skipped)
 
 
-def _unpacker(read: Callable[[], bytes], source: str) -> Callable[[], bytes]:
+def _unpacker(read: Callable[[], bytes], source: str, limits: LimitsConfig) -> Callable[[], bytes]:
     def unpack() -> bytes:
-        import io
-
         try:
             with gzip.open(io.BytesIO(read()), "rb") as file:
-                return _limited(file, source)
+                return read_bounded(file, limits, source)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{source}: not readable ({error})") from error
 
     return unpack
 
 
-def _zip_members(path: Path) -> Iterator[Member]:
+def _zip_members(path: Path, limits: LimitsConfig) -> Iterator[Member]:
+    counter = Archive(str(path), limits)
     with zipfile.ZipFile(path) as archive:
         for member in sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename):
 
             def read(member: zipfile.ZipInfo = member) -> bytes:
-                if member.file_size > MAX_MEMBER:
-                    raise DataError(f"{path}: {member.filename} has {member.file_size} bytes; unpack it and give it alone")
-                return archive.read(member)
+                with archive.open(member) as file:
+                    return read_bounded(file, limits, f"{path}:{member.filename}", counter)
 
             yield PurePosixPath(member.filename), read
 
 
-def _tar_members(path: Path) -> Iterator[Member]:
+def _tar_members(path: Path, limits: LimitsConfig) -> Iterator[Member]:
     """Yield the files of a tar archive by name: in one pass, since its members cannot be reached singly."""
-    contents: dict[str, bytes] = {}
+    counter = Archive(str(path), limits)
+    contents: dict[str, bytes | LimitError] = {}
     with tarfile.open(path, "r:*") as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isfile() else None
             if file is None:
                 continue
-            known = format_of(PurePosixPath(member.name)) is not None
-            contents[member.name] = _limited(file, f"{path}:{member.name}") if known else b""
+            contents[member.name] = b""
+            if format_of(PurePosixPath(member.name)) is not None:
+                try:
+                    contents[member.name] = read_bounded(file, limits, f"{path}:{member.name}", counter)
+                except LimitError as error:
+                    contents[member.name] = error
     for name in sorted(contents):
-        yield PurePosixPath(name), lambda name=name: contents[name]  # type: ignore[misc]
+
+        def read(name: str = name) -> bytes:
+            content = contents.pop(name)
+            if isinstance(content, LimitError):
+                raise content
+            return content
+
+        yield PurePosixPath(name), read
 
 
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(file: _File, settings: CutSettings) -> Iterator[Entry]:
+def _entries(file: _File, settings: CutSettings, limits: LimitsConfig) -> Iterator[Entry]:
     try:
-        pieces = list(_pieces(file, settings))
+        pieces = _pieces(file, settings)
+    except LimitError as error:
+        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=str(error))
+        return
     except NoStructuresError as error:
         if file.named:
             raise
@@ -232,7 +250,7 @@ def _entries(file: _File, settings: CutSettings) -> Iterator[Entry]:
         )
 
 
-def _pieces(file: _File, settings: CutSettings) -> Iterable[Any]:
+def _pieces(file: _File, settings: CutSettings) -> list[Piece]:
     content = file.open()
     if not file.format.binary:
         return list(file.format.cut(decode(content) if isinstance(content, bytes) else content, file.source, settings))

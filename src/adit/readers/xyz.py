@@ -10,6 +10,7 @@ import numpy as np
 
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
+from adit.limits import check_atoms
 from adit.readers.base import CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.readers.geometry import need_geometry
 from adit.readers.labels import label_of
@@ -47,6 +48,7 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     count, comment = int(lines[0]), lines[1] if len(lines) > 1 else ""
     if count == 0:
         raise DataError("has no atoms")
+    check_atoms(count, (settings or ParseSettings()).limits)
     words = [line.split() for line in lines[2 : 2 + count]]
     if qm9 := _QM9.fullmatch(comment):
         return _qm9(qm9, words)

@@ -74,7 +74,7 @@ def test_sites_that_do_not_give_the_files_own_formula_are_flagged_or_refused() -
 
 def test_contradictions_can_be_failures(tmp_path: Path) -> None:
     write(tmp_path / "b.cif", cases.BRUCITE)
-    (row,) = read_structures([tmp_path / "b.cif"], ReadSettings(0, parse=ParseSettings(refuse_contradictions=True)))
+    (row,) = read_structures([tmp_path / "b.cif"], ReadSettings(0, ParseSettings(refuse_contradictions=True)))
     assert isinstance(row.row, Failure)
     assert "H2 Mg O2" in row.row.reason
 
