@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one
 from adit.errors import ConfigError
+
+DEFAULT_FILE = "config/config.yaml"
+"""``--config`` where it is not given."""
 
 MIRROR_VARIABLE = "ADIT_MIRROR"
 """Set by the workflow: where raw files are looked for is no part of what a stage makes."""
@@ -26,7 +31,12 @@ def _prepare(args: argparse.Namespace) -> None:
         stage = config.load_stage(config.PrepareStage, args.config)
         prepare(stage, args.out, _stats(args, args.out), mirror=mirror_of(args), state=args.state, workers=args.workers)
         return
-    whole = config.load(args.config)
+    whole = whole_config(args.config)
+    if args.refuse_contradictions:
+        whole = whole.model_copy(update={"read": whole.read.model_copy(update={"refuse_contradictions": True})})
+    if args.file is not None:
+        _prepare_file(args, whole)
+        return
     names = args.dataset or [d.name for d in whole.data.datasets]
     known = [*config.DATASETS, *whole.data.custom]
     for name in names:
@@ -40,6 +50,41 @@ def _prepare(args: argparse.Namespace) -> None:
         stage = whole.stage(config.PrepareStage, dataset=whole.data.chosen(name), custom=whole.data.custom.get(name))
         mirror = mirror_of(args, whole.mirror)
         prepare(stage, out, _stats(args, out), mirror=mirror, state=args.state, workers=args.workers)
+
+
+def _prepare_file(args: argparse.Namespace, whole: config.Config) -> None:
+    """Prepare one file, folder or archive of the user's own, which no configuration describes."""
+    from adit.data.prepare.stage import prepare
+
+    if args.dataset:
+        raise ConfigError("adit prepare: give a file or --dataset, not both")
+    name = re.sub(r"[^a-z0-9]+", "-", args.file.name.split(".")[0].lower()).strip("-") or "own"
+    values: dict[str, Any] = {
+        "path": str(args.file),
+        "kind": args.kind or _kind_of(args.file, whole, args.workers),
+        "id": args.id,
+        "properties": args.properties,
+    }
+    if args.split_column is not None:
+        values["split"] = {"by": "column", "column": args.split_column}
+    own = config.parse_as(config.CustomDataset, values, "adit prepare")
+    out = args.out if args.out.suffix == ".arrow" else args.out / f"{name}.arrow"
+    chosen = config.ChosenDataset(name=name if name not in config.DATASETS else f"own-{name}")
+    stage = whole.stage(config.PrepareStage, dataset=chosen, custom=own)
+    prepare(stage, out, _stats(args, out), state=args.state, workers=args.workers)
+
+
+def _kind_of(file: Path, whole: config.Config, workers: int) -> str:
+    """Return the kind of most structures of a file."""
+    from adit.readers import by_kind, read_structures, settings_of
+
+    rows = by_kind(read_structures([file], settings_of(whole.read, whole.limits, workers)), None)
+    return str(max(rows, key=lambda kind: len(rows[kind])))
+
+
+def whole_config(path: str) -> config.Config:
+    """Return the configuration named; the defaults where none is named and none lies here."""
+    return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
 def _stats(args: argparse.Namespace, out: Path) -> Path:
@@ -56,7 +101,7 @@ def _fetch(args: argparse.Namespace) -> None:
         for line in fetch.listing():
             log.info("%s", line)
         return
-    whole = config.load(args.config)
+    whole = whole_config(args.config)
     named = args.dataset or [d.name for d in whole.data.datasets if d.name in SOURCES]
     fetch.fetch_all(list(SOURCES) if args.all else named, mirror_of(args, whole.mirror))
 
@@ -69,7 +114,13 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--all", action="store_true", help="every source")
     sub.add_argument("--list", action="store_true", help="say what there is, and download nothing")
 
-    sub = verbs.add("prepare", _prepare, "read datasets and write normalised systems with their splits")
+    sub = verbs.add("prepare", _prepare, "read datasets, or a file of your own, and write normalised systems")
+    sub.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own file, folder or archive")
+    sub.add_argument("--kind", choices=("crystal", "molecule", "mof"), help="of FILE; default: recognised")
+    sub.add_argument("--id", help="column or key of FILE that holds the ids; default: recognised")
+    sub.add_argument("--properties", nargs="+", default=[], help="columns or keys of FILE to keep as labels")
+    sub.add_argument("--split-column", help="column or key of FILE that holds train, val or test; default: by formula")
+    add_refuse(sub)
     sub.add_argument("--dataset", nargs="+", default=[], help="names; those of the configuration by default")
     add_paths(sub, "out")
     add_paths(sub, "stats", "state", required=False)

@@ -8,24 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adit import config
-from adit.cli.data import mirror_of
-from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero
+from adit.cli.data import mirror_of, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, from_zero
 from adit.errors import ConfigError, DataError
 from adit.systems import AtomicSystem
-
-DEFAULT_FILE = "config/config.yaml"
-"""``--config`` where it is not given."""
 
 ENGINES = ("chgnet", "gpaw", "vasp", "gfn1-xtb")
 PRESETS = {"gpaw": "standard", "vasp": "mp-gga", "gfn1-xtb": "standard"}
 """What an engine does where nothing else is said."""
-
-
-def _whole(args: argparse.Namespace) -> config.Config:
-    """Return the configuration named; the defaults where none is named and none lies here."""
-    if args.config == DEFAULT_FILE and not Path(args.config).is_file():
-        return config.Config()
-    return config.load(args.config)
 
 
 def _need(args: argparse.Namespace, verb: str, *names: str) -> None:
@@ -46,16 +36,18 @@ def _relax(args: argparse.Namespace) -> None:
 
 
 def _relax_files(args: argparse.Namespace) -> None:
+    from adit.readers import settings_of
     from adit.relax import standalone
 
-    whole = _whole(args)
+    whole = whole_config(args.config)
+    reading = settings_of(whole.read, whole.limits, args.workers, refuse=args.refuse_contradictions)
     if args.engine == "chgnet":
         for name in ("preset", "command", "settings"):
             if getattr(args, name) is not None:
                 raise ConfigError(f"--{name}: is for gpaw, vasp and gfn1-xtb; CHGNet's settings are section relax")
         named = {} if args.wall_limit is None else {"wall_limit_s": args.wall_limit}
         relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
-        standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers)
+        standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
         return
     named = {"engine": args.engine, "preset": args.preset or PRESETS[args.engine]}
     if args.wall_limit is not None:
@@ -63,7 +55,7 @@ def _relax_files(args: argparse.Namespace) -> None:
     if args.command is not None:
         named["command"] = args.command
     dft = config.parse_as(config.DftConfig, {**whole.dft.model_dump(), "fallback": None, **named}, "adit relax")
-    standalone.relax_with_dft(config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings)
+    standalone.relax_with_dft(config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings, reading)
 
 
 def _reference(args: argparse.Namespace) -> None:
@@ -86,7 +78,9 @@ def public_files(mirror: str | None) -> Callable[[str], Path]:
 
 
 def _hull(args: argparse.Namespace) -> None:
+    from adit.hull.energy_tables import read_energy_tables
     from adit.hull.hull import hull
+    from adit.readers import settings_of
 
     if args.relaxed:
         _need(args, "hull", "reference")
@@ -96,13 +90,15 @@ def _hull(args: argparse.Namespace) -> None:
         raise ConfigError("adit hull: give tables or folders of `adit relax`, or --relaxed as the workflow does")
     if args.out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
-    whole = _whole(args)
+    whole = whole_config(args.config)
     if args.hull is not None:
         chosen = config.parse_as(config.HullConfig, {"reference": args.hull}, "--hull")
         whole = whole.model_copy(update={"hull": chosen})
-    tables = [path / "relaxed.parquet" if path.is_dir() else path for path in args.tables]
+    tables = [path / "relaxed.parquet" if (path / "relaxed.parquet").is_file() else path for path in args.tables]
+    reading = settings_of(whole.read, whole.limits, args.workers)
+    read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
     reference = args.reference or _own_reference(args, whole)
-    hull(whole.stage(config.HullStage), tables, reference, args.out, args.energy_tag)
+    hull(whole.stage(config.HullStage), tables, reference, args.out, args.energy_tag, reading)
 
 
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
@@ -171,7 +167,8 @@ def builtin_elements() -> list[AtomicSystem]:
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     sub = verbs.add("relax", _relax, "relax structures: files of anyone's, or one shard of samples")
-    sub.add_argument("files", type=Path, nargs="*", help="CIF, extended XYZ, POSCAR, Arrow, or folders of them")
+    sub.add_argument("files", type=Path, nargs="*", help="structures in any format of adit score, or folders of them")
+    add_refuse(sub)
     sub.add_argument("--engine", choices=ENGINES, default="chgnet", help="for files")
     sub.add_argument("--preset", help="settings of gpaw, vasp or gfn1-xtb (config/dft)")
     sub.add_argument("--wall-limit", type=float, help="s for one attempt at a structure")
@@ -187,7 +184,9 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     sub = verbs.add("hull", _hull, "compute energies above the hull: of tables of anyone's, or of the samples")
-    sub.add_argument("tables", type=Path, nargs="*", help="folders or tables of `adit relax`, or tables like them")
+    sub.add_argument(
+        "tables", type=Path, nargs="*", help="tables or folders of `adit relax`, or structures with energies"
+    )
     add_paths(sub, "relaxed", many=True, required=False)
     add_paths(sub, "reference", required=False)
     add_paths(sub, "out")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one
-from adit.cli.relax import DEFAULT_FILE
+from adit.cli.data import whole_config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one
 from adit.errors import ConfigError
 from adit.progress import log
 from adit.store import read_systems
@@ -53,6 +53,7 @@ def _checks(args: argparse.Namespace) -> None:
 
 
 def _score_files(args: argparse.Namespace) -> None:
+    from adit.readers import settings_of
     from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
@@ -64,7 +65,8 @@ def _score_files(args: argparse.Namespace) -> None:
     stage = whole.stage(config.ScoreStage)
     cache = args.cache or user_cache()
     workers = args.workers or len(os.sched_getaffinity(0))
-    score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol)
+    reading = settings_of(whole.read, whole.limits, workers, refuse=args.refuse_contradictions)
+    score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol, reading=reading)
     title = f"Scores of {', '.join(path.name for path in args.files)}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
@@ -82,11 +84,6 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
             by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
             conditions[told["kind"]] = told.get("conditions", {})
     return {"by_kind": by_kind, "conditions": conditions}
-
-
-def whole_config(path: str) -> config.Config:
-    """Return the configuration named; the defaults where none is named and none lies here."""
-    return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
 def user_cache() -> Path:
@@ -134,8 +131,8 @@ def register(verbs: Verbs) -> None:
         metavar="SAMPLES",
         type=Path,
         nargs="*",
-        help="CIF, extended XYZ, XYZ, SDF, POSCAR, CSV or Parquet with CIF texts, folders or zip archives of them, "
-        "or this package's .arrow",
+        help="CIF, XYZ, extended XYZ, SDF, POSCAR, pymatgen JSON, CSV or Parquet with a column of structures, .gz of "
+        "each, folders, zip and tar archives, or this package's .arrow",
     )
     sub.add_argument(
         "--reference",
@@ -148,6 +145,7 @@ def register(verbs: Verbs) -> None:
         "--protocol", type=_protocols, default=list(PROTOCOLS), help=f"of {','.join(PROTOCOLS)}; default: all"
     )
     sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
+    add_refuse(sub)
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
     add_paths(sub, "hull", "out", "cache", required=False)
     sub.add_argument("--workers", type=at_least_one, default=None, help="processes; default: all cores")

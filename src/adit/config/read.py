@@ -17,6 +17,6 @@ class ReadConfig(Strict):
     )
     refuse_contradictions: bool = Field(
         False,
-        description="true: a structure that contradicts its own file (formula, Z, density, volume, number of atoms) is a "
-        "failure row; false: a row with a note",
+        description="true: a structure that contradicts its own file (formula, Z, density, volume, number of atoms) "
+        "is a failure row; false: a row with a note",
     )

@@ -1,8 +1,8 @@
 """Other people's files: one way to read them for every verb."""
 
-from adit.readers.base import CONTRADICTION, CutSettings, ParseSettings
+from adit.readers.formats.base import CONTRADICTION, CutSettings, ParseSettings
 from adit.readers.kinds import as_kind, by_kind
-from adit.readers.read import ReadRow, ReadSettings, read_structures
+from adit.readers.read import ReadRow, ReadSettings, read_structures, settings_of
 from adit.readers.sources import check_paths
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "by_kind",
     "check_paths",
     "read_structures",
+    "settings_of",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from adit.readers.base import Entry
+from adit.readers.formats.base import Entry
 
 
 def assign_ids(entries: Sequence[Entry]) -> list[str]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from adit.config import LimitsConfig, ReadConfig
 from adit.errors import DataError
 from adit.isolate import Outcome, map_isolated
 from adit.limits import check_atoms
 from adit.progress import Progress, log
-from adit.readers.base import (
+from adit.readers.formats.base import (
     CONTRADICTION,
     CutSettings,
     Entry,
@@ -19,10 +20,10 @@ from adit.readers.base import (
     ParseSettings,
     refuse_contradictions,
 )
-from adit.readers.formats import FORMATS
+from adit.readers.formats.registry import FORMATS
+from adit.readers.formats.tables import count_contradiction
 from adit.readers.ids import assign_ids
 from adit.readers.sources import entries
-from adit.readers.tables import count_contradiction
 from adit.systems import AtomicSystem, Failure
 
 STARTUP_S: Final = 300.0
@@ -51,6 +52,13 @@ class ReadRow:
     notes: tuple[str, ...] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)
 
+    def kept(self) -> AtomicSystem | Failure:
+        """Return the row as it is kept: a system that does not say it already says where it comes from."""
+        if isinstance(self.row, Failure) or self.row.info:
+            return self.row
+        notes = {"notes": list(self.notes)} if self.notes else {}
+        return replace(self.row, info={"source": self.source, **notes})
+
 
 @dataclass(frozen=True)
 class ReadSettings:
@@ -65,6 +73,29 @@ class ReadSettings:
     workers: int = 1
     parse: ParseSettings = field(default_factory=ParseSettings)
     cut: CutSettings = field(default_factory=CutSettings)
+
+
+def settings_of(
+    read: ReadConfig,
+    limits: LimitsConfig,
+    workers: int,
+    *,
+    refuse: bool = False,
+    structure_column: str = "",
+    id_column: str = "",
+) -> ReadSettings:
+    """Return how files are read by a configuration.
+
+    Args:
+        read: section of the configuration.
+        limits: section of the configuration.
+        workers: processes at most.
+        refuse: contradictions are failures, whatever the section says.
+        structure_column: column of tables that holds the structures; empty: recognised.
+        id_column: column or key that holds the ids; empty: recognised.
+    """
+    parse = ParseSettings(read.merge_distance, read.refuse_contradictions or refuse, limits)
+    return ReadSettings(workers, parse, CutSettings(structure_column, id_column))
 
 
 def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None) -> list[ReadRow]:
@@ -99,7 +130,7 @@ def parse_all(cut: Sequence[Entry], settings: ReadSettings) -> list[Parsed | str
     outcomes: list[Parsed | str] = [entry.problem for entry in cut]
     todo = [n for n, entry in enumerate(cut) if not entry.problem and entry.format != "Arrow"]
     for n, entry in enumerate(cut):
-        if entry.format == "Arrow":
+        if entry.format == "Arrow" and not entry.problem:
             outcomes[n] = parse_entry(entry, settings.parse)
     if settings.workers < 1:
         for n in todo:
@@ -217,4 +248,3 @@ def _row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
     if system.system_id != name:
         system = replace(system, system_id=name)
     return ReadRow(system, entry.source, notes, properties)
-

@@ -17,9 +17,9 @@ from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
 from adit.progress import log
-from adit.readers.base import CutSettings, Entry, Format, NoStructuresError, Piece
-from adit.readers.formats import REFUSED, archive_suffix, format_of, known_formats
-from adit.readers.texts import decode
+from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
+from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
+from adit.readers.formats.texts import decode
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,8 @@ class _File:
     open: Callable[[], bytes | Path]
 
 
-def entries(
-    paths: Sequence[Path], settings: CutSettings | None = None, limits: LimitsConfig = DEFAULTS
-) -> list[Entry]:
-    """Return the entries of files, folders and archives, in a fixed order; what is beyond a limit is one without system.
+def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: LimitsConfig = DEFAULTS) -> list[Entry]:
+    """Return the entries of files, folders and archives, in a fixed order; what is beyond a limit has a problem.
 
     Raises:
         DataError: a path does not exist, is of no known format, or holds no structure.
@@ -60,6 +58,7 @@ def entries(
         entry
         for path, given in _once(paths)
         for file in _files(path, given, limits)
+        if settings.format in ("", file.format.name)
         for entry in _entries(file, settings, limits)
     )
     kept = list(capped(every, limits, lambda reason: Entry("", "", where, ("rest",), problem=reason)))
@@ -145,7 +144,9 @@ def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File
         yield from _members(path, packed, members(path, limits), limits)
     except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         what = "zip" if packed == ".zip" else "tar"
-        raise DataError(f"{path}: not a readable {what} archive ({error}); pack it again, or give the folder") from error
+        raise DataError(
+            f"{path}: not a readable {what} archive ({error}); pack it again, or give the folder"
+        ) from error
 
 
 Member = tuple[PurePosixPath, Callable[[], bytes]]
@@ -230,6 +231,12 @@ def _entries(file: _File, settings: CutSettings, limits: LimitsConfig) -> Iterat
         if file.named:
             raise
         log.warning("%s: it is left out", error)
+        return
+    except DataError as error:
+        if file.named:
+            raise
+        problem = str(error).removeprefix(f"{file.source}: ")
+        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=problem)
         return
     if not pieces:
         yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem="file is empty")

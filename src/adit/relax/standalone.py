@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,14 @@ from adit import convert, store
 from adit.config import DftStage, RelaxStage
 from adit.errors import ConfigError
 from adit.progress import log
+from adit.readers import ReadRow, ReadSettings, read_structures
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.result import frame_of, structure_of
 from adit.relax.dft.run import run_tasks
 from adit.relax.dft.task import Task, folder_name
 from adit.relax.potentials.screen import refuse
 from adit.relax.prerelax import relax_rows, table_of
-from adit.relax.user_files import Input, read_files
-from adit.systems import AtomicSystem, Failure
+from adit.systems import AtomicSystem, Failure, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,17 +30,26 @@ FIRST = ("system_id", "status", "energy", "reason", "energy_per_atom")
 Rows = list[AtomicSystem | Failure]
 
 
-def relax_with_chgnet(stage: RelaxStage, files: Sequence[Path], out: Path, workers: int) -> None:
+def relax_with_chgnet(
+    stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
+) -> None:
     """Relax structures with CHGNet; see ``write``. A second run with the same ``out`` does only what is missing."""
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
         results = relax_rows(stage.relax, rows, workers, out / ".relax")
         return table_of(rows, results)
 
-    _relax(files, out, relaxed)
+    _relax(files, out, relaxed, reading)
 
 
-def relax_with_dft(stage: DftStage, files: Sequence[Path], out: Path, workers: int, settings_dir: Path | None) -> None:
+def relax_with_dft(
+    stage: DftStage,
+    files: Sequence[Path],
+    out: Path,
+    workers: int,
+    settings_dir: Path | None,
+    reading: ReadSettings | None = None,
+) -> None:
     """Relax structures with VASP, GPAW or GFN1-xTB; see ``write``. A second run does only what is missing.
 
     Raises:
@@ -67,7 +77,7 @@ def relax_with_dft(stage: DftStage, files: Sequence[Path], out: Path, workers: i
         ]
         return frame_of(table), after
 
-    _relax(files, out, relaxed)
+    _relax(files, out, relaxed, reading)
 
 
 MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
@@ -92,16 +102,28 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
     return {**dict.fromkeys(COLUMNS), **counts, **known}
 
 
-def _relax(files: Sequence[Path], out: Path, relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]]) -> None:
+def _relax(
+    files: Sequence[Path],
+    out: Path,
+    relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]],
+    reading: ReadSettings | None,
+) -> None:
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file; name a folder")
-    inputs = read_files(files)
+    inputs = [_of_a_kind(each) for each in read_structures(files, reading)]
     log.info("%d structures from %d files", len(inputs), len({given.source for given in inputs}))
     table, after = relaxed([given.row for given in inputs])
     write(out, inputs, table, after)
 
 
-def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) -> None:
+def _of_a_kind(read: ReadRow) -> ReadRow:
+    """Return a row that was read; what is no structure counts as a crystal."""
+    if isinstance(read.row, Failure) and read.row.kind is None:
+        return replace(read, row=replace(read.row, kind=Kind.CRYSTAL))
+    return read
+
+
+def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows) -> None:
     """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row an input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
 
     Structures of an earlier run that are not among these inputs go; finished results of theirs are kept elsewhere.
@@ -112,7 +134,9 @@ def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) 
         table: one row an input, in order.
         after: the relaxed systems, failures for the others.
     """
-    table = table.assign(source=[given.source for given in inputs])
+    table = table.assign(
+        source=[given.source for given in inputs], read_notes=["; ".join(given.notes) for given in inputs]
+    )
     table = table[[*FIRST, *(name for name in table.columns if name not in FIRST)]]
     store.write_systems(out / "relaxed.arrow", after)
     systems = [row for row in after if isinstance(row, AtomicSystem)]

@@ -15,9 +15,9 @@ from adit import store
 from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
 from adit.progress import log
+from adit.readers import ParseSettings, ReadSettings, by_kind, check_paths, read_structures
 from adit.score.common.inputs import Energies, Reference, read_energies
-from adit.score.sample_files import read_any_references, read_samples
-from adit.score.sample_texts import check_paths
+from adit.score.given import joined, origins_of, read_any_references
 from adit.score.score import NAMED, score_rows
 from adit.systems import Kind
 
@@ -52,6 +52,7 @@ def score_files(
     workers: int,
     cache: Path | None = None,
     protocols: Collection[str] = NAMED,
+    reading: ReadSettings | None = None,
 ) -> None:
     """Score samples and write them and their scores into ``out``.
 
@@ -63,26 +64,47 @@ def score_files(
         workers: processes at most.
         cache: folder for what depends on the reference alone, or ``None``.
         protocols: of the named protocols, those to report.
+        reading: how files are read; ``None``: the defaults.
 
     Raises:
         ConfigError: ``out`` is a file or the folder of a run.
-        DataError: a file is missing, of no known format, or holds no sample; the reference has none of the kinds.
+        DataError: a file is missing, of no known format, or holds no sample; the reference has none of the kinds; a
+            table is not about these samples.
     """
-    limit = stage.score.wall_limit_s
+    reading = reading or ReadSettings(workers, ParseSettings())
     _check(files, given, out)
     asks_energies = bool(given.relaxed or given.hull or given.dft)
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
-    asked = read_samples(files, given.kind, workers=workers, wall_limit_s=limit)
+    samples = by_kind(read_structures(files, reading), given.kind)
+    if asks_energies:
+        crystals = samples.get(Kind.CRYSTAL, [])
+        energies = joined(energies, crystals, _names_of_tables(given))
     known: dict[Kind, Reference] = {}
     if given.reference:
-        known = read_any_references(given.reference, list(asked), workers=workers, wall_limit_s=limit)
+        known = read_any_references(given.reference, list(samples), reading)
     else:
         log.warning("no --reference: novelty, distances to it and control rows are not measured")
     _clear(out)
-    for kind, rows in asked.items():
-        store.write_systems(out / "samples" / kind / SAMPLES, rows)
+    asked = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
+    for kind, kept in asked.items():
+        store.write_systems(out / "samples" / kind / SAMPLES, kept)
     nothing = Reference((), ())
-    score_rows(stage, asked, lambda kind: known.get(kind, nothing), energies, out / "scores", workers, cache, protocols)
+    score_rows(
+        stage,
+        asked,
+        lambda kind: known.get(kind, nothing),
+        energies,
+        out / "scores",
+        workers,
+        cache,
+        protocols,
+        origins={kind: origins_of(rows) for kind, rows in samples.items()},
+    )
+
+
+def _names_of_tables(given: Given) -> dict[str, str]:
+    names = {"relaxed": given.relaxed, "hull": [given.hull] if given.hull else [], "dft": given.dft}
+    return {name: ", ".join(map(str, paths)) for name, paths in names.items()}
 
 
 def _check(files: Sequence[Path], given: Given, out: Path) -> None:

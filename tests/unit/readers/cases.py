@@ -98,7 +98,7 @@ GLYCINE: Final = (
     ("H", 0.2481, -0.8395, -1.2823),
     ("H", 0.1459, -1.4951, 0.3922),
 )
-_GLYCINE_BONDS: Final = "1 2 1|2 3 1|3 4 2|3 5 1|1 6 1|1 7 1|1 8 1|2 9 1|2 10 1".split("|")
+_GLYCINE_BONDS: Final = ["1 2 1", "2 3 1", "3 4 2", "3 5 1", "1 6 1", "1 7 1", "1 8 1", "2 9 1", "2 10 1"]
 
 
 def glycine(*, charges: bool, title: str = "", zero: bool = False, dimension: str = "3D") -> str:
@@ -107,7 +107,9 @@ def glycine(*, charges: bool, title: str = "", zero: bool = False, dimension: st
     atoms = [f"{x * factor:10.4f}{y * factor:10.4f}{z * factor:10.4f} {s:3s} 0  0" for s, x, y, z in GLYCINE]
     bonds = ["".join(f"{value:>3s}" for value in bond.split()) + "  0" for bond in _GLYCINE_BONDS]
     header = [title, f"     RDKit          {dimension}", "", " 10  9  0  0  0  0  0  0  0  0999 V2000"]
-    return "\n".join([*header, *atoms, *bonds, *(["M  CHG  2   1   1   5  -1"] if charges else []), "M  END", "$$$$", ""])
+    return "\n".join(
+        [*header, *atoms, *bonds, *(["M  CHG  2   1   1   5  -1"] if charges else []), "M  END", "$$$$", ""]
+    )
 
 
 def poscar(title: str, anion: str = "Cl") -> str:

@@ -14,9 +14,9 @@ import pytest
 from adit import convert
 from adit.errors import DataError
 from adit.readers import ParseSettings, ReadRow, ReadSettings, read_structures
-from adit.readers.cif import parse_cif
-from adit.readers.molfile import parse_mol
-from adit.readers.xyz import parse_xyz
+from adit.readers.formats.cif import parse_cif
+from adit.readers.formats.molfile import parse_mol
+from adit.readers.formats.xyz import parse_xyz
 from adit.systems import AtomicSystem, Failure, Kind
 from tests.unit.readers import cases
 
@@ -95,8 +95,6 @@ def test_other_contradictions(item: str, text: str) -> None:
     assert parse_cif(cases.HYDRIDE.replace("loop_", agreeing, 1)).notes == ()
 
 
-
-
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_byte_order_mark_loses_nothing(tmp_path: Path, encoding: str) -> None:
     structure = convert.to_structure(parse_cif(cases.HYDRIDE).system)
@@ -123,7 +121,7 @@ def test_a_byte_order_mark_in_a_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["cif", "extxyz"])
 def test_overlapping_sites_are_decoded_whatever_the_format(tmp_path: Path, suffix: str) -> None:
-    from adit.score.validity import closest_contacts, structurally_valid
+    from adit.score.crystals.validity import closest_contacts, structurally_valid
 
     system = parse_cif(cases.CLOSE_SITES).system
     assert len(system) == 3

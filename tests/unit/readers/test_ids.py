@@ -18,7 +18,9 @@ from tests.unit.readers import cases
 
 def ids(*paths: Path) -> dict[str, str]:
     """Return source by id."""
-    return {each.row.system_id: Path(each.source).name for each in read_structures(list(paths), ReadSettings(workers=0))}
+    return {
+        each.row.system_id: Path(each.source).name for each in read_structures(list(paths), ReadSettings(workers=0))
+    }
 
 
 def write(path: Path, text: str = cases.SILICON) -> Path:

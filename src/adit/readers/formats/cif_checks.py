@@ -43,7 +43,7 @@ def contradictions(data: Mapping[str, Any], system: AtomicSystem, multiplicities
         system: the structure.
         multiplicities: sites whose number of copies is not the one in the file.
     """
-    from adit.readers.base import CONTRADICTION
+    from adit.readers.formats.base import CONTRADICTION
 
     found = [
         *_of_formula(_text(data, "_chemical_formula_sum"), _number(data, "_cell_formula_units_z"), system),

@@ -13,11 +13,11 @@ import numpy as np
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
 from adit.limits import check_atoms
-from adit.readers.base import CutSettings, Format, Parsed, ParseSettings, Piece
-from adit.readers.cif_checks import contradictions
-from adit.readers.p1_cif import read_p1
-from adit.readers.symmetry import merge_note, orbit, symmetry_of
-from adit.readers.texts import split_cif
+from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
+from adit.readers.formats.cif_checks import contradictions
+from adit.readers.formats.p1_cif import read_p1
+from adit.readers.formats.texts import split_cif
+from adit.readers.symmetry.sites import merge_note, orbit, symmetry_of
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 
 _CELL: Final = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
@@ -239,7 +239,9 @@ def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], 
             same = sites[first].fractional - sites[second].fractional
             own = float(np.linalg.norm((same - np.rint(same)) @ cell))
             if near.min() < _LISTED and own >= _LISTED:
-                raise DataError(f"sites {sites[first].label} and {sites[second].label} are symmetry copies, listed twice")
+                raise DataError(
+                    f"sites {sites[first].label} and {sites[second].label} are symmetry copies, listed twice"
+                )
 
 
 _LISTED: Final = 1e-2

@@ -1,4 +1,4 @@
-"""pymatgen's own JSON: ``Structure`` and ``Molecule`` dictionaries, alone, in lists, by id, or in the cells of tables."""
+"""pymatgen's own JSON: ``Structure`` and ``Molecule`` dictionaries, alone, in lists, by id, or in cells of tables."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from adit.errors import DataError
-from adit.readers.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
-from adit.readers.geometry import need_geometry
+from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
+from adit.readers.formats.geometry import need_geometry
 from adit.systems import AtomicSystem, Kind
 
 _WRAPPED: Final = ("structure", "molecule")
@@ -107,7 +107,7 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
         for name, each in value.items():
             yield Piece(each, str(name))
     elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
-        from adit.readers.tables import cut_records
+        from adit.readers.formats.tables import cut_records
 
         yield from cut_records(value, source, settings)
     else:

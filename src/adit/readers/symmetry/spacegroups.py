@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from adit.errors import DataError
-from adit.readers.hall import Operators, hall_operators, operator_key
+from adit.readers.symmetry.hall import Operators, hall_operators, operator_key
 
 _OLD_LETTER: Final = {
     **{316: "a", 317: "b", 318: "b", 319: "c", 320: "c", 321: "a"},
@@ -92,7 +92,9 @@ def _spellings(setting: Setting, short: str) -> set[str]:
     if 3 <= setting.number <= 15:
         found.add(" ".join(word for n, word in enumerate(full.split()) if n == 0 or word != "1"))
     else:
-        found |= {_words(short), re.sub(r"(?<= )\d+/(?=[a-eg-z])", "", full)} if setting.number < 195 else {_words(short)}
+        found |= (
+            {_words(short), re.sub(r"(?<= )\d+/(?=[a-eg-z])", "", full)} if setting.number < 195 else {_words(short)}
+        )
     if setting.number == 68:  # one symbol of the table is misprinted
         found = {re.sub(r"(?<=b )c(?= b)|(?<=b 2/)c(?= 2/b)", "e", each) for each in found}
     found |= {each for spelling in list(found) for each in _before_e(spelling, setting.hall_number)}

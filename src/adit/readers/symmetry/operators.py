@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from adit.errors import DataError
-from adit.readers.hall import Operators
+from adit.readers.symmetry.hall import Operators
 
 _TERM: Final = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?\*?)?([xyz]?)")
 _SNAP: Final = 2e-3

@@ -19,7 +19,7 @@ _MARKS: Final = (
 
 
 def decode(content: bytes) -> str:
-    """Return the text of bytes: by their byte order mark, else as UTF-8; what is no UTF-8 becomes a replacement mark."""
+    """Return the text of bytes: by their byte order mark, else as UTF-8; what is none becomes U+FFFD."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")

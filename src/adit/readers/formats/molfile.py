@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from adit.errors import DataError
-from adit.readers.base import CutSettings, Format, Parsed, ParseSettings, Piece
-from adit.readers.geometry import need_geometry
-from adit.readers.texts import split_sdf
+from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
+from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.texts import split_sdf
 from adit.systems import AtomicSystem, Kind
 
 _ID_FIELDS: Final = ("system_id", "id", "ID", "name", "mol_id", "molecule_id", "_Name")
@@ -46,7 +46,7 @@ def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
 
 def _is_drawing(block: str, positions: np.ndarray) -> bool:
     """Return whether the header says 2D and the atoms lie in the plane of the paper."""
-    header = (block.split("\n", 2) + ["", ""])[1]
+    header = [*block.split("\n", 2), "", ""][1]
     return header[20:22] == "2D" and bool((positions[:, 2] == 0).all()) and len(positions) > 2
 
 
@@ -56,7 +56,7 @@ def cut_sdf(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     for block, fields in split_sdf(text):
         title = "" if settings.id_column else re.sub(r"\s+", " ", block.partition("\n")[0]).strip()
         title = title or next((fields[name] for name in names if fields.get(name)), "")
-        yield Piece(block, title, fields)
+        yield Piece(block, title, fields, own_id=bool(settings.id_column))
 
 
 SDF: Final = Format(

@@ -15,10 +15,10 @@ import numpy as np
 
 from adit.errors import DataError
 from adit.progress import log
-from adit.readers.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
-from adit.readers.geometry import need_geometry
-from adit.readers.pymatgen_json import is_structure
-from adit.readers.texts import split_cif
+from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
+from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.pymatgen_json import is_structure
+from adit.readers.formats.texts import split_cif
 from adit.systems import AtomicSystem, Kind
 
 _STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "structures", "molecule", "xyz", "sdf", "mol")
@@ -59,9 +59,7 @@ class Table:
         return next((lower[name] for name in names if name in lower), None)
 
 
-def cut_table(
-    table: Table, settings: CutSettings, problems: Mapping[int, str] | None = None
-) -> Iterator[Piece]:
+def cut_table(table: Table, settings: CutSettings, problems: Mapping[int, str] | None = None) -> Iterator[Piece]:
     """Yield the rows of a table.
 
     Args:
@@ -144,7 +142,7 @@ def _holds(values: Sequence[Any]) -> bool:
 
 def _format_of(text: str) -> str:
     """Return the format of a cell by what it holds; empty where it is none that is known."""
-    head = text.lstrip("\ufeff \t\r\n\"")
+    head = text.lstrip('\ufeff \t\r\n"')
     if "_cell_length_a" in text:
         return "CIF"
     if head.startswith("{") and re.search(r"""['"]sites['"]""", text):
@@ -202,7 +200,7 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
 def _flat(value: Any) -> np.ndarray | None:
     """Return numbers as they lie in a table, nested, flat or as text, as one flat array; ``None``: there are none."""
     if isinstance(value, str):
-        from adit.readers.pymatgen_json import loads
+        from adit.readers.formats.pymatgen_json import loads
 
         value = loads(value) if value.strip() else None
     if value is None or (isinstance(value, float) and np.isnan(value)):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from adit.errors import DataError
-from adit.readers.base import CutSettings, Format, Parsed, ParseSettings, Piece
-from adit.readers.texts import split_poscar
+from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
+from adit.readers.formats.texts import split_poscar
 
 
 def parse_poscar(text: str, settings: ParseSettings | None = None) -> Parsed:

@@ -6,7 +6,9 @@ import math
 import re
 from typing import Any, Final
 
-_MISSING: Final = frozenset({"", "?", ".", "-", "--", "na", "n/a", "n.a.", "nan", "none", "null", "nil", "missing", "<na>"})
+_MISSING: Final = frozenset(
+    {"", "?", ".", "-", "--", "na", "n/a", "n.a.", "nan", "none", "null", "nil", "missing", "<na>"}
+)
 _INTEGER: Final = re.compile(r"[+-]?(?:0|[1-9]\d*)")
 _FLOAT: Final = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?")
 

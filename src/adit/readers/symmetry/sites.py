@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from adit.errors import DataError
-from adit.readers.hall import Operators, hall_operators, operator_key
-from adit.readers.operators import parse_operators
-from adit.readers.spacegroups import Setting, choose, fits_cell, settings_of, settings_of_number
+from adit.readers.symmetry.hall import Operators, hall_operators, operator_key
+from adit.readers.symmetry.operators import parse_operators
+from adit.readers.symmetry.spacegroups import Setting, choose, fits_cell, settings_of, settings_of_number
 
 MERGE_DISTANCE: Final = 0.2
 """Symmetry copies of one site nearer than this are one site, Å."""

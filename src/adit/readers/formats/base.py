@@ -9,7 +9,7 @@ from typing import Any, Final
 from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import DEFAULTS
-from adit.readers.symmetry import MERGE_DISTANCE
+from adit.readers.symmetry.sites import MERGE_DISTANCE
 from adit.systems import AtomicSystem
 
 CONTRADICTION: Final = "contradiction: "
@@ -130,10 +130,12 @@ class CutSettings:
     Attributes:
         structure_column: column of the structures; empty: recognised.
         id_column: column or key of the ids; empty: recognised.
+        format: name of the only format that is read; empty: all.
     """
 
     structure_column: str = ""
     id_column: str = ""
+    format: str = ""
 
 
 class NoStructuresError(DataError):

@@ -81,8 +81,7 @@ def hall_operators(symbol: str) -> Operators:
         generators.append(_operator(-np.eye(3, dtype=int), (0, 0, 0)))
     orders: list[int] = []
     axes: list[str] = []
-    for word in words[1:]:
-        generators.append(_generator(word, orders, axes, symbol))
+    generators += [_generator(word, orders, axes, symbol) for word in words[1:]]
     if change:
         generators = [_changed(each, change.rstrip(") "), symbol) for each in generators]
     return _as_arrays(_closed(generators, symbol))
@@ -137,7 +136,7 @@ def _rotation(order: int, axis: str, previous: str, symbol: str) -> np.ndarray:
 def _changed(operator: _Operator, change: str, symbol: str) -> _Operator:
     """Return an operator in the basis that stands in brackets: a shift in 12ths, or three expressions in x, y, z."""
     if "," in change:
-        from adit.readers.operators import parse_operator
+        from adit.readers.symmetry.operators import parse_operator
 
         matrix, shift = parse_operator(change)
     else:

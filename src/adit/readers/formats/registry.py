@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final
 
-from adit.readers.arrow import ARROW
-from adit.readers.base import Format
-from adit.readers.cif import CIF
-from adit.readers.molfile import SDF
-from adit.readers.poscar import POSCAR
-from adit.readers.pymatgen_json import PYMATGEN
-from adit.readers.tables import ARRAYS, CSV, PARQUET
-from adit.readers.xyz import XYZ
+from adit.readers.formats.arrow import ARROW
+from adit.readers.formats.base import Format
+from adit.readers.formats.cif import CIF
+from adit.readers.formats.molfile import SDF
+from adit.readers.formats.poscar import POSCAR
+from adit.readers.formats.pymatgen_json import PYMATGEN
+from adit.readers.formats.tables import ARRAYS, CSV, PARQUET
+from adit.readers.formats.xyz import XYZ
 
 FORMATS: Final[Mapping[str, Format]] = {
     each.name: each for each in (CIF, XYZ, SDF, POSCAR, CSV, PARQUET, PYMATGEN, ARROW, ARRAYS)

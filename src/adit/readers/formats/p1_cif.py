@@ -12,8 +12,8 @@ import numpy as np
 
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
-from adit.readers.base import CONTRADICTION, Parsed
-from adit.readers.cif_checks import formula_contradiction
+from adit.readers.formats.base import CONTRADICTION, Parsed
+from adit.readers.formats.cif_checks import formula_contradiction
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 
 _CELL: Final = re.compile(r"^_cell_(length_[abc]|angle_(?:alpha|beta|gamma))\s+([0-9.]+)\s*$", re.MULTILINE)

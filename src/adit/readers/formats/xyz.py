@@ -11,21 +11,21 @@ import numpy as np
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
 from adit.limits import check_atoms
-from adit.readers.base import CutSettings, Format, Parsed, ParseSettings, Piece
-from adit.readers.geometry import need_geometry
-from adit.readers.labels import label_of
-from adit.readers.texts import split_xyz
+from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
+from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.labels import label_of
+from adit.readers.formats.texts import split_xyz
 from adit.systems import AtomicSystem, Kind
 
 ID_KEYS: Final = ("system_id", "material_id", "mol_id", "structure_id", "id", "name", "title")
 """Keys of the comment line that name a frame."""
 
-_KEY: Final = re.compile(r"""(?:^|\s)([A-Za-z_][\w.:\-]*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s"']+)""")
+_KEY: Final = re.compile(
+    r"""(?:^|\s)([A-Za-z_][\w.:\-]*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s"']+)"""
+)
 _VECTOR: Final = re.compile(r"\s*VEC([1-3])\s+(.*)")
 _QM9: Final = re.compile(r"\s*gdb\s+(\d+)\s+(.*)")
-_QM9_NAMES: Final = (
-    *("A", "B", "C", "mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H", "G", "Cv"),
-)
+_QM9_NAMES: Final = (*("A", "B", "C", "mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H", "G", "Cv"),)
 """Values of the second line of a raw QM9 file, in the units of the file.
 
 Source: R. Ramakrishnan et al., Sci. Data 1, 140022 (2014), table 3.
@@ -182,7 +182,7 @@ def cut_xyz(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
         problem = f"{source}: {frame.problem}" if frame.problem else ""
         keys = {} if problem else comment_keys(frame.comment)
         title = next((keys[name] for name in names if keys.get(name)), "")
-        yield Piece(frame.text, title, labels(keys), problem, own_id="system_id" in keys)
+        yield Piece(frame.text, title, labels(keys), problem, own_id=bool(settings.id_column) or "system_id" in keys)
 
 
 XYZ: Final = Format(

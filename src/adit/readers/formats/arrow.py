@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from adit import store
 from adit.errors import DataError
-from adit.readers.base import CutSettings, Format, Parsed, ParseSettings, Piece
+from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.systems import AtomicSystem, Failure
 
 
