@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
 from adit.errors import ConfigError
-
-DEFAULT_FILE = "config/config.yaml"
-"""``--config`` where it is not given."""
+from adit.outputs.replace import replaced_files
 
 MIRROR_VARIABLE = "ADIT_MIRROR"
 """Set by the workflow: where raw files are looked for is no part of what a stage makes."""
@@ -25,11 +23,9 @@ def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | Non
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    from adit.data.prepare.stage import prepare
-
     if args.config.lstrip().startswith("{"):
         stage = config.load_stage(config.PrepareStage, args.config)
-        prepare(stage, args.out, _stats(args, args.out), mirror=mirror_of(args), state=args.state, workers=args.workers)
+        _prepare_one(args, stage, args.out, mirror_of(args))
         return
     whole = whole_config(args.config)
     if args.refuse_contradictions:
@@ -48,14 +44,21 @@ def _prepare(args: argparse.Namespace) -> None:
     for name in names:
         out = args.out if one_file else args.out / f"{name}.arrow"
         stage = whole.stage(config.PrepareStage, dataset=whole.data.chosen(name), custom=whole.data.custom.get(name))
-        mirror = mirror_of(args, whole.mirror)
-        prepare(stage, out, _stats(args, out), mirror=mirror, state=args.state, workers=args.workers)
+        _prepare_one(args, stage, out, mirror_of(args, whole.mirror))
+
+
+def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path, mirror: str | None) -> None:
+    """Prepare one dataset into its two files; the datasets of a call never share a folder of shards."""
+    from adit.data.prepare.stage import prepare
+
+    state = args.state or out.parent / f".{out.name}.shards"
+    own = [Path(stage.custom.path)] if stage.custom is not None else []
+    with replaced_files([out, _stats(args, out)], "prepare", inputs=own) as (systems, stats):
+        prepare(stage, systems, stats, mirror=mirror, state=state, workers=args.workers)
 
 
 def _prepare_file(args: argparse.Namespace, whole: config.Config) -> None:
     """Prepare one file, folder or archive of the user's own, which no configuration describes."""
-    from adit.data.prepare.stage import prepare
-
     if args.dataset:
         raise ConfigError("adit prepare: give a file or --dataset, not both")
     name = re.sub(r"[^a-z0-9]+", "-", args.file.name.split(".")[0].lower()).strip("-") or "own"
@@ -71,7 +74,7 @@ def _prepare_file(args: argparse.Namespace, whole: config.Config) -> None:
     out = args.out if args.out.suffix == ".arrow" else args.out / f"{name}.arrow"
     chosen = config.ChosenDataset(name=name if name not in config.DATASETS else f"own-{name}")
     stage = whole.stage(config.PrepareStage, dataset=chosen, custom=own)
-    prepare(stage, out, _stats(args, out), state=args.state, workers=args.workers)
+    _prepare_one(args, stage, out, None)
 
 
 def _kind_of(file: Path, whole: config.Config, workers: int) -> str:
@@ -80,11 +83,6 @@ def _kind_of(file: Path, whole: config.Config, workers: int) -> str:
 
     rows = by_kind(read_structures([file], settings_of(whole.read, whole.limits, workers)), None)
     return str(max(rows, key=lambda kind: len(rows[kind])))
-
-
-def whole_config(path: str) -> config.Config:
-    """Return the configuration named; the defaults where none is named and none lies here."""
-    return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
 def _stats(args: argparse.Namespace, out: Path) -> Path:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adit import config
-from adit.cli.data import mirror_of, whole_config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, from_zero
+from adit.cli.data import mirror_of
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, from_zero, whole_config
 from adit.errors import ConfigError, DataError
+from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
 
 ENGINES = ("chgnet", "gpaw", "vasp", "gfn1-xtb")
@@ -32,7 +33,9 @@ def _relax(args: argparse.Namespace) -> None:
 
     _need(args, "relax", "samples", "structures", "extxyz")
     stage = config.load_stage(config.RelaxStage, args.config)
-    prerelax(stage, args.samples, args.out, args.structures, args.extxyz, args.workers, args.cache)
+    outs = [args.out, args.structures, args.extxyz]
+    with replaced_files(outs, "relax", inputs=[args.samples]) as (table, structures, extxyz):
+        prerelax(stage, args.samples, table, structures, extxyz, args.workers, args.cache)
 
 
 def _relax_files(args: argparse.Namespace) -> None:
@@ -62,7 +65,8 @@ def _reference(args: argparse.Namespace) -> None:
     from adit.hull.reference import reference
 
     stage = config.load_stage(config.ReferenceStage, args.config)
-    reference(stage, args.data, args.out, args.cache, args.workers, public_files(mirror_of(args)))
+    with replaced_files([args.out], "reference", inputs=args.data) as (new,):
+        reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args)))
 
 
 def public_files(mirror: str | None) -> Callable[[str], Path]:
@@ -79,12 +83,14 @@ def public_files(mirror: str | None) -> Callable[[str], Path]:
 
 def _hull(args: argparse.Namespace) -> None:
     from adit.hull.energy_tables import read_energy_tables
-    from adit.hull.hull import hull
+    from adit.hull.hull import hull, hull_of
     from adit.readers import settings_of
 
     if args.relaxed:
         _need(args, "hull", "reference")
-        hull(config.load_stage(config.HullStage, args.config), args.relaxed, args.reference, args.out, args.energy_tag)
+        stage = config.load_stage(config.HullStage, args.config)
+        with replaced_files([args.out], "hull", inputs=[*_with_structures(args.relaxed), args.reference]) as (new,):
+            hull(stage, args.relaxed, args.reference, new, args.energy_tag)
         return
     if not args.tables:
         raise ConfigError("adit hull: give tables or folders of `adit relax`, or --relaxed as the workflow does")
@@ -96,9 +102,16 @@ def _hull(args: argparse.Namespace) -> None:
         whole = whole.model_copy(update={"hull": chosen})
     tables = [path / "relaxed.parquet" if (path / "relaxed.parquet").is_file() else path for path in args.tables]
     reading = settings_of(whole.read, whole.limits, args.workers)
-    read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
-    reference = args.reference or _own_reference(args, whole)
-    hull(whole.stage(config.HullStage), tables, reference, args.out, args.energy_tag, reading)
+    energies = read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
+    given = [args.reference] if args.reference else []
+    with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):
+        reference = args.reference or _own_reference(args, whole)
+        hull_of(whole.stage(config.HullStage), energies, reference, new)
+
+
+def _with_structures(tables: Sequence[Path]) -> list[Path]:
+    """Return tables of relaxations and the files of structures that lie beside them."""
+    return [*tables, *(table.with_suffix(".arrow") for table in tables)]
 
 
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
@@ -115,32 +128,40 @@ def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
         data = [folder / f"{BUILTIN}.arrow"]
         chosen = config.ChosenDataset(name=BUILTIN)
         stage = whole.stage(config.PrepareStage, dataset=chosen, custom=None)
-        prepare(stage, data[0], data[0].with_suffix(".stats.json"), workers=args.workers)
+        outs = [data[0], data[0].with_suffix(".stats.json")]
+        with replaced_files(outs, "prepare") as (systems, stats):
+            prepare(stage, systems, stats, state=folder / "state" / "prepare", workers=args.workers)
     find = public_files(mirror_of(args, whole.mirror))
-    reference(whole.stage(config.ReferenceStage), data, out, folder / "state", args.workers, find)
+    with replaced_files([out], "reference", inputs=data) as (new,):
+        reference(whole.stage(config.ReferenceStage), data, new, folder / "state", args.workers, find)
     return out
 
 
 def _select(args: argparse.Namespace) -> None:
     from adit.relax.dft.select import select
 
-    select(config.load_stage(config.SelectStage, args.config), args.relaxed, args.hull, args.out, args.settings)
+    stage = config.load_stage(config.SelectStage, args.config)
+    with replaced_files([args.out], "select", inputs=[*_with_structures(args.relaxed), args.hull]) as (new,):
+        select(stage, args.relaxed, args.hull, new, args.settings)
 
 
 def _dft(args: argparse.Namespace) -> None:
     from adit.relax.dft.stage import run_dft
 
-    run_dft(
-        config.load_stage(config.DftStage, args.config),
-        args.selected,
-        args.relaxed,
-        args.shard,
-        args.folder,
-        args.out,
-        args.structures,
-        args.workers,
-        args.settings,
-    )
+    stage = config.load_stage(config.DftStage, args.config)
+    inputs = [args.selected, *_with_structures(args.relaxed)]
+    with replaced_files([args.out, args.structures], "dft", inputs=inputs) as (table, structures):
+        run_dft(
+            stage,
+            args.selected,
+            args.relaxed,
+            args.shard,
+            args.folder,
+            table,
+            structures,
+            args.workers,
+            args.settings,
+        )
 
 
 def _dft_references(args: argparse.Namespace) -> None:
@@ -148,7 +169,9 @@ def _dft_references(args: argparse.Namespace) -> None:
 
     stage = config.load_stage(config.DftStage, args.config)
     elements = builtin_elements()
-    dft_references(stage, args.relaxed, args.data, elements, args.folder, args.out, args.workers, args.settings)
+    inputs = [*_with_structures(args.relaxed), *args.data]
+    with replaced_files([args.out], "dft-references", inputs=inputs) as (new,):
+        dft_references(stage, args.relaxed, args.data, elements, args.folder, new, args.workers, args.settings)
 
 
 def builtin_elements() -> list[AtomicSystem]:

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one
 from adit.errors import ConfigError, DataError
+from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import Row, write_systems
 from adit.systems import Kind
 
 
 def _take(args: argparse.Namespace) -> None:
-    from adit.readers import by_kind, read_structures, settings_of
-
     stage = config.load_stage(config.TakeStage, args.config)
     if stage.from_ is None:
         raise ConfigError("sample.from names no samples; give a file or folder")
     source = Path(stage.from_)
+    shards: list[Path] = [*args.crystal, *args.molecule, *args.mof]
+    with replaced_files(shards, "take", inputs=[source]) as new:
+        _take_into(dict(zip(shards, new, strict=True)), source, stage, args)
+
+
+def _take_into(new: Mapping[Path, Path], source: Path, stage: config.TakeStage, args: argparse.Namespace) -> None:
+    """Read the samples and write the shards of every kind."""
+    from adit.readers import by_kind, read_structures, settings_of
+
     reading = settings_of(stage.read, stage.limits, args.workers, refuse=args.refuse_contradictions)
     samples = by_kind(read_structures([source], reading), None)
     for kind in Kind:
-        shards: list[Path] = getattr(args, str(kind))
+        shards = [new[path] for path in getattr(args, str(kind))]
         rows = [each.kept() for each in samples.get(kind, [])]
         asked = int(getattr(stage, str(kind)))
         if rows and not asked:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from adit import store
 from adit.elements import composition, hill
-from adit.errors import DataError
+from adit.errors import ConfigError, DataError
 from adit.hull.energy_tags import MP2020_TAG
 from adit.progress import log
 from adit.readers import ReadRow, ReadSettings, read_structures
@@ -50,8 +50,8 @@ def read_energy_tables(
         reading: how files of structures are read.
 
     Raises:
-        DataError: a file is missing or holds no energies, an id stands twice, or a table and the structures beside it
-            are not about the same.
+        DataError: a file is missing or holds no energies.
+        ConfigError: an id stands twice, or a table and the structures beside it are not about the same.
     """
     tables = [_read(path, energy_tag, reading) for path in paths]
     ids = [str(system_id) for table in tables for system_id in table.frame["system_id"]]
@@ -89,13 +89,13 @@ def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSys
     """Check that the structures beside a table are those that it is about.
 
     Raises:
-        DataError: none is, or one has another composition or number of atoms.
+        ConfigError: none is, or one has another composition or number of atoms.
     """
     if structures:
         rows = {str(record["system_id"]): identity_of_record(record) for record in frame.to_dict("records")}
         met = join_ids({key: identity_of(row) for key, row in structures.items()}, rows, str(path))
         if other := [key for key, ours in met.items() if key != ours]:
-            raise DataError(f"{path.with_suffix('.arrow')}: has other ids than the table beside it (e.g. {other[0]})")
+            raise ConfigError(f"{path.with_suffix('.arrow')}: has other ids than the table beside it (e.g. {other[0]})")
 
 
 def _of_structures(
@@ -152,3 +152,15 @@ def counts_of(record: Mapping[str, Any], structures: Mapping[str, Any]) -> dict[
         return parse_formula(formula)
     except DataError as error:
         return str(error)
+
+
+def identity_columns(
+    record: Mapping[str, Any], counts: Mapping[str, float] | str, structures: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return formula and number of atoms of a row, by which a join with its structure is checked."""
+    structure = structures.get(record["system_id"])
+    if isinstance(structure, AtomicSystem):
+        return {"formula": hill(composition(structure.numbers)), "n_atoms": len(structure)}
+    whole = not isinstance(counts, str) and all(float(amount).is_integer() for amount in counts.values())
+    formula = hill({name: int(n) for name, n in counts.items()}) if whole and not isinstance(counts, str) else ""
+    return {"formula": formula, "n_atoms": 0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from adit import store
 from adit.config import HullStage
 from adit.errors import DataError
 from adit.hull.convex_hull import Entry, Hull, lower_envelope
-from adit.hull.energy_tables import counts_of, read_energy_tables
+from adit.hull.energy_tables import EnergyTable, counts_of, identity_columns, read_energy_tables
 from adit.hull.energy_tags import MP2020_TAG, SURROGATE_PREFIX, is_surrogate
 from adit.progress import Progress, log
 from adit.readers import ReadSettings
@@ -91,7 +91,8 @@ def hull(
             them. Or files of structures with an energy each.
         reference: ``hull/reference.parquet``.
         out: the table, one row a structure: system_id, ``ENERGIES`` (NaN if unknown), hull_covers_chemistry, hull_gaps,
-            energy_tag, hull_tag, surrogate, reason.
+            energy_tag, hull_tag, surrogate, reason, formula (Hill) and n_atoms (0 if unknown), by which a join is
+            checked.
         energy_tag: the method of tables that do not say it.
         reading: how files of structures are read.
 
@@ -99,23 +100,38 @@ def hull(
         DataError: a file is missing, an id stands twice, a table is not about the structures beside it, or energies of
             different methods would meet.
     """
+    hull_of(stage, read_energy_tables(relaxed, energy_tag, reading), reference, out)
+
+
+def hull_of(stage: HullStage, tables: Sequence[EnergyTable], reference: Path, out: Path) -> None:
+    """Compute energies above the hull for tables that are read already; see ``hull``.
+
+    Args:
+        stage: slice of the configuration.
+        tables: energies.
+        reference: ``hull/reference.parquet``.
+        out: the table.
+
+    Raises:
+        DataError: energies of different methods would meet.
+    """
     import pandas as pd
 
-    tables = read_energy_tables(relaxed, energy_tag, reading)
     references = read_reference(reference) if any(len(table.frame) for table in tables) else Hull("", {}, {})
     progress = Progress("structures placed on the hull", sum(len(table.frame) for table in tables))
     rows: list[dict[str, Any]] = []
     for table in tables:
         for record in table.frame.to_dict("records"):
-            rows.append(_place(record, counts_of(record, table.structures), references))
+            counts = counts_of(record, table.structures)
+            rows.append(_place(record, counts, references) | identity_columns(record, counts, table.structures))
             progress.update()
-    frame = pd.DataFrame(rows, columns=list(_empty("", "", "", False))).astype(
+    frame = pd.DataFrame(rows, columns=[*_empty("", "", "", False), "formula", "n_atoms"]).astype(
         {"surrogate": bool, "hull_covers_chemistry": bool}
     )
     metadata = {"reference": stage.hull.reference, "hull_tag": references.tag, "rows": len(frame)}
     known = frame[frame["e_above_hull"].notna()]
     if known["surrogate"].nunique() > 1:
-        raise DataError(f"{relaxed[0]} and others: mix surrogate energies with energies of the hull's own method")
+        raise DataError(f"{tables[0].path} and others: mix surrogate energies with energies of the hull's own method")
     if (known if len(known) else frame)["surrogate"].any():
         frame = frame.rename(columns={name: f"{SURROGATE_PREFIX}{name}" for name in ENERGIES})
     store.write_frame(out, frame, metadata)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from adit.elements import reduced_formula
-from adit.errors import DataError
+from adit.errors import ConfigError
 from adit.progress import log
 from adit.systems import AtomicSystem, Failure
 
@@ -69,7 +69,7 @@ def join_ids(structures: Mapping[str, Identity], table: Mapping[str, Identity], 
         name: of the table, for messages.
 
     Raises:
-        DataError: no id meets, or one that does is of another structure; the first three are named.
+        ConfigError: no id meets, or one that does is of another structure; the first three are named.
     """
     met = {each: each for each in table if each in structures}
     by_stem = _by_stem(table.keys() - met.keys(), structures.keys() - met.keys())
@@ -77,7 +77,7 @@ def join_ids(structures: Mapping[str, Identity], table: Mapping[str, Identity], 
         log.info("%s: %d ids meet by the last part of their path alone (e.g. %s)", name, len(by_stem), _first(by_stem))
     met |= by_stem
     if table and structures and not met:
-        raise DataError(
+        raise ConfigError(
             f"{name}: none of its {len(table)} ids is a sample's: {_some(table)} there, {_some(structures)} here; "
             "give the samples that it was made of"
         )
@@ -87,7 +87,7 @@ def join_ids(structures: Mapping[str, Identity], table: Mapping[str, Identity], 
         if table[theirs].differs(structures[ours])
     ]
     if other:
-        raise DataError(
+        raise ConfigError(
             f"{name}: {len(other)} of {len(met)} ids are of other structures than here ({'; '.join(other[:_NAMED])}); "
             "give the samples that it was made of"
         )
@@ -121,10 +121,10 @@ def need_unique(ids: Iterable[Any], name: str) -> None:
     """Refuse a table in which an id stands twice.
 
     Raises:
-        DataError: one does; the first three are named.
+        ConfigError: one does; the first three are named.
     """
     repeated = [str(each) for each, count in Counter(ids).items() if count > 1]
     if repeated:
-        raise DataError(
+        raise ConfigError(
             f"{name}: {len(repeated)} ids stand in several rows ({', '.join(repeated[:_NAMED])}); give each row its own"
         )

@@ -14,11 +14,12 @@ from typing import Final
 from adit import store
 from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
+from adit.outputs.replace import check_folder, remove_all, replaced_folder
 from adit.progress import log
 from adit.readers import ParseSettings, ReadSettings, by_kind, check_paths, read_structures
 from adit.score.common.inputs import Energies, Reference, read_energies
 from adit.score.given import joined, origins_of, read_any_references
-from adit.score.score import NAMED, score_rows
+from adit.score.score import NAMED, OUTPUTS, score_rows
 from adit.systems import Kind
 
 SAMPLES: Final = "samples.arrow"
@@ -73,6 +74,9 @@ def score_files(
     """
     reading = reading or ReadSettings(workers, ParseSettings())
     _check(files, given, out)
+    tables = [*given.relaxed, *(path.with_suffix(".arrow") for path in given.relaxed), *given.dft]
+    inputs = [*files, *given.reference, *tables, *([given.hull] if given.hull else [])]
+    check_folder(out, "score", inputs=inputs, names=[f"scores/{name}" for name in OUTPUTS])
     asks_energies = bool(given.relaxed or given.hull or given.dft)
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
     samples = by_kind(read_structures(files, reading), given.kind)
@@ -84,22 +88,23 @@ def score_files(
         known = read_any_references(given.reference, list(samples), reading)
     else:
         log.warning("no --reference: novelty, distances to it and control rows are not measured")
-    _clear(out)
     asked = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
-    for kind, kept in asked.items():
-        store.write_systems(out / "samples" / kind / SAMPLES, kept)
     nothing = Reference((), ())
-    score_rows(
-        stage,
-        asked,
-        lambda kind: known.get(kind, nothing),
-        energies,
-        out / "scores",
-        workers,
-        cache,
-        protocols,
-        origins={kind: origins_of(rows) for kind, rows in samples.items()},
-    )
+    remove_all(out / "report", "report")  # a page of other scores
+    with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in asked]) as new:
+        for kind, kept in asked.items():
+            store.write_systems(new / "samples" / kind / SAMPLES, kept)
+        score_rows(
+            stage,
+            asked,
+            lambda kind: known.get(kind, nothing),
+            energies,
+            new / "scores",
+            workers,
+            cache,
+            protocols,
+            origins={kind: origins_of(rows) for kind, rows in samples.items()},
+        )
 
 
 def _names_of_tables(given: Given) -> dict[str, str]:
@@ -122,10 +127,3 @@ def _check(files: Sequence[Path], given: Given, out: Path) -> None:
     for path in [*tables, *(table.with_suffix(".arrow") for table in given.relaxed)]:
         if not path.is_file():
             raise DataError(f"{path}: no such file; give what adit relax, adit hull and adit dft write")
-    out.mkdir(parents=True, exist_ok=True)
-
-
-def _clear(out: Path) -> None:
-    """Take away the samples and the page of an earlier use of the folder; the scores go when new ones are written."""
-    for path in [*out.glob(f"samples/*/{SAMPLES}"), out / "report" / "index.html"]:
-        path.unlink(missing_ok=True)

@@ -89,9 +89,9 @@ def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
     if not (hall or name or number):
         return Symmetry(parse_operators(["x,y,z"]), ("no symmetry in the file: read as P 1",))
     candidates = _candidates(name, number)
-    operators = _of_hall(hall, name, candidates) if hall else None
-    if operators is None:
-        operators = choose(candidates, cell, f"'{name}'" if name else f"number {number}").operators
+    of_hall = _of_hall(hall, name, candidates) if hall else None
+    label = f"'{name}'" if name else f"number {number}"
+    operators = choose(candidates, cell, label).operators if of_hall is None else of_hall
     return Symmetry(operators, _cell_note(operators, cell))
 
 
