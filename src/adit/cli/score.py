@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
 from adit.errors import ConfigError, printable
 from adit.isolate import worker_memory
 from adit.limits import DEFAULTS
@@ -59,6 +59,7 @@ def _checks(args: argparse.Namespace) -> None:
 
 
 def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
+    from adit.readers import settings_of
     from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
@@ -69,7 +70,8 @@ def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     stage = whole.stage(config.ScoreStage)
     cache = args.cache or user_cache()
     workers = args.workers or len(os.sched_getaffinity(0))
-    score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol)
+    reading = settings_of(whole.read, whole.limits, workers, refuse=args.refuse_contradictions)
+    score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol, reading=reading)
     title = f"Scores of {', '.join(printable(path.name) for path in args.files[:9])}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
@@ -135,8 +137,8 @@ def register(verbs: Verbs) -> None:
         metavar="SAMPLES",
         type=Path,
         nargs="*",
-        help="CIF, extended XYZ, XYZ, SDF, POSCAR, CSV or Parquet with CIF texts, folders or zip archives of them, "
-        "or this package's .arrow",
+        help="CIF, XYZ, extended XYZ, SDF, POSCAR, pymatgen JSON, CSV or Parquet with a column of structures, .gz of "
+        "each, folders, zip and tar archives, or this package's .arrow",
     )
     sub.add_argument(
         "--reference",
@@ -149,6 +151,7 @@ def register(verbs: Verbs) -> None:
         "--protocol", type=_protocols, default=list(PROTOCOLS), help=f"of {','.join(PROTOCOLS)}; default: all"
     )
     sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
+    add_refuse(sub)
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
     add_paths(sub, "hull", "out", "cache", required=False)
     sub.add_argument("--workers", type=at_least_one, default=None, help="processes; default: all cores")

@@ -9,6 +9,7 @@ from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, St
 from adit.config.data import DATASETS, ChosenDataset, CustomDataset, DataConfig, DatasetConfig, SplitConfig
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
+from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
@@ -68,6 +69,7 @@ __all__ = [
     "Positive",
     "PositiveFloat",
     "PrepareStage",
+    "ReadConfig",
     "ReferenceStage",
     "RelaxConfig",
     "RelaxStage",
