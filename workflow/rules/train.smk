@@ -36,7 +36,7 @@ rule vae:
         f"{RUN}/benchmarks/vae.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: HALF
+    threads: ALL_CORES
     resources:
         mem_mb=memory(32000),
         runtime=4320,

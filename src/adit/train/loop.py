@@ -205,6 +205,13 @@ class _Trainer:
         )
         with listening() as asked:
             stopped = self._steps(asked)
+        if not stopped and self.config.max_steps is not None and self.state.step < self.total and self.world.leads:
+            log.warning(
+                "max_minutes (%g) ended the training at step %d of %d: how far it got depends on the machine",
+                self.config.max_minutes,
+                self.state.step,
+                self.total,
+            )
         if stopped:
             self.save(wait=True)
             raise StoppedError(f"stopped at step {self.state.step}; the same command goes on from there")
@@ -312,7 +319,7 @@ class _Trainer:
         if not config.lr_decay:
             return config.lr * warm
         spent = step / self.total
-        if config.max_minutes is not None:
+        if config.max_steps is None and config.max_minutes is not None:
             spent = max(spent, self.state.seconds / (60 * config.max_minutes))
         return config.lr * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent)))
 
