@@ -28,7 +28,7 @@ def _dit(args: argparse.Namespace) -> None:
     from adit.train.dit import train_dit
 
     stage = config.load_stage(config.DitStage, args.config)
-    train_dit(stage, args.vae, args.data, args.latents, args.out, args.state)
+    train_dit(stage, args.vae, args.data, args.latents, args.out, args.state, args.labels)
 
 
 def _bundle(args: argparse.Namespace) -> None:
@@ -58,7 +58,7 @@ def register(verbs: Verbs) -> None:
     sub = verbs.add("dit", _dit, "train the denoiser on latents")
     add_paths(sub, "vae")
     add_paths(sub, "data", many=True)
-    add_paths(sub, "latents", many=True, required=False)
+    add_paths(sub, "latents", "labels", many=True, required=False)
     add_paths(sub, "out", "state")
 
     sub = verbs.add("bundle", _bundle, "put a trained pair of networks into files to ship, with their hashes")

@@ -51,13 +51,14 @@ class DitTask:
         """Return the flow-matching loss of each system, and the plain squared error per latent channel."""
         dim = self.dit.latent_dim
         latents, mask = self.source.latents(rows, draws, split)
-        clean = self.dit.normalize(latents) * mask[..., None]
+        known = self.corpus.conditions(self.dit.config.labels, rows, split).to(self.device)
+        clean = self.dit.normalize(latents, known.kind) * mask[..., None]
         noise = pad(draws.atom_normal[:, dim:], mask)
         noise = center(noise, mask) if self.config.center_noise else noise
         if split == "train" and self.config.coupling == "optimal-transport":
             noise = optimal_transport(noise, clean, draws.sizes)
         t = self._times(draws.uniform[:, 0], split)
-        conditions = self._conditions(rows, draws, split)
+        conditions = self._dropped(known, draws) if split == "train" else known
         noisy = interpolate(noise, clean, t)
         previous = torch.zeros_like(noisy)
         # Self-conditioning is decided for a whole step: half of the steps pay for the second evaluation.
@@ -74,22 +75,24 @@ class DitTask:
         shares = logit_normal_times(uniform, self.config.t_logit_mean, self.config.t_logit_std)
         return self.config.t_min + (1.0 - self.config.t_min) * (shares if logit_normal else uniform)
 
-    def _conditions(self, rows: np.ndarray, draws: Draws, split: str) -> Conditions:
-        """Return what the systems are; in training each label, and at times all of them, is dropped at random."""
-        labels = self.dit.config.labels
-        conditions = self.corpus.conditions(labels, rows, split).to(self.device)
-        if split == "train":
-            nulls = null_conditions(labels, len(rows), self.device)
-            kinds = conditions.kind
-            for column, label in enumerate(labels):
-                hidden = torch.tensor([label.dropout_of(kind) for kind in Kind], device=self.device)[kinds]
-                conditions = conditions.drop(draws.uniform[:, 3 + column] < hidden, nulls, [label.name])
-            conditions = conditions.drop(draws.uniform[:, 1] < self.config.label_dropout, nulls)
-        return conditions
+    def _dropped(self, conditions: Conditions, draws: Draws) -> Conditions:
+        """Return the conditions without each label, and at times without all of them, at random."""
+        labels, kinds = self.dit.config.labels, conditions.kind
+        nulls = null_conditions(labels, len(kinds), self.device)
+        for column, label in enumerate(labels):
+            hidden = torch.tensor([label.dropout_of(kind) for kind in Kind], device=self.device)[kinds]
+            conditions = conditions.drop(draws.uniform[:, 3 + column] < hidden, nulls, [label.name])
+        return conditions.drop(draws.uniform[:, 1] < self.config.label_dropout, nulls)
 
 
 def train_dit(
-    stage: DitStage, vae_dir: Path, data: Sequence[Path], latents: Sequence[Path], out: Path, state_dir: Path
+    stage: DitStage,
+    vae_dir: Path,
+    data: Sequence[Path],
+    latents: Sequence[Path],
+    out: Path,
+    state_dir: Path,
+    labels: Sequence[Path] = (),
 ) -> None:
     """Train the denoiser and write ``model.safetensors`` (averaged weights), ``config.json``, ``metrics.csv``.
 
@@ -100,12 +103,13 @@ def train_dit(
         latents: cache files ``<dataset>-<view>.arrow``; empty for encoding on the fly.
         out: output folder.
         state_dir: folder of the resume state.
+        labels: tables of computed labels, ``<dataset>.labels.parquet``.
     """
     vae_hash = weights_sha256(vae_dir)
     if stage.source == "pretrained":
         adopt(Path(stage.weights), "dit", out, {"vae_sha256": vae_hash})
         return
-    corpus = read_corpus(data, stage.data)
+    corpus = read_corpus(data, stage.data, labels)
     start = Start.of(stage, "dit")
     if start is not None:
         stage = stage.model_copy(update={"model": _model_of(start, stage.model)})
@@ -156,10 +160,22 @@ def _model_of(start: Start, asked: DitModelConfig) -> DitModelConfig:
 
 
 def _normalize(module: DiT, stage: DitStage, source: LatentSource, corpus: Corpus) -> None:
-    """Set the mean and the spread of each latent channel from some thousand training systems."""
+    """Set the mean and the spread of each latent channel from some thousand training systems, of all or of each kind.
+
+    By kind: a kind that is not in the data has the values of all systems.
+    """
     mixture = corpus.mixture(stage.train.batch_size, stage.seed)
     steps = range(max(1, 4096 // stage.train.batch_size))
-    mean, std = channel_statistics(source, corpus, np.concatenate([mixture.batch(step) for step in steps]))
+    rows = np.concatenate([mixture.batch(step) for step in steps])
+    mean, std = channel_statistics(source, corpus, rows)
+    if stage.model.normalize_latents == "by-kind":
+        mean, std = mean.repeat(len(Kind), 1), std.repeat(len(Kind), 1)
+        kinds = corpus.arrays["train"].kind
+        for kind in np.unique(kinds).tolist():
+            chosen = rows[kinds[rows] == kind]
+            if not len(chosen):  # a small share of the mixture
+                chosen = np.flatnonzero(kinds == kind)[:256]
+            mean[kind], std[kind] = channel_statistics(source, corpus, chosen)
     module.latent_mean.copy_(mean)
     module.latent_std.copy_(std)
 
