@@ -16,7 +16,7 @@ from machine import describe
 from smact.screening import pauling_test
 
 from adit.elements import composition
-from adit.score.composition import (
+from adit.score.crystals.composition import (
     MAX_COMBINATIONS,
     compositionally_valid,
     element_data,

@@ -28,7 +28,7 @@ from adit.elements import symbol
 from adit.sample.composition import parse_composition
 from adit.sample.engine import Sampler
 from adit.sample.generate import write_samples
-from adit.score.aggregate import wilson
+from adit.score.common.aggregate import wilson
 from adit.store import Row, read_systems, write_extxyz
 from adit.systems import AtomicSystem, Kind
 

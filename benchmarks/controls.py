@@ -19,8 +19,8 @@ from typing import Any
 from adit import store
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.progress import log, setup
-from adit.score.inputs import Energies, read_reference
-from adit.score.names import CONTROLS
+from adit.score.common.inputs import Energies, read_reference
+from adit.score.common.names import CONTROLS
 from adit.score.score import score_rows
 from adit.systems import Kind
 

@@ -23,9 +23,9 @@ from machine import describe
 from adit.cli import main as adit
 from adit.convert import to_cif
 from adit.elements import symbol
-from adit.score.aggregate import wilson
-from adit.score.composition import compositionally_valid
-from adit.score.validity import closest_contacts, structurally_valid
+from adit.score.common.aggregate import wilson
+from adit.score.crystals.composition import compositionally_valid
+from adit.score.crystals.validity import closest_contacts, structurally_valid
 from adit.store import Row, read_systems
 from adit.systems import AtomicSystem
 

@@ -28,9 +28,9 @@ from sampling import Bench
 from adit.config import Config, DitStage, load, parse
 from adit.elements import symbol
 from adit.sample.engine import Sampler
-from adit.score.composition import compositionally_valid
-from adit.score.molecules import check_molecule
-from adit.score.validity import closest_contacts, structurally_valid
+from adit.score.crystals.composition import compositionally_valid
+from adit.score.crystals.validity import closest_contacts, structurally_valid
+from adit.score.molecules.validity import check_molecule
 from adit.store import Row, write_frame, write_json
 from adit.systems import AtomicSystem, Kind
 from adit.train import loop

@@ -17,8 +17,8 @@ from machine import describe
 
 from adit import seeds
 from adit.progress import setup
-from adit.score.names import POSEBUSTERS_COLUMNS
-from adit.score.posebusters import bust, version
+from adit.score.common.names import POSEBUSTERS_COLUMNS
+from adit.score.tools.posebusters import bust, version
 from adit.store import read_systems
 from adit.systems import AtomicSystem
 

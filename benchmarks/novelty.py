@@ -22,8 +22,8 @@ from machine import describe
 from adit import convert
 from adit.elements import reduced_formula
 from adit.progress import setup
-from adit.score.linking import LOOSE, matcher
-from adit.score.matching import Matches, index_references, match_all
+from adit.score.matching.linking import LOOSE, matcher
+from adit.score.matching.matcher import Matches, index_references, match_all
 from adit.store import read_systems
 from adit.systems import AtomicSystem
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from machine import describe
 
 from adit.config import ChosenDataset, Config, PrepareStage
-from adit.data.prepare import prepare
+from adit.data.prepare.stage import prepare
 
 OPEN = """
 import time, sys

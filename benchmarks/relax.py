@@ -22,14 +22,14 @@ from machine import describe
 
 from adit import convert, seeds, store
 from adit.config import RelaxConfig
-from adit.relax import batch
-from adit.relax.dft_run import run_tasks
-from adit.relax.dft_task import Task
-from adit.relax.engines import Engine, available
-from adit.relax.gpu import resolve_device
-from adit.relax.outcome import Relaxed
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.engines.registry import Engine, available
+from adit.relax.dft.run import run_tasks
+from adit.relax.dft.task import Task
+from adit.relax.potentials import batch
+from adit.relax.potentials.gpu import resolve_device
+from adit.relax.potentials.outcome import Relaxed
 from adit.relax.prerelax import limits_of
-from adit.relax.presets import read_preset
 from adit.systems import AtomicSystem, Kind
 
 CONFIG = RelaxConfig()

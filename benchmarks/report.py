@@ -23,7 +23,7 @@ from playwright.sync_api import sync_playwright
 
 from adit import store
 from adit.config import Config, ReportStage
-from adit.report import build
+from adit.report.page import build
 from adit.systems import AtomicSystem
 
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

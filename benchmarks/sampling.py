@@ -34,10 +34,10 @@ from adit.model.flops import per_atom_weights
 from adit.model.vae import VAE
 from adit.sample.engine import Sampler
 from adit.sample.generate import write_samples
-from adit.score.aggregate import wilson
-from adit.score.composition import compositionally_valid
-from adit.score.molecules import check_molecule
-from adit.score.validity import closest_contacts, structurally_valid
+from adit.score.common.aggregate import wilson
+from adit.score.crystals.composition import compositionally_valid
+from adit.score.crystals.validity import closest_contacts, structurally_valid
+from adit.score.molecules.validity import check_molecule
 from adit.store import Row, read_systems, sha256, write_json, write_tensors
 from adit.systems import AtomicSystem, Kind
 

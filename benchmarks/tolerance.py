@@ -27,8 +27,8 @@ from adit.model.features import Features, featurize
 from adit.model.vae import VAE
 from adit.sample.decode import decode_rows
 from adit.sample.engine import Sampler
-from adit.score.molecules import check_molecule
-from adit.score.validity import closest_contacts
+from adit.score.crystals.validity import closest_contacts
+from adit.score.molecules.validity import check_molecule
 from adit.store import Row, read_systems
 from adit.systems import AtomicSystem, Kind, SystemBatch
 from adit.train.latents import load_vae

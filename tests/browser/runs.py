@@ -10,7 +10,7 @@ import pandas as pd
 
 from adit import store
 from adit.config import Config, ReportStage
-from adit.report import build
+from adit.report.page import build
 from adit.systems import AtomicSystem, Failure, Kind
 
 HTML = "<b onclick=alert(1)>bold</b><script>document.title='taken'</script>"

@@ -9,8 +9,8 @@ import pytest
 
 from adit import convert, store
 from adit.config import ChosenDataset, PrepareStage
-from adit.data import builtin_molecules
-from adit.data.prepare import prepare
+from adit.data.datasets import builtin_molecules
+from adit.data.prepare.stage import prepare
 from adit.elements import reduced_formula, symbol
 from adit.systems import AtomicSystem
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adit.errors import DataError
-from adit.relax.corrections import mp2020
+from adit.relax.dft.engines.corrections import mp2020
 
 # Wang et al. 2021 (doi 10.1038/s41598-021-94550-5), Table 2: eV per atom of the anion, and per iron of GGA+U oxides.
 OXIDE, CHLORIDE, NITRIDE, SULFIDE, IRON_IN_OXIDE = -0.687, -0.614, -0.361, -0.503, -2.256

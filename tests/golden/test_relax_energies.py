@@ -10,12 +10,12 @@ import pytest
 
 from adit import convert
 from adit.isolate import map_isolated
-from adit.relax import chgnet
-from adit.relax.chgnet_calculator import calculator
-from adit.relax.dft_job import execute
-from adit.relax.dft_task import Task
-from adit.relax.engines import Engine, available
-from adit.relax.presets import read_preset
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.engines.registry import Engine, available
+from adit.relax.dft.job import execute
+from adit.relax.dft.task import Task
+from adit.relax.potentials import chgnet
+from adit.relax.potentials.chgnet_calculator import calculator
 from adit.systems import AtomicSystem, Kind
 
 PRESETS = Path(__file__).parents[2] / "config" / "dft"

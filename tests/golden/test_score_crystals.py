@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from adit.elements import composition
-from adit.score.composition import compositionally_valid, element_data, smact_native_valid
-from adit.score.crystals import check_crystal
-from adit.score.names import Col
-from adit.score.validity import closest_contacts
+from adit.score.common.names import Col
+from adit.score.crystals.composition import compositionally_valid, element_data, smact_native_valid
+from adit.score.crystals.table import check_crystal
+from adit.score.crystals.validity import closest_contacts
 from adit.systems import AtomicSystem, Kind
 
 

@@ -13,9 +13,9 @@ import pytest
 from adit import seeds, store
 from adit.config import Config, HullStage
 from adit.errors import DataError
-from adit.score.convex_hull import Entry, Hull, lower_envelope
-from adit.score.energy_tags import MP2020_TAG, is_surrogate
-from adit.score.hull import hull
+from adit.hull.convex_hull import Entry, Hull, lower_envelope
+from adit.hull.energy_tags import MP2020_TAG, is_surrogate
+from adit.hull.hull import hull
 from adit.systems import AtomicSystem, Failure, Kind
 
 CHGNET_TAG = "chgnet-0.3.0/PBE(+U)/MP2020"
@@ -211,7 +211,7 @@ def test_333_entries_of_one_chemical_system_give_44_stable_ones() -> None:
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from adit.relax.corrections import mp2020
+    from adit.relax.dft.engines.corrections import mp2020
 
     with gzip.open(MIRROR / "hull" / "cl-mn-na-o-y_entries.json.gz") as file:
         raw = [ComputedStructureEntry.from_dict(entry) for entry in json.load(file)]
@@ -234,8 +234,8 @@ def test_333_entries_of_one_chemical_system_give_44_stable_ones() -> None:
 def test_the_offline_hull_reproduces_published_energies(tmp_path: Path) -> None:
     """1,000 random rows of MP20. The hull of MP20 alone is a subset of the Materials Project's: never above it."""
     from adit.config import HullConfig, ReferenceStage, RelaxConfig
-    from adit.relax.reference import reference
-    from adit.score.hull import read_reference
+    from adit.hull.hull import read_reference
+    from adit.hull.reference import reference
 
     stage = ReferenceStage(relax=RelaxConfig(), hull=HullConfig())
     out = tmp_path / "reference.parquet"

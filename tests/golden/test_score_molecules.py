@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from adit import convert, seeds
-from adit.score.controls import randomised
-from adit.score.edm import bond_orders
-from adit.score.molecule_names import geometry_names
-from adit.score.molecules import check_molecule
-from adit.score.names import POSEBUSTERS_COLUMNS
-from adit.score.posebusters import bust_one
+from adit.score.common.controls import randomised
+from adit.score.common.names import POSEBUSTERS_COLUMNS
+from adit.score.molecules.edm import bond_orders
+from adit.score.molecules.names import geometry_names
+from adit.score.molecules.validity import check_molecule
+from adit.score.tools.posebusters import bust_one
 from adit.systems import AtomicSystem, Kind
 
 

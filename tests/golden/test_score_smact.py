@@ -10,7 +10,7 @@ import pytest
 import smact
 
 from adit.elements import SYMBOLS, composition
-from adit.score.composition import MAX_COMBINATIONS, compositionally_valid, smact_native_valid
+from adit.score.crystals.composition import MAX_COMBINATIONS, compositionally_valid, smact_native_valid
 
 COMMON = ("O", "F", "Cl", "S", "N", "Li", "Na", "Mg", "Ca", "Al", "Si", "Fe", "Mn", "P", "Se")
 

@@ -10,11 +10,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from adit import convert
-from adit.data import qm9
-from adit.data.normal import fingerprint, normal_form, principal_frame
-from adit.data.prepare import draw
-from adit.data.records import Record, hashed_split
-from adit.data.registry import SPLITS
+from adit.data.datasets import qm9
+from adit.data.datasets.records import Record, hashed_split
+from adit.data.prepare.normal import fingerprint, normal_form, principal_frame
+from adit.data.prepare.stage import draw
+from adit.data.sources.registry import SPLITS
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adit.score.composition import MAX_COMBINATIONS, compositionally_valid, element_data, reduced
-from adit.score.matching import SETTINGS, index_references, match_all
-from adit.score.molecules import check_molecule
-from adit.score.protocols import ADIT, FLOWMM, LEMAT, MATTERGEN, representatives
-from adit.score.validity import closest_contacts
+from adit.score.common.aggregate import representatives
+from adit.score.crystals.composition import MAX_COMBINATIONS, compositionally_valid, element_data, reduced
+from adit.score.crystals.protocols import ADIT, FLOWMM, LEMAT, MATTERGEN
+from adit.score.crystals.validity import closest_contacts
+from adit.score.matching.matcher import SETTINGS, index_references, match_all
+from adit.score.molecules.validity import check_molecule
 from adit.systems import AtomicSystem, Kind
 
 NO_DEADLINE = settings(deadline=None, max_examples=40)

@@ -20,7 +20,7 @@ def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | Non
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    from adit.data.prepare import prepare
+    from adit.data.prepare.stage import prepare
 
     if args.config.lstrip().startswith("{"):
         stage = config.load_stage(config.PrepareStage, args.config)
@@ -48,8 +48,8 @@ def _stats(args: argparse.Namespace, out: Path) -> Path:
 
 
 def _fetch(args: argparse.Namespace) -> None:
-    from adit.data import fetch
-    from adit.data.registry import SOURCES
+    from adit.data.sources import fetch
+    from adit.data.sources.registry import SOURCES
     from adit.progress import log
 
     if args.list:

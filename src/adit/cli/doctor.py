@@ -71,7 +71,7 @@ def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | N
 
 def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
     """Check the engine, its settings, its pseudopotentials and its licence."""
-    from adit.relax.engines import resolve
+    from adit.relax.dft.engines.registry import resolve
 
     if not stage.crystal and not stage.mof:
         yield ok("DFT", "not needed: no crystals are asked for")
@@ -116,8 +116,8 @@ def _data(stage: config.DoctorStage, mirror: str | None) -> Iterator[Finding]:
 
 
 def _public(what: str, name: str, mirror: str | None) -> Finding:
-    from adit.data.registry import SOURCES
-    from adit.data.sources import cache_folder, is_url
+    from adit.data.sources.mirrors import cache_folder, is_url
+    from adit.data.sources.registry import SOURCES
 
     layouts = SOURCES[name]
     at_url = mirror is not None and is_url(mirror)

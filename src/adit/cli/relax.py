@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.data import mirror_of
-from adit.cli.parsing import Verbs, add_paths, at_least_one
+from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero
 from adit.errors import ConfigError, DataError
 from adit.systems import AtomicSystem
 
@@ -67,7 +67,7 @@ def _relax_files(args: argparse.Namespace) -> None:
 
 
 def _reference(args: argparse.Namespace) -> None:
-    from adit.relax.reference import reference
+    from adit.hull.reference import reference
 
     stage = config.load_stage(config.ReferenceStage, args.config)
     reference(stage, args.data, args.out, args.cache, args.workers, public_files(mirror_of(args)))
@@ -77,8 +77,8 @@ def public_files(mirror: str | None) -> Callable[[str], Path]:
     """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
 
     def find(name: str) -> Path:
-        from adit.data.registry import SOURCES, RawFile
-        from adit.data.sources import locate
+        from adit.data.sources.mirrors import locate
+        from adit.data.sources.registry import SOURCES, RawFile
 
         return next(iter(locate(name, SOURCES.get(name, ((RawFile(name),),)), mirror).paths.values()))
 
@@ -86,7 +86,7 @@ def public_files(mirror: str | None) -> Callable[[str], Path]:
 
 
 def _hull(args: argparse.Namespace) -> None:
-    from adit.score.hull import hull
+    from adit.hull.hull import hull
 
     if args.relaxed:
         _need(args, "hull", "reference")
@@ -107,8 +107,8 @@ def _hull(args: argparse.Namespace) -> None:
 
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
     """Make the reference entries beside the output and return their path; one of the same kind is used again."""
-    from adit.data.prepare import prepare
-    from adit.relax.reference import BUILTIN, reference
+    from adit.data.prepare.stage import prepare
+    from adit.hull.reference import BUILTIN, reference
 
     folder = args.out.with_suffix("")
     out: Path = folder / f"{whole.hull.reference}.parquet"
@@ -126,13 +126,13 @@ def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
 
 
 def _select(args: argparse.Namespace) -> None:
-    from adit.relax.select import select
+    from adit.relax.dft.select import select
 
     select(config.load_stage(config.SelectStage, args.config), args.relaxed, args.hull, args.out, args.settings)
 
 
 def _dft(args: argparse.Namespace) -> None:
-    from adit.relax.dft import run_dft
+    from adit.relax.dft.stage import run_dft
 
     run_dft(
         config.load_stage(config.DftStage, args.config),
@@ -148,7 +148,7 @@ def _dft(args: argparse.Namespace) -> None:
 
 
 def _dft_references(args: argparse.Namespace) -> None:
-    from adit.relax.dft_references import dft_references
+    from adit.hull.dft_references import dft_references
 
     stage = config.load_stage(config.DftStage, args.config)
     elements = builtin_elements()
@@ -157,7 +157,7 @@ def _dft_references(args: argparse.Namespace) -> None:
 
 def builtin_elements() -> list[AtomicSystem]:
     """Return the crystals of the elements in the built-in set."""
-    from adit.data.builtin_crystals import DATASET
+    from adit.data.datasets.builtin_crystals import DATASET
 
     found = []
     for record in DATASET.load(None).records:
@@ -204,7 +204,7 @@ def register(verbs: Verbs) -> None:
     sub = verbs.add("dft", _dft, "relax one shard of the selected structures with DFT")
     add_paths(sub, "selected", "folder", "out", "structures")
     add_paths(sub, "relaxed", many=True)
-    sub.add_argument("--shard", type=int, default=0)
+    sub.add_argument("--shard", type=from_zero, default=0)
     sub.add_argument("--workers", type=at_least_one, default=1, help="structures at a time")
     sub.add_argument("--settings", type=Path, default=None, help="folder of the presets (config/dft)")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from adit import config
@@ -12,19 +13,19 @@ from adit.progress import log
 
 
 def _report(args: argparse.Namespace) -> None:
-    from adit.report.build import report
+    from adit.report.page.build import report
 
     report(config.load_stage(config.ReportStage, args.config), args.run, args.out, args.run_config)
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from adit.report.compare import compare
+    from adit.report.compare.runs import compare
 
     compare(args.runs, args.out)
 
 
 def _ablations(args: argparse.Namespace) -> None:
-    from adit.report.ablations import gather
+    from adit.report.compare.ablations import gather
 
     gather(config.load_stage(config.AblationsStage, args.config), args.folder)
 
@@ -51,7 +52,10 @@ def _check(args: argparse.Namespace) -> None:
                 f"sample.formulas: the weights in {weights} do not know the formulas of their molecules; "
                 "set formulas: model, or train again"
             )
-    log.info("%s is valid: run '%s', results in %s", args.config, checked.name, Path(checked.results) / checked.name)
+    config.check_places(checked)
+    for key, words in checked.programs.items():
+        log.info("%s starts: %s", key, shlex.join(words))
+    log.info("%s is valid: run '%s', results in %s", args.config, checked.name, checked.run)
 
 
 def _schema(args: argparse.Namespace) -> None:

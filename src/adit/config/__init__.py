@@ -7,8 +7,9 @@ Imports no torch: the Snakefile reads it in every job.
 from adit.config.ablations import AblationsConfig, AutoencoderVariant, DenoiserVariant, kinds_of
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
 from adit.config.data import DATASETS, ChosenDataset, CustomDataset, DataConfig, DatasetConfig, SplitConfig
+from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
-from adit.config.reading import json_schema, load, load_stage, parse, parse_as
+from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, AskedConfig, SampleConfig, TuneConfig, TunePoint
@@ -61,6 +62,7 @@ __all__ = [
     "HullStage",
     "LabelConfig",
     "LatentsConfig",
+    "LimitsConfig",
     "ModelConfig",
     "OptimConfig",
     "Positive",
@@ -88,6 +90,8 @@ __all__ = [
     "VaeModelConfig",
     "VaeStage",
     "VaeTrainConfig",
+    "check_files",
+    "check_places",
     "json_schema",
     "kinds_of",
     "load",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from adit import store
 from adit.config import RelaxConfig, RelaxStage
 from adit.progress import log
-from adit.relax import batch, chgnet
-from adit.relax.gpu import resolve_device
-from adit.relax.outcome import Limits, Relaxed
+from adit.relax.potentials import batch, chgnet
+from adit.relax.potentials.gpu import resolve_device
+from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem, Failure
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from adit import convert, store
 from adit.config import DftStage, RelaxStage
 from adit.errors import ConfigError
 from adit.progress import log
-from adit.relax.dft_result import frame_of, structure_of
-from adit.relax.dft_run import run_tasks
-from adit.relax.dft_task import Task, folder_name
-from adit.relax.engines import resolve
+from adit.relax.dft.engines.registry import resolve
+from adit.relax.dft.result import frame_of, structure_of
+from adit.relax.dft.run import run_tasks
+from adit.relax.dft.task import Task, folder_name
+from adit.relax.potentials.screen import refuse
 from adit.relax.prerelax import relax_rows, table_of
-from adit.relax.screen import refuse
 from adit.relax.user_files import Input, read_files
 from adit.systems import AtomicSystem, Failure
 
@@ -83,7 +83,7 @@ def _failure(row: AtomicSystem | Failure, reason: str | None) -> Failure:
 
 
 def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[str, Any]:
-    from adit.relax.dft_result import COLUMNS
+    from adit.relax.dft.result import COLUMNS
 
     status = "failed" if isinstance(row, Failure) else "refused"
     known = {"system_id": row.system_id, "status": status, "reason": reason or "", "energy_tag": tag}

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from adit.config import ScoreStage
-from adit.score.control_cache import library_versions
-from adit.score.inputs import Energies
-from adit.score.linking import SETTINGS
-from adit.score.protocols import CRYSTAL_PROTOCOLS
+from adit.score.common.control_cache import library_versions
+from adit.score.common.inputs import Energies
+from adit.score.crystals.protocols import CRYSTAL_PROTOCOLS
+from adit.score.matching.linking import SETTINGS
 
 
 def card(stage: ScoreStage, references: Mapping[str, Mapping[str, int]], energies: Energies) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from adit.isolate import map_isolated
 from adit.progress import Progress, log
-from adit.score.matching import LOOSE, rms_distance
+from adit.score.matching.matcher import LOOSE, rms_distance
 from adit.store import read_systems, write_frame, write_json
 from adit.systems import AtomicSystem, Failure
 

@@ -13,8 +13,8 @@ from adit import convert
 from adit.errors import DataError
 from adit.isolate import map_isolated
 from adit.progress import Progress, log
-from adit.score.fingerprints import STARTUP_S
-from adit.score.inputs import Reference, Row, read_reference
+from adit.score.common.inputs import Reference, Row, read_reference
+from adit.score.matching.fingerprints import STARTUP_S
 from adit.score.sample_tables import Entry, as_row, plain_array
 from adit.score.sample_texts import entries
 from adit.systems import AtomicSystem, Failure, Kind

@@ -18,20 +18,20 @@ from typing import Final
 from adit import store
 from adit.config import ScoreStage
 from adit.progress import log
-from adit.score.aggregate import Record
-from adit.score.answers import Answers
 from adit.score.card import card
-from adit.score.crystal_run import score_crystals
-from adit.score.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
-from adit.score.measures import Measure
-from adit.score.mof_run import score_mofs
-from adit.score.molecule_run import score_molecules
-from adit.score.names import Protocol
-from adit.score.scored import Records, Scored
-from adit.score.sensitivity import crystal_rates, sensitivity
-from adit.score.separation import separations
+from adit.score.common.aggregate import Record
+from adit.score.common.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
+from adit.score.common.measures import Measure
+from adit.score.common.names import Protocol
+from adit.score.common.scored import Records, Scored
+from adit.score.common.separation import separations
+from adit.score.crystals.run import score_crystals
+from adit.score.crystals.sensitivity import crystal_rates, sensitivity
+from adit.score.mofs.run import score_mofs
+from adit.score.molecules.run import score_molecules
 from adit.score.terminal import log_table
 from adit.score.terminal_measures import log_measures, log_sensitivity
+from adit.score.tools.answers import Answers
 from adit.systems import Kind
 
 NAMED: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)

@@ -13,14 +13,14 @@ from adit.config import ChecksStage
 from adit.errors import ExternalToolError
 from adit.isolate import map_isolated
 from adit.progress import log
-from adit.score.answers import MOFCHECKER, POSEBUSTERS, XTB, write_answers
-from adit.score.inputs import read_rows
-from adit.score.mofs import check_all, probe
-from adit.score.molecule_run import bonded, chosen
-from adit.score.molecule_xtb import relax_all
-from adit.score.molecules import check_molecule
-from adit.score.posebusters import bust
-from adit.score.scored import systems_of
+from adit.score.common.inputs import read_rows
+from adit.score.common.scored import systems_of
+from adit.score.molecules.run import bonded, chosen
+from adit.score.molecules.validity import check_molecule
+from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, XTB, write_answers
+from adit.score.tools.mofchecker import check_all, probe
+from adit.score.tools.posebusters import bust
+from adit.score.tools.xtb import relax_all
 from adit.systems import AtomicSystem, Kind
 
 

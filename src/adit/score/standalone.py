@@ -15,7 +15,7 @@ from adit import store
 from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
 from adit.progress import log
-from adit.score.inputs import Energies, Reference, read_energies
+from adit.score.common.inputs import Energies, Reference, read_energies
 from adit.score.sample_files import read_any_references, read_samples
 from adit.score.sample_texts import check_paths
 from adit.score.score import NAMED, score_rows

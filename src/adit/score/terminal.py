@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adit.progress import log
-from adit.score.aggregate import Record
-from adit.score.names import CONTROLS, OF_VALID, Metric, Population, Protocol
-from adit.score.separation import MARK, Separation
+from adit.score.common.aggregate import Record
+from adit.score.common.names import CONTROLS, OF_VALID, Metric, Population, Protocol
+from adit.score.common.separation import MARK, Separation
 
 Key = tuple[str, str, str]
 """Kind, protocol and metric."""

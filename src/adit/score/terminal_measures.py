@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from adit.progress import log
-from adit.score.measures import Measure
-from adit.score.names import CONTROLS, Metric, Population, Protocol
-from adit.score.separation import MARK, Separation
+from adit.score.common.measures import Measure
+from adit.score.common.names import CONTROLS, Metric, Population, Protocol
+from adit.score.common.separation import MARK, Separation
 
 if TYPE_CHECKING:
     import pandas as pd

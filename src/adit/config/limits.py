@@ -1,0 +1,41 @@
+"""Section of limits: how much of anyone's files, memory and network a command takes before it says no."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adit.config.base import PositiveFloat, Strict
+
+Bytes = Annotated[int, Field(gt=0, le=10**15)]
+"""A number of bytes; no count, so that it may be larger than one."""
+
+
+class LimitsConfig(Strict):
+    """Limits on input. What lies beyond one is a failure row (or an error) with the key of the limit in its reason."""
+
+    file_bytes: Bytes = Field(
+        500_000_000,
+        description="bytes of one input file, or of one file in an archive, unpacked; larger ones are not read",
+    )
+    archive_bytes: Bytes = Field(
+        1_000_000_000, description="bytes of all files of an archive together, unpacked; what comes after is not read"
+    )
+    entries: Annotated[int, Field(gt=0, le=10**7)] = Field(
+        1_000_000, description="structures read by one command; what comes after is one failure row"
+    )
+    atoms: Annotated[int, Field(gt=0, le=10**7)] = Field(
+        10_000, description="atoms of one structure in an input file; larger ones are failure rows"
+    )
+    read_s: PositiveFloat = Field(60.0, description="wall time of reading one structure, s")
+    worker_bytes: Bytes = Field(
+        2_000_000_000, description="memory of one worker process that reads or checks structures, bytes"
+    )
+    download_bytes: Bytes = Field(
+        20_000_000_000, description="bytes of one download whose size is not published; where it is, no more than that"
+    )
+    download_bytes_per_s: PositiveFloat = Field(
+        1000.0, description="slowest download, bytes/s, over every minute; a slower one counts as broken off"
+    )
+    retry_after_s: PositiveFloat = Field(300.0, description="longest wait that a server may ask for, s")

@@ -1,0 +1,198 @@
+"""Systems to and from pymatgen; CIF and POSCAR; cells and symmetry by spglib."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Kind, cell_angles, cell_from_parameters, wrap
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+
+_NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
+"""Tolerances of spglib's Niggli reduction, tried in order: at one alone, some cells go in circles."""
+
+
+def to_structure(system: AtomicSystem) -> Structure:
+    """Return a pymatgen ``Structure``; positions are kept, not wrapped.
+
+    Raises:
+        DataError: the system has no cell.
+    """
+    from pymatgen.core import Lattice, Structure
+
+    if system.cell is None:
+        raise DataError(f"{system.system_id}: a molecule is no periodic structure")
+    return Structure(
+        Lattice(system.cell),
+        [int(z) for z in system.numbers],
+        system.positions,
+        coords_are_cartesian=True,
+    )
+
+
+def from_structure(
+    structure: Structure, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[str, Any] | None = None
+) -> AtomicSystem:
+    """Return the system of an ordered pymatgen ``Structure``.
+
+    Raises:
+        DataError: sites are disordered.
+    """
+    if not structure.is_ordered:
+        raise DataError(f"{system_id}: has disordered sites")
+    return AtomicSystem(
+        system_id=system_id,
+        kind=kind,
+        numbers=np.array([_atomic_number(site.specie) for site in structure]),
+        positions=structure.cart_coords,
+        cell=structure.lattice.matrix,
+        info=info or {},
+    )
+
+
+def _atomic_number(specie: Any) -> int:
+    return int(specie.Z)
+
+
+def niggli(system: AtomicSystem) -> AtomicSystem:
+    """Return the crystal in its Niggli-reduced cell, in the standard orientation (a along x, b in the xy plane).
+
+    The structure is the same up to a proper rotation: atoms, their order, the volume, all periodic distances and
+    the handedness stay; fractional coordinates are wrapped into [0, 1).
+
+    Raises:
+        DataError: the system has no cell, or the reduction fails.
+
+    Source: Krivy and Gruber, Acta Cryst. A 32, 297 (1976), and Grosse-Kunstleve et al., Acta Cryst. A 60, 1 (2004),
+    as implemented in spglib.
+    """
+    if system.cell is None:
+        raise DataError(f"{system.system_id}: a molecule has no cell to reduce")
+    reduced = _niggli_vectors(system.cell)
+    if reduced is None:
+        raise DataError(f"{system.system_id}: Niggli reduction failed")
+    # Rows of ``change`` are the new vectors in terms of the old ones: whole numbers, so that nothing is rounded twice.
+    change = np.rint(np.linalg.solve(system.cell.T, reduced.T).T)
+    change *= np.sign(np.linalg.det(change @ system.cell))  # right-handed, so that the rotation below is proper
+    if abs(abs(np.linalg.det(change)) - 1.0) > 1e-6:
+        raise DataError(f"{system.system_id}: Niggli reduction lost the lattice")
+    vectors = change @ system.cell
+    cell = cell_from_parameters(np.linalg.norm(vectors, axis=1), cell_angles(vectors))
+    fractional = wrap(np.linalg.solve(vectors.T, system.positions.T).T)
+    return AtomicSystem(
+        system_id=system.system_id,
+        kind=system.kind,
+        numbers=system.numbers,
+        positions=fractional @ cell,
+        cell=cell,
+        info=system.info,
+    )
+
+
+def _niggli_vectors(cell: np.ndarray) -> np.ndarray | None:
+    """Return the reduced vectors (3, 3) in the orientation of ``cell``; ``None`` where no tolerance gives any."""
+    import spglib
+
+    for eps in _NIGGLI_EPS:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reduced = spglib.niggli_reduce(cell, eps=eps)
+        except Exception:  # noqa: BLE001 - spglib signals "no reduction" by an exception or by None, depending on its version
+            continue
+        if reduced is not None:
+            return np.asarray(reduced)
+    return None
+
+
+def primitive(system: AtomicSystem, symprec: float = 1e-3) -> AtomicSystem:
+    """Return the crystal in a primitive cell; as it is where it is primitive already or spglib finds no symmetry.
+
+    Args:
+        system: a crystal.
+        symprec: tolerance, Å.
+    """
+    import spglib
+
+    if system.cell is None:
+        return system
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = spglib.find_primitive((system.cell, system.fractional, system.numbers), symprec=symprec)
+    except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
+        return system
+    if found is None or len(found[2]) >= len(system):
+        return system
+    cell, fractional, numbers = found
+    return replace(system, numbers=numbers, positions=fractional @ cell, cell=cell)
+
+
+def from_cif(text: str, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[str, Any] | None = None) -> AtomicSystem:
+    """Read the first structure of a CIF, as written (no reduction to a primitive cell).
+
+    Raises:
+        DataError: the text does not parse.
+    """
+    from pymatgen.io.cif import CifParser
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="ignore")
+        except Exception as error:  # the parser raises whatever the text makes it raise
+            raise DataError(f"{system_id}: CIF does not parse ({type(error).__name__}: {error})") from error
+    if not structures:
+        raise DataError(f"{system_id}: CIF holds no readable structure")
+    return from_structure(structures[0], system_id, kind, info)
+
+
+def to_cif(system: AtomicSystem) -> str:
+    """Return the crystal as CIF (P1)."""
+    return str(to_structure(system).to(fmt="cif"))
+
+
+def spacegroup_number(system: AtomicSystem, symprec: float = 0.1) -> int:
+    """Return the international spacegroup number; 0 where spglib finds none.
+
+    Args:
+        system: a crystal.
+        symprec: tolerance, Å.
+    """
+    import spglib
+
+    if system.cell is None:
+        return 0
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = spglib.get_symmetry_dataset((system.cell, system.fractional, system.numbers), symprec=symprec)
+    except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
+        return 0
+    return 0 if found is None else int(found.number)
+
+
+def read_poscar(text: str, system_id: str, kind: Kind = Kind.CRYSTAL) -> AtomicSystem:
+    """Return the system of a POSCAR.
+
+    Raises:
+        DataError: the text does not parse.
+    """
+    from pymatgen.io.vasp.inputs import Poscar
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            poscar = Poscar.from_str(text)
+    except Exception as error:  # the parser raises whatever the text makes it raise
+        raise DataError(f"{system_id}: POSCAR does not parse ({type(error).__name__}: {error})") from error
+    if not poscar.true_names:
+        raise DataError(f"{system_id}: POSCAR without element symbols (VASP 4); write them in its sixth line")
+    return from_structure(poscar.structure, system_id, kind)

@@ -1,0 +1,140 @@
+"""Systems to and from RDKit; SDF and SMILES."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit.elements import symbol
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Kind
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+
+def to_xyz(system: AtomicSystem) -> str:
+    """Return an XYZ block."""
+    lines = [str(len(system)), system.system_id]
+    lines += [
+        f"{symbol(int(z))} {x:.8f} {y:.8f} {w:.8f}"
+        for z, (x, y, w) in zip(system.numbers, system.positions, strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
+    """Return an RDKit molecule with bonds perceived from the geometry (``rdDetermineBonds``), sanitised.
+
+    Raises:
+        DataError: RDKit finds no bonding that fits the charge.
+    """
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import rdDetermineBonds
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromXYZBlock(to_xyz(system))
+        if mol is None:
+            raise DataError(f"{system.system_id}: RDKit does not read the atoms")
+        try:
+            rdDetermineBonds.DetermineBonds(mol, charge=charge, allowChargedFragments=True, embedChiral=False)
+            Chem.SanitizeMol(mol)
+        except Exception as error:  # RDKit raises ValueError, RuntimeError and classes of its own
+            message = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{system.system_id}: no bonding fits ({message})") from error
+    return mol
+
+
+def from_rdkit(mol: Mol, system_id: str, info: dict[str, Any] | None = None, conformer: int = -1) -> AtomicSystem:
+    """Return the system of an RDKit molecule with a conformer.
+
+    Raises:
+        DataError: the molecule has no conformer.
+    """
+    if mol.GetNumConformers() == 0:
+        raise DataError(f"{system_id}: has no conformer")
+    return AtomicSystem(
+        system_id=system_id,
+        kind=Kind.MOLECULE,
+        numbers=np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]),
+        positions=np.asarray(mol.GetConformer(conformer).GetPositions()),
+        info=info or {},
+    )
+
+
+def from_mol_block(block: str, system_id: str, info: dict[str, Any] | None = None) -> AtomicSystem:
+    """Return the system of a MOL block (one entry of an SDF file), hydrogens as written.
+
+    Raises:
+        DataError: RDKit does not read it.
+    """
+    mol = _mol_of_block(block)
+    if mol is None:
+        raise DataError(f"{system_id}: RDKit does not read the MOL block")
+    return from_rdkit(mol, system_id, info)
+
+
+def read_sdf(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Return the MOL block and the data fields of each entry of an SDF file (``.sdf`` or ``.sdf.gz``)."""
+    import gzip
+
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
+        return split_sdf(str(file.read()))
+
+
+def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the MOL block and the data fields of each entry of the text of an SDF file."""
+    entries = []
+    for entry in re.split(r"^\$\$\$\$.*\n?", text, flags=re.MULTILINE):
+        if not entry.strip():
+            continue
+        block, _, data = entry.partition("M  END")
+        fields = re.findall(r"^>.*<([^>]+)>.*\n(.*)$", data, flags=re.MULTILINE)
+        entries.append((f"{block}M  END\n", {name: value.strip() for name, value in fields}))
+    return entries
+
+
+def smiles_of_block(block: str) -> str | None:
+    """Return the canonical SMILES of a MOL block, ``None`` where RDKit does not read it."""
+    from rdkit import rdBase
+
+    mol = _mol_of_block(block)
+    with rdBase.BlockLogs():
+        return None if mol is None else canonical_smiles(mol)
+
+
+def _mol_of_block(block: str) -> Mol | None:
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol: Mol | None = Chem.MolFromMolBlock(block, removeHs=False)
+    return mol
+
+
+def canonical_smiles(mol: Mol, stereo: bool = False) -> str:
+    """Return the canonical SMILES without hydrogens; without stereochemistry unless asked for."""
+    from rdkit import Chem
+
+    return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=stereo))
+
+
+def with_stereo(mol: Mol) -> Mol:
+    """Return a copy with the stereochemistry of its conformer: tetrahedral centres and double bonds."""
+    from rdkit import Chem
+
+    copy = Chem.Mol(mol)
+    Chem.AssignStereochemistryFrom3D(copy, replaceExistingTags=True)
+    return copy
+
+
+def inchikey(mol: Mol) -> str:
+    """Return the standard InChIKey; empty where InChI takes no such molecule."""
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        key: Any = Chem.MolToInchiKey(mol)  # type: ignore[no-untyped-call]
+        return str(key)

@@ -1,0 +1,1 @@
+"""The datasets, one file each, and what they share: records, provenance, tables."""

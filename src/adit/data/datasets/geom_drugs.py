@@ -1,0 +1,124 @@
+"""GEOM-DRUGS: drug-like molecules with conformers at GFN2-xTB; the lowest-energy conformer of each is used."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from adit import convert, store
+from adit.data.datasets import tables
+from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
+from adit.data.sources import mirrors
+from adit.data.sources.archives import tar_members, unpickle
+from adit.data.sources.registry import GEOM_DRUGS, GEOM_DRUGS_MSGPACK
+from adit.errors import DataError
+from adit.progress import Progress
+from adit.systems import AtomicSystem, Kind
+
+RDKIT_CLASSES = frozenset({("rdkit.Chem.rdchem", "Mol"), ("rdkit.Chem", "Mol")})
+"""The only classes that a pickle of the archive may make."""
+
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("atomic_numbers", pa.list_(pa.uint8())),
+        ("positions", pa.list_(pa.float32())),
+    ]
+)
+
+Conformer = tuple[str, np.ndarray, np.ndarray]
+"""SMILES, atomic numbers (n,), positions (n, 3) in Å."""
+
+
+def _load(mirror: str | None) -> Loaded:
+    found = mirrors.locate("geom-drugs", (GEOM_DRUGS_MSGPACK, GEOM_DRUGS), mirror)
+    path = found.paths[found.layout[0].name]
+    hashes = found.hashes()
+    lowest = mirrors.cache_folder() / "geom" / f"lowest-{hashes[found.layout[0].name][:16]}.parquet"
+    if not lowest.is_file():
+        with mirrors.reading(path):
+            conformers = from_msgpack(path) if found.layout == GEOM_DRUGS_MSGPACK else from_pickles(path)
+            _write_lowest(lowest, conformers)
+    columns = tables.system_columns(lowest, "id", periodic=False)
+
+    def molecule(row: int) -> AtomicSystem:
+        return columns.system(row, Kind.MOLECULE, {"source": "GEOM-DRUGS", "smiles": columns.ids[row]})
+
+    records = [Record(name, hashed_split(name), partial(molecule, row)) for row, name in enumerate(columns.ids)]
+    return Loaded(records, hashes, found.origin, found.verified)
+
+
+def _write_lowest(path: Path, conformers: Iterator[Conformer]) -> None:
+    """Write the conformers as Parquet, a few thousand at a time: the archive itself is many times larger."""
+    progress = Progress("molecules of GEOM-DRUGS read", 304_466)
+    with store.parquet_writer(path, _SCHEMA) as write:
+        rows: list[dict[str, Any]] = []
+        for smiles, numbers, positions in conformers:
+            rows.append({"id": smiles, "atomic_numbers": numbers, "positions": positions.ravel()})
+            progress.update()
+            if len(rows) == 4096:
+                write(pa.Table.from_pylist(rows, schema=_SCHEMA))
+                rows = []
+        write(pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+
+def from_pickles(archive: Path) -> Iterator[Conformer]:
+    """Yield the lowest conformers of ``rdkit_folder.tar.gz``: ``rdkit_folder/drugs/<name>.pickle``.
+
+    Each pickle is a mapping with ``smiles`` and ``conformers``, a list of mappings with ``rd_mol`` and ``totalenergy``.
+    The archive's checksum was compared before; pickles may make RDKit molecules and nothing else.
+
+    Raises:
+        DataError: the archive holds no such pickle, or one asks for other code.
+    """
+    found = False
+    for name, data in tar_members(archive):
+        if "/drugs/" not in f"/{name}" or not name.endswith(".pickle"):
+            continue
+        found = True
+        entry = unpickle(data, RDKIT_CLASSES, f"{archive}: {name}")
+        best = _lowest(entry["conformers"], "totalenergy")
+        system = convert.from_rdkit(best["rd_mol"], str(entry["smiles"]))
+        yield system.system_id, system.numbers, system.positions
+    if not found:
+        raise DataError(f"{archive}: holds no drugs/*.pickle; download it again")
+
+
+def from_msgpack(path: Path) -> Iterator[Conformer]:
+    """Yield the lowest conformers of ``drugs_crude.msgpack.gz``: mappings of SMILES to conformers.
+
+    Each conformer has ``xyz``, rows of atomic number and coordinates in Å, and ``totalenergy``.
+    """
+    import msgpack
+
+    with gzip.open(path) as file:
+        for batch in msgpack.Unpacker(file, raw=False, strict_map_key=False):
+            for smiles, entry in batch.items():
+                xyz = np.asarray(_lowest(entry["conformers"], "totalenergy")["xyz"], dtype=float)
+                yield str(smiles), xyz[:, 0].astype(np.int64), xyz[:, 1:4]
+
+
+def _lowest(conformers: list[Mapping[str, Any]], key: str) -> Mapping[str, Any]:
+    if not conformers:
+        raise DataError("a molecule has no conformer")
+    return min(conformers, key=lambda conformer: float(conformer.get(key, math.inf)))
+
+
+DATASET = Dataset(
+    kind=Kind.MOLECULE,
+    source="GEOM-DRUGS, Harvard Dataverse 10.7910/DVN/JNGTDF, lowest-energy conformers",
+    licence="CC0",
+    citation="""@article{Axelrod2022,
+  doi = {10.1038/s41597-022-01288-4}, year = {2022}, volume = {9}, pages = {185}, journal = {Scientific Data},
+  author = {Axelrod, Simon and G{\\'o}mez-Bombarelli, Rafael},
+  title = {{GEOM}, energy-annotated molecular conformations for property prediction and molecular generation}
+}""",
+    load=_load,
+)

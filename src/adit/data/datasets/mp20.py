@@ -1,0 +1,90 @@
+"""MP20: 45,229 crystals of the Materials Project with at most 20 atoms, in CDVAE's files and splits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adit.data.datasets.p1_cif import read_cif
+from adit.data.datasets.records import SPLITS, Dataset, Loaded, Record
+from adit.data.sources import mirrors
+from adit.data.sources.registry import CDVAE_COMMIT, MP20, MP20_COMPRESSED
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Kind
+
+_COLUMNS = ("material_id", "cif")
+_NUMBERS = {
+    "formation_energy_per_atom": "formation_energy_per_atom",
+    "e_above_hull": "e_above_hull",
+    "band_gap": "band_gap",
+    "spacegroup.number": "spacegroup",
+}
+
+LAYOUTS = (MP20_COMPRESSED, MP20)
+"""The forms that MP20 comes in: compressed (mirrors) and as published."""
+
+
+def _load(mirror: str | None) -> Loaded:
+    found = mirrors.locate("mp20", LAYOUTS, mirror)
+    records: list[Record] = []
+    for split, file in zip(SPLITS, found.layout, strict=True):
+        records += read_table(found.paths[file.name], split)
+    return Loaded(records, found.hashes(), found.origin, found.verified)
+
+
+def read_table(path: Path, split: str) -> list[Record]:
+    """Return the records of one CSV file in CDVAE's columns (``.csv`` or ``.csv.gz``).
+
+    Raises:
+        DataError: the file is cut short, or lacks a column.
+    """
+    import pandas as pd
+
+    wanted = {*_COLUMNS, *_NUMBERS, "geometry_source"}
+    with mirrors.reading(path):
+        frame = pd.read_csv(path, usecols=lambda name: name in wanted, dtype={"material_id": str, "cif": str})
+    missing = [name for name in _COLUMNS if name not in frame.columns]
+    if missing:
+        raise DataError(f"{path}: lacks the column {', '.join(missing)}; MP20 needs CDVAE's columns")
+    for column in set(_NUMBERS) & set(frame.columns):
+        frame[column] = pd.to_numeric(frame[column], errors="coerce")
+    rows = frame.to_dict("records")
+    return [Record(str(row["material_id"]), split, partial(_crystal, row)) for row in rows]
+
+
+def _crystal(row: dict[str, Any]) -> AtomicSystem:
+    system_id = str(row["material_id"])
+    if not isinstance(row["cif"], str):
+        raise DataError(f"{system_id}: CIF does not parse (the field is empty)")
+    return replace(read_cif(row["cif"], system_id), info=_info(row))
+
+
+def _info(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the published properties that the row holds."""
+    info: dict[str, Any] = {"source": f"MP20, {row.get('geometry_source', 'mp20')}"}
+    for column, name in _NUMBERS.items():
+        value = row.get(column)
+        if value is not None and math.isfinite(value):
+            info[name] = int(value) if name == "spacegroup" else float(value)
+    return info
+
+
+DATASET = Dataset(
+    kind=Kind.CRYSTAL,
+    source=f"MP20, github.com/txie-93/cdvae at {CDVAE_COMMIT[:8]}, data/mp_20; from the Materials Project",
+    licence="CC-BY-4.0",
+    citation="""@inproceedings{Xie2022,
+  title = {Crystal Diffusion Variational Autoencoder for Periodic Material Generation},
+  author = {Xie, Tian and Fu, Xiang and Ganea, Octavian-Eugen and Barzilay, Regina and Jaakkola, Tommi},
+  booktitle = {International Conference on Learning Representations}, year = {2022}
+}
+@article{Jain2013,
+  doi = {10.1063/1.4812323}, year = {2013}, volume = {1}, number = {1}, pages = {011002},
+  author = {Jain, Anubhav and others}, journal = {APL Materials},
+  title = {Commentary: The {Materials Project}: A materials genome approach to accelerating materials innovation}
+}""",
+    load=_load,
+)

@@ -1,0 +1,166 @@
+"""QM9: small organic molecules at B3LYP/6-31G(2df,p), from the published archive or a Parquet form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from adit import seeds
+from adit.data.datasets import tables
+from adit.data.datasets.records import Dataset, Dropped, Loaded, Record
+from adit.data.sources import mirrors
+from adit.data.sources.archives import tar_members
+from adit.data.sources.mirrors import Found
+from adit.data.sources.registry import QM9, QM9_PARQUET
+from adit.elements import ATOMIC_NUMBER
+from adit.errors import DataError
+from adit.systems import AtomicSystem, Kind
+
+N_PUBLISHED = 133_885
+"""Molecules in the published archive, numbered from 1."""
+
+N_CHARACTERIZED = 130_831
+"""Molecules that are left without the 3,054 whose geometry does not fit their SMILES."""
+
+N_TRAIN = 100_000
+
+UNCHARACTERIZED = "uncharacterized: its relaxed geometry does not fit its SMILES, by the publication's own list"
+
+PROPERTIES = ("mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H", "G", "Cv")
+"""Published properties, in the order of the comment line after the rotational constants; units as published (D, a0³,
+Ha, a0², cal/mol/K)."""
+
+_WHOLE = 120_000
+"""From this many molecules on, the set is QM9 (perhaps without fluorine) and no extract of it."""
+
+
+def _load(mirror: str | None) -> Loaded:
+    found = mirrors.locate("qm9", (QM9_PARQUET, QM9), mirror)
+    records, dropped = (_from_parquet(found), []) if found.layout == QM9_PARQUET else _from_archive(found)
+    return Loaded(records, found.hashes(), found.origin, found.verified, dropped)
+
+
+# --- splits -----------------------------------------------------------------------------------------------------------
+
+
+def splits(indices: Sequence[int]) -> list[str]:
+    """Return the split of each molecule: one fixed permutation of all published ones, cut as in EDM.
+
+    The first 100,000 of the molecules at hand in the permutation's order are train, the next tenth of all at hand is
+    test, the rest validation; a small extract keeps the proportions.
+
+    Args:
+        indices: published numbers, from 1.
+
+    Source: Hoogeboom et al. (2022), after Anderson et al. (2019). Differs: the permutation is this package's own.
+    """
+    rank = seeds.generator("qm9-split").permutation(N_PUBLISHED)
+    total = len(indices)
+    n_train = N_TRAIN if total >= _WHOLE else round(total * N_TRAIN / N_CHARACTERIZED)
+    n_test = total // 10
+    order = np.argsort(rank[np.asarray(indices, dtype=np.int64) - 1], kind="stable")
+    labels = np.full(total, "val", dtype="<U5")
+    labels[order[:n_train]] = "train"
+    labels[order[n_train : n_train + n_test]] = "test"
+    return [str(label) for label in labels]
+
+
+def _index(name: str, path: Path) -> int:
+    """Return the published number of ``gdb_<number>``."""
+    number = name.removeprefix("gdb_")
+    if not number.isdigit() or not 1 <= int(number) <= N_PUBLISHED:
+        raise DataError(f"{path}: '{name}' is no id of QM9 (gdb_1 … gdb_{N_PUBLISHED})")
+    return int(number)
+
+
+# --- Parquet ----------------------------------------------------------------------------------------------------------
+
+
+def _from_parquet(found: Found) -> list[Record]:
+    path = found.paths[QM9_PARQUET[0].name]
+    with mirrors.reading(path):
+        columns = tables.system_columns(path, "id", periodic=False)
+    labels = splits([_index(name, path) for name in columns.ids])
+
+    def molecule(row: int) -> AtomicSystem:
+        return columns.system(row, Kind.MOLECULE, {"source": "QM9"})
+
+    return [Record(name, labels[row], partial(molecule, row)) for row, name in enumerate(columns.ids)]
+
+
+# --- published archive ------------------------------------------------------------------------------------------------
+
+
+def _from_archive(found: Found) -> tuple[list[Record], list[Dropped]]:
+    archive, excluded = (found.paths[file.name] for file in QM9)
+    drop = read_excluded(excluded)
+    with mirrors.reading(archive):
+        texts = dict(_members(archive))
+    indices = sorted(texts.keys() - drop)
+    labels = splits(indices)
+    records = [
+        Record(f"gdb_{index}", label, partial(read_xyz, texts[index], f"gdb_{index}"))
+        for index, label in zip(indices, labels, strict=True)
+    ]
+    return records, [Dropped(f"gdb_{index}", UNCHARACTERIZED) for index in sorted(texts.keys() & drop)]
+
+
+def _members(archive: Path) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each ``dsgdb9nsd_<number>.xyz``."""
+    for name, data in tar_members(archive):
+        stem = Path(name).name.removesuffix(".xyz")
+        if stem.startswith("dsgdb9nsd_"):
+            yield _index("gdb_" + stem.removeprefix("dsgdb9nsd_"), archive), data.decode("ascii", "replace")
+
+
+def read_excluded(path: Path) -> frozenset[int]:
+    """Return the published numbers of ``uncharacterized.txt``: of its rows of number, SMILES and more, not its text."""
+    with mirrors.reading(path):
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    rows = (line.split() for line in lines)
+    return frozenset(int(row[0]) for row in rows if len(row) > 2 and row[0].isdigit())
+
+
+def read_xyz(text: str, system_id: str) -> AtomicSystem:
+    """Return the molecule of QM9's extended XYZ; floats may be written ``6.2*^-7``.
+
+    Raises:
+        DataError: the text is no such file.
+    """
+    lines = text.splitlines()
+    try:
+        n = int(lines[0])
+        rows = [line.replace("*^", "e").split()[:4] for line in lines[2 : 2 + n]]
+        numbers = np.array([ATOMIC_NUMBER[row[0]] for row in rows])
+        positions = np.array([[float(value) for value in row[1:]] for row in rows])
+    except (ValueError, IndexError, KeyError) as error:
+        raise DataError(f"{system_id}: XYZ does not parse ({error})") from error
+    if positions.shape != (n, 3):
+        raise DataError(f"{system_id}: XYZ is cut short ({len(rows)} of {n} atoms)")
+    return AtomicSystem(system_id, Kind.MOLECULE, numbers, positions, info={"source": "QM9", **_properties(lines[1])})
+
+
+def _properties(comment: str) -> dict[str, float]:
+    """Return the properties of a comment line: tag, number, A, B, C, then ``PROPERTIES``; none of another line."""
+    fields = comment.replace("*^", "e").split()[5:]
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        return {}
+    return dict(zip(PROPERTIES, values, strict=True)) if len(values) == len(PROPERTIES) else {}
+
+
+DATASET = Dataset(
+    kind=Kind.MOLECULE,
+    source="QM9, figshare 10.6084/m9.figshare.978904, without the 3,054 uncharacterized molecules",
+    licence="CC0",
+    citation="""@article{Ramakrishnan2014,
+  doi = {10.1038/sdata.2014.22}, year = {2014}, volume = {1}, pages = {140022}, journal = {Scientific Data},
+  author = {Ramakrishnan, Raghunathan and Dral, Pavlo O. and Rupp, Matthias and von Lilienfeld, O. Anatole},
+  title = {Quantum chemistry structures and properties of 134 kilo molecules}
+}""",
+    load=_load,
+)

@@ -1,0 +1,82 @@
+"""What a dataset is: its provenance and a list of records, each of which makes one system when asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from adit.data.sources.registry import SPLITS as SPLITS
+from adit.systems import AtomicSystem, Kind
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of a dataset, not parsed yet.
+
+    Attributes:
+        system_id: unique within the dataset.
+        split: ``train``, ``val`` or ``test``.
+        make: parses the row; raises ``DataError`` where it is no system.
+    """
+
+    system_id: str
+    split: str
+    make: Callable[[], AtomicSystem]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A published row that is left out by the dataset's own rule.
+
+    Attributes:
+        system_id: its id.
+        reason: why.
+    """
+
+    system_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The records of a dataset and the files they come from.
+
+    Attributes:
+        records: rows in the dataset's own order.
+        files: SHA-256 of each file read, by its name in the dataset; empty for built-in sets.
+        origin: where the files come from: ``package``, ``mirror`` or ``upstream``.
+        verified: how far each file is known to be the published one, by name.
+        dropped: published rows that are left out before any limit is drawn.
+    """
+
+    records: Sequence[Record]
+    files: Mapping[str, str] = field(default_factory=dict)
+    origin: str = "package"
+    verified: Mapping[str, str] = field(default_factory=dict)
+    dropped: Sequence[Dropped] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that ``adit prepare`` knows.
+
+    Attributes:
+        kind: what its systems are.
+        source: where the data come from, one line.
+        licence: licence of the data.
+        citation: BibTeX of what to cite.
+        load: takes the mirror (folder, URL or ``None``) and returns the records.
+    """
+
+    kind: Kind
+    source: str
+    licence: str
+    citation: str
+    load: Callable[[str | None], Loaded]
+
+
+def hashed_split(identity: str) -> str:
+    """Return the split of an id: 80 % train, 10 % val, 10 % test, a function of the id alone."""
+    bucket = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % 10
+    return "train" if bucket < 8 else SPLITS[bucket - 7]

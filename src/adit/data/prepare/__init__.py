@@ -1,0 +1,1 @@
+"""Stage ``prepare``: normal form, splits, statistics; spread over processes and resumable."""

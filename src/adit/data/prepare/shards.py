@@ -1,0 +1,177 @@
+"""Preparation in shards: spread over processes, kept on disk, gone on with after a kill."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from adit import convert, store
+from adit.data.datasets.records import Record
+from adit.data.prepare.normal import fingerprint, normal_form
+from adit.errors import AditError, DataError
+from adit.isolate import die_with_parent
+from adit.progress import Progress, log
+from adit.systems import AtomicSystem, Failure, Kind
+
+SHARD = 1000
+"""Records in a shard: a few seconds of work."""
+
+SHARD_SCHEMA = store.SYSTEM_SCHEMA.append(pa.field("fingerprint", pa.binary())).append(
+    pa.field("spacegroup", pa.int16())
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What to normalise.
+
+    Attributes:
+        records: the rows.
+        kind: what the systems are.
+        max_atoms: larger systems are dropped.
+        max_atomic_number: systems with heavier elements are dropped.
+        folder: where finished shards are kept; its name says of which configuration and files they are.
+    """
+
+    records: Sequence[Record]
+    kind: Kind
+    max_atoms: int
+    max_atomic_number: int
+    folder: Path
+
+    @property
+    def count(self) -> int:
+        """Return the number of shards."""
+        return -(-len(self.records) // SHARD)
+
+    def path(self, shard: int) -> Path:
+        """Return the file of a shard."""
+        return self.folder / f"{shard}.arrow"
+
+    def part(self, shard: int) -> Sequence[Record]:
+        """Return the records of a shard."""
+        return self.records[shard * SHARD : (shard + 1) * SHARD]
+
+
+def run(work: Work, workers: int, what: str) -> None:
+    """Make every shard that is not there yet.
+
+    The result does not depend on the number of processes, nor on how often it was interrupted.
+
+    Raises:
+        AditError: a process died.
+    """
+    for sibling in work.folder.parent.glob("*"):  # shards of another configuration or of other files
+        if sibling != work.folder:
+            shutil.rmtree(sibling, ignore_errors=True)
+    missing = [shard for shard in range(work.count) if not work.path(shard).is_file()]
+    done = sum(len(work.part(shard)) for shard in range(work.count)) - sum(len(work.part(s)) for s in missing)
+    if done:
+        log.info("%s: going on after %d of %d rows", what, done, len(work.records))
+    progress = Progress(what, len(work.records), done)
+    for shard in _made(work, missing, workers):
+        progress.update(len(work.part(shard)))
+
+
+_work: Work | None = None
+"""The work of this process and, by fork, of its children: records are not sent, they are inherited."""
+
+
+def _made(work: Work, missing: Sequence[int], workers: int) -> Iterator[int]:
+    global _work
+    if workers <= 1 or len(missing) <= 1:
+        for shard in missing:
+            make_shard(work, shard)
+            yield shard
+        return
+    _work = work
+    context = multiprocessing.get_context("fork")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=die_with_parent) as pool:
+            futures = {pool.submit(_make_inherited, shard): shard for shard in missing}
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+    except BrokenProcessPool:
+        raise AditError(
+            "a process of the preparation died (out of memory?); run the same command again, with fewer --workers"
+        ) from None
+    finally:
+        _work = None
+
+
+def _make_inherited(shard: int) -> None:
+    if _work is not None:
+        make_shard(_work, shard)
+
+
+def make_shard(work: Work, shard: int) -> None:
+    """Normalise one shard and write it."""
+    part = work.part(shard)
+    rows = [_row(record, work) for record in part]
+    table = store.systems_table(rows, [record.split for record in part])
+    prints = [fingerprint(row) if isinstance(row, AtomicSystem) else None for row in rows]
+    groups = [_spacegroup(row) if isinstance(row, AtomicSystem) else 0 for row in rows]
+    store.write_arrow(work.path(shard), as_shard(table, prints, groups))
+
+
+def as_shard(table: pa.Table, fingerprints: Sequence[bytes | None], spacegroups: Sequence[int]) -> pa.Table:
+    """Return a table of systems in ``SHARD_SCHEMA``."""
+    table = table.append_column(SHARD_SCHEMA.field("fingerprint"), pa.array(fingerprints, pa.binary()))
+    return table.append_column(SHARD_SCHEMA.field("spacegroup"), pa.array(spacegroups, pa.int16()))
+
+
+def _row(record: Record, work: Work) -> store.Row:
+    """Return the system in its normal form, or why it is dropped."""
+    name = record.system_id
+    try:
+        return normal_form(record.make(), work.max_atoms, work.max_atomic_number)
+    except DataError as error:
+        return Failure(name, "prepare", str(error).removeprefix(f"{name}: "), work.kind)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # whatever a broken row makes a parser raise
+        return Failure(name, "prepare", f"does not parse ({type(error).__name__}: {error})", work.kind)
+
+
+def _spacegroup(system: AtomicSystem) -> int:
+    """Return the published spacegroup number, else the one spglib finds; 0 for molecules."""
+    published = system.info.get("spacegroup")
+    return published if isinstance(published, int) else convert.spacegroup_number(system)
+
+
+def merged(work: Work) -> Iterator[pa.Table]:
+    """Yield the shards in order; rows whose id or whose atoms and geometry came before become failures."""
+    ids: dict[str, int] = {}
+    seen: dict[bytes, str] = {}
+    for shard in range(work.count):
+        table = store.read_arrow(work.path(shard))
+        names, prints = table.column("system_id").to_pylist(), table.column("fingerprint").to_pylist()
+        twins: dict[int, Failure] = {}
+        for i, (name, key) in enumerate(zip(names, prints, strict=True)):
+            ids[name] = ids.get(name, 0) + 1
+            if ids[name] > 1:
+                reason = f"duplicate: the id {name} stands in an earlier row"
+                twins[i] = Failure(f"{name}#{ids[name]}", "prepare", reason, work.kind)
+            elif key is not None and seen.setdefault(key, name) != name:
+                reason = f"duplicate: same atoms and geometry as {seen[key]}"
+                twins[i] = Failure(name, "prepare", reason, work.kind)
+        yield _replaced(table, twins)
+
+
+def _replaced(table: pa.Table, failures: dict[int, Failure]) -> pa.Table:
+    """Return the table with some rows replaced by failures."""
+    if not failures:
+        return table.combine_chunks()
+    splits = table.column("split").to_pylist()
+    pieces, start = [], 0
+    for i, failure in sorted(failures.items()):
+        pieces.append(table.slice(start, i - start))
+        pieces.append(as_shard(store.systems_table([failure], [splits[i]]), [None], [0]))
+        start = i + 1
+    return pa.concat_tables([*pieces, table.slice(start)]).combine_chunks()

@@ -1,0 +1,200 @@
+"""Where raw files come from: a mirror folder or URL, then upstream; nothing is used before its checksum holds."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from adit import store
+from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check, first_use
+from adit.data.sources.download import download, fetch
+from adit.data.sources.registry import Dataverse, Layout, RawFile
+from adit.errors import DataError
+from adit.progress import log
+
+PUBLISHED = "as published (its checksum holds)"
+FIRST_USE = "as at its first download (no checksum is published)"
+MIRROR_ONLY = "from the mirror (no published file to compare with)"
+DIFFERENT = "from the mirror; differs from the published file"
+"""How far the bytes of a file are known to be the published ones."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of one layout, all from one place.
+
+    Attributes:
+        layout: which of the layouts it is.
+        paths: local files by name.
+        origin: ``mirror`` or ``upstream``.
+        verified: how far each file is known to be the published one, by name.
+    """
+
+    layout: Layout
+    paths: dict[str, Path]
+    origin: str
+    verified: dict[str, str]
+
+    def hashes(self) -> dict[str, str]:
+        """Return the SHA-256 of each file by name."""
+        return {name: store.sha256(path) for name, path in self.paths.items()}
+
+
+def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Found:
+    """Return the dataset's files: from the mirror in the first layout that is complete there, else from upstream.
+
+    Raises:
+        DataError: the mirror folder does not exist, nothing can be reached, or a checksum is wrong.
+    """
+    if mirror is not None:
+        found = _in_url(layouts, mirror) if is_url(mirror) else _in_folder(layouts, Path(mirror))
+        if found is not None:
+            return found
+        log.warning("%s: not in the mirror %s; trying its public source", dataset, mirror)
+    layout = next((layout for layout in layouts if all(file.upstream for file in layout)), None)
+    if layout is None:
+        raise DataError(f"{dataset}: not in the mirror and not published anywhere; {WAY_OUT}")
+    folder = cache_folder() / "upstream"
+    try:
+        paths = {file.name: _fetch(file, folder / file.name) for file in layout}
+    except DataError as error:
+        lacking = "" if mirror is None else f"not in the mirror {mirror}; "
+        raise DataError(f"{dataset}: {lacking}{error}") from error
+    return Found(layout, paths, "upstream", {file.name: _upstream_outcome(file, paths[file.name]) for file in layout})
+
+
+def is_url(mirror: str) -> bool:
+    """Return whether a mirror is a URL (else it is a folder)."""
+    return re.match(r"(https?|file)://", mirror) is not None
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: ``$ADIT_CACHE``, else ``~/.cache/adit``."""
+    return Path(os.environ.get("ADIT_CACHE") or Path.home() / ".cache" / "adit")
+
+
+def _in_folder(layouts: Sequence[Layout], folder: Path) -> Found | None:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder (the mirror); check the path, or leave it out to download")
+    for layout in layouts:
+        paths = {file.name: folder / file.name for file in layout}
+        if all(path.is_file() for path in paths.values()):
+            return Found(layout, paths, "mirror", _mirror_outcomes(layout, paths))
+    return None
+
+
+def _in_url(layouts: Sequence[Layout], mirror: str) -> Found | None:
+    folder = cache_folder() / f"mirror-{hashlib.sha256(mirror.encode()).hexdigest()[:12]}"
+    for layout in layouts:
+        paths: dict[str, Path] = {}
+        for file in layout:
+            path = folder / file.name
+            if not path.is_file() and not download(f"{mirror.rstrip('/')}/{file.name}", path, missing_ok=True):
+                break
+            paths[file.name] = path
+        if len(paths) == len(layout):
+            return Found(layout, paths, "mirror", _mirror_outcomes(layout, paths))
+    return None
+
+
+def _fetch(file: RawFile, path: Path) -> Path:
+    upstream = file.upstream
+    if isinstance(upstream, Dataverse):
+        if path.is_file():
+            return path  # it was checked when it came, and its first SHA-256 is checked now
+        upstream = resolve(upstream)
+    return path if upstream is None else fetch(upstream, path)
+
+
+def resolve(entry: Dataverse) -> Upstream:
+    """Ask a Dataverse repository for address, size and MD5 of a file.
+
+    Raises:
+        DataError: it cannot be reached, or has no such file.
+    """
+    import requests
+
+    try:
+        response = requests.get(entry.url, timeout=60.0)
+        response.raise_for_status()
+        files = response.json()["data"]["latestVersion"]["files"]
+        listed = {f["dataFile"]["filename"]: f["dataFile"] for f in files}
+        chosen = listed[entry.filename]
+        address = f"{entry.server}/api/access/datafile/{int(chosen['id'])}"
+        return Upstream(address, int(chosen["filesize"]), "md5", str(chosen["md5"]), entry.licence)
+    except (requests.RequestException, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{entry.url}: does not tell where {entry.filename} is ({reason}); {WAY_OUT}") from None
+
+
+def _upstream_outcome(file: RawFile, path: Path) -> str:
+    if isinstance(file.upstream, Upstream) and file.upstream.digest:
+        return PUBLISHED
+    first_use(path)
+    return PUBLISHED if isinstance(file.upstream, Dataverse) else FIRST_USE
+
+
+def _mirror_outcomes(layout: Layout, paths: dict[str, Path]) -> dict[str, str]:
+    """Compare the mirror's files with the published ones, where there is something to compare."""
+    outcomes = {file.name: _mirror_outcome(file, paths[file.name]) for file in layout}
+    for name, outcome in outcomes.items():
+        if outcome == DIFFERENT:
+            log.warning("%s: %s", name, outcome)
+    return outcomes
+
+
+def _mirror_outcome(file: RawFile, path: Path) -> str:
+    if isinstance(file.upstream, Upstream) and file.upstream.digest:
+        check(path, file.upstream)  # the same form as published: it must be the published file
+        return PUBLISHED
+    if file.compressed_of is not None:
+        return PUBLISHED if _unpacked_git(path) == file.compressed_of.digest else DIFFERENT
+    return MIRROR_ONLY
+
+
+def _unpacked_git(path: Path) -> str:
+    """Return the git checksum of what a ``.gz`` file holds."""
+    with reading(path), gzip.open(path) as file:
+        size = 0
+        while block := file.read(BLOCK):
+            size += len(block)
+        digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
+        file.seek(0)
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a broken raw file makes its reader raise into one line.
+
+    Raises:
+        DataError: the file is cut short or of another format.
+    """
+    broken = (
+        OSError,
+        EOFError,
+        zlib.error,
+        gzip.BadGzipFile,
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        pa.ArrowException,
+        ValueError,
+    )
+    try:
+        yield
+    except broken as error:
+        message = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{path}: cut short or broken ({message}); copy or download it again") from error

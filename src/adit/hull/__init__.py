@@ -1,0 +1,1 @@
+"""Hull room: reference entries, energies above the convex hull, and which energies may be compared."""

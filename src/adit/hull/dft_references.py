@@ -1,0 +1,188 @@
+"""``adit dft-references``: elements and competing phases, computed as the structures were, for a hull of the same tag.
+
+Which crystals these are is decided by CHGNet: of each composition the lowest, and of the compounds those near the hull
+of their chemical system. Their energies come from the engine alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit import store
+from adit.config import DftStage
+from adit.elements import composition, reduced_formula
+from adit.hull.reference_rows import COLUMNS, reference_row
+from adit.isolate import Outcome, map_isolated
+from adit.progress import Progress, log
+from adit.relax.dft.cost import core_seconds, effort_of
+from adit.relax.dft.engines.registry import resolve
+from adit.relax.dft.run import run_tasks
+from adit.relax.dft.task import Task, folder_name
+from adit.relax.potentials import chgnet
+from adit.relax.potentials.chgnet_calculator import network
+from adit.systems import AtomicSystem, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDER = "references"
+MAX_ATOMS = 20
+"""Larger cells are no reference: as in MP20."""
+ENERGY_LIMIT_S = 300.0
+
+
+def dft_references(
+    stage: DftStage,
+    relaxed: list[Path],
+    data: list[Path],
+    elements: Iterable[AtomicSystem],
+    folder: Path,
+    out: Path,
+    workers: int,
+    settings_dir: Path | None = None,
+) -> None:
+    """Compute the references of the chemical systems of relaxed structures and write them as ``adit reference`` does.
+
+    Args:
+        stage: settings; ``dft.references`` says elements alone or competing phases too.
+        relaxed: tables of ``adit dft``, their structures beside them.
+        data: prepared datasets that crystals are taken from.
+        elements: crystals of the elements, for those that no dataset has.
+        folder: every reference has its folder ``<folder>/references/<id>`` with ``result.json``; finished ones of the
+            same settings are used again.
+        out: the table of references; ``hull_tag`` is the engine's.
+        workers: structures at a time.
+        settings_dir: folder of the presets.
+
+    Raises:
+        ExternalToolError: the engine is not installed.
+        DataError: an input is missing or unreadable.
+    """
+    systems = chemical_systems(relaxed)
+    engine = resolve(stage, settings_dir)
+    wanted = candidates(data, elements, systems)
+    chosen = choose(wanted, systems, stage.dft.references, stage.dft.reference_window, workers)
+    cost = sum(core_seconds(system, effort_of(engine.preset)) for system in chosen) / 3600
+    log.info("%d references for %d chemical systems, predicted %.2g core hours", len(chosen), len(systems), cost)
+    tasks = [
+        Task(system, engine, (folder / FOLDER / folder_name(system.system_id)).absolute())
+        for system in sorted(chosen, key=lambda s: s.system_id)
+    ]
+    results = run_tasks(tasks, wall_limit_s=stage.dft.wall_limit_s, workers=workers, restarts=stage.dft.restarts)
+    frame = table_of([task.system for task in tasks], results, engine.energy_tag)
+    store.write_frame(out, frame, {"hull_tag": engine.energy_tag, "references": stage.dft.references})
+
+
+def chemical_systems(relaxed: Sequence[Path]) -> set[frozenset[str]]:
+    """Return the sets of elements of all structures that have an energy."""
+    rows = [row for path in relaxed for row in store.read_systems(path.with_suffix(".arrow"))]
+    return {frozenset(composition(row.numbers)) for row in rows if isinstance(row, AtomicSystem)}
+
+
+def candidates(
+    data: Sequence[Path], elements: Iterable[AtomicSystem], systems: set[frozenset[str]]
+) -> list[AtomicSystem]:
+    """Return the crystals that lie inside one of the chemical systems; ids are unique."""
+    known = frozenset().union(*systems) if systems else frozenset()
+    found: dict[str, AtomicSystem] = {}
+    pools: list[Iterable[Any]] = [store.read_systems(path) for path in data]
+    for pool in [*pools, elements]:
+        for row in pool:
+            if not isinstance(row, AtomicSystem) or row.kind is not Kind.CRYSTAL:
+                break  # a file holds systems of one kind
+            inside = frozenset(composition(row.numbers))
+            if len(row) <= MAX_ATOMS and inside <= known and any(inside <= system for system in systems):
+                found.setdefault(row.system_id, row)
+    return list(found.values())
+
+
+def choose(
+    wanted: Sequence[AtomicSystem], systems: set[frozenset[str]], which: str, window: float, workers: int
+) -> list[AtomicSystem]:
+    """Return the references: of each composition the lowest in CHGNet's energy, compounds where they compete.
+
+    Args:
+        wanted: crystals inside the chemical systems.
+        systems: chemical systems.
+        which: elements or competing.
+        window: eV/atom above CHGNet's hull up to which a compound is taken.
+        workers: processes.
+    """
+    pool = [system for system in wanted if which == "competing" or len(composition(system.numbers)) == 1]
+    energies = _energies(pool, workers)
+    lowest: dict[str, AtomicSystem] = {}
+    for system in sorted(pool, key=lambda s: (energies[s.system_id], len(s), s.system_id)):
+        if np.isfinite(energies[system.system_id]) or len(composition(system.numbers)) == 1:
+            lowest.setdefault(reduced_formula(system.numbers), system)
+    near = {i for chemical in systems for i in _near_hull(list(lowest.values()), energies, chemical, window)}
+    return [s for s in lowest.values() if len(composition(s.numbers)) == 1 or s.system_id in near]
+
+
+def _energies(systems: Sequence[AtomicSystem], workers: int) -> dict[str, float]:
+    """Return CHGNet's energies as the crystals stand, eV/atom; NaN where it has none."""
+    energies = {system.system_id: float("nan") for system in systems}
+    progress = Progress("crystals compared", len(systems))
+
+    def take(index: int, outcome: Outcome) -> None:
+        if outcome.status == "ok":
+            energies[systems[index].system_id] = outcome.value
+        progress.update()
+
+    map_isolated(
+        chgnet.energy_per_atom,
+        systems,
+        workers=min(workers, max(1, len(systems))),
+        wall_limit_s=ENERGY_LIMIT_S,
+        on_result=take,
+        warm_up=network,
+    )
+    return energies
+
+
+def _near_hull(
+    systems: Sequence[AtomicSystem], energies: dict[str, float], chemical: frozenset[str], window: float
+) -> list[str]:
+    """Return the ids of the compounds of one chemical system within ``window`` of CHGNet's hull."""
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+    from pymatgen.core import Composition
+
+    inside = [
+        system
+        for system in systems
+        if frozenset(composition(system.numbers)) <= chemical and np.isfinite(energies[system.system_id])
+    ]
+    present = {frozenset(composition(system.numbers)) for system in inside}
+    if any(frozenset({element}) not in present for element in chemical):
+        return [system.system_id for system in inside]  # no hull without its corners: all of them compete
+    entries = {
+        system.system_id: PDEntry(Composition(composition(system.numbers)), energies[system.system_id] * len(system))
+        for system in inside
+    }
+    diagram = PhaseDiagram(list(entries.values()))
+    return [i for i, entry in entries.items() if (diagram.get_e_above_hull(entry) or 0.0) <= window]
+
+
+def table_of(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]], tag: str) -> pd.DataFrame:
+    """Return the table of references, one row a crystal, also those that failed."""
+    import pandas as pd
+
+    rows = []
+    for system in systems:
+        result = results[system.system_id]
+        energy = result["energy_per_atom"]
+        rows.append(
+            reference_row(
+                system.system_id,
+                reduced_formula(system.numbers),
+                composition(system.numbers),
+                float("nan") if energy is None else float(energy),
+                tag,
+                status=result["status"],
+                reason=result["reason"],
+            )
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,0 +1,158 @@
+"""Reference entries of the Materials Project: MP20's formation energies, its whole phase diagram, one's own entries.
+
+All are PBE(+U) with the MP2020 corrections. A pickle is code: the published phase diagram is loaded only where its
+checksum is the published one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import pickle
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from adit import store
+from adit.errors import DataError
+from adit.hull.reference_rows import reference_row
+from adit.progress import log
+from adit.relax.dft.engines.corrections import mp2020
+
+MP_TAG: Final = "vasp/PBE(+U)/MP2020"
+FORMATION_ENERGIES: Final = "hull/mp20_formation_energies.parquet"
+ELEMENTS: Final = "hull/mp_elemental_reference_entries.json"
+PHASE_DIAGRAM: Final = "mp-phase-diagram"
+PHASE_DIAGRAM_MD5: Final = "60d19d691fa1d338aa496a40a9641bef"
+"""Of 2023-02-07-ppd-mp.pkl.gz, https://figshare.com/files/48241624 (Matbench Discovery, CC-BY-4.0)."""
+
+LEAST_CORRECTED: Final = 0.99
+"""Fraction of one's own entries that MP2020 must take."""
+
+Rows = list[dict[str, object]]
+Find = Callable[[str], Path]
+
+
+def formation_energies(find: Find) -> Rows:
+    """Return the formation energies of MP20 on the absolute scale of the elemental references, and these.
+
+    E = E_f + Σ xᵢ·E(elemental entry i), all in eV/atom.
+    """
+    elements = elemental_energies(find(ELEMENTS))
+    rows = [reference_row(f"element-{name}", name, {name: 1}, e, MP_TAG) for name, e in sorted(elements.items())]
+    table = store.read_frame(find(FORMATION_ENERGIES))
+    for entry_id, formula, energy in zip(
+        table["material_id"], table["pretty_formula"], table["formation_energy_per_atom"], strict=True
+    ):
+        rows.append(_on_absolute_scale(str(entry_id), str(formula), float(energy), elements))
+    return rows
+
+
+def _on_absolute_scale(
+    entry_id: str, formula: str, formation_energy: float, elements: Mapping[str, float]
+) -> dict[str, object]:
+    from pymatgen.core import Composition
+
+    amounts = {element.symbol: float(amount) for element, amount in Composition(formula).items()}
+    unknown = [name for name in amounts if name not in elements]
+    if unknown:
+        reason = f"no elemental reference for {', '.join(unknown)}"
+        return reference_row(entry_id, formula, amounts, float("nan"), MP_TAG, status="failed", reason=reason)
+    of_elements = sum(x * elements[name] for name, x in amounts.items()) / sum(amounts.values())
+    return reference_row(entry_id, formula, amounts, formation_energy + of_elements, MP_TAG)
+
+
+def elemental_energies(path: Path) -> dict[str, float]:
+    """Return the energy (eV/atom, corrected) of each element's reference from a file of pymatgen entries."""
+    entries = store.read_json(path)
+    try:
+        return {
+            name: (entry["energy"] + entry["correction"]) / sum(entry["composition"].values())
+            for name, entry in entries.items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: is no file of elemental reference entries ({error!r})") from error
+
+
+def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
+    """Return the lowest entry of each composition in the published phase diagram of the whole Materials Project.
+
+    Args:
+        find: gives the file.
+        md5: checksum that the file must have before it is opened.
+
+    Raises:
+        DataError: the file is another, or holds no phase diagram.
+    """
+    path = find(PHASE_DIAGRAM)
+    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise DataError(f"{path}: md5 is {found}, published is {md5}; a pickle is code and stays shut; fetch it again")
+    try:
+        with gzip.open(path) as file:
+            diagram = pickle.load(file)
+    except Exception as error:  # a pickle of another version of its libraries raises whatever it likes
+        raise DataError(
+            f"{path}: does not load with the installed pymatgen ({type(error).__name__}: {error})"
+        ) from error
+    entries = getattr(diagram, "all_entries", None)
+    if not entries:
+        raise DataError(f"{path}: holds a {type(diagram).__name__}, no phase diagram")
+    lowest: dict[str, Any] = {}
+    for entry in sorted(entries, key=lambda entry: float(entry.energy_per_atom)):
+        lowest.setdefault(entry.composition.reduced_formula, entry)
+    return _rows(lowest.values(), (float(entry.energy) for entry in lowest.values()))
+
+
+def own_entries(path: Path) -> Rows:
+    """Return computed entries of the user's own, corrected with MP2020: a JSON file (or .json.gz) of pymatgen entries.
+
+    Raises:
+        DataError: the file is no such file, or MP2020 does not take its entries.
+    """
+    from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
+
+    records = _read(path)
+    try:
+        entries = [
+            (ComputedStructureEntry if "structure" in record else ComputedEntry).from_dict(record) for record in records
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: holds no computed entries of pymatgen ({error!r})") from error
+    corrected = mp2020(entries)
+    corrected.check(str(path), LEAST_CORRECTED)
+    taken = [(entry, energy) for entry, energy in zip(entries, corrected.energies, strict=True) if energy is not None]
+    log.info("%s: %d of %d entries corrected with MP2020", path, len(taken), len(entries))
+    return _rows([entry for entry, _ in taken], (energy for _, energy in taken))
+
+
+def _read(path: Path) -> list[Any]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; set hull.entries to a JSON file of pymatgen entries")
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8") as file:
+            value = json.load(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: not readable ({error})") from error
+    records = list(value.values()) if isinstance(value, dict) else value
+    if not isinstance(records, list) or not records:
+        raise DataError(f"{path}: holds no list of entries")
+    return records
+
+
+def _rows(entries: Iterable[Any], energies: Iterable[float]) -> Rows:
+    rows = []
+    for entry, energy in zip(entries, energies, strict=True):
+        amounts = {element.symbol: float(n) for element, n in entry.composition.items()}
+        per_atom = energy / sum(amounts.values())
+        rows.append(reference_row(str(entry.entry_id), entry.composition.reduced_formula, amounts, per_atom, MP_TAG))
+    return rows
+
+
+READERS: Final[Mapping[str, Callable[[Find], Rows]]] = {
+    "mp20-formation-energies": formation_energies,
+    "mp-2023-02-07": phase_diagram,
+}
+"""What ``hull.reference`` may name, beside ``builtin`` and ``entries``."""

@@ -1,0 +1,141 @@
+"""Limits on other people's files, for every reader: bytes of a file and of an archive, structures, atoms.
+
+A reader never decides a limit itself: it is given a ``LimitsConfig`` and uses these functions. What lies beyond a limit
+raises ``LimitError``, whose one line names the key to raise; a reader makes it one failure row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from adit.config.limits import LimitsConfig
+from adit.errors import DataError, from_os_error
+
+T = TypeVar("T")
+
+DEFAULTS: Final = LimitsConfig()
+"""The limits where no configuration is given."""
+
+BLOCK: Final = 1 << 20
+"""Bytes read at a time."""
+
+
+class LimitError(DataError):
+    """An input is larger than the configuration allows; the message names the limit."""
+
+
+class Stream(Protocol):
+    """What bytes are read from: an open file, a member of an archive, a decompressor."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes; none at the end."""
+
+
+def check_file(path: Path, limits: LimitsConfig = DEFAULTS) -> None:
+    """Check the size of a file before it is read.
+
+    Raises:
+        LimitError: it is larger than ``limits.file_bytes``.
+        DataError: it cannot be looked at.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise from_os_error(error, f"reading {path}") from error
+    if size > limits.file_bytes:
+        raise LimitError(_file_told(f"{path}: has {size:,} bytes", limits))
+
+
+def read_text(path: Path, limits: LimitsConfig = DEFAULTS) -> str:
+    """Return the text of a file as UTF-8; bytes that are none become U+FFFD.
+
+    Raises:
+        LimitError: it is larger than ``limits.file_bytes``.
+        DataError: it cannot be read.
+    """
+    check_file(path, limits)
+    try:
+        with path.open("rb") as stream:
+            return read_bounded(stream, limits, str(path)).decode("utf-8", errors="replace")
+    except OSError as error:
+        raise from_os_error(error, f"reading {path}") from error
+
+
+def read_bounded(stream: Stream, limits: LimitsConfig, name: str, archive: Archive | None = None) -> bytes:
+    """Return all bytes of a stream, whatever its header says of its size.
+
+    Args:
+        stream: open file, member of an archive, or decompressor (``gzip.open`` …).
+        limits: ``file_bytes`` bounds this stream.
+        name: of the file, for the message.
+        archive: the archive it is in, which counts the bytes too.
+
+    Raises:
+        LimitError: it has more bytes than ``limits.file_bytes``, or the archive more than ``limits.archive_bytes``.
+    """
+    blocks: list[bytes] = []
+    size = 0
+    while block := stream.read(BLOCK):
+        size += len(block)
+        if size > limits.file_bytes:
+            raise LimitError(_file_told(f"{name}: has more than {limits.file_bytes:,} bytes unpacked", limits))
+        if archive is not None:
+            archive.take(len(block))
+        blocks.append(block)
+    return b"".join(blocks)
+
+
+class Archive:
+    """Counts what is unpacked of one archive.
+
+    Args:
+        name: of the archive, for the message.
+        limits: ``archive_bytes`` bounds all its members together.
+    """
+
+    def __init__(self, name: str, limits: LimitsConfig = DEFAULTS) -> None:
+        self.name, self.limits, self.size = name, limits, 0
+
+    def take(self, size: int) -> None:
+        """Count bytes that were unpacked.
+
+        Raises:
+            LimitError: together they are more than ``limits.archive_bytes``.
+        """
+        self.size += size
+        if self.size > self.limits.archive_bytes:
+            raise LimitError(
+                f"{self.name}: has more than {self.limits.archive_bytes:,} bytes unpacked; the rest is not read: "
+                "unpack it and give the folder, or raise limits.archive_bytes"
+            )
+
+
+def check_atoms(count: int, limits: LimitsConfig = DEFAULTS) -> None:
+    """Check a number of atoms: as soon as a file says it, before its atoms are parsed.
+
+    Raises:
+        LimitError: more than ``limits.atoms``.
+    """
+    if count > limits.atoms:
+        raise LimitError(f"has {count:,} atoms, more than {limits.atoms:,} (limits.atoms)")
+
+
+def capped(items: Iterable[T], limits: LimitsConfig, rest: Callable[[str], T]) -> Iterator[T]:
+    """Yield at most ``limits.entries`` items; where there are more, ``rest(reason)`` is the last one.
+
+    Args:
+        items: entries or rows; no more of them are made than are yielded, and one.
+        limits: ``entries`` is the bound.
+        rest: returns the row that stands for all that is left out, with this reason.
+    """
+    for number, item in enumerate(items):
+        if number == limits.entries:
+            yield rest(f"more than {limits.entries:,} structures; the rest is not read: raise limits.entries")
+            return
+        yield item
+
+
+def _file_told(what: str, limits: LimitsConfig) -> str:
+    return f"{what}, more than {limits.file_bytes:,} are not read: split it, or raise limits.file_bytes"

@@ -1,0 +1,1 @@
+"""DFT relaxations: selection, jobs with a wall limit, results, restarts."""

@@ -1,0 +1,104 @@
+"""What a DFT relaxation is likely to cost: good for an order, and for a budget to a factor of a few."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from adit.relax.dft.engines.presets import GpawPreset, Preset, XtbPreset
+from adit.systems import AtomicSystem
+
+_CORES = (2, 10, 18, 36, 54, 86)
+SECONDS = 2e-3
+OPEN_SHELL = 3.0
+OVERHEAD_S = 5.0
+SYMPREC = 0.1
+DEMO_ENCUT, DEMO_FMAX = 600.0, 0.1
+XTB_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard an engine works under a preset.
+
+    Attributes:
+        kpoint_density: k-points per Å⁻¹.
+        factor: times of GPAW's preset ``demo`` at equal k-points; 0: no plane waves at all (GFN1-xTB).
+    """
+
+    kpoint_density: float
+    factor: float
+
+
+DEMO = Effort(2.0, 1.0)
+VASP = Effort(4.0, 4.0)
+"""520 eV, spin, 64 k-points per Å⁻³ (4 per Å⁻¹), two relaxations and a static run."""
+
+
+def effort_of(preset: Preset) -> Effort:
+    """Return the effort of a preset: with the cutoff to 3/2, twice with spin, with the root of the tightness."""
+    if isinstance(preset, GpawPreset):
+        factor = (preset.encut / DEMO_ENCUT) ** 1.5 * (2 if preset.spin else 1) * (DEMO_FMAX / preset.fmax) ** 0.5
+        return Effort(preset.kpoint_density, factor)
+    return Effort(0.0, 0.0) if isinstance(preset, XtbPreset) else VASP
+
+
+def core_seconds(system: AtomicSystem, effort: Effort = DEMO) -> float:
+    """Return the predicted core-seconds of a relaxation.
+
+    Plane-wave DFT on small cells costs (irreducible k-points) x (bands) x (plane waves): valence electrons stand for
+    the bands, the volume for the plane waves; a term in electrons squared stands for orthogonalisation in larger cells.
+    Open d and f shells take more SCF and ionic steps. The scale is fitted to seven runs of 1-2 atoms with GPAW's preset
+    ``demo`` (6-130 s; the prediction was within a factor of 4 of each); other presets are scaled from it.
+
+    Args:
+        system: a crystal.
+        effort: of the engine.
+    """
+    if effort.factor == 0:
+        return OVERHEAD_S + XTB_SECONDS * len(system) ** 2
+    electrons = sum(valence_electrons(int(z)) for z in system.numbers)
+    steps = OPEN_SHELL if any(open_shell(int(z)) for z in system.numbers) else 1.0
+    points = kpoints(system, effort.kpoint_density)
+    work = SECONDS * steps * points * electrons * system.volume * (1 + electrons / 100)
+    return OVERHEAD_S + effort.factor * work
+
+
+def open_shell(number: int) -> bool:
+    """Return whether an element has an open d or f shell (groups 3-11, lanthanides, actinides)."""
+    return 21 <= number <= 29 or 39 <= number <= 47 or 57 <= number <= 79 or number >= 89
+
+
+def valence_electrons(number: int) -> int:
+    """Return the electrons outside the noble-gas core, without filled d and f shells below the p block.
+
+    Args:
+        number: atomic number.
+    """
+    electrons = number - max((core for core in _CORES if core < number), default=0)
+    if electrons > 14 and number > 54:
+        return electrons - 24 if electrons > 26 else electrons - 14
+    return electrons - 10 if electrons > 12 else electrons
+
+
+def kpoints(system: AtomicSystem, density: float = DEMO.kpoint_density) -> int:
+    """Return the number of irreducible k-points of a grid; of the whole grid where there is no symmetry.
+
+    Args:
+        system: a crystal.
+        density: k-points per Å⁻¹, as in ASE.
+    """
+    import spglib
+
+    if system.cell is None:
+        return 1
+    reciprocal = np.linalg.norm(np.linalg.inv(system.cell).T, axis=1)
+    mesh = np.maximum(1, np.ceil(2 * np.pi * reciprocal * density)).astype(int)
+    try:
+        found = spglib.get_ir_reciprocal_mesh(
+            mesh, (system.cell, system.fractional, system.numbers), is_shift=[0, 0, 0], symprec=SYMPREC
+        )
+    except Exception:  # noqa: BLE001 - spglib signals "no symmetry" by an exception or by None, depending on its version
+        found = None
+    return int(mesh.prod()) if found is None else len(np.unique(found[0]))

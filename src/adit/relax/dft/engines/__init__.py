@@ -1,0 +1,1 @@
+"""DFT engines: registry, presets, and how each is called through atomate2."""

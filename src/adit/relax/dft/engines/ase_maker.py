@@ -1,0 +1,160 @@
+"""atomate2's ASE relaxation with GPAW or tblite behind it; how a run ended goes to ``relaxed.json`` beside its log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from atomate2.ase.jobs import AseRelaxMaker
+
+from adit import store
+from adit.relax.dft.engines.presets import GpawPreset, RelaxPreset, ScfFallback, XtbPreset
+from adit.relax.dft.restart import TRAJECTORY
+
+LOG = "relax.log"
+SUMMARY = "relaxed.json"
+
+OPEN_SHELL_MOMENT = 2.0
+"""µ_B; start of a spin-polarised run on transition metals, lanthanides and actinides (0.6 elsewhere)."""
+
+
+@dataclass
+class EngineRelaxMaker(AseRelaxMaker):  # type: ignore[misc]
+    """Relax atoms and cell with BFGS; ``relaxed.json`` in the job's folder says how it ended."""
+
+    name: str = "relax"
+
+    def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
+        """Run ASE; see ``AseRelaxMaker``."""
+        result = super().run_ase(mol_or_struct, prev_dir)
+        steps = [line for line in Path(LOG).read_text(encoding="utf-8").splitlines() if line.startswith("BFGS")]
+        last = steps[-1].split() if steps else []
+        store.write_json(
+            SUMMARY,
+            {"converged": bool(result.converged), "n_steps": max(0, len(steps) - 1), "fmax": _number(last[-1:])},
+        )
+        return result
+
+
+def _number(words: list[str]) -> float | None:
+    value = float(words[0].rstrip("*")) if words else float("nan")
+    return value if np.isfinite(value) else None
+
+
+@dataclass
+class GpawRelaxMaker(EngineRelaxMaker):
+    """Relax with GPAW.
+
+    Attributes:
+        refine: tolerance (Å) to which symmetry is restored first; 0: not.
+        fallbacks: settings of GPAW to try in turn where the SCF does not converge.
+    """
+
+    name: str = "GPAW relax"
+    refine: float = 0.0
+    fallbacks: list[dict[str, Any]] = field(default_factory=list)
+
+    def _get_calculator(self) -> Any:
+        from adit.relax.dft.engines.gpaw_calculator import PatientGpaw
+
+        return PatientGpaw(self.calculator_kwargs, self.fallbacks)
+
+    def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
+        """Run ASE on the refined structure, with moments to start from where the calculation is spin-polarised."""
+        if self.refine > 0:
+            mol_or_struct = refined(mol_or_struct, self.refine)
+        if self.calculator_kwargs.get("spinpol"):
+            moments = [_moment(site.specie) for site in mol_or_struct]
+            mol_or_struct = mol_or_struct.copy(site_properties={"magmom": moments})
+        return super().run_ase(mol_or_struct, prev_dir)
+
+
+def refined(structure: Any, symprec: float) -> Any:
+    """Return the pymatgen structure with its symmetry made exact and its origin where the spacegroup has it.
+
+    As many atoms, far fewer irreducible k-points: GPAW looks for symmetry about the origin.
+    """
+    import spglib
+    from ase.spacegroup.symmetrize import refine_symmetry
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    refine_symmetry(atoms, symprec)
+    found = spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=symprec)
+    if found is not None:
+        atoms.positions += np.linalg.solve(found.transformation_matrix, found.origin_shift) @ atoms.cell[:]
+    return AseAtomsAdaptor.get_structure(atoms)
+
+
+def _moment(element: Any) -> float:
+    open_shell = element.is_transition_metal or element.is_lanthanoid or element.is_actinoid
+    return OPEN_SHELL_MOMENT if open_shell else 0.6
+
+
+@dataclass
+class XtbRelaxMaker(EngineRelaxMaker):
+    """Relax with GFN1-xTB."""
+
+    name: str = "GFN1-xTB relax"
+
+    def _get_calculator(self) -> Any:
+        from tblite.ase import TBLite
+
+        return TBLite(**self.calculator_kwargs)
+
+
+def _common(preset: RelaxPreset) -> dict[str, Any]:
+    return {
+        "relax_cell": True,
+        "steps": preset.max_steps,
+        "relax_kwargs": {
+            "fmax": preset.fmax,
+            "logfile": LOG,
+            "trajectory": TRAJECTORY,
+            "final_atoms_object_file": None,
+        },
+        "optimizer_kwargs": {"optimizer": "BFGS"},
+    }
+
+
+def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
+    """Return the maker of a GPAW relaxation: PAW setups, plane waves, PBE, Fermi-Dirac smearing."""
+    settings = {
+        "mode": {"name": "pw", "ecut": preset.encut},
+        "xc": "PBE",
+        "kpts": {"density": preset.kpoint_density, "gamma": True},
+        "occupations": {"name": "fermi-dirac", "width": preset.smearing},
+        "spinpol": preset.spin,
+        "convergence": {
+            "energy": preset.energy_convergence,
+            "density": preset.density_convergence,
+            "eigenstates": preset.eigenstate_convergence,
+        },
+        "maxiter": preset.max_scf_steps,
+        "txt": "gpaw.txt",
+    }
+    fallbacks = [_fallback(step) for step in preset.scf_fallbacks]
+    return GpawRelaxMaker(calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **_common(preset))
+
+
+def _fallback(step: ScfFallback) -> dict[str, Any]:
+    return {
+        "mixer": {"name": "pulay", "beta": step.mixer_beta, "nmaxold": step.mixer_history, "weight": step.mixer_weight},
+        "eigensolver": {"name": step.eigensolver, "niter": step.eigensolver_steps},
+        "nbands": step.bands,
+        "maxiter": step.max_scf_steps,
+    }
+
+
+def xtb_maker(preset: XtbPreset) -> XtbRelaxMaker:
+    """Return the maker of a GFN1-xTB relaxation."""
+    settings = {
+        "method": "GFN1-xTB",
+        "accuracy": preset.accuracy,
+        "max_iterations": preset.max_scf_steps,
+        "electronic_temperature": preset.electronic_temperature,
+        "verbosity": 0,
+    }
+    return XtbRelaxMaker(calculator_kwargs=settings, **_common(preset))

@@ -1,0 +1,110 @@
+"""Settings of the DFT engines: one YAML file an engine and preset in ``config/dft``; unknown keys are errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field
+
+from adit.config import Positive, PositiveFloat, Strict, parse_as
+from adit.errors import ConfigError
+
+DEFAULT_FOLDER = Path("config/dft")
+REPOSITORY_FOLDER = Path(__file__).parents[5] / "config" / "dft"
+"""Where the presets lie beside the package's own source, so that the command line works in any folder."""
+
+
+class RelaxPreset(Strict):
+    """What every engine driven through ASE needs to know."""
+
+    fmax: PositiveFloat = Field(description="converged when no force and no row of the cell's gradient is longer, eV/Å")
+    max_steps: Annotated[int, Field(ge=2)] = Field(description="ionic steps")
+
+
+class ScfFallback(Strict):
+    """What GPAW tries where the SCF does not converge; decides whether and how fast it does, not to what."""
+
+    mixer_beta: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the new density in the mixing")
+    mixer_history: Positive = Field(5, description="densities that the Pulay mixing remembers")
+    mixer_weight: PositiveFloat = Field(100.0, description="weight of long waves in the mixing's metric")
+    eigensolver: Literal["davidson", "rmm-diis", "ppcg"] = Field("davidson", description="eigensolver")
+    eigensolver_steps: Positive = Field(3, description="steps of the eigensolver in each SCF step")
+    bands: Annotated[str, Field(pattern=r"^\d+%$")] = Field("150%", description="bands, of the occupied ones")
+    max_scf_steps: Positive = Field(description="SCF steps of one geometry; more is a failure")
+
+
+class GpawPreset(RelaxPreset):
+    """Plane-wave PBE with GPAW."""
+
+    encut: PositiveFloat = Field(description="plane-wave cutoff, eV")
+    kpoint_density: PositiveFloat = Field(description="k-points per Å⁻¹; the grid holds Γ")
+    symprec: Annotated[float, Field(ge=0)] = Field(
+        description="tolerance to which the symmetry of the start is made exact, Å; 0: not"
+    )
+    smearing: PositiveFloat = Field(description="width of the Fermi-Dirac occupations, eV")
+    spin: bool = Field(description="spin-polarised, started ferromagnetic on open-shell elements")
+    energy_convergence: PositiveFloat = Field(
+        description="change of energy at SCF convergence, eV per valence electron"
+    )
+    density_convergence: PositiveFloat = Field(
+        description="change of density at SCF convergence, electrons per valence electron"
+    )
+    eigenstate_convergence: PositiveFloat = Field(
+        description="residual of the eigenstates at SCF convergence, eV² per valence electron"
+    )
+    max_scf_steps: Positive = Field(description="SCF steps of one geometry; more means the next fallback")
+    scf_fallbacks: tuple[ScfFallback, ...] = Field(
+        (), description="what to try in turn where the SCF does not converge"
+    )
+
+
+class XtbPreset(RelaxPreset):
+    """Semi-empirical GFN1-xTB with tblite."""
+
+    accuracy: PositiveFloat = Field(description="tblite's accuracy; smaller is tighter")
+    max_scf_steps: Positive = Field(description="SCF steps of one geometry; more is a failure")
+    electronic_temperature: PositiveFloat = Field(description="K")
+
+
+class VaspPreset(Strict):
+    """Inputs of the Materials Project as atomate2 writes them; there is nothing to set."""
+
+    flow: Literal["mp-gga", "mp-r2scan"]
+
+
+Preset = GpawPreset | XtbPreset | VaspPreset
+
+
+def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
+    """Return a validated preset.
+
+    Args:
+        engine: ``gpaw``, ``gfn1-xtb`` or ``vasp``.
+        name: ``dft.preset``.
+        folder: where the YAML files lie; by default ``config/dft`` under the working directory, else the repository's.
+
+    Raises:
+        ConfigError: there is no such preset, or it is malformed; names those there are.
+    """
+    if engine == "vasp":
+        if name not in ("mp-gga", "mp-r2scan"):
+            raise ConfigError(f"dft.preset: VASP has no preset '{name}'; choose mp-gga or mp-r2scan")
+        return VaspPreset.model_validate({"flow": name})
+    if folder is None:
+        folder = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() or not REPOSITORY_FOLDER.is_dir() else REPOSITORY_FOLDER
+    path = folder / f"{engine}-{name}.yaml"
+    if not path.is_file():
+        there = sorted(p.stem.removeprefix(f"{engine}-") for p in folder.glob(f"{engine}-*.yaml"))
+        way_out = f"choose dft.preset from: {', '.join(there)}" if there else "run from the root of the repository"
+        raise ConfigError(f"{path}: no such preset; {way_out}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys to values")
+    if engine == "gpaw":
+        return parse_as(GpawPreset, values, str(path))
+    return parse_as(XtbPreset, values, str(path))

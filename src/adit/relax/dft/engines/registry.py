@@ -1,0 +1,161 @@
+"""The DFT engines: what is installed, what each is called, and how to get one that is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from adit.config import DftStage
+from adit.errors import ExternalToolError
+from adit.progress import log
+from adit.relax.dft.engines.presets import Preset, read_preset
+
+EngineName = Literal["vasp", "gpaw", "gfn1-xtb"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that is installed, with its settings.
+
+    Attributes:
+        name: vasp, gpaw or gfn1-xtb.
+        version: as installed; for VASP ``"unknown"`` until it has run.
+        preset_name: name of the settings.
+        preset: the settings.
+        command: how VASP is started; ``None`` for the others and for atomate2's own setting.
+        note: a sentence where this engine stands in for another, else empty.
+    """
+
+    name: EngineName
+    version: str
+    preset_name: str
+    preset: Preset
+    command: str | None = None
+    note: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return the code for people; says so where it stands in for another."""
+        return f"{self.name} ({self.note})" if self.note else self.name
+
+    @property
+    def functional(self) -> str:
+        """Return the functional, e.g. ``PBE``."""
+        if self.name == "vasp":
+            return "r2SCAN" if self.preset_name == "mp-r2scan" else "PBE(+U)"
+        return "PBE" if self.name == "gpaw" else "GFN1-xTB"
+
+    @property
+    def energy_tag(self) -> str:
+        """Return ``<code>/<functional>/<correction>``; energies of unequal tags never meet on a hull.
+
+        VASP's settings are the Materials Project's, and mp-gga alone carries the MP2020 corrections. Energies of the
+        other codes depend on cutoff, k-points and version: their code is named with its preset and the settings' hash.
+        """
+        if self.name == "vasp":
+            return f"vasp/{self.functional}/{'MP2020' if self.preset_name == 'mp-gga' else 'none'}"
+        return f"{self.name}-{self.preset_name}-{self.settings_hash[:8]}/{self.functional}/none"
+
+    @property
+    def settings_hash(self) -> str:
+        """Return the hash of everything about the engine that decides a number."""
+        settings = {"code": self.name, "version": self.version, "preset": self.preset.model_dump()}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def available(engine: str, command: str | None = None) -> str | None:
+    """Return the version of an installed engine, or ``None``.
+
+    Args:
+        engine: vasp, gpaw or gfn1-xtb.
+        command: how VASP is started, where the configuration says.
+    """
+    if engine == "vasp":
+        return "unknown" if _vasp_runs(command) else None
+    module, package = ("gpaw", "gpaw") if engine == "gpaw" else ("tblite", "tblite")
+    if importlib.util.find_spec(module) is None or not _imports(module):
+        return None
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+@cache
+def _imports(module: str) -> bool:
+    """Return whether a fresh interpreter can import ``module``: an installed engine may have lost a system library."""
+    probe = "import gpaw, _gpaw" if module == "gpaw" else f"import {module}.interface"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    if done.returncode:
+        log.info("%s is installed but cannot be imported: %s", module, (done.stderr.strip().splitlines() or ["?"])[-1])
+    return done.returncode == 0
+
+
+def _vasp_runs(command: str | None) -> bool:
+    words = shlex.split(os.path.expandvars(command)) if command else []
+    if not words:
+        from atomate2 import SETTINGS
+
+        words = shlex.split(os.path.expandvars(SETTINGS.VASP_CMD))
+    programs = [word for word in words if Path(word).name.startswith("vasp")] or words[:1]
+    return bool(programs) and all(shutil.which(program) is not None for program in (words[0], *programs))
+
+
+_MISSING = {
+    "vasp": "vasp_std not found; set dft.command or choose dft.engine: gpaw",
+    "gpaw": "GPAW is not installed; pip install 'adit-pipeline[gpaw]' (needs libxc and BLAS headers and a C compiler), "
+    "or set dft.fallback: gfn1-xtb",
+    "gfn1-xtb": "tblite is not installed; pip install tblite",
+}
+
+
+def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
+    """Return the engine that a stage asks for, or the fallback it names.
+
+    Raises:
+        ExternalToolError: the engine is not installed and no fallback is named or installed.
+        ConfigError: there is no such preset.
+    """
+    wanted, dft = stage.dft.engine, stage.dft
+    version = available(wanted, dft.command)
+    if version is not None:
+        preset = read_preset(wanted, dft.preset, settings_dir)
+        if wanted == "vasp":
+            _need_potcars()
+        return Engine(wanted, version, dft.preset, preset, dft.command if wanted == "vasp" else None)
+    if dft.fallback is None:
+        raise ExternalToolError(_MISSING[wanted])
+    version = available(dft.fallback)
+    if version is None:
+        raise ExternalToolError(f"{_MISSING[wanted]}; and for the fallback: {_MISSING[dft.fallback]}")
+    name = dft.preset if wanted == "gpaw" else "standard"
+    note = describe_fallback(wanted, dft.fallback)
+    log.warning("%s", note)
+    return Engine(dft.fallback, version, name, read_preset(dft.fallback, name, settings_dir), note=note)
+
+
+def _need_potcars() -> None:
+    from pymatgen.core import SETTINGS
+
+    folder = SETTINGS.get("PMG_VASP_PSP_DIR")
+    if not folder or not Path(folder).expanduser().is_dir():
+        told = f"{folder} is no folder" if folder else "PMG_VASP_PSP_DIR is not set"
+        raise ExternalToolError(
+            f"VASP's POTCARs: {told}; set it to the folder of your licensed POTCARs as pymatgen says"
+        )
+
+
+def describe_fallback(wanted: str, taken: str) -> str:
+    """Return the sentence that goes with every result of an engine that stands in for another."""
+    return f"{wanted} is not installed: fallback to {taken}, which is semi-empirical, Γ point only, not DFT"

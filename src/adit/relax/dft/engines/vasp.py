@@ -1,0 +1,118 @@
+"""VASP with the Materials Project's inputs, as atomate2 writes them: the flow, and the inputs alone for checking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adit import convert
+from adit.relax.dft.engines.corrections import mp2020
+from adit.relax.dft.engines.presets import VaspPreset
+from adit.units import EV_PER_ANGSTROM3_IN_GPA
+
+KBAR_IN_GPA = 0.1
+
+CUSTODIAN = {"polling_time_step": 1.0, "monitor_freq": 300}
+"""custodian asks every second whether VASP has ended (10 by default: half a minute lost a structure), and looks for
+errors of a running one every five minutes, as by default."""
+
+
+def flow_maker(preset: VaspPreset, command: str | None = None) -> Any:
+    """Return the flow: two relaxations and a static run.
+
+    Args:
+        preset: mp-gga (PBE(+U), what MP2020 corrections belong to) or mp-r2scan.
+        command: how VASP is started; ``None`` for atomate2's ``VASP_CMD``.
+    """
+    from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker, MPMetaGGADoubleRelaxStaticMaker
+
+    maker = MPGGADoubleRelaxStaticMaker() if preset.flow == "mp-gga" else MPMetaGGADoubleRelaxStaticMaker()
+    run: dict[str, Any] = {"custodian_kwargs": CUSTODIAN}
+    if command is not None:
+        run |= {"vasp_cmd": command, "vasp_gamma_cmd": command}
+    return maker.update_kwargs({"run_vasp_kwargs": run}, class_filter=_vasp_maker())
+
+
+def _vasp_maker() -> Any:
+    from atomate2.vasp.jobs.base import BaseVaspMaker
+
+    return BaseVaspMaker
+
+
+def input_set(structure: Any, preset: VaspPreset) -> Any:
+    """Return the inputs of the first relaxation with ``POTCAR.spec`` in place of the licensed POTCAR."""
+    first = flow_maker(preset).relax_maker.relax_maker1
+    return first.input_set_generator.get_input_set(structure, potcar_spec=True)
+
+
+def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
+    """Return the scientific part of ``result.json`` from the task documents of the flow, the static run last."""
+    last = documents[-1]
+    output = last.output
+    forces = None if output.forces is None else np.array(output.forces, dtype=float)
+    stress = None if output.stress is None else -np.array(output.stress) * KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA
+    energy: float | None = float(output.energy)
+    correction: float | None = None
+    if preset.flow == "mp-gga":
+        corrected = mp2020([last.structure_entry])
+        energy, correction = corrected.energies[0], corrected.corrections[0]
+        if energy is not None:
+            corrected.check("the static run")
+    versions = [calculation.vasp_version for calculation in last.calcs_reversed or []]
+    common = {
+        "code_version": str(versions[0]) if versions else "unknown",
+        "n_steps": sum(_ionic_steps(document) for document in documents),
+        "warnings": [told for document in documents for told in _mended(document)],
+    }
+    if energy is None or not np.isfinite(energy):
+        return {**common, "status": "failed", "reason": "the MP2020 corrections do not apply to this calculation"}
+    system = convert.from_structure(output.structure, "structure")
+    cell = None if system.cell is None else system.cell
+    return {
+        **common,
+        "status": "converged",
+        "reason": "",
+        "energy": energy,
+        "correction": correction,
+        "fmax": None if forces is None else float(np.linalg.norm(forces, axis=1).max()),
+        "structure": {
+            "numbers": system.numbers.tolist(),
+            "positions": system.positions.tolist(),
+            "cell": None if cell is None else cell.tolist(),
+        },
+        "forces": None if forces is None else forces.tolist(),
+        "stress": None if stress is None else stress.tolist(),
+    }
+
+
+def _ionic_steps(document: Any) -> int:
+    return sum(len(calculation.output.ionic_steps or []) for calculation in document.calcs_reversed or [])
+
+
+def _mended(document: Any) -> list[str]:
+    """Return what custodian found wrong and put right, one line each."""
+    return [
+        f"{document.task_label}: custodian mended {', '.join(map(str, correction.get('errors') or ['an error']))}"
+        for run in document.custodian or []
+        for correction in getattr(run, "corrections", None) or []
+    ]
+
+
+def last_words(run: Path) -> str:
+    """Return the last line that VASP wrote, for the reason of a failure; empty where it wrote none.
+
+    Args:
+        run: folder of the flow; each job has a folder in it.
+    """
+    jobs = sorted(run.glob("job_*"), key=lambda path: path.stat().st_mtime)
+    for job in jobs[::-1][:1]:
+        for name in ("std_err.txt", "vasp.out"):
+            path = job / name
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
+            told = [" ".join(line.split()) for line in lines if line.strip()]
+            if told:
+                return told[-1][:200]
+    return ""

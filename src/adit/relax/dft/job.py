@@ -1,0 +1,181 @@
+"""One DFT relaxation: an atomate2 flow run by jobflow in a folder of its own (inside a worker process)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adit import convert, store
+from adit.relax.dft.engines import vasp
+from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
+from adit.relax.dft.faults import claimed, machine_fault
+from adit.relax.dft.restart import RUN, STARTED, start_of
+from adit.relax.dft.task import Task
+from adit.systems import AtomicSystem
+from adit.units import EV_PER_ANGSTROM3_IN_GPA
+
+VOLUME_RATIO = 2.0
+"""A relaxation that ends with a cell this much larger or smaller than CHGNet's has fallen apart."""
+
+_MODULES = {
+    "vasp": ("atomate2.vasp.flows.mp",),
+    "gpaw": ("adit.relax.dft.engines.ase_maker", "gpaw", "gpaw.new.ase_interface"),
+    "gfn1-xtb": ("adit.relax.dft.engines.ase_maker", "tblite.ase"),
+}
+
+
+def warm_up(engine: str) -> None:
+    """Import what a relaxation needs, so that no structure's wall time counts that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in ("jobflow", "maggma.stores.mongolike", *_MODULES[engine]):
+            importlib.import_module(module)
+
+
+def execute(task: Task) -> dict[str, Any]:
+    """Run one relaxation and return the scientific part of its ``result.json``.
+
+    It starts from the last geometry of an earlier attempt where there was one. Job documents are kept in ``run/jobs``
+    (SQLite), the engine's own output beside them.
+
+    Raises:
+        MachineFaultError: the machine is at fault, or another process computes this structure.
+        Exception: whatever the engine raises; the caller makes it the structure's row.
+    """
+    started = time.perf_counter()
+    with claimed(task.folder):
+        try:
+            result = _execute(task)
+        except Exception as error:
+            fault = machine_fault(error, task.folder, task.engine.command)
+            if fault is not None and fault is not error:
+                raise fault from error
+            raise
+    result["wall_s"] = time.perf_counter() - started
+    return result
+
+
+def _execute(task: Task) -> dict[str, Any]:
+    run = task.folder / RUN
+    start, steps = start_of(task)
+    run.mkdir(parents=True)
+    store.write_json(run / STARTED, {"pid": os.getpid(), "key": task.key, "steps": steps})
+    with (
+        (run / "stdout.txt").open("w", encoding="utf-8") as out,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        result = _run(task, start, run)
+    if start is not task.system:
+        result["n_steps"] = result.get("n_steps", 0) + steps
+    result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_told(caught)]
+    return result
+
+
+def _restarted(task: Task, start: AtomicSystem, steps: int) -> list[str]:
+    return [] if start is task.system else [f"went on from the last geometry of an earlier attempt ({steps} steps)"]
+
+
+def _told(caught: list[warnings.WarningMessage]) -> list[str]:
+    """Return what engine and libraries warned of, once each; what concerns programmers alone is left out."""
+    ours = [w for w in caught if not issubclass(w.category, (DeprecationWarning, FutureWarning, ResourceWarning))]
+    return sorted({" ".join(str(w.message).split())[:200] for w in ours})
+
+
+def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
+    structure = convert.to_structure(start)
+    preset = task.engine.preset
+    if isinstance(preset, VaspPreset):
+        flow = vasp.flow_maker(preset, task.engine.command).make(structure)
+    else:
+        flow = _ase_maker(preset).make(structure)
+    documents = _documents(flow, run, own_folders=isinstance(preset, VaspPreset))
+    if isinstance(preset, VaspPreset):
+        return vasp.result_of(documents, preset)
+    document = documents[-1]
+    result = _ase_result(document, store.read_json(run / "relaxed.json"), preset.fmax)
+    ratio = document.structure.volume / task.system.volume
+    if not 1 / VOLUME_RATIO < ratio < VOLUME_RATIO:
+        return {"status": "failed", "reason": f"relaxed into no crystal: volume {ratio:.2f} times the start's"}
+    return result
+
+
+class VaspError(Exception):
+    """VASP, or what reads its output, gave up."""
+
+
+def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
+    """Run a flow, or a job alone, and return the output of its jobs in order."""
+    from jobflow import run_locally
+
+    try:
+        responses = run_locally(
+            flow,
+            store=job_store(run / "jobs"),
+            root_dir=run,
+            create_folders=own_folders,
+            ensure_success=True,
+            raise_immediately=True,
+            log=False,
+        )
+    except Exception as error:
+        told = vasp.last_words(run) if own_folders else ""
+        if not told:
+            raise
+        raise VaspError(f"{type(error).__name__}: {error} (VASP's last line: {told})") from error
+    return [answers[max(answers)].output for answers in responses.values()]
+
+
+def _ase_maker(preset: GpawPreset | XtbPreset) -> Any:
+    from adit.relax.dft.engines import ase_maker
+
+    return ase_maker.gpaw_maker(preset) if isinstance(preset, GpawPreset) else ase_maker.xtb_maker(preset)
+
+
+def job_store(folder: Path) -> Any:
+    """Return a jobflow store on SQLite files in ``folder`` (absolute), with an additional store named ``data``."""
+    from jobflow import JobStore
+    from maggma.stores.mongolike import MontyStore
+
+    def collection(name: str) -> Any:
+        return MontyStore(name, database_path=str(folder), database_name="jobs", storage="sqlite")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return JobStore(collection("outputs"), additional_stores={"data": collection("data")})
+
+
+def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str, Any]:
+    output = document.output
+    energy = float(output.energy)
+    if not np.isfinite(energy):
+        return {"status": "failed", "reason": "energy is not finite"}
+    converged = bool(summary["converged"])
+    reached = summary["fmax"]
+    found = "unknown" if reached is None else f"{reached:.3f} eV/Å"
+    stress = None if output.stress is None else (-np.array(output.stress) * vasp.KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
+    return {
+        "status": "converged" if converged else "unconverged",
+        "reason": "" if converged else f"fmax {found} after {summary['n_steps']} steps, asked {fmax:g}",
+        "energy": energy,
+        "fmax": reached,
+        "n_steps": int(summary["n_steps"]),
+        "structure": structure_record(document.structure),
+        "forces": [list(map(float, force)) for force in output.forces],
+        "stress": None if stress is None else stress.tolist(),
+    }
+
+
+def structure_record(structure: Any) -> dict[str, Any]:
+    """Return a pymatgen structure as numbers, positions (Å) and cell (Å, rows)."""
+    system = convert.from_structure(structure, "structure")
+    cell = system.cell if system.cell is not None else np.zeros((3, 3))
+    return {"numbers": system.numbers.tolist(), "positions": system.positions.tolist(), "cell": cell.tolist()}

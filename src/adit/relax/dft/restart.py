@@ -1,0 +1,104 @@
+"""Where a relaxation that was cut short got to: the last geometry that its engine wrote."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from adit import convert, store
+from adit.errors import DataError
+from adit.progress import log
+from adit.relax.dft.task import Task
+from adit.systems import AtomicSystem
+
+RUN = "run"
+STARTED = "started"
+RESTART = "restart.json"
+TRAJECTORY = "relax.traj"
+"""ASE's trajectory of the engines that ASE drives; a frame that was cut short is not in it."""
+
+
+def start_of(task: Task) -> tuple[AtomicSystem, int]:
+    """Return the geometry to start from, and the steps that were made to get there (0: the task's own).
+
+    What an earlier attempt at exactly this task left is kept in ``restart.json``, so that the run folder can go.
+    """
+    run = task.folder / RUN
+    steps, geometry = _left(task, run)
+    if geometry is None:
+        steps, geometry = _kept(task)
+    else:
+        cell = geometry.cell.tolist() if geometry.cell is not None else None
+        record = {"key": task.key, "steps": steps, "numbers": geometry.numbers.tolist()}
+        store.write_json(task.folder / RESTART, {**record, "positions": geometry.positions.tolist(), "cell": cell})
+    shutil.rmtree(run, ignore_errors=True)
+    if geometry is None:
+        (task.folder / RESTART).unlink(missing_ok=True)
+        return task.system, 0
+    log.debug("%s goes on after %d steps", task.system.system_id, steps)
+    return geometry, steps
+
+
+def _left(task: Task, run: Path) -> tuple[int, AtomicSystem | None]:
+    """Return the steps and the last geometry of the run folder where it is this task's."""
+    started = _read(run / STARTED)
+    if started is None or started.get("key") != task.key:
+        return 0, None
+    found = _last_frame(task, run / TRAJECTORY) if task.engine.name != "vasp" else _last_contcar(task, run)
+    steps, geometry = found
+    return int(started.get("steps", 0)) + steps, geometry
+
+
+def _kept(task: Task) -> tuple[int, AtomicSystem | None]:
+    record = _read(task.folder / RESTART)
+    if record is None or record.get("key") != task.key:
+        return 0, None
+    try:
+        system = _like(task, record["numbers"], record["positions"], record["cell"])
+        return int(record["steps"]), system
+    except (KeyError, TypeError, ValueError, DataError):
+        return 0, None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        record = store.read_json(path)
+    except DataError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _like(task: Task, numbers: Any, positions: Any, cell: Any) -> AtomicSystem:
+    return AtomicSystem(task.system.system_id, task.system.kind, numbers, positions, cell, task.system.info)
+
+
+def _last_frame(task: Task, path: Path) -> tuple[int, AtomicSystem | None]:
+    from ase.io.trajectory import Trajectory
+
+    if not path.is_file():
+        return 0, None
+    try:
+        with Trajectory(str(path)) as frames:
+            atoms, steps = frames[-1], len(frames) - 1
+        return steps, _like(task, atoms.numbers, atoms.positions, atoms.cell[:])
+    except Exception as error:  # noqa: BLE001 - a file that a kill cut short raises many kinds; there is then no restart
+        log.debug("%s: %s", path, error)
+        return 0, None
+
+
+def _last_contcar(task: Task, run: Path) -> tuple[int, AtomicSystem | None]:
+    """Return VASP's last geometry: the newest CONTCAR that can be read."""
+    from pymatgen.io.vasp.inputs import Poscar
+
+    paths = sorted(run.glob("*/CONTCAR*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in paths:
+        try:
+            system = convert.from_structure(Poscar.from_file(path, check_for_potcar=False).structure, "last")
+        except Exception as error:  # noqa: BLE001 - an empty or half-written CONTCAR raises many kinds; the one before counts
+            log.debug("%s: %s", path, error)
+            continue
+        return 0, _like(task, system.numbers, system.positions, system.cell)
+    return 0, None

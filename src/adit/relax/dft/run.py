@@ -1,0 +1,100 @@
+"""Runs DFT relaxations, each in a process and a folder of its own, with a wall limit and restarts.
+
+Every structure ends with one ``result.json``. What science makes fail is a row; what the machine makes fail (an engine
+that is not installed, a full disk) is an error of the command, so that a scheduler retries that alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from adit import store
+from adit.errors import ExternalToolError
+from adit.isolate import SINGLE_THREAD, Outcome, map_isolated
+from adit.progress import log
+from adit.relax.dft.faults import MACHINE_FAULT
+from adit.relax.dft.heartbeat import Heartbeat
+from adit.relax.dft.job import execute, warm_up
+from adit.relax.dft.result import RESULT, complete, finished, read_result
+from adit.relax.dft.task import Task
+
+_STARTUP_S = 300.0
+"""Longest that a worker may take to import the engine; no part of a structure's time."""
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, wall_limit_s: float, workers: int, restarts: int = 0
+) -> dict[str, dict[str, Any]]:
+    """Return the result of every task by system id; those on disk that still hold are not computed again.
+
+    Args:
+        tasks: what to run; ids are unique.
+        wall_limit_s: wall time of one attempt, s; the process and everything it started is killed at it.
+        workers: structures at a time.
+        restarts: how often a structure that reached its wall limit is continued from its last geometry.
+
+    Raises:
+        ExternalToolError: the machine or the engine's installation is at fault.
+    """
+    results = finished(tasks, wall_limit_s, restarts)
+    todo = [task for task in tasks if task.system.system_id not in results]
+    if len(todo) < len(tasks):
+        log.info("%d of them were finished before", len(tasks) - len(todo))
+    todo = [replace(task, attempt=_attempts(task) + 1) for task in todo]
+    while todo:
+        fresh = _round(todo, wall_limit_s, workers)
+        results.update(fresh)
+        timeouts = [task for task in todo if fresh[task.system.system_id]["status"] == "timeout"]
+        todo = [replace(task, attempt=task.attempt + 1) for task in timeouts if task.attempt <= restarts]
+    return results
+
+
+def _attempts(task: Task) -> int:
+    """Return how many attempts at exactly this task ended at their wall limit."""
+    result = read_result(task)
+    return int(result["attempts"]) if result is not None and result["status"] == "timeout" else 0
+
+
+def _round(tasks: Sequence[Task], wall_limit_s: float, workers: int) -> dict[str, dict[str, Any]]:
+    results: dict[str, dict[str, Any]] = {}
+    done: set[Any] = set()
+    faults: list[str] = []
+
+    def take(index: int, outcome: Outcome) -> None:
+        task = tasks[index]
+        if outcome.status == "unstarted":
+            raise ExternalToolError(f"{task.engine.name} does not load in a worker process: {outcome.reason}")
+        if outcome.status == "error" and outcome.reason.startswith(MACHINE_FAULT):
+            faults.append(outcome.reason.removeprefix(f"{MACHINE_FAULT}: "))
+            return  # no result: the same command must compute this structure again
+        result = complete(task, outcome)
+        store.write_json(task.folder / RESULT, result)
+        results[task.system.system_id] = result
+        done.add(task.folder)
+        log.info("%s: %s %s", task.system.system_id, result["status"], _what(result))
+
+    engine = tasks[0].engine.name
+    environment: Mapping[str, str] = {} if engine == "vasp" else SINGLE_THREAD
+    with Heartbeat([task.folder for task in tasks], done.__contains__):
+        map_isolated(
+            execute,
+            tasks,
+            workers=min(workers, len(tasks)),
+            wall_limit_s=wall_limit_s,
+            startup_s=_STARTUP_S,
+            on_result=take,
+            environment=environment,
+            warm_up=partial(warm_up, engine),
+        )
+    if faults:
+        raise ExternalToolError(f"{faults[0]}; put that right and run the same command again")
+    return results
+
+
+def _what(result: Mapping[str, Any]) -> str:
+    if result["energy_per_atom"] is None:
+        return f"({result['reason']})"
+    return f"{result['energy_per_atom']:.4f} eV/atom, {result['n_steps']} steps, {result['wall_s']:.0f} s"

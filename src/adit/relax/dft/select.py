@@ -1,0 +1,139 @@
+"""``adit select``: which of the relaxed structures go to DFT, and in which order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit import convert, store
+from adit.config import SelectConfig, SelectStage
+from adit.elements import reduced_formula
+from adit.errors import DataError
+from adit.progress import log
+from adit.relax.dft.cost import core_seconds, effort_of
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.relaxed_files import read_structures, read_tables
+from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HULL_COLUMN = "e_above_hull"
+COLUMNS = ("system_id", "selected", "rank", "reason", "predicted_cost", "n_atoms", "e_above_hull")
+
+
+def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, settings_dir: Path | None = None) -> None:
+    """Choose structures for DFT: within the limits and the budget, one of each kind, the most promising first.
+
+    Args:
+        stage: settings.
+        relaxed: tables of the pre-relaxation, their structures beside them.
+        hull: energies above the hull.
+        out: table, one row a relaxed sample: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected), ``predicted_cost``
+            in core-seconds, ``e_above_hull`` in eV/atom (by its surrogate's name where it is one).
+        settings_dir: folder of the presets of DFT, which decide the predicted cost.
+
+    Raises:
+        DataError: an input is missing or unreadable.
+        ConfigError: there is no such preset.
+    """
+    effort = effort_of(read_preset(stage.engine, stage.preset, settings_dir))
+    table = read_tables(relaxed)
+    above, name = _above_hull(hull)
+    table = table.drop(columns=HULL_COLUMN, errors="ignore").merge(above, on="system_id", how="left")
+    table["reason"] = [_refusal(stage.select, row) for row in table.itertuples()]
+    systems = read_structures(relaxed, table.loc[table["reason"] == "", "system_id"])
+    energies = dict(zip(table["system_id"], table["energy_per_atom"], strict=True))
+    twins = duplicates(list(systems.values()), energies)
+    table["reason"] = [
+        f"duplicate of {twins[i]}" if i in twins else reason
+        for i, reason in zip(table["system_id"], table["reason"], strict=True)
+    ]
+    table["predicted_cost"] = [
+        core_seconds(systems[i], effort) if i in systems and i not in twins else float("nan")
+        for i in table["system_id"]
+    ]
+    table["is_element"] = [i in systems and len(set(systems[i].numbers)) == 1 for i in table["system_id"]]
+    table = _rank(table, stage.select)
+    store.write_frame(
+        out, table[list(COLUMNS)].rename(columns={HULL_COLUMN: name}), {"select": stage.select.model_dump()}
+    )
+    reasons = Counter(reason.split(" of ")[0] for reason in table["reason"] if reason)
+    chosen = table[table["selected"]]
+    log.info(
+        "%d of %d go to DFT, predicted %.2g core hours", len(chosen), len(table), chosen["predicted_cost"].sum() / 3600
+    )
+    for reason, count in reasons.most_common(6):
+        log.info("  not: %d %s", count, reason)
+
+
+def _above_hull(hull: Path) -> tuple[pd.DataFrame, str]:
+    """Return ids with energies above the hull, in a column of the plain name, and the name it has in the file."""
+    table = store.read_frame(hull)
+    names = [name for name in table.columns if name.endswith(HULL_COLUMN)]
+    if not names:
+        raise DataError(f"{hull}: has no column {HULL_COLUMN}; make it with `adit hull`")
+    table = table[["system_id", names[0]]].rename(columns={names[0]: HULL_COLUMN})
+    return table.drop_duplicates("system_id"), names[0]
+
+
+def _refusal(config: SelectConfig, row: Any) -> str:
+    if row.status not in ("converged", "unconverged"):
+        return f"relaxation {row.status}"
+    if config.max_atoms is not None and row.n_atoms > config.max_atoms:
+        return "too many atoms"
+    if config.max_e_above_hull is not None:
+        if not np.isfinite(row.e_above_hull):
+            return "energy above the hull unknown"
+        if row.e_above_hull > config.max_e_above_hull:
+            return "too far above the hull"
+    return ""
+
+
+def duplicates(systems: list[AtomicSystem], energies: dict[str, float]) -> dict[str, str]:
+    """Return, for each structure that matches a lower one of the same reduced formula, the id of that one.
+
+    Matching is pymatgen's ``StructureMatcher`` with its defaults (ltol 0.2, stol 0.3, angle_tol 5).
+    """
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    matcher = StructureMatcher()
+    groups: dict[str, list[AtomicSystem]] = defaultdict(list)
+    for system in systems:
+        groups[reduced_formula(system.numbers)].append(system)
+    twins: dict[str, str] = {}
+    for group in groups.values():
+        group.sort(key=lambda s: (energies[s.system_id], len(s), s.system_id))
+        kept: list[tuple[str, Any]] = []
+        for system in group if len(group) > 1 else []:
+            structure = convert.to_structure(system)
+            same = next((i for i, other in kept if matcher.fit(other, structure)), None)
+            if same is None:
+                kept.append((system.system_id, structure))
+            else:
+                twins[system.system_id] = same
+    return twins
+
+
+def _rank(table: pd.DataFrame, config: SelectConfig) -> pd.DataFrame:
+    order = [HULL_COLUMN, "predicted_cost"] if config.rank_by == "stability" else ["predicted_cost", HULL_COLUMN]
+    if config.compounds_first:
+        order.insert(0, "is_element")
+    candidates = table[table["reason"] == ""].sort_values([*order, "system_id"], na_position="last").index
+    table["selected"] = False
+    table["rank"] = -1
+    spent, taken = 0.0, 0
+    for index in candidates:
+        cost = float(table.loc[index, "predicted_cost"])
+        if config.max_structures is not None and taken >= config.max_structures:
+            table.loc[index, "reason"] = "beyond select.max_structures"
+        elif config.budget_core_hours is not None and spent + cost > 3600 * config.budget_core_hours:
+            table.loc[index, "reason"] = "beyond select.budget_core_hours"
+        else:
+            table.loc[index, "selected"] = True
+            table.loc[index, "rank"] = taken
+            spent, taken = spent + cost, taken + 1
+    return table

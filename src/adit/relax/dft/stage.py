@@ -1,0 +1,68 @@
+"""``adit dft``: one shard of the selected structures, each relaxed with DFT in a process and a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from adit import store
+from adit.config import DftStage
+from adit.progress import log
+from adit.relax.dft.engines.registry import resolve
+from adit.relax.dft.relaxed_files import read_structures
+from adit.relax.dft.result import COLUMNS, write_results
+from adit.relax.dft.run import run_tasks
+from adit.relax.dft.task import Task, folder_name
+
+__all__ = ["COLUMNS", "run_dft", "shard_ids"]
+
+
+def run_dft(
+    stage: DftStage,
+    selected: Path,
+    relaxed: list[Path],
+    shard: int,
+    folder: Path,
+    out: Path,
+    structures: Path,
+    workers: int,
+    settings_dir: Path | None = None,
+) -> None:
+    """Relax the selected structures whose rank modulo ``dft.shards`` is ``shard``.
+
+    Args:
+        stage: settings.
+        selected: table of ``adit select``.
+        relaxed: tables of the pre-relaxation, their structures beside them.
+        shard: which shard.
+        folder: each structure has its folder ``<folder>/<system_id>`` with ``result.json``.
+        out: table, one row a structure: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å.
+        structures: relaxed systems, failures for the others.
+        workers: structures at a time, one core each (VASP: as its command says).
+        settings_dir: folder of the presets; by default ``config/dft`` under the working directory.
+
+    Raises:
+        ExternalToolError: the engine is not installed.
+        ConfigError: there is no such preset.
+        DataError: an input is missing or unreadable.
+    """
+    ids = shard_ids(selected, shard, stage.dft.shards)
+    starts = read_structures(relaxed, ids)
+    results: dict[str, dict[str, Any]] = {}
+    if ids:
+        engine = resolve(stage, settings_dir)
+        log.info("%d structures, %s %s, preset %s", len(ids), engine.code, engine.version, engine.preset_name)
+        results = run_tasks(
+            [Task(starts[i], engine, (folder / folder_name(i)).absolute()) for i in ids],
+            wall_limit_s=stage.dft.wall_limit_s,
+            workers=workers,
+            restarts=stage.dft.restarts,
+        )
+    write_results(out, structures, starts, [results[i] for i in ids])
+
+
+def shard_ids(selected: Path, shard: int, n_shards: int) -> list[str]:
+    """Return the selected ids of a shard, by rank."""
+    table = store.read_frame(selected)
+    mine = table[table["selected"].astype(bool)].sort_values("rank")
+    return [str(row.system_id) for row in mine.itertuples() if int(row.rank) % n_shards == shard]

@@ -1,0 +1,55 @@
+"""One DFT relaxation to run: the structure, the engine, the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from adit.errors import DataError
+from adit.relax.dft.engines.registry import Engine
+from adit.systems import AtomicSystem
+
+_CODE = 2
+"""Raised when ``dft_job.execute`` gives other results, so that finished ones are not taken."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to run.
+
+    Attributes:
+        system: the structure to start from.
+        engine: the engine and its settings.
+        folder: folder of this structure (absolute); everything is done in its ``run`` folder.
+        attempt: which one this is, from 1; later ones go on from the last geometry.
+    """
+
+    system: AtomicSystem
+    engine: Engine
+    folder: Path
+    attempt: int = 1
+
+    @property
+    def key(self) -> str:
+        """Return the hash of everything a result depends on: structure, engine, settings, version of this code."""
+        digest = hashlib.sha256(json.dumps([_CODE, self.engine.settings_hash, self.engine.code]).encode())
+        for array in (self.system.numbers, self.system.positions, self.system.cell):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def folder_name(system_id: str) -> str:
+    """Return the name of a structure's folder: its id, with what cannot be in a name written as ``%2F``.
+
+    Raises:
+        DataError: the id is empty.
+    """
+    if not system_id:
+        raise DataError("a structure without an id cannot have a folder; give every system an id")
+    name = quote(system_id, safe=" ()[]{}+,;=@!$&'~^#")
+    return f"%2E{name[1:]}" if name.startswith(".") else name

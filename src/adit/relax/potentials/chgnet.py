@@ -1,0 +1,56 @@
+"""CHGNet (Deng et al. 2023, doi 10.1038/s42256-023-00716-3): energies and relaxation of crystals.
+
+The weights 0.3.0 come with the package. Energies are the Materials Project's: PBE(+U) with the MP2020 corrections.
+On CPUs everything runs on one thread and one structure at a time: small crystals gain nothing from a second thread, and
+a batch of them takes longer than one after the other; structures are spread over processes. On a GPU many go together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from adit import convert
+from adit.elements import symbol
+from adit.errors import DataError
+from adit.relax.potentials.chgnet_calculator import WEIGHTS, calculator, network, quiet
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.systems import AtomicSystem
+
+ENERGY_TAG = f"chgnet-{WEIGHTS}/PBE(+U)/MP2020"
+
+_UNKNOWN = frozenset({84, 85, 86, 87, 88})
+_LAST = 94
+
+
+def unsupported(numbers: Iterable[int]) -> list[str]:
+    """Return the symbols of elements CHGNet has not been trained on (Po, At, Rn, Fr, Ra and beyond Pu)."""
+    return sorted({symbol(int(z)) for z in numbers if int(z) > _LAST or int(z) in _UNKNOWN})
+
+
+def unknown_to_chgnet(system: AtomicSystem) -> str | None:
+    """Return why CHGNet has no energy for a system, or ``None``."""
+    unknown = unsupported(system.numbers)
+    return f"CHGNet does not know {', '.join(unknown)}" if unknown else None
+
+
+def energy_per_atom(system: AtomicSystem) -> float:
+    """Return CHGNet's energy of a crystal as it stands, eV/atom.
+
+    Raises:
+        DataError: an element is unknown to CHGNet.
+    """
+    reason = unknown_to_chgnet(system)
+    if reason is not None:
+        raise DataError(f"{system.system_id}: {reason}")
+    atoms = convert.to_atoms(system)
+    atoms.calc = calculator()
+    with quiet():
+        return float(atoms.get_potential_energy()) / len(system)
+
+
+def relax(task: tuple[AtomicSystem, Limits]) -> Relaxed:
+    """Relax atoms and cell of one crystal on one CPU thread; refuses what is none."""
+    system, limits = task
+    (result,) = relax_together([system], limits, network("cpu"), unknown_to_chgnet)
+    return result

@@ -1,0 +1,162 @@
+"""Relax on a GPU: many structures together in one worker process; whatever brings it down costs one structure."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from adit.errors import ExternalToolError
+from adit.isolate import Outcome, map_isolated
+from adit.progress import log
+from adit.relax.potentials.chgnet import unknown_to_chgnet
+from adit.relax.potentials.chgnet_calculator import network
+from adit.relax.potentials.kept import load, save
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
+from adit.systems import AtomicSystem
+
+BATCHES_A_CHUNK = 8
+"""So many batches' worth of atoms are one item of work: what has ended makes room for what waits."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Structures that one worker relaxes together.
+
+    Attributes:
+        systems: the structures.
+        limits: how a relaxation goes and when it ends.
+        device: as PyTorch names it.
+        batch_atoms: atoms that are relaxed at a time.
+        wall_limit_s: time a structure may spend in the batch, s.
+        scratch: every result is kept here as soon as there is one.
+    """
+
+    systems: Sequence[AtomicSystem]
+    limits: Limits
+    device: str
+    batch_atoms: int
+    wall_limit_s: float
+    scratch: Path
+
+
+def resolve_device(wanted: str) -> str:
+    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ExternalToolError: a GPU is asked for and there is none.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not any(Path("/dev").glob("nvidia[0-9]*"))):
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "auto":
+        return "cpu"
+    raise ExternalToolError("relax.device cuda: PyTorch finds no GPU; set relax.device: auto or cpu")
+
+
+def relax_chunk(chunk: Chunk) -> None:
+    """Relax the structures of a chunk together (in a worker); results go to its scratch folder one by one."""
+
+    def done(index: int, result: Relaxed) -> None:
+        save(chunk.scratch, chunk.systems[index], chunk.limits, result)
+
+    relax_together(
+        chunk.systems,
+        chunk.limits,
+        network(chunk.device),
+        unknown_to_chgnet,
+        batch_atoms=chunk.batch_atoms,
+        wall_limit_s=chunk.wall_limit_s,
+        on_done=done,
+    )
+
+
+def relax_on_gpu(
+    systems: Sequence[AtomicSystem],
+    limits: Limits,
+    device: str,
+    batch_atoms: int,
+    wall_limit_s: float,
+    take: Callable[[int, Relaxed, bool], None],
+    work: Callable[[Chunk], None] = relax_chunk,
+    warm_up: Callable[[str], object] = network,
+) -> None:
+    """Relax in chunks; one whose worker dies or hangs is halved until the structure that does it is alone.
+
+    Args:
+        systems: crystals.
+        limits: how a relaxation goes and when it ends.
+        device: as PyTorch names it.
+        batch_atoms: atoms that are relaxed at a time.
+        wall_limit_s: time a structure may spend in a batch, s.
+        take: called with (position, result, whether it holds for a later run too).
+        work: what a worker does with a chunk.
+        warm_up: what a worker does once with the device, before its first chunk.
+    """
+    with tempfile.TemporaryDirectory(prefix="adit-relax-") as folder:
+        scratch = Path(folder)
+        pending = chunks(systems, batch_atoms * BATCHES_A_CHUNK)
+        while pending:
+            work_items = [
+                Chunk([systems[p] for p in group], limits, device, batch_atoms, wall_limit_s, scratch)
+                for group in pending
+            ]
+            pending = _one_round(pending, work_items, take, work, partial(warm_up, device))
+
+
+def _one_round(
+    groups: list[list[int]],
+    items: list[Chunk],
+    take: Callable[[int, Relaxed, bool], None],
+    work: Callable[[Chunk], None],
+    warm_up: Callable[[], object],
+) -> list[list[int]]:
+    """Relax every chunk once and return what must be done again, in smaller groups of positions."""
+    again: list[list[int]] = []
+
+    def done(number: int, outcome: Outcome) -> None:
+        chunk, left = items[number], []
+        if outcome.status == "unstarted":
+            raise ExternalToolError(f"CHGNet does not load on {chunk.device}: {outcome.reason}; set relax.device: cpu")
+        for position, system in zip(groups[number], chunk.systems, strict=True):
+            result = load(chunk.scratch, system, chunk.limits)
+            if result is None:
+                left.append(position)
+            else:
+                take(position, result, result.status != "timeout")
+        if len(left) == 1:
+            take(left[0], of_outcome(outcome), False)
+        elif left:
+            log.warning("%d structures again in halves: %s", len(left), outcome.reason)
+            again.extend([left[: len(left) // 2], left[len(left) // 2 :]])
+
+    first = items[0]
+    atoms = max(sum(map(len, chunk.systems)) for chunk in items)
+    map_isolated(
+        work,
+        items,
+        workers=1,
+        wall_limit_s=first.wall_limit_s * (atoms // first.batch_atoms + 2),
+        on_result=done,
+        warm_up=warm_up,
+    )
+    return again
+
+
+def chunks(systems: Sequence[AtomicSystem], most_atoms: int) -> list[list[int]]:
+    """Return the positions of the systems in groups of at most ``most_atoms`` atoms (one system always fits)."""
+    groups: list[list[int]] = []
+    atoms = most_atoms
+    for position, system in enumerate(systems):
+        if atoms + len(system) > most_atoms:
+            groups.append([])
+            atoms = 0
+        groups[-1].append(position)
+        atoms += len(system)
+    return groups

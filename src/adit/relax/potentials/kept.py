@@ -1,0 +1,74 @@
+"""Finished pre-relaxations, one JSON file each, named after the hash of everything they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adit import store
+from adit.errors import DataError
+from adit.progress import log
+from adit.relax.potentials.chgnet import ENERGY_TAG
+from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.systems import AtomicSystem
+
+_CODE = 2
+"""Raised when ``chgnet.relax`` gives other results, so that kept ones are not taken."""
+
+_SCALARS = ("energy", "fmax", "wall_s", "rmsd_moved")
+_OTHERS = ("status", "reason", "steps", "spacegroup_before", "spacegroup_after", "pushed_apart")
+
+
+def key(system: AtomicSystem, limits: Limits) -> str:
+    """Return the hash of everything a relaxation depends on."""
+    digest = hashlib.sha256(json.dumps([_CODE, ENERGY_TAG, sorted(asdict(limits).items())]).encode())
+    for array in (system.numbers, system.positions, system.cell):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def load(folder: Path | None, system: AtomicSystem, limits: Limits) -> Relaxed | None:
+    """Return the result of a system under these settings; ``None`` where there is none, or none that can be read."""
+    if folder is None:
+        return None
+    path = folder / f"{key(system, limits)}.json"
+    if not path.is_file():
+        return None
+    try:
+        record = store.read_json(path)
+        shape = record["structure"]
+        values: dict[str, Any] = {name: record[name] for name in _OTHERS}
+        values |= {name: float("nan") if record[name] is None else record[name] for name in _SCALARS}
+        relaxed = None
+        if shape is not None:
+            relaxed = AtomicSystem(
+                system.system_id, system.kind, system.numbers, shape["positions"], shape["cell"], system.info
+            )
+        return Relaxed(system=relaxed, **values)
+    except (DataError, KeyError, TypeError, AttributeError):
+        log.warning("%s: unreadable, computed again", path)
+        return None
+
+
+def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed) -> None:
+    """Keep a result; nothing happens where there is no folder.
+
+    Raises:
+        DataError: it cannot be written (no space, no permission).
+    """
+    if folder is None:
+        return
+    record = {name: getattr(result, name) for name in _OTHERS}
+    for name in _SCALARS:
+        value = float(getattr(result, name))
+        record[name] = value if np.isfinite(value) else None
+    final = result.system
+    record["structure"] = None
+    if final is not None and final.cell is not None:
+        record["structure"] = {"positions": final.positions.tolist(), "cell": final.cell.tolist()}
+    store.write_json(folder / f"{key(system, limits)}.json", record)

@@ -1,0 +1,1 @@
+"""Candidates: tables of all samples, pictures and structures for the viewer."""

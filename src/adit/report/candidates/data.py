@@ -1,0 +1,144 @@
+"""Candidates as data scripts beside the page: a table of all samples, and their structures in parts loaded on demand.
+
+Writes: report/data/<kind>.js, report/data/<kind>-<part>.js
+
+A page that was opened from disk may not fetch files, but it may load scripts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from adit import store
+from adit.elements import composition, hill, symbol
+from adit.hull import energy_tags
+from adit.progress import Progress
+from adit.report.candidates import fields, frames
+from adit.report.candidates.pictures import css_colour
+from adit.report.run.inputs import Run, Structures, structures
+from adit.report.words import formats
+from adit.report.words.outcome import method
+from adit.report.words.tables import posebusters_columns, with_reasons
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK: Final = 200
+"""Structures in one script."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the page needs to know of a table that was written.
+
+    Attributes:
+        rows: number of rows.
+        presets: filters at one click.
+        formats: file formats of a selection.
+    """
+
+    rows: int
+    presets: Sequence[tuple[str, dict[str, str]]]
+    formats: Sequence[str]
+
+
+def write(run: Run, kind: str, folder: Path) -> Written | None:
+    """Write the scripts of a kind; ``None`` where it has no scores.
+
+    Args:
+        run: the run.
+        kind: crystal, molecule or mof.
+        folder: where the scripts go.
+    """
+    frame = run.scores.get(kind)
+    if frame is None or "system_id" not in frame:
+        return None
+    frame = ordered(kind, frame)
+    found = fields.fields(kind, frame)
+    parts = _parts(run, kind, frame)
+    if kind == "molecule" and "formula" in frame:
+        frame["formula"] = [_hill(one, text) for one, text in zip(chain(*parts), frame["formula"], strict=True)]
+    held = sorted({int(z) for part in parts for rows in part for one in rows for z in one["z"]})
+    data = {
+        "rows": len(frame),
+        "chunk": CHUNK,
+        "columns": [field.to_json() for field in found],
+        "values": {field.name: column(field, frame[field.name].tolist()) for field in found},
+        "elements": {z: [symbol(z), css_colour(z)] for z in held},
+    }
+    store.write_text(folder / f"{kind}.js", script("adit.table", kind, data))
+    for number, part in enumerate(parts):
+        store.write_text(folder / f"{kind}-{number}.js", script("adit.structures", kind, number, part))
+    return Written(
+        len(frame), fields.presets(kind, found), ("csv", "sdf", "xyz") if kind == "molecule" else ("csv", "cif", "xyz")
+    )
+
+
+def _hill(steps: Sequence[dict[str, Any]], text: Any) -> Any:
+    """Return the whole formula of a molecule; without a structure what the scores say."""
+    return hill(composition(steps[0]["z"])) if steps else text
+
+
+def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with what did best first and failures last, with reasons and PoseBusters counted."""
+    frame = with_reasons(frame)
+    checks = posebusters_columns(frame)
+    if checks:
+        counts = frame[checks].fillna(False).astype(bool).sum(axis=1)
+        sent = frame["posebusters_status"] == "ok" if "posebusters_status" in frame else counts >= 0
+        frame = frame.assign(posebusters_count=counts.where(sent))
+    if kind != "molecule" and "formula" in frame:
+        frame["formula"] = [formats.chemical(str(text)) if text else text for text in frame["formula"]]
+    keys = [k for k in {"molecule": ("validity", "novel")}.get(kind, ("e_above_hull",)) if k in frame]
+    if keys:
+        frame = frame.sort_values(keys, ascending=kind != "molecule", kind="stable", na_position="last")
+    surrogates = [name for name in energy_tags.ENERGIES if energy_tags.SURROGATE_PREFIX + name in frame]
+    return frame.drop(columns=surrogates).reset_index(drop=True)
+
+
+def column(field: fields.Field, values: Sequence[Any]) -> list[Any]:
+    """Return the values of a column as JSON can hold them: flags 0 and 1, numbers rounded, missing ones ``None``."""
+    if field.type == "flag":
+        return [None if formats.is_missing(value) else int(bool(value)) for value in values]
+    if field.type == "number":
+        return [_number(value, field.digits) for value in values]
+    return [None if formats.is_missing(value) else str(value) for value in values]
+
+
+def _number(value: Any, digits: int) -> float | int | None:
+    if formats.is_missing(value) or abs(value) == float("inf"):
+        return None
+    return round(float(value), digits + 2) if digits else int(value)
+
+
+def _parts(run: Run, kind: str, frame: pd.DataFrame) -> list[list[list[dict[str, Any]]]]:
+    made = structures(run, f"samples/{kind}/*.arrow")
+    later = [] if kind == "molecule" else _relaxed(run, kind)
+    valid = frame["validity"].fillna(False).astype(bool) if "validity" in frame else frame["system_id"].isna()
+    progress = Progress(f"structures of {kind}s", len(frame))
+    rows = []
+    for system_id, bonded in zip(frame["system_id"].astype(str), valid, strict=True):
+        system = made.get(system_id)
+        if kind == "molecule":
+            rows.append([] if system is None else [frames.frame(system, "generated", bonded=bool(bonded))])
+        else:
+            steps = [("generated", system), *((label, found.get(system_id)) for label, found in later)]
+            rows.append(frames.path(steps))
+        progress.update()
+    return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+
+
+def _relaxed(run: Run, kind: str) -> list[tuple[str, Structures]]:
+    found = [("CHGNet", structures(run, f"relaxed/{kind}/*.arrow"))]
+    return [*found, (method(run), structures(run, "dft/[0-9]*.arrow"))] if kind == "crystal" else found
+
+
+def script(function: str, *arguments: Any) -> str:
+    """Return a script that calls ``window.<function>``; no text in it can end a script or a line."""
+    texts = [json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")) for value in arguments]
+    return f"window.{function}({','.join(texts)});\n".replace("<", "\\u003c")

@@ -1,0 +1,49 @@
+"""Structures as the page gets them: few characters, enough digits for a file that can be worked with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from adit.report.candidates.molgraph import molecule_graph
+from adit.report.words import formats
+from adit.systems import AtomicSystem
+
+FRACTION: Final = 100_000
+"""Steps of a fractional coordinate."""
+
+ANGSTROM: Final = 10_000
+"""Steps of an Å."""
+
+
+def frame(system: AtomicSystem, label: str, *, bonded: bool = False) -> dict[str, Any]:
+    """Return a structure: ``l`` label, ``z`` numbers, ``x`` flat whole-number positions, ``c`` flat cell in Å.
+
+    Positions are fractional in steps of 1e-5 with a cell, else in steps of 1e-4 Å.
+
+    Args:
+        system: the structure.
+        label: what it is, e.g. ``generated``.
+        bonded: find the bonds of a molecule (``b``, ``q`` charges, ``d`` drawing).
+    """
+    made: dict[str, Any] = {"l": label, "z": [int(z) for z in system.numbers]}
+    if system.cell is None:
+        made["x"] = _whole(system.positions * ANGSTROM)
+        return {**made, **molecule_graph(system)} if bonded else made
+    made["x"] = _whole(system.fractional * FRACTION)
+    made["c"] = [round(float(value), 5) for value in system.cell.ravel()]
+    energy = system.info.get("dft_energy_per_atom" if label.startswith("DFT") else "energy_per_atom")
+    if isinstance(energy, int | float) and not formats.is_missing(energy):
+        made["e"] = round(float(energy), 5)
+    return made
+
+
+def _whole(values: np.ndarray) -> list[int]:
+    return [int(value) for value in np.rint(values).ravel()]
+
+
+def path(steps: Sequence[tuple[str, AtomicSystem | None]]) -> list[dict[str, Any]]:
+    """Return the frames of a crystal from what was generated to what the last relaxation made of it."""
+    return [frame(system, label) for label, system in steps if system is not None]

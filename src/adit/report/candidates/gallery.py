@@ -1,0 +1,207 @@
+"""Best candidates: which samples are shown with pictures, and what is said of each."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from adit import convert
+from adit.elements import composition, hill, reduced_formula
+from adit.hull import energy_tags
+from adit.report.candidates.pictures import ball_and_stick, bond_drawing, legend
+from adit.report.figures.drawing import slug
+from adit.report.run.inputs import Run, Structures, structures
+from adit.report.words import formats
+from adit.report.words.tables import with_posebusters
+from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One candidate.
+
+    Attributes:
+        system_id: its id.
+        title: its formula.
+        pictures: drawings.
+        badges: text and tone.
+        facts: label and value.
+        elements: symbol and colour of each element.
+        file: structure as a data URI, and the name to save it under.
+    """
+
+    system_id: str
+    title: Markup
+    pictures: list[Markup]
+    badges: list[tuple[str, str]]
+    facts: list[tuple[str, str]]
+    elements: list[tuple[str, str]] = field(default_factory=list)
+    file: tuple[str, str] = ("", "")
+
+
+def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
+    """Return the crystals lowest above the hull; first those that converged, are valid and of several elements.
+
+    Without energies the valid ones come first.
+    """
+    frame = run.scores.get(kind)
+    if frame is None or not limit or "system_id" not in frame:
+        return []
+    found = structures(run, "dft/[0-9]*.arrow", f"relaxed/{kind}/*.arrow", f"samples/{kind}/*.arrow")
+    if "e_above_hull" in frame and frame["e_above_hull"].notna().any():
+        frame = _best_first(frame[frame["e_above_hull"].notna()])
+    elif "overall_validity" in frame:
+        frame = frame.sort_values("overall_validity", ascending=False, kind="stable")
+    dft = {str(row.get("system_id")): row for row in run.dft}
+    return [_crystal(row, system, dft.get(system.system_id, {})) for row, system in _drawn(frame, found, limit)]
+
+
+def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
+    frame = frame.sort_values("e_above_hull", kind="stable")
+    if "n_elements" in frame:  # as in the metrics: an element is no stable compound
+        frame = frame.sort_values("n_elements", key=lambda number: number == 1, kind="stable")
+    if "overall_validity" in frame:
+        frame = frame.sort_values(
+            "overall_validity", key=lambda flags: ~flags.fillna(False).astype(bool), kind="stable"
+        )
+    if "relax_status" in frame:  # an energy before convergence is a bound, not a result
+        frame = frame.sort_values("relax_status", key=lambda status: status != "converged", kind="stable")
+    return frame
+
+
+def molecules(run: Run, limit: int) -> list[Card]:
+    """Return valid molecules, those that pass most PoseBusters checks and are novel first; if none is valid, others."""
+    frame = run.scores.get("molecule")
+    if frame is None or not limit or "system_id" not in frame:
+        return []
+    frame = _only(_only(with_posebusters(frame), "validity"), "unique")
+    passed = [_passed(text) for text in frame["posebusters_passed"]] if "posebusters_passed" in frame else 0
+    frame = frame.assign(_passed=passed)
+    keys = [k for k in ("neutral_validity", "adit_pdb_validity", "_passed", "novel", "n_atoms") if k in frame]
+    frame = frame.sort_values(keys, ascending=False, kind="stable")
+    found = structures(run, "samples/molecule/*.arrow")
+    return [_molecule(row, system) for row, system in _drawn(frame, found, limit)]
+
+
+def _only(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows with a true flag; all of them where there is no such row or column."""
+    if column not in frame:
+        return frame
+    kept = frame[frame[column].fillna(False).astype(bool)]
+    return kept if len(kept) else frame
+
+
+def _passed(text: Any) -> int:
+    head = str(text).partition("/")[0]
+    return int(head) if head.isdigit() else -1
+
+
+def _drawn(frame: pd.DataFrame, found: Structures, limit: int) -> list[tuple[Record, AtomicSystem]]:
+    chosen: list[tuple[Record, AtomicSystem]] = []
+    for row in frame.to_dict("records"):
+        if len(chosen) == limit:
+            break
+        system = found.get(str(row["system_id"]))
+        if system is not None:
+            chosen.append((row, system))
+    return chosen
+
+
+def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
+    energy = row.get("e_above_hull")
+    whose = ", CHGNet surrogate" if f"{energy_tags.SURROGATE_PREFIX}e_above_hull" in row else ""
+    facts = [
+        (f"E above hull{whose}", _unit(energy, 3, "eV/atom")),
+        (f"formation energy{whose}", _unit(row.get("formation_energy_per_atom"), 3, "eV/atom")),
+        ("spacegroup", f"{_group(row.get('spacegroup'))} → {_group(row.get('relaxed_spacegroup'))}"),
+        ("moved", _unit(row.get("rmsd_moved"), 2, "Å")),
+        ("atoms", str(len(system))),
+    ]
+    if dft:
+        names = [formats.code(str(dft[k])) for k in ("code", "functional") if not formats.is_missing(dft.get(k))]
+        code = " ".join(dict.fromkeys(names))
+        facts += [
+            (code or "DFT", str(dft.get("status", formats.MISSING))),
+            ("its energy", _unit(dft.get("energy_per_atom"), 3, "eV/atom")),
+        ]
+    else:
+        facts.append(("DFT", str(row.get("dft_status") or "not sent").replace("_", " ")))
+    return Card(
+        system.system_id,
+        formats.formula(formats.chemical(reduced_formula(system.numbers))),
+        [ball_and_stick(system, f"pic-{slug(system.system_id)}")],
+        _crystal_badges(row, energy),
+        facts,
+        legend(system),
+        (_data_uri(convert.to_cif(system)), f"{slug(system.system_id)}.cif"),
+    )
+
+
+def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
+    badges = []
+    if row.get("relax_status") not in (None, "converged"):
+        badges.append((f"relaxation {row['relax_status']}", "bad"))
+    covered = row.get("hull_covers_chemistry", True)
+    if not formats.is_missing(energy) and row.get("n_elements") != 1 and covered:  # as in the metrics
+        level = "below the hull" if energy < 0 else "metastable" if energy < 0.1 else ""
+        badges += [(level, "good" if energy < 0 else "fair")] if level else []
+    badges += [("valid", "good")] if _true(row.get("overall_validity")) else [("not valid", "bad")]
+    if row.get("n_elements") == 1:
+        badges.append(("single element", ""))
+    for name in ("uniqueness_adit", "novelty_adit"):
+        if name in row:
+            word = {"uniqueness_adit": "unique", "novelty_adit": "novel"}[name]
+            badges.append((word, "good") if _true(row[name]) else (f"not {word}", ""))
+    return badges
+
+
+def _molecule(row: Record, system: AtomicSystem) -> Card:
+    valid = _true(row.get("validity"))
+    flat = bond_drawing(system) if valid else None  # without validity there may be a bonding, but no molecule
+    solid = ball_and_stick(system, f"pic-{slug(system.system_id)}")
+    facts = [("SMILES", str(row["smiles"]))] if row.get("smiles") else []
+    facts += [
+        ("PoseBusters", str(row.get("posebusters_passed") or "not checked")),
+        ("atoms", str(len(system))),
+    ]
+    badges = [("valid", "good") if valid else ("not valid", "bad")]
+    if not valid and not formats.is_missing(row.get("reason")):
+        facts.append(("why", str(row["reason"])))
+    if valid and "neutral_validity" in row:
+        badges.append(("no charged atom", "good") if _true(row["neutral_validity"]) else ("charged atoms", "fair"))
+    if valid and "novel" in row:
+        badges.append(("novel", "good") if _true(row["novel"]) else ("in the training set", ""))
+    return Card(
+        system.system_id,
+        formats.formula(hill(composition(system.numbers))),
+        [flat, solid] if flat is not None else [solid],
+        badges,
+        facts,
+        legend(system),
+        (_data_uri(convert.to_xyz(system)), f"{slug(system.system_id)}.xyz"),
+    )
+
+
+def _true(value: Any) -> bool:
+    return not formats.is_missing(value) and bool(value)
+
+
+def _unit(value: Any, digits: int, unit: str) -> str:
+    return formats.MISSING if formats.is_missing(value) else f"{formats.number(float(value), digits)} {unit}"
+
+
+def _group(value: Any) -> str:
+    return "none" if formats.is_missing(value) or not value else f"{int(value)}"
+
+
+def _data_uri(text: str) -> str:
+    return "data:text/plain;base64," + base64.b64encode(text.encode()).decode()

@@ -1,0 +1,178 @@
+"""Runs beside each other: what differs in their configurations, their numbers with intervals, and figures.
+
+Reads:  everything of the runs; their configurations from report/manifest.json
+Writes: index.html, metrics.csv, settings.csv, figures/, assets/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from adit import store
+from adit.errors import DataError
+from adit.progress import log
+from adit.report.compare import figures as compare_figures
+from adit.report.figures.drawing import Drawing, save
+from adit.report.page import assets
+from adit.report.page.build import environment
+from adit.report.run.inputs import Run, load
+from adit.report.run.manifest import cost, energies
+from adit.report.words import formats, outcome
+
+Record = dict[str, Any]
+
+MISSING_CONFIG: Final = "has no report/manifest.json: its configuration is not known"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A run under the name that it has in the comparison."""
+
+    name: str
+    run: Run
+
+
+def compare(folders: Sequence[Path], out: Path) -> None:
+    """Write the comparison of runs into ``out``.
+
+    Args:
+        folders: folders of runs, at least two; the first is what the others are held against.
+        out: the folder to write to.
+
+    Raises:
+        DataError: fewer than two runs, one of them twice, or there is no such run.
+    """
+    if len(folders) < 2:
+        raise DataError("adit compare: name at least two runs, e.g. adit compare results/a results/b")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise DataError("adit compare: the same run is named twice; name different ones")
+    runs = [
+        Named(name, load(folder, json.dumps(_config(folder))))
+        for name, folder in zip(_names(folders), folders, strict=True)
+    ]
+    import pandas as pd
+
+    numbers = metrics(runs)
+    changed = settings(runs)
+    store.write_frame(out / "metrics.csv", pd.DataFrame(long_metrics(runs)))
+    store.write_frame(out / "settings.csv", pd.DataFrame(changed, columns=["setting", *(one.name for one in runs)]))
+    drawings = compare_figures.drawings([(one.name, one.run) for one in runs])
+    pictures = [(_draw(drawing, out), caption) for drawing, caption in drawings]
+    assets.write(out / "assets")
+    page = (
+        environment()
+        .get_template("compare.html")
+        .render(
+            names=[one.name for one in runs],
+            outcomes=[(one.name, outcome.trained_on(one.run), outcome.sentence(one.run)) for one in runs],
+            notices=notices(runs),
+            metrics=numbers,
+            settings=changed,
+            pictures=pictures,
+            costs=costs(runs),
+        )
+    )
+    store.write_text(out / "index.html", page)
+    log.info("%s against %s: %s", " and ".join(one.name for one in runs[1:]), runs[0].name, out / "index.html")
+
+
+def _draw(drawing: Drawing, out: Path) -> Record:
+    return {"svg": save(drawing, out / "figures"), "name": drawing.name}
+
+
+def _config(folder: Path) -> Record:
+    path = folder / "report/manifest.json"
+    found = store.read_json(path) if path.is_file() else {}
+    config = found.get("config") if isinstance(found, dict) else None
+    return config if isinstance(config, dict) else {}
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Return the name of each folder; the whole path where names are the same."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def settings(runs: Sequence[Named]) -> list[list[str]]:
+    """Return the settings that are not the same in all runs: the key, then a text for each run."""
+    flat = [dict(_flat(one.run.config)) for one in runs]
+    keys = sorted({key for values in flat for key in values})
+    rows = [[key, *(_text(values.get(key)) for values in flat)] for key in keys]
+    return [row for row in rows if len(set(row[1:])) > 1 and row[0] != "name"]
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        return [pair for key, inner in value.items() for pair in _flat(inner, f"{prefix}{key}.")]
+    return [(prefix.removesuffix("."), value)]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def metrics(runs: Sequence[Named]) -> list[Record]:
+    """Return one record a number of the samples: its name, and of each run value, interval, counts and mark.
+
+    The mark is ``higher`` or ``lower`` where the interval does not meet that of the first run.
+    """
+    found = [{_key(r): r for r in one.run.summary if r.get("population") == "samples"} for one in runs]
+    rows = []
+    for key in dict.fromkeys(key for one in found for key in one):
+        first = found[0].get(key)
+        kind, protocol, metric = key
+        cells = [_cell(one.get(key), first) for one in found]
+        basis = next((str(one[key].get("basis") or "") for one in found if key in one), "")
+        rows.append(
+            {"kind": kind, "protocol": protocol, "metric": formats.metric(metric), "basis": basis, "cells": cells}
+        )
+    return rows
+
+
+def _key(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(record.get("kind")), str(record.get("protocol")), str(record.get("metric"))
+
+
+def _cell(record: Mapping[str, Any] | None, first: Mapping[str, Any] | None) -> Record:
+    if record is None or formats.is_missing(record.get("value")):
+        return {"text": formats.MISSING, "note": "", "mark": ""}
+    low, high = float(record["low"]), float(record["high"])
+    note = f"[{formats.percent(low)}, {formats.percent(high)}]\n{record.get('numerator')}/{record.get('denominator')}"
+    mark = ""
+    if first is not None and not formats.is_missing(first.get("value")):
+        mark = "higher" if low > float(first["high"]) else "lower" if high < float(first["low"]) else ""
+    return {"text": formats.percent(record["value"]), "note": note, "mark": mark}
+
+
+def long_metrics(runs: Sequence[Named]) -> list[Record]:
+    """Return every number of every run, controls too, one row each."""
+    names = ("kind", "population", "protocol", "metric", "value", "low", "high", "numerator", "denominator")
+    return [{"run": one.name, **{name: r.get(name) for name in names}} for one in runs for r in one.run.summary]
+
+
+def costs(runs: Sequence[Named]) -> list[tuple[str, list[float | None]]]:
+    """Return the wall time (s) of each stage in each run; the total last."""
+    walls = [{str(row["stage"]): row["wall_s"] for row in cost(one.run.benchmarks)} for one in runs]
+    rows = [(stage, [held.get(stage) for held in walls]) for stage in dict.fromkeys(s for held in walls for s in held)]
+    totals = [outcome.total_seconds(one.run) for one in runs]
+    return [*rows, ("all", totals)] if rows else []
+
+
+def notices(runs: Sequence[Named]) -> list[str]:
+    """Return what a reader must know before the numbers are compared."""
+    found = [f"{one.name} {MISSING_CONFIG}." for one in runs if not one.run.config]
+    hulls = {one.name: ", ".join(energies(one.run)["hull_tags"]) for one in runs}
+    own = {one.name: ", ".join(energies(one.run)["energy_tags"]) for one in runs}
+    for what, tags in (("hulls", hulls), ("energies", own)):
+        held = {name: tag for name, tag in tags.items() if tag}
+        if len(set(held.values())) > 1:
+            told = "; ".join(f"{name}: {tag}" for name, tag in held.items())
+            found.append(f"Stabilities cannot be compared, their {what} differ: {told}.")
+    asked = {one.run.setting("hull.reference") for one in runs if one.run.config}
+    if len(asked) > 1:
+        found.append(f"The hulls are of different references ({', '.join(sorted(map(str, asked)))}).")
+    return found + [f"{one.name}: {problem}" for one in runs for problem in one.run.problems]

@@ -1,0 +1,148 @@
+"""Tuning of sampling: validity against time over solver, grid, steps and guidance, and the points worth taking.
+
+Reads:  tune/<point>/<kind>.json (time), tune/<point>/<kind>.arrow (settings), tune/<point>/scores/summary.json
+Writes: tune/points.csv, tune/pareto.csv, tune/tune-<kind>.svg, .png and .csv
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from adit import store
+from adit.config import TuneStage
+from adit.errors import ConfigError, DataError
+from adit.progress import log
+from adit.report.figures.drawing import COLOURS, Drawing, new_figure, save, styled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VALIDITY: Final = {
+    "crystal": ("adit", "overall_validity"),
+    "molecule": ("strict", "validity"),
+    "mof": ("strict", "validity"),
+}
+"""Protocol and metric that score a kind."""
+
+
+def gather(stage: TuneStage, points: Sequence[Path], out: Path) -> None:
+    """Write the table of all points, the Pareto front of each kind, and a plot of each kind.
+
+    Args:
+        stage: slice of the configuration; its seed is that of the run.
+        points: folders of the points.
+        out: folder of the results.
+
+    Raises:
+        ConfigError: samples were made with the seed of the run.
+        DataError: a point lacks a file or a number.
+    """
+    import pandas as pd
+
+    records = [record for point in points for record in _records(point, stage.seed)]
+    if not records:
+        raise DataError(f"{out}: no point of the grid has samples")
+    table = pd.DataFrame(records)
+    table["pareto"] = False
+    for _, rows in table.groupby("kind"):
+        table.loc[pareto(rows), "pareto"] = True
+    store.write_frame(out / "points.csv", table)
+    store.write_frame(out / "pareto.csv", table[table["pareto"]].sort_values(["kind", "seconds_per_sample"]))
+    for kind, rows in table.groupby("kind"):
+        drawing = tuning(str(kind), rows.reset_index(drop=True))
+        save(drawing, out)
+        with store.atomic_path(out / f"{drawing.name}.png") as temporary:
+            drawing.figure.savefig(temporary, format="png", dpi=200, facecolor="white")
+        for row in rows[rows["pareto"]].sort_values("seconds_per_sample").itertuples():
+            log.info(
+                "%s: %s, %s grid, T = %d, γ = %g: %.1f %% valid (%.1f to %.1f), %.4f s a sample",
+                *(kind, row.solver, row.grid, row.steps, row.guidance),
+                *(100 * row.validity, 100 * row.low, 100 * row.high, row.seconds_per_sample),
+            )
+
+
+def _records(point: Path, reporting_seed: int) -> list[dict[str, Any]]:
+    summary = store.read_json(point / "scores/summary.json")
+    records = []
+    for path in sorted(point.glob("*.arrow")):
+        settings = store.read_systems(path).metadata
+        if settings.get("seed") == reporting_seed:
+            raise ConfigError(f"{path}: was sampled with the seed of the run; tuning must not see those samples")
+        timing = store.read_json(point / f"{path.stem}.json")
+        score = _score(summary, path.stem, point)
+        records.append(
+            {
+                "kind": path.stem,
+                **{name: settings[name] for name in ("solver", "grid", "steps", "guidance", "seed")},
+                "evaluations": timing["evaluations"],
+                "samples": timing["samples"],
+                "seconds_per_sample": timing["seconds"] / timing["samples"],
+                "validity": score["value"],
+                "low": score["low"],
+                "high": score["high"],
+            }
+        )
+    return records
+
+
+def _score(summary: Sequence[Mapping[str, Any]], kind: str, point: Path) -> Mapping[str, Any]:
+    protocol, metric = VALIDITY[kind]
+    wanted = {"kind": kind, "population": "samples", "protocol": protocol, "metric": metric}
+    for record in summary:
+        if all(record.get(name) == value for name, value in wanted.items()) and record["value"] is not None:
+            return record
+    raise DataError(f"{point}: the scores hold no {metric} of {kind}s; run `adit score` for it")
+
+
+def pareto(rows: pd.DataFrame) -> list[Any]:
+    """Return the index of the rows that no other row beats in both time and validity."""
+    front, best = [], -1.0
+    for row in rows.sort_values(["seconds_per_sample", "validity"], ascending=[True, False]).itertuples():
+        if row.validity > best:
+            best = float(row.validity)
+            front.append(row.Index)
+    return front
+
+
+@styled
+def tuning(kind: str, rows: pd.DataFrame) -> Drawing:
+    """Draw validity against time: a colour a solver and grid, the front as a line, steps and γ beside its points."""
+    figure, grid = new_figure(7.2, 4.2)
+    axes = grid[0, 0]
+    for (name, part), colour in zip(rows.groupby(["solver", "grid"]), _colours(), strict=False):
+        errors = [(part["validity"] - part["low"]) * 100, (part["high"] - part["validity"]) * 100]
+        axes.errorbar(
+            part["seconds_per_sample"],
+            part["validity"] * 100,
+            yerr=errors,
+            fmt="o",
+            color=colour,
+            alpha=0.75,
+            markersize=4,
+            elinewidth=0.8,
+            label=", ".join(map(str, name)),
+        )
+    front = rows[rows["pareto"]].sort_values("seconds_per_sample")
+    axes.plot(front["seconds_per_sample"], front["validity"] * 100, color=COLOURS["grey"], linewidth=1.0, zorder=0)
+    for row in front.itertuples():
+        axes.annotate(
+            f"T {row.steps}, γ {row.guidance:g}",
+            (row.seconds_per_sample, 100 * row.validity),
+            xytext=(4, 5),
+            textcoords="offset points",
+            fontsize=8,
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("time a sample (s)")
+    axes.set_ylabel(f"valid {kind}s (%)")
+    axes.legend(fontsize=8, loc="lower right")
+    text = f"Valid {kind}s against sampling time: " + "; ".join(
+        f"{r.solver} T {r.steps} γ {r.guidance:g} {100 * r.validity:.1f} %" for r in front.itertuples()
+    )
+    return Drawing(f"tune-{kind}", figure, rows, text)
+
+
+def _colours() -> list[str]:
+    return [colour for name, colour in COLOURS.items() if name != "grey"] * 4

@@ -1,0 +1,1 @@
+"""The page: sections, citations, scripts, and the stage that builds it."""

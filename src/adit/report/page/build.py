@@ -1,0 +1,155 @@
+"""Stage ``report``: one page that opens from disk with no network, and the run manifest.
+
+Reads:  everything of the run
+Writes: report/index.html, report/manifest.json, report/figures/<name>.svg and .csv
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from adit import store
+from adit.config import ReportStage
+from adit.progress import log
+from adit.report.candidates import data as candidates
+from adit.report.candidates import gallery
+from adit.report.figures import charts as figures
+from adit.report.figures.drawing import Drawing, save
+from adit.report.page import assets, citations, sections
+from adit.report.paper import coverage as paper
+from adit.report.paper import headline
+from adit.report.run.inputs import NETWORKS, Run, load
+from adit.report.run.manifest import clean, manifest
+from adit.report.words import formats, outcome, protocol, tables
+
+Record = dict[str, Any]
+
+
+def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
+    """Write ``index.html``, ``manifest.json`` and ``figures/`` into ``out``.
+
+    Args:
+        stage: slice of the configuration.
+        run: ``results/<run>``; what it lacks is said on the page.
+        out: the folder to write to.
+        run_config: the whole configuration as JSON.
+
+    Raises:
+        ConfigError: ``run_config`` is no JSON object.
+        DataError: there is no such run.
+    """
+    found = load(run, run_config)
+    assets.write(out / "assets")
+    builder = _Builder(stage, found, out)
+    page = builder.page()
+    about = manifest(found, stage.name)
+    store.write_text(out / "index.html", environment().get_template("page.html").render(**page, about=about))
+    store.write_text(out / "references.bib", page["bibliography"])
+    store.write_json(out / "manifest.json", about)
+    store.write_json(out / "summary.json", clean(summary(found, stage.name)))
+    log.info("%s", outcome.sentence(found))
+
+
+def summary(run: Run, name: str) -> Record:
+    """Return the outcome of a run for programs: the sentence, the tiles, the funnel and every number."""
+    return {
+        "run": name,
+        "outcome": outcome.sentence(run),
+        "energies": outcome.hull_text(run),
+        "numbers": [{"label": label, "value": value, "note": note} for label, value, note in outcome.tiles(run)],
+        "notices": [{"title": notice.title, "text": notice.text} for notice in outcome.notices(run)],
+        "funnel": run.funnel,
+        "metrics": run.summary,
+    }
+
+
+def environment() -> Environment:
+    """Return the templates' environment: everything that is filled in is escaped."""
+    made = Environment(
+        loader=PackageLoader("adit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "seconds": formats.seconds,
+        "count": formats.count,
+        "json": lambda value: json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False),
+    }
+    return made
+
+
+@dataclass
+class _Builder:
+    """Makes what the template shows, section by section."""
+
+    stage: ReportStage
+    run: Run
+    folder: Path
+
+    def page(self) -> Record:
+        """Return the template's variables."""
+        self._forget_old_figures()
+        kinds = outcome.kinds(self.run)
+        return {
+            "title": self.stage.report.title,
+            "name": self.stage.name,
+            "trained_on": outcome.trained_on(self.run),
+            "seconds": outcome.total_seconds(self.run),
+            "sentence": outcome.sentence(self.run),
+            "confidence": _confidence(self.run.setting("score.confidence")),
+            "tiles": outcome.tiles(self.run),
+            "kinds": [self._kind(kind) for kind in kinds],
+            "hull_text": outcome.hull_text(self.run),
+            "paper_tables": paper.tables(self.run, self.folder / "tables"),
+            "paper_figures": paper.figures(self.run, self._draw),
+            "dft": sections.dft(self.run),
+            "training": [
+                part for name in NETWORKS if (part := sections.training(self.run, name, self._draw)) is not None
+            ],
+            "datasets": [sections.dataset(stats, self._draw) for stats in self.run.datasets],
+            "protocol_card": protocol.card(self.run),
+            "definitions": protocol.definitions(self.run.summary),
+            "bibliography": citations.bibliography(self.run),
+            "notices": outcome.notices(self.run),  # last: by now every file was opened that can be broken
+        }
+
+    def _forget_old_figures(self) -> None:
+        for name in ("figures", "tables"):  # the workflow names both as outputs, whatever is in them
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for pattern in ("figures/*.svg", "figures/*.pdf", "figures/*.csv", "data/*.js", "tables/*.csv"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+    def _draw(self, drawing: Drawing) -> Record:
+        return {"svg": save(drawing, self.folder / "figures"), "name": drawing.name}
+
+    def _kind(self, kind: str) -> Record:
+        steps = outcome.steps_of(self.run, kind)
+        records = [r for r in self.run.summary if r.get("kind") == kind]
+        main, others = headline.split(records)
+        limit = self.stage.report.gallery
+        return {
+            "name": kind,
+            "headline": headline.headline(kind, main, self.run.separation) if main else None,
+            "others": headline.headline(kind, others, self.run.separation) if others else None,
+            "measures": headline.measures(self.run.measures, self.run.separation, kind),
+            "sources": headline.sources(kind),
+            "rates": self._draw(figures.rates(kind, main)) if any(r.get("value") is not None for r in main) else None,
+            "funnel": self._draw(figures.funnel_bars(kind, steps)) if steps else None,
+            "reasons": tables.reasons(steps) if steps else None,
+            "cards": gallery.molecules(self.run, limit)
+            if kind == "molecule"
+            else gallery.crystals(self.run, limit, kind),
+            "written": candidates.write(self.run, kind, self.folder / "data"),
+        }
+
+
+def _confidence(level: Any) -> str:
+    return f"{100 * level:g} %" if isinstance(level, int | float) else "the"

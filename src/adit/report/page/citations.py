@@ -1,0 +1,72 @@
+"""What to cite for a run: every dataset and method it used, as BibTeX.
+
+Writes: report/references.bib
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from adit.report.page.assets import read
+from adit.report.run.inputs import Run
+from adit.report.words import outcome
+
+MODEL: Final = ("Joshi2025ADiT", "Peebles2023DiT", "Lipman2023FlowMatching", "Ho2022Guidance")
+CRYSTALS: Final = ("Ong2013pymatgen", "Togo2024spglib", "Davies2019SMACT")
+MOLECULES: Final = ("RDKit", "Buttenschoen2024PoseBusters")
+RELAXATION: Final = ("Deng2023CHGNet", "Larsen2017ASE")
+DFT: Final = ("Ganose2025atomate2", "Rosen2024jobflow")
+CODES: Final = {
+    "gpaw": ("Mortensen2024GPAW", "Perdew1996PBE"),
+    "vasp": ("Kresse1996VASP", "Perdew1996PBE"),
+    outcome.XTB: ("Grimme2017GFN1",),
+}
+ALWAYS: Final = ("Molder2021Snakemake", "Rego2015ThreeDmol")
+
+
+def bibliography(run: Run) -> str:
+    """Return the BibTeX of a run: methods first, then datasets; each entry once."""
+    methods = entries(read("page/methods.bib"))
+    chosen = {key: methods[key] for key in used(run)}
+    for stats in run.datasets:
+        for key, text in entries(str(stats.get("citation") or "")).items():
+            chosen.setdefault(key, text)
+    return "\n".join(chosen.values())
+
+
+def used(run: Run) -> list[str]:
+    """Return the keys of the methods that a run used."""
+    keys: list[str] = [*MODEL]
+    if {"crystal", "mof"} & set(outcome.kinds(run)):
+        keys += CRYSTALS
+    if "molecule" in outcome.kinds(run):
+        keys += MOLECULES
+    if run.hull is not None or any("relax_status" in frame for frame in run.scores.values()):
+        keys += RELAXATION
+    if any("MP2020" in tag for tag in _tags(run)):
+        keys.append("Wang2021MP2020")
+    if run.dft:
+        codes = {str(row.get("code") or "").lower().partition(" ")[0] for row in run.dft}
+        keys += [*DFT, *(key for code, held in CODES.items() if code in codes for key in held)]
+    return list(dict.fromkeys([*keys, *ALWAYS]))
+
+
+def _tags(run: Run) -> Iterable[str]:
+    for column in ("energy_tag", "hull_tag"):
+        if run.hull is not None and column in run.hull:
+            yield from (str(value) for value in run.hull[column].dropna().unique())
+
+
+def entries(text: str) -> dict[str, str]:
+    """Return the entries of a BibTeX text by key; text that is no entry is left out."""
+    starts = [match.start() for match in re.finditer(r"^[ \t]*@\w+\s*\{", text, flags=re.MULTILINE)]
+    ends = [*starts[1:], len(text)][: len(starts)]
+    parts = [text[start:end].strip() + "\n" for start, end in zip(starts, ends, strict=True)]
+    found: dict[str, str] = {}
+    for part in parts:
+        key = re.match(r"@\w+\s*\{\s*([^,\s]+)\s*,", part)
+        if key:
+            found.setdefault(key.group(1), part)
+    return found

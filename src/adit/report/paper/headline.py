@@ -1,0 +1,181 @@
+"""Headline numbers: each metric with its population and protocol, beside published ones of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any, Final
+
+from adit.hull import energy_tags
+from adit.report.figures.drawing import POPULATIONS
+from adit.report.words import formats
+from adit.report.words.cells import Cell, Table
+
+Record = Mapping[str, Any]
+
+_UNBROKEN: Final = str.maketrans({" ": "\u00a0", "-": "\u2011"})
+"""Spaces and hyphens that no line breaks at."""
+
+_MAIN: Final = (
+    "validity",
+    "neutral_validity",
+    "structural_validity",
+    "compositional_validity",
+    "overall_validity",
+    "distance_ratio_validity",
+    "adit_pdb_validity",
+    "atom_stability",
+    "molecule_stability",
+    "xtb_relaxes_to_itself",
+    "uniqueness",
+    "novelty",
+    "unique_and_novel",
+    "relaxed",
+    "metastable",
+    "stable",
+    "msun",
+    "sun",
+    "dft_converged",
+    "dft_converged_of_sent",
+    "mofchecker_all",
+    "posebusters_all",
+    "posebusters_paper_seven",
+)
+"""Metrics of the first table; all others stand below it, folded."""
+
+_MAIN_PROTOCOLS: Final = ("adit", "strict", "edm", "xtb", "posebusters", "mofchecker")
+"""Protocols of the first table."""
+
+
+def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Return the records of the main metrics and protocols, in their order, and the others."""
+    main = [r for r in records if _is_main(r)]
+    others = [r for r in records if not _is_main(r)]
+    return sorted(main, key=lambda r: _MAIN.index(energy_tags.bare_metric(str(r.get("metric"))))), others
+
+
+def _is_main(record: Record) -> bool:
+    return energy_tags.bare_metric(str(record.get("metric"))) in _MAIN and record.get("protocol") in _MAIN_PROTOCOLS
+
+
+def published() -> list[dict[str, str]]:
+    """Return the published numbers that come with the package."""
+    import csv
+
+    text = resources.files("adit.report.paper").joinpath("published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]:
+    """Return the numbers in which real systems do no better than a fake, by protocol and metric, and which fake.
+
+    Args:
+        separation: records of ``separation.json``.
+        kind: crystal, molecule or mof.
+    """
+    found = {}
+    for record in separation:
+        real = f"the {'training' if record.get('real') == 'train' else 'test'} set"
+        fakes = {"noise": f"{real} with noise", "random": "random atoms"}
+        same = [words for name, words in fakes.items() if record.get(name) is False]
+        if record.get("kind") == kind and same:
+            told = f"{real} does no better than {' or '.join(same)}"
+            found[str(record.get("protocol")), str(record.get("metric"))] = told
+    return found
+
+
+def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] = ()) -> Table:
+    """Return one row a metric and protocol, one column a population, and the published numbers.
+
+    Args:
+        kind: crystal or molecule.
+        records: records of ``summary.json`` of this kind.
+        separation: records of ``separation.json``; what tells nothing is said beside the metric.
+    """
+    told = blind(separation, kind)
+    rows = list(dict.fromkeys((str(r.get("protocol")), str(r.get("metric"))) for r in records))
+    names = [*POPULATIONS, *sorted({str(r.get("population")) for r in records} - set(POPULATIONS))]
+    shown = [name for name in names if any(r.get("population") == name for r in records)]
+    index = {(str(r.get("protocol")), str(r.get("metric")), str(r.get("population"))): r for r in records}
+    facts = [fact for fact in published() if fact["kind"] == kind]
+    heads = [("metric", "name in the files, and what the denominator counts"), ("protocol", "whose definition")]
+    heads += [(name, "% [interval] and counts") for name in shown]
+    heads += [("published, %", "other training data, sizes and energies: for orientation, not a comparison")]
+    return Table(heads, [_row(*key, shown, index, facts, told.get(key, "")) for key in rows])
+
+
+def measures(records: Sequence[Record], separation: Sequence[Record], kind: str) -> Table | None:
+    """Return one row a measure (distances, medians), one column a population; ``None`` without any.
+
+    Args:
+        records: records of ``measures.json``.
+        separation: records of ``separation.json``.
+        kind: crystal, molecule or mof.
+    """
+    held = [r for r in records if r.get("kind") == kind]
+    names = [name for name in POPULATIONS if any(r.get("population") == name for r in held)]
+    told = blind(separation, kind)
+    index = {(str(r.get("metric")), str(r.get("population"))): r for r in held}
+    rows = []
+    for metric in dict.fromkeys(str(r.get("metric")) for r in held):
+        any_of = next(r for r in held if r.get("metric") == metric)
+        unit = f", {any_of['unit']}" if any_of.get("unit") else ""
+        note = "; ".join(text for text in (str(any_of.get("basis") or ""), told.get(("", metric), "")) if text)
+        first = Cell(f"{formats.metric(metric)}{unit}", metric, "metric", note)
+        rows.append([first, *(_measure(index.get((metric, name)), name) for name in names)])
+    heads = [("measure", "smaller is closer to the training data"), *((name, "value [interval]") for name in names)]
+    return Table(heads, rows) if rows else None
+
+
+def _measure(record: Record | None, population: str) -> Cell:
+    style = f"num rate {'samples' if population == 'samples' else ''}"
+    if record is None or formats.is_missing(record.get("value")):
+        return Cell(formats.MISSING, float("inf"), f"{style} missing")
+    low, high = formats.number(record.get("low"), 3), formats.number(record.get("high"), 3)
+    counts = f"{record.get('count')} of {record.get('asked')}"
+    return Cell(formats.number(record["value"], 3), float(record["value"]), style, f"[{low}, {high}]\n{counts}")
+
+
+def _row(
+    protocol: str,
+    metric: str,
+    populations: Sequence[str],
+    index: Mapping[tuple[str, str, str], Record],
+    facts: Sequence[Mapping[str, str]],
+    told: str,
+) -> list[Cell]:
+    found = [index.get((protocol, metric, name)) for name in populations]
+    basis = next((str(r.get("basis") or "") for r in found if r), "")
+    note = f"{metric}: {basis}" if basis else metric
+    return [
+        Cell(formats.metric(metric), metric, "metric", f"{note}\n⚠ {told}" if told else note),
+        Cell(protocol),
+        *(_rate(r, name) for r, name in zip(found, populations, strict=True)),
+        _facts(protocol, metric, facts),
+    ]
+
+
+def _rate(record: Record | None, population: str) -> Cell:
+    style = f"num rate {'samples' if population == 'samples' else ''}"
+    if record is None or formats.is_missing(record.get("value")):
+        counts = "" if record is None else f"{record.get('numerator', 0)}/{record.get('denominator', 0)}"
+        return Cell(formats.MISSING, float("inf"), f"{style} missing", counts)
+    low, high = formats.percent(record.get("low")), formats.percent(record.get("high"))
+    counts = f"{record.get('numerator')}/{record.get('denominator')}"
+    return Cell(formats.percent(record["value"]), float(record["value"]), style, f"[{low}, {high}]\n{counts}")
+
+
+def _facts(protocol: str, metric: str, facts: Sequence[Mapping[str, str]]) -> Cell:
+    name = energy_tags.bare_metric(metric)
+    same = [f for f in facts if f["metric"] == name and f["protocol"] == protocol]
+    lines = [f"{f['model']} {float(f['value']):.1f}".translate(_UNBROKEN) for f in reversed(same)]
+    return Cell("", None, "published", " · ".join(lines))
+
+
+def sources(kind: str) -> list[str]:
+    """Return where the published numbers of a kind come from, one line a source."""
+    rows = [fact for fact in published() if fact["kind"] == kind]
+    groups: dict[str, list[str]] = {}
+    for row in rows:
+        groups.setdefault(f"{row['source']} ({row['dataset'].upper()})", []).append(row["model"])
+    return [f"{source}: {', '.join(dict.fromkeys(models))}" for source, models in groups.items()]

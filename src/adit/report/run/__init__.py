@@ -1,0 +1,1 @@
+"""What a run left on disk: its tables, its manifest, what its jobs took."""

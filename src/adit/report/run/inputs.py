@@ -1,0 +1,260 @@
+"""What a run left on disk, read tolerantly: what was not asked for is empty, a broken file is a problem to show.
+
+Reads: everything under ``results/<run>/`` but the logs
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from adit import store
+from adit.errors import ConfigError, DataError
+from adit.hull import energy_tags
+from adit.report.run import benchmarks
+from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+Record = dict[str, Any]
+
+KINDS: Final = ("crystal", "molecule", "mof")
+NETWORKS: Final = {"vae": "Autoencoder (VAE)", "dit": "Denoiser (DiT)"}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training left.
+
+    Attributes:
+        config: ``config.json``; empty where there is none.
+        metrics: ``metrics.csv``; ``None`` where there is none.
+    """
+
+    config: Record
+    metrics: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The files of a run.
+
+    Attributes:
+        folder: the run's folder.
+        config: the whole resolved configuration.
+        summary: records of ``scores/summary.json``.
+        funnel: records of ``scores/funnel.json``.
+        scores: one row a sample asked for, by kind.
+        datasets: ``data/<dataset>.stats.json``.
+        training: by network.
+        hull: ``hull/hull.parquet``.
+        reference: ``hull/reference.parquet``.
+        selected: ``dft/selected.parquet``.
+        dft: one record a structure that DFT ran on.
+        benchmarks: Snakemake's measurements, one record a job.
+        measures: records of ``scores/measures.json``: numbers that are no rates.
+        separation: records of ``scores/separation.json``: which numbers tell real systems from fakes.
+        card: ``scores/card.json``: matchers and protocols that decided the scores.
+        sensitivity: ``scores/sensitivity-crystal.csv``: rates by number of samples and seed.
+        problems: what could not be read, one line each.
+    """
+
+    folder: Path
+    config: Record
+    summary: list[Record] = field(default_factory=list)
+    funnel: list[Record] = field(default_factory=list)
+    scores: dict[str, pd.DataFrame] = field(default_factory=dict)
+    datasets: list[Record] = field(default_factory=list)
+    training: dict[str, Training] = field(default_factory=dict)
+    hull: pd.DataFrame | None = None
+    reference: pd.DataFrame | None = None
+    selected: pd.DataFrame | None = None
+    dft: list[Record] = field(default_factory=list)
+    benchmarks: list[Record] = field(default_factory=list)
+    measures: list[Record] = field(default_factory=list)
+    separation: list[Record] = field(default_factory=list)
+    card: Record = field(default_factory=dict)
+    sensitivity: pd.DataFrame | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def setting(self, path: str, default: Any = None) -> Any:
+        """Return a value of the configuration by its dotted path."""
+        value: Any = self.config
+        for name in path.split("."):
+            if not isinstance(value, dict) or name not in value:
+                return default
+            value = value[name]
+        return value
+
+
+def load(folder: Path, run_config: str) -> Run:
+    """Read a run.
+
+    Args:
+        folder: ``results/<run>``.
+        run_config: the whole configuration as JSON.
+
+    Raises:
+        ConfigError: ``run_config`` is no JSON object.
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such run; give the folder of a run, e.g. results/demo")
+    problems: list[str] = []
+    reader = _Reader(folder, problems)
+    return Run(
+        folder=folder,
+        config=_config(run_config),
+        summary=reader.records("scores/summary.json"),
+        funnel=reader.records("scores/funnel.json"),
+        scores={
+            kind: with_plain_energies(frame)
+            for kind in KINDS
+            if (frame := reader.frame(f"scores/{kind}.parquet")) is not None
+        },
+        datasets=[
+            _stats(stats, path, problems)
+            for path in reader.glob("data/*.stats.json")
+            if isinstance(stats := reader.json(path), dict)
+        ],
+        training={name: _training(reader, name) for name in NETWORKS},
+        hull=reader.frame("hull/hull.parquet"),
+        reference=reader.frame("hull/reference.parquet"),
+        selected=reader.frame("dft/selected.parquet"),
+        dft=_dft(reader),
+        benchmarks=benchmarks.read(folder),
+        measures=reader.records("scores/measures.json"),
+        separation=reader.records("scores/separation.json"),
+        card=found if isinstance(found := reader.json("scores/card.json"), dict) else {},
+        sensitivity=reader.frame("scores/sensitivity-crystal.csv"),
+        problems=problems,
+    )
+
+
+def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with surrogate energies under their plain names too, for sorting and drawing.
+
+    What is shown keeps the surrogate's name. An energy that is no finite number is missing.
+    """
+    import numpy as np
+    import pandas as pd
+
+    columns = [name for name in frame if energy_tags.bare_metric(str(name)) in energy_tags.ENERGIES]
+    numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in columns}
+    frame = frame.assign(**{name: values.where(np.isfinite(values)) for name, values in numbers.items()})
+    named = {
+        name: energy_tags.SURROGATE_PREFIX + name
+        for name in energy_tags.ENERGIES
+        if energy_tags.SURROGATE_PREFIX + name in frame
+    }
+    return frame.assign(**{name: frame[surrogate] for name, surrogate in named.items()})
+
+
+def _config(text: str) -> Record:
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"--run-config: is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError("--run-config: must be a JSON object, the whole configuration")
+    return values
+
+
+class _Reader:
+    """Reads files of a run; a missing file is ``None``, a broken one ``None`` and a problem."""
+
+    def __init__(self, folder: Path, problems: list[str]) -> None:
+        self.folder, self.problems = folder, problems
+
+    def glob(self, pattern: str) -> list[Path]:
+        """Return the files that match, relative to the run's folder."""
+        return sorted(path.relative_to(self.folder) for path in self.folder.glob(pattern))
+
+    def attempt(self, path: Path | str, read: Callable[[Path], T]) -> T | None:
+        full = self.folder / path
+        if not full.is_file():
+            return None
+        try:
+            return read(full)
+        except DataError as error:
+            told = str(error).replace(f"{self.folder}/", "")
+            if told not in self.problems:  # several parts of the page read the same file
+                self.problems.append(told)
+        return None
+
+    def json(self, path: Path | str) -> Any:
+        return self.attempt(path, store.read_json)
+
+    def frame(self, path: Path | str) -> pd.DataFrame | None:
+        return self.attempt(path, store.read_frame)
+
+    def records(self, path: str) -> list[Record]:
+        found = self.json(path)
+        if found is not None and not isinstance(found, list):
+            self.problems.append(f"{path}: is no list of records")
+        return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+
+
+def _stats(found: Record, path: Path, problems: list[str]) -> Record:
+    """Return the statistics of a dataset without the entries that are not what they must be."""
+    wanted: dict[str, tuple[type, str]] = dict.fromkeys(
+        ("n_systems", "size_histogram", "elements", "failures", "verified"), (dict, "table")
+    ) | dict.fromkeys(("n_rows", "n_failed"), (int, "number"))
+    wrong = [name for name, (kind, _) in wanted.items() if name in found and not isinstance(found[name], kind)]
+    problems.extend(f"{path}: {name} is no {wanted[name][1]}" for name in wrong)
+    return {name: value for name, value in found.items() if name not in wrong}
+
+
+def _training(reader: _Reader, name: str) -> Training:
+    found = reader.json(f"{name}/config.json")
+    return Training(found if isinstance(found, dict) else {}, reader.frame(f"{name}/metrics.csv"))
+
+
+def _dft(reader: _Reader) -> list[Record]:
+    """Return the rows of ``dft/<shard>.parquet``, each with what its ``result.json`` tells more (warnings)."""
+    rows: list[Record] = []
+    for path in reader.glob("dft/*.parquet"):
+        if path.stem.isdigit() and (frame := reader.frame(path)) is not None:
+            rows += frame.to_dict("records")
+    details = {
+        str(r.get("system_id")): r
+        for path in reader.glob("dft/*/result.json")
+        if isinstance(r := reader.json(path), dict)
+    }
+    if not rows:
+        return [details[name] for name in sorted(details)]
+    return [{**details.get(str(row.get("system_id")), {}), **row} for row in rows]
+
+
+class Structures:
+    """Structures by id, read only when asked for; of several files that hold one for an id, the first is taken."""
+
+    def __init__(self, tables: Iterable[store.SystemTable]) -> None:
+        self._rows: dict[str, tuple[store.SystemTable, int]] = {}
+        for table in tables:
+            for index, (system_id, n_atoms) in enumerate(zip(table.ids, table.n_atoms, strict=True)):
+                if n_atoms:
+                    self._rows.setdefault(system_id, (table, index))
+
+    def get(self, system_id: str) -> AtomicSystem | None:
+        """Return the structure of an id; ``None`` where there is none."""
+        if system_id not in self._rows:
+            return None
+        table, index = self._rows[system_id]
+        try:
+            row = table[index]
+        except DataError:
+            return None
+        return row if isinstance(row, AtomicSystem) else None
+
+
+def structures(run: Run, *patterns: str) -> Structures:
+    """Return the structures of the files that match the patterns, e.g. ``relaxed/crystal/*.arrow``."""
+    reader = _Reader(run.folder, run.problems)
+    paths = [path for pattern in patterns for path in reader.glob(pattern)]
+    return Structures([table for path in paths if (table := reader.attempt(path, store.read_systems)) is not None])

@@ -1,0 +1,234 @@
+"""Run manifest: what decided the numbers. Configuration, versions, commit, hashes, hardware, cost of each stage."""
+
+from __future__ import annotations
+
+import math
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from adit import __version__, store
+from adit.config import parse
+from adit.errors import ConfigError
+from adit.expected import Site, expected
+from adit.report.run.inputs import Run
+
+LIBRARIES: Final = (
+    "torch",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pymatgen",
+    "pymatgen-core",
+    "spglib",
+    "ase",
+    "rdkit",
+    "chgnet",
+    "atomate2",
+    "jobflow",
+    "gpaw",
+    "gpaw-data",
+    "tblite",
+    "posebusters",
+    "smact",
+    "snakemake",
+    "matplotlib",
+)
+"""Libraries that decide numbers or drawings; those not installed are ``None``."""
+
+STAGES: Final = (
+    "prepare",
+    "vae",
+    "encode",
+    "dit",
+    "take",
+    "sample",
+    "relax",
+    "reference",
+    "hull",
+    "select",
+    "dft",
+    "dft_references",
+    "dft_hull",
+    "checks",
+    "score",
+)
+
+HASHED: Final = (
+    "data/*.arrow",
+    "vae/model.safetensors",
+    "dit/model.safetensors",
+    "hull/reference.parquet",
+    "scores/*.parquet",
+    "scores/summary.json",
+)
+"""Files whose SHA-256 is kept."""
+
+
+def manifest(run: Run, name: str) -> dict[str, Any]:
+    """Return the manifest of a run (JSON-able)."""
+    plan = planned(run)
+    return clean(
+        {
+            "run": name,
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "adit_version": __version__,
+            "code": git_state(Path(__file__).parents[2]),
+            "seed": run.config.get("seed"),
+            "python": platform.python_version(),
+            "libraries": versions(),
+            "hardware": hardware(),
+            "sha256": hashes(run.folder),
+            "energies": energies(run),
+            "models": {network: training.config for network, training in run.training.items() if training.config},
+            "cost": [{**row, "planned": plan.get(row["stage"])} for row in cost(run.benchmarks)],
+            "problems": run.problems,
+            "config": run.config,
+        }
+    )
+
+
+def versions(names: Iterable[str] = LIBRARIES) -> dict[str, str | None]:
+    """Return the installed version of each library."""
+    found: dict[str, str | None] = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any]:
+    """Return the commit of the code and whether it was changed since; ``None`` where the code is in no repository."""
+    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return {"commit": None, "changed": None}
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    return {"commit": _git(folder, "rev-parse", "HEAD"), "changed": None if changes is None else bool(changes)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def hardware() -> dict[str, Any]:
+    """Return processor, cores and memory of the machine that wrote the report."""
+    import psutil
+
+    return {
+        "cpu": _cpu_name(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "physical_cores": psutil.cpu_count(logical=False),
+        "logical_cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else platform.processor() or "unknown"
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of models, data and scores by their path inside the run."""
+    paths = [path for pattern in HASHED for path in sorted(folder.glob(pattern)) if path.is_file()]
+    return {str(path.relative_to(folder)): store.sha256(path) for path in paths}
+
+
+def energies(run: Run) -> dict[str, Any]:
+    """Return whose energies met on which hull."""
+    hull = run.hull
+    return {
+        "reference": run.setting("hull.reference"),
+        "energy_tags": _distinct(hull, "energy_tag"),
+        "hull_tags": _distinct(hull, "hull_tag") or _distinct(run.reference, "hull_tag"),
+        "surrogate": bool(hull["surrogate"].fillna(False).any()) if hull is not None and "surrogate" in hull else None,
+        "reference_entries": None if run.reference is None else len(run.reference),
+        "dft_tags": sorted({str(row["energy_tag"]) for row in run.dft if isinstance(row.get("energy_tag"), str)}),
+    }
+
+
+def _distinct(frame: Any, column: str) -> list[str]:
+    if frame is None or column not in frame:
+        return []
+    return sorted({str(value) for value in frame[column].dropna() if value != ""})
+
+
+def cost(benchmarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return jobs, wall time (s), processor time (s) and largest memory (MB) of each stage."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in benchmarks:
+        groups.setdefault(str(row["stage"]), []).append(row)
+    order = {stage: number for number, stage in enumerate(STAGES)}
+    return [
+        {
+            "stage": stage,
+            "jobs": len({row["job"] for row in rows}),
+            "wall_s": _total(rows, "s"),
+            "cpu_s": _total(rows, "cpu_time"),
+            "max_rss_mb": max((v for v in _known(rows, "max_rss")), default=None),
+            "core_hours": _hours(rows, "threads"),
+            "gpu_hours": _hours(rows, "gpus"),
+        }
+        for stage, rows in sorted(groups.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+    ]
+
+
+def _known(rows: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+    return [float(row[name]) for row in rows if name in row and math.isfinite(row[name])]
+
+
+def _total(rows: Iterable[Mapping[str, Any]], name: str) -> float | None:
+    values = _known(rows, name)
+    return round(sum(values), 2) if values else None
+
+
+def _hours(rows: Iterable[Mapping[str, Any]], name: str) -> float | None:
+    """Return what jobs held: wall time by cores or GPUs, h; ``None`` where their numbers were not recorded."""
+    held = [row["s"] * row[name] for row in rows if math.isfinite(row.get(name, math.nan) * row.get("s", math.nan))]
+    return round(sum(held) / 3600, 3) if held else None
+
+
+def planned(run: Run) -> dict[str, dict[str, float]]:
+    """Return the core and GPU hours that were to be expected of each stage, on the cores and GPUs that its jobs got."""
+    try:
+        whole = parse(run.config)
+    except ConfigError:
+        return {}  # a report of files alone, or of an older version
+    site = Site(_most(run.benchmarks, "threads"), _most(run.benchmarks, "gpus"), {})
+    return {
+        estimate.rule: {"core_hours": round(estimate.core_hours, 3), "gpu_hours": round(estimate.gpu_hours, 3)}
+        for estimate in expected(whole, site)
+    }
+
+
+def _most(benchmarks: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in benchmarks:
+        if math.isfinite(row.get(name, math.nan)):
+            found[str(row["stage"])] = max(found.get(str(row["stage"]), 0), int(row[name]))
+    return found
+
+
+def clean(value: Any) -> Any:
+    """Return a value that JSON can hold: numbers that are not finite become ``None``, unknown types text."""
+    if isinstance(value, Mapping):
+        return {str(k): clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [clean(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)

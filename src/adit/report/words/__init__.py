@@ -1,0 +1,1 @@
+"""Values, tables and outcomes of a run in words."""

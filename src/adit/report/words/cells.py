@@ -1,0 +1,108 @@
+"""Cells of tables: what is shown and how it sorts; how a cell looks is the template's business."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from adit.report.words import formats
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        text: what is shown (escaped by the template unless it is ``Markup``).
+        sort: sort key; ``None``: the text.
+        style: CSS classes.
+        note: a second line in small print.
+    """
+
+    text: str
+    sort: float | str | None = None
+    style: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        heads: columns, each with its title and a hint (unit, meaning).
+        rows: cells.
+        more: rows that are not in the page.
+    """
+
+    heads: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[Cell]]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column of a file becomes a column of a table.
+
+    Attributes:
+        name: column of the file.
+        title: its title; empty: the name in plain words.
+        show: makes the cell.
+        hint: unit or meaning.
+    """
+
+    name: str
+    show: Callable[[Any], Cell] = field(default=lambda value: text_cell(value))
+    title: str = ""
+    hint: str = ""
+
+
+def text_cell(value: Any) -> Cell:
+    """Return a cell of text."""
+    return Cell(formats.MISSING, "", "missing") if formats.is_missing(value) else Cell(str(value))
+
+
+def number_cell(digits: int) -> Callable[[Any], Cell]:
+    """Return what makes a cell of a number with ``digits`` decimals."""
+
+    def show(value: Any) -> Cell:
+        if formats.is_missing(value) or isinstance(value, str):
+            return Cell(formats.MISSING if formats.is_missing(value) else str(value), float("inf"), "num missing")
+        return Cell(formats.number(float(value), digits), float(value), "num")
+
+    return show
+
+
+def seconds_cell(value: Any) -> Cell:
+    """Return a cell of a duration given in s."""
+    cell = number_cell(1)(value)
+    return Cell(formats.seconds(value), cell.sort, cell.style) if cell.style == "num" else cell
+
+
+def status_cell(value: Any) -> Cell:
+    """Return a status, coloured by what it means."""
+    good, bad = ("ok", "converged"), ("failed", "timeout", "refused", "crashed")
+    tone = "good" if value in good else "bad" if value in bad else "fair" if value == "unconverged" else "idle"
+    return text_cell(value) if formats.is_missing(value) else Cell(str(value).replace("_", " "), None, f"status {tone}")
+
+
+def formula_cell(value: Any) -> Cell:
+    """Return a formula with subscripts."""
+    return text_cell(value) if formats.is_missing(value) else Cell(formats.formula(value), str(value))
+
+
+def id_cell(value: Any) -> Cell:
+    """Return an id, which is not broken into lines."""
+    return Cell(str(value), None, "code keep")
+
+
+def reason_cell(value: Any) -> Cell:
+    """Return a reason in small print."""
+    return Cell("", "") if formats.is_missing(value) else Cell(str(value), None, "reason")
+
+
+def code_cell(value: Any) -> Cell:
+    """Return text in a fixed-width face."""
+    cell = text_cell(value)
+    return Cell(cell.text, cell.sort, "code") if cell.style != "missing" else cell

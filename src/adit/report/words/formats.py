@@ -1,0 +1,109 @@
+"""How values are written for people: missing is a dash, minus is a minus, formulas have subscripts."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Final
+
+from markupsafe import Markup, escape
+
+from adit.hull import energy_tags
+
+MISSING: Final = "—"
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for nothing: ``None``, NaN, pandas' missing values or an empty text."""
+    if value is None or (isinstance(value, str) and not value):
+        return True
+    return (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType")
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number with ``digits`` decimals."""
+    if is_missing(value):
+        return MISSING
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:,.{digits}f}".replace("-", "−").replace(",", "\u202f")
+
+
+def percent(value: Any) -> str:
+    """Return a share in 0..1 as per cent with one decimal."""
+    return MISSING if is_missing(value) else number(100 * value, 1)
+
+
+def count(value: Any) -> str:
+    """Return a whole number with thin spaces between thousands."""
+    return number(value, 0)
+
+
+def seconds(value: Any) -> str:
+    """Return a duration; short ones with a decimal."""
+    from adit.progress import duration
+
+    if is_missing(value):
+        return MISSING
+    return f"{value:.1f} s" if value < 10 else duration(value)
+
+
+def formula(text: Any) -> Markup:
+    """Return a formula with subscripts; everything else is escaped."""
+    if is_missing(text):
+        return Markup(MISSING)
+    parts = re.split(r"(?<=[A-Za-z)])(\d+)", str(text))
+    return Markup("").join(Markup("<sub>{}</sub>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+
+
+def chemical(text: str) -> str:
+    """Return a reduced formula in the order of electronegativity (``NaCl`` for ``ClNa``); other text stays as it is."""
+    from pymatgen.core import Composition
+
+    try:
+        return str(Composition(text).reduced_formula) if text else text
+    except (ValueError, KeyError):
+        return text
+
+
+def code(name: str) -> str:
+    """Return the name of a program as its authors write it, without a remark in brackets behind it."""
+    name = name.partition(" (")[0]
+    return {"gpaw": "GPAW", "vasp": "VASP", "gfn1-xtb": "GFN1-xTB"}.get(name.lower(), name)
+
+
+_NAMES: Final = {
+    "sun": "S.U.N.",
+    "msun": "M.S.U.N.",
+    "spacegroup_p1": "spacegroup P1",
+    "validity": "validity",
+    "neutral_validity": "validity, no charged atom",
+    "adit_pdb_validity": "validity (PDB round trip)",
+    "posebusters_all": "PoseBusters: all checks",
+    "posebusters_paper_seven": "PoseBusters: the paper's seven",
+    "smact_native_validity": "smact native validity",
+    "dft_converged_of_sent": "DFT converged, of those sent",
+    "xtb_relaxes_to_itself": "xTB relaxes to itself",
+    "e_above_hull": "E above hull",
+    "dft_status": "DFT",
+}
+OF_VALID: Final = "_of_valid"
+
+
+def metric(name: str, protocol: str = "") -> str:
+    """Return a metric's name for people, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``.
+
+    Args:
+        name: name in the files.
+        protocol: whose definition, where it does not stand beside the name: several have a ``validity``.
+    """
+    stem = energy_tags.bare_metric(name).removesuffix(OF_VALID)
+    label = _NAMES.get(stem) or stem.replace("posebusters_", "PoseBusters: ").replace("_", " ")
+    label += f" ({protocol})" if protocol and stem == "validity" else ""
+    label += " among valid" if name.endswith(OF_VALID) else ""
+    return label + (" (CHGNet surrogate)" if name.startswith(energy_tags.SURROGATE_PREFIX) else "")
+
+
+def heading(column: str) -> str:
+    """Return a column's name for people."""
+    return _NAMES.get(column) or column.replace("_per_atom", "/atom").replace("_", " ")

@@ -1,0 +1,261 @@
+"""What came out, in words: the sentence under the title, the tiles, and what a reader must know before the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from adit.report.run.inputs import Run
+from adit.report.run.manifest import cost, energies
+from adit.report.words import formats
+
+XTB: Final = "gfn1-xtb"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to know before the numbers.
+
+    Attributes:
+        tone: ``warning`` or ``info``.
+        title: few words.
+        text: one or two sentences.
+    """
+
+    tone: str
+    title: str
+    text: str
+
+
+def trained_on(run: Run) -> str:
+    """Return what the models come from, e.g. ``trained on 254 crystals (mp20)``; empty if unknown."""
+    source, weights = str(run.setting("model.source", "train")), run.setting("model.weights", "weights")
+    if source == "pretrained":
+        return f"models as in {weights}"
+    parts = []
+    for stats in run.datasets:
+        n = (stats.get("n_systems") or {}).get("train", 0)
+        parts.append(f"{formats.count(n)} {stats.get('kind', 'system')}s ({stats.get('dataset', '?')})")
+    if not parts:
+        return ""
+    return f"trained on {', '.join(parts)}" + ("" if source == "train" else f", going on from {weights}")
+
+
+def total_seconds(run: Run) -> float | None:
+    """Return the wall time of all jobs together, s; ``None`` without measurements."""
+    walls = [row["wall_s"] for row in cost(run.benchmarks) if row["wall_s"] is not None]
+    return sum(walls) if walls else None
+
+
+def steps_of(run: Run, kind: str) -> list[Mapping[str, Any]]:
+    """Return the funnel of a kind."""
+    return [record for record in run.funnel if record.get("kind") == kind]
+
+
+def kinds(run: Run) -> list[str]:
+    """Return the kinds that were asked for, in a fixed order."""
+    named = {str(r.get("kind")) for r in (*run.funnel, *run.summary)} | set(run.scores)
+    asked = {kind for kind in ("crystal", "molecule", "mof") if run.setting(f"sample.{kind}", 0)}
+    order = ("crystal", "molecule", "mof")
+    return [kind for kind in order if kind in named | asked] + sorted(named - set(order))
+
+
+def sentence(run: Run) -> str:
+    """Return the outcome in one sentence."""
+    surrogate = bool(energies(run)["surrogate"])
+    clauses = [_clause(kind, steps, surrogate=surrogate) for kind in kinds(run) if (steps := steps_of(run, kind))]
+    if not clauses:
+        return "This run has no scores yet."
+    text = " ".join(clauses)
+    converged, total = dft_counts(run)
+    if total:
+        text += f" {method(run)} converged for {converged} of the {total} structures sent to it."
+    return text
+
+
+def _clause(kind: str, steps: Sequence[Mapping[str, Any]], *, surrogate: bool) -> str:
+    counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
+    asked = counts.get("asked", next(iter(counts.values())))
+    last = str(steps[-1].get("step"))
+    words = {
+        "valid": ("is valid", "are valid"),
+        "relaxed": ("relaxed", "relaxed"),
+        "stable": ("lies below the hull", "lie below the hull"),
+        "unique": ("is unique", "are unique"),
+        "novel": ("is unique and novel", "are unique and novel"),
+    }
+    told: list[str] = []
+    for step, word in words.items():
+        if step not in counts or (step == "unique" and last == "novel"):
+            continue
+        number = counts[step]
+        whose = " (CHGNet surrogate)" if surrogate and step == "stable" else ""
+        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{whose}")
+        if not number:
+            break
+    text = ", of those ".join([told[0], ", ".join(told[1:])]) if len(told) > 1 else "".join(told)
+    return f"Of {formats.count(asked)} {kind}s asked for, {text or f'{formats.count(counts[last])} are {last}'}."
+
+
+def dft_counts(run: Run) -> tuple[int, int]:
+    """Return how many structures DFT converged on, and how many it got."""
+    return sum(row.get("status") == "converged" for row in run.dft), len(run.dft)
+
+
+def method(run: Run) -> str:
+    """Return what computed the last relaxation, for people."""
+    if uses_xtb(run):
+        return "GFN1-xTB"
+    codes = sorted({str(row["code"]) for row in run.dft if isinstance(row.get("code"), str) and row["code"]})
+    return f"DFT ({', '.join(map(formats.code, codes))})" if codes else "DFT"
+
+
+def uses_xtb(run: Run) -> bool:
+    """Return whether a structure was relaxed with GFN1-xTB."""
+    return any(
+        XTB in str(row.get(key) or "").lower() for row in run.dft for key in ("energy_tag", "code", "functional")
+    )
+
+
+def notices(run: Run) -> list[Notice]:
+    """Return what a reader must know before the numbers."""
+    found = []
+    engine = str(run.setting("dft.engine", ""))
+    if uses_xtb(run):
+        asked = formats.code(engine) if engine and engine != XTB else ""
+        why = f"{asked} was asked for but was not at hand, so the run fell back. " if asked else ""
+        found.append(
+            Notice(
+                "warning",
+                "No DFT: these relaxations are GFN1-xTB",
+                f"{why}GFN1-xTB is a semi-empirical method, not density-functional theory. Its energies are in no "
+                "metric and on no hull; rerun with VASP or GPAW for DFT.",
+            )
+        )
+    found += _energy_notice(run)
+    found += _weights_notice(run)
+    found += _formulas_notice(run)
+    trained = sum((stats.get("n_systems") or {}).get("train", 0) for stats in run.datasets)
+    if run.datasets and trained < 10_000:
+        found.append(
+            Notice(
+                "info",
+                "A demonstration, not a benchmark",
+                f"The data of this run hold {formats.count(trained)} training systems; the published models saw tens "
+                "of thousands. Published numbers stand beside these for orientation and are not comparable with them.",
+            )
+        )
+    found += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
+    return found
+
+
+def _weights_notice(run: Run) -> list[Notice]:
+    if run.setting("model.source", "train") == "train":
+        return []
+    text = (
+        f"The models come from the weights in {run.setting('model.weights', 'weights')}. Samples are compared with the "
+        "data of this run alone: what counts as novel here may stand in the data that the weights were trained on."
+    )
+    return [Notice("warning", "Novelty does not know what the weights have seen", text)]
+
+
+def _formulas_notice(run: Run) -> list[Notice]:
+    own = run.setting("sample.by_kind.molecule.formulas", run.setting("sample.formulas", "model"))
+    asked = str(run.setting("sample.conditions.molecule.composition") or "-")  # a formula leaves nothing to draw
+    if own != "training" or "-" not in asked or run.setting("sample.from") or "molecule" not in kinds(run):
+        return []
+    text = (
+        "The number of atoms of each element is drawn from the training data before a molecule is made, as its size "
+        "is; the model makes the rest. Published models decide it themselves: their validity asks for more than this. "
+        "A known molecule is the likelier the fewer of the training data share its formula: look at novelty as well."
+    )
+    return [Notice("info", "Formulas of the molecules come from the training data", text)]
+
+
+def _energy_notice(run: Run) -> list[Notice]:
+    known = energies(run)
+    text = hull_text(run)
+    if not text:
+        return []
+    if known["surrogate"]:
+        return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run)]
+    return [Notice("info", "Whose energies", text), *_gap_notice(run)]
+
+
+def _gap_notice(run: Run) -> list[Notice]:
+    frame = run.scores.get("crystal")
+    if frame is None or not {"e_above_hull", "hull_covers_chemistry"} <= set(frame):
+        return []
+    known = frame[frame["e_above_hull"].notna()]
+    gaps = int((~known["hull_covers_chemistry"].fillna(False).astype(bool)).sum())
+    if not gaps:
+        return []
+    text = (
+        f"{formats.count(gaps)} of the {formats.count(len(known))} crystals with an energy have a chemistry that the "
+        "hull does not know whole. Energies below such a gap mean little, and “below the hull” counts them."
+    )
+    return [Notice("warning", "The hull has gaps", text)]
+
+
+def hull_text(run: Run) -> str:
+    """Return whose energies were put on which hull; empty where there is none."""
+    known = energies(run)
+    if not known["hull_tags"]:
+        return ""
+    own, hull = ", ".join(known["energy_tags"]) or "unknown", ", ".join(known["hull_tags"])
+    entries = f" of {formats.count(known['reference_entries'])} reference entries" if known["reference_entries"] else ""
+    source = f" ({known['reference']})" if known["reference"] else ""
+    kind = "computed in the same way" if own == hull else f"of {hull}"
+    text = f"Energies above the hull are {own} energies on a hull{entries}{source} {kind}."
+    if known["surrogate"]:
+        return f"{text} The two methods differ: the metrics are named chgnet_surrogate_… and are no DFT stabilities."
+    return f"{text} DFT energies are listed on their own and never meet that hull." if run.dft else text
+
+
+def tiles(run: Run) -> list[tuple[str, str, str]]:
+    """Return the numbers under the title: label, value, small print."""
+    found = []
+    for kind in kinds(run):
+        steps = {str(s.get("step")): int(s.get("count") or 0) for s in steps_of(run, kind)}
+        if "valid" in steps and steps.get("asked"):
+            share = 100 * steps["valid"] / steps["asked"]
+            found.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
+    best = best_energy(run)
+    if best is not None:
+        whose = ", CHGNet surrogate" if energies(run)["surrogate"] else ""
+        small = f"eV/atom{whose}; valid compounds of a chemistry that the hull knows"
+        found.append(("lowest E above hull", formats.number(best, 3), small))
+    converged, total = dft_counts(run)
+    if total:
+        found.append((f"{method(run)} converged", f"{converged} of {total}", "structures sent to it"))
+    seconds = total_seconds(run)
+    if seconds is not None:
+        found.append(("computing time", formats.seconds(seconds), "all jobs together"))
+    return found
+
+
+def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
+    """Return the known energies above the hull of the crystals whose relaxation converged, eV/atom.
+
+    Args:
+        run: the run.
+        covered: leave out what is no candidate: chemistries that the hull does not cover (energies below a gap mean
+            little), crystals that are not valid, and single elements.
+    """
+    frame = run.scores.get("crystal")
+    if frame is None or "e_above_hull" not in frame:
+        return []
+    if "relax_status" in frame:
+        frame = frame[frame["relax_status"] == "converged"]
+    for name in ("hull_covers_chemistry", "overall_validity") if covered else ():
+        if name in frame:
+            frame = frame[frame[name].fillna(False).astype(bool)]
+    if covered and "n_elements" in frame:
+        frame = frame[frame["n_elements"] != 1]
+    return [float(value) for value in frame["e_above_hull"].dropna()]
+
+
+def best_energy(run: Run) -> float | None:
+    """Return the lowest energy above the hull of a valid crystal of a chemistry that the hull covers, eV/atom."""
+    return min(hull_energies(run, covered=True), default=None)

@@ -1,0 +1,136 @@
+"""The protocol card: everything that decides a number of the page, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from adit.report.run.inputs import Run
+from adit.report.run.manifest import energies
+from adit.report.words import formats
+
+Pairs = list[tuple[str, str]]
+
+SETTINGS: Final = {
+    "Sampling": (
+        ("solver", "sample.solver"),
+        ("time grid", "sample.grid"),
+        ("steps T", "sample.steps"),
+        ("guidance γ", "sample.guidance"),
+        ("skip guidance ω", "sample.skip_guidance"),
+        ("blocks that its weaker model lacks", "sample.skip_blocks"),
+        ("noise drawn anew η", "sample.eta"),
+        ("temperature τ", "sample.temperature"),
+        ("formulas decided by", "sample.formulas"),
+        ("seed of the run", "seed"),
+        ("seed of tuning", "tune.seed"),
+    ),
+    "Pre-relaxation": (
+        ("largest force at the end, eV/Å", "relax.fmax"),
+        ("steps at most", "relax.max_steps"),
+        ("time limit, s", "relax.wall_limit_s"),
+        ("optimiser", "relax.optimizer"),
+    ),
+    "DFT": (
+        ("engine", "dft.engine"),
+        ("fallback", "dft.fallback"),
+        ("preset", "dft.preset"),
+        ("structures at most", "select.max_structures"),
+        ("E above hull at most, eV/atom", "select.max_e_above_hull"),
+    ),
+    "Scores": (
+        ("systems per control row", "score.controls"),
+        ("level of the intervals", "score.confidence"),
+        ("molecules sent to PoseBusters", "score.posebusters"),
+    ),
+}
+"""Settings of the configuration by part of the card."""
+
+
+def card(run: Run) -> list[tuple[str, Pairs]]:
+    """Return the card: parts, each with names and values."""
+    asked = [(f"{kind}s asked for", _text(n)) for kind in ("crystal", "molecule", "mof") if (n := _asked(run, kind))]
+    parts: list[tuple[str, Pairs]] = [
+        (title, [(name, _text(run.setting(path))) for name, path in rows if run.setting(path) is not None])
+        for title, rows in SETTINGS.items()
+    ]
+    found = dict(parts)
+    found["Sampling"] = asked + found["Sampling"] + _of_one_kind(run) + _checkpoints(run)
+    known = energies(run)
+    hull = [
+        ("reference", _text(known["reference"])),
+        ("entries", _text(known["reference_entries"])),
+        ("energies on it", ", ".join(known["energy_tags"])),
+        ("energies of the reference", ", ".join(known["hull_tags"])),
+    ]
+    found["Hull"] = [(name, value) for name, value in hull if value]
+    found["DFT"] = found["DFT"] + _dft(run)
+    order = ("Sampling", "Pre-relaxation", "Hull", "DFT", "Scores")
+    return [(title, found[title]) for title in order if found[title]] + _scored(run.card)
+
+
+def _scored(found: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
+    """Return what the scores say of their matchers, protocols and references."""
+    titles = {
+        "matchers": "Structure matchers",
+        "crystal_protocols": "Protocols of crystals",
+        "references": "References of the scores",
+    }
+    parts = []
+    for key, title in titles.items():
+        held = found.get(key)
+        if isinstance(held, Mapping) and held:
+            parts.append((title, [(str(name), _listed(values)) for name, values in held.items()]))
+    return parts
+
+
+def _listed(values: Any) -> str:
+    if not isinstance(values, Mapping):
+        return _text(values)
+    return "; ".join(f"{str(k).replace('_', ' ')}: {_text(v)}" for k, v in values.items() if v is not None)
+
+
+def definitions(summary: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
+    """Return kind, protocol, metric and definition of every number, as the scores state it."""
+    rows = {
+        (str(r.get("kind")), str(r.get("protocol")), str(r.get("metric"))): str(r.get("basis") or "")
+        for r in reversed(summary)
+        if r.get("population") == "samples" or r.get("basis")
+    }
+    return sorted((*key, basis) for key, basis in rows.items())
+
+
+def _asked(run: Run, kind: str) -> int | None:
+    steps = [step for step in run.funnel if step.get("kind") == kind and step.get("step") == "asked"]
+    return int(steps[0].get("count") or 0) if steps else None
+
+
+def _of_one_kind(run: Run) -> Pairs:
+    """Return the settings of sampling that one kind has of its own."""
+    held = run.setting("sample.by_kind")
+    return [(f"{kind}s apart", _listed(own)) for kind, own in held.items()] if isinstance(held, Mapping) else []
+
+
+def _checkpoints(run: Run) -> Pairs:
+    found = []
+    for name, training in run.training.items():
+        digest = training.config.get("weights_sha256")
+        if digest:
+            found.append((f"weights of {name}, SHA-256", str(digest)))
+    return found
+
+
+def _dft(run: Run) -> Pairs:
+    names = {"code_version": "version", "functional": "functional", "settings_hash": "settings, hash"}
+    found = []
+    for key, title in names.items():
+        values = sorted({str(row[key]) for row in run.dft if not formats.is_missing(row.get(key))})
+        if values:
+            found.append((title, ", ".join(values)))
+    return found
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return formats.count(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

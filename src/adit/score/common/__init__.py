@@ -1,0 +1,1 @@
+"""What scores of all kinds share: names, inputs, rates with intervals, control rows."""

@@ -1,0 +1,152 @@
+"""Rates with intervals, and the funnel from what was asked for to what is stable, unique and novel."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from math import sqrt
+from statistics import NormalDist
+from typing import Any, Final
+
+MAX_REASONS: Final = 12
+"""Reasons named per step; rarer ones are counted together."""
+
+OTHER: Final = "other reasons"
+
+
+def wilson(numerator: int, denominator: int, confidence: float) -> tuple[float, float]:
+    """Return Wilson's score interval of a rate.
+
+    Args:
+        numerator: successes.
+        denominator: trials, at least one.
+        confidence: level, e.g. 0.95.
+
+    Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927).
+    """
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    rate = numerator / denominator
+    centre = rate + z * z / (2 * denominator)
+    half = z * sqrt(rate * (1 - rate) / denominator + z * z / (4 * denominator**2))
+    scale = 1 + z * z / denominator
+    low = 0.0 if numerator == 0 else (centre - half) / scale
+    high = 1.0 if numerator == denominator else (centre + half) / scale
+    return low, high
+
+
+@dataclass(frozen=True)
+class Record:
+    """One number with what it is made of; a rate of nothing has no value.
+
+    Attributes:
+        kind: crystal or molecule.
+        population: samples or a control.
+        protocol: whose definition.
+        metric: its name.
+        value: numerator / denominator, ``None`` where the denominator is 0.
+        low: lower end of the interval.
+        high: upper end.
+        numerator: how many passed.
+        denominator: out of how many.
+        basis: what the denominator counts, and whatever else decides the number, for people.
+    """
+
+    kind: str
+    population: str
+    protocol: str
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    numerator: int
+    denominator: int
+    basis: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as written to ``summary.json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Rater:
+    """Makes records of one population.
+
+    Attributes:
+        kind: crystal or molecule.
+        population: samples or a control.
+        confidence: level of the intervals.
+    """
+
+    kind: str
+    population: str
+    confidence: float
+
+    def rate(self, protocol: str, metric: str, flags: Iterable[bool], basis: str) -> Record:
+        """Return the share of true flags; every row of the denominator has one."""
+        values = [bool(flag) for flag in flags]
+        return self.ratio(protocol, metric, sum(values), len(values), basis)
+
+    def ratio(self, protocol: str, metric: str, numerator: int, denominator: int, basis: str) -> Record:
+        """Return a rate from counts."""
+        value, low, high = None, None, None
+        if denominator:
+            value = numerator / denominator
+            low, high = wilson(numerator, denominator, self.confidence)
+        return Record(self.kind, self.population, protocol, metric, value, low, high, numerator, denominator, basis)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the funnel.
+
+    Attributes:
+        name: its name.
+        reasons: for each row that was asked for, why it does not pass this step; empty where it does.
+    """
+
+    name: str
+    reasons: Sequence[str]
+
+
+def funnel(kind: str, asked: int, steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Return how many rows pass each step and all before it, and why the others that came so far do not.
+
+    Args:
+        kind: crystal or molecule.
+        asked: rows asked for.
+        steps: the steps in order, each with a reason (or an empty text) for every row asked for.
+    """
+    records: list[dict[str, Any]] = [{"kind": kind, "step": "asked", "count": asked, "reasons": {}}]
+    alive = list(range(asked))
+    for step in steps:
+        lost = Counter(step.reasons[row] for row in alive if step.reasons[row])
+        alive = [row for row in alive if not step.reasons[row]]
+        records.append({"kind": kind, "step": step.name, "count": len(alive), "reasons": _most(lost)})
+    return records
+
+
+def plain_reason(reason: str) -> str:
+    """Return a reason without its numbers and pairs of elements, so that equal causes count together."""
+    alike = re.sub(r"\b[A-Z][a-z]?[–-][A-Z][a-z]?\b(?= \d)", "two atoms", reason)
+    return re.sub(r"(?<![\w.])[-+]?\d+(\.\d+)?(e[-+]?\d+)?", "#", alike)[:160]
+
+
+def _most(reasons: Counter[str]) -> dict[str, int]:
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    if len(ordered) <= MAX_REASONS:
+        return dict(ordered)
+    return {**dict(ordered[: MAX_REASONS - 1]), OTHER: sum(count for _, count in ordered[MAX_REASONS - 1 :])}
+
+
+def representatives(candidates: Sequence[tuple[str, str]]) -> set[str]:
+    """Return one id of each group.
+
+    Args:
+        candidates: (id, group) of the rows in question; the smallest id stands for its group.
+    """
+    first: dict[str, str] = {}
+    for system_id, group in sorted(candidates):
+        first.setdefault(group, system_id)
+    return set(first.values())

@@ -1,0 +1,80 @@
+"""Control rows are computed once per reference: they depend on it and on the settings, not on the samples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from adit import store
+from adit.config import ScoreStage
+from adit.progress import log
+from adit.score.common.aggregate import Record
+from adit.score.common.content import content_key
+from adit.score.common.inputs import Reference
+from adit.score.common.measures import Measure
+from adit.systems import Kind
+
+_LIBRARIES: Final = ("adit", "pymatgen", "spglib", "smact", "rdkit", "posebusters", "tblite", "numpy", "scipy")
+"""Packages whose versions decide a number."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Rates and measures of the control rows."""
+
+    records: list[Record] = field(default_factory=list)
+    measures: list[Measure] = field(default_factory=list)
+
+
+def cached_controls(
+    stage: ScoreStage, known: Reference, kind: Kind, cache: Path | None, make: Callable[[], Controls]
+) -> Controls:
+    """Return the control rows from the cache, or make and keep them.
+
+    Args:
+        stage: slice of the configuration; what decides a number is part of the key, and so are library versions.
+        known: the reference.
+        kind: of the systems.
+        cache: folder, or ``None`` for none.
+        make: makes them.
+    """
+    if cache is None:
+        return make()
+    key = _key(stage, known)
+    path = cache / f"controls-{kind}-{key[:12]}.json"
+    fresh: list[Controls] = []
+
+    def made() -> dict[str, Any]:
+        fresh.append(make())
+        records, measures = fresh[0].records, fresh[0].measures
+        return {"records": [r.to_json() for r in records], "measures": [m.to_json() for m in measures]}
+
+    found = store.cached_json(path, key, made)
+    if fresh:
+        return fresh[0]
+    log.info("control rows of %ss: from %s", kind, path)
+    return Controls([Record(**r) for r in found["records"]], [Measure(**m) for m in found["measures"]])
+
+
+def _key(stage: ScoreStage, known: Reference) -> str:
+    """Return a key of everything that decides the control rows."""
+    digest = hashlib.sha256(json.dumps({**stage.model_dump(mode="json"), "libraries": library_versions()}).encode())
+    for system, split in sorted(zip(known.systems, known.splits, strict=True), key=lambda pair: pair[0].system_id):
+        digest.update(f"{system.system_id} {split} {content_key(system)}\n".encode())
+    return digest.hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the installed versions of the packages that decide numbers."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found

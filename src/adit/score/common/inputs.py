@@ -1,0 +1,135 @@
+"""Reads what is scored: samples, data, relaxations, hull and DFT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adit import store
+from adit.errors import DataError
+from adit.hull.energy_tags import SURROGATE_PREFIX
+from adit.progress import log
+from adit.systems import AtomicSystem, Failure, Kind
+
+Row = AtomicSystem | Failure
+Table = Mapping[str, Mapping[str, Any]]
+"""Rows of a table by system id."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The data of one kind.
+
+    Attributes:
+        systems: systems of all splits.
+        splits: their splits.
+    """
+
+    systems: Sequence[AtomicSystem]
+    splits: Sequence[str | None]
+
+    def split(self, name: str) -> list[AtomicSystem]:
+        """Return the systems of one split."""
+        return [system for system, split in zip(self.systems, self.splits, strict=True) if split == name]
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Relaxations, hull and DFT of the samples, by system id.
+
+    Attributes:
+        asked: whether the samples were relaxed at all.
+        on_hull: whether there is a table of energies above the hull.
+        relaxed: rows of ``relaxed/<kind>/<shard>.parquet``.
+        structures: relaxed structures.
+        hull: rows of ``hull.parquet``; empty where there is none.
+        dft: rows of ``dft/<shard>.parquet``.
+        surrogate: whether the hull's rows are CHGNet's energies on a hull of DFT energies.
+        energy_tags: methods of the samples' energies.
+        hull_tag: method of the hull.
+    """
+
+    asked: bool = False
+    on_hull: bool = False
+    relaxed: Table = field(default_factory=dict)
+    structures: Mapping[str, AtomicSystem] = field(default_factory=dict)
+    hull: Table = field(default_factory=dict)
+    dft: Table = field(default_factory=dict)
+    surrogate: bool = False
+    energy_tags: tuple[str, ...] = ()
+    hull_tag: str = ""
+
+    @property
+    def basis(self) -> str:
+        """Return whose energies these are, for people."""
+        return f"{' and '.join(self.energy_tags) or 'no'} energies on a {self.hull_tag or 'nameless'} hull"
+
+
+def read_rows(paths: Sequence[Path]) -> list[Row]:
+    """Read systems and failures of shards, one row a system asked for.
+
+    Raises:
+        DataError: an id occurs twice.
+    """
+    rows: list[Row] = [row for path in paths for row in store.read_systems(path)]
+    seen: set[str] = set()
+    for row in rows:
+        if row.system_id in seen:
+            raise DataError(f"{row.system_id}: occurs twice in {', '.join(map(str, paths))[:200]}; sample again")
+        seen.add(row.system_id)
+    return rows
+
+
+def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
+    """Read the systems of one kind from the data files."""
+    systems: list[AtomicSystem] = []
+    splits: list[str | None] = []
+    for path in paths:
+        table = store.read_systems(path)
+        for row, split in zip(table, table.splits, strict=True):
+            if isinstance(row, AtomicSystem) and row.kind is kind:
+                systems.append(row)
+                splits.append(split)
+    log.info("%d reference %ss, %d of them for training", len(systems), kind, splits.count("train"))
+    return Reference(systems, splits)
+
+
+def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path]) -> Energies:
+    """Read what the later stages found for the samples.
+
+    Raises:
+        DataError: the hull's rows mix surrogate energies with others.
+    """
+    structures = {
+        row.system_id: row
+        for path in relaxed
+        for row in store.read_systems(path.with_suffix(".arrow"))
+        if isinstance(row, AtomicSystem)
+    }
+    placed = _plain(_by_id([hull])) if hull is not None else {}
+    with_energy = [row for row in placed.values() if row["e_above_hull"] == row["e_above_hull"]]
+    kinds = {bool(row["surrogate"]) for row in with_energy}
+    if len(kinds) > 1:
+        raise DataError(f"{hull}: mixes surrogate energies with energies of the hull's own method; make it again")
+    return Energies(
+        asked=bool(relaxed),
+        on_hull=hull is not None,
+        relaxed=_by_id(relaxed),
+        structures=structures,
+        hull=placed,
+        dft=_by_id(dft),
+        surrogate=kinds == {True},
+        energy_tags=tuple(sorted({str(row["energy_tag"]) for row in with_energy})),
+        hull_tag=next((str(row["hull_tag"]) for row in placed.values()), ""),
+    )
+
+
+def _plain(table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Take the surrogate's prefix off the columns; the column ``surrogate`` says what they are."""
+    return {key: {name.removeprefix(SURROGATE_PREFIX): v for name, v in row.items()} for key, row in table.items()}
+
+
+def _by_id(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    return {record["system_id"]: record for path in paths for record in store.read_frame(path).to_dict("records")}

@@ -1,0 +1,87 @@
+"""What scoring each kind shares: populations, checks in worker processes, and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from adit.config import ScoreConfig, ScoreStage
+from adit.isolate import Outcome, map_isolated
+from adit.progress import Progress, log
+from adit.score.common.aggregate import Record
+from adit.score.common.controls import controls
+from adit.score.common.inputs import Reference, Row
+from adit.score.common.measures import Measure
+from adit.score.common.names import Population
+from adit.systems import AtomicSystem, Failure
+
+Records = list[dict[str, Any]]
+Populations = Mapping[Population, Sequence[Row]]
+Name = TypeVar("Name", bound=str)
+
+NOTHING = Failure("", "", "")
+"""A row that names the columns of an empty table."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one kind.
+
+    Attributes:
+        columns: columns of the table, also where it has no row.
+        table: one row a sample asked for.
+        records: rates of all populations.
+        funnel: steps of the samples.
+        measures: numbers of all populations that are no rates.
+    """
+
+    columns: list[str]
+    table: Records
+    records: list[Record]
+    funnel: Records
+    measures: list[Measure] = field(default_factory=list)
+
+
+def populations_of(stage: ScoreStage, rows: Sequence[Row], known: Reference) -> Populations:
+    """Return the samples and the control rows made from the reference."""
+    others = controls(known.systems, known.splits, stage.score.controls, stage.seed)
+    sizes = ", ".join(f"{len(systems)} {name}" for name, systems in others.items())
+    log.info("%d samples; controls: %s", len(rows), sizes)
+    return {Population.SAMPLES: rows, **others}
+
+
+def systems_of(rows: Sequence[Row]) -> list[AtomicSystem]:
+    """Return the rows that are systems."""
+    return [row for row in rows if isinstance(row, AtomicSystem)]
+
+
+def check_populations(
+    function: Callable[[AtomicSystem], Any],
+    populations: Mapping[Name, Sequence[Row]],
+    config: ScoreConfig,
+    workers: int,
+    what: str,
+) -> dict[Name, dict[str, Outcome]]:
+    """Apply a check to every system of every population; the outcomes by population and id.
+
+    Args:
+        function: importable function of one system.
+        populations: samples and control rows.
+        config: gives the wall limit of one system.
+        workers: processes at most.
+        what: what is counted, for the progress line.
+    """
+    work = [(name, system) for name, rows in populations.items() for system in systems_of(rows)]
+    progress = Progress(what, len(work))
+    outcomes = map_isolated(
+        function,
+        [system for _, system in work],
+        workers=workers,
+        wall_limit_s=config.wall_limit_s,
+        on_result=lambda _, __: progress.update(),
+    )
+    found: dict[Name, dict[str, Outcome]] = {name: {} for name in populations}
+    for (name, system), outcome in zip(work, outcomes, strict=True):
+        found[name][system.system_id] = outcome
+    return found

@@ -1,0 +1,89 @@
+"""Which numbers tell real systems from noise: judged by the control rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Protocol
+
+from adit.score.common.aggregate import Record
+from adit.score.common.measures import Measure
+from adit.score.common.names import Metric, Population
+
+FAKES: Final = (Population.NOISE, Population.RANDOM)
+"""Control rows that a number must place below real systems."""
+
+LOWER_IS_BETTER: Final = (Metric.SPACEGROUP_P1, Metric.RELAXED_SPACEGROUP_P1)
+"""Rates of which real systems have less."""
+
+MARK: Final = "*"
+"""Stands behind a number that does not tell real systems from one of the fakes."""
+
+
+class _Interval(Protocol):
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+
+
+@dataclass(frozen=True)
+class Separation:
+    """Verdict on one number.
+
+    Attributes:
+        kind: crystal, molecule or mof.
+        protocol: whose definition; empty for measures.
+        metric: its name.
+        noise: whether the interval of real systems lies on the better side of theirs with noise, without touching it;
+            ``None`` where one of the two has no number.
+        random: the same for random atoms.
+        real: the control row of real systems: ``test``, or ``train`` where the reference has no test split.
+    """
+
+    kind: str
+    protocol: str
+    metric: str
+    noise: bool | None
+    random: bool | None
+    real: str = Population.TEST
+
+    @property
+    def fails(self) -> bool:
+        """Return whether the number is the same for real systems and for a fake."""
+        return self.noise is False or self.random is False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as written to ``separation.json``."""
+        return asdict(self)
+
+
+def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> list[Separation]:
+    """Return the verdict on every number that has control rows.
+
+    Real systems are those of the test split, or of the training split where there is no test split.
+    Rates are better when higher (but the share of P1), measures (distances, energies) when lower.
+    """
+    rates: dict[tuple[str, str, str], dict[str, Record]] = {}
+    for record in records:
+        rates.setdefault((record.kind, record.protocol, record.metric), {})[record.population] = record
+    sizes: dict[tuple[str, str, str], dict[str, Measure]] = {}
+    for measure in measures:
+        sizes.setdefault((measure.kind, "", measure.metric), {})[measure.population] = measure
+    verdicts = [_verdict(key, found, higher=key[2] not in LOWER_IS_BETTER) for key, found in rates.items()]
+    verdicts += [_verdict(key, found, higher=False) for key, found in sizes.items()]
+    return [each for each in verdicts if each is not None]
+
+
+def _verdict(key: tuple[str, str, str], found: Mapping[str, _Interval], *, higher: bool) -> Separation | None:
+    name = next((n for n in (Population.TEST, Population.TRAIN) if n in found and found[n].low is not None), None)
+    if name is None or not any(fake in found for fake in FAKES):
+        return None
+    noise, random = (_better(found[name], found.get(fake), higher) for fake in FAKES)
+    return Separation(*key, noise=noise, random=random, real=str(name))
+
+
+def _better(real: _Interval, fake: _Interval | None, higher: bool) -> bool | None:
+    if fake is None or real.low is None or real.high is None or fake.low is None or fake.high is None:
+        return None
+    return real.low > fake.high if higher else real.high < fake.low

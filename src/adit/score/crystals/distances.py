@@ -1,0 +1,99 @@
+"""Crystals: distances of their distributions to the reference's, and how far apart samples are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from adit.elements import composition
+from adit.isolate import Outcome
+from adit.score.common.inputs import Row
+from adit.score.common.measures import Measure, Measurer
+from adit.score.crystals.validity import density
+from adit.score.matching.amd import AMD, NEIGHBOURS, nearest_distances
+from adit.systems import AtomicSystem
+
+
+class Spread(StrEnum):
+    """Names of the measures."""
+
+    DENSITY_DISTANCE = "density_distance"
+    VOLUME_DISTANCE = "volume_per_atom_distance"
+    SIZE_DISTANCE = "size_distance"
+    N_ARY_DISTANCE = "n_ary_distance"
+    ELEMENT_DISTANCE = "element_distance"
+    NEAREST_DISTANCE = "nearest_sample_distance"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What distributions are made of, one entry a crystal.
+
+    Attributes:
+        densities: g/cm³.
+        volumes: Å³ per atom.
+        sizes: atoms in the cell.
+        n_elements: different elements.
+        elements: atoms by element.
+    """
+
+    densities: Sequence[float]
+    volumes: Sequence[float]
+    sizes: Sequence[int]
+    n_elements: Sequence[int]
+    elements: Sequence[Mapping[str, int]]
+
+
+def described(rows: Iterable[Row]) -> Described:
+    """Describe the crystals among some rows; failures have no density."""
+    systems = [row for row in rows if isinstance(row, AtomicSystem)]
+    counts = [composition(system.numbers) for system in systems]
+    return Described(
+        [density(system) for system in systems],
+        [system.volume / len(system) for system in systems],
+        [len(system) for system in systems],
+        [len(count) for count in counts],
+        counts,
+    )
+
+
+def distance_measures(found: Described, reference: Described, measurer: Measurer, name: str) -> list[Measure]:
+    """Return how far distributions are from the reference's; 0 where they are equal.
+
+    Args:
+        found: the crystals of a population.
+        reference: those they are measured against.
+        measurer: makes the measures.
+        name: what the reference is, for people.
+    """
+    basis = f"crystals that are any; against {len(reference.sizes)} of {name}"
+    earth_mover, variation = f"Wasserstein distance, {basis}", f"total variation distance, {basis}"
+    lengths: tuple[tuple[Spread, Sequence[float], Sequence[float], str], ...] = (
+        (Spread.DENSITY_DISTANCE, found.densities, reference.densities, "g/cm³"),
+        (Spread.VOLUME_DISTANCE, found.volumes, reference.volumes, "Å³"),
+        (Spread.SIZE_DISTANCE, found.sizes, reference.sizes, "atoms"),
+        (Spread.N_ARY_DISTANCE, found.n_elements, reference.n_elements, "elements"),
+    )
+    measures = [
+        measurer.measure(metric, measurer.wasserstein([[value] for value in values], target), unit, earth_mover)
+        for metric, values, target, unit in lengths
+    ]
+    total: Counter[str] = Counter()
+    for counts in reference.elements:
+        total.update(counts)
+    estimate = measurer.total_variation(found.elements, total)
+    return [*measures, measurer.measure(Spread.ELEMENT_DISTANCE, estimate, "", f"shares of atoms; {variation}")]
+
+
+def spread_measure(checks: Mapping[str, Outcome], measurer: Measurer) -> Measure:
+    """Return how far a crystal is from the nearest other one: near 0 where samples repeat each other.
+
+    The continuous counterpart of uniqueness: it needs no tolerance, and does not depend on the order of samples.
+    """
+    values: list[Any] = [outcome.value.get(AMD) for outcome in checks.values() if outcome.status == "ok"]
+    nearest = nearest_distances([value for value in values if value is not None])
+    basis = f"median distance to the nearest other one; average minimum distances of {NEIGHBOURS} neighbours"
+    return measurer.measure(Spread.NEAREST_DISTANCE, measurer.median(nearest), "Å", basis)

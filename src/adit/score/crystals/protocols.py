@@ -1,0 +1,93 @@
+"""The named protocols of crystals: when a structure is stable, unique and novel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from adit.score.common.names import Protocol
+from adit.score.matching.matcher import DEFAULT, LOOSE, Match, MatcherSettings
+
+TIE: Final = 1e-6
+"""Energies closer than this to a threshold are on it, eV/atom: a sample equal to a reference is not below the hull."""
+
+
+@dataclass(frozen=True)
+class CrystalProtocol:
+    """Definitions of one protocol.
+
+    Attributes:
+        name: its name.
+        matcher: matcher settings for uniqueness and novelty.
+        train_only: novel means not in the training split; otherwise not in any split of the data.
+        stable_at: threshold of "stable", eV/atom.
+        stable_inclusive: whether an energy on the threshold is stable.
+        metastable_at: threshold of "metastable", eV/atom; ``None`` where the protocol has none.
+        metastable_excludes_stable: whether stable structures are not metastable.
+        min_elements: structures with fewer elements are never stable.
+    """
+
+    name: Protocol
+    matcher: MatcherSettings
+    train_only: bool
+    stable_at: float
+    stable_inclusive: bool
+    metastable_at: float | None
+    metastable_excludes_stable: bool
+    min_elements: int
+
+    def stable(self, e_above_hull: float, n_elements: int) -> bool:
+        """Return whether a structure is stable; NaN (eV/atom) is not."""
+        if n_elements < self.min_elements:
+            return False
+        if self.stable_inclusive:
+            return e_above_hull <= self.stable_at + TIE
+        return e_above_hull < self.stable_at - TIE
+
+    def metastable(self, e_above_hull: float, n_elements: int) -> bool:
+        """Return whether a structure is metastable; NaN (eV/atom) is not."""
+        if self.metastable_at is None or n_elements < self.min_elements:
+            return False
+        if self.metastable_excludes_stable and self.stable(e_above_hull, n_elements):
+            return False
+        if self.stable_inclusive:
+            return e_above_hull <= self.metastable_at + TIE
+        return e_above_hull < self.metastable_at - TIE
+
+    def novel(self, match: Match) -> bool:
+        """Return whether a structure matches no reference of the protocol."""
+        return not (match.in_train if self.train_only else match.in_reference)
+
+    @property
+    def reference(self) -> str:
+        """Return what novelty is measured against, for people."""
+        return "the training split" if self.train_only else "all splits of the data"
+
+    @property
+    def rule(self) -> str:
+        """Return the rule of stability, for people."""
+        sign = "<=" if self.stable_inclusive else "<"
+        elements = f", at least {self.min_elements} elements" if self.min_elements > 1 else ""
+        return f"E above hull {sign} {self.stable_at:g} eV/atom{elements}"
+
+    @property
+    def metastable_rule(self) -> str:
+        """Return the rule of metastability, for people."""
+        sign = "<=" if self.stable_inclusive else "<"
+        elements = f", at least {self.min_elements} elements" if self.min_elements > 1 else ""
+        without = ", stable ones excluded" if self.metastable_excludes_stable else ", stable ones included"
+        return f"E above hull {sign} {self.metastable_at:g} eV/atom{elements}{without}"
+
+
+ADIT: Final = CrystalProtocol(Protocol.ADIT, LOOSE, False, 0.0, False, 0.1, False, 2)
+"""Source: the paper, Section 4 and App. B."""
+
+FLOWMM: Final = CrystalProtocol(Protocol.FLOWMM, DEFAULT, True, 0.0, False, 0.1, False, 2)
+
+MATTERGEN: Final = CrystalProtocol(Protocol.MATTERGEN, DEFAULT, False, 0.1, True, None, False, 1)
+"""Calls stable what others call metastable."""
+
+LEMAT: Final = CrystalProtocol(Protocol.LEMAT, DEFAULT, False, 0.0, True, 0.1, True, 1)
+"""LeMat-GenBench's thresholds, with pymatgen's matcher in place of its own fingerprints."""
+
+CRYSTAL_PROTOCOLS: Final = (ADIT, FLOWMM, MATTERGEN, LEMAT)

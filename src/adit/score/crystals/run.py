@@ -1,0 +1,125 @@
+"""Scores of crystals: checks, matching, energies and distributions, for the samples and the control rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adit.config import ScoreStage
+from adit.elements import reduced_formula
+from adit.score.common.aggregate import Rater, Record
+from adit.score.common.control_cache import Controls, cached_controls
+from adit.score.common.inputs import Energies, Reference, Row
+from adit.score.common.measures import Measure, Measurer
+from adit.score.common.names import CONTROLS, Col, Population
+from adit.score.common.scored import NOTHING, Records, Scored, check_populations, populations_of, systems_of
+from adit.score.crystals.distances import Described, described, distance_measures, spread_measure
+from adit.score.crystals.summary import Against, crystal_funnel, crystal_records, energy_records
+from adit.score.crystals.table import RELAXED, add_energies, check_crystal, crystal_rows
+from adit.score.matching.matcher import Matches, index_references, match_all
+from adit.score.matching.nearest import nearest_known
+from adit.systems import AtomicSystem, Kind
+
+
+def score_crystals(
+    stage: ScoreStage,
+    rows: list[Row],
+    known: Reference,
+    energies: Energies,
+    workers: int,
+    cache: Path | None = None,
+) -> Scored:
+    """Score crystals and their control rows.
+
+    Args:
+        stage: slice of the configuration.
+        rows: the samples, failures included.
+        known: the reference crystals.
+        energies: relaxations, hull and DFT of the samples.
+        workers: processes at most.
+        cache: folder in which the control rows and the reduced references are kept, or ``None``.
+    """
+    scorer = _Scorer(stage, known, workers, cache)
+    controls = cached_controls(stage, known, Kind.CRYSTAL, cache, scorer.controls)
+    table, records, measures, matches = scorer.samples(rows, energies)
+    blank = crystal_rows([NOTHING], {}, matches, Population.SAMPLES)
+    add_nearest(blank, [], [], [])
+    if energies.asked:
+        add_energies(blank, energies, matches)
+    funnel = crystal_funnel(table, energies, matches)
+    return Scored(list(blank[0]), table, [*records, *controls.records], funnel, [*measures, *controls.measures])
+
+
+def add_nearest(
+    table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], known: Sequence[AtomicSystem]
+) -> None:
+    """Add the nearest known crystal to the samples' table: of the relaxed structure, where there is one."""
+    latest = {row.system_id: row for row in [*systems_of(rows), *relaxed]}
+    found = nearest_known(list(latest.values()), known)
+    for row in table:
+        one = found.get(row[Col.SYSTEM_ID])
+        row[Col.NEAREST_KNOWN] = one.system_id if one else ""
+        row[Col.NEAREST_FORMULA] = one.formula if one else ""
+        row[Col.NEAREST_DISTANCE] = one.distance if one else math.nan
+
+
+class _Scorer:
+    """Scores populations of crystals against one reference."""
+
+    def __init__(self, stage: ScoreStage, known: Reference, workers: int, cache: Path | None) -> None:
+        self.stage, self.known, self.workers, self.cache = stage, known, workers, cache
+        self.index = index_references(known.systems, known.splits)
+        self.against = Against(len(known.systems), {reduced_formula(system.numbers) for system in known.systems})
+        train = known.split("train")
+        self.target: Described = described(train or known.systems)
+        self.target_name = "the training split" if train else "the reference"
+
+    def controls(self) -> Controls:
+        """Score the control rows."""
+        populations = populations_of(self.stage, [], self.known)
+        others = {name: populations[name] for name in CONTROLS}
+        tables, matches, measures = self._tables(others, {})
+        records = [record for name in CONTROLS for record in self._records(tables[name], matches, name)]
+        return Controls(records, measures)
+
+    def samples(self, rows: Sequence[Row], energies: Energies) -> tuple[Records, list[Record], list[Measure], Matches]:
+        """Score the samples."""
+        ids = {row.system_id for row in rows}
+        relaxed = [system for system_id, system in energies.structures.items() if system_id in ids]
+        tables, matches, measures = self._tables({Population.SAMPLES: rows}, {RELAXED: relaxed})
+        table = tables[Population.SAMPLES]
+        add_nearest(table, rows, relaxed, self.known.systems)
+        if energies.asked:
+            add_energies(table, energies, matches)
+        records = self._records(table, matches, Population.SAMPLES)
+        if energies.asked:
+            rater = Rater(Kind.CRYSTAL, Population.SAMPLES, self.stage.score.confidence)
+            records += energy_records(table, energies, rater)
+        return table, records, measures, matches
+
+    def _records(self, table: Records, matches: Matches, name: Population) -> list[Record]:
+        return crystal_records(table, matches, Rater(Kind.CRYSTAL, name, self.stage.score.confidence), self.against)
+
+    def _tables(
+        self, populations: Mapping[Population, Sequence[Row]], more: Mapping[str, Sequence[AtomicSystem]]
+    ) -> tuple[dict[Population, Records], Matches, list[Measure]]:
+        config = self.stage.score
+        checks = check_populations(check_crystal, populations, config, self.workers, "crystals checked")
+        to_match: dict[str, Any] = {name: systems_of(members) for name, members in populations.items()}
+        matches = match_all(
+            {**to_match, **more},
+            self.index,
+            workers=self.workers,
+            wall_limit_s=config.wall_limit_s,
+            cache=self.cache,
+        )
+        tables = {name: crystal_rows(rows, checks[name], matches, name) for name, rows in populations.items()}
+        measures: list[Measure] = []
+        for name, rows in populations.items():
+            measurer = Measurer(Kind.CRYSTAL, name, len(rows), config.confidence)
+            measures.append(spread_measure(checks[name], measurer))
+            if self.target.sizes:
+                measures += distance_measures(described(rows), self.target, measurer, self.target_name)
+        return tables, matches, measures

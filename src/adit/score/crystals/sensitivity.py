@@ -1,0 +1,91 @@
+"""How rates depend on the number of samples and on their choice. Source: Fig. 6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from adit import seeds
+from adit.hull.energy_tags import SURROGATE_PREFIX
+from adit.score.common.names import Col, Metric, flag
+from adit.score.crystals.protocols import CRYSTAL_PROTOCOLS
+from adit.score.crystals.table import group_column, relaxed_group_column, relaxed_novelty_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIZES: Final = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+"""Numbers of samples, as far as there are so many; all of them come last."""
+
+SEEDS: Final = 10
+"""Choices of samples at each number."""
+
+COLUMNS: Final = ("metric", "protocol", "samples", "seed", "value")
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A rate that can be had from any part of the samples.
+
+    Attributes:
+        metric: its name.
+        protocol: whose definition; empty where there is one alone.
+        flags: columns that must be true (or not empty) for a row to count.
+        group: column of groups of which each counts once; ``None``: each row counts.
+    """
+
+    metric: str
+    protocol: str
+    flags: tuple[str, ...]
+    group: str | None = None
+
+
+def crystal_rates(columns: Sequence[str]) -> list[Rate]:
+    """Return the rates that a table of crystals with these columns has."""
+    validities = (Col.STRUCTURAL_VALIDITY, Col.COMPOSITIONAL_VALIDITY, Col.OVERALL_VALIDITY)
+    found = [Rate(column, "", (column,)) for column in validities]
+    found.append(Rate(Metric.COMPOSITION_UNIQUENESS, "", (Col.FORMULA,), Col.FORMULA))
+    for protocol in CRYSTAL_PROTOCOLS:
+        group = group_column(protocol.matcher)
+        found.append(Rate(Metric.UNIQUENESS, protocol.name, (group,), group))
+        found.append(Rate(Metric.NOVELTY, protocol.name, (flag(Metric.NOVELTY, protocol.name),)))
+        together, new = relaxed_group_column(protocol.matcher), relaxed_novelty_column(protocol)
+        for metric, joint in ((Metric.STABLE, Metric.SUN), (Metric.METASTABLE, Metric.MSUN)):
+            for prefix in ("", SURROGATE_PREFIX):
+                low = prefix + flag(metric, protocol.name)
+                found.append(Rate(prefix + metric, protocol.name, (low,)))
+                found.append(Rate(prefix + joint, protocol.name, (low, new), together))
+    return [rate for rate in found if set(rate.flags) <= set(columns)]
+
+
+def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
+    """Return one row a rate, number of samples and seed; what a seed chooses first is part of all its larger choices.
+
+    Args:
+        rows: the table of all samples, failures included.
+        rates: what to follow.
+        seed: of the run.
+    """
+    import pandas as pd
+
+    rates = [rate for rate in rates if not any(row[name] is None for row in rows for name in rate.flags)]
+    rows = sorted(rows, key=lambda row: str(row[Col.SYSTEM_ID]))  # the choice must not depend on their order
+    total = len(rows)
+    sizes = [*[size for size in SIZES if size < total], *([total] if total else [])]
+    flags = [np.array([all(row[name] for name in rate.flags) for row in rows], dtype=bool) for rate in rates]
+    groups = [None if rate.group is None else np.array([str(row[rate.group]) for row in rows]) for rate in rates]
+    found: list[tuple[str, str, int, int, float]] = []
+    for number in range(SEEDS if len(sizes) > 1 else min(1, len(sizes))):
+        order = seeds.generator("sensitivity", seed, number).permutation(total)
+        for size in sizes if number == 0 else sizes[:-1]:  # all samples are one choice
+            chosen = order[:size]
+            for rate, passed, group in zip(rates, flags, groups, strict=True):
+                kept = chosen[passed[chosen]]
+                count = len(kept) if group is None else len(set(group[kept].tolist()))
+                found.append((str(rate.metric), str(rate.protocol), size, number, count / size))
+    return pd.DataFrame(found, columns=list(COLUMNS))

@@ -1,0 +1,222 @@
+"""Crystals: from the tables to rates and to the funnel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from adit.hull.energy_tags import SURROGATE_PREFIX
+from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.common.inputs import Energies
+from adit.score.common.names import OF_VALID, Col, Metric, Population, Protocol, flag
+from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, MATTERGEN, CrystalProtocol
+from adit.score.crystals.table import RELAXED, VALIDITIES, Records, energy_column, energy_flag, group_column
+from adit.score.matching.matcher import Matches
+
+ASKED = "crystals asked for"
+
+NO_REFERENCE = "not measured: no reference of this kind was given"
+
+NOVELTY_OF_VALID = Metric.NOVELTY + OF_VALID
+
+_RULES = {
+    Col.STRUCTURAL_VALIDITY: "closest distance >= 0.5 Å with self-images, volume >= 0.1 Å³",
+    Col.COMPOSITIONAL_VALIDITY: "SMACT14 oxidation states, Pauling test",
+    Col.OVERALL_VALIDITY: "structural and compositional",
+    Col.DISTANCE_RATIO_VALIDITY: "closest distance >= 0.7 x sum of covalent radii",
+    Col.DENSITY_VALIDITY: "volume per atom 5 to 125 Å³, density 0.5 to 23 g/cm³",
+    Col.SMACT_NATIVE_VALIDITY: "smact_validity with the installed version's defaults",
+}
+_PUBLISHED = (Col.STRUCTURAL_VALIDITY, Col.COMPOSITIONAL_VALIDITY, Col.OVERALL_VALIDITY)
+
+
+@dataclass(frozen=True)
+class Against:
+    """What novelty is measured against.
+
+    Attributes:
+        count: structures in all splits; 0 where there is no reference.
+        formulas: their reduced formulas.
+    """
+
+    count: int
+    formulas: Set[str]
+
+
+def crystal_records(table: Records, matches: Matches, rater: Rater, against: Against) -> list[Record]:
+    """Return the rates of one population that need no energies."""
+    records = []
+    for column in VALIDITIES:
+        protocol = Protocol.ADIT if column in _PUBLISHED else Protocol.STRICT
+        basis = f"{ASKED}; {_RULES[column]}"
+        records.append(rater.rate(protocol, str(column), (row[column] for row in table), basis))
+    low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table if row[Col.N_ATOMS])  # a failure has no symmetry to lack
+    basis = "crystals that decoded; spglib, symprec 0.1 Å"
+    records.append(rater.rate(Protocol.STRICT, Metric.SPACEGROUP_P1, low_symmetry, basis))
+    records += _compositions(table, rater, against)
+    for definition in CRYSTAL_PROTOCOLS:
+        records += _matching(table, matches, rater, definition, against.count)
+    return records
+
+
+def _compositions(table: Records, rater: Rater, against: Against) -> list[Record]:
+    formulas = {row[Col.FORMULA] for row in table if row[Col.FORMULA]}
+    new = sum(bool(row[Col.FORMULA]) and row[Col.FORMULA] not in against.formulas for row in table)
+    novelty = (new, len(table), f"{ASKED}; reduced formula not in the reference ({against.count} structures)")
+    return [
+        rater.ratio(
+            Protocol.STRICT, Metric.COMPOSITION_UNIQUENESS, len(formulas), len(table), f"{ASKED}; reduced formulas"
+        ),
+        rater.ratio(Protocol.STRICT, Metric.COMPOSITION_NOVELTY, *(novelty if against.count else (0, 0, NO_REFERENCE))),
+    ]
+
+
+def _matching(
+    table: Records, matches: Matches, rater: Rater, protocol: CrystalProtocol, n_references: int
+) -> list[Record]:
+    unique = flag(Metric.UNIQUENESS, protocol.name)
+    valid = [row for row in table if row[Col.OVERALL_VALIDITY]]
+    tolerances = protocol.matcher
+    how = f"StructureMatcher ltol {tolerances.ltol:g}, stol {tolerances.stol:g}, angle_tol {tolerances.angle_tol:g}"
+    groups = {row[group_column(tolerances)] for row in valid} - {""}
+    named = f"crystals of overall validity; groups by {how}"
+    return [
+        rater.rate(protocol.name, Metric.UNIQUENESS, (row[unique] for row in table), f"{ASKED}; groups by {how}"),
+        rater.ratio(protocol.name, Metric.UNIQUENESS + OF_VALID, len(groups), len(valid), named),
+        *_novelties(table, valid, matches, rater, protocol, f"{how}; not in", n_references),
+    ]
+
+
+def _novelties(
+    table: Records,
+    valid: Records,
+    matches: Matches,
+    rater: Rater,
+    protocol: CrystalProtocol,
+    how: str,
+    n_references: int,
+) -> list[Record]:
+    """Return novelty by the protocol, over all and over valid ones, and against the training split and everything."""
+    novel, size = flag(Metric.NOVELTY, protocol.name), f"({n_references} structures in all splits)"
+    if not n_references:
+        return [rater.ratio(protocol.name, name, 0, 0, NO_REFERENCE) for name in (Metric.NOVELTY, NOVELTY_OF_VALID)]
+    found = [matches.get(rater.population, row[Col.SYSTEM_ID], protocol.matcher) for row in table]
+    records = [
+        rater.rate(
+            protocol.name, name, (row[novel] for row in rows), f"{denominator}; {how} {protocol.reference} {size}"
+        )
+        for name, rows, denominator in (
+            (Metric.NOVELTY, table, ASKED),
+            (NOVELTY_OF_VALID, valid, "crystals of overall validity"),
+        )
+    ]
+    if protocol not in (ADIT, MATTERGEN):  # one for each setting of the matcher
+        return records
+    to_train = (match is not None and not match.in_train for match in found)
+    to_all = (match is not None and not match.in_reference for match in found)
+    return [
+        *records,
+        rater.rate(protocol.name, Metric.NOVELTY_TO_TRAIN, to_train, f"{ASKED}; {how} the training split {size}"),
+        rater.rate(protocol.name, Metric.NOVELTY_TO_ALL, to_all, f"{ASKED}; {how} any split of the reference {size}"),
+    ]
+
+
+def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Record]:
+    """Return the rates of the samples that rest on relaxations and energies."""
+    converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
+    records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{ASKED}; relaxation converged")]
+    records += _symmetries(table, rater)
+    prefix = SURROGATE_PREFIX if energies.surrogate else ""
+    for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
+        rules = {Metric.STABLE: protocol.rule, Metric.SUN: f"{protocol.rule}; unique, not in {protocol.reference}"}
+        if protocol.metastable_at is not None:
+            rules[Metric.METASTABLE] = protocol.metastable_rule
+            rules[Metric.MSUN] = f"{protocol.metastable_rule}; unique, not in {protocol.reference}"
+        for metric, rule in rules.items():
+            column = energy_flag(metric, protocol, energies.surrogate)
+            basis = f"{ASKED}; converged relaxations; {energies.basis}; {rule}"
+            if any(row[column] is None for row in table):
+                records.append(rater.ratio(protocol.name, prefix + metric, 0, 0, NO_REFERENCE))
+                continue
+            records.append(rater.rate(protocol.name, prefix + metric, (row[column] for row in table), basis))
+    if energies.dft:
+        sent = [row[Col.DFT_STATUS] == "converged" for row in table if row[Col.DFT_STATUS] != "not_sent"]
+        records.append(rater.rate(Protocol.ADIT, Metric.DFT_CONVERGED + "_of_sent", sent, "crystals sent to DFT"))
+    return records
+
+
+def _symmetries(table: Records, rater: Rater) -> list[Record]:
+    """Return how relaxation changes the symmetry."""
+    pairs = [(row[Col.SPACEGROUP], row[Col.RELAXED_SPACEGROUP]) for row in table if row[Col.RELAXED_SPACEGROUP]]
+    basis = "crystals with a relaxed structure; spglib, symprec 0.1 Å"
+    low, raised = (after == 1 for _, after in pairs), (after > before for before, after in pairs)
+    return [
+        rater.rate(Protocol.STRICT, Metric.RELAXED_SPACEGROUP_P1, low, basis),
+        rater.rate(Protocol.STRICT, Metric.SPACEGROUP_RAISED, raised, f"{basis}; a higher spacegroup number"),
+    ]
+
+
+def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list[dict[str, Any]]:
+    """Return the funnel of the samples by the paper's protocol: asked, decoded, valid, relaxed, stable, unique, novel.
+
+    A step counts what passes it and all before it. Valid is the overall validity, which S.U.N. does not ask for, so
+    that the last step can be below S.U.N. Without relaxations the structures as generated are compared.
+    """
+    decoded = ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]
+    steps = [Step("decoded", decoded), Step("valid", [_invalid(row) for row in table])]
+    if energies.asked:
+        steps.append(Step("relaxed", [_unrelaxed(row) for row in table]))
+    if energies.asked and energies.on_hull:
+        steps.append(Step("stable", [_unstable(row, energies) for row in table]))
+    alive = [not any(step.reasons[number] for step in steps) for number in range(len(table))]
+    population = RELAXED if energies.asked else Population.SAMPLES
+    unique_and_novel = _unique_and_novel(table, alive, matches, population)
+    steps += unique_and_novel if matches.has_references else unique_and_novel[:1]
+    return funnel("crystal", len(table), steps)
+
+
+def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[Step]:
+    """Return the last two steps; a novel member stands for its group where there is one."""
+    found = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
+    novel = [match is not None and ADIT.novel(match) for match in found]
+    chosen: dict[str, int] = {}
+    order = sorted(range(len(table)), key=lambda number: (not novel[number], table[number][Col.SYSTEM_ID]))
+    for number in order:
+        match = found[number]
+        if alive[number] and match is not None:
+            chosen.setdefault(match.group, number)
+    kept = set(chosen.values())
+    unique = ["" if n in kept else "matches another sample" if found[n] else "not matched" for n in range(len(table))]
+    return [Step("unique", unique), Step("novel", ["" if yes else "matches the data" for yes in novel])]
+
+
+def _invalid(row: dict[str, Any]) -> str:
+    if row[Col.OVERALL_VALIDITY]:
+        return ""
+    if row[Col.STATUS] != "ok":
+        return plain_reason(row[Col.REASON])
+    structural, compositional = row[Col.STRUCTURAL_VALIDITY], row[Col.COMPOSITIONAL_VALIDITY]
+    if structural or compositional:
+        return "composition" if structural else "structure (distance or volume)"
+    return "structure and composition"
+
+
+def _unrelaxed(row: dict[str, Any]) -> str:
+    status = row[Col.RELAX_STATUS]
+    if status == "converged":
+        return ""
+    return plain_reason(f"{status}: {row[Col.RELAX_REASON]}" if row[Col.RELAX_REASON] else status)
+
+
+def _unstable(row: dict[str, Any], energies: Energies) -> str:
+    if row[energy_flag(Metric.STABLE, ADIT, energies.surrogate)]:
+        return ""
+    if math.isnan(row[energy_column(Col.E_ABOVE_HULL, energies.surrogate)]):
+        return plain_reason(row[Col.HULL_REASON]) or "no energy above hull"
+    if row[Col.N_ELEMENTS] < ADIT.min_elements:
+        return "single element"
+    if row[energy_flag(Metric.METASTABLE, ADIT, energies.surrogate)]:
+        return "metastable (0 to 0.1 eV/atom above the hull)"
+    return "0.1 eV/atom or more above the hull"

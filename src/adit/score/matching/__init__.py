@@ -1,0 +1,1 @@
+"""Which crystals are the same: uniqueness, novelty and nearest known crystals."""

@@ -1,0 +1,119 @@
+"""The samples of one reduced formula: which of them match references, and which match each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, product
+from typing import Final
+
+from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, Task, run_tasks
+from adit.systems import AtomicSystem
+
+BLOCK: Final = 24
+"""Crystals compared in one task; larger groups of one formula are cut into blocks, so that all processes have work."""
+
+ReducedIndex = Mapping[str, Sequence[tuple[AtomicSystem, bool]]]
+"""By reduced formula: (reduced reference, is in the training split)."""
+
+
+@dataclass
+class FormulaGroup:
+    """The samples of one formula in one population, in the order of their content.
+
+    Attributes:
+        population: which.
+        formula: reduced.
+        members: reduced samples.
+        components: by settings name.
+        known: by settings name, numbers of members that match (a training structure, any reference).
+        reasons: by number, why a member could not be compared.
+    """
+
+    population: str
+    formula: str
+    members: list[AtomicSystem] = field(default_factory=list)
+    components: dict[str, Groups] = field(default_factory=dict)
+    known: dict[str, tuple[set[int], set[int]]] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
+
+
+def compare_with_references(
+    groups: Sequence[FormulaGroup], known: ReducedIndex, compare: Fits, workers: int, wall_limit_s: float
+) -> tuple[int, int]:
+    """Find which samples match references; a few samples of a formula a task."""
+    tasks: list[tuple[FormulaGroup, int, Task]] = []
+    for group in groups:
+        group.known = {settings.name: (set(), set()) for settings in SETTINGS}
+        beside = sorted(known.get(group.formula, ()), key=lambda pair: not pair[1])
+        size = max(1, BLOCK * BLOCK // max(1, len(beside)))
+        for start in range(0, len(group.members), size) if beside else ():
+            block = group.members[start : start + size]
+            members = (*block, *(system for system, _ in beside))
+            pairs = tuple(product(range(len(block)), range(len(block), len(members))))
+            classes = (*[0] * len(block), *(TRAINING if in_train else TRAINING + 1 for _, in_train in beside))
+            tasks.append((group, start, Task(members, pairs, classes, compare=compare)))
+    work = [task for _, _, task in tasks]
+    results = run_tasks(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with the reference")
+    for (group, start, task), links in zip(tasks, results, strict=True):
+        for name, edges in links.edges.items():
+            for first, second in edges:
+                group.known[name][1].add(start + first)
+                if task.classes[second] == TRAINING:
+                    group.known[name][0].add(start + first)
+        group.reasons |= {start + number: reason for number, reason in links.reasons.items()}
+    return sum(links.compared for links in results), sum(links.excluded for links in results)
+
+
+STAGES: Final = ("within", "next", "others")
+"""Samples of a formula are compared within blocks, then with the next block, then with all others: where samples repeat
+each other all are connected after the second stage, and what is connected is not compared again."""
+
+
+def compare_with_each_other(
+    groups: Sequence[FormulaGroup], stage: str, compare: Fits, workers: int, wall_limit_s: float
+) -> tuple[int, int]:
+    """Connect the samples of each formula that match, one of ``STAGES`` after the other."""
+    tasks: list[tuple[FormulaGroup, list[int], Task]] = []
+    for group in groups:
+        if not group.components:
+            group.components = {settings.name: Groups(len(group.members)) for settings in SETTINGS}
+        kept = [number for number in range(len(group.members)) if number not in group.reasons]
+        for numbers, pairs in _blocks(kept, stage):
+            roots = {
+                name: [components.root(number) for number in numbers] for name, components in group.components.items()
+            }
+            apart = tuple((i, j) for i, j in pairs if any(found[i] != found[j] for found in roots.values()))
+            if apart:
+                labels = {name: tuple(_first_equal(found)) for name, found in roots.items()}
+                members = tuple(group.members[number] for number in numbers)
+                tasks.append((group, numbers, Task(members, apart, labels=labels, compare=compare)))
+    if not tasks:
+        return 0, 0
+    work = [task for _, _, task in tasks]
+    results = run_tasks(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with each other")
+    for (group, numbers, _), links in zip(tasks, results, strict=True):
+        for name, edges in links.edges.items():
+            for first, second in edges:
+                group.components[name].join(numbers[first], numbers[second])
+        group.reasons |= {numbers[number]: reason for number, reason in links.reasons.items()}
+    return sum(links.compared for links in results), sum(links.excluded for links in results)
+
+
+def _blocks(kept: Sequence[int], stage: str) -> Iterator[tuple[list[int], Iterable[tuple[int, int]]]]:
+    """Return numbers and the pairs to compare: of one block each, of neighbouring blocks, or of all other two."""
+    blocks = [list(kept[start : start + BLOCK]) for start in range(0, len(kept), BLOCK)]
+    if stage == "within":
+        for block in blocks:
+            yield block, combinations(range(len(block)), 2)
+        return
+    for one, other in combinations(range(len(blocks)), 2):
+        if (other == one + 1) == (stage == "next"):
+            first, second = blocks[one], blocks[other]
+            yield [*first, *second], product(range(len(first)), range(len(first), len(first) + len(second)))
+
+
+def _first_equal(values: Sequence[int]) -> list[int]:
+    """Return for each value the position of the first one equal to it."""
+    first: dict[int, int] = {}
+    return [first.setdefault(value, position) for position, value in enumerate(values)]

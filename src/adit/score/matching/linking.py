@@ -1,0 +1,225 @@
+"""Comparisons of reduced crystals in worker processes: which samples match each other, and which match references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from math import log
+from typing import Any, Final
+
+from adit import convert
+from adit.isolate import map_isolated
+from adit.progress import Progress
+from adit.score.matching.fingerprints import STARTUP_S, Bound
+from adit.systems import AtomicSystem
+
+
+@dataclass(frozen=True)
+class MatcherSettings:
+    """Tolerances of ``StructureMatcher``.
+
+    Attributes:
+        name: how tables call them.
+        ltol: fractional length tolerance.
+        stol: site tolerance, as a fraction of (V/n)^(1/3).
+        angle_tol: degrees.
+    """
+
+    name: str
+    ltol: float
+    stol: float
+    angle_tol: float
+
+
+LOOSE: Final = MatcherSettings("loose", ltol=0.3, stol=0.5, angle_tol=10.0)
+"""The paper's evaluator."""
+
+DEFAULT: Final = MatcherSettings("default", ltol=0.2, stol=0.3, angle_tol=5.0)
+"""pymatgen's defaults: FlowMM, MatterGen."""
+
+SETTINGS: Final = (LOOSE, DEFAULT)
+
+TRAINING: Final = 1
+"""The training split among the sets of references."""
+
+Pair = tuple[int, int]
+
+Fits = Callable[[Any, Any, MatcherSettings], bool]
+"""Compares two reduced pymatgen structures."""
+
+
+@cache
+def matcher(settings: MatcherSettings) -> Any:
+    """Return pymatgen's matcher."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    return StructureMatcher(ltol=settings.ltol, stol=settings.stol, angle_tol=settings.angle_tol)
+
+
+def load_matchers() -> None:
+    """Load what a worker needs, outside the limit of its first task."""
+    for settings in SETTINGS:
+        matcher(settings)
+
+
+def fits(first: Any, second: Any, settings: MatcherSettings) -> bool:
+    """Return whether two reduced structures match; the order of the two can matter to the matcher."""
+    return bool(matcher(settings).fit(first, second, skip_structure_reduction=True))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Comparisons of crystals of one reduced formula.
+
+    Attributes:
+        members: reduced crystals.
+        pairs: numbers of the members to compare, in this order each.
+        classes: for each member the set of references that it belongs to (``TRAINING`` or another); the first match
+            of a pair's first member within a set ends the search in it, and in all sets if it is in the training split.
+            Empty: two members that are connected already are not compared.
+        labels: by settings name, for each member the smallest number of those known to be connected with it.
+        compare: what compares two structures.
+    """
+
+    members: tuple[AtomicSystem, ...]
+    pairs: tuple[Pair, ...]
+    classes: tuple[int, ...] = ()
+    labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    compare: Fits = fits
+
+
+@dataclass(frozen=True)
+class Links:
+    """What a task found.
+
+    Attributes:
+        edges: by settings name, the pairs that match and were needed.
+        compared: pairs that the matcher saw.
+        excluded: pairs that a bound excluded.
+        reasons: by the number of a member, why it could not be compared.
+    """
+
+    edges: dict[str, list[Pair]]
+    compared: int
+    excluded: int
+    reasons: dict[int, str] = field(default_factory=dict)
+
+
+def link(task: Task) -> Links:
+    """Compare the pairs of a task."""
+    structures = [convert.to_structure(member) for member in task.members]
+    bounds = [Bound(member) for member in task.members]
+    edges: dict[str, list[Pair]] = {}
+    compared = excluded = 0
+    for settings in SETTINGS:
+        found: list[Pair] = []
+        search = _Search(task, settings)
+        for first, second in task.pairs:
+            if search.is_known(first, second):
+                continue
+            if bounds[first].excludes(bounds[second], settings.ltol):
+                excluded += 1
+                continue
+            compared += 1
+            if task.compare(structures[first], structures[second], settings):
+                search.add(first, second)
+                found.append((first, second))
+        edges[settings.name] = found
+    return Links(edges, compared, excluded)
+
+
+class _Search:
+    """Knows which comparisons can tell nothing new."""
+
+    def __init__(self, task: Task, settings: MatcherSettings) -> None:
+        self._classes = task.classes
+        self._hits: set[Pair] = set()
+        self._groups = Groups(len(task.members))
+        for number, label in enumerate(task.labels.get(settings.name, ())):
+            self._groups.join(number, label)
+
+    def is_known(self, first: int, second: int) -> bool:
+        if self._classes:
+            return (first, TRAINING) in self._hits or (first, self._classes[second]) in self._hits
+        return self._groups.root(first) == self._groups.root(second)
+
+    def add(self, first: int, second: int) -> None:
+        if self._classes:
+            self._hits.add((first, self._classes[second]))
+        else:
+            self._groups.join(first, second)
+
+
+class Groups:
+    """Connected components of numbers below ``total``; the smallest number stands for its component."""
+
+    def __init__(self, total: int) -> None:
+        self._parent = list(range(total))
+
+    def root(self, number: int) -> int:
+        """Return the smallest number connected with this one."""
+        while self._parent[number] != number:
+            self._parent[number] = self._parent[self._parent[number]]
+            number = self._parent[number]
+        return number
+
+    def join(self, first: int, second: int) -> None:
+        """Connect two numbers."""
+        one, other = self.root(first), self.root(second)
+        self._parent[max(one, other)] = min(one, other)
+
+
+def run_tasks(tasks: Sequence[Task], *, workers: int, wall_limit_s: float, what: str) -> list[Links]:
+    """Run tasks in worker processes; one that hangs or crashes is taken apart until it is known at whose fault.
+
+    Args:
+        tasks: the tasks.
+        workers: processes at most.
+        wall_limit_s: wall time of one task, and of one crystal's pairs of a task that failed, s.
+        what: what is counted, for the progress line.
+    """
+    progress = Progress(what, len(tasks))
+    outcomes = map_isolated(
+        link,
+        tasks,
+        workers=workers,
+        wall_limit_s=wall_limit_s,
+        on_result=lambda _, __: progress.update(),
+        startup_s=STARTUP_S,
+        warm_up=load_matchers,
+    )
+    return [
+        outcome.value if outcome.status == "ok" else _row_by_row(task, workers, wall_limit_s)
+        for task, outcome in zip(tasks, outcomes, strict=True)
+    ]
+
+
+def _row_by_row(task: Task, workers: int, wall_limit_s: float) -> Links:
+    """Run a task as one row a crystal; a row that fails is a reason for its crystal.
+
+    A pair belongs to the row of whichever has the stranger cell, since that is what makes the matcher hang; with
+    references, to the row of the sample.
+    """
+    order = {n: (0.0, n) if task.classes else (-_strangeness(m), n) for n, m in enumerate(task.members)}
+    rows: dict[int, list[Pair]] = {}
+    for pair in task.pairs:
+        owner = pair[0] if task.classes else min(pair, key=order.__getitem__)
+        rows.setdefault(owner, []).append(pair)
+    work = [replace(task, pairs=tuple(pairs)) for pairs in rows.values()]
+    outcomes = map_isolated(
+        link, work, workers=workers, wall_limit_s=wall_limit_s, startup_s=STARTUP_S, warm_up=load_matchers
+    )
+    good = [outcome.value for outcome in outcomes if outcome.status == "ok"]
+    return Links(
+        {settings.name: [edge for links in good for edge in links.edges[settings.name]] for settings in SETTINGS},
+        sum(links.compared for links in good),
+        sum(links.excluded for links in good),
+        {n: outcome.reason for n, outcome in zip(rows, outcomes, strict=True) if outcome.status != "ok"},
+    )
+
+
+def _strangeness(system: AtomicSystem) -> float:
+    """Return how far a cell is from those of real crystals: elongated, or far from 20 Å³ per atom."""
+    elongation = float(system.lengths.max()) / system.volume ** (1 / 3)
+    return log(elongation) + abs(log(system.volume / len(system) / 20.0))

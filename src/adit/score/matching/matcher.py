@@ -1,0 +1,192 @@
+"""Uniqueness and novelty of crystals by pymatgen's ``StructureMatcher``, as all pairs would give them, but fast.
+
+Only crystals of one reduced formula can match; each is reduced once; a bound on the lattices excludes pairs that cannot
+match; two samples that are connected already are not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from adit import convert
+from adit.elements import reduced_formula
+from adit.progress import log
+from adit.score.common.content import content_key
+from adit.score.matching.fingerprints import Reduced, reduce_all, reduce_crystal, reduce_references
+from adit.score.matching.formula_groups import (
+    STAGES,
+    FormulaGroup,
+    ReducedIndex,
+    compare_with_each_other,
+    compare_with_references,
+)
+from adit.score.matching.linking import DEFAULT, LOOSE, SETTINGS, Fits, MatcherSettings, fits, matcher
+from adit.systems import AtomicSystem, Failure
+
+__all__ = ["DEFAULT", "LOOSE", "SETTINGS", "Match", "MatcherSettings", "Matches", "match_all", "rms_distance"]
+
+TRAIN: Final = "train"
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a structure matches, for one matcher setting.
+
+    Attributes:
+        group: smallest id of the group of samples that it belongs to.
+        in_train: whether it matches a structure of the training split.
+        in_reference: whether it matches any reference structure, of whatever split.
+    """
+
+    group: str
+    in_train: bool
+    in_reference: bool
+
+
+ReferenceIndex = Mapping[str, Sequence[tuple[AtomicSystem, bool]]]
+"""By reduced formula: (structure, is in the training split)."""
+
+
+def index_references(systems: Sequence[AtomicSystem], splits: Sequence[str | None]) -> ReferenceIndex:
+    """Index reference crystals by reduced formula."""
+    index: dict[str, list[tuple[AtomicSystem, bool]]] = {}
+    for system, split in zip(systems, splits, strict=True):
+        index.setdefault(reduced_formula(system.numbers), []).append((system, split == TRAIN))
+    return index
+
+
+Key = tuple[str, str]
+"""Population and id: ids differ within a population only."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What all structures match.
+
+    Attributes:
+        found: by population and id, then by settings name.
+        reasons: why, for those that could not be matched (``found`` has not got them).
+        compared: pairs that the matcher saw, for all settings together.
+        excluded: pairs of equal formula that the bound excluded.
+        has_references: whether there was any reference structure.
+    """
+
+    found: Mapping[Key, Mapping[str, Match]]
+    reasons: Mapping[Key, str]
+    compared: int = 0
+    excluded: int = 0
+    has_references: bool = True
+
+    def get(self, population: str, system_id: str, settings: MatcherSettings) -> Match | None:
+        """Return the match of a structure, ``None`` where there is none."""
+        return self.found.get((population, system_id), {}).get(settings.name)
+
+
+def match_all(
+    populations: Mapping[str, Sequence[AtomicSystem]],
+    references: ReferenceIndex,
+    *,
+    workers: int,
+    wall_limit_s: float,
+    cache: Path | None = None,
+    compare: Fits = fits,
+    reduce: Callable[[AtomicSystem], AtomicSystem] = reduce_crystal,
+) -> Matches:
+    """Group the systems of each population and match them against references.
+
+    The systems of a population form a graph in which an edge is a match; a group is a connected component, so that the
+    number of groups does not depend on the order of the systems (a match is no equivalence relation). The order of the
+    two in a comparison, which can matter to the matcher, is that of their content, whatever they are called. The
+    smallest id stands for its group.
+
+    Args:
+        populations: crystals by population, with different ids within each.
+        references: see ``index_references``.
+        workers: processes at most.
+        wall_limit_s: wall time of one structure, s.
+        cache: folder in which reduced references are kept, or ``None``.
+        compare: what compares two reduced structures.
+        reduce: what reduces a crystal.
+    """
+    found: dict[Key, Mapping[str, Match]] = {}
+    reasons: dict[Key, str] = {}
+    waiting: list[tuple[FormulaGroup, list[AtomicSystem]]] = []
+    for name, systems in populations.items():
+        for formula, members in _by_formula(systems).items():
+            if len(members) == 1 and formula not in references:
+                lone = members[0].system_id
+                found[name, lone] = {settings.name: Match(lone, False, False) for settings in SETTINGS}
+            else:
+                waiting.append(
+                    (FormulaGroup(name, formula), sorted(members, key=lambda m: (content_key(m), m.system_id)))
+                )
+    rows = [(group, member) for group, members in waiting for member in members]
+    reduced = reduce_all([member for _, member in rows], function=reduce, workers=workers, wall_limit_s=wall_limit_s)
+    for (group, member), row in zip(rows, reduced, strict=True):
+        if isinstance(row, Failure):
+            reasons[group.population, member.system_id] = f"matching: {row.reason}"
+        else:
+            group.members.append(row)
+    groups = [group for group, _ in waiting]
+    known = _reduced_references(groups, references, cache, workers, wall_limit_s)
+    counts = compare_with_references(groups, known, compare, workers, wall_limit_s)
+    for stage in STAGES:
+        more = compare_with_each_other(groups, stage, compare, workers, wall_limit_s)
+        counts = counts[0] + more[0], counts[1] + more[1]
+    for group in groups:
+        reasons |= {(group.population, group.members[n].system_id): f"matching: {r}" for n, r in group.reasons.items()}
+        found |= _matches(group)
+    if reasons:
+        log.info("%d structures could not be matched: they count as neither unique nor novel", len(reasons))
+    return Matches(found, reasons, *counts, has_references=bool(references))
+
+
+def _by_formula(systems: Sequence[AtomicSystem]) -> dict[str, list[AtomicSystem]]:
+    members: dict[str, list[AtomicSystem]] = {}
+    for system in systems:
+        members.setdefault(reduced_formula(system.numbers), []).append(system)
+    return members
+
+
+def _reduced_references(
+    groups: Sequence[FormulaGroup], references: ReferenceIndex, cache: Path | None, workers: int, wall_limit_s: float
+) -> ReducedIndex:
+    """Return the references of the formulas in question, reduced; what cannot be reduced can match nothing."""
+    formulas = sorted({group.formula for group in groups} & set(references))
+    flat = [(formula, system, in_train) for formula in formulas for system, in_train in references[formula]]
+    reduced: list[Reduced] = reduce_references(
+        [system for _, system, _ in flat], cache, workers=workers, wall_limit_s=wall_limit_s
+    )
+    index: dict[str, list[tuple[AtomicSystem, bool]]] = {}
+    for (formula, _, in_train), row in zip(flat, reduced, strict=True):
+        if isinstance(row, AtomicSystem):
+            index.setdefault(formula, []).append((row, in_train))
+        else:
+            log.info("reference %s: %s", row.system_id, row.reason)
+    return index
+
+
+def _matches(group: FormulaGroup) -> dict[Key, dict[str, Match]]:
+    """Return what the members match; those with a reason are left out, as if they were not there."""
+    found: dict[Key, dict[str, Match]] = {}
+    kept = [number for number in range(len(group.members)) if number not in group.reasons]
+    for settings in SETTINGS:
+        in_train, in_reference = group.known[settings.name]
+        roots = {number: group.components[settings.name].root(number) for number in kept}
+        names: dict[int, str] = {}
+        for number in kept:
+            system_id = group.members[number].system_id
+            names[roots[number]] = min(names.get(roots[number], system_id), system_id)
+        for number in kept:
+            match = Match(names[roots[number]], number in in_train, number in in_reference)
+            found.setdefault((group.population, group.members[number].system_id), {})[settings.name] = match
+    return found
+
+
+def rms_distance(first: AtomicSystem, second: AtomicSystem, settings: MatcherSettings) -> float | None:
+    """Return the RMS distance of two crystals over (V/n)^(1/3), ``None`` where they do not match."""
+    found = matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
+    return None if found is None else float(found[0])

@@ -1,0 +1,74 @@
+"""The nearest known crystal of each sample: what a chemist looks up first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+
+from adit.elements import reduced_formula
+from adit.progress import Progress
+from adit.score.matching.amd import fingerprint
+from adit.systems import AtomicSystem
+
+LARGEST: Final = 500
+"""Known crystals of one formula, or of the same elements, that a sample is compared with."""
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest known crystal.
+
+    Attributes:
+        system_id: of the known crystal.
+        formula: its reduced formula: the sample's own where one of that formula is known.
+        distance: largest difference of their average minimum distances, Å; 0 for the same crystal.
+    """
+
+    system_id: str
+    formula: str
+    distance: float
+
+
+def nearest_known(systems: Sequence[AtomicSystem], known: Sequence[AtomicSystem]) -> dict[str, Nearest]:
+    """Return, by id, the nearest known crystal of the same formula, else of the same elements, where there is one.
+
+    Args:
+        systems: crystals.
+        known: reference crystals.
+    """
+    by_formula, by_elements = _index(known)
+
+    @cache
+    def of_known(number: int) -> np.ndarray | None:
+        return fingerprint(known[number])
+
+    found: dict[str, Nearest] = {}
+    progress = Progress("nearest known crystals", len(systems))
+    for system in systems:
+        alike = by_formula.get(reduced_formula(system.numbers)) or by_elements.get(_elements(system)) or []
+        mine = fingerprint(system) if alike else None
+        others = [] if mine is None else [(of_known(number), number) for number in alike[:LARGEST]]
+        apart = [(float(np.abs(mine - other).max()), number) for other, number in others if other is not None]
+        if apart:
+            distance, number = min(apart)
+            formula = reduced_formula(known[number].numbers)
+            found[system.system_id] = Nearest(known[number].system_id, formula, distance)
+        progress.update()
+    return found
+
+
+def _index(known: Sequence[AtomicSystem]) -> tuple[Mapping[str, list[int]], Mapping[frozenset[int], list[int]]]:
+    by_formula: dict[str, list[int]] = {}
+    by_elements: dict[frozenset[int], list[int]] = {}
+    for number, system in enumerate(known):
+        by_formula.setdefault(reduced_formula(system.numbers), []).append(number)
+        by_elements.setdefault(_elements(system), []).append(number)
+    return by_formula, by_elements
+
+
+def _elements(system: AtomicSystem) -> frozenset[int]:
+    return frozenset(system.numbers.tolist())

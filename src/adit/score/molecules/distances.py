@@ -1,0 +1,149 @@
+"""Distances of molecules' distributions to those of the reference: size, elements, rings, groups, bond lengths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from adit.elements import composition
+from adit.isolate import Outcome
+from adit.score.common.inputs import Row
+from adit.score.common.measures import NO_ESTIMATE, Estimate, Measure, Measurer
+from adit.score.common.scored import systems_of
+from adit.score.molecules.features import MoleculeFeatures
+from adit.systems import AtomicSystem
+
+MIN_BONDS: Final = 100
+"""Kinds of bonds with fewer in the reference have no distance of their own."""
+
+
+class Distance(StrEnum):
+    """Names of the distances in ``measures.json``."""
+
+    SIZE = "size_distance"
+    ELEMENTS = "element_distance"
+    RINGS = "ring_count_distance"
+    RING_SIZES = "ring_size_distance"
+    GROUPS = "functional_group_distance"
+    BOND_KINDS = "bond_kind_distance"
+    BOND_LENGTHS = "bond_length_distance"
+
+
+@dataclass(frozen=True)
+class Described:
+    """Molecules as their distributions see them, in the order of their ids.
+
+    Attributes:
+        systems: those that exist.
+        features: of those that are strictly valid.
+    """
+
+    systems: Sequence[AtomicSystem]
+    features: Sequence[MoleculeFeatures]
+
+
+def described(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Described:
+    """Return what the distributions are made of.
+
+    Args:
+        rows: systems and failures.
+        checks: outcome of ``check_molecule`` by id.
+    """
+    systems = sorted(systems_of(rows), key=lambda system: system.system_id)
+    outcomes = (checks.get(system.system_id) for system in systems)
+    found = (outcome.value for outcome in outcomes if outcome is not None and outcome.status == "ok")
+    return Described(systems, [checks.features for checks in found if checks.features is not None])
+
+
+_SPREADS: Final[tuple[tuple[Distance, str, Callable[[Described], list[list[float]]]], ...]] = (
+    (Distance.SIZE, "atoms", lambda found: [[len(system)] for system in found.systems]),
+    (Distance.RINGS, "rings", lambda found: [[each.n_rings] for each in found.features]),
+)
+"""Distributions of numbers, one a molecule."""
+
+_SHARES: Final[tuple[tuple[Distance, Callable[[Described], list[Mapping[Any, int]]]], ...]] = (
+    (Distance.ELEMENTS, lambda found: [composition(system.numbers) for system in found.systems]),
+    (Distance.RING_SIZES, lambda found: [each.ring_sizes for each in found.features]),
+    (Distance.GROUPS, lambda found: [each.functional_groups for each in found.features]),
+    (
+        Distance.BOND_KINDS,
+        lambda found: [{kind: len(lengths) for kind, lengths in each.bond_lengths.items()} for each in found.features],
+    ),
+)
+"""Histograms."""
+
+_OF_ALL: Final = (Distance.SIZE, Distance.ELEMENTS)
+"""Distances that need no bonds, so that every molecule counts; the others are those of strictly valid ones."""
+
+
+def distance_measures(mine: Described, reference: Described, measurer: Measurer) -> list[Measure]:
+    """Return all distances of a population to the reference.
+
+    Args:
+        mine: the population.
+        reference: molecules of the training split.
+        measurer: makes the measures.
+    """
+    measures = []
+    for name, unit, of in _SPREADS:
+        found = measurer.wasserstein(of(mine), _flat(of(reference)))
+        measures.append(measurer.measure(name, found, unit, f"{_basis(name, reference)}; Wasserstein distance"))
+    for name, counts_of in _SHARES:
+        total: Counter[Any] = Counter()
+        for counts in counts_of(reference):
+            total.update(counts)
+        found = measurer.total_variation(counts_of(mine), total)
+        measures.append(measurer.measure(name, found, "", f"{_basis(name, reference)}; total variation of shares"))
+    return measures + _bond_lengths(mine, reference, measurer)
+
+
+def _basis(name: Distance, reference: Described) -> str:
+    if name in _OF_ALL:
+        return f"molecules that exist, against {len(reference.systems)} training molecules"
+    return f"strictly valid molecules, against {len(reference.features)} such training molecules"
+
+
+def _flat(groups: Sequence[Sequence[float]]) -> list[float]:
+    return [value for group in groups for value in group]
+
+
+def _bond_lengths(mine: Described, reference: Described, measurer: Measurer) -> list[Measure]:
+    """Return the distance of each kind of bond, and first their mean, weighted by the reference's numbers."""
+    totals: Counter[str] = Counter()
+    for each in reference.features:
+        totals.update({kind: len(lengths) for kind, lengths in each.bond_lengths.items()})
+    kinds = sorted(kind for kind, count in totals.items() if count >= MIN_BONDS)
+    found = {
+        kind: measurer.wasserstein(
+            [each.bond_lengths.get(kind, ()) for each in mine.features],
+            _flat([each.bond_lengths.get(kind, ()) for each in reference.features]),
+        )
+        for kind in kinds
+    }
+    basis = f"{_basis(Distance.BOND_LENGTHS, reference)}; Wasserstein distance"
+    mean = _mean([(totals[kind], estimate) for kind, estimate in found.items() if estimate.count])
+    of = f"{basis}, mean of the kinds of bonds with at least {MIN_BONDS} in the reference, by their numbers there"
+    return [
+        measurer.measure(Distance.BOND_LENGTHS, mean, "Å", of),
+        *(measurer.measure(f"{Distance.BOND_LENGTHS}_{kind}", each, "Å", basis) for kind, each in found.items()),
+    ]
+
+
+def _mean(weighted: Sequence[tuple[int, Estimate]]) -> Estimate:
+    total = sum(weight for weight, _ in weighted)
+    if not total:
+        return NO_ESTIMATE
+
+    def mean(values: Sequence[float | None]) -> float:
+        return sum(weight * (value or 0.0) for (weight, _), value in zip(weighted, values, strict=True)) / total
+
+    estimates = [estimate for _, estimate in weighted]
+    return Estimate(
+        mean([each.value for each in estimates]),
+        mean([each.low for each in estimates]),
+        mean([each.high for each in estimates]),
+        max(each.count for each in estimates),
+    )

@@ -1,0 +1,161 @@
+"""Scores of molecules: checks, PoseBusters, GFN2-xTB and comparisons, for the samples and the control rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adit import seeds
+from adit.config import ScoreStage
+from adit.isolate import Outcome
+from adit.score.common.aggregate import Rater
+from adit.score.common.control_cache import Controls, cached_controls
+from adit.score.common.inputs import Reference, Row
+from adit.score.common.measures import Measurer
+from adit.score.common.names import CONTROLS, Population
+from adit.score.common.scored import (
+    NOTHING,
+    Populations,
+    Records,
+    Scored,
+    check_populations,
+    populations_of,
+    systems_of,
+)
+from adit.score.molecules.distances import described, distance_measures
+from adit.score.molecules.novelty import Composition, KnownNames, TrainNames, composition_key
+from adit.score.molecules.summary import molecule_funnel, molecule_records, xtb_measures
+from adit.score.molecules.table import NO_BONDING, Evidence, molecule_rows
+from adit.score.molecules.validity import MoleculeChecks, check_molecule
+from adit.score.tools.answers import POSEBUSTERS, XTB, Answers
+from adit.score.tools.posebusters import bust, version
+from adit.score.tools.xtb import relax_all
+from adit.systems import AtomicSystem, Kind
+
+Checks = Mapping[str, Mapping[str, Outcome]]
+
+REFERENCE = "reference"
+"""Training molecules that the distributions are measured against; as a name beside those of the populations."""
+
+
+def score_molecules(
+    stage: ScoreStage,
+    rows: list[Row],
+    known: Reference,
+    workers: int,
+    cache: Path | None = None,
+    answers: Answers | None = None,
+) -> Scored:
+    """Score molecules and their control rows.
+
+    Args:
+        stage: slice of the configuration.
+        rows: the samples, failures included.
+        known: the reference molecules.
+        workers: processes at most.
+        cache: folder in which the control rows and the names of the reference are kept, or ``None``.
+        answers: of the slow tools, as far as there are any yet.
+    """
+    scorer = _Scorer(stage, known, workers, cache, answers or Answers())
+    controls = cached_controls(stage, known, Kind.MOLECULE, cache, scorer.controls)
+    tables, mine = scorer.score({Population.SAMPLES: rows})
+    table = tables[Population.SAMPLES]
+    columns = list(molecule_rows([NOTHING], Evidence(), KnownNames())[0])
+    funnel = molecule_funnel(table, bool(len(scorer.names)))
+    return Scored(columns, table, [*mine.records, *controls.records], funnel, [*mine.measures, *controls.measures])
+
+
+class _Scorer:
+    """Scores populations of molecules against one reference."""
+
+    def __init__(self, stage: ScoreStage, known: Reference, workers: int, cache: Path | None, answers: Answers) -> None:
+        self.stage, self.known, self.workers, self.answers = stage, known, workers, answers
+        train, limit = known.split("train"), stage.score.wall_limit_s
+        self.names = TrainNames(train, workers=workers, wall_limit_s=limit, cache=cache)
+        self.others = populations_of(stage, [], known)
+        self.reference = reference_rows(train, self.others, stage.score.controls, stage.seed)
+
+    def controls(self) -> Controls:
+        """Score the control rows."""
+        return self.score({name: self.others[name] for name in CONTROLS})[1]
+
+    def score(self, populations: Populations) -> tuple[dict[Population, Records], Controls]:
+        """Return the table of each population, and the numbers of all."""
+        config = self.stage.score
+        rows: dict[str, Sequence[Row]] = {str(name): members for name, members in populations.items()}
+        checks = check_populations(
+            check_molecule, {**rows, REFERENCE: self.reference}, config, self.workers, "molecules checked"
+        )
+        names = self.names.of(_compositions(populations, checks))
+        busted = self._send(POSEBUSTERS, bust, populations, checks, config.posebusters)
+        relaxed = self._send(XTB, relax_all, populations, checks, config.xtb)
+        against = described(self.reference, checks[REFERENCE])
+        tables, found = {}, Controls()
+        for name, members in populations.items():
+            table = molecule_rows(members, Evidence(checks[name], busted[name], relaxed[name]), names)
+            rater = Rater(Kind.MOLECULE, name, config.confidence)
+            measurer = Measurer(Kind.MOLECULE, name, len(members), config.confidence)
+            tables[name] = table
+            found.records.extend(molecule_records(table, rater, len(self.names), version()))
+            found.measures.extend(xtb_measures(table, measurer))
+            if against.systems:
+                found.measures.extend(distance_measures(described(members, checks[name]), against, measurer))
+        return tables, found
+
+    def _send(
+        self,
+        tool: str,
+        ask: Callable[..., Sequence[Any]],
+        populations: Populations,
+        checks: Checks,
+        count: int | None,
+    ) -> dict[str, dict[str, Any]]:
+        """Return what a tool says of the chosen rows of each population; a row without bonds has that as its reason."""
+        sent = {name: chosen(rows, count, self.stage.seed) for name, rows in populations.items()}
+        found: dict[str, dict[str, Any]] = {name: dict.fromkeys(sorted(ids), NO_BONDING) for name, ids in sent.items()}
+        work = [
+            (name, system)
+            for name, rows in populations.items()
+            for system in systems_of(rows)
+            if system.system_id in sent[name] and bonded(checks[name][system.system_id])
+        ]
+        given = partial(ask, workers=self.workers, wall_limit_s=self.stage.score.wall_limit_s)
+        said = self.answers.asked(tool, [system for _, system in work], given)
+        for (name, system), answer in zip(work, said, strict=True):
+            found[name][system.system_id] = answer
+        return found
+
+
+def reference_rows(train: Sequence[AtomicSystem], populations: Populations, count: int, seed: int) -> list[Row]:
+    """Return training molecules that are not in the control row of the training set, while there are any.
+
+    So the distances of that row show what sampling alone makes of them.
+    """
+    control = {row.system_id for row in populations[Population.TRAIN]}
+    others = [system for system in train if system.system_id not in control] or list(train)
+    wanted = chosen(others, count, seed)
+    return [system for system in others if system.system_id in wanted]
+
+
+def chosen(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str]:
+    """Return the ids of so many rows, all for ``None``; the choice depends on seed and ids alone, not on the order."""
+    ids = sorted((row.system_id for row in rows), key=lambda system_id: seeds.derive_seed("chosen", seed, system_id))
+    return set(ids[:count])
+
+
+def bonded(outcome: Outcome) -> bool:
+    """Return whether some bonding fits: without one there is no molecule to send anywhere."""
+    return outcome.status == "ok" and isinstance(outcome.value, MoleculeChecks) and outcome.value.bonded
+
+
+def _compositions(populations: Populations, checks: Checks) -> set[Composition]:
+    """Return the compositions of the strictly valid molecules: only training molecules of these could equal one."""
+    return {
+        composition_key(system)
+        for name, rows in populations.items()
+        for system in systems_of(rows)
+        if checks[name][system.system_id].status == "ok" and checks[name][system.system_id].value.strict
+    }

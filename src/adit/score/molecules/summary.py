@@ -1,0 +1,163 @@
+"""Molecules: rates and funnel of a table."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.common.measures import Measure, Measurer
+from adit.score.common.names import (
+    OF_VALID,
+    POSEBUSTERS_COLUMNS,
+    POSEBUSTERS_SEVEN,
+    Col,
+    Metric,
+    Protocol,
+    posebusters_name,
+)
+from adit.score.molecules.columns import SUFFIX_INCHIKEY, SUFFIX_STEREO, MolCol, MolMetric, MolProtocol
+from adit.score.molecules.table import Records
+from adit.score.tools.xtb import METHOD
+
+ASKED: Final = "molecules asked for"
+NO_REFERENCE: Final = "not measured: no reference of this kind was given"
+STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
+
+
+def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_version: str) -> list[Record]:
+    """Return the rates of one population.
+
+    Args:
+        table: rows of ``molecule_rows``.
+        rater: makes the records.
+        n_train: molecules of the training split; with none novelty has no value, and its basis says so.
+        posebusters_version: decides what its columns mean, so it is part of their basis.
+    """
+    strict, adit = Protocol.STRICT, Protocol.ADIT
+    pdb = [row for row in table if row[Col.PDB_VALIDITY]]
+
+    def over(rows: Records, protocol: Protocol, metric: str, column: str, basis: str) -> Record:
+        return rater.rate(protocol, metric, (row[column] for row in rows), basis)
+
+    return [
+        over(table, strict, Metric.VALIDITY, Col.VALIDITY, f"{ASKED}; {STRICT}"),
+        over(table, strict, Metric.NEUTRAL_VALIDITY, Col.NEUTRAL_VALIDITY, f"{ASKED}; {STRICT}; no charged atom"),
+        over(table, adit, Metric.PDB_VALIDITY, Col.PDB_VALIDITY, f"{ASKED}; PDB round trip, largest fragment"),
+        over(pdb, adit, Metric.UNIQUENESS + OF_VALID, Col.UNIQUE_PDB, "molecules that pass adit_pdb_validity; SMILES"),
+        *_distinct_records(table, rater),
+        *_novel_records(table, rater, n_train),
+        *_edm_records(table, rater),
+        *_posebusters_records(table, rater, posebusters_version),
+        *_xtb_records(table, rater),
+    ]
+
+
+_NAMES: Final = (
+    ("", "canonical SMILES without stereochemistry", Col.UNIQUE, Col.NOVEL),
+    (SUFFIX_STEREO, "canonical SMILES with stereochemistry", MolCol.UNIQUE_STEREO, MolCol.NOVEL_STEREO),
+    (SUFFIX_INCHIKEY, "InChIKey", MolCol.UNIQUE_INCHIKEY, MolCol.NOVEL_INCHIKEY),
+)
+"""By what molecules are told: suffix of the metric, words, columns."""
+
+
+def _distinct_records(table: Records, rater: Rater) -> list[Record]:
+    valid = [row for row in table if row[Col.VALIDITY]]
+    records = []
+    for suffix, by, unique, _ in _NAMES:
+        for end, rows, basis in (("", table, ASKED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
+            name = Metric.UNIQUENESS + suffix + end
+            flags = (row[unique] for row in rows)
+            records.append(rater.rate(Protocol.STRICT, name, flags, f"{basis}; distinct {by} of valid ones"))
+    return records
+
+
+def _novel_records(table: Records, rater: Rater, n_train: int) -> list[Record]:
+    valid = [row for row in table if row[Col.VALIDITY]]
+    against = f"not in the training split ({n_train} molecules)"
+
+    def rate(name: str, flags: list[bool], basis: str) -> Record:
+        return rater.rate(Protocol.STRICT, name, flags if n_train else (), basis if n_train else NO_REFERENCE)
+
+    records = []
+    for suffix, by, unique, novel in _NAMES:
+        for end, rows, basis in (("", table, ASKED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
+            flags = [row[novel] for row in rows]
+            records.append(rate(Metric.NOVELTY + suffix + end, flags, f"{basis}; valid and {by} {against}"))
+        both = [row[unique] and row[novel] for row in table]
+        records.append(rate(Metric.UNIQUE_AND_NOVEL + suffix, both, f"{ASKED}; valid, distinct {by}, {against}"))
+    return records
+
+
+def _edm_records(table: Records, rater: Rater) -> list[Record]:
+    edm, by = MolProtocol.EDM, "EDM's table of bond lengths"
+    valid = [row for row in table if row[MolCol.EDM_VALIDITY]]
+    stable_atoms, atoms = sum(row[MolCol.EDM_STABLE_ATOMS] for row in table), sum(row[Col.N_ATOMS] for row in table)
+    return [
+        rater.ratio(edm, MolMetric.ATOM_STABILITY, stable_atoms, atoms, f"atoms of molecules that exist; {by}"),
+        rater.rate(edm, MolMetric.MOLECULE_STABILITY, (r[MolCol.EDM_STABLE] for r in table), f"{ASKED}; {by}"),
+        rater.rate(edm, Metric.VALIDITY, (r[MolCol.EDM_VALIDITY] for r in table), f"{ASKED}; {by}, RDKit sanitises"),
+        rater.rate(
+            edm,
+            Metric.UNIQUENESS + OF_VALID,
+            (r[MolCol.EDM_UNIQUE] for r in valid),
+            f"molecules that pass edm validity; {by}, SMILES of the largest fragment",
+        ),
+    ]
+
+
+def _posebusters_records(table: Records, rater: Rater, version: str) -> list[Record]:
+    sent = [row for row in table if row[Col.POSEBUSTERS_STATUS] != "not_sent"]
+    if not sent:
+        return []
+    checks: dict[str, tuple[str, ...]] = {posebusters_name(column): (column,) for column in POSEBUSTERS_COLUMNS}
+    checks |= {Metric.POSEBUSTERS_ALL: POSEBUSTERS_COLUMNS, Metric.POSEBUSTERS_SEVEN: POSEBUSTERS_SEVEN}
+    records = []
+    for suffix, rows, basis in (
+        ("", sent, "molecules asked for, of those within the number sent to PoseBusters"),
+        (OF_VALID, [row for row in sent if row[Col.VALIDITY]], "strictly valid molecules among those sent"),
+    ):
+        for name, columns in checks.items():
+            flags = [all(row[posebusters_name(column)] for column in columns) for row in rows]
+            text = f"{basis}; posebusters {version}, config mol"
+            records.append(rater.rate(Protocol.POSEBUSTERS, name + suffix, flags, text))
+    return records
+
+
+def _xtb_records(table: Records, rater: Rater) -> list[Record]:
+    sent = [row for row in table if row[MolCol.XTB_STATUS] != "not_sent"]
+    if not sent:
+        return []
+    basis = f"those within the number relaxed with {METHOD}; converged, and the bonds stayed"
+    kept = [row[MolCol.XTB_STATUS] == "converged" and row[MolCol.XTB_SAME] for row in sent]
+    of_valid = [kept for kept, row in zip(kept, sent, strict=True) if row[Col.VALIDITY]]
+    xtb, name = MolProtocol.XTB, MolMetric.XTB_KEPT
+    return [
+        rater.rate(xtb, name, kept, f"{ASKED}, of {basis}"),
+        rater.rate(xtb, name + OF_VALID, of_valid, f"strictly valid molecules, of {basis}"),
+    ]
+
+
+def xtb_measures(table: Records, measurer: Measurer) -> list[Measure]:
+    """Return the medians of relaxation energy and displacement; none where nothing was relaxed."""
+    if all(row[MolCol.XTB_STATUS] == "not_sent" for row in table):
+        return []
+    ordered = sorted(table, key=lambda row: str(row[Col.SYSTEM_ID]))
+    done = [row for row in ordered if row[MolCol.XTB_STATUS] == "converged" and row[Col.VALIDITY]]
+    basis = f"strictly valid molecules that {METHOD} relaxed; median"
+    return [
+        measurer.measure(MolMetric.XTB_ENERGY, measurer.median([r[MolCol.XTB_ENERGY] for r in done]), "eV", basis),
+        measurer.measure(MolMetric.XTB_RMSD, measurer.median([r[MolCol.XTB_RMSD] for r in done]), "Å", basis),
+    ]
+
+
+def molecule_funnel(table: Records, with_novelty: bool) -> list[dict[str, Any]]:
+    """Return the funnel of the samples: asked, decoded, valid, unique, novel (molecules are not relaxed)."""
+    columns = [("unique", Col.UNIQUE, "same SMILES as another")]
+    if with_novelty:
+        columns.append(("novel", Col.NOVEL, "in the training split"))
+    steps = [
+        Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
+        Step("valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]),
+        *(Step(name, ["" if row[column] else why for row in table]) for name, column, why in columns),
+    ]
+    return funnel("molecule", len(table), steps)

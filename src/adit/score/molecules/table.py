@@ -1,0 +1,134 @@
+"""Molecules: the table of one row a molecule asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from adit.elements import composition, reduced_formula
+from adit.isolate import Outcome
+from adit.score.common.aggregate import representatives
+from adit.score.common.inputs import Row
+from adit.score.common.names import POSEBUSTERS_COLUMNS, Col, posebusters_name
+from adit.score.molecules.columns import MolCol
+from adit.score.molecules.novelty import KnownNames
+from adit.score.molecules.validity import MoleculeChecks
+from adit.score.tools.xtb import XtbRelaxation
+from adit.systems import Failure
+
+Records = list[dict[str, Any]]
+NO_BONDING: Final = "no bonding to check"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found of one population, by id; an id that is missing was not sent.
+
+    Attributes:
+        checks: outcome of ``check_molecule``.
+        busted: PoseBusters' flags, or a reason.
+        relaxed: relaxation with GFN2-xTB, or a reason.
+    """
+
+    checks: Mapping[str, Outcome] = field(default_factory=dict)
+    busted: Mapping[str, dict[str, bool | None] | str] = field(default_factory=dict)
+    relaxed: Mapping[str, XtbRelaxation | str] = field(default_factory=dict)
+
+
+def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) -> Records:
+    """Return the table of a population, failures included.
+
+    Args:
+        rows: systems and failures.
+        evidence: what was found.
+        known: names of the training split; without any, whether a molecule is novel is unknown.
+    """
+    table = [_row(row, evidence.checks.get(row.system_id)) for row in rows]
+    for name, unique in (
+        (Col.SMILES, Col.UNIQUE),
+        (MolCol.STEREO_SMILES, MolCol.UNIQUE_STEREO),
+        (MolCol.INCHIKEY, MolCol.UNIQUE_INCHIKEY),
+        (Col.PDB_SMILES, Col.UNIQUE_PDB),
+        (MolCol.EDM_SMILES, MolCol.EDM_UNIQUE),
+    ):
+        chosen = representatives([(record[Col.SYSTEM_ID], record[name]) for record in table if record[name]])
+        for record in table:
+            record[unique] = record[Col.SYSTEM_ID] in chosen
+    for record in table:
+        for name, novel, names in (
+            (Col.SMILES, Col.NOVEL, known.smiles),
+            (MolCol.STEREO_SMILES, MolCol.NOVEL_STEREO, known.stereo_smiles),
+            (MolCol.INCHIKEY, MolCol.NOVEL_INCHIKEY, known.inchikeys),
+        ):
+            record[novel] = bool(record[name]) and record[name] not in names if known.count else None
+        system_id = record[Col.SYSTEM_ID]
+        record |= _posebusters(evidence.busted.get(system_id)) | _xtb(evidence.relaxed.get(system_id))
+    return table
+
+
+def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
+    record: dict[str, Any] = {Col.SYSTEM_ID: row.system_id, Col.STATUS: "ok", Col.REASON: "", Col.FORMULA: ""}
+    record |= {Col.N_ATOMS: 0, Col.N_ELEMENTS: 0, **_values(None)}
+    if isinstance(row, Failure):
+        return record | {Col.STATUS: "failed", Col.REASON: f"{row.stage}: {row.reason}"}
+    record |= {
+        Col.FORMULA: reduced_formula(row.numbers),
+        Col.N_ATOMS: len(row),
+        Col.N_ELEMENTS: len(composition(row.numbers)),
+    }
+    if outcome is None or outcome.status != "ok":
+        return record | {Col.STATUS: "failed", Col.REASON: f"checks: {outcome.reason if outcome else 'not run'}"}
+    return record | _values(outcome.value) | {Col.REASON: outcome.value.reason}
+
+
+def _values(found: MoleculeChecks | None) -> dict[str, Any]:
+    """Return the columns that one molecule's checks fill; all false and empty without them."""
+    names = found.names if found else None
+    edm = found.edm if found else None
+    return {
+        Col.VALIDITY: bool(found and found.strict),
+        Col.NEUTRAL_VALIDITY: bool(found and found.neutral),
+        Col.PDB_VALIDITY: bool(found and found.pdb),
+        Col.SMILES: names.smiles if names else "",
+        MolCol.STEREO_SMILES: names.stereo_smiles if names else "",
+        MolCol.INCHIKEY: names.inchikey if names else "",
+        Col.PDB_SMILES: (found.pdb_smiles if found else None) or "",
+        MolCol.EDM_STABLE_ATOMS: edm.n_stable if edm else 0,
+        MolCol.EDM_STABLE: bool(edm and edm.stable),
+        MolCol.EDM_VALIDITY: bool(edm and edm.smiles),
+        MolCol.EDM_SMILES: (edm.smiles if edm else None) or "",
+    }
+
+
+def _posebusters(found: dict[str, bool | None] | str | None) -> dict[str, Any]:
+    names = {column: posebusters_name(column) for column in POSEBUSTERS_COLUMNS}
+    if found is None or isinstance(found, str):
+        status = "not_sent" if found is None else "failed"
+        return {Col.POSEBUSTERS_STATUS: status, Col.POSEBUSTERS_REASON: found or ""} | dict.fromkeys(
+            names.values(), False
+        )
+    unknown = [column for column, value in found.items() if value is None]
+    reason = f"not computed: {', '.join(unknown)}" if unknown else ""
+    flags = {names[column]: bool(value) for column, value in found.items()}
+    return {Col.POSEBUSTERS_STATUS: "ok", Col.POSEBUSTERS_REASON: reason} | flags
+
+
+def _xtb(found: XtbRelaxation | str | None) -> dict[str, Any]:
+    if found is None or isinstance(found, str):
+        status = "not_sent" if found is None else "failed"
+        return {
+            MolCol.XTB_STATUS: status,
+            MolCol.XTB_REASON: found or "",
+            MolCol.XTB_ENERGY: math.nan,
+            MolCol.XTB_RMSD: math.nan,
+            MolCol.XTB_SAME: False,
+        }
+    return {
+        MolCol.XTB_STATUS: "converged" if found.converged else "unconverged",
+        MolCol.XTB_REASON: "",
+        MolCol.XTB_ENERGY: found.energy,
+        MolCol.XTB_RMSD: found.rmsd,
+        MolCol.XTB_SAME: found.same,
+    }

@@ -1,0 +1,92 @@
+"""Validity of molecules: the strict test and, beside it, EDM's bond table and the nearly vacuous test of the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from adit import convert
+from adit.errors import DataError
+from adit.score.molecules.edm import EdmChecks, check_edm
+from adit.score.molecules.features import MoleculeFeatures, molecule_features
+from adit.score.molecules.names import MoleculeNames, names_of
+from adit.systems import AtomicSystem
+
+
+@dataclass(frozen=True)
+class MoleculeChecks:
+    """What the checks of one molecule found.
+
+    Attributes:
+        bonded: some bonding fits charge 0 and sanitises, so that there is a molecule at all.
+        strict: bonded, one fragment, no radical, every hydrogen is an atom.
+        neutral: strict, and no atom carries a formal charge (no zwitterion).
+        pdb: the paper's test.
+        names: canonical names of a strictly valid molecule, else ``None``.
+        pdb_smiles: SMILES of the largest fragment as the paper's test sees it, else ``None``.
+        edm: what EDM's bond table says.
+        features: rings, groups and bond lengths of a strictly valid molecule, else ``None``.
+        reason: why it is not strictly valid.
+    """
+
+    bonded: bool
+    strict: bool
+    neutral: bool
+    pdb: bool
+    names: MoleculeNames | None
+    pdb_smiles: str | None
+    edm: EdmChecks
+    features: MoleculeFeatures | None
+    reason: str
+
+
+def check_molecule(system: AtomicSystem) -> MoleculeChecks:
+    """Run the checks on one molecule."""
+    fragment = pdb_smiles(system)
+    edm = check_edm(system)
+    try:
+        mol = convert.to_rdkit(system, charge=0)
+    except DataError as error:
+        reason = str(error).removeprefix(f"{system.system_id}: ")
+        return MoleculeChecks(False, False, False, fragment is not None, None, fragment, edm, None, reason)
+    reason = strict_problem(mol)
+    neutral = not reason and all(atom.GetFormalCharge() == 0 for atom in mol.GetAtoms())
+    names = None if reason else names_of(mol)
+    features = None if reason else molecule_features(mol)
+    return MoleculeChecks(True, not reason, neutral, fragment is not None, names, fragment, edm, features, reason)
+
+
+def strict_problem(mol: Any) -> str:
+    """Return why a sanitised RDKit molecule is not strictly valid; empty if it is."""
+    from rdkit import Chem
+
+    if len(Chem.GetMolFrags(mol)) != 1:
+        return "not connected"
+    atoms = list(mol.GetAtoms())
+    if any(atom.GetNumRadicalElectrons() for atom in atoms):
+        return "radical"
+    if any(atom.GetNumImplicitHs() or atom.GetNumExplicitHs() for atom in atoms):
+        return "hydrogens missing"
+    return ""
+
+
+def pdb_smiles(system: AtomicSystem) -> str | None:
+    """Return the SMILES of the largest fragment after a round trip through PDB, ``None`` where RDKit reads no molecule.
+
+    Source: the paper's validity of molecules. It is nearly vacuous: atoms far apart become lone atoms with implicit
+    hydrogens, and the largest of them is a valid "molecule".
+    """
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        atoms: Any = Chem.MolFromXYZBlock(convert.to_xyz(system))
+        if atoms is None:
+            return None
+        mol: Any = Chem.MolFromPDBBlock(Chem.MolToPDBBlock(atoms), removeHs=False)
+        if mol is None:
+            return None
+        try:
+            fragments = Chem.GetMolFrags(mol, asMols=True)
+            return str(Chem.MolToSmiles(max(fragments, key=lambda fragment: fragment.GetNumAtoms()))) or None
+        except Exception:  # noqa: BLE001 - RDKit raises classes of its own; a molecule it cannot write is not valid
+            return None

@@ -1,0 +1,94 @@
+"""What the slow tools say of systems: shards of a run write it, each in its own job, and the scores take it.
+
+An answer belongs to what a system is, not to its name, and to the versions of the libraries: with other ones it is made
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from adit import store
+from adit.isolate import Outcome
+from adit.progress import log
+from adit.score.common.content import content_key
+from adit.score.common.control_cache import library_versions
+from adit.score.tools.mofchecker import MofChecks
+from adit.score.tools.xtb import XtbRelaxation
+from adit.systems import AtomicSystem
+
+POSEBUSTERS: Final = "posebusters"
+XTB: Final = "xtb"
+MOFCHECKER: Final = "mofchecker"
+
+
+class Answers:
+    """Answers by tool and system.
+
+    Args:
+        found: tool → key of a system → answer.
+    """
+
+    def __init__(self, found: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self.found = found or {}
+
+    @classmethod
+    def read(cls, paths: Sequence[Path]) -> Answers:
+        """Read what shards wrote."""
+        versions, old = library_versions(), 0
+        found: dict[str, dict[str, Any]] = {}
+        for path in paths:
+            table = store.read_json(path)
+            if table["libraries"] != versions:
+                old += 1
+                continue
+            for tool, answers in table["answers"].items():
+                found.setdefault(tool, {}).update({key: _DECODE[tool](answer) for key, answer in answers.items()})
+        if old:
+            log.warning("%d of %d files of checks are of other library versions and made again", old, len(paths))
+        return cls(found)
+
+    def asked(
+        self, tool: str, systems: Sequence[AtomicSystem], ask: Callable[[list[AtomicSystem]], Sequence[Any]]
+    ) -> list[Any]:
+        """Return the answer of a tool to each system, in order; ``ask`` is asked for those that have none yet."""
+        known = self.found.get(tool, {})
+        keys = [content_key(system) for system in systems]
+        fresh = iter(ask([system for system, key in zip(systems, keys, strict=True) if key not in known]))
+        return [known[key] if key in known else next(fresh) for key in keys]
+
+
+def write_answers(path: Path, answers: Mapping[str, Sequence[tuple[AtomicSystem, Any]]]) -> None:
+    """Write the answers of tools to the systems of a shard; what could not be asked has none."""
+    table = {
+        tool: {
+            content_key(system): _encode(answer)
+            for system, answer in pairs
+            if not (isinstance(answer, Outcome) and answer.status == "unstarted")
+        }
+        for tool, pairs in answers.items()
+    }
+    store.write_json(path, {"libraries": library_versions(), "answers": table})
+
+
+def _encode(answer: Any) -> Any:
+    return asdict(answer) if isinstance(answer, (XtbRelaxation, Outcome)) else answer
+
+
+def _xtb(answer: Any) -> XtbRelaxation | str:
+    return answer if isinstance(answer, str) else XtbRelaxation(**answer)
+
+
+def _outcome(answer: dict[str, Any]) -> Outcome:
+    value = None if answer["value"] is None else MofChecks(**answer["value"])
+    return Outcome(answer["status"], value, answer["reason"], answer["wall_s"])
+
+
+_DECODE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    POSEBUSTERS: lambda answer: answer,
+    XTB: _xtb,
+    MOFCHECKER: _outcome,
+}

@@ -1,0 +1,153 @@
+"""MOFChecker's 15 checks of metal-organic frameworks, each structure in a process of its own with a limit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final
+
+from adit.errors import ExternalToolError
+from adit.isolate import Outcome, map_isolated
+from adit.progress import Progress
+from adit.score.tools.mofchecker_child import CHECKS
+from adit.systems import AtomicSystem
+
+MUST_HOLD: Final = ("has_carbon", "has_hydrogen", "has_metal")
+"""Checks that must hold; of the others none may. Source: the paper, Table 3."""
+
+PREFIX: Final = "mofchecker_"
+
+CHILD: Final = Path(__file__).with_name("mofchecker_child.py")
+
+WAY_OUT: Final = (
+    "pip install mofchecker==0.9.6 'setuptools<81' there, or set score.mofchecker_python to a Python that has it"
+)
+
+STARTUP_S: Final = 300.0
+"""Longest that loading MOFChecker may take, s."""
+
+
+@dataclass(frozen=True)
+class MofChecks:
+    """What MOFChecker found of one structure.
+
+    Attributes:
+        passed: whether each check passed, by the name of its metric.
+        reasons: of the checks that gave no answer; they did not pass.
+    """
+
+    passed: dict[str, bool]
+    reasons: dict[str, str]
+
+    @property
+    def all_passed(self) -> bool:
+        """Return whether all 15 checks passed."""
+        return all(self.passed.values())
+
+
+def metric_name(check: str) -> str:
+    """Return the metric and column of a check, named by what passes: ``mofchecker_no_atomic_overlaps``."""
+    return PREFIX + (check if check in MUST_HOLD else check.replace("has_", "no_", 1))
+
+
+METRICS: Final = tuple(metric_name(check) for check in CHECKS)
+
+
+def probe(python: str | None) -> dict[str, str]:
+    """Return the versions of MOFChecker and what it rests on.
+
+    Args:
+        python: the interpreter, or ``None`` for this one.
+
+    Raises:
+        ExternalToolError: it does not load there.
+    """
+    process = _start(python or sys.executable, "--probe")
+    out, _ = process.communicate(timeout=STARTUP_S)
+    return _versions(out, python)
+
+
+def _versions(line: str, python: str | None) -> dict[str, str]:
+    where = python or "this Python"
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise ExternalToolError(f"{where}: MOFChecker's process ended without a word; {WAY_OUT}") from error
+    if "error" in found:
+        raise ExternalToolError(f"{where}: MOFChecker does not load ({found['error']}); {WAY_OUT}")
+    return dict(found["versions"])
+
+
+def _start(python: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [python, "-I", str(CHILD), *arguments]
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+    except OSError as error:
+        raise ExternalToolError(f"{python}: does not run ({error.strerror}); {WAY_OUT}") from error
+
+
+@cache
+def _server(python: str) -> subprocess.Popen[str]:
+    """Return this worker's server, with its libraries loaded."""
+    server = _start(python)
+    _versions(_read(server), python)
+    return server
+
+
+def _read(server: subprocess.Popen[str]) -> str:
+    return server.stdout.readline() if server.stdout else ""
+
+
+def check_mof(system: AtomicSystem, python: str) -> MofChecks:
+    """Check one structure.
+
+    Raises:
+        ExternalToolError: MOFChecker does not load, or gave up on the structure.
+    """
+    cell = [] if system.cell is None else system.cell.tolist()
+    request = {"numbers": system.numbers.tolist(), "positions": system.positions.tolist(), "cell": cell}
+    server = _server(python)
+    try:
+        if server.stdin:
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+        answer: dict[str, Any] = json.loads(_read(server))
+    except (OSError, ValueError) as error:
+        _server.cache_clear()
+        raise ExternalToolError("MOFChecker's server ended") from error
+    if "error" in answer:
+        raise ExternalToolError(str(answer["error"]))
+    held = answer["checks"]
+    passed = {metric_name(check): held[check] is (check in MUST_HOLD) for check in CHECKS}
+    return MofChecks(passed, {metric_name(check): reason for check, reason in answer["reasons"].items()})
+
+
+def check_all(
+    systems: Sequence[AtomicSystem], *, python: str | None, workers: int, wall_limit_s: float
+) -> list[Outcome]:
+    """Check structures; the outcomes in order, those that crash or run past the limit with a reason.
+
+    Args:
+        systems: structures with a cell.
+        python: the interpreter that has MOFChecker, or ``None`` for this one.
+        workers: processes at most.
+        wall_limit_s: wall time of one structure, s.
+    """
+    progress = Progress("MOFs checked", len(systems))
+    interpreter = python or sys.executable
+    return map_isolated(
+        partial(check_mof, python=interpreter),
+        systems,
+        workers=workers,
+        wall_limit_s=wall_limit_s,
+        startup_s=STARTUP_S,
+        warm_up=partial(_server, interpreter),
+        on_result=lambda _, __: progress.update(),
+    )

@@ -1,0 +1,113 @@
+"""PoseBusters' checks of single molecules (``config="mol"``), each column by its name."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from adit import convert
+from adit.errors import ExternalToolError
+from adit.isolate import map_isolated
+from adit.progress import Progress
+from adit.score.common.names import POSEBUSTERS_COLUMNS
+from adit.systems import AtomicSystem
+
+STARTUP_S = 120.0
+"""What the first molecule of a worker has beside its limit, for imports, s."""
+
+
+@cache
+def _buster() -> Any:
+    """Return PoseBusters with its ``mol`` configuration, every module once and in one thread.
+
+    The file as shipped lists the energy module twice; the second run gives no column of its own and costs most of the
+    time where conformers are hard to embed.
+    """
+    import posebusters
+    import yaml
+
+    for name in ("posebusters", "rdkit"):  # PoseBusters sends RDKit's messages there too
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    path = Path(posebusters.__file__).parent / "config" / "mol.yml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["modules"] = [module for module in config["modules"] if module.get("chosen_binary_test_output")]
+    for module in config["modules"]:
+        if module["function"] == "energy_ratio":
+            module["parameters"]["num_threads"] = 1
+    _give_up_early()
+    return posebusters.PoseBusters(config=config)
+
+
+def _give_up_early() -> None:
+    """Let the energy module give up at the first conformer that cannot be embedded.
+
+    It asks for 50 and has no answer if one fails, which it learns after trying all of them for many seconds. Conformer
+    i has a seed of its own, whatever their number, so that the first alone says what it says among the 50.
+    """
+    from posebusters.modules import energy_ratio
+
+    embed = energy_ratio.EmbedMultipleConfs
+
+    def embed_all_or_none(mol: Any, count: int, settings: Any) -> Sequence[int]:
+        from rdkit import Chem
+
+        return embed(mol, count, settings) if len(embed(Chem.Mol(mol), 1, settings)) else ()
+
+    energy_ratio.EmbedMultipleConfs = embed_all_or_none
+
+
+def version() -> str:
+    """Return the version of PoseBusters, which decides what its columns are."""
+    return metadata.version("posebusters")
+
+
+def bust_one(system: AtomicSystem) -> dict[str, bool | None]:
+    """Return every check of one molecule; ``None`` for one that PoseBusters could not compute.
+
+    Raises:
+        DataError: no bonding fits (there is no molecule to check).
+        ExternalToolError: a column is missing (another version of PoseBusters).
+    """
+    row = _buster().bust([convert.to_rdkit(system, charge=0)], None, None).iloc[0].to_dict()
+    missing = [column for column in POSEBUSTERS_COLUMNS if column not in row]
+    if missing:
+        raise ExternalToolError(f"PoseBusters gives no column {', '.join(missing)}; install posebusters 0.6")
+    return {column: _flag(row[column]) for column in POSEBUSTERS_COLUMNS}
+
+
+def _flag(value: Any) -> bool | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return bool(value)
+
+
+def bust(
+    systems: Sequence[AtomicSystem],
+    *,
+    workers: int,
+    wall_limit_s: float,
+    one: Callable[[AtomicSystem], dict[str, bool | None]] = bust_one,
+) -> list[dict[str, bool | None] | str]:
+    """Check molecules and return, in order, the flags of each, or the reason why there are none.
+
+    Args:
+        systems: molecules.
+        workers: processes at most.
+        wall_limit_s: wall time of one molecule, s; one that hangs or crashes its process has a reason for a result.
+        one: importable function that checks one molecule.
+    """
+    progress = Progress("molecules through PoseBusters", len(systems))
+    outcomes = map_isolated(
+        one,
+        systems,
+        workers=workers,
+        wall_limit_s=wall_limit_s,
+        startup_s=STARTUP_S,
+        on_result=lambda _, __: progress.update(),
+    )
+    return [outcome.value if outcome.status == "ok" else outcome.reason for outcome in outcomes]

@@ -1,0 +1,67 @@
+"""The only place that reads and writes data files (Arrow, Parquet, JSON, safetensors, extxyz), atomically."""
+
+from adit.store.files import (
+    atomic_path,
+    cached_json,
+    link,
+    read_json,
+    require_file,
+    sha256,
+    unreadable,
+    write_json,
+    write_text,
+)
+from adit.store.systems import SYSTEM_SCHEMA, Row, SystemTable, read_systems, systems_table, write_extxyz, write_systems
+from adit.store.tables import (
+    NAMES_IN_TABLES,
+    arrow_writer,
+    parquet_writer,
+    provenance_metadata,
+    read_arrow,
+    read_frame,
+    write_arrow,
+    write_frame,
+)
+from adit.store.weights import (
+    read_tensors,
+    read_torch,
+    read_weights,
+    weight_files,
+    weights_sha256,
+    write_tensors,
+    write_torch,
+)
+
+__all__ = [
+    "NAMES_IN_TABLES",
+    "SYSTEM_SCHEMA",
+    "Row",
+    "SystemTable",
+    "arrow_writer",
+    "atomic_path",
+    "cached_json",
+    "link",
+    "parquet_writer",
+    "provenance_metadata",
+    "read_arrow",
+    "read_frame",
+    "read_json",
+    "read_systems",
+    "read_tensors",
+    "read_torch",
+    "read_weights",
+    "require_file",
+    "sha256",
+    "systems_table",
+    "unreadable",
+    "weight_files",
+    "weights_sha256",
+    "write_arrow",
+    "write_extxyz",
+    "write_frame",
+    "write_json",
+    "write_systems",
+    "write_tensors",
+    "write_text",
+    "write_torch",
+]

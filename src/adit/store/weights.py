@@ -1,0 +1,90 @@
+"""Weights (safetensors, in one file or shards) and a training's resume state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adit.store.files import atomic_path, require_file, sha256, unreadable
+
+if TYPE_CHECKING:
+    import torch
+
+
+def write_tensors(
+    path: Path | str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors as safetensors."""
+    from safetensors.torch import save
+
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(
+            save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, dict(metadata or {}))
+        )
+
+
+def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
+    """Read named tensors from safetensors."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = require_file(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise unreadable(path, error) from error
+
+
+def weight_files(folder: Path | str) -> list[Path]:
+    """Return the file of a model's weights, or its shards in order.
+
+    Raises:
+        DataError: there is none.
+    """
+    folder = Path(folder)
+    whole = folder / "model.safetensors"
+    shards = sorted(folder.glob("model-*.safetensors"))
+    return [whole] if whole.is_file() or not shards else shards
+
+
+def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
+    """Read the weights in a model's folder, one file or shards, as 32-bit numbers."""
+    tensors = {name: tensor for path in weight_files(folder) for name, tensor in read_tensors(path).items()}
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def weights_sha256(folder: Path | str) -> str:
+    """Return the SHA-256 of the weights in a model's folder; of shards: that of their hashes, in order."""
+    import hashlib
+
+    hashes = [sha256(path) for path in weight_files(folder)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
+    """Write the resume state of a training (written and read by this package alone)."""
+    import io
+
+    import torch
+
+    buffer = io.BytesIO()  # torch turns a full disk into an error of its own; plain writing says what it is
+    torch.save(dict(state), buffer)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def read_torch(path: Path | str) -> dict[str, Any] | None:
+    """Read a resume state; ``None`` when there is none or it was cut short."""
+    import pickle
+    import zipfile
+
+    import torch
+
+    if not Path(path).is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
+        return None
+    return state

@@ -1,0 +1,201 @@
+"""Fast uniqueness and novelty give what all pairs give; what hangs or crashes is one row with its reason."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adit import convert, store
+from adit.score.common.content import content_key
+from adit.score.matching import formula_groups
+from adit.score.matching.fingerprints import Bound, reduce_crystal, reduce_references, successive_minima
+from adit.score.matching.linking import SETTINGS, Groups, MatcherSettings, fits, matcher
+from adit.score.matching.matcher import Match, Matches, index_references, match_all
+from adit.systems import AtomicSystem, Kind, cell_from_parameters
+
+FORMULAS = [(cation, anion) for anion in (17, 8, 9, 35, 16, 34, 53, 7) for cation in (11, 12, 20, 3, 19, 30, 48, 55)]
+
+PROTOTYPES = {
+    "rocksalt": ((np.ones((3, 3)) - np.eye(3)) / 2, [0, 1], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+    "cscl": (np.eye(3) * 0.62, [0, 1], [[0, 0, 0], [0.5, 0.5, 0.5]]),
+    "zincblende": ((np.ones((3, 3)) - np.eye(3)) * 0.56, [0, 1], [[0, 0, 0], [0.25, 0.25, 0.25]]),
+    "layer": (np.diag([0.6, 0.6, 1.5]), [0, 1], [[0, 0, 0.1], [0.5, 0.5, 0.4]]),
+}
+
+
+def crystal(random: np.random.Generator, name: str, formulas: int) -> AtomicSystem:
+    """Return a distorted prototype, sometimes as a supercell in another setting, or random atoms of its formula."""
+    elements = FORMULAS[random.integers(formulas)]
+    vectors, species, places = PROTOTYPES[str(random.choice(list(PROTOTYPES)))]
+    cell = np.array(vectors) * random.uniform(4.5, 6.0)
+    numbers = np.array([elements[s] for s in species])
+    fractional = np.array(places, dtype=float)
+    if random.random() < 0.2:
+        cell = cell_from_parameters(random.uniform(2.5, 6, 3), random.uniform(65, 115, 3))
+        fractional = random.random((2, 3))
+    if random.random() < 0.3:
+        fractional = np.vstack([fractional, fractional + np.array([1, 0, 0])]) / [2, 1, 1]
+        numbers, cell = np.tile(numbers, 2), cell * np.array([[2], [1], [1]])
+    strain = np.eye(3) + random.normal(0, random.choice([0.0, 0.03, 0.12]), (3, 3))
+    cell = np.array([[1, 0, 0], [random.integers(-1, 2), 1, 0], [0, random.integers(-1, 2), 1]]) @ cell @ strain
+    positions = fractional @ cell + random.normal(0, random.choice([0.0, 0.1, 0.4]), (len(numbers), 3))
+    return AtomicSystem(name, Kind.CRYSTAL, numbers, positions, cell)
+
+
+def brute_force(
+    samples: list[AtomicSystem], references: list[AtomicSystem], splits: list[str], settings: MatcherSettings
+) -> dict[str, tuple[str, bool, bool]]:
+    """Compare all pairs with ``StructureMatcher.fit`` on the structures as they are: group, in train, anywhere."""
+    plain = matcher(settings)
+    ordered = sorted(samples, key=content_key)
+    structures = [convert.to_structure(s) for s in ordered]
+    others = [convert.to_structure(r) for r in references]
+    groups = Groups(len(ordered))
+    for i, first in enumerate(structures):
+        for j in range(i + 1, len(structures)):
+            if plain.fit(first, structures[j]):
+                groups.join(i, j)
+    names: dict[int, str] = {}
+    for i, system in enumerate(ordered):
+        root = groups.root(i)
+        names[root] = min(names.get(root, system.system_id), system.system_id)
+    found = {}
+    for i, first in enumerate(structures):
+        hits = {split for other, split in zip(others, splits, strict=True) if plain.fit(first, other)}
+        found[ordered[i].system_id] = (names[groups.root(i)], "train" in hits, bool(hits))
+    return found
+
+
+def both_ways(n_samples: int, n_references: int, formulas: int) -> Matches:
+    random = np.random.default_rng(n_samples)
+    samples = [crystal(random, f"s{n:04d}", formulas) for n in range(n_samples)]
+    references = [crystal(random, f"r{n:04d}", formulas) for n in range(n_references)]
+    splits = [str(random.choice(["train", "val", "test"], p=[0.3, 0.3, 0.4])) for _ in references]
+    found = match_all({"samples": samples}, index_references(references, splits), workers=2, wall_limit_s=300)
+    assert not found.reasons
+    for settings in SETTINGS:
+        fast = {}
+        for sample in samples:
+            match = found.get("samples", sample.system_id, settings)
+            assert match is not None
+            fast[sample.system_id] = (match.group, match.in_train, match.in_reference)
+        expected = brute_force(samples, references, splits, settings)
+        assert fast == expected
+        assert 1 < len({group for group, _, _ in fast.values()}) < n_samples
+    return found
+
+
+def test_equal_to_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formula_groups, "BLOCK", 3)
+    found = both_ways(14, 30, 2)
+    assert found.excluded > 0
+    assert found.compared > 0
+
+
+@pytest.mark.slow
+def test_equal_to_brute_force_on_300_and_1000() -> None:
+    found = both_ways(300, 1000, len(FORMULAS))
+    assert found.excluded > 1000
+
+
+def test_the_bound_excludes_nothing_that_matches() -> None:
+    random = np.random.default_rng(7)
+    crystals = [reduce_crystal(crystal(random, f"c{n}", 1)) for n in range(16)]
+    bounds = [Bound(each) for each in crystals]
+    structures = [convert.to_structure(each) for each in crystals]
+    excluded = matched = 0
+    for settings in SETTINGS:
+        for i in range(len(crystals)):
+            for j in range(len(crystals)):
+                out = bounds[i].excludes(bounds[j], settings.ltol)
+                same = fits(structures[i], structures[j], settings)
+                excluded, matched = excluded + out, matched + same
+                assert not (out and same)
+    assert excluded > 20
+    assert matched > 20
+
+
+def test_successive_minima_of_a_known_lattice() -> None:
+    fcc = (np.ones((3, 3)) - np.eye(3)) * 2.0
+    assert successive_minima(fcc) == pytest.approx([2 * np.sqrt(2)] * 3)
+    assert successive_minima(np.diag([5.0, 2.0, 3.0])) == pytest.approx([2, 3, 5])
+
+
+def test_names_and_order_do_not_matter() -> None:
+    random = np.random.default_rng(3)
+    samples = [crystal(random, f"s{n}", 1) for n in range(10)]
+    from dataclasses import replace
+
+    renamed = [replace(each, system_id=f"x{n}") for n, each in enumerate(reversed(samples))]
+    sizes = []
+    for population in (samples, renamed):
+        found = match_all({"samples": population}, {}, workers=1, wall_limit_s=300)
+        groups = [found.get("samples", s.system_id, SETTINGS[0]).group for s in population]  # type: ignore[union-attr]
+        sizes.append(sorted(groups.count(group) for group in set(groups)))
+    assert sizes[0] == sizes[1]
+    assert sizes[0][-1] > 1
+
+
+def test_samples_that_repeat_each_other_are_compared_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formula_groups, "BLOCK", 4)
+    cell = (np.ones((3, 3)) - np.eye(3)) * 2.82
+    copies = [
+        AtomicSystem(f"s{n:02d}", Kind.CRYSTAL, np.array([11, 17]), np.array([[0, 0, 0], [2.82] * 3]) + n, cell)
+        for n in range(24)
+    ]
+    found = match_all({"samples": copies}, {}, workers=1, wall_limit_s=300)
+    assert {found.get("samples", each.system_id, SETTINGS[0]) for each in copies} == {Match("s00", False, False)}
+    assert found.compared == 2 * 23  # a spanning tree for each setting, where all pairs would be 276
+
+
+def hang_on_wide_pairs(first: Any, second: Any, settings: MatcherSettings) -> bool:
+    if max(first.volume, second.volume) > 1000:
+        time.sleep(600)
+    return fits(first, second, settings)
+
+
+def hang_on_wide_cells(system: AtomicSystem) -> AtomicSystem:
+    if system.volume > 1000:
+        time.sleep(600)
+    return reduce_crystal(system)
+
+
+@pytest.mark.parametrize("where", ["compare", "reduce"])
+def test_a_hang_costs_its_own_row_alone(where: str) -> None:
+    random = np.random.default_rng(1)
+    good = [crystal(random, f"s{n}", 1) for n in range(4)]
+    cell = (np.ones((3, 3)) - np.eye(3)) * 12
+    bad = AtomicSystem("bad", Kind.CRYSTAL, np.array([11, 17]), np.array([[0, 0, 0], [12, 12, 12]]), cell)
+    functions: dict[str, dict[str, Any]] = {
+        "compare": {"compare": hang_on_wide_pairs},
+        "reduce": {"reduce": hang_on_wide_cells},
+    }
+    references = index_references([crystal(random, "r", 1)], ["train"])
+    found = match_all({"samples": [*good, bad]}, references, workers=2, wall_limit_s=4, **functions[where])
+    assert list(found.reasons) == [("samples", "bad")]
+    assert "wall limit" in found.reasons["samples", "bad"]
+    assert all(found.get("samples", each.system_id, SETTINGS[0]) for each in good)
+
+
+def test_reduced_references_are_kept_on_disk(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    references = [crystal(random, f"r{n}", 3) for n in range(4)]
+    made = reduce_references(references[:3], tmp_path, workers=1, wall_limit_s=300)
+    (kept,) = tmp_path.glob("reduced-*.arrow")
+    assert len(store.read_systems(kept)) == 3
+    rows = store.read_systems(kept).systems()
+    marked = [AtomicSystem(r.system_id, r.kind, r.numbers, r.positions + 1.0, r.cell) for r in rows]
+    store.write_systems(kept, marked)  # what is read again is what lies there
+    again = reduce_references(references, tmp_path, workers=1, wall_limit_s=300)
+    assert [row.system_id for row in again] == ["r0", "r1", "r2", "r3"]
+    for one, other in zip(made, again[:3], strict=True):
+        assert isinstance(one, AtomicSystem)
+        assert isinstance(other, AtomicSystem)
+        assert other.positions == pytest.approx(one.positions + 1.0)
+    assert len(store.read_systems(kept)) == 4
+    kept.write_bytes(b"cut short")
+    assert len(reduce_references(references, tmp_path, workers=1, wall_limit_s=300)) == 4

@@ -1,0 +1,167 @@
+"""Molecules from rows to scores: nothing depends on order or workers, and one that hangs costs one row."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adit.config import Config, ScoreConfig, ScoreStage
+from adit.progress import log
+from adit.score.common.inputs import Reference, Row
+from adit.score.common.names import POSEBUSTERS_COLUMNS, Population
+from adit.score.common.scored import check_populations
+from adit.score.molecules.novelty import TrainNames, composition_key
+from adit.score.molecules.run import chosen, reference_rows, score_molecules
+from adit.score.molecules.validity import MoleculeChecks, check_molecule
+from adit.score.tools import posebusters
+from adit.score.tools.posebusters import bust
+from adit.score.tools.xtb import aligned_rmsd, relax_xtb
+from adit.systems import AtomicSystem, Failure, Kind
+
+CONFIG = ScoreConfig(controls=2, xtb=0, posebusters=None, wall_limit_s=60)
+STAGE = Config(score=CONFIG).stage(ScoreStage)
+
+
+def water(system_id: str, stretch: float = 1.0) -> AtomicSystem:
+    positions = np.array([[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477]]) * stretch
+    return AtomicSystem(system_id, Kind.MOLECULE, np.array([8, 1, 1]), positions)
+
+
+def ammonia(system_id: str) -> AtomicSystem:
+    positions = [[0, 0, 0.12], [0, 0.94, -0.27], [0.81, -0.47, -0.27], [-0.81, -0.47, -0.27]]
+    return AtomicSystem(system_id, Kind.MOLECULE, np.array([7, 1, 1, 1]), np.array(positions))
+
+
+def atoms(system_id: str, *numbers: int, spacing: float = 1.0) -> AtomicSystem:
+    grid = np.stack(np.meshgrid(*[np.arange(10.0)] * 3), -1).reshape(-1, 3)[: len(numbers)] * spacing
+    return AtomicSystem(system_id, Kind.MOLECULE, np.array(numbers), grid)
+
+
+STRANGE: list[Row] = [
+    Failure("none", "read", "has no atoms", Kind.MOLECULE),
+    Failure("nan", "read", "has positions that are not finite", Kind.MOLECULE),
+    Failure("zero", "read", "has atomic number 0, which is no element", Kind.MOLECULE),
+    atoms("huge", *[6, 1, 8, 7] * 250, spacing=1.4),
+    atoms("noble", 2, 54),
+    atoms("rare", 61, 43, 92),
+    atoms("on-top", 6, 6, 6, spacing=0.0),
+    atoms("lone", 1),
+]
+ROWS: list[Row] = [water("w0"), ammonia("a0"), water("w1", 1.02), water("far", 4.0), *STRANGE]
+KNOWN = Reference([water("d0", 1.01), ammonia("d1"), ammonia("d2")], ["train", "test", "test"])
+
+
+def test_neither_order_nor_workers_matter_and_strange_entries_are_rows(tmp_path: Path) -> None:
+    first = score_molecules(STAGE, ROWS, KNOWN, workers=1, cache=tmp_path)
+    second = score_molecules(STAGE, ROWS[::-1], KNOWN, workers=2, cache=tmp_path)  # control rows as kept
+    assert [row["system_id"] for row in first.table] == [row.system_id for row in ROWS]
+    for one, other in zip(first.table, second.table[::-1], strict=True):
+        for column in first.columns:
+            same = np.array_equal(one[column], other[column], equal_nan=True) if one[column] != one[column] else None
+            assert same or one[column] == other[column], column
+    assert first.records == second.records
+    assert first.measures == second.measures
+    table = {row["system_id"]: row for row in first.table}
+    assert all(table[row.system_id]["reason"] for row in STRANGE)
+    assert not any(table[row.system_id]["validity"] for row in STRANGE if row.system_id != "noble")
+    assert {table[name]["unique"] for name in ("w0", "a0")} == {True}
+    assert not table["w1"]["unique"]
+    assert [table[name]["novel"] for name in ("w0", "a0", "w1")] == [False, True, False]
+    validity = next(r for r in first.records if (r.metric, r.population) == ("validity", Population.SAMPLES))
+    assert validity.denominator == len(ROWS)
+    assert any(record.population == Population.RANDOM for record in second.records)
+
+
+def hang_on_w1(system: AtomicSystem) -> MoleculeChecks:
+    if system.system_id == "w1":
+        time.sleep(600)
+    return check_molecule(system)
+
+
+def busts_but_for_w1(system: AtomicSystem) -> dict[str, bool | None]:
+    if system.system_id == "w1":
+        time.sleep(600)
+    return dict.fromkeys(POSEBUSTERS_COLUMNS, True)
+
+
+def test_a_check_that_hangs_costs_one_row() -> None:
+    rows = {Population.SAMPLES: [water("w0"), water("w1"), water("w2")]}
+    config = ScoreConfig(wall_limit_s=2)
+    found = check_populations(hang_on_w1, rows, config, 1, "molecules checked")[Population.SAMPLES]
+    assert [found[name].status for name in ("w0", "w1", "w2")] == ["ok", "timeout", "ok"]
+
+
+def test_posebusters_cuts_a_hang_and_shows_progress(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posebusters, "STARTUP_S", 40.0)
+    log.addHandler(caplog.handler)
+    log.setLevel("INFO")
+    found = bust([water("w0"), water("w1"), water("w2")], workers=2, wall_limit_s=2, one=busts_but_for_w1)
+    log.removeHandler(caplog.handler)
+    assert [isinstance(each, dict) for each in found] == [True, False, True]
+    assert "wall limit" in str(found[1])
+    assert "3/3 molecules through PoseBusters" in caplog.text
+
+
+def test_a_conformer_that_cannot_be_embedded_is_known_from_the_first() -> None:
+    """Conformer 0 is the same alone and among many, so that giving up early gives up no answer."""
+    from rdkit import Chem
+    from rdkit.Chem.rdDistGeom import EmbedMultipleConfs, ETKDGv3
+
+    settings = ETKDGv3()
+    settings.randomSeed = 42
+    settings.useRandomCoords = True
+    mols = [Chem.AddHs(Chem.MolFromSmiles("CC(=O)NCC")) for _ in range(2)]
+    for mol, count in zip(mols, (1, 3), strict=True):
+        assert len(EmbedMultipleConfs(mol, count, settings)) == count
+    one, many = (mol.GetConformer(0).GetPositions() for mol in mols)
+    np.testing.assert_array_equal(one, many)
+
+
+def test_a_choice_depends_on_ids_alone() -> None:
+    rows = [water(f"m-{number}") for number in range(20)]
+    some = chosen(rows, 5, seed=1)
+    assert some == chosen(rows[::-1], 5, seed=1)
+    assert len(some) == 5
+    assert some != chosen(rows, 5, seed=2)
+    assert len(chosen(rows, None, seed=1)) == 20
+
+
+def test_the_reference_of_distances_leaves_the_control_row_out() -> None:
+    train = [water(f"t-{number}") for number in range(6)]
+    rows = reference_rows(train, {Population.TRAIN: train[:2]}, 3, seed=1)
+    assert len(rows) == 3
+    assert not {row.system_id for row in rows} & {"t-0", "t-1"}
+    assert len(reference_rows(train[:2], {Population.TRAIN: train[:2]}, 3, seed=1)) == 2
+
+
+def test_names_of_the_training_set_are_kept(tmp_path: Path) -> None:
+    train = [water("d0"), ammonia("d1"), water("far", 4.0)]
+    wanted = {composition_key(water("w"))}
+    first = TrainNames(train, workers=1, wall_limit_s=60, cache=tmp_path).of(wanted)
+    assert first.smiles == {"O"}
+    assert len(list(tmp_path.iterdir())) == 1
+    again = TrainNames(train, workers=1, wall_limit_s=0.0, cache=tmp_path).of(wanted)  # no time to name anything
+    assert again == first
+
+
+def test_xtb_finds_what_a_stretched_geometry_holds() -> None:
+    relaxed = relax_xtb(water("w"))
+    assert relaxed.converged
+    assert relaxed.same
+    assert 0 <= relaxed.energy < 0.05
+    stretched = relax_xtb(water("w", 1.2))
+    assert stretched.energy > relaxed.energy + 0.3
+    assert stretched.rmsd > relaxed.rmsd
+
+
+def test_rmsd_knows_rotations_and_not_reflections() -> None:
+    one = ammonia("a").positions * [1.0, 1.1, 1.2]
+    turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    assert aligned_rmsd(one, one @ turn.T + 3.0) == pytest.approx(0.0, abs=1e-6)
+    chiral = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]])
+    assert aligned_rmsd(chiral, chiral * [1, 1, -1]) > 0.3

@@ -1,0 +1,71 @@
+"""Numbers that are the same for real systems and for noise are told from those that are not."""
+
+from __future__ import annotations
+
+from adit.report.paper.headline import blind
+from adit.score.common.aggregate import Rater
+from adit.score.common.measures import Estimate, Measurer
+from adit.score.common.names import Population
+from adit.score.common.separation import separations
+from adit.score.terminal import table_lines
+
+
+def rates(real: int, noise: int, random: int, of_random: int = 100) -> list:
+    counts = {Population.TEST: (real, 100), Population.NOISE: (noise, 100), Population.RANDOM: (random, of_random)}
+    return [Rater("molecule", name, 0.95).ratio("strict", "validity", *pair, "") for name, pair in counts.items()]
+
+
+def test_a_rate_that_noise_shares_fails() -> None:
+    (good,) = separations(rates(95, 40, 0))
+    assert (good.noise, good.random, good.fails) == (True, True, False)
+    (bad,) = separations(rates(95, 93, 0))
+    assert (bad.noise, bad.random, bad.fails) == (False, True, True)
+    (inverted,) = separations(rates(40, 95, 95))
+    assert inverted.noise is False
+
+
+def test_a_rate_of_nothing_is_no_verdict() -> None:
+    (found,) = separations(rates(95, 40, 0, of_random=0))
+    assert found.random is None
+    assert not found.fails
+
+
+def test_distances_are_better_when_lower() -> None:
+    measures = [
+        Measurer("molecule", name, 10, 0.95).measure("size_distance", Estimate(v, v - 0.1, v + 0.1, 10), "atoms", "")
+        for name, v in ((Population.TEST, 0.2), (Population.NOISE, 0.3), (Population.RANDOM, 5.0))
+    ]
+    (found,) = separations([], measures)
+    assert (found.noise, found.random) == (False, True)
+
+
+def test_samples_alone_have_no_verdict() -> None:
+    assert separations([Rater("crystal", Population.SAMPLES, 0.95).ratio("adit", "validity", 1, 2, "")]) == []
+
+
+def test_without_a_test_split_the_training_split_is_what_is_real() -> None:
+    counts = {Population.TRAIN: (95, 100), Population.TEST: (0, 0), Population.RANDOM: (10, 100)}
+    records = [Rater("crystal", name, 0.95).ratio("adit", "validity", *pair, "") for name, pair in counts.items()]
+    (found,) = separations(records)
+    assert (found.noise, found.random, found.real) == (None, True, "train")
+
+
+def test_the_words_name_the_real_systems_there_are() -> None:
+    for real, words in ((Population.TEST, "test set"), (Population.TRAIN, "training set")):
+        counts = {real: (95, 100), Population.NOISE: (94, 100), Population.SAMPLES: (50, 100)}
+        records = [Rater("crystal", n, 0.95).ratio("adit", "validity", *pair, "") for n, pair in counts.items()]
+        (found,) = separations(records)
+        line = table_lines(records, {(found.kind, found.protocol, found.metric): found.real})[-1]
+        assert f"does not tell the {words} from the {words} with noise" in line
+        told = blind([found.to_json()], "crystal")["adit", "validity"]
+        assert told.startswith(f"the {words} ")
+        assert told.endswith(f"the {words} with noise")
+
+
+def test_real_crystals_have_a_smaller_share_of_p1() -> None:
+    counts = {Population.TEST: (3, 100), Population.NOISE: (97, 100), Population.RANDOM: (99, 100)}
+    records = [
+        Rater("crystal", name, 0.95).ratio("strict", "spacegroup_p1", *pair, "") for name, pair in counts.items()
+    ]
+    (found,) = separations(records)
+    assert not found.fails
