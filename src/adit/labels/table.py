@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from adit import seeds
-from adit.data.locks import alone
+from adit.data.sources.locks import alone
 from adit.errors import DataError
 from adit.isolate import Outcome, map_isolated
 from adit.labels.gaps import LABEL, METHOD, homo_lumo_gap

@@ -24,6 +24,7 @@ from adit.store import weights_sha256
 from adit.systems import Kind
 from adit.train.bundle import Start, adopt
 from adit.train.corpus import Corpus, read_corpus
+from adit.train.decay import Decay
 from adit.train.draws import Draws
 from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_vae
 from adit.train.loop import Plan, fit
@@ -93,6 +94,7 @@ def train_dit(
     out: Path,
     state_dir: Path,
     labels: Sequence[Path] = (),
+    decay: Decay | None = None,
 ) -> None:
     """Train the denoiser and write ``model.safetensors`` (averaged weights), ``config.json``, ``metrics.csv``.
 
@@ -104,6 +106,7 @@ def train_dit(
         out: output folder.
         state_dir: folder of the resume state.
         labels: tables of computed labels, ``<dataset>.labels.parquet``.
+        decay: makes a decayed copy of this training instead, whose states are in ``state_dir``.
     """
     vae_hash = weights_sha256(vae_dir)
     if stage.source == "pretrained":
@@ -135,7 +138,7 @@ def train_dit(
         device=device,
         ema_decay=stage.train.ema_decay,
     )
-    result = fit(plan)
+    result = fit(plan if decay is None else decay.plan(plan))
     sizes = corpus.size_histograms()
     known = {} if start is None else start.config.get("formula_histograms", {})
     described = {
@@ -144,6 +147,7 @@ def train_dit(
         "size_histograms": sizes if start is None else start.config["size_histograms"] | sizes,
         "formula_histograms": known | corpus.formula_histograms(),
         "vae_sha256": vae_hash,
+        **({} if decay is None else {"decay_steps": decay.steps}),
         **Start.described(start),
     }
     write_model(out, "dit", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())

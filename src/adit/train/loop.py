@@ -30,12 +30,14 @@ from adit.train.draws import Draws, step_generator
 from adit.train.ema import Ema
 from adit.train.loggers import Logger, make_loggers
 from adit.train.optimizer import make_optimizer
+from adit.train.schedule import decay_factor, learning_rate
 from adit.train.signals import Asked, listening
 
 SAID_EVERY_S = 5.0
+"""Seconds between lines on the terminal."""
+
 AGREE_EVERY = 8
 """Steps between two agreements of several processes on the clock and on stopping."""
-"""Seconds between lines on the terminal."""
 
 
 class Task(Protocol):
@@ -68,6 +70,7 @@ class Plan:
         state_dir: folder of the resume states; not an output of the workflow, so that a failed job keeps it.
         device: where to train.
         ema_decay: decay of the averaged weights; ``None`` for none.
+        decay_steps: for a decayed copy, whose state is in ``state_dir``: steps over which its rate falls to zero.
     """
 
     task: Task
@@ -78,6 +81,7 @@ class Plan:
     state_dir: Path
     device: torch.device
     ema_decay: float | None = None
+    decay_steps: int | None = None
 
 
 @dataclass
@@ -109,6 +113,7 @@ class _State:
     rows: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
     since: int = 0
+    decay_from: int | None = None
 
 
 class StoppedError(AditError):
@@ -173,6 +178,8 @@ class _Trainer:
         self.state = _State(**saved["progress"])
         self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
         self.row_seconds = self.state.seconds
+        if self.plan.decay_steps is not None and self.state.decay_from is not None:
+            self.total = self.state.decay_from + self.plan.decay_steps
         self._tell("resumed at step %d of %d", self.state.step, self.total)
 
     def _tell(self, message: str, *values: object) -> None:
@@ -255,7 +262,7 @@ class _Trainer:
         return stopping > 0
 
     def _out_of_time(self) -> bool:
-        return self.config.max_minutes is not None and self.state.seconds >= 60 * self.config.max_minutes
+        return self.state.decay_from is None and self._time_spent() >= 1.0
 
     def _one_step(self) -> None:
         """Do one optimiser step; losses stay on the device."""
@@ -309,14 +316,11 @@ class _Trainer:
         )
 
     def _learning_rate(self) -> float:
-        step, config = self.state.step, self.config
-        warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-        if not config.lr_decay:
-            return config.lr * warm
-        spent = step / self.total
-        if config.max_minutes is not None:
-            spent = max(spent, self.state.seconds / (60 * config.max_minutes))
-        return config.lr * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent)))
+        spent = max(self.state.step / self.total, self._time_spent())
+        rate = learning_rate(self.config, self.state.step, spent)
+        if self.plan.decay_steps is None or self.state.decay_from is None:
+            return rate
+        return rate * decay_factor(self.state.step - self.state.decay_from, self.plan.decay_steps)
 
     def _validate(self) -> None:
         """Measure the validation losses of the weights that would be kept: the averaged ones, where there are such."""

@@ -90,9 +90,7 @@ class Muon(torch.optim.Optimizer):
     always iterates in bfloat16, which is slow on a CPU without it.
     """
 
-    def __init__(
-        self, groups: list[dict[str, Any]], lr: float, weight_decay: float, in_bf16: bool = False
-    ) -> None:
+    def __init__(self, groups: list[dict[str, Any]], lr: float, weight_decay: float, in_bf16: bool = False) -> None:
         self._precision = torch.bfloat16 if in_bf16 else None
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "pieces": 1})
 
