@@ -37,9 +37,7 @@ def _decay(args: argparse.Namespace) -> None:
 
     stage = config.load_stage(config.DitStage, args.config)
     if stage.source == "pretrained":
-        raise ConfigError(
-            "adit decay: model.source is pretrained, nothing is trained; give the training's configuration"
-        )
+        raise ConfigError("adit decay: with model.source pretrained nothing is trained; give a training's --config")
     decay = Decay(args.state, args.steps)
     train_dit(stage, args.vae, args.data, args.latents, args.out, args.out / "state", args.labels, decay)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from adit import seeds
+from adit.config import LabelsStage
 from adit.data.sources.locks import alone
 from adit.errors import DataError
 from adit.isolate import Outcome, map_isolated
@@ -75,23 +76,25 @@ def _frame(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     return frame.astype({"system_id": str, LABEL: "float64", "status": str, "reason": str})
 
 
-def write_gaps(
-    data: Path, out: Path, *, n: int, seed: int, workers: int, wall_limit_s: float, state: Path | None = None
-) -> None:
-    """Compute the label ``homo_lumo_gap`` of ``n`` training molecules drawn by the seed.
+def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, state: Path | None = None) -> None:
+    """Compute the label ``homo_lumo_gap`` of training molecules.
 
     Args:
-        data: prepared dataset of molecules; of another kind: the table has no row.
-        out: Parquet table with columns ``system_id``, ``homo_lumo_gap`` (eV, null for failures), ``status``, ``reason``.
-        n: at most that many molecules; more of the same seed go on from those that are there.
-        seed: of the draw.
-        workers: processes.
-        wall_limit_s: wall time of one molecule, s.
-        state: folder of finished parts; beside ``out`` by default, kept so that a larger ``n`` goes on from it.
+        stage: slice of the configuration; with a larger ``labels.gaps`` of the same seed, those that are there count.
+        data: prepared dataset of molecules.
+        out: Parquet table: ``system_id``, ``homo_lumo_gap`` (eV; null for failures), ``status``, ``reason``.
+        workers: processes; the result does not depend on them.
+        state: folder of finished parts, which are kept; beside ``out`` by default.
+
+    Raises:
+        DataError: the dataset has no molecule to train on.
     """
+    n, seed = stage.labels.gaps, stage.seed
     table = read_systems(data)
     arrays = table.arrays("train")
     molecules = np.flatnonzero(arrays.kind == Kind.MOLECULE.label)
+    if not len(molecules):
+        raise DataError(f"{data}: has no training molecule, for which alone {LABEL} is defined")
     chosen = molecules[choose(len(molecules), n, seed)]
     key = hashlib.sha256(f"{sha256(data)} {METHOD} {seed} {PART}".encode()).hexdigest()[:16]
     folder = (state or out.parent / f".{out.name}.parts") / key
@@ -101,7 +104,7 @@ def write_gaps(
                 shutil.rmtree(sibling, ignore_errors=True)
         names = table.split_ids("train")
         parts = _Parts(folder, [names[place] for place in chosen])
-        _compute(parts, _systems(table, chosen), workers, wall_limit_s)
+        _compute(parts, _systems(table, chosen), workers, stage.labels.wall_limit_s)
         frame = parts.frame()
         told = {"data_sha256": sha256(data), "method": METHOD, "unit": "eV", "n": n, "seed": seed}
         write_frame(out, frame, told)

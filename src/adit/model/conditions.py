@@ -102,8 +102,8 @@ def encode(
     Args:
         labels: what the model was trained with.
         kinds: kind of each system; ``None`` is null.
-        values: label → value of each system; what is not there, ``None`` or a number that is not finite is null. A composition is a mapping of
-            atomic number → amount.
+        values: label → value of each system; what is not there, ``None`` or a number that is not finite is null. A
+            composition is a mapping of atomic number → amount.
 
     Raises:
         ConfigError: a value is asked for that the model was not trained with, or is out of range.

@@ -199,7 +199,6 @@ def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path
         stats = read_json(path.with_suffix("").with_suffix(".stats.json"))
         sizes = {int(size): int(count) for size, count in stats["size_histogram"].items()}
         kind = list(Kind)[int(table.arrays("train").kind[0])]
-        datasets.append(
-            Dataset(entry.name, entry.ratio, table, counts, sizes, kind, sha256(path), tables.get(entry.name))
-        )
+        known = tables.get(entry.name)
+        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, sha256(path), known))
     return Corpus(datasets)
