@@ -17,6 +17,7 @@ from adit.elements import hill, symbol
 from adit.errors import DataError
 from adit.labels.table import SUFFIX, read_labels
 from adit.model.conditions import Conditions, composition_code, encode
+from adit.progress import log
 from adit.store import SystemTable, read_json, read_systems, sha256
 from adit.systems import AtomicSystem, Kind, SystemArrays, SystemBatch
 
@@ -39,6 +40,7 @@ class Dataset:
         kind: of its systems.
         sha256: hash of the file.
         labels: table of further labels, see ``adit.labels.table``; ``None`` for none.
+        labels_sha256: hash of that table.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Dataset:
     kind: Kind
     sha256: str
     labels: Path | None = None
+    labels_sha256: str = ""
 
     def infos(self, split: str) -> list[dict[str, Any]]:
         """Return the annotations of the systems of a split, and what the table says of them over it."""
@@ -63,7 +66,7 @@ class Dataset:
     @property
     def hashes(self) -> list[str]:
         """Return the hash of the file, and of the table of labels where there is one."""
-        return [self.sha256] if self.labels is None else [self.sha256, sha256(self.labels)]
+        return [self.sha256, *([self.labels_sha256] if self.labels is not None else [])]
 
 
 class Corpus:
@@ -90,6 +93,10 @@ class Corpus:
         """Return the number of atoms of systems."""
         return self.arrays[split].n_atoms[rows]
 
+    def kinds(self, rows: np.ndarray, split: str) -> np.ndarray:
+        """Return ``Kind.label`` of systems."""
+        return self.arrays[split].kind[rows]
+
     def batch(self, rows: np.ndarray, split: str) -> SystemBatch:
         """Gather systems."""
         return SystemBatch.from_arrays(self.arrays[split], rows)
@@ -112,6 +119,9 @@ class Corpus:
             infos: list[dict[str, Any]] = [{}] * len(kinds)
             if labels:
                 infos = [info for d in self.datasets for info in d.infos(split)]
+            for label in labels:
+                if split == "train" and all(label.name not in info for info in infos):
+                    log.warning("label %s: no training system has it, it is not learnt", label.name)
             values = [{label.name: info.get(label.name) for label in labels} for info in infos]
             self._labels[key] = encode(labels, kinds, values)
         return self._labels[key]
@@ -135,7 +145,7 @@ class Corpus:
 
     def provenance(self) -> dict[str, str]:
         """Return name → hash, of the tables of labels too."""
-        tables = {d.labels.name: d.hashes[1] for d in self.datasets if d.labels is not None}
+        tables = {d.labels.name: d.labels_sha256 for d in self.datasets if d.labels is not None}
         return {d.name: d.sha256 for d in self.datasets} | tables
 
     def size_histograms(self) -> dict[str, dict[str, float]]:
@@ -200,5 +210,6 @@ def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path
         sizes = {int(size): int(count) for size, count in stats["size_histogram"].items()}
         kind = list(Kind)[int(table.arrays("train").kind[0])]
         known = tables.get(entry.name)
-        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, sha256(path), known))
+        hashes = sha256(path), "" if known is None else sha256(known)
+        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, hashes[0], known, hashes[1]))
     return Corpus(datasets)

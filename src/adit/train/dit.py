@@ -29,6 +29,7 @@ from adit.train.draws import Draws
 from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_vae
 from adit.train.loop import Plan, fit
 from adit.train.outputs import settings_key, write_model
+from adit.transfer import to_device
 
 
 class DitTask:
@@ -52,14 +53,14 @@ class DitTask:
         """Return the flow-matching loss of each system, and the plain squared error per latent channel."""
         dim = self.dit.latent_dim
         latents, mask = self.source.latents(rows, draws, split)
-        known = self.corpus.conditions(self.dit.config.labels, rows, split).to(self.device)
-        clean = self.dit.normalize(latents, known.kind) * mask[..., None]
+        kinds = to_device(torch.from_numpy(self.corpus.kinds(rows, split)), self.device)
+        clean = self.dit.normalize(latents, kinds) * mask[..., None]
         noise = pad(draws.atom_normal[:, dim:], mask)
         noise = center(noise, mask) if self.config.center_noise else noise
         if split == "train" and self.config.coupling == "optimal-transport":
             noise = optimal_transport(noise, clean, draws.sizes)
         t = self._times(draws.uniform[:, 0], split)
-        conditions = self._dropped(known, draws) if split == "train" else known
+        conditions = self._conditions(rows, draws, split)
         noisy = interpolate(noise, clean, t)
         previous = torch.zeros_like(noisy)
         # Self-conditioning is decided for a whole step: half of the steps pay for the second evaluation.
@@ -76,14 +77,18 @@ class DitTask:
         shares = logit_normal_times(uniform, self.config.t_logit_mean, self.config.t_logit_std)
         return self.config.t_min + (1.0 - self.config.t_min) * (shares if logit_normal else uniform)
 
-    def _dropped(self, conditions: Conditions, draws: Draws) -> Conditions:
-        """Return the conditions without each label, and at times without all of them, at random."""
-        labels, kinds = self.dit.config.labels, conditions.kind
-        nulls = null_conditions(labels, len(kinds), self.device)
-        for column, label in enumerate(labels):
-            hidden = torch.tensor([label.dropout_of(kind) for kind in Kind], device=self.device)[kinds]
-            conditions = conditions.drop(draws.uniform[:, 3 + column] < hidden, nulls, [label.name])
-        return conditions.drop(draws.uniform[:, 1] < self.config.label_dropout, nulls)
+    def _conditions(self, rows: np.ndarray, draws: Draws, split: str) -> Conditions:
+        """Return what the systems are; in training each label, and at times all of them, is dropped at random."""
+        labels = self.dit.config.labels
+        conditions = self.corpus.conditions(labels, rows, split).to(self.device)
+        if split == "train":
+            nulls = null_conditions(labels, len(rows), self.device)
+            kinds = conditions.kind
+            for column, label in enumerate(labels):
+                hidden = torch.tensor([label.dropout_of(kind) for kind in Kind], device=self.device)[kinds]
+                conditions = conditions.drop(draws.uniform[:, 3 + column] < hidden, nulls, [label.name])
+            conditions = conditions.drop(draws.uniform[:, 1] < self.config.label_dropout, nulls)
+        return conditions
 
 
 def train_dit(
