@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 COMPARISONS = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -56,6 +58,8 @@ class Mutant:
         start: where the place starts, in characters of the file.
         before: its text.
         after: what stands there instead.
+        column: where the place starts in its line.
+        context: the line.
     """
 
     file: str
@@ -63,6 +67,8 @@ class Mutant:
     start: int
     before: str
     after: str
+    column: int = 0
+    context: str = ""
 
     @property
     def module(self) -> str:
@@ -75,11 +81,17 @@ class Mutant:
         return range(self.line, self.line + self.before.count("\n") + 1)
 
     @property
+    def shown(self) -> tuple[str, str]:
+        """Return the line and the changed line; of a place of several lines the place alone."""
+        if "\n" in self.before or not self.context:
+            return self.before, self.after
+        end = self.column + len(self.before)
+        return self.context, self.context[: self.column] + self.after + self.context[end:]
+
+    @property
     def key(self) -> str:
         """Return what names the mutant while lines move."""
-        return (
-            f"{self.file.removeprefix('src/adit/')}: {' '.join(self.before.split())} -> {' '.join(self.after.split())}"
-        )
+        return " ".join(f"{self.file.removeprefix('src/adit/')}: {self.shown[0]} -> {self.shown[1]}".split())
 
     def applied(self, text: str) -> str:
         """Return the file with the change.
@@ -112,7 +124,10 @@ def mutants_of(path: Path, root: Path) -> list[Mutant]:
         after = (
             f"({after})" if isinstance(node, ast.BoolOp | ast.BinOp | ast.Compare | ast.UnaryOp | ast.IfExp) else after
         )
-        found.append(Mutant(str(path.relative_to(root)), node.lineno, start, before, after))
+        column = start - starts[node.lineno - 1]
+        found.append(
+            Mutant(str(path.relative_to(root)), node.lineno, start, before, after, column, lines[node.lineno - 1])
+        )
     return sorted(found, key=lambda mutant: (mutant.start, mutant.after))
 
 
@@ -204,5 +219,8 @@ NAMED = (
 )
 """Changes of meaning that once no test noticed."""
 
-EQUIVALENT: dict[str, str] = {}
-"""Key of a mutant → why it changes nothing that is promised."""
+
+def equivalent() -> dict[str, str]:
+    """Return why a mutant changes nothing that is promised, by the mutant's key (``equivalent_mutants.yaml``)."""
+    rows = yaml.safe_load((Path(__file__).parent / "equivalent_mutants.yaml").read_text(encoding="utf-8"))
+    return {" ".join(f"{row['file']}: {row['line']} -> {row['becomes']}".split()): row["why"] for row in rows}

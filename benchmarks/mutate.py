@@ -6,13 +6,14 @@
 A copy of the working tree is changed, never the tree itself. Lines are drawn from a seed, the same number from each
 room. A mutant runs the tests that reach its line, shortest first, or all tests of its room where none does, until one
 fails; one mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes
-nothing (``EQUIVALENT``). Exit code 1 while a survivor is left without either.
+nothing (``equivalent_mutants.yaml``). Exit code 1 while a survivor is left without either.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import random
 import shutil
@@ -20,11 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mutants import EQUIVALENT, NAMED, Mutant, mutants_of
+from mutants import NAMED, Mutant, equivalent, mutants_of
 from reached import FirstFailure, Reach, forked, measured
 
 ROOT = Path(__file__).parents[1]
@@ -142,16 +143,16 @@ def run(mutant: Mutant, tree: Path, reach: Reach, tests: Tests, limit_s: float) 
     try:
         reaching = reach.of(mutant.file.removeprefix("src/adit/"), mutant.lines)
         files = [str(file.relative_to(ROOT)) for file in tests.of(mutant.module)]
-        verdict, by = _verdict(reaching or files, tree, limit_s)
+        verdict, by = _verdict(reaching or files, tree, limit_s, reach.failed)
     finally:
         path.write_text(before, encoding="utf-8")
     return Outcome(mutant, verdict, by, time.monotonic() - started)
 
 
-def _verdict(selection: Sequence[str], tree: Path, limit_s: float) -> tuple[str, str]:
+def _verdict(selection: Sequence[str], tree: Path, limit_s: float, left_out: Iterable[str]) -> tuple[str, str]:
     report = tree / "failed.txt"
     report.unlink(missing_ok=True)
-    code = forked(selection, tree, FirstFailure(report), limit_s)
+    code = forked(selection, tree, FirstFailure(report), limit_s, left_out=left_out)
     if code is None:
         return "timeout", f"no end within {limit_s:g} s"
     failed = report.read_text(encoding="utf-8").strip() if report.is_file() else ""
@@ -160,6 +161,7 @@ def _verdict(selection: Sequence[str], tree: Path, limit_s: float) -> tuple[str,
 
 def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file: Path | None) -> Iterator[Outcome]:
     """Yield what becomes of each mutant."""
+    reasons = equivalent()
     for name in HEAVY:
         __import__(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
@@ -170,7 +172,7 @@ def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file
         reach = measured(files, tree, reach_file)
         for mutant in mutants:
             outcome = run(mutant, tree, reach, tests, limit_s)
-            reason = EQUIVALENT.get(mutant.key)
+            reason = reasons.get(mutant.key)
             if reason and outcome.verdict == "survived":
                 outcome = replace(outcome, verdict="equivalent", by=reason)
             yield outcome
@@ -197,8 +199,8 @@ def table(found: Sequence[Outcome], command: str) -> str:
         "|---|---|---|---|---|",
     ]
     rows = [
-        f"| `{o.mutant.file.removeprefix('src/adit/')}:{o.mutant.line}` | `{_cell(o.mutant.before)}` → "
-        f"`{_cell(o.mutant.after)}` | {o.verdict} | {_cell(o.by)} | {o.seconds:.0f} |"
+        f"| `{o.mutant.file.removeprefix('src/adit/')}:{o.mutant.line}` | `{_cell(o.mutant.shown[0])}` → "
+        f"`{_cell(o.mutant.shown[1])}` | {o.verdict} | {_cell(o.by)} | {o.seconds:.0f} |"
         for o in found
     ]
     return "\n".join([*head, *rows, ""])
@@ -224,6 +226,7 @@ def main() -> int:
         "--reach", type=Path, help="file that keeps which test reaches which line; made where it is missing"
     )
     parser.add_argument("--list", action="store_true", help="print the mutants and end")
+    parser.add_argument("--kept", type=Path, help="file that keeps outcomes; a mutant that was killed is not run again")
     parser.add_argument("--out", type=Path, help="where to write the table")
     args = parser.parse_args()
     mutants = list(NAMED) if args.named else draw(args.rooms, args.lines, args.seed)
@@ -232,13 +235,18 @@ def main() -> int:
     if args.list:
         print("\n".join(m.key for m in mutants))
         return 0
-    found: list[Outcome] = []
-    for outcome in outcomes(mutants, tests, args.limit, args.reach):
-        found.append(outcome)
+    kept = json.loads(args.kept.read_text(encoding="utf-8")) if args.kept and args.kept.is_file() else {}
+    done = {m.key: Outcome(m, *kept[m.key]) for m in mutants if m.key in kept and kept[m.key][0] != "survived"}
+    for outcome in outcomes([m for m in mutants if m.key not in done], tests, args.limit, args.reach):
+        done[outcome.mutant.key] = outcome
+        if args.kept:
+            kept[outcome.mutant.key] = [outcome.verdict, outcome.by, outcome.seconds]
+            args.kept.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
         print(f"{outcome.verdict:10} {outcome.seconds:5.0f} s  {outcome.mutant.key}  [{outcome.by}]", flush=True)
-        if args.out:
-            args.out.write_text(table(found, f"python {' '.join(sys.argv)}"), encoding="utf-8")
-    return int(any(o.verdict == "survived" for o in found))
+    if args.out:
+        rows = [done[m.key] for m in mutants]
+        args.out.write_text(table(rows, f"python {' '.join(sys.argv)}"), encoding="utf-8")
+    return int(any(outcome.verdict == "survived" for outcome in done.values()))
 
 
 if __name__ == "__main__":

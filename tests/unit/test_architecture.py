@@ -16,7 +16,6 @@ MAX_LINES = 400
 BARE = {"torch", "numpy", "pyarrow", "pandas", "safetensors", "pydantic", "yaml", "jaxtyping"}
 """pandas only for metrics.csv; ase and pymatgen are not among them."""
 LAZY = {
-    "flow/coupling.py": {"scipy"},
     "flow/solvers/adaptive.py": {"scipy"},
     "model/equivariant_blocks.py": {"e3nn"},
     "train/loggers.py": {"wandb"},
