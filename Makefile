@@ -24,6 +24,7 @@ run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input --benchmark-extended \
 	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
+	@adit closing --config $(CONFIG)
 
 datasets: env
 	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) --out results/datasets --workers $(CORES)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from adit.data.datasets.builtin_crystals import DATASET
 
 from adit import store
 from adit.cli import main
 from adit.config import HullConfig, ReferenceStage, RelaxConfig
+from adit.data.datasets.builtin_crystals import DATASET
 from adit.errors import DataError
 from adit.hull import reference, shipped
 from adit.hull.reference_rows import COLUMNS
