@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,16 +143,16 @@ def run(mutant: Mutant, tree: Path, reach: Reach, tests: Tests, limit_s: float) 
     try:
         reaching = reach.of(mutant.file.removeprefix("src/adit/"), mutant.lines)
         files = [str(file.relative_to(ROOT)) for file in tests.of(mutant.module)]
-        verdict, by = _verdict(reaching or files, tree, limit_s)
+        verdict, by = _verdict(reaching or files, tree, limit_s, reach.failed)
     finally:
         path.write_text(before, encoding="utf-8")
     return Outcome(mutant, verdict, by, time.monotonic() - started)
 
 
-def _verdict(selection: Sequence[str], tree: Path, limit_s: float) -> tuple[str, str]:
+def _verdict(selection: Sequence[str], tree: Path, limit_s: float, left_out: Iterable[str]) -> tuple[str, str]:
     report = tree / "failed.txt"
     report.unlink(missing_ok=True)
-    code = forked(selection, tree, FirstFailure(report), limit_s)
+    code = forked(selection, tree, FirstFailure(report), limit_s, left_out=left_out)
     if code is None:
         return "timeout", f"no end within {limit_s:g} s"
     failed = report.read_text(encoding="utf-8").strip() if report.is_file() else ""

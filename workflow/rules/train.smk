@@ -128,9 +128,7 @@ rule bundle:
         vae=rules.vae.output,
         dit=rules.dit.output,
     output:
-        manifest=f"{RUN}/weights/bundle.json",
-        vae=directory(f"{RUN}/weights/vae"),
-        dit=directory(f"{RUN}/weights/dit"),
+        f"{RUN}/weights/bundle.json",
     log:
         f"{RUN}/logs/bundle.log",
     benchmark:

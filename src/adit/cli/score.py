@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one
-from adit.cli.relax import DEFAULT_FILE
+from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
 from adit.errors import ConfigError
+from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
 from adit.systems import Kind
@@ -49,7 +49,8 @@ def _checks(args: argparse.Namespace) -> None:
     from adit.score.shard_checks import check_shard
 
     stage = config.load_stage(config.ChecksStage, args.config)
-    check_shard(stage, Kind(args.kind), args.samples, args.shard, args.out, args.workers)
+    with replaced_files([args.out], "checks", inputs=[*args.samples, args.shard]) as (new,):
+        check_shard(stage, Kind(args.kind), args.samples, args.shard, new, args.workers)
 
 
 def _score_files(args: argparse.Namespace) -> None:
@@ -84,11 +85,6 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
     return {"by_kind": by_kind, "conditions": conditions}
 
 
-def whole_config(path: str) -> config.Config:
-    """Return the configuration named; the defaults where none is named and none lies here."""
-    return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
-
-
 def user_cache() -> Path:
     """Return the folder for what depends on a reference alone: ``$XDG_CACHE_HOME/adit``, else ``~/.cache/adit``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adit"
@@ -106,9 +102,10 @@ def _reconstruct(args: argparse.Namespace) -> None:
     from adit.sample.reconstruct import reconstruct
     from adit.score.reconstruction import score_reconstruction
 
-    made = args.out.with_suffix(".arrow")
-    reconstruct(args.vae, args.data, args.split, args.limit, made)
-    score_reconstruction(args.data, args.split, made, args.out, args.workers)
+    outs = [args.out.with_suffix(suffix) for suffix in (".arrow", ".csv", ".json")]
+    with replaced_files(outs, "reconstruct", inputs=[args.vae, args.data]) as (made, _, summary):
+        reconstruct(args.vae, args.data, args.split, args.limit, made)
+        score_reconstruction(args.data, args.split, made, summary, args.workers)
 
 
 def register(verbs: Verbs) -> None:

@@ -10,23 +10,29 @@ import yaml
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.errors import ConfigError
+from adit.outputs.replace import check_folder, replaced_files
 
 
 def _vae(args: argparse.Namespace) -> None:
+    from adit.train.outputs import NAMES
     from adit.train.vae import train_vae
 
+    check_folder(args.out, "vae", inputs=args.data, names=NAMES)
     train_vae(config.load_stage(config.VaeStage, args.config), args.data, args.out, args.state)
 
 
 def _encode(args: argparse.Namespace) -> None:
     from adit.train.latents import encode
 
-    encode(config.load_stage(config.EncodeStage, args.config), args.vae, args.data, args.out)
+    with replaced_files(args.out, "encode", inputs=[args.vae, args.data]) as new:
+        encode(config.load_stage(config.EncodeStage, args.config), args.vae, args.data, new)
 
 
 def _dit(args: argparse.Namespace) -> None:
     from adit.train.dit import train_dit
+    from adit.train.outputs import NAMES
 
+    check_folder(args.out, "dit", inputs=[args.vae, *args.data, *args.latents], names=NAMES)
     stage = config.load_stage(config.DitStage, args.config)
     train_dit(stage, args.vae, args.data, args.latents, args.out, args.state)
 

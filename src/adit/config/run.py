@@ -40,6 +40,7 @@ class Config(Strict):
     )
     seed: Seed = Field(0, description="seed of everything random")
     mirror: str | None = Field(None, description="folder or URL with copies of the public datasets, tried first")
+    adopt: bool = Field(False, description="replace outputs that no manifest names, as of an earlier version")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
