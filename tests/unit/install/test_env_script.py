@@ -91,7 +91,7 @@ def test_an_index_that_goes_away_midway_is_one_line_and_the_next_run_goes_on(
         f"""#!/bin/sh
         case "$*" in
           *compile*) for word; do [ "$before" = --output-file ] && printf '%s' '{plan}' > "$word"; before=$word; done;;
-          *pylock.toml*) [ -e {env}/online ] || {{ echo "error sending request for url (https://a.example)"; exit 2; }};;
+          *pylock.toml*) [ -e {env}/online ] || {{ echo "error sending request (https://a.example)"; exit 2; }};;
         esac"""
     )
     uv.chmod(0o755)
