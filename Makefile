@@ -6,11 +6,14 @@
 # make datasets MIRROR=folder-or-URL   every real dataset, prepared into results/datasets
 # make test-slurm   a real SLURM on this machine: the smallest run and every fault (root; minutes)
 # make weights CONFIG=config/pretrain.yaml MIRROR=…   train on real data, into results/<name>/weights (docs/pretraining.md)
+# make run ADOPT=1   replace outputs that no manifest names, e.g. of an earlier version (docs/security.md)
+# make clean   remove what manifests in results/ name; files of others stay
 # make schema regenerate the JSON schema of the configuration
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
 MIRROR ?=
+ADOPT ?=
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 ENV := .venv
 BIN := $(ENV)/bin
@@ -30,16 +33,16 @@ wheelhouse:
 run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input --benchmark-extended \
-	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
+	    --quiet rules $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
 	@if [ -e $(ENV)/gpaw-missing.txt ]; then cat $(ENV)/gpaw-missing.txt >&2; fi
 
 datasets: env
-	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) --out results/datasets --workers $(CORES)
+	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) $(if $(ADOPT),--adopt) --out results/datasets --workers $(CORES)
 
 weights: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake bundle --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input \
-	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
+	    --quiet rules $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
 
 test: env
 	@bash workflow/scripts/browser.sh
@@ -69,4 +72,5 @@ schema: env
 	@adit schema --out workflow/schemas/config.schema.json
 
 clean:
-	rm -rf results .snakemake
+	@[ -x $(BIN)/adit ] || { echo "error: make clean needs the environment: make env" >&2; exit 2; }
+	@adit clean results

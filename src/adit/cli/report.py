@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.errors import ConfigError
+from adit.outputs.replace import replaced_files
 from adit.progress import log
 
 
@@ -51,13 +53,17 @@ def _check(args: argparse.Namespace) -> None:
                 f"sample.formulas: the weights in {weights} do not know the formulas of their molecules; "
                 "set formulas: model, or train again"
             )
-    log.info("%s is valid: run '%s', results in %s", args.config, checked.name, Path(checked.results) / checked.name)
+    config.check_places(checked)
+    for key, words in checked.programs.items():
+        log.info("%s starts: %s", key, shlex.join(words))
+    log.info("%s is valid: run '%s', results in %s", args.config, checked.name, checked.run)
 
 
 def _schema(args: argparse.Namespace) -> None:
     from adit.store import write_json
 
-    write_json(args.out, config.json_schema())
+    with replaced_files([args.out], "schema") as (new,):
+        write_json(new, config.json_schema())
 
 
 def register(verbs: Verbs) -> None:
