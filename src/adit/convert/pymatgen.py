@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,23 @@ def from_structure(
         cell=structure.lattice.matrix,
         info=info or {},
     )
+
+
+def from_pymatgen_dict(value: Mapping[str, Any], system_id: str) -> AtomicSystem:
+    """Return the system of the dictionary of a pymatgen ``Structure`` (with a lattice) or ``Molecule``.
+
+    Raises:
+        DataError: sites are disordered.
+    """
+    from pymatgen.core import Molecule, Structure
+
+    if value.get("lattice"):
+        return from_structure(Structure.from_dict(dict(value)), system_id)
+    molecule = Molecule.from_dict(dict(value))
+    if not molecule.is_ordered:
+        raise DataError(f"{system_id}: has disordered sites")
+    numbers = np.array([_atomic_number(site.specie) for site in molecule])
+    return AtomicSystem(system_id, Kind.MOLECULE, numbers, np.asarray(molecule.cart_coords))
 
 
 def _atomic_number(specie: Any) -> int:

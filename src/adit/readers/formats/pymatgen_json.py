@@ -8,12 +8,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import numpy as np
-
+from adit import convert
 from adit.errors import DataError
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import need_geometry
-from adit.systems import AtomicSystem, Kind
 
 _WRAPPED: Final = ("structure", "molecule")
 """Keys under which entries of pymatgen keep their structure."""
@@ -59,30 +57,14 @@ def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parse
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Parsed(_crystal(value) if value.get("lattice") else _molecule(value))
+            system = convert.from_pymatgen_dict(value, "json")
     except DataError:
         raise
     except Exception as error:  # pymatgen raises whatever the dictionary makes it raise
         raise DataError(f"pymatgen does not read the dictionary ({type(error).__name__}: {error})") from error
-
-
-def _crystal(value: Mapping[str, Any]) -> AtomicSystem:
-    from pymatgen.core import Structure
-
-    from adit import convert
-
-    return convert.from_structure(Structure.from_dict(dict(value)), "json")
-
-
-def _molecule(value: Mapping[str, Any]) -> AtomicSystem:
-    from pymatgen.core import Molecule
-
-    molecule = Molecule.from_dict(dict(value))
-    if not molecule.is_ordered:
-        raise DataError("has disordered sites")
-    positions = np.asarray(molecule.cart_coords)
-    need_geometry(positions)
-    return AtomicSystem("json", Kind.MOLECULE, np.array([int(site.specie.Z) for site in molecule]), positions)
+    if system.cell is None:
+        need_geometry(system.positions)
+    return Parsed(system)
 
 
 def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
