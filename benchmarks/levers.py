@@ -46,7 +46,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "QK-norm": {"model": {"qk_norm": True}},
     "no self-conditioning": {"train": {"self_conditioning": 0.0}},
     "self-conditioning in half of the steps": {"train": {"self_conditioning": 0.5}},
-    "optimal-transport coupling": {"train": {"coupling": "optimal-transport"}},
     "noise centred": {"train": {"center_noise": True}},
     "wider, fewer layers": {"model": {"d_model": 320, "heads": 5, "layers": 5}},
     "narrower, more layers": {"model": {"d_model": 192, "heads": 3, "layers": 14}},

@@ -3,12 +3,46 @@
 from __future__ import annotations
 
 import errno
+import unicodedata
+
+LINE = 900
+"""Characters of a message; of a longer one the middle is left out."""
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with control characters, and bytes that are no text, written as escapes."""
+    return "".join(
+        _escaped(character) if unicodedata.category(character) in _UNSEEN else character for character in text
+    )
+
+
+_UNSEEN = frozenset({"Cc", "Cs", "Cf", "Co", "Cn", "Zl", "Zp"})
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def one_line(text: str, most: int = LINE) -> str:
+    """Return ``text`` as one printable line of at most ``most`` characters, the middle left out where it is longer."""
+    return _cut(printable(" ".join(_cut(text, 10 * most).split())), most)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    end = most // 3
+    left_out = f" … {len(text) - most} characters … "
+    return text[: most - end] + left_out + text[-end:]
 
 
 class AditError(Exception):
     """Base of every error that is shown to the user as one line, without a traceback."""
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class ConfigError(AditError):

@@ -1,19 +1,21 @@
-"""The house: which room may import which, and what a bare GPU image needs."""
+"""The layout of the package: who imports whom, how large folders and files are, what a bare GPU image needs."""
 
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src/adit"
-ROOMS = ("data", "model", "flow", "train", "sample", "relax", "score", "report")
-ALLOWED = {"train": {"data", "model", "flow"}, "sample": {"model", "flow"}}
+TESTS = Path(__file__).parents[1]
+TABLE = tomllib.loads(Path(__file__).with_name("imports.toml").read_text(encoding="utf-8"))
+MAX_FILES = 20
+MAX_LINES = 400
 BARE = {"torch", "numpy", "pyarrow", "pandas", "safetensors", "pydantic", "yaml", "jaxtyping"}
 """pandas only for metrics.csv; ase and pymatgen are not among them."""
 LAZY = {
-    "flow/coupling.py": {"scipy"},
     "flow/solvers/adaptive.py": {"scipy"},
     "model/equivariant_blocks.py": {"e3nn"},
     "train/loggers.py": {"wandb"},
@@ -33,19 +35,69 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_rooms_do_not_import_each_other(room: str) -> None:
-    for path in (PACKAGE / room).rglob("*.py"):
-        others = {n.split(".")[1] for n in imports(path) if n.startswith("adit.") and n.split(".")[1] in ROOMS}
-        extra = others - {room} - ALLOWED.get(room, set())
+def modules_imported(path: Path) -> set[tuple[str, ...]]:
+    """Return what a file imports of this package, as parts below it: ("score", "common", "inputs", "Row")."""
+    return {tuple(name.split(".")[1:]) for name in imports(path) if name.startswith("adit.")}
+
+
+def subroom(parts: tuple[str, ...]) -> str:
+    """Return the sub-room of a module given as parts below the package; "." beside the sub-rooms."""
+    return parts[1] if len(parts) > 1 and (PACKAGE / parts[0] / parts[1]).is_dir() else "."
+
+
+def test_the_table_names_every_room() -> None:
+    """A module or folder that the table does not know could import anything."""
+    there = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").is_file()}
+    assert there - {"__init__", "__main__"} <= {*TABLE["for_all"], *TABLE["rooms"]}
+    for room in TABLE["rooms"]:
+        folders = {p.parent.name for p in (PACKAGE / room).glob("*/__init__.py")}
+        assert folders == set(TABLE["subrooms"].get(room, {})) - {"."}, room
+
+
+def breaches(room: str) -> list[str]:
+    """Return the imports of a room that the table does not allow."""
+    allowed = {*TABLE["for_all"], *TABLE["rooms"][room], room, "__version__"}
+    found = []
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        parts = path.relative_to(PACKAGE).parts
+        for other in sorted(modules_imported(path)):
+            if other[0] not in allowed:
+                found.append(f"{'/'.join(parts)} imports {'.'.join(other)}")
+            elif other[0] == room and room in TABLE["subrooms"]:
+                mine, theirs = subroom(parts), subroom(other)
+                if theirs not in {mine, *TABLE["subrooms"][room][mine]}:
+                    found.append(f"{'/'.join(parts)} imports {'.'.join(other)}")
+    return found
+
+
+@pytest.mark.parametrize("room", sorted(TABLE["rooms"]))
+def test_rooms_import_what_the_table_allows(room: str) -> None:
+    assert not breaches(room)
+
+
+@pytest.mark.parametrize("name", sorted(TABLE["for_all"]))
+def test_what_is_for_all_imports_no_room(name: str) -> None:
+    paths = [*(PACKAGE / name).rglob("*.py"), *PACKAGE.glob(f"{name}.py")]
+    for path in paths:
+        extra = {parts[0] for parts in modules_imported(path)} & set(TABLE["rooms"])
         assert not extra, f"{path.relative_to(PACKAGE)} imports {extra}"
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda p: p.name)
-def test_top_level_modules_do_not_import_rooms(path: Path) -> None:
-    if path.name == "cli.py":
-        return
-    assert not {n for n in imports(path) if n.startswith("adit.") and n.split(".")[1] in ROOMS}
+def test_the_tables_rooms_have_no_circle() -> None:
+    """Rooms and the sub-rooms of each can be ordered so that each imports earlier ones alone."""
+    for table in (TABLE["rooms"], *TABLE["subrooms"].values()):
+        left = {name: set(others) - {name} for name, others in table.items()}
+        while ready := [name for name, others in left.items() if not others & set(left)]:
+            left = {name: others for name, others in left.items() if name not in ready}
+        assert not left
+
+
+def test_folders_and_files_stay_small() -> None:
+    for folder in [PACKAGE, *(p.parent for p in PACKAGE.rglob("__init__.py"))]:
+        assert len(list(folder.glob("*.py"))) <= MAX_FILES, f"{folder}: split it into rooms"
+    for path in [*PACKAGE.rglob("*.py"), *TESTS.rglob("*.py"), *(TESTS.parent / "benchmarks").glob("*.py")]:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= MAX_LINES, f"{path}: {lines} lines"
 
 
 @pytest.mark.parametrize("room", ["model", "flow", "train", "sample"])

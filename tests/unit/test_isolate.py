@@ -72,3 +72,20 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def square(x: int) -> int:
+    if x == 3:
+        os._exit(9)
+    if x == 4:
+        time.sleep(600)
+    if x == 5:
+        raise ValueError("two\nlines")
+    return x * x
+
+
+def test_crashes_hangs_and_errors_touch_nobody_else() -> None:
+    outcomes = map_isolated(square, list(range(8)), workers=2, wall_limit_s=1.0, startup_s=30.0)
+    assert [o.status for o in outcomes] == ["ok", "ok", "ok", "crashed", "timeout", "error", "ok", "ok"]
+    assert [o.value for o in outcomes if o.status == "ok"] == [0, 1, 4, 36, 49]
+    assert outcomes[5].reason == "ValueError: two lines"

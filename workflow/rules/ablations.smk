@@ -47,13 +47,13 @@ rule ablation_vae:
         runtime=minutes(4320),
         gpu=1,
     params:
-        stage=lambda wc: stage(adit_config.VaeStage, **AUTOENCODERS[wc.variant]),
+        stage=lambda wc: stage_json(adit_config.VaeStage, **AUTOENCODERS[wc.variant]),
         out=f"{ABLATIONS}/vae/{{variant}}",
         state=f"{RUN}/state/ablation-vae-{{variant}}",
     message:
         "ablation: train the autoencoder {wildcards.variant}"
     shell:
-        "python -m adit vae --config {params.stage:q} --data {input} --out {params.out} --state {params.state} --log {log}"
+        "python -m adit vae --config {params.stage:q} --data {input:q} --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
 rule ablation_reconstruct:
@@ -75,13 +75,13 @@ rule ablation_reconstruct:
         vae=f"{ABLATIONS}/vae/{{variant}}",
         out=f"{ABLATIONS}/reconstructions/{{variant}}/{{dataset}}",
         limit=(
-            "" if CFG.ablations.systems is None else f"--limit {CFG.ablations.systems}"
+            [] if CFG.ablations.systems is None else ["--limit", CFG.ablations.systems]
         ),
     message:
         "ablation: reconstruct {wildcards.dataset} with {wildcards.variant}"
     shell:
-        "python -m adit reconstruct --vae {params.vae} --data {input.data} --out {params.out} {params.limit}"
-        " --workers {threads} --log {log}"
+        "python -m adit reconstruct --vae {params.vae:q} --data {input.data:q} --out {params.out:q} {params.limit:q}"
+        " --workers {threads} --log {log:q}"
 
 
 rule ablation_encode:
@@ -108,7 +108,7 @@ rule ablation_encode:
     message:
         "ablation: encode {wildcards.dataset} with {wildcards.variant}"
     shell:
-        "python -m adit encode --config {params.stage:q} --vae {params.vae} --data {input.data} --out {output} --log {log}"
+        "python -m adit encode --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --out {output:q} --log {log:q}"
 
 
 rule ablation_dit:
@@ -134,15 +134,15 @@ rule ablation_dit:
         runtime=minutes(4320),
         gpu=1,
     params:
-        stage=lambda wc: stage(adit_config.DitStage, **DENOISERS[wc.variant]),
+        stage=lambda wc: stage_json(adit_config.DitStage, **DENOISERS[wc.variant]),
         vae=encoded_of,
         out=f"{ABLATIONS}/dit/{{variant}}",
         state=f"{RUN}/state/ablation-dit-{{variant}}",
     message:
         "ablation: train the denoiser {wildcards.variant}"
     shell:
-        "python -m adit dit --config {params.stage:q} --vae {params.vae} --data {input.data} --latents {input.latents}"
-        " --out {params.out} --state {params.state} --log {log}"
+        "python -m adit dit --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --latents {input.latents:q}"
+        " --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
 rule ablation_sample:
@@ -168,8 +168,8 @@ rule ablation_sample:
     message:
         "ablation: sample {wildcards.kind}s from {wildcards.variant}"
     shell:
-        "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit} --kind {wildcards.kind}"
-        " --n {params.n} --out {output} --log {log}"
+        "python -m adit sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
+        " --n {params.n:q} --out {output:q} --log {log:q}"
 
 
 rule ablation_score:
@@ -194,14 +194,12 @@ rule ablation_score:
             ),
         ),
         out=f"{ABLATIONS}/scores/{{variant}}",
-        samples=lambda wc, input: " ".join(
-            f"--{Path(path).stem} {path}" for path in input.samples
-        ),
+        samples=lambda wc, input: by_kind(input.samples),
     message:
         "ablation: score the samples of {wildcards.variant}"
     shell:
-        "python -m adit score --config {params.stage:q} {params.samples} --data {input.data}"
-        " --out {params.out} --workers {threads} --log {log}"
+        "python -m adit score --config {params.stage:q} {params.samples:q} --data {input.data:q}"
+        " --out {params.out:q} --workers {threads} --log {log:q}"
 
 
 rule ablations:
@@ -226,4 +224,4 @@ rule ablations:
     message:
         "compare the variants"
     shell:
-        "python -m adit ablations --config {params.stage:q} --folder {params.folder} --log {log}"
+        "python -m adit ablations --config {params.stage:q} --folder {params.folder:q} --log {log:q}"

@@ -17,12 +17,16 @@ from adit.outputs.logs import is_own_benchmark, is_own_log
 from adit.outputs.manifest import State, state_of
 
 try:
+    adit_config.check_files(
+        path for path in workflow.configfiles if Path(path).is_file()
+    )
     CFG = adit_config.parse(config, "config")
+    adit_config.check_places(CFG)
 except AditError as error:
     sys.stderr.write(f"error: {error}\n")
     sys.exit(error.exit_code)
 
-RUN = f"{CFG.results}/{CFG.name}"
+RUN = CFG.run
 REPORT = f"{RUN}/report/index.html"
 DATASETS = [dataset.name for dataset in CFG.data.datasets]
 KINDS = list(CFG.sample.kinds)
@@ -67,16 +71,6 @@ RELAXED = [
 # In a job of a scheduler the stage may send itself back to the queue, when it is told to stop.
 REQUEUE = f"{slurm.REQUEUE_VARIABLE}=1 " if workflow.remote_exec else ""
 
-# A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
-# The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
-# Where raw files are looked for is no part of what a stage makes: it travels beside the parameters.
-# So does whether outputs that no manifest names may be replaced.
-ADOPTING = f"{ADOPT_VARIABLE}=1 " if CFG.adopt else ""
-shell.prefix(
-    f"export {REQUEUE}{ADOPTING}{PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={shlex.quote(CFG.mirror or '')} PYTHONPATH={workflow.basedir}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
-)
-
-
 # Cores of a job on one machine. Stages that can run beside others take half: the reference energies need no model and are
 # computed while the autoencoder trains, and shards run in pairs. On a cluster the profile's set-threads decides.
 ON_CLUSTER = workflow.remote_exec or workflow.resource_settings.cores is None
@@ -106,9 +100,57 @@ wildcard_constraints:
     shard="[0-9]+",
 
 
-def stage(kind, **extra):
+def stage_json(kind, **extra):
     """Return the slice of a stage as JSON: its parameter, and what the command line gets."""
     return CFG.stage(kind, **extra).model_dump_json()
+
+
+def as_it_is(value):
+    """Return a parameter as a function: in any other text, and list of texts, Snakemake takes {word} for a wildcard."""
+    return lambda wc: value
+
+
+def stage(kind, **extra):
+    """Return the slice of a stage as a parameter."""
+    return as_it_is(stage_json(kind, **extra))
+
+
+def without_braces(paths):
+    """Return the paths that can be inputs; in others Snakemake takes {word} for a wildcard, and nothing escapes it."""
+    return [path for path in paths if "{" not in path and "}" not in path]
+
+
+def seen(paths):
+    """Return when the paths with braces were changed: a parameter in place of the input that they cannot be."""
+    left = [Path(path) for path in paths if path not in without_braces(paths)]
+    return [
+        f"{path} {path.stat().st_mtime_ns}" if path.exists() else str(path)
+        for path in left
+    ]
+
+
+def in_shell(text):
+    """Return a text quoted for the shell and for Snakemake's formatter."""
+    return shlex.quote(text).replace("{", "{{").replace("}", "}}")
+
+
+def by_kind(paths):
+    """Return files named after a kind as arguments: --crystal FILE --molecule FILE."""
+    return [word for path in paths for word in (f"--{Path(path).stem}", path)]
+
+
+# The folder of this repository, for commands.
+BASE = in_shell(str(workflow.basedir))
+
+# A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
+# The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
+# Where raw files are looked for is no part of what a stage makes: it travels beside the parameters. So does whether outputs
+# that no manifest names may be replaced.
+ADOPTING = f"{ADOPT_VARIABLE}=1 " if CFG.adopt else ""
+shell.prefix(
+    f"export {REQUEUE}{ADOPTING}{PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={in_shell(CFG.mirror or '')}"
+    f" PYTHONPATH={BASE}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+)
 
 
 def take_folder():

@@ -4,7 +4,7 @@
 
 
 def own_files(name):
-    """Return the files of a dataset of the user's own, so that it is prepared again when they change."""
+    """Return the files of a dataset of the user's own: it is prepared again when they change."""
     described = CFG.data.custom.get(name)
     if described is None:
         return []
@@ -12,13 +12,13 @@ def own_files(name):
     return (
         sorted(str(file) for file in path.rglob("*.cif"))
         if path.is_dir()
-        else str(path)
+        else [str(path)]
     )
 
 
 rule prepare:
     input:
-        lambda wc: own_files(wc.dataset),
+        lambda wc: without_braces(own_files(wc.dataset)),
     output:
         systems=f"{RUN}/data/{{dataset}}.arrow",
         stats=f"{RUN}/data/{{dataset}}.stats.json",
@@ -34,14 +34,15 @@ rule prepare:
         runtime=minutes(120),
         in_turn=1,
     params:
-        stage=lambda wc: stage(
+        stage=lambda wc: stage_json(
             adit_config.PrepareStage,
             dataset=CFG.data.chosen(wc.dataset),
             custom=CFG.data.custom.get(wc.dataset),
         ),
+        seen=lambda wc: seen(own_files(wc.dataset)),
         state=lambda wc: f"{RUN}/state/prepare/{wc.dataset}",
     message:
         "prepare {wildcards.dataset}"
     shell:
-        "python -m adit prepare --config {params.stage:q} --out {output.systems} --stats {output.stats}"
-        " --state {params.state} --workers {threads} --log {log}"
+        "python -m adit prepare --config {params.stage:q} --out {output.systems:q} --stats {output.stats:q}"
+        " --state {params.state:q} --workers {threads} --log {log:q}"

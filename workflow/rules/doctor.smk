@@ -10,12 +10,10 @@ def machine(kind):
 
 # No parameters: were it made again for a changed one, Snakemake would leave out what depends on it in the same run, for it
 # has no age. What the configuration asks for is checked where Snakemake runs, by `adit doctor`.
-ASKED = (
-    shlex.quote(stage(adit_config.DoctorStage)).replace("{", "{{").replace("}", "}}")
-)
+ASKED = in_shell(stage_json(adit_config.DoctorStage))
 DOCTOR = (
-    f"python -m adit doctor --config {ASKED} --lock {workflow.basedir}/requirements.lock"
-    " --out {output} --log {log} --on "
+    f"python -m adit doctor --config {ASKED} --lock {BASE}/requirements.lock"
+    " --out {output:q} --log {log:q} --on "
 )
 
 

@@ -5,11 +5,13 @@ RELAXED_TABLES = [f"{path}.parquet" for path in RELAXED]
 RELAXED_SYSTEMS = [f"{path}.arrow" for path in RELAXED]
 DFT_TABLES = [f"{RUN}/dft/{shard}.parquet" for shard in range(CFG.n_dft_shards)]
 
+PRESETS = f"{workflow.basedir}/config/dft"
+
 # A changed preset reruns DFT. VASP's presets are atomate2's own and have no file.
 DFT_PRESETS = [
     path
     for engine in (CFG.dft.engine, CFG.dft.fallback)
-    for path in [f"{workflow.basedir}/config/dft/{engine}-{CFG.dft.preset}.yaml"]
+    for path in without_braces([f"{PRESETS}/{engine}-{CFG.dft.preset}.yaml"])
     if Path(path).is_file()
 ]
 
@@ -45,8 +47,8 @@ rule relax:
     message:
         "pre-relax {wildcards.kind}s, shard {wildcards.shard}"
     shell:
-        "python -m adit relax --config {params.stage:q} --samples {input} --out {output.table} --structures {output.structures}"
-        " --extxyz {output.extxyz} --cache {params.cache} --workers {threads} --log {log}"
+        "python -m adit relax --config {params.stage:q} --samples {input:q} --out {output.table:q} --structures {output.structures:q}"
+        " --extxyz {output.extxyz:q} --cache {params.cache:q} --workers {threads} --log {log:q}"
 
 
 rule reference:
@@ -71,8 +73,8 @@ rule reference:
     message:
         "reference energies of the hull"
     shell:
-        "python -m adit reference --config {params.stage:q} --data {input.data} --out {output} --cache {params.cache}"
-        " --workers {threads} --log {log}"
+        "python -m adit reference --config {params.stage:q} --data {input.data:q} --out {output:q} --cache {params.cache:q}"
+        " --workers {threads} --log {log:q}"
 
 
 rule hull:
@@ -96,8 +98,8 @@ rule hull:
     message:
         "energies above the hull"
     shell:
-        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed} --reference {input.reference}"
-        " --out {output} --log {log}"
+        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed:q} --reference {input.reference:q}"
+        " --out {output:q} --log {log:q}"
 
 
 rule select:
@@ -119,12 +121,12 @@ rule select:
         runtime=minutes(60),
     params:
         stage=stage(adit_config.SelectStage),
-        settings=f"{workflow.basedir}/config/dft",
+        settings=as_it_is(PRESETS),
     message:
         "select structures for DFT"
     shell:
-        "python -m adit select --config {params.stage:q} --relaxed {input.relaxed} --hull {input.hull} --out {output}"
-        " --settings {params.settings} --log {log}"
+        "python -m adit select --config {params.stage:q} --relaxed {input.relaxed:q} --hull {input.hull:q} --out {output:q}"
+        " --settings {params.settings:q} --log {log:q}"
 
 
 rule dft:
@@ -149,13 +151,13 @@ rule dft:
         stage=stage(adit_config.DftStage),
         relaxed=RELAXED_TABLES,  # no input: 100 shards of 100 files would make the DAG of the paper's run half as slow again
         folder=f"{RUN}/dft",
-        settings=f"{workflow.basedir}/config/dft",
+        settings=as_it_is(PRESETS),
     message:
         "DFT, shard {wildcards.shard}"
     shell:
-        "python -m adit dft --config {params.stage:q} --selected {input.selected} --relaxed {params.relaxed} --shard {wildcards.shard}"
-        " --folder {params.folder} --out {output.table} --structures {output.structures} --workers {threads}"
-        " --settings {params.settings} --log {log}"
+        "python -m adit dft --config {params.stage:q} --selected {input.selected:q} --relaxed {params.relaxed:q} --shard {wildcards.shard}"
+        " --folder {params.folder:q} --out {output.table:q} --structures {output.structures:q} --workers {threads}"
+        " --settings {params.settings:q} --log {log:q}"
 
 
 rule dft_references:
@@ -179,12 +181,12 @@ rule dft_references:
     params:
         stage=stage(adit_config.DftStage),
         folder=f"{RUN}/dft",
-        settings=f"{workflow.basedir}/config/dft",
+        settings=as_it_is(PRESETS),
     message:
         "DFT of elements and competing phases"
     shell:
-        "python -m adit dft-references --config {params.stage:q} --relaxed {input.relaxed} --data {input.data}"
-        " --folder {params.folder} --out {output} --workers {threads} --settings {params.settings} --log {log}"
+        "python -m adit dft-references --config {params.stage:q} --relaxed {input.relaxed:q} --data {input.data:q}"
+        " --folder {params.folder:q} --out {output:q} --workers {threads} --settings {params.settings:q} --log {log:q}"
 
 
 rule dft_hull:
@@ -210,5 +212,5 @@ rule dft_hull:
     message:
         "DFT energies above the hull"
     shell:
-        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed} --reference {input.reference}"
-        " --out {output} --log {log}"
+        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed:q} --reference {input.reference:q}"
+        " --out {output:q} --log {log:q}"

@@ -37,12 +37,12 @@ rule page:
         stage=stage(adit_config.ReportStage),
         run=RUN,
         out=f"{RUN}/report",
-        config=CFG.model_dump_json(),
+        config=as_it_is(CFG.model_dump_json()),
     message:
         "write the report"
     shell:
-        "python -m adit report --config {params.stage:q} --run {params.run} --out {params.out} --run-config {params.config:q}"
-        " --log {log}"
+        "python -m adit report --config {params.stage:q} --run {params.run:q} --out {params.out:q} --run-config {params.config:q}"
+        " --log {log:q}"
 
 
 onsuccess:

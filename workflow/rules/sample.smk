@@ -8,7 +8,7 @@ if CFG.sample.from_ is not None:
 
     rule take:
         input:
-            CFG.sample.from_,
+            without_braces([CFG.sample.from_]),
         output:
             SAMPLES,
         log:
@@ -23,11 +23,12 @@ if CFG.sample.from_ is not None:
             runtime=minutes(120),
         params:
             stage=stage(adit_config.TakeStage),
-            kinds=" ".join(f"--{kind} {' '.join(samples_of(kind))}" for kind in KINDS),
+            seen=as_it_is(seen([CFG.sample.from_])),
+            kinds=[word for kind in KINDS for word in (f"--{kind}", *samples_of(kind))],
         message:
             "take samples made elsewhere"
         shell:
-            "python -m adit take --config {params.stage:q} {params.kinds} --workers {threads} --log {log}"
+            "python -m adit take --config {params.stage:q} {params.kinds:q} --workers {threads} --log {log:q}"
 
 elif EVALUATION_ALONE:
     missing = [path for path in SAMPLES if not Path(path).is_file()]
@@ -49,7 +50,7 @@ else:
         input:
             vae=rules.vae.output,
             dit=rules.dit.output,
-            motif=lambda wc: motif_of(wc.kind),
+            motif=lambda wc: without_braces(motif_of(wc.kind)),
         output:
             f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
         log:
@@ -66,14 +67,15 @@ else:
             in_turn=1,
         params:
             stage=stage(adit_config.SampleStage),
+            seen=lambda wc: seen(motif_of(wc.kind)),
             vae=f"{RUN}/vae",
             dit=f"{RUN}/dit",
             state=f"{RUN}/state/sample",
         message:
             "sample {wildcards.kind}s, shard {wildcards.shard}"
         shell:
-            "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
-            " --kind {wildcards.kind} --shard {wildcards.shard} --out {output} --state {params.state} --log {log}"
+            "python -m adit sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
+            " --kind {wildcards.kind} --shard {wildcards.shard} --out {output:q} --state {params.state:q} --log {log:q}"
 
 
 rule trajectory:
@@ -98,8 +100,8 @@ rule trajectory:
     message:
         "decode the denoising path of {wildcards.kind}s"
     shell:
-        "python -m adit trajectory --config {params.stage:q} --vae {params.vae} --dit {params.dit}"
-        " --kind {wildcards.kind} --out {output} --log {log}"
+        "python -m adit trajectory --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
+        " --kind {wildcards.kind} --out {output:q} --log {log:q}"
 
 
 # Tuning: every point of the grid is sampled on a seed of its own and scored by the same verbs as the run, then compared.
@@ -143,8 +145,8 @@ rule tune_sample:
     message:
         "tuning: sample {wildcards.kind}s at {wildcards.point}"
     shell:
-        "python -m adit sample --config {params.stage:q} --vae {params.vae} --dit {params.dit} --kind {wildcards.kind}"
-        " --n {params.n} --out {output.samples} --timing {output.timing} --log {log}"
+        "python -m adit sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
+        " --n {params.n:q} --out {output.samples:q} --timing {output.timing:q} --log {log:q}"
 
 
 rule tune_score:
@@ -162,19 +164,17 @@ rule tune_score:
         mem_mb=memory(16000),
         runtime=minutes(480),
     params:
-        stage=CFG.stage(
+        stage=stage(
             adit_config.ScoreStage,
             score=CFG.score.model_copy(update={"controls": 0, "posebusters": 0}),
-        ).model_dump_json(),
-        out=f"{RUN}/tune/{{point}}/scores",
-        samples=lambda wc, input: " ".join(
-            f"--{Path(path).stem} {path}" for path in input.samples
         ),
+        out=f"{RUN}/tune/{{point}}/scores",
+        samples=lambda wc, input: by_kind(input.samples),
     message:
         "tuning: score {wildcards.point}"
     shell:
-        "python -m adit score --config {params.stage:q} {params.samples} --data {input.data}"
-        " --out {params.out} --workers {threads} --log {log}"
+        "python -m adit score --config {params.stage:q} {params.samples:q} --data {input.data:q}"
+        " --out {params.out:q} --workers {threads} --log {log:q}"
 
 
 rule tune:
@@ -198,7 +198,7 @@ rule tune:
     message:
         "compare the points of the grid"
     shell:
-        "python -m adit tune --config {params.stage:q} --points {params.points} --out {params.out} --log {log}"
+        "python -m adit tune --config {params.stage:q} --points {params.points:q} --out {params.out:q} --log {log:q}"
 
 
 rule trajectories:

@@ -31,8 +31,8 @@ rule checks:
     message:
         "check {wildcards.kind}s, shard {wildcards.shard}"
     shell:
-        "python -m adit checks --config {params.stage:q} --kind {wildcards.kind} --samples {input.samples}"
-        " --shard {input.shard} --out {output} --workers {threads} --log {log}"
+        "python -m adit checks --config {params.stage:q} --kind {wildcards.kind} --samples {input.samples:q}"
+        " --shard {input.shard:q} --out {output:q} --workers {threads} --log {log:q}"
 
 
 rule score:
@@ -66,10 +66,10 @@ rule score:
     params:
         stage=stage(adit_config.ScoreStage),
         out=f"{RUN}/scores",
-        hull=lambda wc, input: f"--hull {input.hull}" if input.hull else "",
+        hull=lambda wc, input: ["--hull", *input.hull] if input.hull else [],
     message:
         "score the samples"
     shell:
-        "python -m adit score --config {params.stage:q} --crystal {input.crystal} --molecule {input.molecule} --mof {input.mof}"
-        " --data {input.data} --relaxed {input.relaxed} {params.hull} --dft {input.dft} --checks {input.checks}"
-        " --out {params.out} --workers {threads} --log {log}"
+        "python -m adit score --config {params.stage:q} --crystal {input.crystal:q} --molecule {input.molecule:q} --mof {input.mof:q}"
+        " --data {input.data:q} --relaxed {input.relaxed:q} {params.hull:q} --dft {input.dft:q} --checks {input.checks:q}"
+        " --out {params.out:q} --workers {threads} --log {log:q}"

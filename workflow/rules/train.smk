@@ -6,10 +6,14 @@
 import json
 
 # A training runs on the GPUs and nodes of its job: the profile says how many (gpu: of all nodes together).
-TRAIN = f"{workflow.basedir}/workflow/scripts/train.sh {{resources.nodes}} {{resources.gpu}}"
+TRAIN = f"{BASE}/workflow/scripts/train.sh {{resources.nodes}} {{resources.gpu}}"
 
 # Weights that a run starts from, or takes as they are.
-BUNDLE = [] if CFG.model.source == "train" else [f"{CFG.model.weights}/bundle.json"]
+BUNDLE = (
+    []
+    if CFG.model.source == "train"
+    else without_braces([str(Path(CFG.model.weights) / "bundle.json")])
+)
 
 VIEWS = range(CFG.latents.views)
 DATA = expand(f"{RUN}/data/{{dataset}}.arrow", dataset=DATASETS)
@@ -45,7 +49,7 @@ rule vae:
     message:
         "train the autoencoder"
     shell:
-        f"{TRAIN} vae --config {{params.stage:q}} --data {{input.data}} --out {{params.out}} --state {{params.state}} --log {{log}}"
+        f"{TRAIN} vae --config {{params.stage:q}} --data {{input.data:q}} --out {{params.out:q}} --state {{params.state:q}} --log {{log:q}}"
 
 
 rule encode:
@@ -71,7 +75,7 @@ rule encode:
     message:
         "encode {wildcards.dataset}"
     shell:
-        "python -m adit encode --config {params.stage:q} --vae {params.vae} --data {input.data} --out {output} --log {log}"
+        "python -m adit encode --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --out {output:q} --log {log:q}"
 
 
 rule dit:
@@ -107,8 +111,8 @@ rule dit:
     message:
         "train the denoiser"
     shell:
-        f"{TRAIN} dit --config {{params.stage:q}} --vae {{params.vae}} --data {{input.data}} --latents {{input.latents}}"
-        " --out {params.out} --state {params.state} --log {log}"
+        f"{TRAIN} dit --config {{params.stage:q}} --vae {{params.vae:q}} --data {{input.data:q}} --latents {{input.latents:q}}"
+        " --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
 # The trained pair in files to ship; the settings of sampling that differ from the defaults go with it.
@@ -138,9 +142,9 @@ rule bundle:
         vae=f"{RUN}/vae",
         dit=f"{RUN}/dit",
         out=f"{RUN}/weights",
-        sample=[f"{key}={json.dumps(value)}" for key, value in SUITED.items()],
+        sample=as_it_is([f"{key}={json.dumps(value)}" for key, value in SUITED.items()]),
     message:
         "pack the weights"
     shell:
-        "python -m adit bundle --vae {params.vae} --dit {params.dit} --out {params.out} --log {log}"
+        "python -m adit bundle --vae {params.vae:q} --dit {params.dit:q} --out {params.out:q} --log {log:q}"
         " --sample {params.sample:q}"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adit import config
+from adit.config.base import MOST
+from adit.errors import one_line
 
 DEFAULT_FILE = "config/config.yaml"
 """``--config`` where it is not given."""
@@ -54,7 +56,22 @@ def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, req
 
 
 def at_least_one(text: str) -> int:
-    """Return a whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1 on")
-    return int(text)
+    """Return a count from 1 on: a whole number, at most ``MOST``."""
+    return _whole(text, 1)
+
+
+def from_zero(text: str) -> int:
+    """Return a count from 0 on: a whole number, at most ``MOST``."""
+    return _whole(text, 0)
+
+
+def seed(text: str) -> int:
+    """Return a seed: a whole number from 0 to 2⁶³ - 1."""
+    return _whole(text, 0, 2**63 - 1)
+
+
+def _whole(text: str, least: int, most: int = MOST) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"'{one_line(text, 40)}' is no whole number from {least} to {most}")
+    return number

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.data import mirror_of
-from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
+from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero, whole_config
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
@@ -217,7 +217,7 @@ def register(verbs: Verbs) -> None:
     sub = verbs.add("dft", _dft, "relax one shard of the selected structures with DFT")
     add_paths(sub, "selected", "folder", "out", "structures")
     add_paths(sub, "relaxed", many=True)
-    sub.add_argument("--shard", type=int, default=0)
+    sub.add_argument("--shard", type=from_zero, default=0)
     sub.add_argument("--workers", type=at_least_one, default=1, help="structures at a time")
     sub.add_argument("--settings", type=Path, default=None, help="folder of the presets (config/dft)")
 

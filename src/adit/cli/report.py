@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from adit import config
@@ -52,7 +53,10 @@ def _check(args: argparse.Namespace) -> None:
                 f"sample.formulas: the weights in {weights} do not know the formulas of their molecules; "
                 "set formulas: model, or train again"
             )
-    log.info("%s is valid: run '%s', results in %s", args.config, checked.name, Path(checked.results) / checked.name)
+    config.check_places(checked)
+    for key, words in checked.programs.items():
+        log.info("%s starts: %s", key, shlex.join(words))
+    log.info("%s is valid: run '%s', results in %s", args.config, checked.name, checked.run)
 
 
 def _schema(args: argparse.Namespace) -> None:

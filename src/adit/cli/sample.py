@@ -9,7 +9,7 @@ from typing import Any
 
 from adit import config
 from adit.cli.ending import tidy_end
-from adit.cli.parsing import Verbs, add_paths, at_least_one
+from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero, seed
 from adit.errors import ConfigError
 from adit.outputs.manifest import State, state_of
 from adit.outputs.replace import replaced_files
@@ -130,21 +130,10 @@ def _suited(weights: Path | None) -> config.SampleConfig:
 def _atoms(text: str) -> int | tuple[int, int]:
     """Return ``12`` or ``4-20`` as a number or a range."""
     low, dash, high = text.partition("-")
-    if not _counts(low) or (dash and not _counts(high)):
-        raise ConfigError(f"--atoms {text}: give a number such as 12, or a range such as 4-20")
-    return (int(low), int(high)) if dash else int(low)
-
-
-def _counts(text: str) -> bool:
-    """Return whether ``text`` is a whole number from 1 on."""
-    return text.isascii() and text.isdigit() and int(text) > 0
-
-
-def _from_zero(text: str) -> int:
-    """Return a whole number from 0 on."""
-    if text != "0" and not _counts(text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 on")
-    return int(text)
+    try:
+        return (at_least_one(low), at_least_one(high)) if dash else at_least_one(low)
+    except argparse.ArgumentTypeError:
+        raise ConfigError(f"--atoms {text}: give a number such as 12, or a range such as 4-20") from None
 
 
 def _label(text: str) -> tuple[str, float]:
@@ -166,14 +155,14 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "out")
     sub.add_argument("--kind", choices=KINDS, required=True)
     over = sub.add_argument_group("settings, over those of the configuration")
-    over.add_argument("--seed", type=int)
+    over.add_argument("--seed", type=seed)
     over.add_argument("--solver", choices=("euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"))
     over.add_argument("--grid", choices=("uniform", "quadratic", "logit-normal"))
-    over.add_argument("--steps", type=int)
+    over.add_argument("--steps", type=at_least_one)
     over.add_argument("--guidance", type=float, help="scale of classifier-free guidance; 1: none")
     over.add_argument("--guidance-interval", type=float, nargs=2, metavar=("LOW", "HIGH"))
     over.add_argument("--skip-guidance", type=float, help="scale of guidance by the model less --skip-blocks; 1: none")
-    over.add_argument("--skip-blocks", type=_from_zero, nargs="*", help="blocks that the weaker model goes without")
+    over.add_argument("--skip-blocks", type=from_zero, nargs="*", help="blocks that the weaker model goes without")
     over.add_argument("--churn", type=float, help="for --solver sde")
     over.add_argument("--eta", type=float, help="for --solver ddim")
     over.add_argument("--temperature", type=float, help="for --solver ddim")
@@ -185,7 +174,7 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     over.add_argument("--precision", choices=("auto", "bf16", "fp32"))
     asked = sub.add_argument_group("conditions")
     asked.add_argument("--atoms", help="12, or 4-20; else as in training")
-    asked.add_argument("--spacegroup", type=int, help="1 to 230")
+    asked.add_argument("--spacegroup", type=at_least_one, help="1 to 230")
     asked.add_argument("--composition", help="formula (NaCl2) or chemical system (Li-Fe-O)")
     asked.add_argument("--motif", help="file with atoms to hold: .cif, .xyz, .extxyz, .sdf, .mol, .arrow")
     asked.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="another label of the model")
@@ -197,14 +186,14 @@ def register(verbs: Verbs) -> None:
         "sample", _sample_tidily, "generate samples of one kind: a shard of the run, or as many as asked for"
     )
     _model_and_settings(sub)
-    sub.add_argument("--shard", type=_from_zero, default=0, help="shard of the configured run")
+    sub.add_argument("--shard", type=from_zero, default=0, help="shard of the configured run")
     sub.add_argument("--n", type=at_least_one, help="this many samples, whatever the configuration says")
     add_paths(sub, "timing", required=False)
     sub.add_argument("--state", type=Path, help="keep finished shards in this folder, for when the job is cut off")
 
     sub = verbs.add("trajectory", _trajectory, "decode the denoising path of chosen samples to extended XYZ")
     _model_and_settings(sub)
-    sub.add_argument("--index", type=_from_zero, nargs="+", default=[0, 1, 2, 3], help="global indices of the samples")
+    sub.add_argument("--index", type=from_zero, nargs="+", default=[0, 1, 2, 3], help="global indices of the samples")
     sub.add_argument("--frames", type=at_least_one, default=50, help="frames of each at most")
 
     sub = verbs.add("tune", _tune, "compare solvers, steps and guidance scales: table, Pareto front and plot")

@@ -114,7 +114,7 @@ def register(verbs: Verbs) -> None:
     sub = verbs.add("reconstruct", _reconstruct, text, needs_config=False)
     add_paths(sub, "vae", "data", "out")
     sub.add_argument("--split", default="test", choices=("train", "val", "test"))
-    sub.add_argument("--limit", type=int, default=None, help="the first so many systems")
+    sub.add_argument("--limit", type=at_least_one, default=None, help="the first so many systems")
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     text = "the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker), for the scores to take"

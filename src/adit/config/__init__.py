@@ -9,7 +9,7 @@ from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, St
 from adit.config.data import DATASETS, ChosenDataset, CustomDataset, DataConfig, DatasetConfig, SplitConfig
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
-from adit.config.reading import json_schema, load, load_stage, parse, parse_as
+from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, AskedConfig, SampleConfig, TuneConfig, TunePoint
@@ -90,6 +90,8 @@ __all__ = [
     "VaeModelConfig",
     "VaeStage",
     "VaeTrainConfig",
+    "check_files",
+    "check_places",
     "json_schema",
     "kinds_of",
     "load",

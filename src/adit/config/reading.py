@@ -7,16 +7,17 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from adit.config.base import Stage
+from adit.config.paths import why_no_folder
 from adit.config.run import Config
-from adit.errors import ConfigError
+from adit.config.yaml_text import FILE_CHARACTERS, check_values, load_yaml
+from adit.errors import ConfigError, one_line
 
 M = TypeVar("M", bound=BaseModel)
 S = TypeVar("S", bound=Stage)
@@ -28,6 +29,7 @@ def parse(values: Mapping[str, Any], where: str = "config") -> Config:
     Raises:
         ConfigError: one line that names the key, what is wrong and, for an unknown key, the nearest right one.
     """
+    check_values(values, where)
     return parse_as(Config, values, where)
 
 
@@ -53,22 +55,54 @@ def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config
         raise ConfigError(f"{path}: is empty; give at least a name, or take config/config.yaml for the paper's run")
     beside = path.with_name("datasets.yaml")
     if beside.is_file() and beside != path:
-        own = (_mapping(beside).get("data") or {}).get("custom") or {}
-        data = dict(values.get("data") or {})
-        values = {**values, "data": {**data, "custom": {**own, **(data.get("custom") or {})}}}
+        own, data = _section(_mapping(beside), "data", beside), _section(values, "data", path)
+        custom = {**_section(own, "custom", beside), **_section(data, "custom", path)}
+        values = {**values, "data": {**data, "custom": custom}}
     return parse({**values, **(overrides or {})}, str(path))
 
 
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; give a file such as config/demo.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is no YAML: {_one_line(str(error))}") from None
+        values = load_yaml(_text(path), str(path)) or {}
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
+        told = getattr(error, "strerror", None) or "is no text in UTF-8"
+        raise ConfigError(f"{path}: {told}; give a file such as config/demo.yaml") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     return values
+
+
+def _section(values: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    section = values.get(key) or {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: {key} must be a mapping of keys to values")
+    return section
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file, no more of it than a configuration has."""
+    with path.open(encoding="utf-8") as file:
+        return file.read(FILE_CHARACTERS + 1)
+
+
+def check_files(paths: Iterable[Path | str]) -> None:
+    """Check configuration files that another program reads: Snakemake takes the last of two equal keys.
+
+    Raises:
+        ConfigError: a file is no YAML, or has a key twice.
+    """
+    for path in paths:
+        _mapping(Path(path))
+
+
+def check_places(checked: Config) -> None:
+    """Check that the folder of the run can be made.
+
+    Raises:
+        ConfigError: something else is there, or it is not writable.
+    """
+    if problem := why_no_folder(checked.run):
+        raise ConfigError(f"results: {checked.run} cannot be made: {problem}; choose another folder")
 
 
 def load_stage(kind: type[S], text: str, **extra: Any) -> S:
@@ -76,8 +110,9 @@ def load_stage(kind: type[S], text: str, **extra: Any) -> S:
     if text.lstrip().startswith("{"):
         try:
             values = json.loads(text)
-        except ValueError as error:
-            raise ConfigError(f"--config: is no JSON: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"--config: is no JSON: {one_line(str(error), 200)}") from None
+        check_values(values, "--config")
         return parse_as(kind, values, "--config")
     return load(text).stage(kind, **extra)
 
@@ -97,14 +132,12 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.4)
         way_out = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
         return f"{key}: unknown key; {way_out}{more}"
-    message = _one_line(re.sub(r"^(Value error, )", "", first["msg"]))
+    message = one_line(re.sub(r"^(Value error, )", "", first["msg"]), 400)
     value = first.get("input")
-    given = f" (given: {value!r})" if isinstance(value, (str, int, float, bool, type(None))) else ""
+    given = f" (given: {one_line(repr(value), 80)})" if isinstance(value, (str, float, bool, type(None))) else ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        given = f" (given: {value})" if abs(value) < 10**60 else " (given: a number of more than 60 digits)"
     return f"{key}: {message}{given}{more}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -62,7 +63,26 @@ class DftConfig(Strict):
     reference_window: Annotated[float, Field(ge=0)] = Field(
         0.05, description="compounds this far above the pre-relaxation's hull compete, eV/atom"
     )
-    command: str | None = Field(None, description="how to start VASP, e.g. 'srun vasp_std'; null: atomate2's setting")
+    command: str | None = Field(
+        None,
+        description="how to start VASP, e.g. 'srun vasp_std', split into arguments and started without a shell; "
+        "null: atomate2's setting",
+    )
+
+    @model_validator(mode="after")
+    def _command_splits(self) -> Self:
+        try:
+            words = self.words
+        except ValueError as error:
+            raise ValueError(f"command: cannot be split into arguments ({error})") from None
+        if self.command is not None and not words:
+            raise ValueError("command: is empty; leave it out for atomate2's setting")
+        return self
+
+    @property
+    def words(self) -> list[str]:
+        """Return the arguments of ``command``."""
+        return shlex.split(self.command or "")
 
 
 class HullConfig(Strict):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from pathlib import PurePath
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from adit.config.ablations import AblationsConfig, changed, chosen
-from adit.config.base import Count, Stage, Strict
+from adit.config.base import Seed, Stage, Strict
 from adit.config.data import DataConfig
 from adit.config.limits import LimitsConfig
 from adit.config.model import ModelConfig
+from adit.config.paths import folder_name
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
@@ -20,17 +22,25 @@ from adit.config.train import LatentsConfig, TrainConfig
 
 S = TypeVar("S", bound=Stage)
 
+COMMAND_BYTES = 1_500_000
+"""What the longest command of the workflow may take; Linux starts programs with at most 2 MiB of arguments."""
+
 
 class Config(Strict):
     """The whole run; the defaults are the paper's."""
 
-    name: str = Field("paper", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the run is results/<name>")
-    results: str = Field("results", min_length=1, description="folder of all runs")
-    seed: Count = Field(0, description="seed of everything random")
-    mirror: str | None = Field(None, description="folder or URL with copies of the public datasets, tried first")
-    adopt: bool = Field(
-        False, description="replace outputs that no manifest names, as of an earlier version"
+    name: str = Field(
+        "paper", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="the run is results/<name>"
     )
+    results: Annotated[str, AfterValidator(folder_name)] = Field(
+        "results",
+        min_length=1,
+        max_length=1000,
+        description="folder of all runs: letters of any script, digits, spaces and . _ - /; no part begins with -",
+    )
+    seed: Seed = Field(0, description="seed of everything random")
+    mirror: str | None = Field(None, description="folder or URL with copies of the public datasets, tried first")
+    adopt: bool = Field(False, description="replace outputs that no manifest names, as of an earlier version")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
@@ -83,6 +93,24 @@ class Config(Strict):
             with _told_of(f"ablations.denoisers.{name}"):
                 self.denoiser(name)
         return self
+
+    @model_validator(mode="after")
+    def _commands_fit(self) -> Self:
+        files = 4 * sum(self.sample.n_shards(kind) for kind in self.sample.kinds) + 2 * self.n_dft_shards
+        if files * len(f"{self.results}/{self.name}/relaxed/molecule/1234.parquet".encode()) > COMMAND_BYTES:
+            raise ValueError("sample.shards: so many shards do not fit into one command; take fewer")
+        return self
+
+    @property
+    def run(self) -> str:
+        """Return the folder of the run, ``results/name``."""
+        return str(PurePath(self.results) / self.name)
+
+    @property
+    def programs(self) -> dict[str, list[str]]:
+        """Return the programs that this configuration starts, split into arguments, by key."""
+        named = {"dft.command": self.dft.words, "score.mofchecker_python": [self.score.mofchecker_python or ""]}
+        return {key: words for key, words in named.items() if any(words)}
 
     @property
     def n_dft_shards(self) -> int:

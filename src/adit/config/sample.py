@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Strict
+from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Seed, Strict
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]
 SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"]
@@ -188,7 +188,7 @@ class TuneConfig(Strict):
     """Grid over solver, steps and guidance, on a seed of its own. Source: Fig. 7."""
 
     samples: Positive = Field(1000, description="systems of each kind per point of the grid")
-    seed: Count | None = Field(None, description="seed of tuning, never that of the run; null: derived from it")
+    seed: Seed | None = Field(None, description="seed of tuning, never that of the run; null: derived from it")
     solvers: tuple[SolverName, ...] = Field(("euler", "ab2"), min_length=1, description="solvers tried")
     grids: tuple[GridName, ...] = Field(("uniform",), min_length=1, description="time grids tried")
     steps: tuple[Positive, ...] = Field((10, 50, 100, 250, 500, 1000), min_length=1, description="steps tried")

@@ -81,9 +81,8 @@ class DitTrainConfig(OptimConfig):
     t_logit_mean: float = Field(0.0, description="mean of log(t/(1-t)), for logit-normal")
     t_logit_std: PositiveFloat = Field(1.0, description="standard deviation of log(t/(1-t)), for logit-normal")
     t_clip: Annotated[float, Field(gt=0, lt=1)] = Field(0.9, description="largest time in the weight 1/(1-t)²")
-    coupling: Literal["independent", "optimal-transport"] = Field(
-        "independent",
-        description="optimal-transport: noise is exchanged among batch mates of one size (not in the paper)",
+    coupling: Literal["independent"] = Field(
+        "independent", description="noise and latents are drawn independently; there is no other choice"
     )
     center_noise: bool = Field(True, description="subtract the per-channel mean of the noise of a system")
     augment: bool = Field(

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from adit.systems import SystemBatch
-from adit.transfer import to_device
+from adit.transfer import exact, to_device
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,10 @@ def augment(batch: SystemBatch, views: Views, translation_std: float) -> SystemB
 
     Source: Section 2.1, "Regularization", and Section 2.2, "Data augmentation". The paper names no distribution.
     """
-    rotated = rotate(center(batch), rotations(views.quaternion))
-    in_cell = torch.einsum("bj,bjk->bk", views.uniform, rotated.cell)
-    return translate(rotated, torch.where(batch.periodic[:, None], in_cell, views.normal * translation_std))
+    with exact(batch.positions):
+        rotated = rotate(center(batch), rotations(views.quaternion))
+        in_cell = torch.einsum("bj,bjk->bk", views.uniform, rotated.cell)
+        return translate(rotated, torch.where(batch.periodic[:, None], in_cell, views.normal * translation_std))
 
 
 def denoising_corruption(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -16,10 +18,28 @@ def interpolate(
 
 
 def velocity(
-    clean: Float[Tensor, "b m d"], noisy: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
+    clean: Float[Tensor, "b m d"],
+    noisy: Float[Tensor, "b m d"],
+    t: Float[Tensor, " b"] | float,
+    *,
+    step: float | None = None,
 ) -> Float[Tensor, "b m d"]:
-    """Return the vector field (Z⁽¹⁾ − Z⁽ᵗ⁾) / (1 − t). Source: Eq. 10."""
-    return (clean - noisy) / (1.0 - t[:, None, None])
+    """Return the vector field u = (Z⁽¹⁾ − Z⁽ᵗ⁾) / (1 − t), or the change ``step``·u. Source: Eq. 10.
+
+    Args:
+        clean: Z⁽¹⁾, or its prediction.
+        noisy: Z⁽ᵗ⁾.
+        t: time of each system, or of all of them; below 1.
+        step: width of a step; step/(1 − t) is computed first, so that a step to t = 1 rounds least.
+    """
+    if step is not None:
+        return step / _left(t) * (clean - noisy)
+    return (clean - noisy) / _left(t)
+
+
+def _left(t: Tensor | float) -> Any:
+    """Return 1 − t, a number or (B, 1, 1)."""
+    return 1.0 - (t[:, None, None] if isinstance(t, Tensor) else t)
 
 
 def center(values: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b m d"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adit.model.padding import pad, padding_mask
 from adit.systems import SystemBatch
+from adit.transfer import exact
 from adit.units import ANGSTROM_PER_NM
 
 
@@ -37,7 +38,7 @@ class Features:
 
 
 def featurize(batch: SystemBatch, length: int | None = None) -> Features:
-    """Return the network inputs of a batch.
+    """Return the network inputs of a batch, in the precision of the batch also under autocast.
 
     Args:
         batch: the systems.
@@ -47,15 +48,16 @@ def featurize(batch: SystemBatch, length: int | None = None) -> Features:
     """
     mask = padding_mask(batch.n_atoms, length)
     periodic = batch.periodic
-    return Features(
-        numbers=pad(batch.numbers, mask),
-        positions=pad(batch.positions / ANGSTROM_PER_NM, mask),
-        fractional=pad(fractional_coordinates(batch), mask),
-        lattice=lattice_parameters(batch.cell, batch.n_atoms, periodic),
-        cell=batch.cell / ANGSTROM_PER_NM,
-        mask=mask,
-        periodic=periodic,
-    )
+    with exact(batch.positions):
+        return Features(
+            numbers=pad(batch.numbers, mask),
+            positions=pad(batch.positions / ANGSTROM_PER_NM, mask),
+            fractional=pad(fractional_coordinates(batch), mask),
+            lattice=lattice_parameters(batch.cell, batch.n_atoms, periodic),
+            cell=batch.cell / ANGSTROM_PER_NM,
+            mask=mask,
+            periodic=periodic,
+        )
 
 
 def fractional_coordinates(batch: SystemBatch) -> Float[Tensor, "n 3"]:

@@ -14,13 +14,9 @@ from adit.model.equivariant import EquivariantEncoder, EquivariantHeads
 from adit.model.features import Features
 from adit.model.padding import masked_mean
 from adit.model.posterior import Decoded, Posterior
+from adit.transfer import exact
 
 __all__ = ["VAE", "Decoded", "Decoder", "Encoder", "Posterior"]
-
-
-def exact_heads(values: Tensor) -> torch.autocast:
-    """Return a context without autocast: bf16 resolves a fractional coordinate to 0.004 and an angle to 0.4°."""
-    return torch.autocast(values.device.type, enabled=False)
 
 
 class Encoder(nn.Module):
@@ -53,7 +49,7 @@ class Encoder(nn.Module):
         if self.index is not None:
             h = h + self.index(h)
         h = self.transformer(h, features.mask)
-        with exact_heads(h):
+        with exact(h):
             h = full_precision(h)
             # log σ is bounded so that one bad batch cannot overflow the KL term.
             return Posterior(self.mean(h), self.logvar(h).clamp(-20.0, 5.0))
@@ -80,7 +76,7 @@ class Decoder(nn.Module):
         if self.index is not None:
             h = h + self.index(h)
         h = self.transformer(h, mask)
-        with exact_heads(h):
+        with exact(h):
             h = full_precision(h)
             return Decoded(self.types(h), self.positions(h), self.fractional(h), self.lattice(masked_mean(h, mask)))
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,16 +20,14 @@ from adit.flow.guidance import Denoiser, Guided
 from adit.flow.path import center
 from adit.flow.solver import Predict, Step, integrate
 from adit.flow.solvers.registry import SolverSettings, make_solver
-from adit.model.build import autocast, build_dit, build_vae, pick_device
+from adit.model.build import autocast, load_dit, load_vae, pick_device
 from adit.model.conditions import encode, null_conditions
-from adit.model.dit import DiT
 from adit.model.padding import pad, padding_mask
-from adit.model.vae import VAE, Decoded
+from adit.model.vae import Decoded
 from adit.progress import log
 from adit.sample.hold import Held
 from adit.sample.prior import Draw, churn_noise
 from adit.sample.request import Request, make_request
-from adit.store import read_json, read_weights, weights_sha256
 from adit.systems import Kind
 
 COMPILE_PAYS = {"cpu": 3e13, "cuda": 2e16}
@@ -51,17 +49,13 @@ class Sampler:
 
     def __init__(self, vae_dir: Path, dit_dir: Path, precision: str = "auto") -> None:
         self.device = pick_device()
-        self.config: dict[str, Any] = read_json(dit_dir / "config.json")
-        self.hashes = {"vae_sha256": weights_sha256(vae_dir), "dit_sha256": weights_sha256(dit_dir)}
-        if self.config.get("vae_sha256") != self.hashes["vae_sha256"]:
+        vae_record, self.vae = load_vae(vae_dir)
+        self.config, self.dit = load_dit(dit_dir)
+        self.hashes = {"vae_sha256": vae_record["weights_sha256"], "dit_sha256": self.config["weights_sha256"]}
+        if self.config["vae_sha256"] != self.hashes["vae_sha256"]:
             raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}; train it again")
-        for name in ("center_noise", "size_histograms"):
-            if name not in self.config:
-                raise DataError(f"{dit_dir}: the model's config.json lacks '{name}'; train again")
         # Without self-conditioning in training, the weights that read the previous prediction were never trained.
         self.self_conditioning = bool(self.config.get("train", {}).get("self_conditioning", True))
-        self.vae: VAE = build_vae(read_json(vae_dir / "config.json"), read_weights(vae_dir), str(vae_dir))
-        self.dit: DiT = build_dit(self.config, read_weights(dit_dir), str(dit_dir))
         self.vae.to(self.device)
         self.dit.to(self.device)
         self.precision = precision

@@ -72,7 +72,7 @@ def read_json(path: Path | str) -> Any:
     path = require_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise unreadable(path, error) from error
 
 

@@ -22,6 +22,7 @@ from adit import __version__
 from adit.config import DitStage, OptimConfig, SampleConfig, VaeStage, parse_as
 from adit.errors import ConfigError, DataError
 from adit.model.build import build_dit, build_vae
+from adit.model.stored import check_hash, read_model, read_record
 from adit.outputs.replace import replaced_folder
 from adit.progress import log
 from adit.store import read_json, read_weights, sha256, weights_sha256, write_json, write_tensors
@@ -50,11 +51,12 @@ def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | No
         ConfigError: ``sample`` holds what the section does not; or a file to write is not the verb's own.
     """
     parse_as(SampleConfig, dict(sample or {}), "sample")
-    dit_config = read_json(dit_dir / "config.json")
-    if dit_config.get("vae_sha256") != weights_sha256(vae_dir):
+    vae_config, dit_config = read_record(vae_dir, "vae"), read_record(dit_dir, "dit")
+    check_hash(dit_dir, dit_config)
+    if dit_config["vae_sha256"] != check_hash(vae_dir, vae_config):
         raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}")
     with replaced_folder(out, "bundle", inputs=[vae_dir, dit_dir], names=NAMES) as new:
-        _write_part(vae_dir, new / "vae", read_json(vae_dir / "config.json"), torch.float32)
+        _write_part(vae_dir, new / "vae", vae_config, torch.float32)
         _write_part(dit_dir, new / "dit", dit_config | {"vae_sha256": weights_sha256(new / "vae")}, torch.bfloat16)
         files = sorted(path for part in ("vae", "dit") for path in (new / part).iterdir() if path.is_file())
         described = {
@@ -148,7 +150,7 @@ def adopt(folder: Path, part: Literal["vae", "dit"], out: Path, changes: Mapping
 
 def part_of(folder: Path, part: Literal["vae", "dit"]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return configuration and weights of one network of a bundle, after checking names and shapes."""
-    config, tensors = read_json(folder / part / "config.json"), read_weights(folder / part)
+    config, tensors = read_model(folder / part, part)
     (build_vae if part == "vae" else build_dit)(config, tensors, str(folder / part))
     return config, tensors
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from adit.config import DitModelConfig, DitStage, DitTrainConfig, parse_as
 from adit.errors import DataError
-from adit.flow.coupling import optimal_transport
 from adit.flow.loss import flow_loss
 from adit.flow.path import center, interpolate, logit_normal_times
 from adit.model.build import load_weights, pick_device
@@ -54,8 +53,6 @@ class DitTask:
         clean = self.dit.normalize(latents) * mask[..., None]
         noise = pad(draws.atom_normal[:, dim:], mask)
         noise = center(noise, mask) if self.config.center_noise else noise
-        if split == "train" and self.config.coupling == "optimal-transport":
-            noise = optimal_transport(noise, clean, draws.sizes)
         t = self._times(draws.uniform[:, 0], split)
         conditions = self._conditions(rows, draws, split)
         noisy = interpolate(noise, clean, t)

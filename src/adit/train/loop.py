@@ -33,9 +33,9 @@ from adit.train.optimizer import make_optimizer
 from adit.train.signals import Asked, listening
 
 SAID_EVERY_S = 5.0
+"""Seconds between lines on the terminal."""
 AGREE_EVERY = 8
 """Steps between two agreements of several processes on the clock and on stopping."""
-"""Seconds between lines on the terminal."""
 
 
 class Task(Protocol):

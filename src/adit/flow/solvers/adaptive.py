@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from adit.errors import ExternalToolError
+from adit.flow.path import velocity
 from adit.flow.solver import Evaluation, Fresh, Step
 from adit.flow.solvers.one_step import heun_steps
 from adit.progress import log
@@ -53,8 +54,7 @@ class Adaptive:
 
         def field(t: float, flat: Any) -> Any:
             latents = latents_of(flat)
-            velocity = (evaluate(latents, t, remember=False) - latents) / (1.0 - t)
-            return velocity.double().cpu().numpy().ravel()
+            return velocity(evaluate(latents, t, remember=False), latents, t).double().cpu().numpy().ravel()
 
         run = rk45(field, 0.0, noise.double().cpu().numpy().ravel(), LAST_T, rtol=self.tolerance, atol=self.tolerance)
         while run.status == "running" and evaluate.count < LIMIT:

@@ -8,6 +8,7 @@ from math import log
 
 from torch import Tensor
 
+from adit.flow.path import velocity
 from adit.flow.solver import Evaluation, Fresh, Step
 
 
@@ -24,10 +25,10 @@ class AdamsBashforth2:
         for t, s in pairwise(times):
             width = s - t
             clean = evaluate(latents, t)
-            velocity = (clean - latents) / (1.0 - t)
-            change = velocity if before is None else velocity + width / (2.0 * width_before) * (velocity - before)
+            current = velocity(clean, latents, t)
+            change = current if before is None else current + width / (2.0 * width_before) * (current - before)
             latents = latents + width * change
-            before, width_before = velocity, width
+            before, width_before = current, width
             yield Step(s, latents, clean)
 
 

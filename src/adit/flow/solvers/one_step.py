@@ -10,6 +10,7 @@ from math import sqrt
 from torch import Tensor
 
 from adit.errors import ConfigError
+from adit.flow.path import velocity
 from adit.flow.solver import Evaluation, Fresh, Step
 
 MAX_CHURN = sqrt(2.0) - 1.0
@@ -18,7 +19,7 @@ MAX_CHURN = sqrt(2.0) - 1.0
 
 def _euler_step(latents: Tensor, clean: Tensor, t: float, s: float) -> Tensor:
     """Move on a straight line to the prediction; at s = 1 the prediction is reached, without rounding."""
-    return clean if s == 1.0 else latents + (s - t) / (1.0 - t) * (clean - latents)
+    return clean if s == 1.0 else latents + velocity(clean, latents, t, step=s - t)
 
 
 def _heun_step(evaluate: Evaluation, latents: Tensor, t: float, s: float) -> Step:
@@ -26,9 +27,9 @@ def _heun_step(evaluate: Evaluation, latents: Tensor, t: float, s: float) -> Ste
     ahead = _euler_step(latents, clean, t, s)
     if s == 1.0:  # the field cannot be evaluated there
         return Step(s, ahead, clean)
-    first = (clean - latents) / (1.0 - t)
+    first = velocity(clean, latents, t)
     clean = evaluate(ahead, s)
-    return Step(s, latents + (s - t) * 0.5 * (first + (clean - ahead) / (1.0 - s)), clean)
+    return Step(s, latents + (s - t) * 0.5 * (first + velocity(clean, ahead, s)), clean)
 
 
 def heun_steps(evaluate: Evaluation, latents: Tensor, times: Sequence[float]) -> Iterator[Step]:

@@ -19,6 +19,7 @@ from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
 from adit.relax.dft.faults import claimed, machine_fault
 from adit.relax.dft.restart import OWNER, RUN, STARTED, start_of
 from adit.relax.dft.task import Task
+from adit.relax.divergence import DivergedError
 from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
@@ -84,7 +85,10 @@ def _in_run(task: Task, start: AtomicSystem, steps: int, run: Path) -> dict[str,
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        result = _run(task, start, run)
+        try:
+            result = _run(task, start, run)
+        except DivergedError as error:
+            result = {"status": "failed", "reason": str(error)}
     if start is not task.system:
         result["n_steps"] = result.get("n_steps", 0) + steps
     result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_told(caught)]

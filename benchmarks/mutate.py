@@ -1,0 +1,253 @@
+"""Change one line of the package at a time, and see whether the tests of its room notice it.
+
+    pip install coverage
+    python benchmarks/mutate.py --lines 100 --out docs/measurements/mutations.md
+
+A copy of the working tree is changed, never the tree itself. Lines are drawn from a seed, the same number from each
+room. A mutant runs the tests that reach its line, shortest first, or all tests of its room where none does, until one
+fails; one mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes
+nothing (``equivalent_mutants.yaml``). Exit code 1 while a survivor is left without either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mutants import NAMED, Mutant, equivalent, mutants_of
+from reached import FirstFailure, Reach, forked, measured
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("flow", "model", "score", "hull", "relax")
+COPIED = ("src", "tests", "benchmarks", "pyproject.toml")
+"""What a mutant may differ in, or what tests may write beside; everything else of the tree is linked."""
+HEAVY = (
+    "torch",
+    "pandas",
+    "pyarrow",
+    "pymatgen.core",
+    "ase",
+    "rdkit.Chem",
+    "hypothesis",
+    "pydantic",
+    "beartype",
+    "scipy",
+)
+"""Imported once, before the processes of the mutants are forked."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a mutant.
+
+    Attributes:
+        mutant: the change.
+        verdict: ``killed``, ``timeout`` (killed too: a loop without an end), ``survived`` or ``equivalent``.
+        by: the first test that failed, or why the change is none.
+        seconds: wall time.
+    """
+
+    mutant: Mutant
+    verdict: str
+    by: str
+    seconds: float
+
+
+def copy_tree(folder: Path) -> Path:
+    """Copy what is changed and link the rest of the repository into ``folder``."""
+    for path in ROOT.iterdir():
+        if path.name in COPIED:
+            ignored = shutil.ignore_patterns("__pycache__")
+            _ = (
+                shutil.copytree(path, folder / path.name, ignore=ignored)
+                if path.is_dir()
+                else shutil.copy(path, folder)
+            )
+        elif not path.name.startswith((".hypothesis", ".pytest", "results")):
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def imported(path: Path) -> set[str]:
+    """Return the dotted names that a Python file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+class Tests:
+    """Which test files a module's mutants run: those of its room in ``unit``, and others by what they import.
+
+    Args:
+        folder: the folder of the tests.
+        skipped: parts of names of files to leave out.
+    """
+
+    def __init__(self, folder: Path, skipped: Sequence[str]) -> None:
+        files = sorted(path for name in ("unit", "property", "golden") for path in (folder / name).rglob("test_*.py"))
+        self._names = {path: imported(path) for path in files if not any(part in str(path) for part in skipped)}
+
+    def of(self, module: str) -> list[Path]:
+        """Return the files of the room, those that import the module first."""
+        room = module.split(".")[1]
+        own = [path for path, names in self._names.items() if self._is_of(path, names, room)]
+        return sorted(own, key=lambda path: module not in self._names[path])
+
+    @staticmethod
+    def _is_of(path: Path, names: set[str], room: str) -> bool:
+        folders = path.parent.parts
+        if "unit" in folders:
+            return folders[-1] == room
+        return any(f"{name}.".startswith(f"adit.{room}.") for name in names)
+
+
+def draw(rooms: Sequence[str], lines: int, seed: int) -> list[Mutant]:
+    """Return ``lines`` mutants, no two of one line, the same number from each room."""
+    chosen: list[Mutant] = []
+    for room in rooms:
+        candidates = [m for path in sorted((ROOT / "src/adit" / room).rglob("*.py")) for m in mutants_of(path, ROOT)]
+        by_line: dict[tuple[str, int], list[Mutant]] = {}
+        for mutant in candidates:
+            by_line.setdefault((mutant.file, mutant.line), []).append(mutant)
+        generator = random.Random(f"{seed} {room}")
+        drawn = generator.sample(sorted(by_line), min(len(by_line), lines // len(rooms)))
+        chosen += [generator.choice(by_line[key]) for key in sorted(drawn)]
+    return chosen
+
+
+def run(mutant: Mutant, tree: Path, reach: Reach, tests: Tests, limit_s: float) -> Outcome:
+    """Write the mutant into the copy, run its tests in forked processes, and put the file back.
+
+    The tests are those that reach the line, shortest first; where none does (a constant, a child process), the files of
+    the room.
+    """
+    path = tree / mutant.file
+    before = path.read_text(encoding="utf-8")
+    path.write_text(mutant.applied(before), encoding="utf-8")
+    started = time.monotonic()
+    try:
+        reaching = reach.of(mutant.file.removeprefix("src/adit/"), mutant.lines)
+        files = [str(file.relative_to(ROOT)) for file in tests.of(mutant.module)]
+        verdict, by = _verdict(reaching or files, tree, limit_s, reach.failed)
+    finally:
+        path.write_text(before, encoding="utf-8")
+    return Outcome(mutant, verdict, by, time.monotonic() - started)
+
+
+def _verdict(selection: Sequence[str], tree: Path, limit_s: float, left_out: Iterable[str]) -> tuple[str, str]:
+    report = tree / "failed.txt"
+    report.unlink(missing_ok=True)
+    code = forked(selection, tree, FirstFailure(report), limit_s, left_out=left_out)
+    if code is None:
+        return "timeout", f"no end within {limit_s:g} s"
+    failed = report.read_text(encoding="utf-8").strip() if report.is_file() else ""
+    return ("survived", "") if code == 0 else ("killed", failed or f"exit code {code}")
+
+
+def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file: Path | None) -> Iterator[Outcome]:
+    """Yield what becomes of each mutant."""
+    reasons = equivalent()
+    for name in HEAVY:
+        __import__(name)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        tree = copy_tree(Path(folder))
+        os.environ |= {"PYTHONPATH": f"{tree / 'src'}:{tree}", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        sys.dont_write_bytecode = True
+        files = sorted({str(path.relative_to(ROOT)) for m in mutants for path in tests.of(m.module)})
+        reach = measured(files, tree, reach_file)
+        for mutant in mutants:
+            outcome = run(mutant, tree, reach, tests, limit_s)
+            reason = reasons.get(mutant.key)
+            if reason and outcome.verdict == "survived":
+                outcome = replace(outcome, verdict="equivalent", by=reason)
+            yield outcome
+
+
+def table(found: Sequence[Outcome], command: str) -> str:
+    """Return the Markdown table."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    counts = {
+        verdict: sum(o.verdict == verdict for o in found) for verdict in ("killed", "timeout", "equivalent", "survived")
+    }
+    head = [
+        "# Mutations",
+        "",
+        f"    {command}",
+        "",
+        f"{len(found)} lines changed one at a time, at commit {commit.stdout.strip()}: {counts['killed']} killed by "
+        "a test, "
+        f"{counts['timeout']} by the time limit, {counts['equivalent']} equivalent, {counts['survived']} survived.",
+        "",
+        "| line | change | verdict | first failing test, or why the change changes nothing | s |",
+        "|---|---|---|---|---|",
+    ]
+    rows = [
+        f"| `{o.mutant.file.removeprefix('src/adit/')}:{o.mutant.line}` | `{_cell(o.mutant.shown[0])}` → "
+        f"`{_cell(o.mutant.shown[1])}` | {o.verdict} | {_cell(o.by)} | {o.seconds:.0f} |"
+        for o in found
+    ]
+    return "\n".join([*head, *rows, ""])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rooms", nargs="+", default=list(ROOMS), help="rooms to draw lines from")
+    parser.add_argument("--lines", type=int, default=100, help="lines to change")
+    parser.add_argument("--seed", type=int, default=20, help="of the draw")
+    parser.add_argument(
+        "--named", action="store_true", help="the named changes of benchmarks/mutants.py instead of drawn ones"
+    )
+    parser.add_argument("--only", nargs="*", default=[], help="parts of the keys of the mutants to run; default: all")
+    parser.add_argument("--limit", type=float, default=240.0, help="wall time of one mutant's tests, s")
+    parser.add_argument("--skip", nargs="*", default=[], help="parts of names of test files to leave out")
+    parser.add_argument(
+        "--reach", type=Path, help="file that keeps which test reaches which line; made where it is missing"
+    )
+    parser.add_argument("--list", action="store_true", help="print the mutants and end")
+    parser.add_argument("--kept", type=Path, help="file that keeps outcomes; a mutant that was killed is not run again")
+    parser.add_argument("--out", type=Path, help="where to write the table")
+    args = parser.parse_args()
+    mutants = list(NAMED) if args.named else draw(args.rooms, args.lines, args.seed)
+    mutants = [m for m in mutants if not args.only or any(part in m.key for part in args.only)]
+    tests = Tests(ROOT / "tests", args.skip)
+    if args.list:
+        print("\n".join(m.key for m in mutants))
+        return 0
+    kept = json.loads(args.kept.read_text(encoding="utf-8")) if args.kept and args.kept.is_file() else {}
+    done = {m.key: Outcome(m, *kept[m.key]) for m in mutants if m.key in kept and kept[m.key][0] != "survived"}
+    for outcome in outcomes([m for m in mutants if m.key not in done], tests, args.limit, args.reach):
+        done[outcome.mutant.key] = outcome
+        if args.kept:
+            kept[outcome.mutant.key] = [outcome.verdict, outcome.by, outcome.seconds]
+            args.kept.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
+        print(f"{outcome.verdict:10} {outcome.seconds:5.0f} s  {outcome.mutant.key}  [{outcome.by}]", flush=True)
+    if args.out:
+        rows = [done[m.key] for m in mutants]
+        args.out.write_text(table(rows, f"python {' '.join(sys.argv)}"), encoding="utf-8")
+    return int(any(outcome.verdict == "survived" for outcome in done.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

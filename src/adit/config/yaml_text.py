@@ -1,0 +1,94 @@
+"""YAML as configurations have it: a key twice, a tree without end or a text that no program takes is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from adit.errors import ConfigError, one_line
+
+FILE_CHARACTERS = 1_000_000
+"""Characters of a configuration file."""
+
+DEPTH = 40
+"""Sections within sections."""
+
+ENTRIES = 100_000
+"""Keys and values of a configuration, aliases counted as often as they occur."""
+
+ARGUMENT_BYTES = 100_000
+"""What a program is given of a configuration in one argument; Linux allows 128 KiB."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader that refuses a key that occurs twice, and a tree that is too deep."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth = getattr(self, "depth", 0) + 1
+        if self.depth > 2 * DEPTH:
+            raise yaml.YAMLError(f"it is nested more than {DEPTH} deep")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.YAMLError(f"the key '{key.value}' in line {key.start_mark.line + 1} is there before")
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_yaml(text: str, where: str) -> Any:
+    """Return what a YAML text holds.
+
+    Raises:
+        ConfigError: it is no YAML, has a key twice, or is too large or too deep.
+    """
+    if len(text) > FILE_CHARACTERS:
+        raise ConfigError(f"{where}: has {len(text):,} characters; a configuration has at most {FILE_CHARACTERS:,}")
+    try:
+        return yaml.load(text.removeprefix("\ufeff"), _Loader)
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        told = one_line(str(error), 300) or type(error).__name__
+        raise ConfigError(f"{where}: is no YAML for a configuration: {told}") from None
+
+
+def check_values(values: Any, where: str) -> None:
+    """Check that all texts can be arguments of programs, and that there is an end to them.
+
+    Raises:
+        ConfigError: a text holds a null character or no Unicode; or there are too many values.
+    """
+    size = 0
+    for number, (path, value) in enumerate(_walk(values, ())):
+        if number > ENTRIES:
+            raise ConfigError(f"{where}: has more than {ENTRIES:,} entries")
+        if len(path) > DEPTH:
+            raise ConfigError(f"{where}: is nested more than {DEPTH} deep")
+        texts = [text for text in (value, path[-1] if path else "") if isinstance(text, str)]
+        for text in texts:
+            size += len(text)
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+                key = ".".join(map(str, path))
+                raise ConfigError(f"{where}: {key}: holds a null character or half a character, which no file name has")
+    if size > ARGUMENT_BYTES:
+        raise ConfigError(f"{where}: its texts have {size:,} characters together, more than {ARGUMENT_BYTES:,}")
+
+
+def _walk(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield every value with its keys, containers before what they hold; no deeper than is allowed, and one."""
+    yield path, value
+    if len(path) > DEPTH:
+        return
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _walk(inner, (*path, key))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _walk(inner, (*path, index))

@@ -1,0 +1,98 @@
+"""Rows of the hull's table for structures without an energy above the hull."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from adit import store
+from adit.hull.convex_hull import Entry, Hull
+from adit.hull.hull import _place, read_reference
+from adit.hull.reference_rows import reference_row
+
+TAG = "vasp/PBE(+U)/MP2020"
+HULL = Hull.from_entries(TAG, [Entry({"Na": 1.0}, -1.3), Entry({"Cl": 1.0}, -1.8), Entry({"Na": 1.0, "Cl": 1.0}, -3.4)])
+SALT = {"Na": 1.0, "Cl": 1.0}
+
+
+def record(**values: Any) -> dict[str, Any]:
+    row = {"system_id": "s", "energy_per_atom": -3.0, "status": "converged", "reason": "", "energy_tag": TAG}
+    return row | values
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"status": "failed", "reason": "SCF"}, "SCF"),
+        ({"status": "timeout", "reason": ""}, "no energy"),
+        ({"energy_per_atom": None}, "no energy"),
+        ({"energy_per_atom": float("inf")}, "no energy"),
+        ({"energy_per_atom": "n/a"}, "energy 'n/a' is no number"),
+    ],
+)
+def test_a_row_without_an_energy_keeps_its_method_and_says_why(values: dict[str, Any], reason: str) -> None:
+    row = _place(record(**values), SALT, HULL)
+    assert math.isnan(row["e_above_hull"])
+    assert math.isnan(row["formation_energy_per_atom"])
+    assert (row["system_id"], row["energy_tag"], row["hull_tag"], row["reason"]) == ("s", TAG, TAG, reason)
+    assert row["hull_covers_chemistry"] is False
+
+
+@pytest.mark.parametrize(("tag", "surrogate"), [("chgnet-0.3.0/PBE(+U)/MP2020", True), (TAG, False)])
+def test_a_failed_row_is_a_surrogate_as_the_others_of_its_method(tag: str, surrogate: bool) -> None:
+    assert _place(record(status="failed", energy_tag=tag), SALT, HULL)["surrogate"] is surrogate
+
+
+def test_a_composition_that_cannot_be_told_is_the_reason() -> None:
+    row = _place(record(), "xyz: is no formula", HULL)
+    assert row["reason"] == "xyz: is no formula"
+    assert math.isnan(row["e_above_hull"])
+
+
+def test_an_error_of_the_hull_is_one_line_of_at_most_300_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Hull, counts: dict[str, float]) -> float:
+        raise RuntimeError("Qhull\n  " + "x" * 400)
+
+    monkeypatch.setattr(Hull, "energy_at", broken)
+    row = _place(record(), SALT, HULL)
+    assert row["reason"] == "Qhull " + "x" * 294
+    assert math.isnan(row["e_above_hull"])
+
+
+def test_a_structure_on_the_hull_has_both_energies() -> None:
+    row = _place(record(energy_per_atom=-3.5), SALT, HULL)
+    assert row["e_above_hull"] == pytest.approx(-0.1)
+    assert row["formation_energy_per_atom"] == pytest.approx(-3.5 + (1.3 + 1.8) / 2)
+    assert (row["hull_covers_chemistry"], row["hull_gaps"], row["reason"]) == (True, "", "")
+
+
+def test_relaxed_structures_make_a_hull_without_those_whose_formula_cannot_be_read(tmp_path: Path) -> None:
+    """A table of `adit relax` in place of reference entries (``--hull``)."""
+    table = pd.DataFrame(
+        {
+            "system_id": ["na", "cl", "salt", "broken", "failed"],
+            "formula": ["Na", "Cl", "NaCl", "Na(", "Na2"],
+            "energy_per_atom": [-1.3, -1.8, -3.4, -9.0, -9.0],
+            "status": ["converged", "converged", "unconverged", "converged", "failed"],
+            "energy_tag": TAG,
+        }
+    )
+    store.write_frame(tmp_path / "relaxed.parquet", table)
+    hull = read_reference(tmp_path / "relaxed.parquet")
+    assert hull.tag == TAG
+    assert hull.elements == {"Na": -1.3, "Cl": -1.8}
+    assert hull.energy_at(SALT) == pytest.approx(-3.4)
+    assert {key: len(found) for key, found in hull.entries.items()} == dict.fromkeys(
+        (frozenset({"Na"}), frozenset({"Cl"}), frozenset({"Na", "Cl"})), 1
+    )
+
+
+def test_the_composition_of_an_entry_does_not_depend_on_the_order_of_its_elements() -> None:
+    rows = [reference_row("e", "NaCl", amounts, -3.4, TAG) for amounts in (SALT, dict(reversed(SALT.items())))]
+    assert rows[0] == rows[1]
+    assert (rows[0]["composition"], rows[0]["n_atoms"], rows[0]["is_element"]) == ('{"Cl": 1.0, "Na": 1.0}', 2, False)
+    assert reference_row("e", "Na2", {"Na": 2.0}, -1.3, TAG)["is_element"] is True
