@@ -15,6 +15,7 @@ from adit.errors import AditError
 from adit.outputs.check import ADOPT_VARIABLE, ADOPT_WAY
 from adit.outputs.logs import is_own_benchmark, is_own_log
 from adit.outputs.manifest import State, state_of
+from adit.outputs.parts import HIDDEN
 
 try:
     adit_config.check_files(
