@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import yaml
-
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
+from adit.config.yaml_text import load_yaml
 from adit.errors import ConfigError
 from adit.outputs.replace import check_folder, replaced_files
 
@@ -48,7 +47,7 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--sample {text}: give NAME=VALUE, e.g. steps=100")
-    return name, yaml.safe_load(value)
+    return name, load_yaml(value, f"--sample {name}")
 
 
 def register(verbs: Verbs) -> None:
