@@ -78,6 +78,7 @@ def given(folder: Path) -> Path:
     store.write_text(mine / "salt.cif", convert.to_cif(SALT))
     store.write_extxyz(mine / "salt.extxyz", [SALT])
     store.write_systems(mine / "molecules.arrow", [ETHANE])
+    store.write_text(mine / "lock.txt", f"numpy=={np.__version__}\n")
     return mine
 
 
@@ -164,7 +165,18 @@ def _evaluation(run: Path, seed: int) -> set[str]:
         *("--relaxed", relaxed, "--hull", hull, "--dft", table, "--out", run / "scores"),
     )
     verb("report", "--config", stage(config.ReportStage, seed), "--run", run, "--out", run / "report")
-    verb("doctor", "--config", stage(config.DoctorStage, seed), "--on", "cpu", "--out", run / "doctor/cpu.json")
+    doctor = stage(config.DoctorStage, seed, results=str(run.parent / "results"))
+    verb(
+        "doctor",
+        "--config",
+        doctor,
+        "--on",
+        "cpu",
+        "--lock",
+        run.parent / "mine/lock.txt",
+        "--out",
+        run / "doctor/cpu.json",
+    )
     done = {"take", "relax", "reference", "hull", "select", "dft", "dft-references", "checks", "score", "report"}
     return done | {"doctor"}
 
