@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adit import convert, store
 from adit.errors import DataError
+from adit.outputs.parts import HIDDEN
 from adit.progress import log
 from adit.structure_texts import XyzFrame, split_cif, split_xyz, told_of_skipped
 from adit.systems import AtomicSystem, Failure, Kind
@@ -55,7 +56,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder")
-    held = sorted(file for file in path.rglob("*") if file.is_file())
+    held = sorted(file for file in path.rglob("*") if file.is_file() and HIDDEN not in file.parts)
     found = [file for file in held if _known(file)]
     if not found:
         raise DataError(f"{path}: holds no structure file; known are {', '.join(SUFFIXES)}, {' and '.join(NAMES)}")

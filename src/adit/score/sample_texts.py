@@ -10,6 +10,7 @@ from typing import Final
 
 from adit import convert, store
 from adit.errors import DataError
+from adit.outputs.parts import HIDDEN
 from adit.progress import log
 from adit.score.sample_tables import Entry, csv_entries, frame_entries
 from adit.structure_texts import split_cif, split_xyz, told_of_skipped
@@ -83,7 +84,7 @@ def _tell_skipped(where: str, names: Sequence[PurePath]) -> None:
 
 def _suffix(path: PurePath) -> str | None:
     """Return what a file is by its name; ``None`` for what is no sample file."""
-    if path.name.startswith(".") or "__MACOSX" in path.parts:
+    if path.name.startswith(".") or {"__MACOSX", HIDDEN} & set(path.parts):
         return None
     suffix = path.suffix.lower()
     if suffix in _READERS or suffix in (".arrow", ".parquet"):
@@ -106,7 +107,12 @@ def _of_file(path: Path, name: str) -> Iterator[Entry]:
 
 
 def _of_arrow(path: Path) -> Iterator[Entry]:
-    table = store.read_systems(path)
+    try:
+        table = store.read_systems(path)
+    except DataError as error:  # one file that cannot be read is one row
+        reason = str(error).removeprefix(f"{path}: ").partition(";")[0]
+        yield Entry(path.stem, "row", Failure(path.stem, "read", reason))
+        return
     for number, system_id in enumerate(table.ids):
         try:
             row: AtomicSystem | Failure = table[number]

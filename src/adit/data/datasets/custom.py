@@ -17,6 +17,7 @@ from adit.data.sources import mirrors
 from adit.data.sources.registry import SPLITS
 from adit.elements import reduced_formula
 from adit.errors import DataError
+from adit.outputs.parts import HIDDEN
 from adit.systems import AtomicSystem, Kind
 
 Entry = tuple[str, Mapping[str, Any], Callable[[], AtomicSystem]]
@@ -47,7 +48,7 @@ def files_of(config: CustomDataset) -> list[Path]:
         raise DataError(f"{path}: no such file or folder; check data.custom in config/datasets.yaml")
     if config.format != "cif":
         raise DataError(f"{path}: is a folder, but the format is {config.format}; only cif reads folders")
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".cif")
+    found = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".cif" and HIDDEN not in file.parts)
     if not found:
         raise DataError(f"{path}: holds no .cif file")
     return found
