@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
-from adit.errors import ConfigError, printable
+from adit.errors import ConfigError, DataError, printable
 from adit.isolate import worker_memory
 from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
@@ -84,7 +85,10 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
     """Return the settings that samples of this package were made with, as section ``sample`` has them."""
     by_kind, conditions = {}, {}
     for path in files:
-        told = read_systems(path).metadata if path.suffix == ".arrow" and path.is_file() else {}
+        told: dict[str, Any] = {}
+        if path.suffix == ".arrow":
+            with contextlib.suppress(DataError):  # it is a row with its reason already
+                told = read_systems(path).metadata
         if "kind" in told and "solver" in told:
             by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
             conditions[told["kind"]] = told.get("conditions", {})

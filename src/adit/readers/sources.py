@@ -18,6 +18,7 @@ from typing import Final
 from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
+from adit.outputs.parts import HIDDEN
 from adit.progress import log
 from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
 from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
@@ -102,7 +103,7 @@ def _once(paths: Sequence[Path]) -> list[tuple[Path, int]]:
 
 
 def _of_folder(path: Path) -> list[tuple[Path, int]]:
-    held = sorted(file for file in path.rglob("*") if file.is_file())
+    held = sorted(file for file in path.rglob("*") if file.is_file() and HIDDEN not in file.parts)
     known = [file for file in held if format_of(file.relative_to(path)) is not None]
     _tell_skipped(str(path), [file.relative_to(path) for file in held if format_of(file.relative_to(path)) is None])
     return [(file, 1 + len(file.relative_to(path).parts)) for file in known]
