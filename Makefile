@@ -34,7 +34,7 @@ run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input --benchmark-extended \
 	    --quiet rules $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
-	@if [ -e $(ENV)/gpaw-missing.txt ]; then cat $(ENV)/gpaw-missing.txt >&2; fi
+	@adit closing --config $(CONFIG)
 
 datasets: env
 	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) $(if $(ADOPT),--adopt) --out results/datasets --workers $(CORES)

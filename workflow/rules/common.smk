@@ -72,8 +72,7 @@ RELAXED = [
 # In a job of a scheduler the stage may send itself back to the queue, when it is told to stop.
 REQUEUE = f"{slurm.REQUEUE_VARIABLE}=1 " if workflow.remote_exec else ""
 
-# Cores of a job on one machine. Stages that can run beside others take half: the reference energies need no model and are
-# computed while the autoencoder trains, and shards run in pairs. On a cluster the profile's set-threads decides.
+# Cores of a job on one machine. Stages that can run beside others take half: shards run in pairs. On a cluster the profile's set-threads decides.
 ON_CLUSTER = workflow.remote_exec or workflow.resource_settings.cores is None
 ALL_CORES = 1 if ON_CLUSTER else max(1, workflow.cores)
 HALF = max(1, ALL_CORES // 2)
