@@ -200,7 +200,7 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     if not point.exists():
         made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
         store.write_systems(point / "crystal.arrow", [SALT], metadata=made_with)
-        store.write_json(point / "crystal.json", {"seconds": 1.0, "samples": 1})
+        store.write_json(point / "crystal.json", {"seconds": 1.0, "samples": 1, "evaluations": 2})
         store.write_json(point / "scores/summary.json", scores)
     verb("tune", "--config", stage(config.TuneStage, seed), "--points", point, "--out", run / "tune")
     ablations = run / "ablations"
