@@ -1,13 +1,19 @@
 # make env    set up .venv (idempotent)          make run    the demo, or CONFIG=config/small.yaml MIRROR=folder-or-URL
 # make test   the test suite                     make lint   ruff, snakefmt, mypy
+# make test-long   the tests that take minutes each
+# make wheelhouse [WHEELHOUSE=folder]   pack everything for machines without a network; there: make env WHEELHOUSE=folder
+# make test-install [CASE=demo]   the set-up and the demo on a Debian 12 and a Debian 13 that have nothing (root; an hour)
 # make datasets MIRROR=folder-or-URL   every real dataset, prepared into results/datasets
 # make test-slurm   a real SLURM on this machine: the smallest run and every fault (root; minutes)
 # make weights CONFIG=config/pretrain.yaml MIRROR=…   train on real data, into results/<name>/weights (docs/pretraining.md)
+# make run ADOPT=1   replace outputs that no manifest names, e.g. of an earlier version (docs/security.md)
+# make clean   remove what manifests in results/ name; files of others stay
 # make schema regenerate the JSON schema of the configuration
 
 PYTHON ?= python3
 CONFIG ?= config/demo.yaml
 MIRROR ?=
+ADOPT ?=
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 ENV := .venv
 BIN := $(ENV)/bin
@@ -15,27 +21,38 @@ BIN := $(ENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
 
-.PHONY: env run datasets weights test test-slurm test-slurm-run lint schema clean
+.PHONY: env wheelhouse run datasets weights test test-long test-install test-slurm test-slurm-run lint schema clean
 
 env:
 	@PYTHON="$(PYTHON)" ENV="$(ENV)" bash workflow/scripts/env.sh
 
+wheelhouse:
+	@PYTHON="$(PYTHON)" ENV="$(ENV)" WHEELHOUSE= bash workflow/scripts/env.sh
+	@ENV="$(ENV)" python -m workflow.install wheelhouse "$(or $(WHEELHOUSE),wheelhouse)"
+
 run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input --benchmark-extended \
-	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
+	    --quiet rules $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
+	@if [ -e $(ENV)/gpaw-missing.txt ]; then cat $(ENV)/gpaw-missing.txt >&2; fi
 
 datasets: env
-	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) --out results/datasets --workers $(CORES)
+	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) $(if $(ADOPT),--adopt) --out results/datasets --workers $(CORES)
 
 weights: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake bundle --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input \
-	    --quiet rules $(if $(MIRROR),--config mirror=$(MIRROR))
+	    --quiet rules $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
 
 test: env
 	@bash workflow/scripts/browser.sh
 	@pytest -n 2 --dist loadgroup tests -m "not slow and not slurm"
+
+test-long: env
+	@pytest tests -m "slow and not slurm"
+
+test-install:
+	@tests/install/test_install.sh $(CASE)
 
 test-slurm: env
 	@tests/slurm/cluster.sh check
@@ -46,8 +63,8 @@ test-slurm-run: env
 	@pytest tests/slurm -p no:cacheprovider -m "not slow"
 
 lint: env
-	@ruff check src tests benchmarks
-	@ruff format --check src tests benchmarks
+	@ruff check src tests benchmarks workflow
+	@ruff format --check src tests benchmarks workflow
 	@snakefmt --check Snakefile workflow/rules
 	@mypy
 
@@ -55,4 +72,5 @@ schema: env
 	@adit schema --out workflow/schemas/config.schema.json
 
 clean:
-	rm -rf results .snakemake
+	@[ -x $(BIN)/adit ] || { echo "error: make clean needs the environment: make env" >&2; exit 2; }
+	@adit clean results

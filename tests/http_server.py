@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ class Site:
         statuses: path → statuses to answer before the file is served; ``(429, "2")`` adds Retry-After.
         no_ranges: ignore Range.
         lengths: path → announced length, right or wrong.
+        endless: paths that are sent again and again without a length.
+        slow: path → seconds between bytes.
         redirects: path → path.
         requests: paths and Range headers asked for.
     """
@@ -30,6 +34,8 @@ class Site:
     statuses: dict[str, list[int | tuple[int, str]]] = field(default_factory=dict)
     no_ranges: bool = False
     lengths: dict[str, int] = field(default_factory=dict)
+    endless: set[str] = field(default_factory=set)
+    slow: dict[str, float] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
@@ -66,6 +72,22 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
+        def _serve_without_end(self, body: bytes) -> None:
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(body)
+
+        def _serve_slowly(self, body: bytes, seconds: float) -> None:
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                for byte in body:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(seconds)
+
         def _serve(self, path: str, asked: str | None) -> None:
             body, etag = site.files[path], site.etags.get(path)
             start = 0
@@ -79,6 +101,9 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             if etag:
                 self.send_header("ETag", etag)
+            if path in site.endless:
+                self._serve_without_end(body)
+                return
             self.send_header("Content-Length", str(site.lengths.get(path, len(body) - start)))
             self.end_headers()
             limits = site.drop_after.get(path)
@@ -86,6 +111,9 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body[start : start + limits.pop(0)])
                 self.close_connection = True
                 self.connection.close()
+                return
+            if path in site.slow:
+                self._serve_slowly(body[start:], site.slow[path])
                 return
             self.wfile.write(body[start:])
             if path in site.lengths:

@@ -47,7 +47,9 @@ def write_weights(
     with torch.no_grad():
         vae.decoder.lattice.weight.mul_(0.1)  # cells near the cube at which the decoder starts
     write_tensors(folder / "vae/model.safetensors", vae.state_dict())
-    write_json(folder / "vae/config.json", {"model": vae_config.model_dump(mode="json"), "max_atomic_number": 100})
+    vae_hash = sha256(folder / "vae/model.safetensors")
+    record = {"model": vae_config.model_dump(mode="json"), "max_atomic_number": 100, "weights_sha256": vae_hash}
+    write_json(folder / "vae/config.json", record)
     write_tensors(folder / "dit/model.safetensors", denoiser.state_dict())
     described = {
         "model": dit_config.model_dump(mode="json"),
@@ -55,7 +57,8 @@ def write_weights(
         "center_noise": False,
         "size_histograms": sizes,
         "formula_histograms": FORMULAS,
-        "vae_sha256": sha256(folder / "vae/model.safetensors"),
+        "vae_sha256": vae_hash,
+        "weights_sha256": sha256(folder / "dit/model.safetensors"),
     }
     write_json(folder / "dit/config.json", described)
     return folder

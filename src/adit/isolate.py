@@ -1,19 +1,22 @@
-"""Work on many items in worker processes, each with a wall limit; a crash or hang of one never touches the others."""
+"""Work on many items in worker processes, each with a limit of time and memory; a crash of one touches no other."""
 
 from __future__ import annotations
 
 import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
+from adit.errors import one_line
 from adit.progress import log
 
 _PR_SET_PDEATHSIG = 1
@@ -45,13 +48,39 @@ def die_with_parent() -> None:
         log.debug("no prctl on this system")
 
 
+_FULL = "full"
+"""Status of an item that needed more memory than its worker may take: a row's error, and the end of the worker."""
+
 _READY = -1
 """Index of the message with which a worker says that it has warmed up."""
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any], warm_up: Callable[[], object] | None) -> None:
-    """Worker: warm up, then answer items until the pipe closes."""
+MEMORY: ContextVar[int | None] = ContextVar("MEMORY", default=None)
+"""Bytes of memory of a worker where ``map_isolated`` is not told; ``None``: no limit. See ``worker_memory``."""
+
+
+@contextmanager
+def worker_memory(size: int | None) -> Iterator[None]:
+    """Within the block, workers take at most ``size`` bytes of memory each (``limits.worker_bytes``)."""
+    token = MEMORY.set(size)
+    try:
+        yield
+    finally:
+        MEMORY.reset(token)
+
+
+def _serve(
+    connection: Connection,
+    function: Callable[[Any], Any],
+    warm_up: Callable[[], object] | None,
+    memory_bytes: int | None,
+) -> None:
+    """Worker: warm up, then answer items until the pipe closes, or one needed more memory than there is."""
     die_with_parent()
+    if memory_bytes is not None:
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        least = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (least, hard))
     os.setsid()
     # A scheduler that stops a job signals every process of it: the parent alone decides, lest a worker that dies first
     # looks like a crash of its item. Programs that the worker starts are not kept from it.
@@ -66,8 +95,12 @@ def _serve(connection: Connection, function: Callable[[Any], Any], warm_up: Call
             return
         try:
             answer = (index, "ok", function(item), "")
+        except MemoryError:
+            limit = "there is" if memory_bytes is None else f"{memory_bytes:,} bytes (limits.worker_bytes)"
+            connection.send((index, _FULL, None, f"needs more memory than {limit}"))
+            return
         except Exception as error:  # noqa: BLE001 - whatever a library raises becomes the item's row
-            last = " ".join(str(error).split())[:300]
+            last = one_line(str(error), 300)
             log.debug(traceback.format_exc())
             answer = (index, "error", None, f"{type(error).__name__}: {last}" if last else type(error).__name__)
         connection.send(answer)
@@ -80,16 +113,18 @@ class _Worker:
         environment: Mapping[str, str],
         warm_up: Callable[[], object] | None,
         startup_s: float,
+        memory_bytes: int | None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, function, warm_up), daemon=False)
+        self.process = context.Process(target=_serve, args=(theirs, function, warm_up, memory_bytes), daemon=False)
         with _environment(environment):
             self.process.start()
         theirs.close()
         self.index: int | None = None
         self.started = time.monotonic()
         self.ready = False
+        self.full = False
         self._item: Any = None
         self._startup_s = startup_s
         self._allowance = 0.0 if warm_up is not None else startup_s
@@ -158,6 +193,7 @@ def map_isolated(
     on_result: Callable[[int, Outcome], None] | None = None,
     environment: Mapping[str, str] = SINGLE_THREAD,
     warm_up: Callable[[], object] | None = None,
+    memory_bytes: int | None = None,
 ) -> list[Outcome]:
     """Apply ``function`` to every item in single-threaded worker processes and return the outcomes in order.
 
@@ -174,7 +210,9 @@ def map_isolated(
         on_result: called in this process with (index, outcome) as soon as an item is done.
         environment: variables set for the workers.
         warm_up: importable function that a worker calls once, before its first item and outside that item's limit.
+        memory_bytes: memory of one worker; an item that needs more is an error. ``None``: as ``worker_memory`` says.
     """
+    memory = MEMORY.get() if memory_bytes is None else memory_bytes
     allowance = startup_s if startup_s is not None else (120.0 if warm_up is None else 600.0)
     outcomes: dict[int, Outcome] = {}
     todo = list(range(len(items)))[::-1]
@@ -193,7 +231,7 @@ def map_isolated(
             while todo and len([w for w in pool if w.index is not None]) < max(1, workers):
                 idle = next((w for w in pool if w.index is None), None)
                 if idle is None:
-                    idle = _Worker(function, environment, warm_up, allowance)
+                    idle = _Worker(function, environment, warm_up, allowance, memory)
                     pool.append(idle)
                 index = todo.pop()
                 idle.give(index, items[index])
@@ -208,7 +246,7 @@ def map_isolated(
                         continue
                     finish(worker, outcome)
                     worker.finished_one()
-                    if outcome.status in ("crashed", "unstarted"):
+                    if outcome.status in ("crashed", "unstarted") or worker.full:
                         worker.kill()
                         pool.remove(worker)
                 elif worker.overdue(wall, wall_limit_s):
@@ -238,4 +276,6 @@ def _receive(worker: _Worker, wall: float) -> Outcome | None:
     if index == _READY:
         worker.is_ready()
         return None
+    if status == _FULL:
+        worker.full, status = True, "error"
     return Outcome(status, value, reason, wall)

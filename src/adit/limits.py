@@ -18,6 +18,9 @@ T = TypeVar("T")
 DEFAULTS: Final = LimitsConfig()
 """The limits where no configuration is given."""
 
+PAIRWISE_ATOMS: Final = 2000
+"""Structures of more atoms have no bonds, no pictures and no matching: these take memory by the square of the atoms."""
+
 BLOCK: Final = 1 << 20
 """Bytes read at a time."""
 
@@ -120,6 +123,16 @@ def check_atoms(count: int, limits: LimitsConfig = DEFAULTS) -> None:
     """
     if count > limits.atoms:
         raise LimitError(f"has {count:,} atoms, more than {limits.atoms:,} (limits.atoms)")
+
+
+def check_pairwise(count: int) -> None:
+    """Check a number of atoms before something of the size of its square is made.
+
+    Raises:
+        LimitError: more than ``PAIRWISE_ATOMS``.
+    """
+    if count > PAIRWISE_ATOMS:
+        raise LimitError(f"has {count:,} atoms; bonds and matching are for at most {PAIRWISE_ATOMS:,}")
 
 
 def capped(items: Iterable[T], limits: LimitsConfig, rest: Callable[[str], T]) -> Iterator[T]:

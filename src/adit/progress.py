@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from adit.errors import AditError
+from adit.outputs.logs import own_log
 
 log = logging.getLogger("adit")
 
 
 def setup(stage: str, log_file: Path | str | None = None) -> None:
     """Send the package's messages to standard error and, where given, to ``log_file``; ``stage`` opens every line."""
-    formatter = logging.Formatter(f"[{stage}] %(message)s")
+    formatter = _Formatter(f"[{stage}] %(message)s")
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log_file is not None:
-        Path(log_file).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
+        handlers.append(logging.FileHandler(own_log(Path(log_file)), mode="w", encoding="utf-8", errors="replace"))
     log.handlers.clear()
     logging.raiseExceptions = False  # a log file on a full disk must not add tracebacks to the one clear line
     for handler in handlers:
@@ -23,6 +28,67 @@ def setup(stage: str, log_file: Path | str | None = None) -> None:
         log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+_shown: dict[str, str] = {}
+"""Paths that messages show as others."""
+
+
+@contextmanager
+def shown_as(path: Path, shown: Path) -> Iterator[None]:
+    """Within the block, messages and errors show a path as another one: files that are made beside their place."""
+    _shown[str(path)] = str(shown)
+    try:
+        yield
+    except AditError as error:
+        error.args = tuple(final(part) if isinstance(part, str) else part for part in error.args)
+        raise
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = final(error.filename)
+        raise
+    finally:
+        del _shown[str(path)]
+
+
+def final(text: str) -> str:
+    """Return a text in which files stand where they will be."""
+    for path, shown in reversed(_shown.items()):
+        text = text.replace(path, shown)
+    return text
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(final(super().format(record)))
+
+
+LONGEST_LINE = 2000
+"""Characters of a message; the middle of a longer one is left out."""
+
+
+def printable(text: str) -> str:
+    """Return a message that a terminal can show: no control characters, the middle of what is too long left out."""
+    if len(text) > LONGEST_LINE:
+        half = LONGEST_LINE // 2
+        text = f"{text[:half]} … ({len(text) - 2 * half} characters) … {text[-half:]}"
+    return text if text.isprintable() else "".join(map(_shown_character, text))
+
+
+LONGEST_ERROR = 1000
+"""Characters of an error."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as one line of bounded length."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR // 2]} … {text[-LONGEST_ERROR // 2 :]}"
+
+
+def _shown_character(character: str) -> str:
+    if character == "\n" or unicodedata.category(character)[0] != "C":
+        return character
+    return " " if character == "\t" else character.encode("unicode_escape").decode("ascii")
 
 
 def duration(seconds: float) -> str:

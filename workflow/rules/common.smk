@@ -7,9 +7,14 @@ from pathlib import Path
 
 from adit import config as adit_config
 from adit import slurm
+from snakemake.exceptions import LockException, WorkflowError
+
 from adit.cli import PARENT_VARIABLE
 from adit.cli.data import MIRROR_VARIABLE
 from adit.errors import AditError
+from adit.outputs.check import ADOPT_VARIABLE, ADOPT_WAY
+from adit.outputs.logs import is_own_benchmark, is_own_log
+from adit.outputs.manifest import State, state_of
 
 try:
     adit_config.check_files(
@@ -66,8 +71,7 @@ RELAXED = [
 # In a job of a scheduler the stage may send itself back to the queue, when it is told to stop.
 REQUEUE = f"{slurm.REQUEUE_VARIABLE}=1 " if workflow.remote_exec else ""
 
-# Cores of a job on one machine. Stages that can run beside others take half: the reference energies need no model and are
-# computed while the autoencoder trains, and shards run in pairs. On a cluster the profile's set-threads decides.
+# Cores of a job on one machine. Stages that can run beside others take half: shards run in pairs. On a cluster the profile's set-threads decides.
 ON_CLUSTER = workflow.remote_exec or workflow.resource_settings.cores is None
 ALL_CORES = 1 if ON_CLUSTER else max(1, workflow.cores)
 HALF = max(1, ALL_CORES // 2)
@@ -140,8 +144,10 @@ BASE = in_shell(str(workflow.basedir))
 # A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
 # The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
 # Where raw files are looked for is no part of what a stage makes: it travels beside the parameters.
+# So does whether outputs that no manifest names may be replaced.
+ADOPTING = f"{ADOPT_VARIABLE}=1 " if CFG.adopt else ""
 shell.prefix(
-    f"export {REQUEUE}{PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={in_shell(CFG.mirror or '')}"
+    f"export {REQUEUE}{ADOPTING}{PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={in_shell(CFG.mirror or '')}"
     f" PYTHONPATH={BASE}/src${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
@@ -174,9 +180,44 @@ def forget_dead_locks():
     handle.close()  # a plan or a summary keeps nobody out: a run takes the folder when it starts
 
 
+ANOTHER = (
+    "another run works in this folder (.snakemake/adit.lock); wait for it, or stop it"
+)
+
 # Jobs on other machines read this file too: this is for the process that the user started.
 if workflow.is_main_process:
     forget_dead_locks()
+    # Snakemake's own words advise to unlock the folder, which would let two runs write the same files.
+    LockException.__init__ = lambda self: WorkflowError.__init__(self, ANOTHER)
+
+# What was cut off is made again by the same command, with or without --rerun-incomplete.
+if workflow.dag_settings is not None:
+    workflow.dag_settings.force_incomplete = True
+
+
+def not_ours():
+    """Return the files that jobs of this run would replace, and that are not this workflow's own.
+
+    Snakemake deletes outputs and logs of a job before its stage can look at them.
+    """
+    found = []
+    for job in workflow.dag.needrun_jobs():
+        found += [
+            str(file)
+            for file in job.output
+            if state_of(Path(file)) in (State.FOREIGN, State.CHANGED)
+        ]
+        kept = [(file, is_own_log) for file in job.log]
+        kept += [(job.benchmark, is_own_benchmark)] if job.benchmark else []
+        found += [
+            str(file)
+            for file, is_own in kept
+            if Path(file).is_file()
+            and Path(file).stat().st_size
+            and not is_own(Path(file))
+        ]
+    return found
+
 
 HELD = []
 
@@ -184,10 +225,15 @@ HELD = []
 onstart:
     HELD.append(take_folder())
     if HELD[0] is None:
-        sys.stderr.write(
-            "error: another run works in this folder (.snakemake/adit.lock); wait for it, or stop it\n"
-        )
+        sys.stderr.write(f"error: {ANOTHER}\n")
         sys.exit(4)
+    foreign = [] if CFG.adopt else not_ours()
+    if foreign:
+        sys.stderr.write(
+            f"error: {foreign[0]}: is there, and no manifest says that this workflow wrote it as it is"
+            f" ({len(foreign)} such files); move it away, or {ADOPT_WAY}\n"
+        )
+        sys.exit(2)
     slurm.remember_min_job_age()
     left = slurm.left_behind(Path(".snakemake/log"))
     if left is None:

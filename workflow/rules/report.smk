@@ -1,6 +1,6 @@
 # in:  everything of the run
 # out: report/index.html with its scripts, report/manifest.json, summary.json, references.bib, figures/, tables/
-# Snakemake's own report (`snakemake --report run.html`, with the run's options) shows figures and tables with captions.
+# figures/ and tables/ are no declared outputs: Snakemake deletes a declared folder with all that is in it.
 
 
 # It only writes what was computed elsewhere: seconds, where Snakemake runs.
@@ -24,18 +24,6 @@ rule page:
             category="Summary",
         ),
         citations=f"{RUN}/report/references.bib",
-        figures=report(
-            directory(f"{RUN}/report/figures"),
-            patterns=["{figure}.svg"],
-            caption="../report/figure.rst",
-            category="Figures",
-        ),
-        tables=report(
-            directory(f"{RUN}/report/tables"),
-            patterns=["{table}.csv"],
-            caption="../report/table.rst",
-            category="Tables",
-        ),
     log:
         f"{RUN}/logs/report.log",
     benchmark:

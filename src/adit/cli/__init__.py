@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from adit import __version__
-from adit.cli import data, doctor, info, plan, relax, report, sample, score, take, train
-from adit.cli.parsing import Verbs
+from adit.cli import clean, data, doctor, info, plan, relax, report, sample, score, take, train
+from adit.cli.parsing import Parser, Verbs
 from adit.errors import AditError, from_os_error
-from adit.progress import log, setup
+from adit.outputs.check import adopt_from_now_on
+from adit.progress import log, one_line, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
 
 PARENT_VARIABLE = "ADIT_PARENT_PID"
@@ -26,10 +28,10 @@ STOPPED = 143
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
+    top = Parser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
-    for room in (data, train, sample, relax, score, report, info, take, doctor, plan):
+    for room in (clean, data, train, sample, relax, score, report, info, take, doctor, plan):
         room.register(verbs)
     return top
 
@@ -40,19 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # times slower as soon as something else wants a core.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     args = parser().parse_args(arguments)
-    setup(args.verb, args.log)
+    if args.adopt:
+        adopt_from_now_on()
+    try:
+        setup(args.verb, args.log)
+    except AditError as error:
+        sys.stderr.write(f"[{args.verb}] error: {error}\n")
+        return error.exit_code
     _end_with_parent()
     try:
         with back_to_the_queue():
             args.handler(args)
     except AditError as error:
-        log.error("error: %s", error)
+        log.error("error: %s", one_line(error))
         if error.exit_code == STOPPED and requeue():
             wait_for_end()
         return error.exit_code
     except OSError as error:
         told = from_os_error(error, str(error.filename or f"adit {args.verb}"))
-        log.error("error: %s", told)
+        log.error("error: %s", one_line(told))
         return told.exit_code
     except KeyboardInterrupt:
         log.error("interrupted; run the same command again, what it had saved is kept")

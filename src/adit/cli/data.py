@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one
+from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
 from adit.errors import ConfigError
+from adit.outputs.replace import replaced_files
 
 MIRROR_VARIABLE = "ADIT_MIRROR"
 """Set by the workflow: where raw files are looked for is no part of what a stage makes."""
@@ -20,13 +21,11 @@ def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | Non
 
 
 def _prepare(args: argparse.Namespace) -> None:
-    from adit.data.prepare.stage import prepare
-
     if args.config.lstrip().startswith("{"):
         stage = config.load_stage(config.PrepareStage, args.config)
-        prepare(stage, args.out, _stats(args, args.out), mirror=mirror_of(args), state=args.state, workers=args.workers)
+        _prepare_one(args, stage, args.out, mirror_of(args))
         return
-    whole = config.load(args.config)
+    whole = whole_config(args.config)
     names = args.dataset or [d.name for d in whole.data.datasets]
     known = [*config.DATASETS, *whole.data.custom]
     for name in names:
@@ -38,8 +37,17 @@ def _prepare(args: argparse.Namespace) -> None:
     for name in names:
         out = args.out if one_file else args.out / f"{name}.arrow"
         stage = whole.stage(config.PrepareStage, dataset=whole.data.chosen(name), custom=whole.data.custom.get(name))
-        mirror = mirror_of(args, whole.mirror)
-        prepare(stage, out, _stats(args, out), mirror=mirror, state=args.state, workers=args.workers)
+        _prepare_one(args, stage, out, mirror_of(args, whole.mirror))
+
+
+def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path, mirror: str | None) -> None:
+    """Prepare one dataset into its two files; the datasets of a call never share a folder of shards."""
+    from adit.data.prepare.stage import prepare
+
+    state = args.state or out.parent / f".{out.name}.shards"
+    own = [Path(stage.custom.path)] if stage.custom is not None else []
+    with replaced_files([out, _stats(args, out)], "prepare", inputs=own) as (systems, stats):
+        prepare(stage, systems, stats, mirror=mirror, state=state, workers=args.workers)
 
 
 def _stats(args: argparse.Namespace, out: Path) -> Path:
@@ -56,9 +64,19 @@ def _fetch(args: argparse.Namespace) -> None:
         for line in fetch.listing():
             log.info("%s", line)
         return
-    whole = config.load(args.config)
+    whole = whole_config(args.config)
     named = args.dataset or [d.name for d in whole.data.datasets if d.name in SOURCES]
     fetch.fetch_all(list(SOURCES) if args.all else named, mirror_of(args, whole.mirror))
+
+
+def _labels(args: argparse.Namespace) -> None:
+    from adit.labels.table import SUFFIX, write_gaps
+
+    stage = config.load_stage(config.LabelsStage, args.config)
+    if not stage.labels.gaps:
+        raise ConfigError("labels.gaps is 0, nothing is computed; say of how many molecules, e.g. 20000")
+    out = args.out or args.data.with_suffix(SUFFIX)
+    write_gaps(stage, args.data, out, workers=args.workers, state=args.state)
 
 
 def register(verbs: Verbs) -> None:
@@ -74,4 +92,9 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "out")
     add_paths(sub, "stats", "state", required=False)
     sub.add_argument("--mirror", help="folder or URL with copies of the raw files, tried first")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+
+    sub = verbs.add("labels", _labels, "compute the label homo_lumo_gap of training molecules with GFN2-xTB")
+    add_paths(sub, "data")
+    add_paths(sub, "out", "state", required=False)
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")

@@ -17,6 +17,7 @@ from adit.cli.parsing import Verbs, add_paths
 from adit.doctor import machine, nodes, scheduler, software
 from adit.doctor.finding import Check, Finding, examine, missing, note, ok, records
 from adit.errors import AditError, ExternalToolError
+from adit.outputs.replace import replaced_files
 from adit.progress import log
 
 LICENCES = {
@@ -40,7 +41,8 @@ def _doctor(args: argparse.Namespace) -> None:
     if args.out is not None:
         from adit.store import write_json
 
-        write_json(args.out, records(findings))
+        with replaced_files([args.out], "doctor") as (new,):
+            write_json(new, records(findings))
     log.info("all is there that the run needs")
 
 

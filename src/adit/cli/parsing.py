@@ -5,11 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+from adit import config
 from adit.config.base import MOST
 from adit.errors import one_line
 
+DEFAULT_FILE = "config/config.yaml"
+"""``--config`` where it is not given."""
+
 Handler = Callable[[argparse.Namespace], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser whose errors are one printable line, whatever was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with exit code 2."""
+        super().error(one_line(message))
 
 
 class Verbs:
@@ -29,10 +42,17 @@ class Verbs:
         """
         sub = self._verbs.add_parser(name, help=text, description=text)
         if needs_config:
-            sub.add_argument("--config", default="config/config.yaml", help="YAML file, or the stage's slice as JSON")
+            sub.add_argument("--config", default=DEFAULT_FILE, help="YAML file, or the stage's slice as JSON")
         sub.add_argument("--log", type=Path, help="write messages to this file too")
+        text = "replace outputs that no manifest says this verb wrote (docs/security.md)"
+        sub.add_argument("--adopt", action="store_true", help=text)
         sub.set_defaults(handler=handler)
         return sub
+
+
+def whole_config(path: str) -> config.Config:
+    """Return the configuration named; the defaults where none is named and none lies here."""
+    return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
 def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, required: bool = True) -> None:

@@ -12,6 +12,7 @@ from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.doctor import scheduler
 from adit.expected import SUSTAINED, Estimate, Site, expected
+from adit.outputs.replace import replaced_files
 from adit.progress import duration, log
 
 PROFILE = Path("slurm/config.yaml")
@@ -28,7 +29,8 @@ def _plan(args: argparse.Namespace) -> None:
     if args.out is not None:
         from adit.store import write_json
 
-        write_json(args.out, records(estimates))
+        with replaced_files([args.out], "plan") as (new,):
+            write_json(new, records(estimates))
 
 
 def site_of(profile: Path, device: str) -> Site:

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adit import config
 from adit.cli.data import mirror_of
-from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero
+from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero, whole_config
 from adit.errors import ConfigError, DataError
+from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
-
-DEFAULT_FILE = "config/config.yaml"
-"""``--config`` where it is not given."""
 
 ENGINES = ("chgnet", "gpaw", "vasp", "gfn1-xtb")
 PRESETS = {"gpaw": "standard", "vasp": "mp-gga", "gfn1-xtb": "standard"}
 """What an engine does where nothing else is said."""
-
-
-def _whole(args: argparse.Namespace) -> config.Config:
-    """Return the configuration named; the defaults where none is named and none lies here."""
-    if args.config == DEFAULT_FILE and not Path(args.config).is_file():
-        return config.Config()
-    return config.load(args.config)
 
 
 def _need(args: argparse.Namespace, verb: str, *names: str) -> None:
@@ -42,13 +33,15 @@ def _relax(args: argparse.Namespace) -> None:
 
     _need(args, "relax", "samples", "structures", "extxyz")
     stage = config.load_stage(config.RelaxStage, args.config)
-    prerelax(stage, args.samples, args.out, args.structures, args.extxyz, args.workers, args.cache)
+    outs = [args.out, args.structures, args.extxyz]
+    with replaced_files(outs, "relax", inputs=[args.samples]) as (table, structures, extxyz):
+        prerelax(stage, args.samples, table, structures, extxyz, args.workers, args.cache)
 
 
 def _relax_files(args: argparse.Namespace) -> None:
     from adit.relax import standalone
 
-    whole = _whole(args)
+    whole = whole_config(args.config)
     if args.engine == "chgnet":
         for name in ("preset", "command", "settings"):
             if getattr(args, name) is not None:
@@ -70,7 +63,28 @@ def _reference(args: argparse.Namespace) -> None:
     from adit.hull.reference import reference
 
     stage = config.load_stage(config.ReferenceStage, args.config)
-    reference(stage, args.data, args.out, args.cache, args.workers, public_files(mirror_of(args)))
+    with replaced_files([args.out], "reference", inputs=args.data) as (new,):
+        reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args)))
+
+
+def _ship_references(args: argparse.Namespace) -> None:
+    from adit.hull.reference import ship
+
+    data = _builtin_data(args.cache, config.Config(), args.workers)
+    with replaced_files([args.out], "ship-references", inputs=[data]) as (new,):
+        ship(new, data, args.cache / "state", args.workers)
+
+
+def _builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
+    """Prepare the built-in crystals in a folder and return the path of the dataset."""
+    from adit.data.prepare.stage import prepare
+    from adit.hull.reference import BUILTIN
+
+    data = folder / f"{BUILTIN}.arrow"
+    stage = whole.stage(config.PrepareStage, dataset=config.ChosenDataset(name=BUILTIN), custom=None)
+    with replaced_files([data, data.with_suffix(".stats.json")], "prepare") as (systems, stats):
+        prepare(stage, systems, stats, state=folder / "state" / "prepare", workers=workers)
+    return data
 
 
 def public_files(mirror: str | None) -> Callable[[str], Path]:
@@ -90,61 +104,70 @@ def _hull(args: argparse.Namespace) -> None:
 
     if args.relaxed:
         _need(args, "hull", "reference")
-        hull(config.load_stage(config.HullStage, args.config), args.relaxed, args.reference, args.out, args.energy_tag)
+        stage = config.load_stage(config.HullStage, args.config)
+        with replaced_files([args.out], "hull", inputs=[*_with_structures(args.relaxed), args.reference]) as (new,):
+            hull(stage, args.relaxed, args.reference, new, args.energy_tag)
         return
     if not args.tables:
         raise ConfigError("adit hull: give tables or folders of `adit relax`, or --relaxed as the workflow does")
     if args.out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
-    whole = _whole(args)
+    whole = whole_config(args.config)
     if args.hull is not None:
         chosen = config.parse_as(config.HullConfig, {"reference": args.hull}, "--hull")
         whole = whole.model_copy(update={"hull": chosen})
     tables = [path / "relaxed.parquet" if path.is_dir() else path for path in args.tables]
-    reference = args.reference or _own_reference(args, whole)
-    hull(whole.stage(config.HullStage), tables, reference, args.out, args.energy_tag)
+    given = [args.reference] if args.reference else []
+    with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):
+        reference = args.reference or _own_reference(args, whole)
+        hull(whole.stage(config.HullStage), tables, reference, new, args.energy_tag)
+
+
+def _with_structures(tables: Sequence[Path]) -> list[Path]:
+    """Return tables of relaxations and the files of structures that lie beside them."""
+    return [*tables, *(table.with_suffix(".arrow") for table in tables)]
 
 
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
     """Make the reference entries beside the output and return their path; one of the same kind is used again."""
-    from adit.data.prepare.stage import prepare
-    from adit.hull.reference import BUILTIN, reference
+    from adit.hull.reference import reference
 
     folder = args.out.with_suffix("")
     out: Path = folder / f"{whole.hull.reference}.parquet"
     if out.is_file() and whole.hull.reference != "entries":
         return out
-    data: list[Path] = []
-    if whole.hull.reference == "builtin":
-        data = [folder / f"{BUILTIN}.arrow"]
-        chosen = config.ChosenDataset(name=BUILTIN)
-        stage = whole.stage(config.PrepareStage, dataset=chosen, custom=None)
-        prepare(stage, data[0], data[0].with_suffix(".stats.json"), workers=args.workers)
+    data = [_builtin_data(folder, whole, args.workers)] if whole.hull.reference == "builtin" else []
     find = public_files(mirror_of(args, whole.mirror))
-    reference(whole.stage(config.ReferenceStage), data, out, folder / "state", args.workers, find)
+    with replaced_files([out], "reference", inputs=data) as (new,):
+        reference(whole.stage(config.ReferenceStage), data, new, folder / "state", args.workers, find)
     return out
 
 
 def _select(args: argparse.Namespace) -> None:
     from adit.relax.dft.select import select
 
-    select(config.load_stage(config.SelectStage, args.config), args.relaxed, args.hull, args.out, args.settings)
+    stage = config.load_stage(config.SelectStage, args.config)
+    with replaced_files([args.out], "select", inputs=[*_with_structures(args.relaxed), args.hull]) as (new,):
+        select(stage, args.relaxed, args.hull, new, args.settings)
 
 
 def _dft(args: argparse.Namespace) -> None:
     from adit.relax.dft.stage import run_dft
 
-    run_dft(
-        config.load_stage(config.DftStage, args.config),
-        args.selected,
-        args.relaxed,
-        args.shard,
-        args.folder,
-        args.out,
-        args.structures,
-        args.workers,
-        args.settings,
-    )
+    stage = config.load_stage(config.DftStage, args.config)
+    inputs = [args.selected, *_with_structures(args.relaxed)]
+    with replaced_files([args.out, args.structures], "dft", inputs=inputs) as (table, structures):
+        run_dft(
+            stage,
+            args.selected,
+            args.relaxed,
+            args.shard,
+            args.folder,
+            table,
+            structures,
+            args.workers,
+            args.settings,
+        )
 
 
 def _dft_references(args: argparse.Namespace) -> None:
@@ -152,7 +175,9 @@ def _dft_references(args: argparse.Namespace) -> None:
 
     stage = config.load_stage(config.DftStage, args.config)
     elements = builtin_elements()
-    dft_references(stage, args.relaxed, args.data, elements, args.folder, args.out, args.workers, args.settings)
+    inputs = [*_with_structures(args.relaxed), *args.data]
+    with replaced_files([args.out], "dft-references", inputs=inputs) as (new,):
+        dft_references(stage, args.relaxed, args.data, elements, args.folder, new, args.workers, args.settings)
 
 
 def builtin_elements() -> list[AtomicSystem]:
@@ -184,6 +209,10 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "out", "cache")
     sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+
+    sub = verbs.add("ship-references", _ship_references, "relax the built-in crystals for the table in the package")
+    add_paths(sub, "out", "cache")
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     sub = verbs.add("hull", _hull, "compute energies above the hull: of tables of anyone's, or of the samples")

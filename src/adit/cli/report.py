@@ -9,6 +9,7 @@ from pathlib import Path
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.errors import ConfigError
+from adit.outputs.replace import replaced_files
 from adit.progress import log
 
 
@@ -61,7 +62,8 @@ def _check(args: argparse.Namespace) -> None:
 def _schema(args: argparse.Namespace) -> None:
     from adit.store import write_json
 
-    write_json(args.out, config.json_schema())
+    with replaced_files([args.out], "schema") as (new,):
+        write_json(new, config.json_schema())
 
 
 def register(verbs: Verbs) -> None:

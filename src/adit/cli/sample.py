@@ -11,6 +11,8 @@ from adit import config
 from adit.cli.ending import tidy_end
 from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero, seed
 from adit.errors import ConfigError
+from adit.outputs.manifest import State, state_of
+from adit.outputs.replace import replaced_files
 from adit.store import link
 
 KINDS = ("crystal", "molecule", "mof")
@@ -20,40 +22,36 @@ def _sample(args: argparse.Namespace) -> None:
     from adit.sample.generate import sample_shard, write_samples
     from adit.systems import Kind
 
-    _check_out(args.out)
     if args.n is not None and (args.shard or args.state):
         raise ConfigError("--n asks for so many samples in one file: it goes without --shard and --state")
     vae, dit = _weights(args)
     stage, kind = _stage(args), Kind(args.kind)
-    if args.n is None:
-        made = (
-            args.out
-            if args.state is None
-            else args.state / _settings(stage, vae, dit, kind) / f"{kind}-{args.shard}.arrow"
-        )
-        if args.state is None or not made.is_file():
-            sample_shard(stage, vae, dit, kind, args.shard, made, args.timing)
-        if args.state is not None:
-            link(made, args.out)
-        return
-    from adit.sample.engine import Sampler
+    outs = [args.out, *([args.timing] if args.timing else [])]
+    with replaced_files(outs, "sample", inputs=_inputs(stage, kind, vae, dit)) as (new, *rest):
+        timing = rest[0] if rest else None
+        if args.n is not None:
+            from adit.sample.engine import Sampler
 
-    write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(args.n), args.out, args.timing)
+            write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(args.n), new, timing)
+        elif args.state is None:
+            sample_shard(stage, vae, dit, kind, args.shard, new, timing)
+        else:
+            made = args.state / _settings(stage, vae, dit, kind) / f"{kind}-{args.shard}.arrow"
+            if state_of(made) is not State.OWN:
+                with replaced_files([made], "sample", inputs=_inputs(stage, kind, vae, dit)) as (fresh,):
+                    sample_shard(stage, vae, dit, kind, args.shard, fresh, timing)
+            link(made, new)
+
+
+def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[Path]:
+    """Return what sampling reads: the folders of the networks, and the file of the atoms to hold."""
+    motif = stage.sample.conditions.of(kind).motif
+    return [vae, dit, *([Path(motif)] if motif is not None else [])]
 
 
 def _sample_tidily(args: argparse.Namespace) -> None:
     with tidy_end():
         _sample(args)
-
-
-def _check_out(out: Path) -> None:
-    """Refuse, before anything is computed, what cannot be replaced by a file.
-
-    Raises:
-        ConfigError: it is a folder or a device.
-    """
-    if out.exists() and not out.is_file():
-        raise ConfigError(f"--out {out}: is {'a folder' if out.is_dir() else 'no plain file'}; name a file to write")
 
 
 def _settings(stage: config.SampleStage, vae: Path, dit: Path, kind: str) -> str:
@@ -70,9 +68,10 @@ def _trajectory(args: argparse.Namespace) -> None:
     from adit.sample.trajectory import write_trajectories
     from adit.systems import Kind
 
-    _check_out(args.out)
     vae, dit = _weights(args)
-    write_trajectories(_stage(args), vae, dit, Kind(args.kind), args.index, args.frames, args.out)
+    stage, kind = _stage(args), Kind(args.kind)
+    with replaced_files([args.out], "trajectory", inputs=_inputs(stage, kind, vae, dit)) as (new,):
+        write_trajectories(stage, vae, dit, kind, args.index, args.frames, new)
 
 
 def _tune(args: argparse.Namespace) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one
-from adit.cli.relax import DEFAULT_FILE
-from adit.errors import ConfigError
+from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
+from adit.errors import ConfigError, printable
+from adit.isolate import worker_memory
+from adit.limits import DEFAULTS
+from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
 from adit.systems import Kind
@@ -22,7 +24,9 @@ PROTOCOLS = ("adit", "flowmm", "mattergen", "lemat", "strict")
 
 def _score(args: argparse.Namespace) -> None:
     if args.files:
-        _score_files(args)
+        whole = whole_config(args.config)
+        with worker_memory(whole.limits.worker_bytes):
+            _score_files(args, whole)
         return
     from adit.score.score import score
 
@@ -31,32 +35,33 @@ def _score(args: argparse.Namespace) -> None:
     samples = {"crystal": args.crystal, "molecule": args.molecule, "mof": args.mof}
     asked = {kind: paths for kind, paths in samples.items() if paths}
     stage = config.load_stage(config.ScoreStage, args.config)
-    score(
-        stage,
-        asked,
-        args.data,
-        args.relaxed,
-        args.hull,
-        args.dft,
-        args.out,
-        args.workers or 1,
-        args.cache or args.out.parent / "state" / "score",
-        args.checks,
-    )
+    with worker_memory(DEFAULTS.worker_bytes):
+        score(
+            stage,
+            asked,
+            args.data,
+            args.relaxed,
+            args.hull,
+            args.dft,
+            args.out,
+            args.workers or 1,
+            args.cache or args.out.parent / "state" / "score",
+            args.checks,
+        )
 
 
 def _checks(args: argparse.Namespace) -> None:
     from adit.score.shard_checks import check_shard
 
     stage = config.load_stage(config.ChecksStage, args.config)
-    check_shard(stage, Kind(args.kind), args.samples, args.shard, args.out, args.workers)
+    with replaced_files([args.out], "checks", inputs=[*args.samples, args.shard]) as (new,):
+        check_shard(stage, Kind(args.kind), args.samples, args.shard, new, args.workers)
 
 
-def _score_files(args: argparse.Namespace) -> None:
+def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
-    whole = whole_config(args.config)
     out = args.out or Path("scores")
     kind = None if args.kind is None else Kind(args.kind)
     relaxed = [path / "relaxed.parquet" if path.is_dir() else path for path in args.relaxed]
@@ -65,7 +70,7 @@ def _score_files(args: argparse.Namespace) -> None:
     cache = args.cache or user_cache()
     workers = args.workers or len(os.sched_getaffinity(0))
     score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol)
-    title = f"Scores of {', '.join(path.name for path in args.files)}"[:120]
+    title = f"Scores of {', '.join(printable(path.name) for path in args.files[:9])}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
     known = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}
@@ -82,11 +87,6 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
             by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
             conditions[told["kind"]] = told.get("conditions", {})
     return {"by_kind": by_kind, "conditions": conditions}
-
-
-def whole_config(path: str) -> config.Config:
-    """Return the configuration named; the defaults where none is named and none lies here."""
-    return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
 def user_cache() -> Path:
@@ -106,9 +106,10 @@ def _reconstruct(args: argparse.Namespace) -> None:
     from adit.sample.reconstruct import reconstruct
     from adit.score.reconstruction import score_reconstruction
 
-    made = args.out.with_suffix(".arrow")
-    reconstruct(args.vae, args.data, args.split, args.limit, made)
-    score_reconstruction(args.data, args.split, made, args.out, args.workers)
+    outs = [args.out.with_suffix(suffix) for suffix in (".arrow", ".csv", ".json")]
+    with replaced_files(outs, "reconstruct", inputs=[args.vae, args.data]) as (made, _, summary):
+        reconstruct(args.vae, args.data, args.split, args.limit, made)
+        score_reconstruction(args.data, args.split, made, summary, args.workers)
 
 
 def register(verbs: Verbs) -> None:

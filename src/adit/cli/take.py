@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, at_least_one
 from adit.errors import ConfigError, DataError
+from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import Row, write_systems
 from adit.systems import Kind
 
 
 def _take(args: argparse.Namespace) -> None:
-    from adit.score.sample_files import read_samples
-
     stage = config.load_stage(config.TakeStage, args.config)
     if stage.from_ is None:
         raise ConfigError("sample.from names no samples; give a file or folder")
     source = Path(stage.from_)
+    shards: list[Path] = [*args.crystal, *args.molecule, *args.mof]
+    with replaced_files(shards, "take", inputs=[source]) as new:
+        _take_into(dict(zip(shards, new, strict=True)), source, stage, args)
+
+
+def _take_into(new: Mapping[Path, Path], source: Path, stage: config.TakeStage, args: argparse.Namespace) -> None:
+    """Read the samples and write the shards of every kind."""
+    from adit.score.sample_files import read_samples
+
     found = read_samples([source], None, workers=args.workers, wall_limit_s=stage.wall_limit_s)
     for kind in Kind:
-        shards: list[Path] = getattr(args, str(kind))
+        shards = [new[path] for path in getattr(args, str(kind))]
         rows = found.get(kind, [])
         asked = int(getattr(stage, str(kind)))
         if rows and not asked:

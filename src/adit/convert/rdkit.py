@@ -10,6 +10,7 @@ import numpy as np
 
 from adit.elements import symbol
 from adit.errors import DataError
+from adit.limits import check_pairwise
 from adit.systems import AtomicSystem, Kind
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
     """Return an RDKit molecule with bonds perceived from the geometry (``rdDetermineBonds``), sanitised.
 
     Raises:
-        DataError: RDKit finds no bonding that fits the charge.
+        DataError: RDKit finds no bonding that fits the charge, or there are too many atoms to look for it.
     """
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdDetermineBonds
 
+    check_pairwise(len(system))
     with rdBase.BlockLogs():
         mol = Chem.MolFromXYZBlock(to_xyz(system))
         if mol is None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from adit.config import DitModelConfig, VaeModelConfig, parse_as
 from adit.errors import DataError
 from adit.model.dit import DiT
+from adit.model.stored import compare_shapes, read_model
 from adit.model.vae import VAE
 
 
@@ -23,17 +24,10 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -
     Raises:
         DataError: names or shapes differ.
     """
-    own = module.state_dict()
-    missing, unknown = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
-    if missing or unknown:
-        name, problem = (missing[0], "lacks") if missing else (unknown[0], "has an unknown")
-        raise DataError(f"{where}: {problem} tensor '{name}'; it belongs to another model configuration, train again")
-    for name, tensor in tensors.items():
-        if own[name].shape != tensor.shape:
-            raise DataError(
-                f"{where}: tensor '{name}' has shape {tuple(tensor.shape)}, the configuration wants "
-                f"{tuple(own[name].shape)}; it belongs to another model configuration, train again"
-            )
+    own, stored = (
+        {name: tuple(tensor.shape) for name, tensor in each.items()} for each in (module.state_dict(), tensors)
+    )
+    compare_shapes(own, stored, where)
     module.load_state_dict(dict(tensors))
 
 
@@ -53,6 +47,18 @@ def build_dit(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: s
     )
     load_weights(model, tensors, where)
     return model.eval().requires_grad_(False)
+
+
+def load_vae(folder: Path) -> tuple[dict[str, Any], VAE]:
+    """Return record and network of a trained autoencoder, after all checks of ``read_model``."""
+    record, tensors = read_model(folder, "vae")
+    return record, build_vae(record, tensors, str(folder))
+
+
+def load_dit(folder: Path) -> tuple[dict[str, Any], DiT]:
+    """Return record and network of a trained denoiser, after all checks of ``read_model``."""
+    record, tensors = read_model(folder, "dit")
+    return record, build_dit(record, tensors, str(folder))
 
 
 def _entry(config: Mapping[str, Any], key: str, where: str) -> Any:
@@ -95,7 +101,11 @@ def fast_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
+def in_bf16(device: torch.device, precision: str) -> bool:
+    """Return whether ``auto``, ``bf16`` or ``fp32`` means bf16 on a device."""
+    return precision == "bf16" or (precision == "auto" and fast_bf16(device))
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the autocast context of ``auto``, ``bf16`` or ``fp32``."""
-    enabled = precision == "bf16" or (precision == "auto" and fast_bf16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16(device, precision))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from adit import convert, store
 from adit.config import DftStage, RelaxStage
-from adit.errors import ConfigError
+from adit.outputs.check import check_is_folder
+from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.result import frame_of, structure_of
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 FIRST = ("system_id", "status", "energy", "reason", "energy_per_atom")
 """Columns that open every table, in this order."""
+
+TABLES = ("relaxed.arrow", "relaxed.extxyz", "relaxed.csv", "relaxed.parquet")
 
 Rows = list[AtomicSystem | Failure]
 
@@ -92,11 +95,18 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
     return {**dict.fromkeys(COLUMNS), **counts, **known}
 
 
+def structure_name(system: AtomicSystem) -> str:
+    """Return the name of a relaxed structure's file, below the output folder."""
+    return f"structures/{folder_name(system.system_id)}.cif"
+
+
 def _relax(files: Sequence[Path], out: Path, relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]]) -> None:
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}: is a file; name a folder")
+    check_is_folder(out)
     inputs = read_files(files)
-    log.info("%d structures from %d files", len(inputs), len({given.source for given in inputs}))
+    sources = {given.source for given in inputs}
+    log.info("%d structures from %d files", len(inputs), len(sources))
+    structures = [structure_name(given.row) for given in inputs if isinstance(given.row, AtomicSystem)]
+    check_folder(out, "relax", inputs=map(Path, sources), names=[*TABLES, *structures])
     table, after = relaxed([given.row for given in inputs])
     write(out, inputs, table, after)
 
@@ -104,26 +114,27 @@ def _relax(files: Sequence[Path], out: Path, relaxed: Callable[[Rows], tuple[pd.
 def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) -> None:
     """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row an input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
 
-    Structures of an earlier run that are not among these inputs go; finished results of theirs are kept elsewhere.
+    Structures that an earlier run wrote, and that are not among these inputs, go; finished results of theirs are kept
+    elsewhere.
 
     Args:
         out: folder.
         inputs: what was given.
         table: one row an input, in order.
         after: the relaxed systems, failures for the others.
+
+    Raises:
+        ConfigError: a file to write is an input, or not the verb's own.
     """
     table = table.assign(source=[given.source for given in inputs])
     table = table[[*FIRST, *(name for name in table.columns if name not in FIRST)]]
-    store.write_systems(out / "relaxed.arrow", after)
     systems = [row for row in after if isinstance(row, AtomicSystem)]
-    store.write_extxyz(out / "relaxed.extxyz", systems)
-    names = {system.system_id: f"{folder_name(system.system_id)}.cif" for system in systems}
-    for stale in (out / "structures").glob("*.cif"):
-        if stale.name not in names.values():
-            stale.unlink()
-    for system in systems:
-        store.write_text(out / "structures" / names[system.system_id], convert.to_cif(system))
-    store.write_frame(out / "relaxed.csv", table)
-    store.write_frame(out / "relaxed.parquet", table)
+    with replaced_folder(out, "relax", inputs=[Path(given.source) for given in inputs], names=TABLES) as new:
+        store.write_systems(new / "relaxed.arrow", after)
+        store.write_extxyz(new / "relaxed.extxyz", systems)
+        for system in systems:
+            store.write_text(new / structure_name(system), convert.to_cif(system))
+        store.write_frame(new / "relaxed.csv", table)
+        store.write_frame(new / "relaxed.parquet", table)
     counts = Counter(table["status"])
     log.info("%s: %s", out / "relaxed.parquet", ", ".join(f"{n} {status}" for status, n in sorted(counts.items())))

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,16 +20,14 @@ from adit.flow.guidance import Denoiser, Guided
 from adit.flow.path import center
 from adit.flow.solver import Predict, Step, integrate
 from adit.flow.solvers.registry import SolverSettings, make_solver
-from adit.model.build import autocast, build_dit, build_vae, pick_device
+from adit.model.build import autocast, load_dit, load_vae, pick_device
 from adit.model.conditions import encode, null_conditions
-from adit.model.dit import DiT
 from adit.model.padding import pad, padding_mask
-from adit.model.vae import VAE, Decoded
+from adit.model.vae import Decoded
 from adit.progress import log
 from adit.sample.hold import Held
 from adit.sample.prior import Draw, churn_noise
 from adit.sample.request import Request, make_request
-from adit.store import read_json, read_weights, weights_sha256
 from adit.systems import Kind
 
 COMPILE_PAYS = {"cpu": 3e13, "cuda": 2e16}
@@ -51,17 +49,13 @@ class Sampler:
 
     def __init__(self, vae_dir: Path, dit_dir: Path, precision: str = "auto") -> None:
         self.device = pick_device()
-        self.config: dict[str, Any] = read_json(dit_dir / "config.json")
-        self.hashes = {"vae_sha256": weights_sha256(vae_dir), "dit_sha256": weights_sha256(dit_dir)}
-        if self.config.get("vae_sha256") != self.hashes["vae_sha256"]:
+        vae_record, self.vae = load_vae(vae_dir)
+        self.config, self.dit = load_dit(dit_dir)
+        self.hashes = {"vae_sha256": vae_record["weights_sha256"], "dit_sha256": self.config["weights_sha256"]}
+        if self.config["vae_sha256"] != self.hashes["vae_sha256"]:
             raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}; train it again")
-        for name in ("center_noise", "size_histograms"):
-            if name not in self.config:
-                raise DataError(f"{dit_dir}: the model's config.json lacks '{name}'; train again")
         # Without self-conditioning in training, the weights that read the previous prediction were never trained.
         self.self_conditioning = bool(self.config.get("train", {}).get("self_conditioning", True))
-        self.vae: VAE = build_vae(read_json(vae_dir / "config.json"), read_weights(vae_dir), str(vae_dir))
-        self.dit: DiT = build_dit(self.config, read_weights(dit_dir), str(dit_dir))
         self.vae.to(self.device)
         self.dit.to(self.device)
         self.precision = precision
@@ -129,9 +123,9 @@ class Sampler:
             return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step, self_conditioning=tells), mask
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, mask: Tensor) -> Decoded:
-        """Return what the decoder says of latents in the model's space, on the CPU."""
-        decoded = self.vae.decoder(self.dit.denormalize(latents), mask)
+    def decode(self, latents: Tensor, mask: Tensor, kind: Kind) -> Decoded:
+        """Return what the decoder says of latents in the model's space, of systems of one kind, on the CPU."""
+        decoded = self.vae.decoder(self.dit.denormalize(latents, self._labels(kind, len(latents))), mask)
         return Decoded(
             *(part.cpu() for part in (decoded.logits, decoded.positions, decoded.fractional, decoded.lattice))
         )
@@ -145,7 +139,10 @@ class Sampler:
         guided = Guided(self._denoiser, asked, nulls, mask, *scales)
         if request.motif is None:
             return guided
-        return Held(guided, self.vae, self.dit, request.motif, draws, mask)
+        return Held(guided, self.vae, self.dit, request.motif, draws, mask, self._labels(request.kind, len(draws)))
+
+    def _labels(self, kind: Kind, count: int) -> Tensor:
+        return torch.full((count,), kind.label, device=self.device)
 
     def _weak(self, skip: tuple[int, ...]) -> Denoiser | None:
         """Return the denoiser without some of its blocks; none of them: no weaker one."""

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from adit.errors import DataError
-from adit.model.build import autocast, build_vae, pick_device
+from adit.model.build import autocast, load_vae, pick_device
 from adit.model.features import featurize
 from adit.model.vae import Decoded
 from adit.progress import Progress
-from adit.store import Row, read_json, read_systems, read_weights, sha256, weights_sha256, write_systems
+from adit.store import Row, read_systems, sha256, weights_sha256, write_systems
 from adit.systems import AtomicSystem, Failure, Kind, SystemBatch, cell_from_parameters, wrap
 from adit.units import ANGSTROM_PER_NM
 
@@ -32,7 +32,7 @@ def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: P
         out: Arrow file; ids are those of the originals, a system that does not decode is a failure.
     """
     device = pick_device()
-    vae = build_vae(read_json(vae_dir / "config.json"), read_weights(vae_dir), str(vae_dir)).to(device)
+    vae = load_vae(vae_dir)[1].to(device)
     table = read_systems(data)
     arrays, ids = table.arrays(split), table.split_ids(split)
     count = len(arrays) if limit is None else min(limit, len(arrays))

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from adit import store
 from adit.config import ScoreStage
+from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
 from adit.score.card import card
 from adit.score.common.aggregate import Record
@@ -77,6 +79,9 @@ def score(
     Raises:
         DataError: a file is missing or broken, or the hull mixes energies of different meaning.
     """
+    structures = [table.with_suffix(".arrow") for table in relaxed]
+    inputs = [*chain(*samples.values()), *data, *relaxed, *structures, *([hull] if hull else []), *dft, *checks]
+    check_folder(out, "score", inputs=inputs, names=OUTPUTS)
     asked = {Kind(kind): read_rows(paths) for kind, paths in samples.items() if paths}
     energies = read_energies(relaxed, hull, dft) if Kind.CRYSTAL in asked else Energies()
     score_rows(
@@ -88,6 +93,7 @@ def score(
         workers,
         cache,
         answers=Answers.read(checks),
+        inputs=inputs,
     )
 
 
@@ -101,6 +107,7 @@ def score_rows(
     cache: Path | None = None,
     protocols: Collection[str] = NAMED,
     answers: Answers | None = None,
+    inputs: Sequence[Path] = (),
 ) -> None:
     """Score rows of each kind and the control rows, and write tables, summary, measures and funnel.
 
@@ -114,13 +121,33 @@ def score_rows(
         cache: folder for what depends on the reference alone, or ``None``.
         protocols: of the named protocols, those to report.
         answers: of the slow tools, as far as there are any yet.
+        inputs: files that all this was read from; none of them is written over.
+
+    Raises:
+        ConfigError: a file to write is an input, or not the verb's own.
     """
-    scorers: dict[Kind, Callable[[list[Row], Reference], Scored]] = {
+    scorers: dict[Kind, Scorer] = {
         Kind.CRYSTAL: lambda rows, known: score_crystals(stage, rows, known, energies, workers, cache),
         Kind.MOLECULE: lambda rows, known: score_molecules(stage, rows, known, workers, cache, answers),
         Kind.MOF: lambda rows, known: score_mofs(stage, rows, known, workers, cache, answers),
     }
-    _clear(out)
+    with replaced_folder(out, "score", inputs=inputs, names=[*OUTPUTS[:5], *(f"{kind}.csv" for kind in asked)]) as new:
+        _write_scores(stage, asked, scorers, reference, energies, new, protocols)
+
+
+Scorer = Callable[[list[Row], Reference], Scored]
+
+
+def _write_scores(
+    stage: ScoreStage,
+    asked: Mapping[Kind, list[Row]],
+    scorers: Mapping[Kind, Scorer],
+    reference: Callable[[Kind], Reference],
+    energies: Energies,
+    out: Path,
+    protocols: Collection[str],
+) -> None:
+    """Score the rows of every kind and write all files."""
     records: list[Record] = []
     funnels: Records = []
     measures: list[Measure] = []
@@ -150,13 +177,6 @@ def score_rows(
     log_measures(measures, verdicts)
     if followed is not None:
         log_sensitivity(followed)
-
-
-def _clear(out: Path) -> None:
-    """Take away the scores of an earlier run: none of theirs stands beside these, whatever kinds it had."""
-    tables = [out / f"{kind}.{suffix}" for kind in Kind for suffix in ("parquet", "csv")]
-    for path in [*tables, *(out / name for name in OUTPUTS)]:
-        path.unlink(missing_ok=True)
 
 
 def chosen(scored: Scored, protocols: Collection[str]) -> Scored:

@@ -14,11 +14,12 @@ from typing import Final
 from adit import store
 from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
+from adit.outputs.replace import check_folder, remove_all, replaced_folder
 from adit.progress import log
 from adit.score.common.inputs import Energies, Reference, read_energies
 from adit.score.sample_files import read_any_references, read_samples
 from adit.score.sample_texts import check_paths
-from adit.score.score import NAMED, score_rows
+from adit.score.score import NAMED, OUTPUTS, score_rows
 from adit.systems import Kind
 
 SAMPLES: Final = "samples.arrow"
@@ -70,6 +71,9 @@ def score_files(
     """
     limit = stage.score.wall_limit_s
     _check(files, given, out)
+    tables = [*given.relaxed, *(path.with_suffix(".arrow") for path in given.relaxed), *given.dft]
+    inputs = [*files, *given.reference, *tables, *([given.hull] if given.hull else [])]
+    check_folder(out, "score", inputs=inputs, names=[f"scores/{name}" for name in OUTPUTS])
     asks_energies = bool(given.relaxed or given.hull or given.dft)
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
     asked = read_samples(files, given.kind, workers=workers, wall_limit_s=limit)
@@ -78,11 +82,14 @@ def score_files(
         known = read_any_references(given.reference, list(asked), workers=workers, wall_limit_s=limit)
     else:
         log.warning("no --reference: novelty, distances to it and control rows are not measured")
-    _clear(out)
-    for kind, rows in asked.items():
-        store.write_systems(out / "samples" / kind / SAMPLES, rows)
     nothing = Reference((), ())
-    score_rows(stage, asked, lambda kind: known.get(kind, nothing), energies, out / "scores", workers, cache, protocols)
+    remove_all(out / "report", "report")  # a page of other scores
+    with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in asked]) as new:
+        for kind, rows in asked.items():
+            store.write_systems(new / "samples" / kind / SAMPLES, rows)
+        score_rows(
+            stage, asked, lambda kind: known.get(kind, nothing), energies, new / "scores", workers, cache, protocols
+        )
 
 
 def _check(files: Sequence[Path], given: Given, out: Path) -> None:
@@ -100,10 +107,3 @@ def _check(files: Sequence[Path], given: Given, out: Path) -> None:
     for path in [*tables, *(table.with_suffix(".arrow") for table in given.relaxed)]:
         if not path.is_file():
             raise DataError(f"{path}: no such file; give what adit relax, adit hull and adit dft write")
-    out.mkdir(parents=True, exist_ok=True)
-
-
-def _clear(out: Path) -> None:
-    """Take away the samples and the page of an earlier use of the folder; the scores go when new ones are written."""
-    for path in [*out.glob(f"samples/*/{SAMPLES}"), out / "report" / "index.html"]:
-        path.unlink(missing_ok=True)

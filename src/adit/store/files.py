@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from adit.errors import DataError, from_os_error
+from adit.outputs.manifest import is_made_here
+from adit.outputs.parts import link_into_place, temporary_beside
 
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it into place when the block ends well, remove it otherwise.
+
+    The file gets the permissions that the umask allows.
 
     Raises:
         DataError: the file cannot be written (no space, no permission), or is no plain file (a folder, a device).
@@ -24,22 +27,14 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     if path.exists() and not path.is_file():
         raise DataError(f"writing {path}: is there and no plain file; give another name")
-    temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        with temporary_beside(path) as temporary:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except OSError as error:
         raise from_os_error(error, f"writing {path}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
 
 
 def require_file(path: Path | str) -> Path:
@@ -56,7 +51,9 @@ def require_file(path: Path | str) -> Path:
 
 def unreadable(path: Path, error: Exception) -> DataError:
     """Return the error of a file that cannot be read, with the way out."""
-    return DataError(f"{path}: not readable ({error}); delete it and run the stage that makes it again")
+    made_here = is_made_here(path)
+    way = "delete it and run the stage that makes it again" if made_here else "give another file, or make it again"
+    return DataError(f"{path}: not readable ({error}); {way}")
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -75,7 +72,7 @@ def read_json(path: Path | str) -> Any:
     path = require_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise unreadable(path, error) from error
 
 
@@ -110,9 +107,8 @@ def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) 
 
 def link(source: Path | str, path: Path | str) -> None:
     """Give a whole file a second name, without a second copy where the file system can; what was there is replaced."""
+    source, path = require_file(source), Path(path)
+    if link_into_place(source, path):
+        return
     with atomic_path(path) as part:
-        part.unlink()
-        try:
-            os.link(require_file(source), part)
-        except OSError:
-            shutil.copyfile(source, part)
+        shutil.copyfile(source, part)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from adit.outputs.cells import escaped, unescaped
 from adit.store.files import atomic_path, require_file, unreadable
 
 if TYPE_CHECKING:
@@ -57,10 +58,10 @@ def read_arrow(path: Path | str) -> pa.Table:
 
 
 def write_frame(path: Path | str, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a pandas frame as Parquet (or CSV by the file's suffix)."""
+    """Write a pandas frame as Parquet (or CSV by the file's suffix, without cells that a spreadsheet would compute)."""
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".csv":
-            frame.to_csv(temporary, index=False)
+            escaped(frame).to_csv(temporary, index=False)
             return
         table = pa.Table.from_pandas(frame, preserve_index=False)
         extra = {"adit": json.dumps(dict(metadata or {}), sort_keys=True)}
@@ -95,7 +96,7 @@ def read_frame(path: Path | str) -> pd.DataFrame:
             return pd.read_parquet(path)
         # Names are text as it stands: "nan" may be the name of a structure, "NaN" the formula of one of Na and N.
         names = dict.fromkeys(NAMES_IN_TABLES, str)
-        frame = pd.read_csv(path, dtype=names, keep_default_na=False, na_values={})
+        frame = unescaped(pd.read_csv(path, dtype=names, keep_default_na=False, na_values={}))
         for column in frame.columns.difference(list(names)):
             frame[column] = _typed(frame[column])
         return frame

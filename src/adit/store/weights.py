@@ -48,6 +48,24 @@ def weight_files(folder: Path | str) -> list[Path]:
     return [whole] if whole.is_file() or not shards else shards
 
 
+def tensor_shapes(folder: Path | str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the weights in a model's folder from the heads of its files; no tensor is read.
+
+    Raises:
+        DataError: a file is missing, or its head does not fit its size.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in weight_files(folder):
+        try:
+            with safe_open(require_file(path), framework="numpy") as file:
+                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise unreadable(path, error) from error
+    return shapes
+
+
 def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
     """Read the weights in a model's folder, one file or shards, as 32-bit numbers."""
     tensors = {name: tensor for path in weight_files(folder) for name, tensor in read_tensors(path).items()}

@@ -22,13 +22,19 @@ from adit import __version__
 from adit.config import DitStage, OptimConfig, SampleConfig, VaeStage, parse_as
 from adit.errors import ConfigError, DataError
 from adit.model.build import build_dit, build_vae
+from adit.model.stored import check_hash, read_model, read_record
+from adit.outputs.replace import replaced_folder
 from adit.progress import log
 from adit.store import read_json, read_weights, sha256, weights_sha256, write_json, write_tensors
+from adit.train.distributed import World
 
 SHARD_BYTES = 12 * 2**20
 """Largest size of a file of weights."""
 
 MANIFEST = "bundle.json"
+
+NAMES = (MANIFEST, *(f"{part}/{name}" for part in ("vae", "dit") for name in ("config.json", "metrics.csv")))
+"""Files that every bundle has, beside those of the weights."""
 
 
 def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | None = None) -> None:
@@ -42,25 +48,25 @@ def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | No
 
     Raises:
         DataError: the two do not belong together.
-        ConfigError: ``sample`` holds what the section does not.
+        ConfigError: ``sample`` holds what the section does not; or a file to write is not the verb's own.
     """
     parse_as(SampleConfig, dict(sample or {}), "sample")
-    dit_config = read_json(dit_dir / "config.json")
-    if dit_config.get("vae_sha256") != weights_sha256(vae_dir):
+    vae_config, dit_config = read_record(vae_dir, "vae"), read_record(dit_dir, "dit")
+    check_hash(dit_dir, dit_config)
+    if dit_config["vae_sha256"] != check_hash(vae_dir, vae_config):
         raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}")
-    for part in ("vae", "dit"):
-        shutil.rmtree(out / part, ignore_errors=True)
-    (out / MANIFEST).unlink(missing_ok=True)
-    _write_part(vae_dir, out / "vae", read_json(vae_dir / "config.json"), torch.float32)
-    _write_part(dit_dir, out / "dit", dit_config | {"vae_sha256": weights_sha256(out / "vae")}, torch.bfloat16)
-    files = sorted(path for part in ("vae", "dit") for path in (out / part).iterdir())
-    described = {
-        "adit_version": __version__,
-        "sample": dict(sample or {}),
-        "files": {str(path.relative_to(out)): sha256(path) for path in files},
-    }
-    write_json(out / MANIFEST, described)
-    log.info("%s: %.1f MB in %d files", out, sum(path.stat().st_size for path in files) / 1e6, len(files))
+    with replaced_folder(out, "bundle", inputs=[vae_dir, dit_dir], names=NAMES) as new:
+        _write_part(vae_dir, new / "vae", vae_config, torch.float32)
+        _write_part(dit_dir, new / "dit", dit_config | {"vae_sha256": weights_sha256(new / "vae")}, torch.bfloat16)
+        files = sorted(path for part in ("vae", "dit") for path in (new / part).iterdir() if path.is_file())
+        described = {
+            "adit_version": __version__,
+            "sample": dict(sample or {}),
+            "files": {str(path.relative_to(new)): sha256(path) for path in files},
+        }
+        write_json(new / MANIFEST, described)
+        size = sum(path.stat().st_size for path in files)
+    log.info("%s: %.1f MB in %d files", out, size / 1e6, len(files))
 
 
 def _write_part(source: Path, out: Path, config: Mapping[str, Any], precision: torch.dtype) -> None:
@@ -132,16 +138,19 @@ def adopt(folder: Path, part: Literal["vae", "dit"], out: Path, changes: Mapping
     """
     manifest = read_manifest(folder)
     config, tensors = part_of(folder, part)
-    write_tensors(out / "model.safetensors", tensors)
-    shutil.copyfile(folder / part / "metrics.csv", out / "metrics.csv")
-    hashes = {"weights_sha256": sha256(out / "model.safetensors"), "bundle": manifest["files"]}
-    write_json(out / "config.json", {**config, **changes, **hashes})
+    if not World.named().leads:
+        return
+    with replaced_folder(out, part, inputs=[folder]) as new:
+        write_tensors(new / "model.safetensors", tensors)
+        shutil.copyfile(folder / part / "metrics.csv", new / "metrics.csv")
+        hashes = {"weights_sha256": sha256(new / "model.safetensors"), "bundle": manifest["files"]}
+        write_json(new / "config.json", {**config, **changes, **hashes})
     log.info("%s: as in %s", part, folder)
 
 
 def part_of(folder: Path, part: Literal["vae", "dit"]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return configuration and weights of one network of a bundle, after checking names and shapes."""
-    config, tensors = read_json(folder / part / "config.json"), read_weights(folder / part)
+    config, tensors = read_model(folder / part, part)
     (build_vae if part == "vae" else build_dit)(config, tensors, str(folder / part))
     return config, tensors
 

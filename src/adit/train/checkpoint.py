@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from adit.outputs.scratch import Scratch
 from adit.progress import log
 from adit.store import read_torch, write_tensors, write_torch
 
@@ -27,12 +28,19 @@ class Checkpoints:
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder, self.key = folder, key
+        self._scratch = Scratch(folder, "train")
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the newest state that is whole and of this training; ``None`` where there is none."""
-        for path in self._own():
+        """Return the newest state that is whole and of this training; ``None`` where there is none.
+
+        Raises:
+            ConfigError: there are states that no manifest names.
+        """
+        own = self._own()
+        self._scratch.promise(path.name for path in own)
+        for path in own:
             state = read_torch(path)
             if state is None:
                 log.warning("%s: cut short or broken; taking the state before it", path.name)
@@ -73,14 +81,16 @@ class Checkpoints:
 
     def save_best(self, weights: Mapping[str, Tensor], loss: float) -> None:
         """Write the weights with the lowest validation loss so far."""
+        self._scratch.promise(["best.safetensors"])
         write_tensors(self.folder / "best.safetensors", weights, {"validation_loss": repr(loss)})
 
     def _write(self, step: int, state: Mapping[str, Any]) -> None:
         try:
-            write_torch(self.folder / f"resume-{step}-{self.key[:8]}.pt", state)
+            name = f"resume-{step}-{self.key[:8]}.pt"
+            self._scratch.promise([name])
+            write_torch(self.folder / name, state)
             own = self._own()
-            for old in [*own[KEEP:], *(self._others() if len(own) >= KEEP else ())]:
-                old.unlink(missing_ok=True)
+            self._scratch.remove(old.name for old in [*own[KEEP:], *(self._others() if len(own) >= KEEP else ())])
         except BaseException as error:  # noqa: BLE001 - it is raised where the training can see it
             self._error = error
 

@@ -33,6 +33,12 @@ class World:
         """Whether this process writes files and talks."""
         return self.rank == 0
 
+    @classmethod
+    def named(cls) -> World:
+        """Return this process as ``torchrun`` (or ``srun`` with its variables set) names it, without meeting others."""
+        rank, size, local = (os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        return cls(int(rank or 0), int(size or 1), int(local or 0))
+
     def sum_(self, tensors: Iterable[Tensor]) -> None:
         """Sum tensors over all processes, in place, as one message."""
         if self.size == 1:

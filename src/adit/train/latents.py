@@ -16,12 +16,13 @@ from adit.config import EncodeStage
 from adit.data.augment import Views, augment
 from adit.data.batching import size_buckets
 from adit.errors import DataError
-from adit.model.build import autocast, build_vae, pick_device
+from adit.model import build as model_build
+from adit.model.build import autocast, pick_device
 from adit.model.features import featurize
 from adit.model.padding import pad, padding_mask, unpad
 from adit.model.vae import VAE, Posterior
 from adit.progress import Progress
-from adit.store import read_arrow, read_json, read_systems, read_weights, sha256, weights_sha256, write_arrow
+from adit.store import read_arrow, read_systems, sha256, weights_sha256, write_arrow
 from adit.systems import SystemArrays, SystemBatch
 from adit.train.corpus import SPLITS, Corpus
 from adit.train.draws import Draws, step_generator
@@ -29,9 +30,8 @@ from adit.transfer import to_device
 
 
 def load_vae(folder: Path) -> VAE:
-    """Read a trained autoencoder."""
-    config = read_json(folder / "config.json")
-    return build_vae(config, read_weights(folder), str(folder))
+    """Read a trained autoencoder, after all checks of ``read_model``."""
+    return model_build.load_vae(folder)[1]
 
 
 @torch.no_grad()

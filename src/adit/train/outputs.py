@@ -12,8 +12,12 @@ from torch import Tensor
 from adit import __version__
 from adit.config import DitStage, VaeStage
 from adit.model.build import hardware
+from adit.outputs.replace import replaced_folder
 from adit.store import sha256, write_frame, write_json, write_tensors
-from adit.train.loop import Fit
+from adit.train.plan import Fit
+
+NAMES: Final = ("config.json", "metrics.csv", "model.safetensors")
+"""Files of a trained network."""
 
 BUDGET: Final = frozenset(
     ("max_epochs", "max_steps", "max_minutes", "checkpoint_minutes", "val_every", "log_every", "loggers", "compile")
@@ -39,25 +43,26 @@ def write_model(
     result: Fit,
     data: Mapping[str, str],
 ) -> None:
-    """Write ``metrics.csv``, ``model.safetensors`` and, last, ``config.json`` with the hash of the weights."""
+    """Write ``metrics.csv``, ``model.safetensors`` and ``config.json`` with the hash of the weights, all at once."""
     if not result.leads:
         return
-    write_frame(out / "metrics.csv", result.metrics)
-    write_tensors(out / "model.safetensors", weights)
-    write_json(
-        out / "config.json",
-        {
-            "kind": name,
-            "adit_version": __version__,
-            "model": stage.model.model_dump(mode="json"),
-            "train": stage.train.model_dump(mode="json"),
-            "seed": stage.seed,
-            "steps": result.steps,
-            "minutes": round(result.minutes, 3),
-            "hardware": hardware(),
-            "parameters": sum(t.numel() for t in weights.values()),
-            "weights_sha256": sha256(out / "model.safetensors"),
-            "data_sha256": dict(data),
-            **described,
-        },
-    )
+    with replaced_folder(out, name, names=NAMES) as new:
+        write_frame(new / "metrics.csv", result.metrics)
+        write_tensors(new / "model.safetensors", weights)
+        write_json(
+            new / "config.json",
+            {
+                "kind": name,
+                "adit_version": __version__,
+                "model": stage.model.model_dump(mode="json"),
+                "train": stage.train.model_dump(mode="json"),
+                "seed": stage.seed,
+                "steps": result.steps,
+                "minutes": round(result.minutes, 3),
+                "hardware": hardware(),
+                "parameters": sum(t.numel() for t in weights.values()),
+                "weights_sha256": sha256(new / "model.safetensors"),
+                "data_sha256": dict(data),
+                **described,
+            },
+        )

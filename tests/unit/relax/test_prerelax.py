@@ -189,7 +189,7 @@ def test_energies_that_are_not_finite_fail(monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(system, AtomicSystem)
     result = chgnet.relax((system, LIMITS))
     assert result.status == "failed"
-    assert result.reason == "energy or forces are not finite"
+    assert result.reason == "diverged: energy or forces are not finite after 0 steps"
     assert result.system is None
 
 

@@ -246,6 +246,12 @@ def test_a_vasp_that_dies_is_a_row_and_the_next_structure_goes_on(vasp: Path) ->
     assert results["mgo2"]["status"] == "converged"
 
 
+def test_a_vasp_that_ran_away_is_a_row(vasp: Path) -> None:
+    result = run(vasp, task(vasp, MGO), plan={"2": "runs-away"})["mgo"]
+    assert (result["status"], result["energy"], result["structure"]) == ("failed", None, None)
+    assert result["reason"].startswith("diverged: 1006 eV/atom below free atoms after 6 steps")
+
+
 def test_scf_that_never_converges_is_a_row(vasp: Path) -> None:
     """Custodian tries other algorithms, then gives up."""
     result = run(vasp, task(vasp, MGO), plan={str(call): "no-scf" for call in range(1, 30)})["mgo"]

@@ -258,6 +258,8 @@ def main() -> None:
             factor = ((volume(cell) / n + VOLUME) / 2 / (volume(cell) / n)) ** (1 / 3)
             cell = [[factor * x for x in row] for row in cell]
         energy = n * (ENERGY + STIFFNESS * (volume(cell) / n - VOLUME) ** 2)
+        if mishap == "runs-away" and step == 2:
+            energy -= 1e3 * n
         frames.append((cell, energy))
         write_contcar(cell, symbols, counts, sites)
         if mishap == "hangs" and step == 2:

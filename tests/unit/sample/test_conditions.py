@@ -245,8 +245,8 @@ def test_a_motif_outside_the_vocabulary_is_refused(weights: Path, tmp_path: Path
         (["--label", "spacegroup=221"], "has a key of its own"),
         (["--guidance", "1e300"], "less than or equal to 1000"),
         (["--out", "/"], "--out /: is a folder"),
-        (["--n", "0"], "'0' is no whole number from 1 on"),
-        (["--n", "-3"], "'-3' is no whole number from 1 on"),
+        (["--n", "0"], "'0' is no whole number from 1 to"),
+        (["--n", "-3"], "'-3' is no whole number from 1 to"),
     ],
 )
 def test_a_senseless_request_is_one_clear_line(

@@ -13,7 +13,7 @@ from adit.config import VaeModelConfig
 from adit.model.vae import VAE
 from adit.sample.reconstruct import reconstruct
 from adit.score.reconstruction import compare, kabsch_rmsd, score_reconstruction
-from adit.store import read_systems, write_json, write_systems, write_tensors
+from adit.store import read_systems, weights_sha256, write_json, write_systems, write_tensors
 from adit.systems import AtomicSystem, Kind
 from tests.conftest import random_crystal, random_molecule
 
@@ -61,7 +61,8 @@ def test_every_system_is_a_row(tmp_path: Path, make) -> None:  # type: ignore[no
     torch.manual_seed(0)
     config = VaeModelConfig(d_model=16, heads=2, encoder_layers=1, decoder_layers=1, latent_dim=4)
     write_tensors(tmp_path / "vae/model.safetensors", VAE(config, 100).state_dict())
-    write_json(tmp_path / "vae/config.json", {"model": config.model_dump(), "max_atomic_number": 100})
+    record = {"model": config.model_dump(), "max_atomic_number": 100}
+    write_json(tmp_path / "vae/config.json", {**record, "weights_sha256": weights_sha256(tmp_path / "vae")})
     reconstruct(tmp_path / "vae", tmp_path / "d.arrow", "test", None, tmp_path / "made.arrow")
     assert read_systems(tmp_path / "made.arrow").ids == [f"s{i}" for i in range(5)]
     summary = score_reconstruction(tmp_path / "d.arrow", "test", tmp_path / "made.arrow", tmp_path / "out", 1)

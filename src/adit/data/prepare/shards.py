@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -68,9 +67,6 @@ def run(work: Work, workers: int, what: str) -> None:
     Raises:
         AditError: a process died.
     """
-    for sibling in work.folder.parent.glob("*"):  # shards of another configuration or of other files
-        if sibling != work.folder:
-            shutil.rmtree(sibling, ignore_errors=True)
     missing = [shard for shard in range(work.count) if not work.path(shard).is_file()]
     done = sum(len(work.part(shard)) for shard in range(work.count)) - sum(len(work.part(s)) for s in missing)
     if done:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from adit.data.prepare.statistics import Statistics
 from adit.data.sources.locks import alone
 from adit.data.sources.registry import SPLITS
 from adit.errors import DataError
+from adit.outputs.scratch import Scratch
 from adit.progress import log
 from adit.systems import Failure, Kind
 
@@ -46,6 +46,7 @@ def prepare(
 
     Raises:
         DataError: the raw files are missing or broken, or no system is left to train on.
+        ConfigError: a shard to write is there, and is not the verb's own.
     """
     name = stage.dataset.name
     dataset = catalogue.dataset(stage.dataset, stage.custom)
@@ -54,8 +55,12 @@ def prepare(
     state = state or out.parent / f".{out.name}.shards"
     work = shards.Work(records, dataset.kind, stage.max_atoms, stage.max_atomic_number, state / _key(stage, loaded))
     with alone(state):
+        scratch = Scratch(state, "prepare")
+        mine = [work.path(shard).relative_to(state).as_posix() for shard in range(work.count)]
+        scratch.remove(scratch.names - set(mine))  # shards of another configuration or of other files
+        scratch.promise(mine)
         _make(stage, dataset, loaded, work, out, stats, workers)
-        shutil.rmtree(state, ignore_errors=True)
+        scratch.remove(scratch.names)
 
 
 def _make(

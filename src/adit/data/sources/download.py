@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adit.config.limits import LimitsConfig
 from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check
 from adit.data.sources.locks import alone
 from adit.errors import DataError, from_os_error
+from adit.limits import DEFAULTS
 from adit.progress import Progress, log
 
 if TYPE_CHECKING:
@@ -28,6 +34,20 @@ MISSING = frozenset({403, 404, 410})
 """Answers that say that there is no such file."""
 
 
+LIMITS: ContextVar[LimitsConfig] = ContextVar("LIMITS", default=DEFAULTS)
+"""Section ``limits`` of the configuration, for all downloads of a command; see ``limited``."""
+
+
+@contextmanager
+def limited(limits: LimitsConfig) -> Iterator[None]:
+    """Within the block, downloads have the limits of a configuration: bytes, bytes per second, waits."""
+    token = LIMITS.set(limits)
+    try:
+        yield
+    finally:
+        LIMITS.reset(token)
+
+
 @dataclass(frozen=True)
 class Patience:
     """How often and how long to try.
@@ -35,25 +55,31 @@ class Patience:
     Attributes:
         attempts: failures in a row, without a byte of progress, before giving up.
         first_s: wait after the first failure; doubled after each, with jitter.
-        longest_s: no wait is longer.
+        longest_s: no wait is longer that the server did not ask for.
+        window_s: time over which the rate of a transfer is measured, s.
         sleep: waits; replaced in tests.
     """
 
     attempts: int = 6
     first_s: float = 1.0
     longest_s: float = 60.0
+    window_s: float = 60.0
     sleep: Callable[[float], None] = time.sleep
 
     def wait(self, failures: int, asked_s: float | None) -> None:
         """Wait after the ``failures``-th failure in a row: as long as the server asks, else by back-off."""
         backoff = self.first_s * 2.0 ** (failures - 1) * random.uniform(0.75, 1.25)
-        self.sleep(min(self.longest_s, backoff if asked_s is None else asked_s))
+        self.sleep(min(self.longest_s, backoff) if asked_s is None else min(LIMITS.get().retry_after_s, asked_s))
 
 
 class _TransientError(Exception):
     def __init__(self, reason: str, asked_s: float | None = None) -> None:
         super().__init__(reason)
         self.asked_s = asked_s
+
+
+class _TooLargeError(DataError):
+    pass
 
 
 class _MissingError(Exception):
@@ -80,6 +106,7 @@ def download(
     *,
     missing_ok: bool = False,
     patience: Patience | None = None,
+    size: int | None = None,
 ) -> bool:
     """Stream a URL to ``path``; the file appears there only when it is whole and its checksum holds.
 
@@ -92,28 +119,44 @@ def download(
         upstream: what to compare it with before it is put into place; ``None``: its announced length only.
         missing_ok: return ``False`` where the server says that there is no such file.
         patience: how often to try.
+        size: bytes that it has, where ``upstream`` does not say; ``None``: at most ``limits.download_bytes``.
 
     Raises:
-        DataError: the server cannot be reached, keeps breaking off, or size or checksum differ.
+        DataError: the server cannot be reached, keeps breaking off, sends too slowly or more than there can be, or size
+            or checksum differ; the message names what has come so far.
     """
     patience = patience or Patience()
+    size = size if upstream is None or upstream.size is None else upstream.size
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path):
             if path.is_file():  # another process was faster
                 return True
-            return _download(url, path, upstream, missing_ok, patience)
+            return _download(url, path, upstream, missing_ok, patience, size)
     except OSError as error:
-        raise from_os_error(error, f"writing {path}") from error
+        told = from_os_error(error, f"writing {path}")
+        raise DataError(f"{told}{_Partial(path).told}") from error
 
 
-def _download(url: str, path: Path, upstream: Upstream | None, missing_ok: bool, patience: Patience) -> bool:
+def _download(
+    url: str, path: Path, upstream: Upstream | None, missing_ok: bool, patience: Patience, size: int | None
+) -> bool:
     partial = _Partial(path)
-    if url.startswith("file://"):
-        if not _copy_local(url, partial.path, missing_ok):
+    try:
+        if url.startswith("file://"):
+            if not _copy_local(url, partial.path, missing_ok):
+                return False
+        elif not _transfer_all(url, partial, missing_ok, patience, size):
             return False
-    elif not _transfer_all(url, partial, missing_ok, patience):
-        return False
+    except _TooLargeError:
+        partial.forget()  # it never was the file
+        raise
+    except DataError as error:
+        raise DataError(f"{error}{partial.told}") from None
+    except KeyboardInterrupt:
+        if partial.told:
+            log.warning("%s: interrupted%s", url, partial.told)
+        raise
     try:
         if upstream is not None:
             check(partial.path, upstream, url)
@@ -150,6 +193,11 @@ class _Partial:
         return self.path.stat().st_size if self.path.is_file() else 0
 
     @property
+    def told(self) -> str:
+        """What is left on the disk, as the end of a message."""
+        return f"; {self.size:,} bytes are in {self.path}: run again to go on, or delete it" if self.size else ""
+
+    @property
     def validator(self) -> str | None:
         """The ``ETag`` or date of the version that the bytes belong to."""
         try:
@@ -170,33 +218,37 @@ class _Partial:
         self._note.unlink(missing_ok=True)
 
 
-def _transfer_all(url: str, partial: _Partial, missing_ok: bool, patience: Patience) -> bool:
-    """Transfer until the file is whole; go on where an attempt broke off."""
+def _transfer_all(url: str, partial: _Partial, missing_ok: bool, patience: Patience, size: int | None) -> bool:
+    """Transfer until the file is whole; go on where an attempt broke off.
+
+    An attempt that brought less than the slowest rate is a failure like one that brought nothing.
+    """
     import requests
 
     failures = 0
     with requests.Session() as session:
         session.headers.update({"User-Agent": "adit-pipeline", "Accept-Encoding": "identity"})
         while True:
-            before = partial.size
+            before, started = partial.size, time.monotonic()
             try:
-                _transfer(session, url, partial)
+                _transfer(session, url, partial, patience, size)
             except _MissingError as error:
                 if missing_ok:
                     partial.forget()
                     return False
                 raise DataError(f"{url}: the server answers {error}; {WAY_OUT}") from None
             except _TransientError as error:
-                failures = failures + 1 if partial.size <= before else 1
+                worth = LIMITS.get().download_bytes_per_s * (time.monotonic() - started + patience.first_s)
+                failures = 1 if partial.size - before >= worth else failures + 1
                 if failures >= patience.attempts:
-                    raise DataError(f"{url}: {error} ({failures} attempts); run again to go on, or {WAY_OUT}") from None
+                    raise DataError(f"{url}: {error} ({failures} attempts); run again later, or {WAY_OUT}") from None
                 log.info("%s: %s; trying again", url, error)
                 patience.wait(failures, error.asked_s)
             else:
                 return True
 
 
-def _transfer(session: requests.Session, url: str, partial: _Partial) -> None:
+def _transfer(session: requests.Session, url: str, partial: _Partial, patience: Patience, size: int | None) -> None:
     """Do one attempt.
 
     Raises:
@@ -205,6 +257,7 @@ def _transfer(session: requests.Session, url: str, partial: _Partial) -> None:
         DataError: no attempt will help.
     """
     import requests
+    import urllib3
 
     have, validator = partial.size, partial.validator
     headers = {}
@@ -214,17 +267,18 @@ def _transfer(session: requests.Session, url: str, partial: _Partial) -> None:
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
             _judge(response, partial)
             total = _total(response)
+            _check_size(url, total or 0, size)
             resumed = response.status_code == 206
             if not resumed:
                 partial.begin(_validator(response))
                 have = 0
             log.info("%s %s", "going on with" if resumed else "downloading", url)
-            _stream(response, partial.path, url, have, total)
+            _stream(response, partial.path, url, have, total, patience, size)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise DataError(f"{url}: is no address ({error}); {WAY_OUT}") from None
     except requests.exceptions.ConnectionError as error:
         raise _TransientError(f"cannot be reached ({_root(error)})") from None
-    except (requests.exceptions.RequestException, OSError) as error:
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, requests.RequestException):
             raise
         raise _TransientError(f"broke off ({_root(error)})") from None
@@ -251,8 +305,15 @@ def _judge(response: requests.Response, partial: _Partial) -> None:
 
 
 def _retry_after(response: requests.Response) -> float | None:
+    """Return the seconds that the server asks to wait, which it may say as a date."""
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _validator(response: requests.Response) -> str | None:
@@ -266,18 +327,45 @@ def _total(response: requests.Response) -> int | None:
     """Return the length of the whole file, where announced."""
     if response.status_code == 206:
         whole = response.headers.get("Content-Range", "").rpartition("/")[2]
-        return int(whole) if whole.isdigit() else None
-    announced = response.headers.get("Content-Length", "")
-    return int(announced) if announced.isdigit() else None
+        return _digits(whole)
+    return _digits(response.headers.get("Content-Length", ""))
 
 
-def _stream(response: requests.Response, path: Path, url: str, have: int, total: int | None) -> None:
+def _digits(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _check_size(url: str, count: int, size: int | None) -> None:
+    """Check a number of bytes, announced or come, against what there can be."""
+    if size is not None and count > size:
+        raise _TooLargeError(f"{url}: has {count} bytes, expected {size}; nothing of it is kept; {WAY_OUT}")
+    if size is None and count > (most := LIMITS.get().download_bytes):
+        way_out = "raise limits.download_bytes, or "
+        raise _TooLargeError(f"{url}: sends more than {most:,} bytes; nothing of it is kept; {way_out}{WAY_OUT}")
+
+
+def _stream(
+    response: requests.Response,
+    path: Path,
+    url: str,
+    have: int,
+    total: int | None,
+    patience: Patience,
+    size: int | None,
+) -> None:
     progress = Progress(f"MB of {url.rpartition('/')[2]}", max(1, (total or 0) >> 20), have >> 20)
+    least, since, at_first = LIMITS.get().download_bytes_per_s, time.monotonic(), have
     with path.open("ab") as file:
-        for block in response.iter_content(BLOCK):
+        while block := response.raw.read1(BLOCK):  # what is there, however little: the rate is ours to judge
             before = have >> 20
             file.write(block)
             have += len(block)
+            _check_size(url, have, size)
+            elapsed = time.monotonic() - since
+            if elapsed > patience.window_s:
+                if have - at_first < least * elapsed:
+                    raise _TransientError(f"sends {(have - at_first) / elapsed:.0f} bytes/s, less than {least:g}")
+                since, at_first = time.monotonic(), have
             if total is not None and (have >> 20) > before:
                 progress.update((have >> 20) - before)
 

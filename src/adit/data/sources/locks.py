@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adit.errors import from_os_error
+from adit.outputs.parts import hidden_folder
 from adit.progress import log
 
 
@@ -18,10 +19,8 @@ def alone(path: Path) -> Iterator[None]:
     Raises:
         DataError: the lock's file cannot be made.
     """
-    lock = path.with_name(f".{path.name}.lock")
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = lock.open("w")
+        handle = (hidden_folder(path.parent) / f"{path.name}.lock").open("a")
     except OSError as error:
         raise from_os_error(error, f"writing {path}") from error
     with handle:

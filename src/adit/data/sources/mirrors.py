@@ -100,7 +100,9 @@ def _in_url(layouts: Sequence[Layout], mirror: str) -> Found | None:
         paths: dict[str, Path] = {}
         for file in layout:
             path = folder / file.name
-            if not path.is_file() and not download(f"{mirror.rstrip('/')}/{file.name}", path, missing_ok=True):
+            size = file.upstream.size if isinstance(file.upstream, Upstream) else None
+            address = f"{mirror.rstrip('/')}/{file.name}"
+            if not path.is_file() and not download(address, path, missing_ok=True, size=size):
                 break
             paths[file.name] = path
         if len(paths) == len(layout):

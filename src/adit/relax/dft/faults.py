@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adit.errors import DataError, ExternalToolError
+from adit.outputs.parts import hidden_folder
 
-LOCK = ".lock"
+LOCK = "dft.lock"
 MIN_FREE_BYTES = 16 * 2**20
 """With less room than this on the disk no failure is the structure's."""
 
@@ -68,8 +69,7 @@ def claimed(folder: Path) -> Iterator[None]:
     Raises:
         MachineFaultError: another process holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w", encoding="utf-8") as handle:
+    with (hidden_folder(folder) / LOCK).open("a", encoding="utf-8") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

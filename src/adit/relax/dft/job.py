@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from adit import convert, store
+from adit.outputs.scratch import Scratch
 from adit.relax.dft.engines import vasp
 from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
 from adit.relax.dft.faults import claimed, machine_fault
-from adit.relax.dft.restart import RUN, STARTED, start_of
+from adit.relax.dft.restart import OWNER, RUN, STARTED, start_of
 from adit.relax.dft.task import Task
+from adit.relax.divergence import DivergedError
 from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
@@ -65,7 +67,16 @@ def execute(task: Task) -> dict[str, Any]:
 def _execute(task: Task) -> dict[str, Any]:
     run = task.folder / RUN
     start, steps = start_of(task)
+    scratch = Scratch(task.folder, OWNER)
+    scratch.promise([RUN])
     run.mkdir(parents=True)
+    try:
+        return _in_run(task, start, steps, run)
+    finally:
+        scratch.list_tree(RUN)
+
+
+def _in_run(task: Task, start: AtomicSystem, steps: int, run: Path) -> dict[str, Any]:
     store.write_json(run / STARTED, {"pid": os.getpid(), "key": task.key, "steps": steps})
     with (
         (run / "stdout.txt").open("w", encoding="utf-8") as out,
@@ -74,7 +85,10 @@ def _execute(task: Task) -> dict[str, Any]:
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
-        result = _run(task, start, run)
+        try:
+            result = _run(task, start, run)
+        except DivergedError as error:
+            result = {"status": "failed", "reason": str(error)}
     if start is not task.system:
         result["n_steps"] = result.get("n_steps", 0) + steps
     result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_told(caught)]

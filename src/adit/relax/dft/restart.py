@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from adit import convert, store
 from adit.errors import DataError
+from adit.outputs.scratch import Scratch
 from adit.progress import log
 from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem
+
+OWNER = "dft"
+"""Whose files those of a structure's folder are."""
 
 RUN = "run"
 STARTED = "started"
@@ -32,7 +35,7 @@ def start_of(task: Task) -> tuple[AtomicSystem, int]:
         cell = geometry.cell.tolist() if geometry.cell is not None else None
         record = {"key": task.key, "steps": steps, "numbers": geometry.numbers.tolist()}
         store.write_json(task.folder / RESTART, {**record, "positions": geometry.positions.tolist(), "cell": cell})
-    shutil.rmtree(run, ignore_errors=True)
+    Scratch(task.folder, OWNER).remove_tree(RUN)
     if geometry is None:
         (task.folder / RESTART).unlink(missing_ok=True)
         return task.system, 0

@@ -14,10 +14,12 @@ from typing import Any
 from adit import store
 from adit.errors import ExternalToolError
 from adit.isolate import SINGLE_THREAD, Outcome, map_isolated
+from adit.outputs.scratch import Scratch
 from adit.progress import log
 from adit.relax.dft.faults import MACHINE_FAULT
 from adit.relax.dft.heartbeat import Heartbeat
 from adit.relax.dft.job import execute, warm_up
+from adit.relax.dft.restart import OWNER, RESTART, RUN
 from adit.relax.dft.result import RESULT, complete, finished, read_result
 from adit.relax.dft.task import Task
 
@@ -38,11 +40,14 @@ def run_tasks(
 
     Raises:
         ExternalToolError: the machine or the engine's installation is at fault.
+        ConfigError: a structure's folder holds results or runs of others.
     """
     results = finished(tasks, wall_limit_s, restarts)
     todo = [task for task in tasks if task.system.system_id not in results]
     if len(todo) < len(tasks):
         log.info("%d of them were finished before", len(tasks) - len(todo))
+    for task in todo:
+        Scratch(task.folder, OWNER).promise([RUN, RESTART, RESULT])
     todo = [replace(task, attempt=_attempts(task) + 1) for task in todo]
     while todo:
         fresh = _round(todo, wall_limit_s, workers)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from adit import convert
+from adit.relax.divergence import cell_divergence, divergence, largest_force
 from adit.relax.potentials.chgnet_calculator import Results, calculator, lazy_frechet, quiet
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.potentials.screen import contact, push_apart, refuse
@@ -136,16 +137,16 @@ class _Member:
         optimizer, limits = self._optimizer, self.limits
         forces = self._filter.get_forces()
         fmax, energy = float(np.linalg.norm(forces, axis=1).max()), float(self.atoms.get_potential_energy())
-        if not (np.isfinite(energy) and np.isfinite(fmax)):
-            return self._failed("energy or forces are not finite")
+        n, largest = len(self.atoms), 2 * limits.max_volume_per_atom
+        force = largest_force(self.atoms.get_forces()) if np.isfinite(fmax) else fmax
+        if runaway := divergence(energy / n, force, optimizer.nsteps):
+            return self._failed(runaway)
         if fmax < limits.fmax or optimizer.nsteps >= limits.max_steps:
             return self._end(energy, fmax)
         optimizer.step()
         optimizer.nsteps += 1
-        volume = self.atoms.get_volume() / len(self.atoms)
-        if not np.isfinite(volume) or volume > 2 * limits.max_volume_per_atom:
-            return self._failed(f"cell ran away after {optimizer.nsteps} steps")
-        return None
+        runaway = cell_divergence(self.atoms.get_volume() / n, optimizer.nsteps, largest)
+        return None if runaway is None else self._failed(runaway)
 
     def _failed(self, reason: str) -> Relaxed:
         return replace(self._blank, reason=reason, steps=self._optimizer.nsteps)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from adit import store
 from adit.elements import composition, hill, symbol
 from adit.hull import energy_tags
+from adit.limits import PAIRWISE_ATOMS
 from adit.progress import Progress
 from adit.report.candidates import fields, frames
 from adit.report.candidates.pictures import css_colour
@@ -125,7 +126,8 @@ def _parts(run: Run, kind: str, frame: pd.DataFrame) -> list[list[list[dict[str,
     for system_id, bonded in zip(frame["system_id"].astype(str), valid, strict=True):
         system = made.get(system_id)
         if kind == "molecule":
-            rows.append([] if system is None else [frames.frame(system, "generated", bonded=bool(bonded))])
+            drawn = system is not None and len(system) <= PAIRWISE_ATOMS
+            rows.append([frames.frame(system, "generated", bonded=bool(bonded))] if drawn and system else [])
         else:
             steps = [("generated", system), *((label, found.get(system_id)) for label, found in later)]
             rows.append(frames.path(steps))

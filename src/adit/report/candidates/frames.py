@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from adit.limits import PAIRWISE_ATOMS
 from adit.report.candidates.molgraph import molecule_graph
 from adit.report.words import formats
 from adit.systems import AtomicSystem
@@ -45,5 +46,8 @@ def _whole(values: np.ndarray) -> list[int]:
 
 
 def path(steps: Sequence[tuple[str, AtomicSystem | None]]) -> list[dict[str, Any]]:
-    """Return the frames of a crystal from what was generated to what the last relaxation made of it."""
-    return [frame(system, label) for label, system in steps if system is not None]
+    """Return the frames of a structure from what was generated to what the last relaxation made of it.
+
+    A structure of more than ``PAIRWISE_ATOMS`` has none: no browser draws it.
+    """
+    return [frame(system, label) for label, system in steps if system is not None and len(system) <= PAIRWISE_ATOMS]

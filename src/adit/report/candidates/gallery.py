@@ -12,6 +12,7 @@ from markupsafe import Markup
 from adit import convert
 from adit.elements import composition, hill, reduced_formula
 from adit.hull import energy_tags
+from adit.limits import PAIRWISE_ATOMS
 from adit.report.candidates.pictures import ball_and_stick, bond_drawing, legend
 from adit.report.figures.drawing import slug
 from adit.report.run.inputs import Run, Structures, structures
@@ -111,7 +112,7 @@ def _drawn(frame: pd.DataFrame, found: Structures, limit: int) -> list[tuple[Rec
         if len(chosen) == limit:
             break
         system = found.get(str(row["system_id"]))
-        if system is not None:
+        if system is not None and len(system) <= PAIRWISE_ATOMS:
             chosen.append((row, system))
     return chosen
 

@@ -136,10 +136,15 @@ def bonds(numbers: np.ndarray, points: np.ndarray) -> list[tuple[int, int]]:
         numbers: (n,) atomic numbers.
         points: (n, 3) Å.
     """
-    reach = BOND_SCALE * (covalent_radii()[numbers][:, None] + covalent_radii()[numbers][None, :])
-    distance = np.linalg.norm(points[:, None] - points[None, :], axis=-1)
-    close = np.triu((distance < reach) & (distance > 0.1), k=1)
-    return [(int(i), int(j)) for i, j in zip(*np.nonzero(close), strict=True)]
+    from scipy.spatial import cKDTree
+
+    radii = covalent_radii()[numbers]
+    pairs = cKDTree(points).query_pairs(2 * BOND_SCALE * float(radii.max()), output_type="ndarray")
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    one, other = pairs[:, 0], pairs[:, 1]
+    distance = np.linalg.norm(points[one] - points[other], axis=1)
+    close = (distance < BOND_SCALE * (radii[one] + radii[other])) & (distance > 0.1)
+    return [(int(i), int(j)) for i, j in pairs[close]]
 
 
 def _sticks(scene: _Scene) -> list[tuple[float, str]]:

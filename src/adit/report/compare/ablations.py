@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from adit import store
 from adit.config import AblationsStage
 from adit.errors import ConfigError
+from adit.outputs.replace import replaced_folder
 from adit.progress import log
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ VALIDITY: Final = {
     ("mof", "strict", "validity"): "MOFs valid, %",
 }
 """Kind, protocol and metric of the scores that are shown, and their columns."""
+
+NAMES: Final = ("autoencoders.csv", "denoisers.csv", "tables.md")
 
 RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å": ("RMSD, Å", 1.0)}
 """Numbers of a reconstruction that are shown, their columns and factors."""
@@ -52,9 +55,11 @@ def gather(stage: AblationsStage, folder: Path) -> None:
         denoiser_row(folder, name, autoencoders[variant.autoencoder]) for name, variant in asked.denoisers.items()
     ]
     tables = [pd.DataFrame(list(autoencoders.values())), pd.DataFrame(denoisers)]
-    for table, name in zip(tables, ("autoencoders", "denoisers"), strict=True):
-        store.write_frame(folder / f"{name}.csv", table)
-    store.write_text(folder / "tables.md", "\n".join(markdown(table) for table in tables if len(table)))
+    inputs = [folder / name for name in ("vae", "dit", "reconstructions", "scores")]
+    with replaced_folder(folder, "ablations", inputs=inputs, names=NAMES) as new:
+        for table, name in zip(tables, ("autoencoders", "denoisers"), strict=True):
+            store.write_frame(new / f"{name}.csv", table)
+        store.write_text(new / "tables.md", "\n".join(markdown(table) for table in tables if len(table)))
     log.info("%d autoencoders and %d denoisers: %s", len(autoencoders), len(denoisers), folder / "tables.md")
 
 

@@ -14,16 +14,23 @@ from typing import Any, Final
 
 from adit import store
 from adit.errors import DataError
+from adit.outputs.replace import replaced_folder
 from adit.progress import log
 from adit.report.compare import figures as compare_figures
 from adit.report.figures.drawing import Drawing, save
 from adit.report.page import assets
-from adit.report.page.build import environment
+from adit.report.page.build import READ, environment
 from adit.report.run.inputs import Run, load
 from adit.report.run.manifest import cost, energies
 from adit.report.words import formats, outcome
 
 Record = dict[str, Any]
+
+NAMES: Final = (
+    *("index.html", "metrics.csv", "settings.csv"),
+    *(f"assets/{name}" for name in ("page.js", *assets.VIEWER)),
+)
+"""Files of every comparison."""
 
 MISSING_CONFIG: Final = "has no report/manifest.json: its configuration is not known"
 
@@ -45,6 +52,7 @@ def compare(folders: Sequence[Path], out: Path) -> None:
 
     Raises:
         DataError: fewer than two runs, one of them twice, or there is no such run.
+        ConfigError: a file to write belongs to a run, or is not the verb's own.
     """
     if len(folders) < 2:
         raise DataError("adit compare: name at least two runs, e.g. adit compare results/a results/b")
@@ -54,6 +62,14 @@ def compare(folders: Sequence[Path], out: Path) -> None:
         Named(name, load(folder, json.dumps(_config(folder))))
         for name, folder in zip(_names(folders), folders, strict=True)
     ]
+    inputs = [folder / name for folder in folders for name in (*READ, "report")]
+    with replaced_folder(out, "compare", inputs=inputs, names=NAMES) as new:
+        _write(runs, new)
+    log.info("%s against %s: %s", " and ".join(one.name for one in runs[1:]), runs[0].name, out / "index.html")
+
+
+def _write(runs: Sequence[Named], out: Path) -> None:
+    """Write the page, its tables and its figures."""
     import pandas as pd
 
     numbers = metrics(runs)
@@ -77,7 +93,6 @@ def compare(folders: Sequence[Path], out: Path) -> None:
         )
     )
     store.write_text(out / "index.html", page)
-    log.info("%s against %s: %s", " and ".join(one.name for one in runs[1:]), runs[0].name, out / "index.html")
 
 
 def _draw(drawing: Drawing, out: Path) -> Record:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from adit import store
 from adit.config import TuneStage
 from adit.errors import ConfigError, DataError
+from adit.outputs.replace import replaced_folder
 from adit.progress import log
 from adit.report.figures.drawing import COLOURS, Drawing, new_figure, save, styled
 
@@ -48,6 +49,12 @@ def gather(stage: TuneStage, points: Sequence[Path], out: Path) -> None:
     table["pareto"] = False
     for _, rows in table.groupby("kind"):
         table.loc[pareto(rows), "pareto"] = True
+    with replaced_folder(out, "tune", inputs=points, names=("points.csv", "pareto.csv")) as new:
+        _write(table, new)
+
+
+def _write(table: pd.DataFrame, out: Path) -> None:
+    """Write the table of all points, the front, and a plot of each kind."""
     store.write_frame(out / "points.csv", table)
     store.write_frame(out / "pareto.csv", table[table["pareto"]].sort_values(["kind", "seconds_per_sample"]))
     for kind, rows in table.groupby("kind"):

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from adit import store
 from adit.config import ReportStage
+from adit.outputs.replace import replaced_folder
 from adit.progress import log
 from adit.report.candidates import data as candidates
 from adit.report.candidates import gallery
@@ -29,6 +30,18 @@ from adit.report.words import formats, outcome, protocol, tables
 
 Record = dict[str, Any]
 
+NAMES = (
+    *("index.html", "manifest.json", "references.bib", "summary.json"),
+    *(f"assets/{name}" for name in ("page.js", *assets.VIEWER)),
+)
+"""Files of every report."""
+
+READ = (
+    *("ablations", "benchmarks", "checks", "data", "dft", "dit", "doctor", "hull", "latents", "logs", "relaxed"),
+    *("samples", "scores", "tune", "vae", "weights"),
+)
+"""Folders of a run that a report may read."""
+
 
 def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
     """Write ``index.html``, ``manifest.json`` and ``figures/`` into ``out``.
@@ -40,18 +53,19 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
         run_config: the whole configuration as JSON.
 
     Raises:
-        ConfigError: ``run_config`` is no JSON object.
+        ConfigError: ``run_config`` is no JSON object, or a file to write is not the report's own.
         DataError: there is no such run.
     """
     found = load(run, run_config)
-    assets.write(out / "assets")
-    builder = _Builder(stage, found, out)
-    page = builder.page()
-    about = manifest(found, stage.name)
-    store.write_text(out / "index.html", environment().get_template("page.html").render(**page, about=about))
-    store.write_text(out / "references.bib", page["bibliography"])
-    store.write_json(out / "manifest.json", about)
-    store.write_json(out / "summary.json", clean(summary(found, stage.name)))
+    with replaced_folder(out, "report", inputs=[run / name for name in READ], names=NAMES) as new:
+        assets.write(new / "assets")
+        builder = _Builder(stage, found, new)
+        page = builder.page()
+        about = manifest(found, stage.name)
+        store.write_text(new / "index.html", environment().get_template("page.html").render(**page, about=about))
+        store.write_text(new / "references.bib", page["bibliography"])
+        store.write_json(new / "manifest.json", about)
+        store.write_json(new / "summary.json", clean(summary(found, stage.name)))
     log.info("%s", outcome.sentence(found))
 
 
@@ -95,7 +109,6 @@ class _Builder:
 
     def page(self) -> Record:
         """Return the template's variables."""
-        self._forget_old_figures()
         kinds = outcome.kinds(self.run)
         return {
             "title": self.stage.report.title,
@@ -119,13 +132,6 @@ class _Builder:
             "bibliography": citations.bibliography(self.run),
             "notices": outcome.notices(self.run),  # last: by now every file was opened that can be broken
         }
-
-    def _forget_old_figures(self) -> None:
-        for name in ("figures", "tables"):  # the workflow names both as outputs, whatever is in them
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for pattern in ("figures/*.svg", "figures/*.pdf", "figures/*.csv", "data/*.js", "tables/*.csv"):
-            for path in self.folder.glob(pattern):
-                path.unlink()
 
     def _draw(self, drawing: Drawing) -> Record:
         return {"svg": save(drawing, self.folder / "figures"), "name": drawing.name}

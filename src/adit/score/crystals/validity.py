@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,9 @@ _BLOCK: Final = 2_000_000
 
 _MAX_IMAGES: Final = 200_000
 
+_DENSE: Final = 300
+"""Atoms up to which all pairs are held at once."""
+
 
 @dataclass(frozen=True)
 class Contacts:
@@ -64,10 +68,12 @@ def closest_contacts(system: AtomicSystem) -> Contacts:
     basis = np.asarray(convert.to_structure(system).lattice.get_lll_reduced_lattice().matrix, dtype=float)
     reach = float(np.linalg.norm(basis, axis=1).min())
     fractional = np.linalg.solve(basis.T, system.positions.T).T
+    radii = covalent_radii()[system.numbers]
+    if len(system) > _DENSE:
+        return _of_many(fractional, basis, reach, radii, system.system_id)
     difference = fractional[None, :, :] - fractional[:, None, :]
     difference -= np.round(difference)
     shifts = _images(basis, reach, system.system_id)
-    radii = covalent_radii()[system.numbers]
     sums = radii[:, None] + radii[None, :]
     distance, ratio = np.inf, np.inf
     block = max(1, _BLOCK // len(system) ** 2)
@@ -80,6 +86,40 @@ def closest_contacts(system: AtomicSystem) -> Contacts:
         distance = min(distance, float(lengths.min()))
         ratio = min(ratio, float((lengths / sums).min()))
     return Contacts(distance, ratio)
+
+
+def _of_many(fractional: np.ndarray, basis: np.ndarray, reach: float, radii: np.ndarray, system_id: str) -> Contacts:
+    """Return the closest contacts of many atoms from trees of neighbours, in memory that grows as their number.
+
+    No lattice of spheres is denser than close packing, so the closest pair is at most 1.13 (V/n)^(1/3) apart, and the
+    pair with the smallest ratio at most the largest radius over the smallest times as far.
+    """
+    from scipy.spatial import cKDTree
+
+    packed = 1.13 * (abs(float(np.linalg.det(basis))) / len(fractional)) ** (1 / 3)
+    margin = min(reach, packed * float(radii.max() / radii.min())) * (1 + 1e-9)
+    home = fractional - np.floor(fractional)
+    edge = margin * np.linalg.norm(np.linalg.inv(basis), axis=0)
+    most = np.ceil(edge)
+    if not np.isfinite(most).all() or np.prod(2 * most + 1) > _MAX_IMAGES:
+        raise DataError(f"{system_id}: cell is too flat to search for neighbours")
+    shifts = np.array(list(product(*(range(-int(m), int(m) + 1) for m in most))))
+    near, owners = [], []
+    for shift in shifts:
+        image = home + shift
+        kept = np.flatnonzero(((image >= -edge) & (image < 1 + edge)).all(axis=1))
+        near.append(image[kept])
+        owners.append(kept)
+    places, images, owner = home @ basis, np.concatenate(near) @ basis, np.concatenate(owners)
+    distance, ratio = np.inf, np.inf
+    kinds = np.unique(radii)
+    for one in kinds:
+        tree = cKDTree(images[radii[owner] == one])
+        for other in kinds[kinds >= one]:
+            nearest, _ = tree.query(places[radii == other], k=[2 if one == other else 1], workers=1)
+            closest = float(nearest.min())
+            distance, ratio = min(distance, closest), min(ratio, closest / (one + other))
+    return Contacts(min(distance, reach), min(ratio, reach / (2 * float(radii.max()))))
 
 
 def _images(basis: np.ndarray, reach: float, system_id: str) -> np.ndarray:

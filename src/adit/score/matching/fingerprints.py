@@ -13,6 +13,7 @@ import numpy as np
 from adit import convert, store
 from adit.errors import DataError
 from adit.isolate import map_isolated
+from adit.limits import check_pairwise
 from adit.progress import Progress, log
 from adit.score.common.content import content_key
 from adit.systems import AtomicSystem, Failure, Kind
@@ -37,6 +38,7 @@ def load_libraries() -> None:
 
 def reduce_crystal(system: AtomicSystem) -> AtomicSystem:
     """Return the Niggli-reduced primitive crystal as ``StructureMatcher`` makes it, once instead of once a pair."""
+    check_pairwise(len(system))
     structure = convert.to_structure(system).get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
     return convert.from_structure(structure, system.system_id, system.kind)
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from adit.elements import ATOMIC_NUMBER, SYMBOLS
+from adit.limits import PAIRWISE_ATOMS
 from adit.systems import AtomicSystem
 
 MARGINS_PM: Final = (10, 5, 3)
@@ -97,7 +98,9 @@ def stable_atoms(numbers: np.ndarray, orders: np.ndarray) -> np.ndarray:
 
 
 def check_edm(system: AtomicSystem) -> EdmChecks:
-    """Apply the bond table to one molecule."""
+    """Apply the bond table to one molecule; one of more than ``PAIRWISE_ATOMS`` is none."""
+    if len(system) > PAIRWISE_ATOMS:
+        return EdmChecks(0, False, None)
     orders = bond_orders(system)
     stable = stable_atoms(system.numbers, orders)
     return EdmChecks(int(stable.sum()), bool(stable.all()), _smiles(system.numbers, orders))

@@ -100,9 +100,9 @@ class XtbRelaxMaker(EngineRelaxMaker):
     name: str = "GFN1-xTB relax"
 
     def _get_calculator(self) -> Any:
-        from tblite.ase import TBLite
+        from adit.relax.dft.engines.xtb_calculator import WatchedXtb
 
-        return TBLite(**self.calculator_kwargs)
+        return WatchedXtb(**self.calculator_kwargs)
 
 
 def _common(preset: RelaxPreset) -> dict[str, Any]:

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ase.calculators.calculator import Calculator, all_changes
 
+from adit.convert import from_atoms
+from adit.relax.divergence import DivergedError, Watch
+from adit.relax.potentials.screen import contact
+from adit.systems import Kind
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -33,16 +38,26 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
         self._settings, self._fallbacks = settings, list(fallbacks)
         self._level = 0
         self._gpaw: Any = None
+        self._watch = Watch()
 
     def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
-        """Compute everything of a geometry; raises GPAW's error where no fallback converges."""
+        """Compute everything of a geometry.
+
+        Raises:
+            ConvergenceError: GPAW's, where no fallback converges.
+            DivergedError: energy, forces or cell are beyond what any crystal has.
+        """
         from gpaw import ConvergenceError
 
         super().calculate(atoms, properties, system_changes)
+        self._watch.enter(self.atoms)
+        overlap = contact(from_atoms(self.atoms, "geometry", Kind.CRYSTAL))
+        if overlap is not None:
+            raise DivergedError(f"diverged: {overlap}: frozen cores overlap")
         while True:
             try:
                 self.results = self._everything()
-                return
+                break
             except ConvergenceError as error:
                 if self._level == len(self._fallbacks):
                     reason = f"SCF not converged in any of {self._level + 1} ways"
@@ -51,6 +66,7 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
                 self._level, self._gpaw = self._level + 1, None
                 told = f"SCF not converged: fallback {self._level} {json.dumps(fallback, sort_keys=True)}"
                 warnings.warn(told, ScfFallbackWarning, stacklevel=2)
+        self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
 
     def _everything(self) -> dict[str, Any]:
         if self._gpaw is None:

@@ -11,6 +11,7 @@ import numpy as np
 from adit import convert
 from adit.relax.dft.engines.corrections import mp2020
 from adit.relax.dft.engines.presets import VaspPreset
+from adit.relax.divergence import cell_divergence, divergence, largest_force
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
 KBAR_IN_GPA = 0.1
@@ -69,6 +70,8 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
     }
     if energy is None or not np.isfinite(energy):
         return {**common, "status": "failed", "reason": "the MP2020 corrections do not apply to this calculation"}
+    if runaway := _runaway(documents, absolute=preset.flow == "mp-gga"):
+        return {**common, "status": "failed", "reason": runaway}
     system = convert.from_structure(output.structure, "structure")
     cell = None if system.cell is None else system.cell
     return {
@@ -86,6 +89,27 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
         "forces": None if forces is None else forces.tolist(),
         "stress": None if stress is None else stress.tolist(),
     }
+
+
+def _runaway(documents: Sequence[Any], *, absolute: bool) -> str | None:
+    """Return why one of the runs went where no crystal is, or ``None``.
+
+    Args:
+        documents: of the flow, in order.
+        absolute: whether the zero of energy is free atoms: r2SCAN's is not, with POTCARs of PBE.
+    """
+    calculations = [c for document in documents for c in (document.calcs_reversed or [])[::-1]]
+    ionic = [step for calculation in calculations for step in calculation.output.ionic_steps or []]
+    for steps, step in enumerate(ionic):
+        if step.structure is None or step.forces is None or step.e_0_energy is None:
+            continue
+        atoms = len(step.structure)
+        energy = step.e_0_energy / atoms if absolute else 0.0
+        reason = cell_divergence(step.structure.volume / atoms, steps)
+        reason = reason or divergence(energy, largest_force(step.forces), steps)
+        if reason is not None:
+            return reason
+    return None
 
 
 def _ionic_steps(document: Any) -> int:

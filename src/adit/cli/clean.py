@@ -1,0 +1,55 @@
+"""Verb that removes results."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adit.cli.parsing import Verbs
+from adit.errors import ExternalToolError
+from adit.progress import log
+
+SNAKEMAKE = Path(".snakemake")
+SHOWN = 10
+"""Files that are left of which the names are told."""
+
+
+def _clean(args: argparse.Namespace) -> None:
+    from adit.outputs.clean import clean, clean_snakemake
+
+    with _no_run():
+        for folder in args.folders:
+            count, left = clean(folder)
+            log.info("%s: %d files of adit removed, %d others left alone", folder, count, len(left))
+            for path in left[:SHOWN]:
+                log.info("  left alone: %s", path)
+        clean_snakemake(SNAKEMAKE)
+
+
+@contextmanager
+def _no_run() -> Iterator[None]:
+    """Keep runs of the workflow out of this folder while it is cleaned.
+
+    Raises:
+        ExternalToolError: one works here.
+    """
+    lock = SNAKEMAKE / "adit.lock"
+    if not lock.is_file():
+        yield
+        return
+    with lock.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExternalToolError(f"another run works in this folder ({lock}); wait for it, or stop it") from None
+        yield
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verbs of this room."""
+    text = "remove what manifests in a folder name; files of others stay, and are told"
+    sub = verbs.add("clean", _clean, text, needs_config=False)
+    sub.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results")

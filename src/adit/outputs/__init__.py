@@ -1,0 +1,9 @@
+"""The one rule for outputs: a verb replaces and removes only files that its own manifest names.
+
+``parts``     temporary files beside their place, swept after a kill
+``manifest``  what a verb wrote, with hashes, in the hidden folder ``.adit`` beside it
+``replace``   new content is written beside, checked, and swapped in
+``scratch``   folders of intermediate results (state, runs of external programs)
+``logs``      log files
+``clean``     removes what manifests name
+"""

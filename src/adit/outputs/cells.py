@@ -1,0 +1,45 @@
+"""Cells of CSV files that a spreadsheet would compute: text that begins like a formula gets an apostrophe before it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r](?s:.)")
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf|nan", re.IGNORECASE)
+
+
+def cell(value: Any) -> Any:
+    """Return a value as it may stand in a CSV file; only text that begins like a formula changes."""
+    dangerous = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if dangerous else value
+
+
+def plain(value: Any) -> Any:
+    """Return what ``cell`` made a cell of."""
+    return value[1:] if isinstance(value, str) and value[:1] == "'" and _FORMULA.match(value) else value
+
+
+def escaped(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts, also the names of its columns, a spreadsheet shows and does not compute."""
+    return _each(frame, cell)
+
+
+def unescaped(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table that ``escaped`` was made of."""
+    return _each(frame, plain)
+
+
+def _each(frame: pd.DataFrame, change: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    made = frame.copy(deep=False)
+    for number in range(made.shape[1]):
+        values = made.iloc[:, number]
+        if values.dtype == object or pd.api.types.is_string_dtype(values.dtype):
+            made.isetitem(number, values.map(change))
+    made.columns = pd.Index([change(name) for name in made.columns], name=frame.columns.name)
+    return made

@@ -1,0 +1,83 @@
+"""What a verb refuses to write: inputs, and files that are not its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextvars import ContextVar
+from pathlib import Path, PurePosixPath
+
+from adit.errors import ConfigError
+from adit.outputs.inputs import Inputs
+from adit.outputs.manifest import Manifest, State
+
+ADOPT_VARIABLE = "ADIT_ADOPT"
+"""Set by the workflow: replace files that no manifest names."""
+
+ADOPT_WAY = "replace it with --adopt (make run ADOPT=1, snakemake --config adopt=true)"
+"""The way out, in messages."""
+
+_adopting: ContextVar[bool] = ContextVar("adopting", default=False)
+
+
+def adopt_from_now_on() -> None:
+    """Let this process replace files that it would write and no manifest names (``--adopt``)."""
+    _adopting.set(True)
+
+
+def adopting() -> bool:
+    """Return whether files that no manifest names may be replaced."""
+    return _adopting.get() or os.environ.get(ADOPT_VARIABLE) == "1"
+
+
+def check_is_folder(out: Path) -> None:
+    """Refuse an output that is there and no folder.
+
+    Raises:
+        ConfigError: it is a file.
+    """
+    if os.path.lexists(out) and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file; name a folder")
+
+
+def check(manifest: Manifest, names: Iterable[str], inputs: Inputs, *, removes: bool) -> None:
+    """Refuse to write files over inputs, or over what the manifest does not name.
+
+    Args:
+        manifest: what the verb wrote before.
+        names: files to write, relative to the manifest's folder.
+        inputs: what the verb reads.
+        removes: whether files of the manifest that are not among the names will go.
+
+    Raises:
+        ConfigError: says which file and the way out.
+    """
+    wanted = list(names)
+    for name in [*wanted, *(sorted(manifest.names()) if removes else ())]:
+        path = manifest.folder / name
+        source = inputs.holding(path)
+        if source is not None:
+            what = f"is the input {source}" if not source.is_dir() else f"lies in the input folder {source}"
+            raise ConfigError(f"--out: {path} would be written or removed, but {what}; name another output")
+    refused = [text for name in wanted if (text := _refusal(manifest, name)) is not None]
+    if refused:
+        more = f" (and {len(refused) - 1} more files)" if len(refused) > 1 else ""
+        raise ConfigError(f"--out: {refused[0]}{more}")
+
+
+def _refusal(manifest: Manifest, name: str) -> str | None:
+    """Return why a file may not be written, with the way out."""
+    path = manifest.folder / name
+    for parent in PurePosixPath(name).parents:
+        above = manifest.folder / parent
+        if os.path.lexists(above) and not above.is_dir():
+            return f"{above}: is a file where a folder has to be; move it away"
+    if path.is_dir():
+        return f"{path}: is a folder; name a file to write"
+    if path.exists() and not path.is_file():
+        return f"{path}: is no plain file; name a file to write"
+    state = manifest.state(name)
+    if adopting() or state in (State.ABSENT, State.OWN):
+        return None
+    told = "was changed since" if state is State.CHANGED else "is there, and no manifest says that it was written by"
+    return f"{path}: {told} `adit {manifest.verb}`; move it away or name another output, or {ADOPT_WAY}"

@@ -1,0 +1,62 @@
+"""One process at a time writes a verb's outputs: a kernel lock, which ends with the process, however that ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from adit.errors import ExternalToolError
+from adit.outputs.parts import HIDDEN, forget_hidden, hidden_folder, lock, same_file
+from adit.progress import log
+
+PATIENCE_S: Final = 30.0
+"""How long a process waits for another one: a stage whose workflow was killed ends within seconds."""
+
+STEP_S: Final = 0.1
+
+
+@contextmanager
+def held(folder: Path, key: str, verb: str, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """Be the only process that writes the outputs ``key`` of a folder.
+
+    Args:
+        folder: the folder.
+        key: of the manifest.
+        verb: for the message.
+        patience_s: how long to wait for another process, s.
+
+    Raises:
+        ExternalToolError: another process has it for longer.
+    """
+    handle = _taken(folder, key)
+    deadline = time.monotonic() + patience_s
+    if handle is None:
+        log.info("%s: another run works here (adit %s); waiting for up to %.0f s", folder, verb, patience_s)
+    while handle is None:
+        if time.monotonic() > deadline:
+            raise ExternalToolError(f"{folder}: another run works here (adit {verb}); wait for it, or stop it")
+        time.sleep(STEP_S)
+        handle = _taken(folder, key)
+    try:
+        yield
+    finally:
+        (folder / HIDDEN / f"{key}.lock").unlink(missing_ok=True)
+        os.close(handle)
+        forget_hidden(folder)
+
+
+def _taken(folder: Path, key: str) -> int | None:
+    """Return the open and locked file, or ``None`` where another process holds it."""
+    path = hidden_folder(folder) / f"{key}.lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except FileNotFoundError:  # the hidden folder was empty, and went
+        return None
+    if lock(handle) and same_file(handle, path):
+        return handle
+    os.close(handle)
+    return None

@@ -1,0 +1,48 @@
+"""Whether a file that would be written or removed is one of the inputs, under whatever name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class Inputs:
+    """Files and folders that a verb reads.
+
+    Args:
+        paths: as they were given; what does not exist does not count.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._files: dict[tuple[int, int], Path] = {}
+        self._folders: dict[tuple[int, int], Path] = {}
+        for path in paths:
+            identity = _identity(path)
+            if identity is not None:
+                (self._folders if path.is_dir() else self._files)[identity] = path
+
+    def holding(self, path: Path) -> Path | None:
+        """Return the input that a path is, or that holds it; ``None``: the path is none, or does not exist.
+
+        Files are compared by what they are on the disk, so that links, other cases and relative paths are seen through.
+        """
+        identity = _identity(path)
+        if identity is None:
+            return None
+        if identity in self._files:
+            return self._files[identity]
+        folder = path.parent.resolve()
+        for parent in (path, folder, *folder.parents):
+            above = _identity(parent)
+            if above in self._folders:
+                return self._folders[above]
+        return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,170 @@
+"""What a verb wrote into a folder: names and hashes, in ``.adit`` beside it.
+
+``.adit/verb-<verb>.json``   of a verb that writes a folder
+``.adit/file-<name>.json``   of one file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from adit.outputs.parts import HIDDEN, temporary_beside
+
+BLOCK: Final = 1 << 20
+LONGEST_NAME: Final = 200
+"""Bytes of a file's name in the name of its manifest; longer ones are hashed."""
+
+
+class State(StrEnum):
+    """What a path is to a manifest."""
+
+    ABSENT = "absent"
+    OWN = "own"
+    CHANGED = "changed"
+    FOREIGN = "foreign"
+
+
+@dataclass
+class Manifest:
+    """The files that one verb wrote into one folder.
+
+    Attributes:
+        folder: the folder.
+        key: names the manifest within ``.adit``.
+        verb: who writes.
+        files: SHA-256 by name, relative to the folder.
+        before: while files are being replaced, the hashes of those that are there now.
+    """
+
+    folder: Path
+    key: str
+    verb: str
+    files: dict[str, str] = field(default_factory=dict)
+    before: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """Return where it is stored."""
+        return self.folder / HIDDEN / f"{self.key}.json"
+
+    @classmethod
+    def read(cls, folder: Path, key: str, verb: str) -> Manifest:
+        """Return the manifest; an empty one where there is none, it cannot be read, or is another verb's."""
+        made = cls(folder, key, verb)
+        record = _record(made.path)
+        if record.get("verb") == verb:
+            made.files, made.before = _names(record.get("files")), _names(record.get("before"))
+        return made
+
+    def write(self) -> None:
+        """Store it, atomically."""
+        record: dict[str, Any] = {"verb": self.verb, "files": self.files}
+        if self.before:
+            record["before"] = self.before
+        with temporary_beside(self.folder / "manifest") as part:
+            part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(self.path)
+
+    def state(self, name: str) -> State:
+        """Return what the path of a name is: nothing, as this manifest says, changed since, or not its own."""
+        path = self.folder / name
+        if not os.path.lexists(path):
+            return State.ABSENT
+        known = {hashes[name] for hashes in (self.files, self.before) if name in hashes}
+        if not known or path.is_symlink() or not path.is_file():
+            return State.FOREIGN
+        return State.OWN if sha256(path) in known else State.CHANGED
+
+    def names(self) -> set[str]:
+        """Return every name in it."""
+        return {*self.files, *self.before}
+
+
+def folder_key(verb: str) -> str:
+    """Return the key of a verb that writes a folder."""
+    return f"verb-{verb}"
+
+
+def file_key(name: str) -> str:
+    """Return the key of one file."""
+    short = len(name.encode()) <= LONGEST_NAME
+    return f"file-{name}" if short else f"file-{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def manifests_in(folder: Path) -> list[Manifest]:
+    """Return the manifests of a folder."""
+    paths = (path for pattern in ("verb-*.json", "file-*.json") for path in sorted((folder / HIDDEN).glob(pattern)))
+    return [_of_any_verb(folder, path.stem) for path in paths]
+
+
+def naming(path: Path) -> Iterator[tuple[Manifest, str]]:
+    """Yield the manifests that name a file, beside it and in the folders above it, and its name there."""
+    for number, folder in enumerate(path.parents):
+        if not (folder / HIDDEN).is_dir():
+            continue
+        keys = [file.stem for file in sorted((folder / HIDDEN).glob("verb-*.json"))]
+        name = path.relative_to(folder).as_posix()
+        for key in [file_key(path.name), *keys] if number == 0 else keys:
+            manifest = _of_any_verb(folder, key)
+            if name in manifest.names():
+                yield manifest, name
+
+
+def state_of(path: Path) -> State:
+    """Return what a file is to the manifests beside it and in the folders above it."""
+    states = [manifest.state(name) for manifest, name in naming(path)]
+    there = os.path.lexists(path)
+    return min(states, key=list(State).index) if states else State.FOREIGN if there else State.ABSENT
+
+
+def is_made_here(path: Path) -> bool:
+    """Return whether a manifest names a file; its content is not looked at."""
+    return next(naming(path), None) is not None
+
+
+def _of_any_verb(folder: Path, key: str) -> Manifest:
+    made = Manifest(folder, key, "")
+    record = _record(made.path)
+    made.verb, made.files, made.before = (
+        str(record.get("verb", "")), _names(record.get("files")), _names(record.get("before"))
+    )  # fmt: skip
+    return made
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _names(record: Any) -> dict[str, str]:
+    """Return the entries that name a file below the folder; nothing outside it is ever one's own."""
+    if not isinstance(record, dict):
+        return {}
+    return {name: str(value) for name, value in record.items() if _is_below(name)}
+
+
+def _is_below(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name

@@ -1,0 +1,124 @@
+"""Temporary files in the hidden folder ``.adit`` beside their place; what a killed process left is swept."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+HIDDEN: Final = ".adit"
+"""Name of the folder, beside outputs, that belongs to this package alone."""
+
+PART: Final = ".part"
+LINK: Final = ".link"
+
+_swept: set[Path] = set()
+"""Folders that this process has swept."""
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Yield an empty file on the file system of ``path``; whatever is left of it goes when the block ends.
+
+    The file gets the permissions that the umask allows. While it is in use it is locked, so that nobody sweeps it.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    folder = path.parent
+    if folder not in _swept:
+        _swept.add(folder)
+        sweep(folder)
+    part, handle = _locked_part(folder)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+        os.close(handle)
+        forget_hidden(folder)
+
+
+def hidden_folder(folder: Path) -> Path:
+    """Make the hidden folder of a folder, and return it."""
+    hidden = folder / HIDDEN
+    hidden.mkdir(parents=True, exist_ok=True)
+    return hidden
+
+
+def forget_hidden(folder: Path) -> None:
+    """Remove the hidden folder where it is empty."""
+    with contextlib.suppress(OSError):
+        (folder / HIDDEN).rmdir()
+
+
+def is_hidden(path: Path) -> bool:
+    """Return whether a path lies in a hidden folder of this package."""
+    return HIDDEN in path.parts
+
+
+def _locked_part(folder: Path) -> tuple[Path, int]:
+    """Make a temporary file and lock it; another process may sweep it, or the folder, before it is locked."""
+    while True:
+        part = hidden_folder(folder) / f"{secrets.token_hex(8)}{PART}"
+        try:
+            handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileNotFoundError:  # the hidden folder was empty, and went
+            continue
+        lock(handle, wait=True)
+        if same_file(handle, part):
+            return part, handle
+        os.close(handle)
+
+
+def lock(handle: int, *, wait: bool = False) -> bool:
+    """Lock an open file for this process; return whether it is ours. File systems without locks count as ours."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def same_file(handle: int, path: Path) -> bool:
+    """Return whether ``path`` still names the open file."""
+    try:
+        there = os.stat(path)
+    except OSError:
+        return False
+    mine = os.fstat(handle)
+    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files in a folder whose processes are gone."""
+    for part in [*(folder / HIDDEN).glob(f"*{PART}"), *(folder / HIDDEN).glob(f"*{LINK}")]:
+        with contextlib.suppress(OSError):
+            handle = os.open(part, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if same_file(handle, part):
+                    part.unlink()
+            finally:
+                os.close(handle)
+    forget_hidden(folder)
+
+
+def link_into_place(source: Path, path: Path) -> bool:
+    """Give a file a second name, replacing what has that name; return whether the file system can."""
+    name = hidden_folder(path.parent) / f"{secrets.token_hex(8)}{LINK}"
+    try:
+        os.link(source, name)
+        name.replace(path)
+    except OSError:
+        return False
+    finally:
+        name.unlink(missing_ok=True)  # renaming one name of a file to another name of it does nothing
+        forget_hidden(path.parent)
+    return True

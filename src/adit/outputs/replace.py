@@ -1,0 +1,241 @@
+"""New content is written beside, checked, and swapped in; only what the verb's manifest names is replaced or removed.
+
+The order makes a kill at any instant harmless: the manifest names a file before the file is there, and forgets it after
+it is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from adit.errors import ConfigError
+from adit.outputs.check import check, check_is_folder
+from adit.outputs.held import held
+from adit.outputs.inputs import Inputs
+from adit.outputs.manifest import Manifest, State, file_key, folder_key, sha256
+from adit.outputs.parts import HIDDEN, forget_hidden, hidden_folder, sweep
+from adit.progress import log, shown_as
+
+STAGE: Final = "new-"
+_TOKEN: Final = 8
+
+
+@contextmanager
+def replaced_folder(out: Path, verb: str, *, inputs: Iterable[Path] = (), names: Iterable[str] = ()) -> Iterator[Path]:
+    """Yield an empty folder; what it holds when the block ends well replaces what ``verb`` wrote into ``out`` before.
+
+    Files of others in ``out`` stay. Nothing changes when the block fails.
+
+    Args:
+        out: the folder to write to; made where it is not there.
+        verb: who writes.
+        inputs: files and folders that are read.
+        names: files that will be written, as far as they are known: a conflict is found before the work.
+
+    Raises:
+        ConfigError: an input lies among the files to write or to remove, or one of them is not the verb's own.
+        ExternalToolError: another process writes there.
+    """
+    check_is_folder(out)
+    with _claimed([_Asked(out, folder_key(verb), tuple(names), removes=True)], verb, inputs) as (claim,):
+        yield claim.stage
+        _swap([claim])
+
+
+@contextmanager
+def replaced_files(paths: Sequence[Path], verb: str, *, inputs: Iterable[Path] = ()) -> Iterator[list[Path]]:
+    """Yield a path for each file; what is there when the block ends well replaces the files that were asked for.
+
+    A file that the block does not write stays as it is.
+
+    Args:
+        paths: the files to write.
+        verb: who writes.
+        inputs: files and folders that are read.
+
+    Raises:
+        ConfigError: as of ``replaced_folder``; or a file is named twice.
+        ExternalToolError: another process writes there.
+    """
+    if len({os.path.abspath(path) for path in paths}) < len(paths):
+        raise ConfigError(f"adit {verb}: two outputs have the same name; give each its own")
+    asked = [_Asked(path.parent, file_key(path.name), (path.name,), removes=False) for path in paths]
+    with _claimed(asked, verb, inputs) as claims:
+        yield [claim.stage / path.name for claim, path in zip(claims, paths, strict=True)]
+        _swap(claims)
+
+
+def check_folder(out: Path, verb: str, *, inputs: Iterable[Path], names: Iterable[str]) -> None:
+    """Refuse what ``replaced_folder`` would refuse, before hours of work; nothing is written.
+
+    Raises:
+        ConfigError: as there.
+    """
+    if out.exists():
+        check_is_folder(out)
+        check(Manifest.read(out, folder_key(verb), verb), names, Inputs(inputs), removes=True)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A folder to write into.
+
+    Attributes:
+        folder: the folder.
+        key: of the manifest.
+        names: files that will be written, as far as they are known.
+        removes: whether files of the manifest that are not written again go.
+    """
+
+    folder: Path
+    key: str
+    names: tuple[str, ...]
+    removes: bool
+
+
+@dataclass
+class _Claim:
+    """A folder that this process alone writes into, with the new content beside it."""
+
+    manifest: Manifest
+    stage: Path
+    inputs: Inputs
+    removes: bool
+    new: dict[str, str]
+
+
+@contextmanager
+def _claimed(asked: Sequence[_Asked], verb: str, inputs: Iterable[Path]) -> Iterator[list[_Claim]]:
+    """Yield the claims on every folder, checked; what was staged goes when the block ends."""
+    known = Inputs(inputs)
+    claims: dict[_Asked, _Claim] = {}
+    with ExitStack() as stack:
+        for one in sorted(asked, key=lambda one: (os.path.abspath(one.folder), one.key)):
+            stack.enter_context(_gone_if_empty(one.folder))
+            stack.enter_context(held(one.folder, one.key, verb))
+            manifest = Manifest.read(one.folder, one.key, verb)
+            check(manifest, one.names, known, removes=one.removes)
+            stage = stack.enter_context(_stage(one.folder, one.key))
+            claims[one] = _Claim(manifest, stage, known, one.removes, {})
+        yield [claims[one] for one in asked]
+
+
+@contextmanager
+def _gone_if_empty(folder: Path) -> Iterator[None]:
+    """Take away, at the end, the folders that were made for this one and hold nothing."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+
+@contextmanager
+def _stage(folder: Path, key: str) -> Iterator[Path]:
+    """Yield an empty folder beside the outputs; messages show the place where its files will be."""
+    hidden = hidden_folder(folder)
+    sweep(folder)
+    for left in hidden_folder(folder).iterdir():  # of a process that was killed, for the key is held
+        if left.name.startswith(STAGE) and left.name[len(STAGE) + 2 * _TOKEN + 1 :] == key:
+            shutil.rmtree(left, ignore_errors=True)
+    stage = hidden / f"{STAGE}{secrets.token_hex(_TOKEN)}-{key}"
+    stage.mkdir()
+    try:
+        with shown_as(stage, folder):
+            yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        forget_hidden(folder)
+
+
+def _swap(claims: Sequence[_Claim]) -> None:
+    """Check what was written against what is there, and put it there; then remove what is no longer written."""
+    for claim in claims:
+        claim.new = {name: sha256(claim.stage / name) for name in _written(claim.stage)}
+        check(claim.manifest, claim.new, claim.inputs, removes=claim.removes)
+    for claim in claims:
+        _announce(claim)
+    for claim in claims:
+        for name in claim.new:
+            path = claim.manifest.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (claim.stage / name).replace(path)
+    for claim in claims:
+        _forget_old(claim)
+
+
+def _written(stage: Path) -> list[str]:
+    """Return the names of the files in a folder, without temporary ones, in order."""
+    found = []
+    for folder, folders, files in os.walk(stage):
+        folders[:] = [name for name in folders if name != HIDDEN]
+        found += [(Path(folder) / name).relative_to(stage).as_posix() for name in files]
+    return sorted(found)
+
+
+def _announce(claim: _Claim) -> None:
+    """Store the new names before their files are there, beside those that are there now."""
+    manifest = claim.manifest
+    if not claim.new and not claim.removes:
+        return
+    manifest.before = {**manifest.files, **manifest.before}
+    manifest.files = dict(claim.new)
+    manifest.write()
+
+
+def _forget_old(claim: _Claim) -> None:
+    """Remove the files that are not written again, unless they were changed since; then forget them."""
+    manifest = claim.manifest
+    if not claim.new and not claim.removes:
+        return
+    if claim.removes:
+        for name in sorted(set(manifest.before) - set(claim.new)):
+            remove(manifest, name)
+    manifest.before = {}
+    manifest.write()
+
+
+def remove(manifest: Manifest, name: str) -> bool:
+    """Remove a file of a manifest, and folders that are empty without it; return whether it is gone.
+
+    What was changed since it was written stays, with a line that says so.
+    """
+    state, path = manifest.state(name), manifest.folder / name
+    if state in (State.CHANGED, State.FOREIGN):
+        log.warning("%s: left alone, for it was changed since it was written", path)
+        return False
+    path.unlink(missing_ok=True)
+    for parent in path.parents:
+        if parent == manifest.folder:
+            break
+        with contextlib.suppress(OSError):
+            parent.rmdir()
+    return True
+
+
+def remove_all(out: Path, verb: str) -> None:
+    """Remove what ``verb`` wrote into a folder, as its manifest names it, and the manifest.
+
+    Raises:
+        ExternalToolError: another process writes there.
+    """
+    if not (out / HIDDEN).is_dir():
+        return
+    key = folder_key(verb)
+    with held(out, key, verb):
+        manifest = Manifest.read(out, key, verb)
+        for name in sorted(manifest.names()):
+            remove(manifest, name)
+        manifest.path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        out.rmdir()

@@ -1,0 +1,111 @@
+"""Intermediate files of a verb: shards, resume states, runs of external programs.
+
+They are named before they are written, and removed by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from adit.errors import ConfigError
+from adit.outputs.check import ADOPT_WAY, adopting
+from adit.outputs.manifest import Manifest, folder_key
+from adit.outputs.parts import HIDDEN, forget_hidden, sweep
+from adit.progress import log
+
+_UNHASHED: Final = ""
+"""What stands for the hash: these files change while the verb works."""
+
+
+class Scratch:
+    """The intermediate files of a verb in a folder.
+
+    Args:
+        folder: the folder; it may hold files of others.
+        verb: whose files they are.
+    """
+
+    def __init__(self, folder: Path, verb: str) -> None:
+        self.folder = folder
+        self._manifest = Manifest.read(folder, folder_key(verb), verb)
+        self._verb = verb
+
+    @property
+    def names(self) -> set[str]:
+        """Return the names of the files and folders, relative to the folder."""
+        return set(self._manifest.files)
+
+    def promise(self, names: Iterable[str]) -> None:
+        """Name files, or folders, that will be written.
+
+        Raises:
+            ConfigError: one is there already, and is not the verb's own.
+            DataError: the folder cannot be written to.
+        """
+        new = [name for name in names if name not in self._manifest.files]
+        foreign = [name for name in new if os.path.lexists(self.folder / name)]
+        if foreign and not adopting():
+            told = f"is there, and no manifest says that it was written by `adit {self._verb}`"
+            raise ConfigError(f"{self.folder / foreign[0]}: {told}; move it away, or {ADOPT_WAY}")
+        if new:
+            self._manifest.files |= dict.fromkeys(new, _UNHASHED)
+            self._manifest.write()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files by name, and forget them; what is not one's own stays."""
+        mine = [name for name in names if name in self._manifest.files]
+        for name in mine:
+            path = self.folder / name
+            if path.is_file() or path.is_symlink():
+                path.unlink(missing_ok=True)
+            for parent in (path, *path.parents):
+                if parent == self.folder:
+                    break
+                sweep(parent)
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
+            del self._manifest.files[name]
+        if mine and self._manifest.files:
+            self._manifest.write()
+        elif mine:
+            self._manifest.path.unlink(missing_ok=True)
+            forget_hidden(self.folder)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+    def list_tree(self, name: str) -> None:
+        """Remember what a folder of one's own holds, so that what others add to it later is told from it."""
+        inside = {f"{name}/{entry}": _UNHASHED for entry in _entries(self.folder / name)}
+        self._manifest.files |= inside
+        self._manifest.write()
+
+    def remove_tree(self, name: str) -> None:
+        """Remove a folder of one's own; one that others have added files to is kept under another name."""
+        tree = self.folder / name
+        known = {entry for entry in self._manifest.files if entry.startswith(f"{name}/")}
+        added = known and {f"{name}/{entry}" for entry in _entries(tree)} - known
+        if tree.is_symlink() or (name not in self._manifest.files and tree.exists() and not adopting()) or added:
+            kept = next(path for number in range(1, 10**6) if not (path := tree.with_name(f"{name}-{number}")).exists())
+            log.warning("%s: holds files of others; kept as %s", tree, kept.name)
+            tree.rename(kept)
+        else:
+            shutil.rmtree(tree, ignore_errors=True)
+        if known:
+            for entry in known:
+                del self._manifest.files[entry]
+            self._manifest.write()
+
+
+def _entries(tree: Path) -> set[str]:
+    """Return the names of the files below a folder, relative to it."""
+    return {
+        (Path(folder) / name).relative_to(tree).as_posix()
+        for folder, _, files in os.walk(tree)
+        for name in files
+        if HIDDEN not in Path(folder).parts[len(tree.parts) :]
+    }

@@ -1,0 +1,49 @@
+"""GFN1-xTB for ASE that ends a relaxation which has run away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ase.calculators.calculator import all_changes
+from tblite.ase import TBLite
+
+from adit.relax.divergence import Watch
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+METHOD = "GFN1-xTB"
+
+
+class WatchedXtb(TBLite):  # type: ignore[misc]
+    """tblite's calculator; see ``Watch`` for when it raises.
+
+    Args:
+        settings: of tblite's calculator.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._watch = Watch(free_atoms)
+
+    def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        """Compute energy, forces and stress; raises ``DivergedError`` where they are beyond what any crystal has."""
+        self._watch.enter(self.atoms if atoms is None else atoms)
+        super().calculate(atoms, properties, system_changes)
+        self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
+
+
+def free_atoms(numbers: Iterable[int]) -> float:
+    """Return the energy of free atoms, eV: GFN1-xTB's zero is that of their cores."""
+    return sum(_free_atom(int(number)) for number in numbers)
+
+
+@cache
+def _free_atom(number: int) -> float:
+    from ase import Atoms
+
+    atom = Atoms(numbers=[number])
+    atom.calc = TBLite(method=METHOD, verbosity=0)
+    return float(atom.get_potential_energy())

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What tests/install/test_install.sh runs inside a room.
+set -euo pipefail
+
+fail() { echo "error: $*" >&2; exit 1; }
+has_gpaw() { ls .venv/.stamp-gpaw-* > /dev/null 2>&1 && [ ! -e .venv/gpaw-missing.txt ]; }
+
+new() {
+  make env
+  has_gpaw || fail "no GPAW: $(cat .venv/gpaw-missing.txt)"
+  .venv/bin/pytest -q -m "not slow and not slurm" tests/unit/{data,model,flow,sample,score} tests/property
+  .venv/bin/adit sample --weights weights --kind crystal --n 2 --out samples.arrow
+  test -s samples.arrow
+}
+
+user() {
+  [ "$(id -u)" != 0 ] || fail "root"
+  ! command -v g++ > /dev/null || fail "this room has a C++ compiler"
+  make env
+  has_gpaw || fail "no GPAW: $(cat .venv/gpaw-missing.txt)"
+  test -d .venv/debian/usr || fail "nothing was unpacked"
+}
+
+offline() {
+  make env
+  make wheelhouse WHEELHOUSE=/var/tmp/wheelhouse
+  mv .venv /var/tmp/first
+  rm -rf ~/.cache
+  unshare --net make env WHEELHOUSE=/var/tmp/wheelhouse
+  has_gpaw || fail "no GPAW: $(cat .venv/gpaw-missing.txt)"
+  for env in /var/tmp/first .venv; do
+    "$env/bin/python" -m pip list --format=freeze --exclude-editable --disable-pip-version-check > "/tmp/$(basename "$env").txt"
+  done
+  diff /tmp/first.txt /tmp/.venv.txt || fail "other versions than with a network"
+}
+
+disk() {
+  mkdir .venv
+  mount -t tmpfs -o size=400m tmpfs .venv
+  if make env 2> /tmp/message; then fail "400 MB were enough"; fi
+  cat /tmp/message >&2
+  grep -q "error:.*GB are needed and.*free" /tmp/message || fail "the message does not say that the disk is too small"
+  mount -o remount,size=1200m .venv
+  if ADIT_NO_SPACE_CHECK=1 make env 2> /tmp/message; then fail "1200 MB were enough"; fi
+  cat /tmp/message >&2
+  grep -q "error:.*the disk is full" /tmp/message || fail "the message does not say that the disk is full"
+  ! ls .venv/.stamp-* 2> /dev/null || fail "a stamp was left"
+  umount .venv
+  make env
+  has_gpaw || fail "no GPAW after the disk had space again"
+}
+
+"$@"

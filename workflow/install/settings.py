@@ -1,0 +1,89 @@
+"""pip's effective settings, and the same settings for uv.
+
+uv reads neither pip's configuration files nor its environment variables. A machine that reaches its package index
+through a mirror, a folder of wheels or a certificate of its own says so to pip; here uv is told the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+# Options of pip that hold several values, separated by white space.
+_LISTS = {"extra-index-url", "find-links", "constraint", "trusted-host"}
+_TRUE = {"1", "true", "yes", "on", "y", "t"}
+
+
+def parse_pip_config(listing: str) -> dict[str, str]:
+    """Return pip's options from the output of ``pip config list``.
+
+    The environment wins over files, and a section of ``install`` over ``global``, as in pip. ``default-timeout``, pip's
+    name of the option in the environment, counts as ``timeout``.
+    """
+    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    for line in listing.splitlines():
+        name, separator, literal = line.partition("=")
+        section, _, option = name.rpartition(".")
+        if not separator or section not in sections:
+            continue
+        option = "timeout" if option == "default-timeout" else option
+        sections[section][option] = str(ast.literal_eval(literal))
+    return sections["global"] | sections["install"] | sections[":env:"]
+
+
+def read_pip_settings(python: str | Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the effective options of the pip of an interpreter: files, and variables ``PIP_*``."""
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(environ)).stdout
+    return parse_pip_config(listing)
+
+
+def wheelhouse_environment(folder: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment in which pip installs from a folder and from nowhere else."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
+    return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder.resolve())}
+
+
+def uv_environment(settings: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment in which uv sees what pip sees.
+
+    Args:
+        settings: pip's options, see ``read_pip_settings``.
+        environ: the environment to start from. Variables ``UV_*`` that choose packages are dropped: two installers that
+            read different settings would install different things.
+
+    Returns:
+        A whole environment for a subprocess.
+    """
+    choosing = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS", "UV_CONSTRAINT")
+    uv = {name: value for name, value in environ.items() if not name.startswith(choosing)}
+    # pip weighs all indexes alike; uv's own files are not read, as pip's are not by uv
+    uv |= {"UV_NO_CONFIG": "1", "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    values = {option: " ".join(value.split()) for option, value in settings.items()}
+    names = {
+        "index-url": "UV_DEFAULT_INDEX",
+        "extra-index-url": "UV_INDEX",
+        "constraint": "UV_CONSTRAINT",
+        "trusted-host": "UV_INSECURE_HOST",
+        "timeout": "UV_HTTP_TIMEOUT",
+        "cert": "SSL_CERT_FILE",
+        "client-cert": "SSL_CLIENT_CERT",
+        "proxy": "ALL_PROXY",
+        "keyring-provider": "UV_KEYRING_PROVIDER",
+    }
+    uv |= {variable: values[option] for option, variable in names.items() if values.get(option)}
+    if values.get("keyring-provider") in {"auto", "import"}:
+        uv["UV_KEYRING_PROVIDER"] = "disabled"
+    if values.get("find-links"):
+        uv["UV_FIND_LINKS"] = ",".join(values["find-links"].split())
+    if "proxy" in values and "HTTPS_PROXY" not in uv:
+        uv["HTTPS_PROXY"] = uv["HTTP_PROXY"] = values["proxy"]
+    return uv
+
+
+def uv_arguments(settings: Mapping[str, str]) -> list[str]:
+    """Return those settings that uv takes on its command line alone."""
+    return ["--no-index"] if settings.get("no-index", "").lower() in _TRUE else []

@@ -1,0 +1,50 @@
+"""A folder of wheels that ``make env WHEELHOUSE=folder`` installs from, on machines without a network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from workflow.install import gpaw, libraries, packages, settings, torch_build
+from workflow.install.packages import Installer
+from workflow.install.steps import SetupError, run, say
+
+
+def pack(folder: Path, env: Path) -> None:
+    """Put every package of the locks into a folder: wheels, and GPAW's source, which each machine compiles itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    environ = dict(os.environ)
+    installer = Installer(env, environ, settings.read_pip_settings(env / "bin" / "python", environ), use_uv=True)
+    versions = packages.installed_versions(installer.python)
+    lines = [
+        f"{name}=={versions[name]}" for name in sorted(set(versions) - {"adit-pipeline", "gpaw", "gpaw-data", "pip"})
+    ]
+    if "uv" not in versions:
+        lines.append(f"uv=={packages.read_lock(packages.UV_LOCK)['uv']}")
+    if "+cpu" in versions.get("torch", ""):
+        lines.append(f"--extra-index-url {torch_build.CPU_INDEX}")
+    requirements = env / "wheelhouse.in"
+    requirements.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    say(f"packing {len(lines)} packages into {folder}")
+    pip = [installer.python, "-m", "pip", "--disable-pip-version-check"]
+    shared = ["--no-build-isolation", "--progress-bar", "off", "--no-deps"]
+    wheel = [*pip, "wheel", "--use-pep517", *shared, "--wheel-dir", folder, "-r", requirements]
+    run(wheel, installer.log, environ, "packing the wheels", again="make wheelhouse")
+    _pack_gpaw(installer, folder, [*pip, "download", *shared, "--dest", folder, "--no-binary", "gpaw", "-r", gpaw.LOCK])
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e9
+    say(f"{folder}: {len(list(folder.iterdir()))} files, {size:.1f} GB; elsewhere: make env WHEELHOUSE={folder}")
+
+
+def _pack_gpaw(installer: Installer, folder: Path, command: list[object]) -> None:
+    """Download GPAW's source and data; pip asks its set-up for its dependencies, which needs a compiler."""
+    chain = libraries.find(installer.env)
+    if not chain.can_build:
+        raise SetupError(f"GPAW's source cannot be packed: {chain.problem or 'no Python.h'}; run `make env` first")
+    config = gpaw.write_siteconfig(installer.env, chain)
+    run(
+        command,
+        installer.log,
+        installer.environ | {"GPAW_CONFIG": str(config)},
+        "packing GPAW",
+        again="make wheelhouse",
+    )
