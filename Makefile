@@ -69,7 +69,7 @@ lint: env
 	@mypy
 
 schema: env
-	@adit schema --out workflow/schemas/config.schema.json
+	@adit schema --adopt --out workflow/schemas/config.schema.json
 
 clean:
 	@[ -x $(BIN)/adit ] || { echo "error: make clean needs the environment: make env" >&2; exit 2; }
