@@ -85,17 +85,20 @@ def test_the_site_configuration_leaves_nothing_to_the_machine() -> None:
 
 def test_links_out_of_unpacked_packages_lead_to_the_system(tmp_path: Path) -> None:
     root, system = tmp_path / "root", tmp_path / "system"
-    for folder in (root / "usr/lib/gcc/12", root / "usr/lib/x", system / "usr/lib/x"):
+    for folder in (root / "usr/lib/gcc/12/x", root / "usr/lib/x", system / "usr/lib/x"):
         folder.mkdir(parents=True)
     (system / "usr/lib/x/libstdc++.so.6").write_text("system")
+    (system / "usr/lib/gcc/12/x").mkdir(parents=True)
+    (system / "usr/lib/gcc/12/x/crtbegin.o").touch()
     (root / "usr/lib/x/libxc.so.9").write_text("unpacked")
-    outside, absolute, inside = root / "usr/lib/gcc/12/a.so", root / "usr/lib/x/b.so", root / "usr/lib/x/libxc.so"
-    outside.symlink_to("../../x/libstdc++.so.6")
+    outside, absolute, inside = root / "usr/lib/gcc/12/x/a.so", root / "usr/lib/x/b.so", root / "usr/lib/x/libxc.so"
+    outside.symlink_to("../../../x/libstdc++.so.6")
     absolute.symlink_to("/usr/lib/x/libstdc++.so.6")
     inside.symlink_to("libxc.so.9")
     debian.mend_links(root, system)
     assert outside.read_text() == absolute.read_text() == "system"
     assert os.readlink(inside) == "libxc.so.9"
+    assert (root / "usr/lib/gcc/12/x/crtbegin.o").resolve() == system / "usr/lib/gcc/12/x/crtbegin.o"
 
 
 def test_where_root_cannot_write_packages_are_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
