@@ -15,6 +15,7 @@ from adit.errors import AditError
 from adit.outputs.check import ADOPT_VARIABLE, ADOPT_WAY
 from adit.outputs.logs import is_own_benchmark, is_own_log
 from adit.outputs.manifest import State, state_of
+from adit.outputs.parts import HIDDEN
 
 try:
     adit_config.check_files(
@@ -143,8 +144,8 @@ BASE = in_shell(str(workflow.basedir))
 
 # A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
 # The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
-# Where raw files are looked for is no part of what a stage makes: it travels beside the parameters.
-# So does whether outputs that no manifest names may be replaced.
+# Where raw files are looked for is no part of what a stage makes: it travels beside the parameters. So does whether outputs
+# that no manifest names may be replaced.
 ADOPTING = f"{ADOPT_VARIABLE}=1 " if CFG.adopt else ""
 shell.prefix(
     f"export {REQUEUE}{ADOPTING}{PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={in_shell(CFG.mirror or '')}"

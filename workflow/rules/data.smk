@@ -10,7 +10,13 @@ def own_files(name):
         return []
     path = Path(described.path)
     return (
-        sorted(str(file) for file in path.rglob("*.cif"))
+        sorted(
+            str(file)
+            for file in path.rglob("*")
+            if file.is_file()
+            and not file.name.startswith(".")
+            and HIDDEN not in file.parts
+        )
         if path.is_dir()
         else [str(path)]
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
 from adit.errors import ConfigError
 from adit.outputs.replace import replaced_files
 
@@ -26,6 +28,11 @@ def _prepare(args: argparse.Namespace) -> None:
         _prepare_one(args, stage, args.out, mirror_of(args))
         return
     whole = whole_config(args.config)
+    if args.refuse_contradictions:
+        whole = whole.model_copy(update={"read": whole.read.model_copy(update={"refuse_contradictions": True})})
+    if args.file is not None:
+        _prepare_file(args, whole)
+        return
     names = args.dataset or [d.name for d in whole.data.datasets]
     known = [*config.DATASETS, *whole.data.custom]
     for name in names:
@@ -48,6 +55,34 @@ def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path
     own = [Path(stage.custom.path)] if stage.custom is not None else []
     with replaced_files([out, _stats(args, out)], "prepare", inputs=own) as (systems, stats):
         prepare(stage, systems, stats, mirror=mirror, state=state, workers=args.workers)
+
+
+def _prepare_file(args: argparse.Namespace, whole: config.Config) -> None:
+    """Prepare one file, folder or archive of the user's own, which no configuration describes."""
+    if args.dataset:
+        raise ConfigError("adit prepare: give a file or --dataset, not both")
+    name = re.sub(r"[^a-z0-9]+", "-", args.file.name.split(".")[0].lower()).strip("-") or "own"
+    values: dict[str, Any] = {
+        "path": str(args.file),
+        "kind": args.kind or _kind_of(args.file, whole, args.workers),
+        "id": args.id,
+        "properties": args.properties,
+    }
+    if args.split_column is not None:
+        values["split"] = {"by": "column", "column": args.split_column}
+    own = config.parse_as(config.CustomDataset, values, "adit prepare")
+    out = args.out if args.out.suffix == ".arrow" else args.out / f"{name}.arrow"
+    chosen = config.ChosenDataset(name=name if name not in config.DATASETS else f"own-{name}")
+    stage = whole.stage(config.PrepareStage, dataset=chosen, custom=own)
+    _prepare_one(args, stage, out, None)
+
+
+def _kind_of(file: Path, whole: config.Config, workers: int) -> str:
+    """Return the kind of most structures of a file."""
+    from adit.readers import by_kind, read_structures, settings_of
+
+    rows = by_kind(read_structures([file], settings_of(whole.read, whole.limits, workers)), None)
+    return str(max(rows, key=lambda kind: len(rows[kind])))
 
 
 def _stats(args: argparse.Namespace, out: Path) -> Path:
@@ -87,7 +122,13 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--all", action="store_true", help="every source")
     sub.add_argument("--list", action="store_true", help="say what there is, and download nothing")
 
-    sub = verbs.add("prepare", _prepare, "read datasets and write normalised systems with their splits")
+    sub = verbs.add("prepare", _prepare, "read datasets, or a file of your own, and write normalised systems")
+    sub.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own file, folder or archive")
+    sub.add_argument("--kind", choices=("crystal", "molecule", "mof"), help="of FILE; default: recognised")
+    sub.add_argument("--id", help="column or key of FILE that holds the ids; default: recognised")
+    sub.add_argument("--properties", nargs="+", default=[], help="columns or keys of FILE to keep as labels")
+    sub.add_argument("--split-column", help="column or key of FILE that holds train, val or test; default: by formula")
+    add_refuse(sub)
     sub.add_argument("--dataset", nargs="+", default=[], help="names; those of the configuration by default")
     add_paths(sub, "out")
     add_paths(sub, "stats", "state", required=False)

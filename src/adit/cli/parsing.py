@@ -64,6 +64,16 @@ def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, req
             sub.add_argument(f"--{name}", type=Path, required=required)
 
 
+def add_refuse(sub: argparse.ArgumentParser) -> None:
+    """Add the option that makes contradictions of files failures."""
+    sub.add_argument(
+        "--refuse-contradictions",
+        action="store_true",
+        help="structures that contradict their own file (formula, Z, density, volume, number of atoms) are failures; "
+        "default: they are flagged",
+    )
+
+
 def at_least_one(text: str) -> int:
     """Return a count from 1 on: a whole number, at most ``MOST``."""
     return _whole(text, 1)

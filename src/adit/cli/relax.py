@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.data import mirror_of
-from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, from_zero, whole_config
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
@@ -39,16 +39,18 @@ def _relax(args: argparse.Namespace) -> None:
 
 
 def _relax_files(args: argparse.Namespace) -> None:
+    from adit.readers import settings_of
     from adit.relax import standalone
 
     whole = whole_config(args.config)
+    reading = settings_of(whole.read, whole.limits, args.workers, refuse=args.refuse_contradictions)
     if args.engine == "chgnet":
         for name in ("preset", "command", "settings"):
             if getattr(args, name) is not None:
                 raise ConfigError(f"--{name}: is for gpaw, vasp and gfn1-xtb; CHGNet's settings are section relax")
         named = {} if args.wall_limit is None else {"wall_limit_s": args.wall_limit}
         relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
-        standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers)
+        standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
         return
     named = {"engine": args.engine, "preset": args.preset or PRESETS[args.engine]}
     if args.wall_limit is not None:
@@ -56,7 +58,7 @@ def _relax_files(args: argparse.Namespace) -> None:
     if args.command is not None:
         named["command"] = args.command
     dft = config.parse_as(config.DftConfig, {**whole.dft.model_dump(), "fallback": None, **named}, "adit relax")
-    standalone.relax_with_dft(config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings)
+    standalone.relax_with_dft(config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings, reading)
 
 
 def _reference(args: argparse.Namespace) -> None:
@@ -100,7 +102,9 @@ def public_files(mirror: str | None) -> Callable[[str], Path]:
 
 
 def _hull(args: argparse.Namespace) -> None:
-    from adit.hull.hull import hull
+    from adit.hull.energy_tables import read_energy_tables
+    from adit.hull.hull import hull, hull_of
+    from adit.readers import settings_of
 
     if args.relaxed:
         _need(args, "hull", "reference")
@@ -116,11 +120,13 @@ def _hull(args: argparse.Namespace) -> None:
     if args.hull is not None:
         chosen = config.parse_as(config.HullConfig, {"reference": args.hull}, "--hull")
         whole = whole.model_copy(update={"hull": chosen})
-    tables = [path / "relaxed.parquet" if path.is_dir() else path for path in args.tables]
+    tables = [path / "relaxed.parquet" if (path / "relaxed.parquet").is_file() else path for path in args.tables]
+    reading = settings_of(whole.read, whole.limits, args.workers)
+    energies = read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
     given = [args.reference] if args.reference else []
     with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):
         reference = args.reference or _own_reference(args, whole)
-        hull(whole.stage(config.HullStage), tables, reference, new, args.energy_tag)
+        hull_of(whole.stage(config.HullStage), energies, reference, new)
 
 
 def _with_structures(tables: Sequence[Path]) -> list[Path]:
@@ -196,7 +202,8 @@ def builtin_elements() -> list[AtomicSystem]:
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     sub = verbs.add("relax", _relax, "relax structures: files of anyone's, or one shard of samples")
-    sub.add_argument("files", type=Path, nargs="*", help="CIF, extended XYZ, POSCAR, Arrow, or folders of them")
+    sub.add_argument("files", type=Path, nargs="*", help="structures in any format of adit score, or folders of them")
+    add_refuse(sub)
     sub.add_argument("--engine", choices=ENGINES, default="chgnet", help="for files")
     sub.add_argument("--preset", help="settings of gpaw, vasp or gfn1-xtb (config/dft)")
     sub.add_argument("--wall-limit", type=float, help="s for one attempt at a structure")
@@ -216,7 +223,9 @@ def register(verbs: Verbs) -> None:
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     sub = verbs.add("hull", _hull, "compute energies above the hull: of tables of anyone's, or of the samples")
-    sub.add_argument("tables", type=Path, nargs="*", help="folders or tables of `adit relax`, or tables like them")
+    sub.add_argument(
+        "tables", type=Path, nargs="*", help="tables or folders of `adit relax`, or structures with energies"
+    )
     add_paths(sub, "relaxed", many=True, required=False)
     add_paths(sub, "reference", required=False)
     add_paths(sub, "out")

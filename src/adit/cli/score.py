@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
-from adit.errors import ConfigError, printable
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
+from adit.errors import ConfigError, DataError, printable
 from adit.isolate import worker_memory
 from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
@@ -59,6 +60,7 @@ def _checks(args: argparse.Namespace) -> None:
 
 
 def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
+    from adit.readers import settings_of
     from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
@@ -69,7 +71,8 @@ def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     stage = whole.stage(config.ScoreStage)
     cache = args.cache or user_cache()
     workers = args.workers or len(os.sched_getaffinity(0))
-    score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol)
+    reading = settings_of(whole.read, whole.limits, workers, refuse=args.refuse_contradictions)
+    score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol, reading=reading)
     title = f"Scores of {', '.join(printable(path.name) for path in args.files[:9])}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
@@ -82,7 +85,10 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
     """Return the settings that samples of this package were made with, as section ``sample`` has them."""
     by_kind, conditions = {}, {}
     for path in files:
-        told = read_systems(path).metadata if path.suffix == ".arrow" and path.is_file() else {}
+        told: dict[str, Any] = {}
+        if path.suffix == ".arrow":
+            with contextlib.suppress(DataError):  # it is a row with its reason already
+                told = read_systems(path).metadata
         if "kind" in told and "solver" in told:
             by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
             conditions[told["kind"]] = told.get("conditions", {})
@@ -135,8 +141,8 @@ def register(verbs: Verbs) -> None:
         metavar="SAMPLES",
         type=Path,
         nargs="*",
-        help="CIF, extended XYZ, XYZ, SDF, POSCAR, CSV or Parquet with CIF texts, folders or zip archives of them, "
-        "or this package's .arrow",
+        help="CIF, XYZ, extended XYZ, SDF, POSCAR, pymatgen JSON, CSV or Parquet with a column of structures, .gz of "
+        "each, folders, zip and tar archives, or this package's .arrow",
     )
     sub.add_argument(
         "--reference",
@@ -149,6 +155,7 @@ def register(verbs: Verbs) -> None:
         "--protocol", type=_protocols, default=list(PROTOCOLS), help=f"of {','.join(PROTOCOLS)}; default: all"
     )
     sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
+    add_refuse(sub)
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
     add_paths(sub, "hull", "out", "cache", required=False)
     sub.add_argument("--workers", type=at_least_one, default=None, help="processes; default: all cores")

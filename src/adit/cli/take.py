@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, at_least_one
+from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_files
 from adit.progress import log
@@ -28,12 +27,13 @@ def _take(args: argparse.Namespace) -> None:
 
 def _take_into(new: Mapping[Path, Path], source: Path, stage: config.TakeStage, args: argparse.Namespace) -> None:
     """Read the samples and write the shards of every kind."""
-    from adit.score.sample_files import read_samples
+    from adit.readers import by_kind, read_structures, settings_of
 
-    found = read_samples([source], None, workers=args.workers, wall_limit_s=stage.wall_limit_s)
+    reading = settings_of(stage.read, stage.limits, args.workers, refuse=args.refuse_contradictions)
+    samples = by_kind(read_structures([source], reading), None)
     for kind in Kind:
         shards = [new[path] for path in getattr(args, str(kind))]
-        rows = found.get(kind, [])
+        rows = [each.kept() for each in samples.get(kind, [])]
         asked = int(getattr(stage, str(kind)))
         if rows and not asked:
             log.warning("%s: %d %ss are left out, for sample.%s is 0", source, len(rows), kind, kind)
@@ -43,7 +43,7 @@ def _take_into(new: Mapping[Path, Path], source: Path, stage: config.TakeStage, 
             raise DataError(f"{source}: holds no {kind}s; set sample.{kind}: 0")
         if len(rows) > asked:
             log.warning("%s: the first %d of %d %ss are taken (sample.%s)", source, asked, len(rows), kind, kind)
-        _write(_numbered(rows[:asked]), shards, {"source": str(source), "kind": str(kind)})
+        _write(rows[:asked], shards, {"source": str(source), "kind": str(kind)})
 
 
 def _write(rows: Sequence[Row], shards: Sequence[Path], provenance: dict[str, str]) -> None:
@@ -52,19 +52,9 @@ def _write(rows: Sequence[Row], shards: Sequence[Path], provenance: dict[str, st
         write_systems(path, rows[first:after], metadata=provenance)
 
 
-def _numbered(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with ids that differ: what occurs again gets a number."""
-    used: dict[str, int] = {}
-    made: list[Row] = []
-    for row in rows:
-        times = used.get(row.system_id, 0)
-        used[row.system_id] = times + 1
-        made.append(replace(row, system_id=f"{row.system_id}-{times + 1}") if times else row)
-    return made
-
-
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     sub = verbs.add("take", _take, "take samples made elsewhere into the shards of a run")
     add_paths(sub, "crystal", "molecule", "mof", many=True, required=False)
+    add_refuse(sub)
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")

@@ -17,6 +17,7 @@ from adit.config.data import (
 )
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
+from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
@@ -79,6 +80,7 @@ __all__ = [
     "Positive",
     "PositiveFloat",
     "PrepareStage",
+    "ReadConfig",
     "ReferenceStage",
     "RelaxConfig",
     "RelaxStage",

@@ -46,10 +46,12 @@ class SplitConfig(Strict):
 class CustomDataset(Strict):
     """A user's own dataset."""
 
-    path: str = Field(min_length=1, description="folder of CIF files, or file; relative to where the run is started")
-    format: Literal["cif", "extxyz", "sdf", "parquet", "csv"] = Field(
-        description="cif: folder or file; parquet and csv: with a column of CIF texts (cif), or parquet with "
-        "atomic_numbers, positions in Å and, for what is periodic, cell in Å (9 numbers, rows are vectors)"
+    path: str = Field(min_length=1, description="file, folder or archive; relative to where the run is started")
+    format: Literal["cif", "extxyz", "sdf", "parquet", "csv"] | None = Field(
+        None,
+        description="the only format that is read; null: all that the readers know, by suffix (docs/formats.md). "
+        "parquet and csv: a column of structures, or of atomic_numbers, positions in Å and, for what is periodic, cell "
+        "in Å (9 numbers, rows are vectors)",
     )
     kind: Literal["crystal", "molecule", "mof"] = Field(description="what the systems are")
     id: str | None = Field(

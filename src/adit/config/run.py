@@ -15,6 +15,7 @@ from adit.config.data import DataConfig, LabelsConfig
 from adit.config.limits import LimitsConfig
 from adit.config.model import ModelConfig
 from adit.config.paths import folder_name
+from adit.config.read import ReadConfig
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
@@ -56,6 +57,7 @@ class Config(Strict):
     report: ReportConfig = ReportConfig()
     ablations: AblationsConfig = AblationsConfig()
     limits: LimitsConfig = LimitsConfig()
+    read: ReadConfig = ReadConfig()
 
     @model_validator(mode="after")
     def _tuning_has_its_own_seed(self) -> Self:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig, LabelsConfig
+from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, ModelSource, VaeModelConfig
+from adit.config.read import ReadConfig
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
@@ -23,6 +25,8 @@ class PrepareStage(Stage):
     seed: int
     max_atoms: int
     max_atomic_number: int
+    limits: LimitsConfig = LimitsConfig()
+    read: ReadConfig = ReadConfig()
 
     @classmethod
     def sources(cls) -> dict[str, str]:
@@ -110,13 +114,14 @@ class TakeStage(Stage):
     crystal: int
     molecule: int
     mof: int
-    wall_limit_s: float
+    limits: LimitsConfig = LimitsConfig()
+    read: ReadConfig = ReadConfig()
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
         kinds = {kind: f"sample.{kind}" for kind in ("crystal", "molecule", "mof")}
-        return {**kinds, "from_": "sample.from_", "wall_limit_s": "score.wall_limit_s"}
+        return {**kinds, "from_": "sample.from_"}
 
 
 class TuneStage(Stage):

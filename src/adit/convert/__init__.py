@@ -3,6 +3,7 @@
 from adit.convert.ase import from_atoms, from_extxyz_frame, read_extxyz, read_extxyz_frame, to_atoms
 from adit.convert.pymatgen import (
     from_cif,
+    from_pymatgen_dict,
     from_structure,
     niggli,
     primitive,
@@ -30,6 +31,7 @@ __all__ = [
     "from_cif",
     "from_extxyz_frame",
     "from_mol_block",
+    "from_pymatgen_dict",
     "from_rdkit",
     "from_structure",
     "inchikey",

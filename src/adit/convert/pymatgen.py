@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,23 @@ def from_structure(
         cell=structure.lattice.matrix,
         info=info or {},
     )
+
+
+def from_pymatgen_dict(value: Mapping[str, Any], system_id: str) -> AtomicSystem:
+    """Return the system of the dictionary of a pymatgen ``Structure`` (with a lattice) or ``Molecule``.
+
+    Raises:
+        DataError: sites are disordered.
+    """
+    from pymatgen.core import Molecule, Structure
+
+    if value.get("lattice"):
+        return from_structure(Structure.from_dict(dict(value)), system_id)
+    molecule = Molecule.from_dict(dict(value))
+    if not molecule.is_ordered:
+        raise DataError(f"{system_id}: has disordered sites")
+    numbers = np.array([_atomic_number(site.specie) for site in molecule])
+    return AtomicSystem(system_id, Kind.MOLECULE, numbers, np.asarray(molecule.cart_coords))
 
 
 def _atomic_number(specie: Any) -> int:
@@ -159,12 +177,13 @@ def to_cif(system: AtomicSystem) -> str:
     return str(to_structure(system).to(fmt="cif"))
 
 
-def spacegroup_number(system: AtomicSystem, symprec: float = 0.1) -> int:
+def spacegroup_number(system: AtomicSystem, symprec: float = 0.1, angle_tolerance: float = 5.0) -> int:
     """Return the international spacegroup number; 0 where spglib finds none.
 
     Args:
         system: a crystal.
         symprec: tolerance, Å.
+        angle_tolerance: degrees; the default is that of pymatgen's ``SpacegroupAnalyzer``, so that both agree.
     """
     import spglib
 
@@ -173,7 +192,9 @@ def spacegroup_number(system: AtomicSystem, symprec: float = 0.1) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = spglib.get_symmetry_dataset((system.cell, system.fractional, system.numbers), symprec=symprec)
+            found = spglib.get_symmetry_dataset(
+                (system.cell, system.fractional, system.numbers), symprec=symprec, angle_tolerance=angle_tolerance
+            )
     except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
         return 0
     return 0 if found is None else int(found.number)

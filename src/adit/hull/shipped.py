@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adit import convert, store
+from adit.errors import DataError
 from adit.hull.reference_rows import COLUMNS
 from adit.systems import AtomicSystem
 
@@ -34,6 +35,8 @@ GEOMETRY = ("volume_per_atom", "shortest_distance")
 
 GEOMETRY_TOLERANCE = 1e-3
 """Relative: what preparation on another machine may change by rounding."""
+
+_COLUMNS = (*KEY, "set", *COLUMNS, "fmax", *GEOMETRY)
 
 SEARCH = 4.0
 """Å within which the shortest distance is looked for."""
@@ -78,12 +81,22 @@ class Shipped:
 
 
 def read_shipped(identity: Identity, path: Path = TABLE) -> Shipped:
-    """Return the rows of exactly this potential; none where the file has none, or is not there."""
+    """Return the rows of exactly this potential; none where the file has none, or is not there.
+
+    Raises:
+        DataError: the file is another table.
+    """
     import pandas as pd
 
-    empty = pd.DataFrame(columns=[*KEY, "set", *COLUMNS, "fmax", *GEOMETRY])
-    frame = store.read_frame(path) if path.is_file() else empty
+    frame = store.read_frame(path) if path.is_file() else pd.DataFrame(columns=list(_COLUMNS))
+    _check(frame, path)
     return Shipped(frame[_of(frame, identity)].reset_index(drop=True))
+
+
+def _check(frame: pd.DataFrame, path: Path) -> None:
+    missing = [name for name in _COLUMNS if name not in frame]
+    if missing:
+        raise DataError(f"{path}: has no column {missing[0]}; it is no table of reference energies: name another")
 
 
 def _of(frame: pd.DataFrame, identity: Identity) -> Any:
@@ -102,16 +115,18 @@ def write_shipped(
         frame: their reference rows, in the same order.
         fmax: eV/Å, to which they were relaxed.
         path: the file.
+
+    Raises:
+        DataError: the file that is there is another table.
     """
     import pandas as pd
 
     shapes = pd.DataFrame([geometry(system) for system in systems], columns=list(GEOMETRY)).round(5)
     columns = [frame[list(COLUMNS)].reset_index(drop=True), shapes]
-    new = pd.concat(columns, axis=1).assign(**asdict(identity), set=name, fmax=fmax)[
-        [*KEY, "set", *COLUMNS, "fmax", *GEOMETRY]
-    ]
+    new = pd.concat(columns, axis=1).assign(**asdict(identity), set=name, fmax=fmax)[list(_COLUMNS)]
     if path.is_file():
         old = store.read_frame(path)
+        _check(old, path)
         kept = old[~(_of(old, identity) & (old["set"] == name))]
         new = pd.concat([kept, new], ignore_index=True) if len(kept) else new
     store.write_frame(path, new.sort_values([*KEY, "set", "entry_id"], ignore_index=True))

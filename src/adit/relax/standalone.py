@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,14 @@ from adit.config import DftStage, RelaxStage
 from adit.outputs.check import check_is_folder
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
+from adit.readers import ReadRow, ReadSettings, read_structures
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.result import frame_of, structure_of
 from adit.relax.dft.run import run_tasks
 from adit.relax.dft.task import Task, folder_name
 from adit.relax.potentials.screen import refuse
 from adit.relax.prerelax import relax_rows, table_of
-from adit.relax.user_files import Input, read_files
-from adit.systems import AtomicSystem, Failure
+from adit.systems import AtomicSystem, Failure, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,17 +33,26 @@ TABLES = ("relaxed.arrow", "relaxed.extxyz", "relaxed.csv", "relaxed.parquet")
 Rows = list[AtomicSystem | Failure]
 
 
-def relax_with_chgnet(stage: RelaxStage, files: Sequence[Path], out: Path, workers: int) -> None:
+def relax_with_chgnet(
+    stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
+) -> None:
     """Relax structures with CHGNet; see ``write``. A second run with the same ``out`` does only what is missing."""
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
         results = relax_rows(stage.relax, rows, workers, out / ".relax")
         return table_of(rows, results)
 
-    _relax(files, out, relaxed)
+    _relax(files, out, relaxed, reading)
 
 
-def relax_with_dft(stage: DftStage, files: Sequence[Path], out: Path, workers: int, settings_dir: Path | None) -> None:
+def relax_with_dft(
+    stage: DftStage,
+    files: Sequence[Path],
+    out: Path,
+    workers: int,
+    settings_dir: Path | None,
+    reading: ReadSettings | None = None,
+) -> None:
     """Relax structures with VASP, GPAW or GFN1-xTB; see ``write``. A second run does only what is missing.
 
     Raises:
@@ -70,7 +80,7 @@ def relax_with_dft(stage: DftStage, files: Sequence[Path], out: Path, workers: i
         ]
         return frame_of(table), after
 
-    _relax(files, out, relaxed)
+    _relax(files, out, relaxed, reading)
 
 
 MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
@@ -100,18 +110,30 @@ def structure_name(system: AtomicSystem) -> str:
     return f"structures/{folder_name(system.system_id)}.cif"
 
 
-def _relax(files: Sequence[Path], out: Path, relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]]) -> None:
+def _relax(
+    files: Sequence[Path],
+    out: Path,
+    relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]],
+    reading: ReadSettings | None,
+) -> None:
     check_is_folder(out)
-    inputs = read_files(files)
+    inputs = [_of_a_kind(each) for each in read_structures(files, reading)]
     sources = {given.source for given in inputs}
     log.info("%d structures from %d files", len(inputs), len(sources))
     structures = [structure_name(given.row) for given in inputs if isinstance(given.row, AtomicSystem)]
-    check_folder(out, "relax", inputs=map(Path, sources), names=[*TABLES, *structures])
+    check_folder(out, "relax", inputs=[*files, *map(Path, sources)], names=[*TABLES, *structures])
     table, after = relaxed([given.row for given in inputs])
     write(out, inputs, table, after)
 
 
-def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) -> None:
+def _of_a_kind(read: ReadRow) -> ReadRow:
+    """Return a row that was read; what is no structure counts as a crystal."""
+    if isinstance(read.row, Failure) and read.row.kind is None:
+        return replace(read, row=replace(read.row, kind=Kind.CRYSTAL))
+    return read
+
+
+def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows) -> None:
     """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row an input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
 
     Structures that an earlier run wrote, and that are not among these inputs, go; finished results of theirs are kept
@@ -126,7 +148,9 @@ def write(out: Path, inputs: Sequence[Input], table: pd.DataFrame, after: Rows) 
     Raises:
         ConfigError: a file to write is an input, or not the verb's own.
     """
-    table = table.assign(source=[given.source for given in inputs])
+    table = table.assign(
+        source=[given.source for given in inputs], read_notes=["; ".join(given.notes) for given in inputs]
+    )
     table = table[[*FIRST, *(name for name in table.columns if name not in FIRST)]]
     systems = [row for row in after if isinstance(row, AtomicSystem)]
     with replaced_folder(out, "relax", inputs=[Path(given.source) for given in inputs], names=TABLES) as new:

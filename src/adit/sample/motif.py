@@ -9,8 +9,9 @@ import numpy as np
 
 from adit import convert
 from adit.errors import ConfigError, DataError
-from adit.store import read_systems
-from adit.systems import AtomicSystem, Kind
+from adit.progress import log
+from adit.readers import ReadSettings, read_structures
+from adit.systems import AtomicSystem, Failure, Kind
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,29 @@ class Motif:
 
 
 def read_motif(path: Path, kind: Kind) -> Motif:
-    """Read the atoms to hold: the first structure of a .cif, .xyz, .extxyz, .sdf, .mol or .arrow file.
+    """Read the atoms to hold: the first structure of a file of any format that the readers know.
 
     Periodic kinds need a cell; a crystal's is brought to its Niggli form, as in training.
 
     Raises:
-        ConfigError: the file is missing, of another format, or lacks a cell.
-        DataError: the file cannot be read.
+        ConfigError: the file is missing, or lacks a cell, or has one that the kind has not.
+        DataError: the file is of no known format, or cannot be read.
     """
     if not path.is_file():
         raise ConfigError(f"motif {path}: no such file")
     try:
-        system = _first(path, kind)
-    except (DataError, UnicodeDecodeError) as error:
+        rows = read_structures([path], ReadSettings(workers=0))
+    except DataError as error:
         raise DataError(f"motif {path}: cannot be read ({error}); give a file with one structure") from error
+    system = next((each.row for each in rows if isinstance(each.row, AtomicSystem)), None)
+    if system is None:
+        reasons = "; ".join(each.row.reason for each in rows[:3] if isinstance(each.row, Failure))
+        raise DataError(f"motif {path}: cannot be read ({reasons}); give a file with one structure")
+    if len(rows) > 1:
+        log.warning("motif %s: the first of its %d structures is held (%s)", path, len(rows), system.system_id)
     if kind.periodic != (system.cell is not None):
         raise ConfigError(f"motif {path}: a {kind} needs a motif {'with' if kind.periodic else 'without'} a cell")
+    system = replace(system, kind=kind)
     if kind is Kind.CRYSTAL:
         system = convert.niggli(system)
     elif system.cell is None:
@@ -62,25 +70,6 @@ def read_motif(path: Path, kind: Kind) -> Motif:
     first = system.fractional if system.cell is not None else system.positions
     order = np.lexsort((first[:, 2], first[:, 1], first[:, 0], system.numbers))
     return Motif(system.numbers[order], system.positions[order], system.fractional[order], system.cell)
-
-
-def _first(path: Path, kind: Kind) -> AtomicSystem:
-    suffix = path.suffix.lower()
-    if suffix == ".arrow":
-        found = read_systems(path).systems()
-        if not found:
-            raise DataError("holds no structure")
-        return found[0]
-    if suffix == ".cif":
-        return convert.from_cif(path.read_text(encoding="utf-8"), path.stem, kind)
-    if suffix in (".xyz", ".extxyz"):
-        frames = convert.read_extxyz(path)
-        if not frames:
-            raise DataError("holds no structure")
-        return convert.from_atoms(frames[0], path.stem, kind)
-    if suffix in (".sdf", ".mol"):
-        return convert.from_mol_block(path.read_text(encoding="utf-8"), path.stem)
-    raise ConfigError(f"motif {path}: give a .cif, .xyz, .extxyz, .sdf, .mol or .arrow file")
 
 
 def place(motif: Motif, n: int, counts: dict[int, int] | None, random: np.random.Generator) -> np.ndarray:

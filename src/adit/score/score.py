@@ -20,15 +20,17 @@ from adit import store
 from adit.config import ScoreStage
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
+from adit.readers import CONTRADICTION
 from adit.score.card import card
 from adit.score.common.aggregate import Record
 from adit.score.common.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
 from adit.score.common.measures import Measure
-from adit.score.common.names import Protocol
+from adit.score.common.names import Col, Protocol
 from adit.score.common.scored import Records, Scored
 from adit.score.common.separation import separations
 from adit.score.crystals.run import score_crystals
 from adit.score.crystals.sensitivity import crystal_rates, sensitivity
+from adit.score.given import NOTES, SOURCE, Origins
 from adit.score.mofs.run import score_mofs
 from adit.score.molecules.run import score_molecules
 from adit.score.terminal import log_table
@@ -107,6 +109,7 @@ def score_rows(
     cache: Path | None = None,
     protocols: Collection[str] = NAMED,
     answers: Answers | None = None,
+    origins: Mapping[Kind, Origins] | None = None,
     inputs: Sequence[Path] = (),
 ) -> None:
     """Score rows of each kind and the control rows, and write tables, summary, measures and funnel.
@@ -121,6 +124,7 @@ def score_rows(
         cache: folder for what depends on the reference alone, or ``None``.
         protocols: of the named protocols, those to report.
         answers: of the slow tools, as far as there are any yet.
+        origins: where a user's own samples come from, by kind; columns of their tables.
         inputs: files that all this was read from; none of them is written over.
 
     Raises:
@@ -132,7 +136,7 @@ def score_rows(
         Kind.MOF: lambda rows, known: score_mofs(stage, rows, known, workers, cache, answers),
     }
     with replaced_folder(out, "score", inputs=inputs, names=[*OUTPUTS[:5], *(f"{kind}.csv" for kind in asked)]) as new:
-        _write_scores(stage, asked, scorers, reference, energies, new, protocols)
+        _write_scores(stage, asked, scorers, reference, energies, new, protocols, origins)
 
 
 Scorer = Callable[[list[Row], Reference], Scored]
@@ -146,6 +150,7 @@ def _write_scores(
     energies: Energies,
     out: Path,
     protocols: Collection[str],
+    origins: Mapping[Kind, Origins] | None,
 ) -> None:
     """Score the rows of every kind and write all files."""
     records: list[Record] = []
@@ -160,6 +165,8 @@ def _write_scores(
         known = reference(kind)
         references[kind] = Counter(str(split) for split in known.splits)
         scored = chosen(scorers[kind](rows, known), protocols)
+        if origins is not None:
+            scored = with_origins(scored, origins.get(kind, {}))
         _write_table(out, kind, scored)
         if kind is Kind.CRYSTAL:
             followed = sensitivity(scored.table, crystal_rates([str(name) for name in scored.columns]), stage.seed)
@@ -185,6 +192,16 @@ def chosen(scored: Scored, protocols: Collection[str]) -> Scored:
     columns = [column for column in scored.columns if not left or not str(column).endswith(left)]
     records = [record for record in scored.records if record.protocol in protocols or record.protocol not in NAMED]
     return replace(scored, columns=columns, records=records)
+
+
+def with_origins(scored: Scored, origins: Origins) -> Scored:
+    """Return the scores of a user's own samples with their files and notes; contradictions are reasons too."""
+    for record in scored.table:
+        origin = origins.get(record[Col.SYSTEM_ID], {})
+        record |= {SOURCE: origin.get(SOURCE, ""), NOTES: origin.get(NOTES, "")}
+        reasons = [str(record[Col.REASON] or ""), origin.get(CONTRADICTION, "")]
+        record[Col.REASON] = "; ".join(reason for reason in reasons if reason)
+    return replace(scored, columns=[*scored.columns, SOURCE, NOTES])
 
 
 def _write_table(out: Path, kind: str, scored: Scored) -> None:

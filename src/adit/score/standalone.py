@@ -16,9 +16,9 @@ from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import check_folder, remove_all, replaced_folder
 from adit.progress import log
+from adit.readers import ParseSettings, ReadSettings, by_kind, check_paths, read_structures
 from adit.score.common.inputs import Energies, Reference, read_energies
-from adit.score.sample_files import read_any_references, read_samples
-from adit.score.sample_texts import check_paths
+from adit.score.given import joined, origins_of, read_any_references
 from adit.score.score import NAMED, OUTPUTS, score_rows
 from adit.systems import Kind
 
@@ -53,6 +53,7 @@ def score_files(
     workers: int,
     cache: Path | None = None,
     protocols: Collection[str] = NAMED,
+    reading: ReadSettings | None = None,
 ) -> None:
     """Score samples and write them and their scores into ``out``.
 
@@ -64,32 +65,51 @@ def score_files(
         workers: processes at most.
         cache: folder for what depends on the reference alone, or ``None``.
         protocols: of the named protocols, those to report.
+        reading: how files are read; ``None``: the defaults.
 
     Raises:
         ConfigError: ``out`` is a file or the folder of a run.
-        DataError: a file is missing, of no known format, or holds no sample; the reference has none of the kinds.
+        DataError: a file is missing, of no known format, or holds no sample; the reference has none of the kinds; a
+            table is not about these samples.
     """
-    limit = stage.score.wall_limit_s
+    reading = reading or ReadSettings(workers, ParseSettings())
     _check(files, given, out)
     tables = [*given.relaxed, *(path.with_suffix(".arrow") for path in given.relaxed), *given.dft]
     inputs = [*files, *given.reference, *tables, *([given.hull] if given.hull else [])]
     check_folder(out, "score", inputs=inputs, names=[f"scores/{name}" for name in OUTPUTS])
     asks_energies = bool(given.relaxed or given.hull or given.dft)
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
-    asked = read_samples(files, given.kind, workers=workers, wall_limit_s=limit)
+    samples = by_kind(read_structures(files, reading), given.kind)
+    if asks_energies:
+        crystals = samples.get(Kind.CRYSTAL, [])
+        energies = joined(energies, crystals, _names_of_tables(given))
     known: dict[Kind, Reference] = {}
     if given.reference:
-        known = read_any_references(given.reference, list(asked), workers=workers, wall_limit_s=limit)
+        known = read_any_references(given.reference, list(samples), reading)
     else:
         log.warning("no --reference: novelty, distances to it and control rows are not measured")
+    asked = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
     nothing = Reference((), ())
     remove_all(out / "report", "report")  # a page of other scores
     with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in asked]) as new:
-        for kind, rows in asked.items():
-            store.write_systems(new / "samples" / kind / SAMPLES, rows)
+        for kind, kept in asked.items():
+            store.write_systems(new / "samples" / kind / SAMPLES, kept)
         score_rows(
-            stage, asked, lambda kind: known.get(kind, nothing), energies, new / "scores", workers, cache, protocols
+            stage,
+            asked,
+            lambda kind: known.get(kind, nothing),
+            energies,
+            new / "scores",
+            workers,
+            cache,
+            protocols,
+            origins={kind: origins_of(rows) for kind, rows in samples.items()},
         )
+
+
+def _names_of_tables(given: Given) -> dict[str, str]:
+    names = {"relaxed": given.relaxed, "hull": [given.hull] if given.hull else [], "dft": given.dft}
+    return {name: ", ".join(map(str, paths)) for name, paths in names.items()}
 
 
 def _check(files: Sequence[Path], given: Given, out: Path) -> None:
@@ -100,7 +120,7 @@ def _check(files: Sequence[Path], given: Given, out: Path) -> None:
     if foreign or any((out / name).is_dir() for name in ("vae", "latents", "dit")):
         raise ConfigError(f"--out {out}: is the folder of a run, which these scores would mix with; name another")
     check_paths([*files, *given.reference])
-    for path in [*files, *given.reference]:
+    for path in given.reference:
         if path.suffix == ".arrow":
             store.read_systems(path)
     tables = [*given.relaxed, *([given.hull] if given.hull else []), *given.dft]

@@ -100,7 +100,7 @@ class _Trainer:
             "progress": vars(self.state),
         }
         self.checkpoints.save(self.state.step, state, wait=wait)
-        write_frame(self.plan.state_dir / "metrics.csv", pd.DataFrame(self.state.rows))
+        write_frame(self.checkpoints.path("metrics.csv"), pd.DataFrame(self.state.rows))
 
     def restore(self) -> None:
         saved = self.checkpoints.load()
@@ -250,8 +250,9 @@ class _Trainer:
         rows = self.mixture.batch(step)
         path = self.plan.state_dir / f"not-finite-{step}.extxyz"
         if self.world.leads:
+            self.checkpoints.path(path.name)
             write_extxyz(path, self.plan.corpus.systems(rows, "train"))
-            write_frame(self.plan.state_dir / "metrics.csv", pd.DataFrame(self.state.rows))
+            write_frame(self.checkpoints.path("metrics.csv"), pd.DataFrame(self.state.rows))
         raise AditError(
             f"training {self.task.name}: the loss is not finite at step {step}; its batch is in {path}; "
             "lower the learning rate (lr), set grad_clip, or set precision: fp32"

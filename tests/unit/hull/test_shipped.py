@@ -154,6 +154,18 @@ def test_a_new_set_leaves_the_rows_of_others(small: Path, tmp_path: Path) -> Non
     assert shipped.read_shipped(other, path).row(systems[3], 0.05) is not None
 
 
+def test_another_table_is_neither_read_nor_replaced(small: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    store.write_frame(path, pd.DataFrame({"mine": [1]}))
+    for use in (
+        lambda: shipped.read_shipped(chgnet.identity(), path),
+        lambda: shipped.write_shipped(chgnet.identity(), "x", [], pd.DataFrame(columns=list(COLUMNS)), 0.05, path),
+    ):
+        with pytest.raises(DataError, match="no table of reference energies"):
+            use()
+    assert list(store.read_frame(path)) == ["mine"]
+
+
 def test_the_verb_hull_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "relax_all", lambda *_, **__: pytest.fail("relaxed what came with the package"))
     monkeypatch.chdir(tmp_path)

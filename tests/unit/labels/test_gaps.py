@@ -16,6 +16,7 @@ from adit.errors import DataError, ExternalToolError
 from adit.labels import table
 from adit.labels.gaps import homo_lumo_gap
 from adit.labels.table import read_labels, write_gaps
+from adit.model.conditions import encode
 from adit.store import read_frame, write_frame, write_json, write_systems
 from adit.systems import AtomicSystem, Kind
 from adit.train.corpus import Corpus, read_corpus
@@ -129,6 +130,13 @@ def test_training_gets_the_values_and_null_where_there_is_none(data: Path, tmp_p
     np.testing.assert_allclose(codes[[0, 4, 5, 6]], [[water, 1.0]] * 4, atol=1e-4)
     np.testing.assert_array_equal(codes[[2, 3]], np.zeros((2, 2)))
     assert made.conditions(LABELS, np.arange(1), "val").labels["homo_lumo_gap"].tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_a_value_that_is_none_is_a_hidden_label(value: float | None) -> None:
+    """Crystals and molecules carry each other's labels as missing."""
+    codes = encode(LABELS, [Kind.MOLECULE], [{"homo_lumo_gap": value}])
+    assert codes.labels["homo_lumo_gap"].tolist() == [[0.0, 0.0]]
 
 
 def test_other_values_are_other_data(data: Path, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from adit import cli, convert, store
+from adit.readers import ReadRow, ReadSettings, read_structures
 from adit.relax import standalone
 from adit.relax.dft import run as dft_run
 from adit.relax.potentials import batch
-from adit.relax.user_files import Input, read_files
 from adit.systems import AtomicSystem, Failure, Kind
 
 
@@ -41,7 +41,8 @@ def large() -> AtomicSystem:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mine")
+    folder = tmp_path_factory.mktemp("in") / "mine"
+    folder.mkdir()
     store.write_text(folder / "si.cif", convert.to_cif(SILICON))
     store.write_text(folder / "overlap.cif", convert.to_cif(fcc("o", [11, 17], 5.6, 0.01)))
     store.write_text(folder / "polonium.cif", convert.to_cif(fcc("po", [84], 4.7)))
@@ -58,20 +59,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 STATUS = {
-    "case-POSCAR": "converged",
+    "mine/case/POSCAR": "converged",
     "large": "converged",
     "si": "converged",
     "lost": "failed",
-    "nan": "failed",
-    "nonsense": "failed",
-    "overlap": "refused",
+    "mine/nan": "failed",
+    "mine/nonsense": "failed",
+    "mine/overlap": "refused",
     "first": "converged",
     "second": "converged",
-    "polonium": "refused",
-    "salt": "converged",
-    "si-2": "converged",
-    "water": "refused",
+    "mine/polonium": "refused",
+    "mine/salt": "converged",
+    "mine/si": "converged",
+    "mine/water": "refused",
 }
+
+
+def read(paths: list[Path]) -> list[ReadRow]:
+    return read_structures(paths, ReadSettings(workers=0))
 
 
 def run(*arguments: object) -> int:
@@ -93,11 +98,11 @@ def test_every_input_is_a_row_and_the_exit_code_is_0(relaxed: tuple[Path, int]) 
     assert (table.loc[table["status"] != "converged", "reason"] != "").all()
     known = table.set_index("system_id")
     assert known.loc["large", "n_atoms"] == 200
-    assert known.loc["large", "energy_per_atom"] == pytest.approx(known.loc["salt", "energy_per_atom"], abs=2e-3)
-    assert "not finite" in known.loc["nan", "reason"]
-    assert "Po" in known.loc["polonium", "reason"]
+    assert known.loc["large", "energy_per_atom"] == pytest.approx(known.loc["mine/salt", "energy_per_atom"], abs=2e-3)
+    assert "not finite" in known.loc["mine/nan", "reason"]
+    assert "Po" in known.loc["mine/polonium", "reason"]
     assert known.loc["lost", "reason"] == "no volume"
-    assert known.loc["salt", "source"].endswith("salt.vasp")
+    assert known.loc["mine/salt", "source"].endswith("salt.vasp")
 
 
 def test_the_csv_holds_the_same(relaxed: tuple[Path, int]) -> None:
@@ -111,12 +116,12 @@ def test_the_csv_holds_the_same(relaxed: tuple[Path, int]) -> None:
 def test_structures_are_written_for_other_programs(relaxed: tuple[Path, int]) -> None:
     out = relaxed[0]
     good = {name for name, status in STATUS.items() if status == "converged"}
-    assert {path.stem for path in (out / "structures").glob("*.cif")} == good
-    assert {given.row.system_id for given in read_files([out / "relaxed.extxyz"])} == good
+    assert {path.stem.replace("%2F", "/") for path in (out / "structures").glob("*.cif")} == good
+    assert {given.row.system_id for given in read([out / "relaxed.extxyz"])} == good
     rows = {row.system_id: row for row in store.read_systems(out / "relaxed.arrow")}
     assert set(rows) == set(STATUS)
-    back = convert.from_cif((out / "structures" / "salt.cif").read_text(), "salt")
-    assert back.volume == pytest.approx(rows["salt"].volume, rel=1e-5)
+    back = convert.from_cif((out / "structures" / "mine%2Fsalt.cif").read_text(), "salt")
+    assert back.volume == pytest.approx(rows["mine/salt"].volume, rel=1e-5)
 
 
 def test_a_rerun_does_only_what_is_missing(
@@ -158,7 +163,7 @@ def test_a_rerun_with_an_engine_does_only_what_is_missing(tmp_path: Path, monkey
     [
         (["gone.cif", "--out", "o"], 3, "gone.cif: no such file or folder"),
         (["note.txt", "--out", "o"], 3, "note.txt: format not known"),
-        (["empty", "--out", "o"], 3, "empty: holds no structure file"),
+        (["empty", "--out", "o"], 3, "empty: holds no structure"),
         (["--out", "o"], 2, "give files, or --samples"),
         (["si.cif", "--out", "note.txt"], 2, "is a file; name a folder"),
         (["si.cif", "--preset", "standard", "--out", "o"], 2, "--preset: is for gpaw"),
@@ -191,8 +196,8 @@ def test_ids_are_unique_and_come_from_names(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         store.write_text(tmp_path / folder / "x.cif", convert.to_cif(SILICON))
     store.write_extxyz(tmp_path / "y.extxyz", [SILICON, SILICON])
-    given = read_files([tmp_path])
-    assert [item.row.system_id for item in given] == ["x", "x-2", "si", "si-2"]
+    given = read([tmp_path])
+    assert [item.row.system_id for item in given] == [f"{tmp_path.name}/a/x", f"{tmp_path.name}/b/x", "si-1", "si-2"]
     assert [Path(item.source).name for item in given] == ["x.cif", "x.cif", "y.extxyz", "y.extxyz"]
 
 
@@ -222,11 +227,11 @@ def test_the_hull_of_anyones_structures(relaxed: tuple[Path, int], tmp_path: Pat
     assert run("hull", relaxed[0], "--reference", entries(tmp_path), "--out", out) == 0
     table = store.read_frame(out).set_index("system_id")
     assert set(table.index) == set(STATUS)
-    assert abs(table.loc["salt", "chgnet_surrogate_e_above_hull"]) < 0.05
-    assert bool(table.loc["salt", "hull_covers_chemistry"])
-    assert not table.loc["case-POSCAR", "hull_covers_chemistry"]
-    assert "element Al" in table.loc["case-POSCAR", "reason"]
-    assert table.loc["nonsense", "reason"] != ""
+    assert abs(table.loc["mine/salt", "chgnet_surrogate_e_above_hull"]) < 0.05
+    assert bool(table.loc["mine/salt", "hull_covers_chemistry"])
+    assert not table.loc["mine/case/POSCAR", "hull_covers_chemistry"]
+    assert "element Al" in table.loc["mine/case/POSCAR", "reason"]
+    assert table.loc["mine/nonsense", "reason"] != ""
 
 
 def test_a_hull_of_another_method_is_refused_with_exit_code_3(
@@ -340,9 +345,9 @@ def test_one_bad_frame_costs_itself_alone(tmp_path: Path) -> None:
     unknown = NAN_XYZ.replace("Na nan", "Xx 0.0")
     text = (tmp_path / "many.extxyz").read_text()
     (tmp_path / "many.extxyz").write_text(NAN_XYZ + text + unknown)
-    rows = [item.row for item in read_files([tmp_path / "many.extxyz"])]
+    rows = [item.row for item in read([tmp_path / "many.extxyz"])]
     assert [isinstance(row, AtomicSystem) for row in rows] == [False, True, True, False]
-    assert [row.system_id for row in rows] == ["many-0", "si", "nacl", "many-3"]
+    assert [row.system_id for row in rows] == ["many-1", "si", "nacl", "many-4"]
 
 
 def test_counts_that_are_none_and_periods_that_are_not_there(tmp_path: Path) -> None:
@@ -353,8 +358,8 @@ def test_counts_that_are_none_and_periods_that_are_not_there(tmp_path: Path) -> 
     for count in ("²", "99999999"):
         bad = f"{count}\nno count\nHe 0 0 0\n"
         (tmp_path / "many.extxyz").write_text(bad + text + isolated + flat)
-        rows = [item.row for item in read_files([tmp_path / "many.extxyz"])]
-        assert [row.system_id for row in rows] == ["many-0", "si", "nacl", "atom", "flat"]
+        rows = [item.row for item in read([tmp_path / "many.extxyz"])]
+        assert [row.system_id for row in rows] == ["many-1", "si", "nacl", "atom", "flat"]
         assert [isinstance(row, AtomicSystem) for row in rows] == [False, True, True, True, False]
         assert rows[3].kind is Kind.MOLECULE
         assert isinstance(rows[0], Failure)
@@ -367,15 +372,15 @@ def test_a_folder_says_what_it_skips_and_a_cif_gives_every_block(
     (tmp_path / "two.cif").write_text(convert.to_cif(SILICON) + convert.to_cif(SALT))
     (tmp_path / "notes.txt").write_text("x")
     with caplog.at_level("WARNING"):
-        rows = [item.row for item in read_files([tmp_path])]
-    assert [row.system_id for row in rows] == ["two-0", "two-1"]
+        rows = [item.row for item in read([tmp_path])]
+    assert [row.system_id for row in rows] == [f"{tmp_path.name}/two-1", f"{tmp_path.name}/two-2"]
     assert all(isinstance(row, AtomicSystem) for row in rows)
     assert "not read: 1 .txt" in caplog.text
 
 
 def test_a_poscar_that_names_no_elements_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "POSCAR").write_text("old\n1.0\n3 0 0\n0 3 0\n0 0 3\n1 1\nDirect\n0 0 0\n0.5 0.5 0.5\n")
-    row = read_files([tmp_path / "POSCAR"])[0].row
+    row = read([tmp_path / "POSCAR"])[0].row
     assert isinstance(row, Failure)
     assert "element symbols" in row.reason
 
@@ -383,12 +388,12 @@ def test_a_poscar_that_names_no_elements_is_not_guessed(tmp_path: Path) -> None:
 def test_structures_of_an_earlier_run_go(tmp_path: Path) -> None:
     table = pd.DataFrame({name: ["x"] for name in standalone.FIRST})
     for system in (SILICON, SALT):
-        standalone.write(tmp_path, [Input(system, "x.cif")], table, [system])
+        standalone.write(tmp_path, [ReadRow(system, "x.cif")], table, [system])
     assert [path.name for path in (tmp_path / "structures").iterdir()] == ["nacl.cif"]
 
 
 def test_a_broken_store_is_a_row(tmp_path: Path) -> None:
     (tmp_path / "cut.arrow").write_bytes(b"ARROW1")
-    row = read_files([tmp_path / "cut.arrow"])[0].row
+    row = read([tmp_path])[0].row
     assert isinstance(row, Failure)
     assert "not readable" in row.reason

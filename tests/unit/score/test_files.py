@@ -15,9 +15,12 @@ import pytest
 from adit import cli, convert, store
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.errors import DataError
-from adit.score.sample_files import looks_like_mof, parse, read_any_references, read_samples
-from adit.score.sample_tables import Entry
-from adit.score.sample_texts import entries
+from adit.limits import DEFAULTS
+from adit.readers import ParseSettings, ReadSettings, by_kind, read, read_structures
+from adit.readers.formats.base import Entry, Parsed
+from adit.readers.kinds import looks_like_mof
+from adit.readers.sources import entries
+from adit.score.given import read_any_references
 from adit.score.standalone import Given, score_files
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -83,16 +86,19 @@ def test_broken_and_strange_entries_are_rows(tmp_path: Path) -> None:
     score_files(STAGE, [files], Given(Kind.CRYSTAL), tmp_path / "out", workers=2, protocols=["adit", "strict"])
     table = store.read_frame(tmp_path / "out/scores/crystal.parquet").set_index("system_id")
     assert len(table) == asked
-    bad = ["unparsable", "empty", "infinite", "no-atoms", "zero", "infinite-2", "flat", "none", "cut"]
+    bad = ["in/unparsable", "in/empty", "in/infinite.cif", "in/no-atoms", "in/zero", "in/infinite.xyz"]
+    bad += ["in/flat", "in/none", "in/cut"]
+    table = table.rename(index=lambda name: "in" + name.partition("/in")[2] if "/in/" in name else name)
     assert (table.loc[bad, "status"] == "failed").all()
     assert (table.loc[bad, "reason"].str.len() > 5).all()
     assert not table.loc[bad, "overall_validity"].any()
-    fine = ["good", "He", "Xe", "Pm", "Tc", "U", "big"]
+    fine = [f"in/{name}" for name in ("good", "He", "Xe", "Pm", "Tc", "U", "big")]
     assert (table.loc[fine, "status"] == "ok").all()
-    assert table.loc["good", "overall_validity"]
+    assert table.loc["in/good", "overall_validity"]
     assert not [column for column in table.columns if column.endswith(("_flowmm", "_mattergen", "_lemat"))]
     assert table["novelty_adit"].isna().all()
-    assert list(store.read_frame(tmp_path / "out/scores/crystal.csv")["system_id"]) == list(table.index)
+    assert len(store.read_frame(tmp_path / "out/scores/crystal.csv")) == len(table)
+    assert table.loc["in/good", "source"] == str(tmp_path / "in/good.cif")
     summary = json.loads((tmp_path / "out/scores/summary.json").read_text())
     novelty = [each for each in summary if each["metric"] == "novelty" and each["population"] == "samples"]
     assert [each["value"] for each in novelty] == [None]
@@ -101,16 +107,22 @@ def test_broken_and_strange_entries_are_rows(tmp_path: Path) -> None:
     assert validity["denominator"] == asked
 
 
-def hang_on_mgo(entry: Entry) -> AtomicSystem:
-    if entry.name == "MgO":
+def parse_but_hang_on_mgo(entry: Entry, settings: ParseSettings) -> Parsed | str:
+    if "Mg" in entry.content:
         time.sleep(600)
-    return parse(entry)
+    return read.parse_entry(entry, settings)
 
 
-def test_a_reader_that_hangs_costs_one_row(tmp_path: Path) -> None:
+def hang_on_mgo(task: Any) -> list[Parsed | str]:
+    return [parse_but_hang_on_mgo(entry, task.settings) for entry in task.entries]
+
+
+def test_a_reader_that_hangs_costs_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for system in (MGO, NACL):
         (tmp_path / f"{system.system_id}.cif").write_text(convert.to_cif(system))
-    rows = read_samples([tmp_path], None, workers=2, wall_limit_s=2, function=hang_on_mgo)[Kind.CRYSTAL]
+    monkeypatch.setattr(read, "_parse_task", hang_on_mgo)
+    limits = DEFAULTS.model_copy(update={"read_s": 2.0})
+    rows = [each.row for each in read_structures([tmp_path], ReadSettings(2, ParseSettings(limits=limits)))]
     assert isinstance(rows[0], Failure)
     assert "wall limit" in rows[0].reason
     assert isinstance(rows[1], AtomicSystem)
@@ -147,7 +159,8 @@ def test_every_format_is_read_and_its_kind_recognised(tmp_path: Path) -> None:
     files = write_every_format(tmp_path)
     found = {str(kind): 0 for kind in Kind}
     expected = {"crystal": 12, "molecule": 4, "mof": 0}
-    for kind, rows in read_samples([path for path, _ in files], None, workers=2, wall_limit_s=60).items():
+    for kind, reads in by_kind(read_structures([path for path, _ in files], ReadSettings(2)), None).items():
+        rows = [each.row for each in reads]
         found[kind] = len(rows)
         systems = [row for row in rows if isinstance(row, AtomicSystem)]
         assert {system.kind for system in systems} == {kind}
@@ -163,9 +176,9 @@ def test_every_format_is_read_and_its_kind_recognised(tmp_path: Path) -> None:
 
 def test_the_kind_can_be_given(tmp_path: Path) -> None:
     (tmp_path / "w.xyz").write_text(WATER)
-    rows = read_samples([tmp_path / "w.xyz"], Kind.CRYSTAL, workers=1, wall_limit_s=60)[Kind.CRYSTAL]
-    assert isinstance(rows[0], Failure)
-    assert "no cell" in rows[0].reason
+    (each,) = by_kind(read_structures([tmp_path / "w.xyz"], ReadSettings(0)), Kind.CRYSTAL)[Kind.CRYSTAL]
+    assert isinstance(each.row, Failure)
+    assert "no cell" in each.row.reason
 
 
 def test_large_crystals_with_carbon_hydrogen_and_metal_are_mofs() -> None:
@@ -197,11 +210,11 @@ def test_files_that_are_none_are_one_clear_line(tmp_path: Path, name: str, conte
 def test_a_reference_without_splits_counts_as_training(tmp_path: Path) -> None:
     (tmp_path / "MgO.cif").write_text(convert.to_cif(MGO))
     kinds = [Kind.CRYSTAL, Kind.MOLECULE]
-    known = read_any_references([tmp_path / "MgO.cif"], kinds, workers=1, wall_limit_s=60)
+    known = read_any_references([tmp_path / "MgO.cif"], kinds, ReadSettings(0))
     assert list(known[Kind.CRYSTAL].splits) == ["train"]
     assert list(known[Kind.MOLECULE].systems) == []
     with pytest.raises(DataError, match="holds no molecule"):
-        read_any_references([tmp_path / "MgO.cif"], [Kind.MOLECULE], workers=1, wall_limit_s=60)
+        read_any_references([tmp_path / "MgO.cif"], [Kind.MOLECULE], ReadSettings(0))
 
 
 def test_the_command_writes_scores_and_page_and_keeps_the_controls(

@@ -15,11 +15,13 @@ import pytest
 from adit import convert, store
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.errors import AditError, ConfigError, DataError
+from adit.readers.formats.base import CutSettings, Entry
+from adit.readers.formats.tables import cut_csv
+from adit.readers.ids import assign_ids
+from adit.readers.sources import entries
 from adit.score import standalone
-from adit.score.sample_tables import Entry, csv_entries
-from adit.score.sample_texts import entries
 from adit.score.standalone import Given, score_files
-from adit.systems import AtomicSystem, Failure, Kind
+from adit.systems import AtomicSystem, Kind
 
 STAGE = Config(score=ScoreConfig(controls=2, posebusters=0, xtb=0, wall_limit_s=60)).stage(ScoreStage)
 WATER = "3\nsystem_id=water\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n"
@@ -35,7 +37,7 @@ CIFS = [convert.to_cif(MGO), convert.to_cif(NACL)]
 
 
 def ids(found: Sequence[Entry]) -> list[str]:
-    return [entry.name for entry in found]
+    return assign_ids(found)
 
 
 def test_a_stray_molecule_among_crystals_is_a_row_and_a_used_folder_is_emptied(
@@ -78,41 +80,42 @@ def test_every_block_of_a_cif_and_every_member_of_an_archive_is_read_or_named(
         archive.writestr("in/notes.txt", "x")
     with caplog.at_level(logging.WARNING):
         found = entries([tmp_path / "z.zip"])
-    assert ids(found) == ["MgO", "NaCl", "a", "b", "in/two-0", "in/two-1"]
+    assert ids(found) == ["MgO", "NaCl", "a", "b", "z/in/two-1", "z/in/two-2"]
     assert "1 files of other formats are not read: 1 .txt" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING):
-        assert ids(entries([tmp_path])) == ["MgO", "NaCl", "a", "b", "two-0", "two-1"]
+        assert ids(entries([tmp_path])) == ["MgO", "NaCl", "a", "b", *(f"{tmp_path.name}/two-{n}" for n in (1, 2))]
     assert "1 .zip" in caplog.text
 
 
-def test_a_broken_table_in_an_archive_is_named_by_its_member(tmp_path: Path) -> None:
+def test_a_broken_table_in_an_archive_is_a_row_that_names_its_member(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
         archive.writestr("t.parquet", "x")
-    with pytest.raises(DataError, match=r"z\.zip:t\.parquet"):
-        entries([tmp_path / "z.zip"])
+    (entry,) = entries([tmp_path / "z.zip"])
+    assert "not readable" in entry.problem
+    assert entry.source.endswith("z.zip:t.parquet")
 
 
 @pytest.mark.parametrize("suffix", ["xyz", "sdf", "cif", "vasp"])
 def test_an_empty_file_is_a_row(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"nothing.{suffix}").write_text("\n")
-    assert ids(entries([tmp_path])) == ["nothing"]
+    (entry,) = entries([tmp_path / f"nothing.{suffix}"])
+    assert assign_ids([entry]) == ["nothing"]
 
 
 def test_a_ragged_row_of_a_csv_costs_itself_alone() -> None:
     text = 'id,cif,cif\na,"x\n""y""",1\n\nb,x,2,3,4\nc,x\nd,z,3\n'
-    found = list(csv_entries("\ufeff" + text, "t", "t.csv"))
-    assert ids(found) == ["a", "b", "c", "d"]
-    assert [entry.format for entry in found] == ["cif", "row", "cif", "cif"]
+    found = list(cut_csv("\ufeff" + text, "t.csv", CutSettings()))
+    assert [piece.title for piece in found] == ["a", "b", "c", "d"]
+    assert [bool(piece.problem) for piece in found] == [False, True, False, False]
     assert found[0].content == 'x\n"y"'
-    assert isinstance(found[1].content, Failure)
-    assert "5 fields, the header 3" in found[1].content.reason
+    assert "5 fields, the header 3" in found[1].problem
 
 
 def test_a_quote_that_is_never_closed_is_a_row_that_says_so() -> None:
-    found = list(csv_entries('id,cif\na,x\nb,"y\nc,z\n', "t", "t.csv"))
-    assert [entry.format for entry in found] == ["cif", "row"]
-    assert "never closed" in found[1].content.reason
+    found = list(cut_csv('id,cif\na,x\nb,"y\nc,z\n', "t.csv", CutSettings()))
+    assert [bool(piece.problem) for piece in found] == [False, True]
+    assert "never closed" in found[1].problem
 
 
 def no_reading(*_: object, **__: object) -> None:
@@ -134,7 +137,7 @@ def test_paths_are_checked_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Given, told: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(standalone, "read_samples", no_reading)
+    monkeypatch.setattr(standalone, "read_structures", no_reading)
     Path("w.xyz").write_text(WATER)
     for name in ("notes.pdf", "broken.arrow"):
         Path(name).write_text("?")
@@ -145,7 +148,7 @@ def test_paths_are_checked_before_anything_is_read(
 
 @pytest.mark.parametrize("held", ["samples/crystal/0000.arrow", "vae/model.safetensors", ""])
 def test_a_file_and_the_folder_of_a_run_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str) -> None:
-    monkeypatch.setattr(standalone, "read_samples", no_reading)
+    monkeypatch.setattr(standalone, "read_structures", no_reading)
     (tmp_path / "w.xyz").write_text(WATER)
     out = tmp_path / "out"
     (out / held).parent.mkdir(parents=True, exist_ok=True)

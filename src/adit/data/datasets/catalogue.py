@@ -5,6 +5,7 @@ from __future__ import annotations
 from adit.config import ChosenDataset, CustomDataset
 from adit.data.datasets import builtin_crystals, builtin_molecules, custom, druglike, geom_drugs, mp20, qm9, qmof
 from adit.data.datasets.records import Dataset
+from adit.readers import ReadSettings
 
 DATASETS: dict[str, Dataset] = {
     "builtin-crystals": builtin_crystals.DATASET,
@@ -17,6 +18,12 @@ DATASETS: dict[str, Dataset] = {
 }
 
 
-def dataset(chosen: ChosenDataset, described: CustomDataset | None) -> Dataset:
-    """Return a known dataset, or the user's own that is described."""
-    return DATASETS[chosen.name] if described is None else custom.dataset(chosen.name, described)
+def dataset(chosen: ChosenDataset, described: CustomDataset | None, reading: ReadSettings | None = None) -> Dataset:
+    """Return a known dataset, or the user's own that is described.
+
+    Args:
+        chosen: its name.
+        described: the user's own dataset, or ``None``.
+        reading: how a user's own files are read.
+    """
+    return DATASETS[chosen.name] if described is None else custom.dataset(chosen.name, described, reading)

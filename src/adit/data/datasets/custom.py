@@ -1,36 +1,45 @@
-"""A user's own dataset: a folder of CIF files, extended XYZ, SDF, Parquet, or a table with a column of CIF texts."""
+"""A user's own dataset: files of any format that the readers know, or a folder or an archive of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from adit import convert, store
+from adit import store
 from adit.config import CustomDataset
-from adit.data.datasets import tables
-from adit.data.datasets.p1_cif import read_cif
 from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
-from adit.data.sources import mirrors
 from adit.data.sources.registry import SPLITS
 from adit.elements import reduced_formula
 from adit.errors import DataError
-from adit.systems import AtomicSystem, Kind
+from adit.outputs.parts import HIDDEN
+from adit.readers import ReadRow, ReadSettings, as_kind, read_structures
+from adit.readers.formats.labels import label_of
+from adit.readers.formats.registry import archive_suffix, format_of
+from adit.systems import AtomicSystem, Failure, Kind
 
-Entry = tuple[str, Mapping[str, Any], Callable[[], AtomicSystem]]
-"""Id, columns or keys of the row, and what makes the system."""
+FORMATS: Final = {"cif": "CIF", "extxyz": "XYZ", "sdf": "SDF", "parquet": "Parquet", "csv": "CSV"}
+"""Names of the readers' formats by ``format`` of the configuration."""
+
+_SPLIT_NAMES: Final = {"validation": "val", "valid": "val"}
 
 
-def dataset(name: str, config: CustomDataset) -> Dataset:
-    """Return the dataset that a configuration describes."""
+def dataset(name: str, config: CustomDataset, reading: ReadSettings | None = None) -> Dataset:
+    """Return the dataset that a configuration describes.
+
+    Args:
+        name: of the dataset.
+        config: what it is.
+        reading: how files are read; ``None``: in this process, with the default limits.
+    """
+    form = config.format or "formats by suffix"
     return Dataset(
         kind=Kind(config.kind),
-        source=f"{config.path} ({config.format})",
+        source=f"{config.path} ({form})",
         licence=config.licence,
         citation=config.citation,
-        load=lambda _mirror: _load(name, config),
+        load=lambda _mirror: _load(config, reading or ReadSettings(workers=0)),
     )
 
 
@@ -38,138 +47,104 @@ def files_of(config: CustomDataset) -> list[Path]:
     """Return the files that a dataset is read from, in a fixed order.
 
     Raises:
-        DataError: there is no such file or folder, or the folder holds no CIF.
+        DataError: there is no such file or folder, or it is of another format than the configuration says.
     """
     path = Path(config.path)
     if path.is_file():
+        known = format_of(path)
+        if config.format and known and known[0].name != FORMATS[config.format]:
+            raise DataError(f"{path}: is {known[0].name}, not {config.format}; correct format: or leave it out")
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder; check data.custom in config/datasets.yaml")
-    if config.format != "cif":
-        raise DataError(f"{path}: is a folder, but the format is {config.format}; only cif reads folders")
-    found = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".cif")
+    wanted = FORMATS.get(config.format or "")
+    held = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and HIDDEN not in file.parts and archive_suffix(file.name) is None
+    )
+    known_files = [(file, format_of(file.relative_to(path))) for file in held]
+    found = [file for file, known in known_files if known and wanted in (None, known[0].name)]
     if not found:
-        raise DataError(f"{path}: holds no .cif file")
+        raise DataError(f"{path}: holds no file of {f'format {config.format}' if config.format else 'a known format'}")
     return found
 
 
-def _load(name: str, config: CustomDataset) -> Loaded:
+def _load(config: CustomDataset, reading: ReadSettings) -> Loaded:
     files = files_of(config)
-    entries: list[Entry] = []
-    for file in files:
-        with mirrors.reading(file):
-            entries += _READERS[config.format](file, config)
-    if not entries:
-        raise DataError(f"{config.path}: holds no system of format {config.format}")
-    records = [_record(entry, config) for entry in entries]
+    cut = replace(
+        reading.cut,
+        structure_column="" if config.cif == "cif" else config.cif,
+        id_column=config.id or "",
+        format=FORMATS.get(config.format or "", ""),
+    )
+    rows = [as_kind(row, Kind(config.kind)) for row in read_structures([Path(config.path)], replace(reading, cut=cut))]
+    _check_labels(rows, config)
+    records = [_record(row, config) for row in rows]
     root = Path(config.path)
     hashes = {str(f.relative_to(root)) if root.is_dir() else f.name: store.sha256(f) for f in files}
     return Loaded(records, hashes, "your own", dict.fromkeys(hashes, "as given"))
 
 
-def _record(entry: Entry, config: CustomDataset) -> Record:
-    name, values, make = entry
-    if config.id and config.id not in values:
-        held = ", ".join(map(str, values)) or "none"
-        raise DataError(
-            f"{config.path}: has no '{config.id}' for ids; columns or keys: {held}; correct id: or leave it out"
-        )
-    system_id = str(values[config.id]) if config.id else name
-    kept = {key: values[key] for key in config.properties if values.get(key) is not None}
+def _check_labels(rows: Sequence[ReadRow], config: CustomDataset) -> None:
+    """Check that every column or key that the configuration names stands in some row.
 
-    def system() -> AtomicSystem:
-        try:
-            made = make()
-        except DataError as error:
-            raise DataError(str(error).removeprefix(f"{name}: ")) from error
-        return replace(made, system_id=system_id, kind=Kind(config.kind), info={"source": config.path, **kept})
-
-    return Record(system_id, _split(system_id, values, system, config), system)
+    Raises:
+        DataError: one does not; the ones that there are are named.
+    """
+    good = [row for row in rows if isinstance(row.row, AtomicSystem)] or rows
+    held = dict.fromkeys(name for row in good for name in row.properties)
+    wanted = {"id": [config.id] if config.id else [], "properties": config.properties}
+    for what, names in wanted.items():
+        for name in names:
+            if name not in held:
+                raise DataError(
+                    f"{config.path}: has no '{name}' for {what}; columns or keys: {', '.join(held) or 'none'}; "
+                    f"correct {what}: or leave it out"
+                )
 
 
-def _split(system_id: str, values: Mapping[str, Any], make: Callable[[], AtomicSystem], config: CustomDataset) -> str:
+@dataclass(frozen=True)
+class _Made:
+    """Returns the system of a row that was read, or raises its reason."""
+
+    row: AtomicSystem | Failure
+
+    def __call__(self) -> AtomicSystem:
+        if isinstance(self.row, Failure):
+            raise DataError(self.row.reason)
+        return self.row
+
+
+def _record(read: ReadRow, config: CustomDataset) -> Record:
+    row = read.row
+    if config.id and label_text(read.properties.get(config.id)) == "" and isinstance(row, AtomicSystem):
+        row = Failure(row.system_id, "read", f"has no '{config.id}', which is its id", row.kind)
+    if isinstance(row, AtomicSystem):
+        labels = {name: label_of(read.properties.get(name)) for name in config.properties}
+        kept = {name: value for name, value in labels.items() if value is not None}
+        notes = {"notes": list(read.notes)} if read.notes else {}
+        row = replace(row, info={"source": config.path, **notes, **kept})
+    return Record(row.system_id, _split(row, read.properties, config), _Made(row))
+
+
+def label_text(value: Any) -> str:
+    """Return a value as text, empty where there is none."""
+    return "" if value is None or value != value else str(value).strip()
+
+
+def _split(row: AtomicSystem | Failure, values: Mapping[str, Any], config: CustomDataset) -> str:
     if config.split.by == "column":
-        label = str(values.get(config.split.column, ""))
-        label = {"validation": "val", "valid": "val"}.get(label, label)
-        if label not in SPLITS:
-            raise DataError(
-                f"{config.path}: {system_id}: '{label}' in {config.split.column} is no split (train, val, test); "
-                "set split.by to formula or id"
-            )
-        return label
-    if config.split.by == "id":
-        return hashed_split(system_id)
-    try:
-        return hashed_split(reduced_formula(make().numbers))
-    except (DataError, ArithmeticError, LookupError, TypeError, ValueError):
-        return hashed_split(system_id)  # a broken row becomes a row with its reason when it is prepared
-
-
-# --- formats ----------------------------------------------------------------------------------------------------------
-
-
-def _cif(path: Path, config: CustomDataset) -> list[Entry]:
-    def make() -> AtomicSystem:
-        return convert.from_cif(path.read_text(encoding="utf-8", errors="replace"), path.stem, Kind(config.kind))
-
-    name = path.stem if Path(config.path).is_file() else str(path.relative_to(config.path).with_suffix(""))
-    return [(name, {}, make)]
-
-
-def _extxyz(path: Path, config: CustomDataset) -> list[Entry]:
-    return [
-        (f"{path.stem}-{i}", atoms.info, partial(convert.from_atoms, atoms, f"{path.stem}-{i}", Kind(config.kind)))
-        for i, atoms in enumerate(convert.read_extxyz(path))
-    ]
-
-
-def _sdf(path: Path, config: CustomDataset) -> list[Entry]:
-    return [
-        (f"{path.stem}-{i}", values, partial(convert.from_mol_block, block, f"{path.stem}-{i}"))
-        for i, (block, values) in enumerate(convert.read_sdf(path))
-    ]
-
-
-def _csv(path: Path, config: CustomDataset) -> list[Entry]:
-    import pandas as pd
-
-    return _rows(pd.read_csv(path).to_dict("records"), path, config)
-
-
-def _parquet(path: Path, config: CustomDataset) -> list[Entry]:
-    import pandas as pd
-
-    frame = pd.read_parquet(path)
-    if config.cif in frame.columns:
-        return _rows(frame.to_dict("records"), path, config)
-    columns = tables.system_columns(path, None, periodic=Kind(config.kind).periodic)
-    columns = replace(columns, ids=[f"{path.stem}-{i}" for i in range(len(frame))])
-    plain = frame.drop(columns=["atomic_numbers", "positions", "cell"], errors="ignore").to_dict("records")
-    return [
-        (f"{path.stem}-{i}", values, partial(columns.system, i, Kind(config.kind), {}))
-        for i, values in enumerate(plain)
-    ]
-
-
-def _rows(rows: list[dict[str, Any]], path: Path, config: CustomDataset) -> list[Entry]:
-    if rows and config.cif not in rows[0]:
-        raise DataError(f"{path}: lacks the column '{config.cif}'; set cif: to the column of the CIF texts")
-    return [
-        (f"{path.stem}-{i}", values, partial(_from_text, values[config.cif], f"{path.stem}-{i}", Kind(config.kind)))
-        for i, values in enumerate(rows)
-    ]
-
-
-def _from_text(text: Any, name: str, kind: Kind) -> AtomicSystem:
-    if not isinstance(text, str):
-        raise DataError(f"{name}: CIF does not parse (the field is empty)")
-    return replace(read_cif(text, name), kind=kind)
-
-
-_READERS: dict[str, Callable[[Path, CustomDataset], list[Entry]]] = {
-    "cif": _cif,
-    "extxyz": _extxyz,
-    "sdf": _sdf,
-    "csv": _csv,
-    "parquet": _parquet,
-}
+        label = label_text(values.get(config.split.column))
+        label = _SPLIT_NAMES.get(label, label)
+        if label in SPLITS:
+            return label
+        if isinstance(row, Failure):
+            return hashed_split(row.system_id)
+        raise DataError(
+            f"{config.path}: {row.system_id}: '{label}' in {config.split.column} is no split (train, val, test); "
+            "set split.by to formula or id"
+        )
+    if config.split.by == "id" or isinstance(row, Failure):
+        return hashed_split(row.system_id)
+    return hashed_split(reduced_formula(row.numbers))

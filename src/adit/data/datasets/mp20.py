@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adit.data.datasets.p1_cif import read_cif
 from adit.data.datasets.records import SPLITS, Dataset, Loaded, Record
 from adit.data.sources import mirrors
 from adit.data.sources.registry import CDVAE_COMMIT, MP20, MP20_COMPRESSED
 from adit.errors import DataError
+from adit.readers.formats.cif import parse_cif
 from adit.systems import AtomicSystem, Kind
 
 _COLUMNS = ("material_id", "cif")
@@ -59,7 +59,7 @@ def _crystal(row: dict[str, Any]) -> AtomicSystem:
     system_id = str(row["material_id"])
     if not isinstance(row["cif"], str):
         raise DataError(f"{system_id}: CIF does not parse (the field is empty)")
-    return replace(read_cif(row["cif"], system_id), info=_info(row))
+    return replace(parse_cif(row["cif"]).system, system_id=system_id, info=_info(row))
 
 
 def _info(row: dict[str, Any]) -> dict[str, Any]:

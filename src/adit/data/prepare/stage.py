@@ -22,6 +22,7 @@ from adit.data.sources.registry import SPLITS
 from adit.errors import DataError
 from adit.outputs.scratch import Scratch
 from adit.progress import log
+from adit.readers import settings_of
 from adit.systems import Failure, Kind
 
 
@@ -49,7 +50,7 @@ def prepare(
         ConfigError: a shard to write is there, and is not the verb's own.
     """
     name = stage.dataset.name
-    dataset = catalogue.dataset(stage.dataset, stage.custom)
+    dataset = catalogue.dataset(stage.dataset, stage.custom, settings_of(stage.read, stage.limits, workers))
     loaded = dataset.load(mirror)
     records = draw(loaded.records, stage.dataset.limit, name, stage.seed)
     state = state or out.parent / f".{out.name}.shards"

@@ -11,6 +11,7 @@ from adit import store
 from adit.errors import DataError
 from adit.hull.energy_tags import SURROGATE_PREFIX
 from adit.progress import log
+from adit.readers.joins import need_unique
 from adit.systems import AtomicSystem, Failure, Kind
 
 Row = AtomicSystem | Failure
@@ -132,4 +133,6 @@ def _plain(table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _by_id(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    return {record["system_id"]: record for path in paths for record in store.read_frame(path).to_dict("records")}
+    records = [record for path in paths for record in store.read_frame(path).to_dict("records")]
+    need_unique([str(record["system_id"]) for record in records], ", ".join(map(str, paths))[:200])
+    return {str(record["system_id"]): record for record in records}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adit import convert
 from adit.errors import DataError
-from adit.structure_texts import split_cif, split_xyz, told_of_skipped
+from adit.readers.formats.texts import split_cif, split_xyz
+from adit.readers.formats.xyz import comment_keys, parse_xyz
 from adit.systems import Kind
 
 
@@ -20,7 +18,7 @@ def frame(name: str, atoms: int = 2, count: str | None = None) -> str:
 
 
 def ids(text: str) -> list[tuple[str, bool]]:
-    return [(each.own_id, not each.problem) for each in split_xyz(text)]
+    return [(comment_keys(each.comment).get("system_id", ""), not each.problem) for each in split_xyz(text)]
 
 
 BROKEN = {
@@ -67,7 +65,7 @@ def test_what_stands_behind_a_whole_frame_is_a_row_of_its_own() -> None:
 
 
 def test_names_with_spaces_are_quoted() -> None:
-    assert split_xyz('1\nsystem_id="a b" energy=1\nC 0 0 0\n')[0].own_id == "a b"
+    assert ids('1\nsystem_id="a b" energy=1\nC 0 0 0\n') == [("a b", True)]
 
 
 LATTICE = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
@@ -85,7 +83,7 @@ FLAT = LATTICE.replace("0 4 0", "4 0 0")
     ],
 )
 def test_the_periodic_directions_say_what_a_frame_is(comment: str, kind: Kind) -> None:
-    system = convert.from_extxyz_frame(f"1\n{comment}\nC 0 0 0\n", "x")
+    system = parse_xyz(f"1\n{comment}\nC 0 0 0\n").system
     assert system.kind is kind
     assert (system.cell is not None) == kind.periodic
 
@@ -93,7 +91,7 @@ def test_the_periodic_directions_say_what_a_frame_is(comment: str, kind: Kind) -
 @pytest.mark.parametrize("comment", [FLAT, f'{FLAT} pbc="T T T"', 'pbc="T T T"'])
 def test_a_periodic_frame_without_a_volume_is_no_molecule(comment: str) -> None:
     with pytest.raises(DataError, match="cell"):
-        convert.from_extxyz_frame(f"1\n{comment}\nC 0 0 0\n", "x")
+        parse_xyz(f"1\n{comment}\nC 0 0 0\n")
 
 
 BLOCK = "data_{}\n_cell_length_a 4\nloop_\n_atom_site_label\nC1\n"
@@ -113,9 +111,3 @@ def test_a_text_field_opens_no_block_unless_it_never_ends() -> None:
 @pytest.mark.parametrize("text", ["", "no CIF at all", "data_x\n_nothing 1\n"])
 def test_a_text_without_structures_stays_one(text: str) -> None:
     assert split_cif(text) == [text]
-
-
-def test_what_is_skipped_is_said_by_suffix() -> None:
-    names = [PurePath(name) for name in ("a.txt", "b/c.TXT", "d.gz", "e", ".hidden", "__MACOSX/f.cif")]
-    assert told_of_skipped(names) == "4 files of other formats are not read: 2 .txt, 1 .gz, 1 without suffix"
-    assert told_of_skipped([PurePath(".hidden")]) == ""

@@ -1,0 +1,68 @@
+"""SDF and MOL files, V2000 and V3000: the atoms as they are written; the bonds are not used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from adit.errors import DataError
+from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
+from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.texts import split_sdf
+from adit.systems import AtomicSystem, Kind
+
+_ID_FIELDS: Final = ("system_id", "id", "ID", "name", "mol_id", "molecule_id", "_Name")
+
+
+def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
+    """Return the system of a MOL block, hydrogens as written, whatever the bonds and valences are.
+
+    Raises:
+        DataError: RDKit does not read the atoms, one is no element, or they have no geometry.
+    """
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromMolBlock(block, sanitize=False, removeHs=False, strictParsing=False)
+    if mol is None:
+        raise DataError("RDKit does not read the MOL block")
+    if mol.GetNumAtoms() == 0:
+        raise DataError("has no atoms")
+    dummies = [f"atom {atom.GetIdx() + 1}" for atom in mol.GetAtoms() if atom.GetAtomicNum() == 0]
+    if dummies:
+        raise DataError(f"holds atoms that are no element: {', '.join(dummies[:6])}")
+    if mol.GetNumConformers() == 0:
+        raise DataError("no geometry: the MOL block has no coordinates")
+    positions = np.asarray(mol.GetConformer().GetPositions())
+    need_geometry(positions)
+    if _is_drawing(block, positions):
+        raise DataError("no geometry: the MOL block is a drawing in two dimensions (2D)")
+    numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
+    return Parsed(AtomicSystem("mol", Kind.MOLECULE, numbers, positions))
+
+
+def _is_drawing(block: str, positions: np.ndarray) -> bool:
+    """Return whether the header says 2D and the atoms lie in the plane of the paper."""
+    header = [*block.split("\n", 2), "", ""][1]
+    return header[20:22] == "2D" and bool((positions[:, 2] == 0).all()) and len(positions) > 2
+
+
+def cut_sdf(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
+    """Yield the entries of an SDF text; an entry's title is its first line, else a data field that names it."""
+    names = (settings.id_column,) if settings.id_column else _ID_FIELDS
+    for block, fields in split_sdf(text):
+        title = "" if settings.id_column else re.sub(r"\s+", " ", block.partition("\n")[0]).strip()
+        title = title or next((fields[name] for name in names if fields.get(name)), "")
+        yield Piece(block, title, fields, own_id=bool(settings.id_column))
+
+
+SDF: Final = Format(
+    "SDF",
+    (".sdf", ".sd", ".mol"),
+    cut_sdf,
+    parse_mol,
+    remark="V2000 and V3000; atoms only, bonds are perceived anew; drawings in 2D are refused",
+)

@@ -1,0 +1,110 @@
+"""pymatgen's own JSON: ``Structure`` and ``Molecule`` dictionaries, alone, in lists, by id, or in cells of tables."""
+
+from __future__ import annotations
+
+import ast
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from adit import convert
+from adit.errors import DataError
+from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
+from adit.readers.formats.geometry import need_geometry
+
+_WRAPPED: Final = ("structure", "molecule")
+"""Keys under which entries of pymatgen keep their structure."""
+
+
+def is_structure(value: Any) -> bool:
+    """Return whether a value is the dictionary of a pymatgen structure or molecule, or of an entry that holds one."""
+    if not isinstance(value, Mapping):
+        return False
+    if "sites" in value:
+        return True
+    return any(isinstance(value.get(name), Mapping) and "sites" in value[name] for name in _WRAPPED)
+
+
+def loads(text: str) -> Any:
+    """Return the value of a text in JSON, or as Python spells a dictionary.
+
+    Raises:
+        DataError: it is neither.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise DataError(f"is no JSON ({error})") from error
+
+
+def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parsed:
+    """Return the system of a pymatgen dictionary, or of its text.
+
+    Raises:
+        DataError: it is none, or its sites are disordered.
+    """
+    value = loads(content) if isinstance(content, str) else content
+    if isinstance(value, str):  # a dictionary that was written as a JSON string
+        value = loads(value)
+    if not is_structure(value):
+        raise DataError("is no pymatgen structure: it has no sites")
+    if "sites" not in value:
+        value = next(value[name] for name in _WRAPPED if isinstance(value.get(name), Mapping))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            system = convert.from_pymatgen_dict(value, "json")
+    except DataError:
+        raise
+    except Exception as error:  # pymatgen raises whatever the dictionary makes it raise
+        raise DataError(f"pymatgen does not read the dictionary ({type(error).__name__}: {error})") from error
+    if system.cell is None:
+        need_geometry(system.positions)
+    return Parsed(system)
+
+
+def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
+    """Yield the structures of a JSON text: of one dictionary, a list, dictionaries by id, or a list of records.
+
+    Raises:
+        DataError: the text is no JSON, or holds none.
+    """
+    if not text.strip():
+        yield Piece("", problem="file is empty")
+        return
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{source}: is no JSON ({error})") from error
+    if is_structure(value):
+        yield Piece(value)
+    elif isinstance(value, list) and any(is_structure(each) for each in value):
+        for each in value:
+            yield Piece(each, _title(each))
+    elif isinstance(value, Mapping) and any(is_structure(each) for each in value.values()):
+        for name, each in value.items():
+            yield Piece(each, str(name))
+    elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+        from adit.readers.formats.tables import cut_records
+
+        yield from cut_records(value, source, settings)
+    else:
+        raise NoStructuresError(f"{source}: holds no pymatgen structures (dictionaries with sites)")
+
+
+def _title(value: Any) -> str:
+    names = ("system_id", "material_id", "entry_id")
+    return next((str(value[name]) for name in names if value.get(name)), "") if isinstance(value, Mapping) else ""
+
+
+PYMATGEN: Final = Format(
+    "pymatgen JSON",
+    (".json",),
+    cut_json,
+    parse_pymatgen,
+    remark="a structure, a list, structures by id, or records with a column of structures",
+)

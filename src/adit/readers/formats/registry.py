@@ -1,0 +1,64 @@
+"""The registry of formats: what files the readers know, by suffix and by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Final
+
+from adit.readers.formats.arrow import ARROW
+from adit.readers.formats.base import Format
+from adit.readers.formats.cif import CIF
+from adit.readers.formats.molfile import SDF
+from adit.readers.formats.poscar import POSCAR
+from adit.readers.formats.pymatgen_json import PYMATGEN
+from adit.readers.formats.tables import ARRAYS, CSV, PARQUET
+from adit.readers.formats.xyz import XYZ
+
+FORMATS: Final[Mapping[str, Format]] = {
+    each.name: each for each in (CIF, XYZ, SDF, POSCAR, CSV, PARQUET, PYMATGEN, ARROW, ARRAYS)
+}
+"""By name; to add a format, write its ``Format`` in a file of its own and name it here."""
+
+_BY_SUFFIX: Final = {suffix: each for each in FORMATS.values() for suffix in each.suffixes}
+
+REFUSED: Final = {
+    ".mmcif": "mmCIF (macromolecules) is not read; write it as CIF, extended XYZ or SDF",
+    ".pdb": "PDB is not read; write it as extended XYZ or SDF",
+    ".mol2": "MOL2 is not read; write it as SDF",
+    ".xlsx": "Excel is not read; save it as CSV",
+}
+"""Suffixes that are refused by name, and the way out."""
+
+GZIP: Final = ".gz"
+ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def archive_suffix(name: str) -> str | None:
+    """Return the suffix of an archive; ``None`` for what is none."""
+    lower = name.lower()
+    return next((suffix for suffix in sorted(ARCHIVES, key=len, reverse=True) if lower.endswith(suffix)), None)
+
+
+def format_of(path: PurePath) -> tuple[Format, str] | None:
+    """Return the format of a file by its name, and its suffix (with ``.gz``); ``None`` for what is no such file.
+
+    Hidden files and the ``__MACOSX`` folders of archives are none.
+    """
+    if path.name.startswith(".") or "__MACOSX" in path.parts:
+        return None
+    name, packed = path.name, ""
+    if name.lower().endswith(GZIP):
+        name, packed = name[: -len(GZIP)], name[-len(GZIP) :]
+    suffix = PurePath(name).suffix
+    if found := _BY_SUFFIX.get(suffix.lower()):
+        return found, suffix + packed
+    if found := next((each for each in FORMATS.values() if name.split(".")[0] in each.names), None):
+        return found, packed
+    return None
+
+
+def known_formats() -> str:
+    """Return the suffixes that are read, for messages."""
+    names = [name for each in FORMATS.values() for name in each.names]
+    return f"{', '.join(_BY_SUFFIX)}, {' and '.join(names)}, .gz of each, {', '.join(ARCHIVES[:4])} and folders"

@@ -1,0 +1,344 @@
+"""Tables: CSV and Parquet with a column of structures (CIF, pymatgen JSON, …), or of numbers, positions and cells."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from adit.errors import DataError
+from adit.progress import log
+from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
+from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.pymatgen_json import is_structure
+from adit.readers.formats.texts import split_cif
+from adit.systems import AtomicSystem, Kind
+
+_STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "structures", "molecule", "xyz", "sdf", "mol")
+_IDS: Final = ("system_id", "material_id", "id", "name")
+_NUMBERS: Final = ("numbers", "atomic_numbers")
+_COUNTS: Final = ("nsites", "n_atoms", "num_atoms", "natoms")
+"""Columns that say how many atoms a structure has."""
+
+_MAX_FIELD: Final = 2_000_000_000
+"""Characters of one field of a CSV file."""
+
+_LOOKED_AT: Final = 50
+"""Rows from which a column is recognised."""
+
+
+# --- columns ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, by columns.
+
+    Attributes:
+        names: of the columns, each once.
+        count: of the rows.
+        column: returns the values of a column.
+        source: the file, for people.
+    """
+
+    names: Sequence[str]
+    count: int
+    column: Callable[[str], Sequence[Any]]
+    source: str
+
+    def find(self, names: Sequence[str]) -> str | None:
+        """Return the first of some names that a column has, whatever its case."""
+        lower = {name.lower(): name for name in reversed(self.names)}
+        return next((lower[name] for name in names if name in lower), None)
+
+
+def cut_table(table: Table, settings: CutSettings, problems: Mapping[int, str] | None = None) -> Iterator[Piece]:
+    """Yield the rows of a table.
+
+    Args:
+        table: the table.
+        settings: columns that are named by the user.
+        problems: by number, why a row is none.
+
+    Raises:
+        NoStructuresError: no column has structures.
+        DataError: a column that is named is not there.
+    """
+    problems = problems or {}
+    used, contents = _contents(table, settings)
+    id_column = _named(table, settings.id_column, "id") or table.find(_IDS)
+    titles = table.column(id_column) if id_column else [""] * table.count
+    others = {name: table.column(name) for name in table.names if name not in used}
+    for number, content in enumerate(contents):
+        title = _id_text(titles[number])
+        values = {name: column[number] for name, column in others.items()}
+        if number in problems:
+            yield Piece("", title, values, problems[number], own_id=True)
+            continue
+        format_, content = _as_format(content)
+        blocks = split_cif(content) if format_ == "CIF" else [content]
+        for n, block in enumerate(blocks, start=1):
+            name = f"{title}-{n}" if title and len(blocks) > 1 else title
+            yield Piece(block, name, values, format=format_, own_id=True)
+
+
+def _id_text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return str(value).strip()
+
+
+def _named(table: Table, name: str, what: str) -> str | None:
+    if not name:
+        return None
+    if name not in table.names:
+        held = ", ".join(map(str, table.names)) or "none"
+        raise DataError(f"{table.source}: has no column '{name}' ({what}); columns: {held}")
+    return name
+
+
+def _contents(table: Table, settings: CutSettings) -> tuple[set[str], Sequence[Any]]:
+    """Return the columns that the structures are made of, and what each row holds of one."""
+    column = _named(table, settings.structure_column, "structures") or _structure_column(table)
+    if column is not None:
+        return {column}, table.column(column)
+    numbers, positions = table.find(_NUMBERS), table.find(("positions",))
+    if numbers is None or positions is None:
+        held = ", ".join(map(str, table.names)) or "none"
+        raise NoStructuresError(
+            f"{table.source}: no column of CIF texts or of other structures, nor numbers and positions; columns: {held}"
+        )
+    cell = table.find(("cell",))
+    cells = [None] * table.count if cell is None else table.column(cell)
+    used = {numbers, positions, *([cell] if cell else [])}
+    return used, list(zip(table.column(numbers), table.column(positions), cells, strict=True))
+
+
+def _structure_column(table: Table) -> str | None:
+    """Return the column of the structures: the first by name whose cells hold some, else the first that does."""
+    by_name = [name for each in _STRUCTURES for name in table.names if name.lower() == each]
+    holding = [name for name in [*by_name, *(n for n in table.names if n not in by_name)] if _holds(table.column(name))]
+    if len(holding) > 1:
+        log.info("%s: structures from the column '%s' (also in: %s)", table.source, holding[0], ", ".join(holding[1:]))
+    return holding[0] if holding else next(iter(by_name), None)
+
+
+def _holds(values: Sequence[Any]) -> bool:
+    """Return whether the first cells that hold anything hold structures."""
+    for value in list(values[:_LOOKED_AT]):
+        if isinstance(value, str) and value.strip():
+            return _format_of(value) != ""
+        if isinstance(value, Mapping):
+            return is_structure(value)
+    return False
+
+
+def _format_of(text: str) -> str:
+    """Return the format of a cell by what it holds; empty where it is none that is known."""
+    head = text.lstrip('\ufeff \t\r\n"')
+    if "_cell_length_a" in text:
+        return "CIF"
+    if head.startswith("{") and re.search(r"""['"]sites['"]""", text):
+        return "pymatgen JSON"
+    if "V2000" in text or "V3000" in text:
+        return "SDF"
+    return "XYZ" if re.match(r"\d+[ \t]*\r?\n[^\n]*\n\s*[A-Za-z]{1,3}\d*\s+[-+.\d]", head) else ""
+
+
+def _as_format(content: Any) -> tuple[str, Any]:
+    """Return the format of a cell and what its reader takes."""
+    if isinstance(content, str):
+        return _format_of(content) or "CIF", content
+    if isinstance(content, Mapping):
+        return "pymatgen JSON", {name: _listed(value) for name, value in content.items() if value is not None}
+    if isinstance(content, tuple):
+        return "arrays", content
+    return "CIF", ""
+
+
+def _listed(value: Any) -> Any:
+    """Return a value of a Parquet cell as JSON would have it."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_listed(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: _listed(each) for name, each in value.items() if each is not None}
+    return value
+
+
+# --- arrays -----------------------------------------------------------------------------------------------------------
+
+
+def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
+    """Return the system of atomic numbers (n,), positions (n, 3), Å, and a cell (3, 3), Å, nested or flat.
+
+    Raises:
+        DataError: they do not fit together.
+    """
+    numbers, positions, cell = (_flat(part) for part in content)
+    if numbers is None or positions is None:
+        raise DataError("has no numbers" if numbers is None else "has no positions")
+    if positions.size != 3 * numbers.size:
+        raise DataError(f"has {numbers.size} atoms but {positions.size} coordinates")
+    if cell is not None and cell.size not in (0, 9):
+        raise DataError(f"its cell has {cell.size} numbers, not 9")
+    box = None if cell is None or not cell.size else cell.reshape(3, 3)
+    kind = Kind.MOLECULE if box is None else Kind.CRYSTAL
+    if box is None:
+        need_geometry(positions.reshape(-1, 3))
+    return Parsed(AtomicSystem("row", kind, numbers.astype(np.int64), positions.reshape(-1, 3), box))
+
+
+def _flat(value: Any) -> np.ndarray | None:
+    """Return numbers as they lie in a table, nested, flat or as text, as one flat array; ``None``: there are none."""
+    if isinstance(value, str):
+        from adit.readers.formats.pymatgen_json import loads
+
+        value = loads(value) if value.strip() else None
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return None
+    rows = np.asarray(value, dtype=object).ravel()
+    parts = [np.asarray(row, dtype=float).ravel() for row in rows]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def count_contradiction(properties: Mapping[str, Any], n_atoms: int) -> str:
+    """Return how a number of atoms contradicts the table's own; empty where it does not."""
+    for name, value in properties.items():
+        if name.lower() in _COUNTS:
+            try:
+                stated = float(value)
+            except (TypeError, ValueError):
+                continue
+            if stated == stated and round(stated) != n_atoms:
+                return f"{n_atoms} atoms, {name} says {stated:g}"
+    return ""
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def cut_csv(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
+    """Yield the rows of a CSV text; one with more fields than the header is a row with that reason.
+
+    Raises:
+        DataError: there is no header, or no column of structures.
+    """
+    names, rows, problems = read_csv(text, source)
+    places = {name: n for n, name in enumerate(names)}
+    table = Table(names, len(rows), lambda name: [row[places[name]] for row in rows], source)
+    yield from cut_table(table, settings, problems)
+
+
+def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[int, str]]:
+    """Return the columns of a CSV text, its rows as texts, and why some of them are none.
+
+    Raises:
+        DataError: it is no CSV, or is empty.
+    """
+    csv.field_size_limit(_MAX_FIELD)
+    text = text.removeprefix("\ufeff")
+    try:
+        lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if row]
+    except csv.Error as error:
+        raise DataError(f"{source}: no readable CSV ({error})") from error
+    if not lines:
+        raise DataError(f"{source}: no readable CSV (it is empty)")
+    names, rows = _different([name.strip() for name in lines[0]]), lines[1:]
+    width = len(names)
+    problems = {
+        number: f"row {number + 1} of {source} has {len(row)} fields, the header {width}"
+        for number, row in enumerate(rows)
+        if len(row) > width
+    }
+    if rows and _is_open(text):
+        problems[len(rows) - 1] = f"a quote in row {len(rows)} of {source} is never closed: the rest is in it"
+    return names, [[*row[:width], *[""] * (width - len(row))] for row in rows], problems
+
+
+def _delimiter(text: str) -> str:
+    """Return what separates the fields of the header: a comma, unless there is none but a tab or a semicolon."""
+    header = text.partition("\n")[0]
+    return next((mark for mark in (",", "\t", ";") if mark in header), ",")
+
+
+def _is_open(text: str) -> bool:
+    """Return whether a quoted field is still open at the end of a CSV text."""
+    if text.count('"') % 2 == 0:
+        return False
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), strict=True):
+            pass
+    except csv.Error as error:
+        return "end of data" in str(error)
+    return False
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """Return names of columns, those that occur before with a number."""
+    return [f"{name}.{seen}" if (seen := names[:n].count(name)) else name for n, name in enumerate(names)]
+
+
+# --- Parquet and records ----------------------------------------------------------------------------------------------
+
+
+def cut_parquet(path: Path, source: str, settings: CutSettings) -> Iterator[Piece]:
+    """Yield the rows of a Parquet table.
+
+    Raises:
+        DataError: the file is no Parquet, or has no column of structures.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        frame = pyarrow.parquet.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{source}: not readable ({error})") from error
+    columns = {name: partial(_python_values, frame.column(name)) for name in frame.column_names}
+    kept: dict[str, Sequence[Any]] = {}
+
+    def column(name: str) -> Sequence[Any]:
+        if name not in kept:
+            kept[name] = columns[name]()
+        return kept[name]
+
+    yield from cut_table(Table(frame.column_names, frame.num_rows, column, source), settings)
+
+
+def _python_values(column: Any) -> Sequence[Any]:
+    values: Sequence[Any] = column.to_pylist()
+    return values
+
+
+def cut_records(records: Sequence[Mapping[str, Any]], source: str, settings: CutSettings) -> Iterator[Piece]:
+    """Yield the rows of a list of records.
+
+    Raises:
+        DataError: no key has structures.
+    """
+    names = list(dict.fromkeys(str(name) for record in records for name in record))
+    yield from cut_table(
+        Table(names, len(records), lambda name: [record.get(name) for record in records], source), settings
+    )
+
+
+CSV: Final = Format(
+    "CSV",
+    (".csv", ".tsv"),
+    cut_csv,
+    parse_arrays,
+    remark="a column of CIF, pymatgen JSON, XYZ or SDF texts, or of numbers, positions (Å) and cell (Å)",
+)
+PARQUET: Final = Format(
+    "Parquet", (".parquet",), cut_parquet, parse_arrays, binary=True, remark="columns as in CSV; also lists of numbers"
+)
+ARRAYS: Final = Format("arrays", (), cut_parquet, parse_arrays, binary=True, remark="rows of numbers in tables")

@@ -1,0 +1,239 @@
+"""Texts cut into structures without parsing them: what is broken costs itself alone."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""Byte order marks, the longer ones first."""
+
+
+def decode(content: bytes) -> str:
+    """Return the text of bytes: by their byte order mark, else as UTF-8; what is none becomes U+FFFD."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    return content.decode("utf-8", errors="replace")
+
+
+# --- XYZ --------------------------------------------------------------------------------------------------------------
+
+_COUNT: Final = re.compile(r"\s*([0-9]{1,9})\s*")
+"""A line that opens a frame: a number of atoms and nothing else."""
+
+_VECTOR: Final = re.compile(r"\s*VEC[1-3]\s")
+"""Lattice vectors behind the atoms, as some programs write them."""
+
+_QM9_COMMENT: Final = re.compile(r"\s*gdb\s+\d+(?:\s+[-+0-9.eE*^]+){15}\s*")
+"""The second line of a raw QM9 file: three more lines (frequencies, SMILES, InChI) stand behind its atoms."""
+
+_LINES: Final = re.compile(r"\r\n|\n|\r")
+_ATOM_COLUMNS: Final = 4
+"""An atom's line has an element and three coordinates at least."""
+
+
+@dataclass(frozen=True)
+class XyzFrame:
+    """One frame of an (extended) XYZ text.
+
+    Attributes:
+        text: its lines.
+        line: the number of its first line in the whole text, from 1.
+        problem: why it cannot be a frame; empty where it may be one.
+    """
+
+    text: str
+    line: int
+    problem: str = ""
+
+    @property
+    def comment(self) -> str:
+        """Return the comment line."""
+        return self.text.partition("\n")[2].partition("\n")[0]
+
+
+def split_xyz(text: str) -> list[XyzFrame]:
+    """Return the frames of an (extended) XYZ text; a broken one ends where the next one starts.
+
+    A frame is a line with the number of atoms alone, a comment, and so many lines of atoms. An atom's line is never a
+    number alone, so that one is where a next frame starts, whatever the count before it says. The three lines behind
+    the atoms of a raw QM9 file belong to its frame.
+    """
+    lines = _LINES.split(text.removeprefix("\ufeff"))
+    frames: list[XyzFrame] = []
+    at = 0
+    while at < len(lines):
+        if not lines[at].strip():
+            at += 1
+            continue
+        end, problem = _frame_end(lines, at)
+        if problem:
+            end = _next_frame(lines, at)
+        frames.append(XyzFrame("\n".join(lines[at:end]).rstrip("\n") + "\n", at + 1, problem))
+        at = end
+    return frames
+
+
+def _frame_end(lines: Sequence[str], at: int) -> tuple[int, str]:
+    """Return where a frame that starts here ends, and why it is none."""
+    match = _COUNT.fullmatch(lines[at])
+    if match is None:
+        return at, f"line {at + 1} is no number of atoms"
+    count, first = int(match.group(1)), at + 2
+    there = 0
+    while there < count and first + there < len(lines) and _is_atom(lines[first + there]):
+        there += 1
+    end = first + there
+    if there < count:
+        return end, f"line {at + 1} says {count} atoms, but {there} lines of atoms follow"
+    if at + 1 < len(lines) and _QM9_COMMENT.fullmatch(lines[at + 1]):
+        return _behind_qm9(lines, end), ""
+    while end < min(first + count + 3, len(lines)) and _VECTOR.match(lines[end]):
+        end += 1
+    if end < len(lines) and _is_atom(lines[end]):
+        return end, f"line {at + 1} says {count} atoms, but more lines of atoms follow"
+    return end, ""
+
+
+def _behind_qm9(lines: Sequence[str], end: int) -> int:
+    """Return where the lines behind the atoms of a raw QM9 file end: at the next count, three lines on at most."""
+    for place in range(end, min(end + 3, len(lines))):
+        if _COUNT.fullmatch(lines[place]) and _next_is_qm9(lines, place):
+            return place
+    return min(end + 3, len(lines))
+
+
+def _next_is_qm9(lines: Sequence[str], place: int) -> bool:
+    return place + 1 < len(lines) and _QM9_COMMENT.fullmatch(lines[place + 1]) is not None
+
+
+def _next_frame(lines: Sequence[str], at: int) -> int:
+    """Return where the next frame starts after one that is broken.
+
+    The line behind a count is a comment, which may be a number itself: it opens a frame only where that one is whole.
+    """
+    for start in range(at + 1, len(lines)):
+        if _COUNT.fullmatch(lines[start]) and (
+            start > at + 1 or not _COUNT.fullmatch(lines[at]) or not _frame_end(lines, start)[1]
+        ):
+            return start
+    return len(lines)
+
+
+def _is_atom(line: str) -> bool:
+    return len(line.split(None, _ATOM_COLUMNS)) >= _ATOM_COLUMNS
+
+
+# --- CIF --------------------------------------------------------------------------------------------------------------
+
+_BLOCK: Final = re.compile(r"\s*data_", re.IGNORECASE)
+_STRUCTURE: Final = re.compile(r"^\s*(_cell_length_a|_atom_site_)", re.IGNORECASE | re.MULTILINE)
+
+
+def split_cif(text: str) -> list[str]:
+    """Return the data blocks of a CIF that hold a cell or atoms; the text as it is where there are none or one block.
+
+    Blocks of the publication or of the measurement alone are left out. A ``data_`` inside a text field (between lines
+    that open with ``;``) opens no block.
+    """
+    text = text.removeprefix("\ufeff")
+    starts, is_open = _block_starts(text, with_text_fields=True)
+    if is_open:  # a field that never ends would swallow every block behind it
+        starts, _ = _block_starts(text, with_text_fields=False)
+    blocks = [text[start:end] for start, end in zip(starts, [*starts, len(text)][1:], strict=True)]
+    return [block for block in blocks if _STRUCTURE.search(block)] or [text]
+
+
+def _block_starts(text: str, *, with_text_fields: bool) -> tuple[list[int], bool]:
+    """Return where blocks start, and whether a text field is still open at the end."""
+    starts: list[int] = []
+    inside, place = False, 0
+    for line in text.splitlines(keepends=True):
+        if with_text_fields and line.startswith(";"):
+            inside = not inside
+        elif not inside and _BLOCK.match(line):
+            starts.append(place)
+        place += len(line)
+    return starts, inside
+
+
+# --- SDF --------------------------------------------------------------------------------------------------------------
+
+
+def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the MOL block and the data fields of each entry of the text of an SDF file."""
+    entries = []
+    for entry in re.split(r"^\$\$\$\$.*\n?", _LINES.sub("\n", text.removeprefix("\ufeff")), flags=re.MULTILINE):
+        if not entry.strip():
+            continue
+        block, _, data = entry.partition("M  END")
+        fields = re.findall(r"^>.*<([^>]+)>.*\n(.*)$", data, flags=re.MULTILINE)
+        entries.append((f"{block}M  END\n", {name: value.strip() for name, value in fields}))
+    return entries
+
+
+# --- POSCAR -----------------------------------------------------------------------------------------------------------
+
+
+def split_poscar(text: str) -> list[str]:
+    """Return the structures of a text with one POSCAR behind the other; velocities stay with their structure."""
+    lines = _LINES.split(text.removeprefix("\ufeff"))
+    starts = [0]
+    at = 0
+    while (end := _poscar_end(lines, at)) is not None:
+        following = next((n for n in range(end, len(lines)) if _opens_poscar(lines, n)), None)
+        if following is None:
+            break
+        starts.append(following)
+        at = following
+    return ["\n".join(lines[start:end]) + "\n" for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+
+
+def _poscar_end(lines: Sequence[str], at: int) -> int | None:
+    """Return the line behind the coordinates of a POSCAR that starts here; ``None`` where it is none."""
+    if not _opens_poscar(lines, at):
+        return None
+    place = at + 5
+    counts = lines[place].split() if place < len(lines) else []
+    if counts and not counts[0].isdigit():
+        place += 1
+        counts = lines[place].split() if place < len(lines) else []
+    atoms = 0
+    for word in counts:
+        if not word.isdigit():
+            break
+        atoms += int(word)
+    if not atoms:
+        return None
+    place += 1
+    if place < len(lines) and lines[place].strip()[:1].lower() == "s":
+        place += 1
+    return place + 1 + atoms
+
+
+def _opens_poscar(lines: Sequence[str], at: int) -> bool:
+    """Return whether a comment, a scale and three vectors stand here."""
+    if at + 5 >= len(lines) or _floats(lines[at]) == 3:
+        return False
+    return _floats(lines[at + 1]) in (1, 3) and all(_floats(lines[at + n]) == 3 for n in (2, 3, 4))
+
+
+def _floats(line: str) -> int:
+    """Return how many numbers a line is made of; 0 where a word of it is none."""
+    words = line.split()
+    try:
+        for word in words:
+            float(word)
+    except ValueError:
+        return 0
+    return len(words)

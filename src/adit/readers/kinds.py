@@ -1,0 +1,63 @@
+"""Which kind the structures of a file are: crystals, molecules or MOFs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from adit.readers.read import ReadRow
+from adit.systems import AtomicSystem, Failure, Kind
+
+MOF_ATOMS: Final = 30
+"""Periodic systems with carbon, hydrogen, a metal and at least so many atoms count as MOFs where no kind is given."""
+
+_NONMETAL_NUMBERS: Final = (1, 2, *range(5, 11), *range(14, 19), *range(32, 37), *range(51, 55), 85, 86)
+
+
+def by_kind(rows: Sequence[ReadRow], kind: Kind | None) -> dict[Kind, list[ReadRow]]:
+    """Return rows by kind; a row that cannot be of the kind given is a failure.
+
+    Args:
+        rows: what was read.
+        kind: of all of them; ``None``: what has a cell is a crystal, or a MOF where most look like one, the rest are
+            molecules. What cannot be read goes with the most frequent kind.
+    """
+    if kind is not None:
+        return {kind: [as_kind(row, kind) for row in rows]}
+    systems = [each.row for each in rows if isinstance(each.row, AtomicSystem)]
+    periodic = [row for row in systems if row.cell is not None]
+    mofs = sum(row.kind is Kind.MOF or looks_like_mof(row) for row in periodic)
+    solid = Kind.MOF if 2 * mofs > len(periodic) else Kind.CRYSTAL
+    kinds = [_kind_of(each.row, solid) for each in rows]
+    known = [each for each in kinds if each is not None]
+    most = max(dict.fromkeys(known), key=known.count) if known else Kind.CRYSTAL
+    sorted_rows: dict[Kind, list[ReadRow]] = {}
+    for row, each in zip(rows, kinds, strict=True):
+        sorted_rows.setdefault(each or most, []).append(as_kind(row, each or most))
+    return {each: sorted_rows[each] for each in Kind if each in sorted_rows}
+
+
+def looks_like_mof(system: AtomicSystem) -> bool:
+    """Return whether a periodic system has carbon, hydrogen, a metal and many atoms."""
+    held = set(system.numbers.tolist())
+    return len(system) >= MOF_ATOMS and {1, 6} <= held and bool(held - set(_NONMETAL_NUMBERS))
+
+
+def _kind_of(row: AtomicSystem | Failure, solid: Kind) -> Kind | None:
+    if isinstance(row, Failure):
+        return row.kind
+    return Kind.MOLECULE if row.cell is None else solid
+
+
+def as_kind(read: ReadRow, kind: Kind) -> ReadRow:
+    """Return a row as one of a kind; a failure where it cannot be."""
+    row = read.row
+    if row.kind is kind:
+        return read
+    if isinstance(row, Failure):
+        return replace(read, row=replace(row, kind=kind))
+    if kind.periodic and row.cell is None:
+        reason = f"has no cell, or is not periodic: it is no {kind}"
+        return replace(read, row=Failure(row.system_id, "read", reason, kind))
+    return replace(read, row=replace(row, kind=kind, cell=row.cell if kind.periodic else None))

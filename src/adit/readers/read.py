@@ -1,0 +1,253 @@
+"""The one way in: other people's files as rows, systems or failures, with their ids, sources and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from adit.config import LimitsConfig, ReadConfig
+from adit.errors import DataError, one_line
+from adit.isolate import Outcome, map_isolated
+from adit.limits import check_atoms
+from adit.progress import Progress, log
+from adit.readers.formats.base import (
+    CONTRADICTION,
+    CutSettings,
+    Entry,
+    Parsed,
+    ParseSettings,
+    refuse_contradictions,
+)
+from adit.readers.formats.registry import FORMATS
+from adit.readers.formats.tables import count_contradiction
+from adit.readers.ids import assign_ids
+from adit.readers.sources import entries
+from adit.systems import AtomicSystem, Failure
+
+STARTUP_S: Final = 300.0
+"""Longest that a worker may take to load its libraries, s."""
+
+_BATCH_ENTRIES, _BATCH_CHARACTERS = 64, 400_000
+"""Entries, and characters of text, that a worker takes at once; a batch that fails is read again one by one."""
+
+_REASON: Final = 400
+"""Characters of a reason at most."""
+
+
+@dataclass(frozen=True)
+class ReadRow:
+    """One structure of a file, or why there is none.
+
+    Attributes:
+        row: the system or the failure; its id is unique among what was read.
+        source: the file it came from; a member of an archive stands behind a colon.
+        notes: what must be said of how it was read; contradictions of the file open with ``CONTRADICTION``.
+        properties: columns, keys or data fields of the structure, as the file has them.
+    """
+
+    row: AtomicSystem | Failure
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    def kept(self) -> AtomicSystem | Failure:
+        """Return the row as it is kept: a system that does not say it already says where it comes from."""
+        if isinstance(self.row, Failure) or self.row.info:
+            return self.row
+        notes = {"notes": list(self.notes)} if self.notes else {}
+        return replace(self.row, info={"source": self.source, **notes})
+
+
+@dataclass(frozen=True)
+class ReadSettings:
+    """How files are read.
+
+    Attributes:
+        workers: processes at most; 0: in this process, without a limit of time.
+        parse: bounds of the parsers, and the limits (``limits.read_s``: wall time of reading one structure).
+        cut: named columns of tables.
+    """
+
+    workers: int = 1
+    parse: ParseSettings = field(default_factory=ParseSettings)
+    cut: CutSettings = field(default_factory=CutSettings)
+
+
+def settings_of(
+    read: ReadConfig,
+    limits: LimitsConfig,
+    workers: int,
+    *,
+    refuse: bool = False,
+    structure_column: str = "",
+    id_column: str = "",
+) -> ReadSettings:
+    """Return how files are read by a configuration.
+
+    Args:
+        read: section of the configuration.
+        limits: section of the configuration.
+        workers: processes at most.
+        refuse: contradictions are failures, whatever the section says.
+        structure_column: column of tables that holds the structures; empty: recognised.
+        id_column: column or key that holds the ids; empty: recognised.
+    """
+    parse = ParseSettings(read.merge_distance, read.refuse_contradictions or refuse, limits)
+    return ReadSettings(workers, parse, CutSettings(structure_column, id_column))
+
+
+def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None) -> list[ReadRow]:
+    """Return what files, folders and archives hold, one row a structure, in a fixed order.
+
+    Parsing runs in worker processes, so that a text that breaks or hangs a parser costs one row.
+
+    Args:
+        paths: files, folders and archives.
+        settings: how to read them.
+
+    Raises:
+        DataError: a path does not exist, is of no known format, or holds no structure.
+    """
+    settings = settings or ReadSettings()
+    cut = entries(paths, settings.cut, settings.parse.limits)
+    names = assign_ids(cut)
+    rows = [_row(entry, name, parsed) for entry, name, parsed in zip(cut, names, parse_all(cut, settings), strict=True)]
+    broken = sum(isinstance(each.row, Failure) for each in rows)
+    flagged = sum(any(note.startswith(CONTRADICTION) for note in each.notes) for each in rows)
+    log.info(
+        "%d structures read%s%s",
+        len(rows),
+        f", {broken} of them failed: each is a row with its reason" if broken else "",
+        f"; {flagged} contradict their own file: see their notes" if flagged else "",
+    )
+    return rows
+
+
+def parse_all(cut: Sequence[Entry], settings: ReadSettings) -> list[Parsed | str]:
+    """Return what each entry holds, or why it is no structure."""
+    outcomes: list[Parsed | str] = [entry.problem for entry in cut]
+    todo = [n for n, entry in enumerate(cut) if not entry.problem and entry.format != "Arrow"]
+    for n, entry in enumerate(cut):
+        if entry.format == "Arrow" and not entry.problem:
+            outcomes[n] = parse_entry(entry, settings.parse)
+    if settings.workers < 1:
+        for n in todo:
+            outcomes[n] = parse_entry(cut[n], settings.parse)
+        return outcomes
+    progress = Progress("structures read", len(todo))
+    batches = _batches(cut, todo)
+    tasks = [_Task([_bare(cut[n]) for n in batch], settings.parse) for batch in batches]
+
+    def count(number: int, outcome: Outcome) -> None:
+        if outcome.status == "ok":
+            progress.update(len(batches[number]))
+
+    again: list[int] = []
+    for batch, outcome in zip(batches, _isolated(tasks, settings, count), strict=True):
+        if outcome.status == "ok":
+            for n, parsed in zip(batch, outcome.value, strict=True):
+                outcomes[n] = parsed
+        elif len(batch) == 1:
+            outcomes[batch[0]] = outcome.reason
+        else:
+            again += batch
+    single = [_Task([_bare(cut[n])], settings.parse) for n in again]
+    for n, outcome in zip(again, _isolated(single, settings, lambda *_: progress.update()), strict=True):
+        outcomes[n] = outcome.value[0] if outcome.status == "ok" else outcome.reason
+    return outcomes
+
+
+@dataclass(frozen=True)
+class _Task:
+    entries: Sequence[Entry]
+    settings: ParseSettings
+
+
+def _isolated(
+    tasks: Sequence[_Task], settings: ReadSettings, on_result: Callable[[int, Outcome], None]
+) -> list[Outcome]:
+    if not tasks:
+        return []
+    return map_isolated(
+        _parse_task,
+        tasks,
+        workers=min(settings.workers, len(tasks)),
+        wall_limit_s=settings.parse.limits.read_s,
+        memory_bytes=settings.parse.limits.worker_bytes,
+        startup_s=STARTUP_S,
+        warm_up=load_parsers,
+        on_result=on_result,
+    )
+
+
+def _parse_task(task: _Task) -> list[Parsed | str]:
+    return [parse_entry(entry, task.settings) for entry in task.entries]
+
+
+def load_parsers() -> None:
+    """Load what a worker needs, outside the limit of its first entry."""
+    import pymatgen.io.cif  # noqa: F401
+
+    FORMATS["SDF"].parse("\n\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n" + _ONE_ATOM, ParseSettings())
+
+
+_ONE_ATOM: Final = "    0.0000    0.0000    0.0000 C   0  0\nM  END\n"
+
+
+def _bare(entry: Entry) -> Entry:
+    """Return an entry with no more than what parsing takes."""
+    return Entry(entry.format, entry.content)
+
+
+def _batches(cut: Sequence[Entry], todo: Sequence[int]) -> list[list[int]]:
+    batches: list[list[int]] = []
+    size = 0
+    for n in todo:
+        content = cut[n].content
+        weight = len(content) if isinstance(content, str) else 2000
+        if not batches or len(batches[-1]) >= _BATCH_ENTRIES or size + weight > _BATCH_CHARACTERS:
+            batches.append([])
+            size = 0
+        batches[-1].append(n)
+        size += weight
+    return batches
+
+
+def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
+    """Return what an entry holds, or why it is no structure."""
+    try:
+        parsed = FORMATS[entry.format].parse(entry.content, settings)
+        check_atoms(len(parsed.system), settings.limits)
+        if settings.refuse_contradictions:
+            refuse_contradictions(parsed)
+        return parsed
+    except DataError as error:
+        return _one_line(str(error))
+    except MemoryError:  # the worker says what it may take, and is replaced
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a library raises becomes the row's reason
+        return _one_line(f"{type(error).__name__}: {error}")
+
+
+def _one_line(text: str) -> str:
+    words = one_line(text, _REASON)
+    for placeholder in ("cif: ", "xyz: ", "mol: ", "poscar: ", "json: ", "row: "):
+        words = words.removeprefix(placeholder)
+    return words or "no structure"
+
+
+def _row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
+    if isinstance(parsed, str):
+        kind = entry.content.kind if isinstance(entry.content, Failure) else None
+        stage = entry.content.stage if isinstance(entry.content, Failure) else "read"
+        return ReadRow(Failure(name, stage, parsed, kind), entry.source, entry.notes, entry.properties)
+    notes = (*entry.notes, *parsed.notes)
+    properties = {**entry.properties, **parsed.properties}
+    if entry.format != "Arrow" and (against := count_contradiction(properties, len(parsed.system))):
+        notes = (*notes, f"{CONTRADICTION}{against}")
+    system = parsed.system
+    if system.system_id != name:
+        system = replace(system, system_id=name)
+    return ReadRow(system, entry.source, notes, properties)

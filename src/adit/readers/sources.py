@@ -1,0 +1,305 @@
+"""Files, folders and archives, opened into entries: one a structure, none parsed yet."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Final
+
+from adit.config.limits import LimitsConfig
+from adit.errors import DataError
+from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
+from adit.outputs.parts import HIDDEN
+from adit.progress import log
+from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
+from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
+from adit.readers.formats.texts import decode
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file that holds structures.
+
+    Attributes:
+        format: what it is.
+        source: for people.
+        path: parts of its name, without its suffix.
+        given: how many of the last parts are the name from what was given on.
+        suffix: of the file.
+        named: whether the user named it, and not its folder or archive.
+        open: returns its bytes, or a local path where the format asks for one.
+    """
+
+    format: Format
+    source: str
+    path: tuple[str, ...]
+    given: int
+    suffix: str
+    named: bool
+    open: Callable[[], bytes | Path]
+
+
+def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: LimitsConfig = DEFAULTS) -> list[Entry]:
+    """Return the entries of files, folders and archives, in a fixed order; what is beyond a limit has a problem.
+
+    Raises:
+        DataError: a path does not exist, is of no known format, or holds no structure.
+    """
+    settings = settings or CutSettings()
+    check_paths(paths)
+    where = ", ".join(map(str, paths))
+    every = (
+        entry
+        for path, given in _once(paths)
+        for file in _files(path, given, limits)
+        if settings.format in ("", file.format.name)
+        for entry in _entries(file, settings, alone=len(paths) == 1)
+    )
+    kept = list(capped(every, limits, lambda reason: Entry("", "", where, ("rest",), problem=reason)))
+    if not kept:
+        raise DataError(f"{where}: holds no structure; known are {known_formats()}")
+    return kept
+
+
+def check_paths(paths: Sequence[Path]) -> None:
+    """Check that files and folders are there and of a known format, before anything is read.
+
+    Raises:
+        DataError: one is not.
+    """
+    for path in paths:
+        if path.is_dir():
+            continue
+        if not path.is_file():
+            raise DataError(f"{path}: no such file or folder")
+        if archive_suffix(path.name) is None and format_of(path) is None:
+            if path.suffix.lower() in REFUSED:
+                raise DataError(f"{path}: {REFUSED[path.suffix.lower()]}")
+            raise DataError(f"{path}: format not known; known are {known_formats()}")
+
+
+def _once(paths: Sequence[Path]) -> list[tuple[Path, int]]:
+    """Return every file once, with how many parts of its path are its name from what was given on."""
+    depth: dict[Path, int] = {}
+    order: dict[Path, Path] = {}
+    for path in paths:
+        held = _of_folder(path) if path.is_dir() else [(path, 1)]
+        for file, given in held:
+            key = file.resolve()
+            if key in depth and not path.is_dir():
+                log.warning("%s: is given twice and read once", file)
+            depth[key] = max(given, depth.get(key, 0))
+            order.setdefault(key, file)
+    return [(file, depth[key]) for key, file in order.items()]
+
+
+def _of_folder(path: Path) -> list[tuple[Path, int]]:
+    held = sorted(file for file in path.rglob("*") if file.is_file() and HIDDEN not in file.parts)
+    known = [file for file in held if format_of(file.relative_to(path)) is not None]
+    _tell_skipped(str(path), [file.relative_to(path) for file in held if format_of(file.relative_to(path)) is None])
+    return [(file, 1 + len(file.relative_to(path).parts)) for file in known]
+
+
+def _files(path: Path, given: int, limits: LimitsConfig) -> Iterator[_File]:
+    packed = archive_suffix(path.name)
+    if packed is not None:
+        yield from _of_archive(path, packed, limits)
+        return
+    known = format_of(path)
+    if known is None:
+        return
+    format_, suffix = known
+    parts = path.absolute().parts[1:]
+    name = path.name.removesuffix(suffix) if suffix else path.name
+
+    def content() -> bytes | Path:
+        check_file(path, limits)
+        if format_.binary and not suffix.lower().endswith(".gz"):
+            return path
+        return _bytes(path, limits)
+
+    yield _File(format_, str(path), (*parts[:-1], name), given, suffix, given == 1, content)
+
+
+def _bytes(path: Path, limits: LimitsConfig) -> bytes:
+    try:
+        with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
+            return read_bounded(file, limits, str(path))
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from error
+
+
+# --- archives ---------------------------------------------------------------------------------------------------------
+
+
+def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File]:
+    members = _zip_members if packed == ".zip" else _tar_members
+    counter = Archive(str(path), limits)
+    try:
+        yield from _members(path, packed, members(path, limits, counter), limits, counter)
+    except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        what = "zip" if packed == ".zip" else "tar"
+        raise DataError(
+            f"{path}: not a readable {what} archive ({error}); pack it again, or give the folder"
+        ) from error
+
+
+Member = tuple[PurePosixPath, Callable[[], bytes]]
+
+
+def _members(
+    path: Path, packed: str, members: Iterator[Member], limits: LimitsConfig, counter: Archive
+) -> Iterator[_File]:
+    above = (*path.absolute().parts[1:-1], path.name[: -len(packed)])
+    skipped: list[PurePath] = []
+    for inner, read in members:
+        if counter.full:  # the member before said so, for all that come after
+            break
+        known = format_of(inner)
+        if known is None:
+            skipped.append(inner)
+            continue
+        format_, suffix = known
+        name = inner.name.removesuffix(suffix) if suffix else inner.name
+        parts = (*(part for part in inner.parent.parts if part not in (".", "/")), name)
+        source = f"{path}:{inner}"
+        opener = _unpacker(read, source, limits, counter) if suffix.lower().endswith(".gz") else read
+        yield _File(format_, source, (*above, *parts), 1 + len(parts), suffix, False, opener)
+    _tell_skipped(str(path), skipped)
+
+
+def _unpacker(read: Callable[[], bytes], source: str, limits: LimitsConfig, counter: Archive) -> Callable[[], bytes]:
+    def unpack() -> bytes:
+        try:
+            with gzip.open(io.BytesIO(read()), "rb") as file:
+                return read_bounded(file, limits, source, counter)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"{source}: not readable ({error})") from error
+
+    return unpack
+
+
+def _zip_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for member in sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename):
+
+            def read(member: zipfile.ZipInfo = member) -> bytes:
+                source = f"{path}:{member.filename}"
+                try:
+                    with archive.open(member) as file:
+                        return read_bounded(file, limits, source, counter)
+                except _DAMAGED as error:
+                    raise DataError(f"{source}: not readable ({error}); pack it again") from error
+
+            yield PurePosixPath(member.filename), read
+
+
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError)
+"""What a damaged, encrypted or strangely packed member raises."""
+
+
+def _tar_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator[Member]:
+    """Yield the files of a tar archive by name: in one pass, since its members cannot be reached singly."""
+    contents: dict[str, bytes | LimitError] = {}
+    with tarfile.open(path, "r:*") as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.isfile() else None
+            if file is None:
+                continue
+            contents[member.name] = b""
+            if format_of(PurePosixPath(member.name)) is not None:
+                try:
+                    contents[member.name] = read_bounded(file, limits, f"{path}:{member.name}", counter)
+                except LimitError as error:
+                    contents[member.name] = error
+                if counter.full:
+                    break
+    for name in sorted(contents):
+
+        def read(name: str = name) -> bytes:
+            content = contents.pop(name)
+            if isinstance(content, LimitError):
+                raise content
+            return content
+
+        yield PurePosixPath(name), read
+
+
+# --- entries ----------------------------------------------------------------------------------------------------------
+
+
+def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Entry]:
+    try:
+        pieces = _pieces(file, settings)
+    except LimitError as error:
+        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=str(error))
+        return
+    except NoStructuresError as error:
+        if file.named:
+            raise
+        log.warning("%s: it is left out", error)
+        return
+    except DataError as error:
+        if file.named and alone:
+            raise
+        problem = str(error).removeprefix(f"{file.source}: ")
+        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=problem)
+        return
+    if not pieces:
+        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem="file is empty")
+    repeated = Counter(piece.title for piece in pieces)
+    for number, piece in enumerate(pieces, start=1):
+        yield Entry(
+            piece.format or file.format.name,
+            piece.content,
+            file.source,
+            file.path,
+            file.given,
+            file.suffix,
+            piece.title if piece.own_id or repeated[piece.title] == 1 else "",
+            number if len(pieces) > 1 else 0,
+            piece.properties,
+            piece.problem,
+            piece.notes,
+        )
+
+
+def _pieces(file: _File, settings: CutSettings) -> list[Piece]:
+    content = file.open()
+    if not file.format.binary:
+        return list(file.format.cut(decode(content) if isinstance(content, bytes) else content, file.source, settings))
+    if isinstance(content, Path):
+        return list(file.format.cut(content, file.source, settings))
+    with tempfile.TemporaryDirectory() as folder:  # tables are read from files
+        copy = Path(folder) / f"table{file.suffix.lower().removesuffix('.gz')}"
+        copy.write_bytes(content)
+        return list(file.format.cut(copy, file.source, settings))
+
+
+def _tell_skipped(where: str, names: Sequence[PurePath]) -> None:
+    if text := skipped_text(names):
+        log.warning("%s: %s", where, text)
+
+
+def skipped_text(names: Iterable[PurePath]) -> str:
+    """Return how many files are not read and of which suffixes; empty where there are none.
+
+    Args:
+        names: the files; hidden ones do not count.
+    """
+    shown = [name for name in names if not name.name.startswith(".") and "__MACOSX" not in name.parts]
+    if not shown:
+        return ""
+    suffixes = Counter(name.suffix.lower() or "without suffix" for name in shown).most_common()
+    text = ", ".join(f"{count} {suffix}" for suffix, count in suffixes[:8])
+    rest = sum(count for _, count in suffixes[8:])
+    return f"{len(shown)} files of other formats are not read: {text}{f', {rest} others' if rest else ''}"

@@ -1,0 +1,239 @@
+"""The symmetry of a CIF: its operators, whatever says them, and the sites that they make of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from adit.errors import DataError
+from adit.readers.symmetry.hall import Operators, hall_operators, operator_key
+from adit.readers.symmetry.operators import parse_operators
+from adit.readers.symmetry.spacegroups import Setting, choose, fits_cell, settings_of, settings_of_number
+
+MERGE_DISTANCE: Final = 0.2
+"""Symmetry copies of one site nearer than this are one site, Å."""
+
+_OPERATORS: Final = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
+_MAGNETIC: Final = ("_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_centering_xyz")
+_HALL: Final = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+_NAMES: Final = (
+    "_space_group_name_h-m_full",
+    "_symmetry_space_group_name_h-m",
+    "_space_group_name_h-m_alt",
+    "_space_group_name_h-m_ref",
+    "_space_group_name_h-m",
+    "_symmetry_space_group_name_h_m",
+)
+_NUMBERS: Final = ("_space_group_it_number", "_symmetry_int_tables_number")
+_LOOSE: Final = 0.02
+"""Relative difference of metric tensors from which a cell is said not to have the symmetry of its operators."""
+
+_EXACT: Final = 1e-3
+"""Copies nearer than this need no word: it is the rounding of the file, Å."""
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """Operators and what is to be said of them.
+
+    Attributes:
+        operators: rotations (n, 3, 3) and translations (n, 3).
+        notes: for the row.
+    """
+
+    operators: Operators
+    notes: tuple[str, ...] = ()
+
+
+def _text(data: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """Return the first value of some items that says anything."""
+    for name in names:
+        value = data.get(name)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, str) and value.strip() not in ("", "?", "."):
+            return value.strip()
+    return ""
+
+
+def _texts(data: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    for name in names:
+        value = data.get(name) or data.get(f"{name}_")
+        values = [value] if isinstance(value, str) else value or []
+        known = [each.strip() for each in values if each.strip() not in ("", "?", ".")]
+        if known:
+            return known
+    return []
+
+
+def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
+    """Return the operators of a CIF block: the written ones, else the Hall symbol's, else the H-M symbol's setting.
+
+    Args:
+        data: items by name in lower case.
+        cell: (3, 3), Å.
+
+    Raises:
+        DataError: what the block says is no symmetry, contradicts itself, or leaves several settings.
+    """
+    if magnetic := _texts(data, _MAGNETIC[:1]):
+        return Symmetry(_with_centring(magnetic, _texts(data, _MAGNETIC[1:])))
+    if written := _texts(data, _OPERATORS):
+        operators = parse_operators(written)
+        return Symmetry(operators, _cell_note(operators, cell))
+    hall, name, number = _text(data, _HALL), _text(data, _NAMES), _text(data, _NUMBERS)
+    number = number if re.fullmatch(r"\d+", number) and 1 <= int(number) <= 230 else ""
+    if not (hall or name or number):
+        return Symmetry(parse_operators(["x,y,z"]), ("no symmetry in the file: read as P 1",))
+    candidates = _candidates(name, number)
+    of_hall = _of_hall(hall, name, candidates) if hall else None
+    label = f"'{name}'" if name else f"number {number}"
+    operators = choose(candidates, cell, label).operators if of_hall is None else of_hall
+    return Symmetry(operators, _cell_note(operators, cell))
+
+
+def _candidates(name: str, number: str) -> list[Setting]:
+    if not name:
+        return settings_of_number(int(number)) if number else []
+    named = settings_of(name)
+    if not number:
+        return named
+    agreeing = [setting for setting in named if setting.number == int(number)]
+    if named and not agreeing:
+        raise DataError(f"space group '{name}' is not number {number}: the file contradicts itself")
+    return agreeing
+
+
+def _of_hall(hall: str, name: str, candidates: list[Setting]) -> Operators | None:
+    """Return the operators of a Hall symbol; ``None`` where it is none but another symbol names the group.
+
+    Raises:
+        DataError: the symbols are of different groups, or nothing else names the group.
+    """
+    try:
+        operators = hall_operators(hall)
+    except DataError:
+        if candidates:
+            return None
+        raise
+    key = operator_key(operators)
+    if candidates and name and all(len(setting.operators[0]) != len(operators[0]) for setting in candidates):
+        raise DataError(f"Hall symbol '{hall}' and space group '{name}' have different numbers of operators")
+    if candidates and name and _has_setting(name) and all(operator_key(each.operators) != key for each in candidates):
+        raise DataError(f"Hall symbol '{hall}' and space group '{name}' are different settings")
+    return operators
+
+
+def _has_setting(name: str) -> bool:
+    return ":" in name
+
+
+def _with_centring(operations: list[str], centring: list[str]) -> Operators:
+    """Return the operators of a magnetic CIF without their time reversal."""
+    rotations, translations = parse_operators([_spatial(text) for text in operations])
+    shifts = parse_operators([_spatial(text) for text in centring])[1] if centring else np.zeros((1, 3))
+    found = {
+        (r.tobytes(), np.rint(((t + s) % 1.0) * 1e6).tobytes()): (r, (t + s) % 1.0)
+        for r, t in zip(rotations, translations, strict=True)
+        for s in shifts
+    }
+    return np.array([r for r, _ in found.values()]), np.array([t for _, t in found.values()])
+
+
+def _spatial(text: str) -> str:
+    return ",".join(text.split(",")[:3])
+
+
+def _cell_note(operators: Operators, cell: np.ndarray) -> tuple[str, ...]:
+    if fits_cell(operators, cell, _LOOSE):
+        return ()
+    return ("contradiction: the cell does not have the symmetry of the space group",)
+
+
+# --- sites ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """The sites that symmetry makes of one.
+
+    Attributes:
+        fractional: (m, 3).
+        merged: copies that became one site.
+        spread: largest distance of such a copy from the site, Å.
+    """
+
+    fractional: np.ndarray
+    merged: int
+    spread: float
+
+
+def orbit(site: np.ndarray, operators: Operators, cell: np.ndarray, merge_distance: float) -> Orbit:
+    """Return the sites of one site: its copies, those nearer than a bound as one at their mean.
+
+    Args:
+        site: (3,), fractional.
+        operators: rotations (n, 3, 3) and translations (n, 3).
+        cell: (3, 3), Å.
+        merge_distance: the bound, Å.
+
+    Raises:
+        DataError: the copies near the bound make no whole number of sites.
+    """
+    rotations, translations = operators
+    if len(rotations) == 1:
+        return Orbit(site[None], 1, 0.0)
+    site, merged, spread = _on_special_position(site, operators, cell, merge_distance)
+    copies = (rotations @ site + translations) % 1.0
+    bound = merge_distance if merged == 1 else max(_EXACT, min(merge_distance, 1e-2))
+    places: list[np.ndarray] = []
+    counts: list[int] = []
+    for copy in copies:
+        if places:
+            distances = _distances(np.array(places) - copy, cell)
+            nearest = int(distances.argmin())
+            if distances[nearest] < bound:
+                counts[nearest] += 1
+                continue
+        places.append(copy)
+        counts.append(1)
+    if len(set(counts)) > 1:
+        raise DataError(
+            f"symmetry copies of a site lie about {merge_distance:g} Å apart: whether they are one site cannot be said"
+        )
+    return Orbit(np.array(places) % 1.0, merged, spread)
+
+
+def _on_special_position(
+    site: np.ndarray, operators: Operators, cell: np.ndarray, merge_distance: float
+) -> tuple[np.ndarray, int, float]:
+    """Return a site moved to the mean of its near copies, how many those are, and their largest distance from it, Å."""
+    rotations, translations = operators
+    moved, merged = site, 1
+    for _ in range(3):  # the mean may have nearer copies than the site had
+        offsets = rotations @ moved + translations - moved
+        offsets -= np.rint(offsets)
+        near = _distances(offsets, cell) < merge_distance
+        merged = int(near.sum())
+        moved = moved + offsets[near].mean(axis=0)
+        if np.abs(offsets[near]).max(initial=0.0) < 1e-9:
+            break
+    shift = float(_distances((moved - site)[None], cell)[0])
+    return moved, max(1, merged), shift if merged > 1 else 0.0
+
+
+def _distances(offsets: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Return lengths (n,), Å, of the shortest images of fractional offsets (n, 3), short ones exactly."""
+    wrapped = offsets - np.rint(offsets)
+    lengths: np.ndarray = np.linalg.norm(wrapped @ cell, axis=-1)
+    return lengths
+
+
+def merge_note(label: str, orbit_: Orbit) -> str:
+    """Return what to say of copies that became one site; empty where only rounding was between them."""
+    if orbit_.merged == 1 or orbit_.spread < _EXACT:
+        return ""
+    return f"{orbit_.merged} symmetry copies of {label} are one site, {orbit_.spread:.3f} Å from the place in the file"

@@ -1,0 +1,126 @@
+"""Ids: the same in every verb, whatever the order; folders, archives, titles and tables."""
+
+from __future__ import annotations
+
+import itertools
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from adit.errors import DataError
+from adit.readers import ReadSettings, read_structures
+from adit.readers.sources import check_paths, skipped_text
+from adit.systems import Failure
+from tests.unit.readers import cases
+
+
+def ids(*paths: Path) -> dict[str, str]:
+    """Return source by id."""
+    return {
+        each.row.system_id: Path(each.source).name for each in read_structures(list(paths), ReadSettings(workers=0))
+    }
+
+
+def write(path: Path, text: str = cases.SILICON) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_file_is_its_stem_and_a_folder_opens_the_name(tmp_path: Path) -> None:
+    write(tmp_path / "a/gen_0.cif")
+    write(tmp_path / "a/deep/er/gen_1.cif")
+    assert list(ids(tmp_path / "a/gen_0.cif")) == ["gen_0"]
+    assert list(ids(tmp_path / "a")) == ["a/deep/er/gen_1", "a/gen_0"]
+
+
+def test_equal_names_get_their_folders_in_any_order(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{name}/gen_0.cif") for name in ("x/a", "x/b", "y/a")]
+    expected = {"x/a/gen_0", "x/b/gen_0", "y/a/gen_0"}
+    for order in itertools.permutations(files):
+        found = ids(*order)
+        assert {name if name.count("/") == 2 else f"x/{name}" for name in found} == expected
+    assert set(ids(*files[:2])) == {"a/gen_0", "b/gen_0"}
+    assert set(ids(tmp_path / "x/b", tmp_path / "x/a")) == {"a/gen_0", "b/gen_0"}
+
+
+def test_files_that_differ_in_their_suffix_alone_keep_it(tmp_path: Path) -> None:
+    write(tmp_path / "in/m.cif")
+    write(tmp_path / "in/m.vasp", cases.poscar("x"))
+    assert set(ids(tmp_path / "in")) >= {name for name in ids(tmp_path / "in") if name.endswith(("m.cif", "m.vasp"))}
+    assert len(ids(tmp_path / "in")) == 2
+    assert all(name.endswith((".cif", ".vasp")) for name in ids(tmp_path / "in"))
+
+
+def test_a_file_that_is_given_twice_is_read_once(tmp_path: Path) -> None:
+    file = write(tmp_path / "a/g.cif")
+    for paths in ([file, file], [file, tmp_path / "a"], [tmp_path / "a", file]):
+        assert len(ids(*paths)) == 1
+    assert list(ids(file, tmp_path / "a")) == list(ids(tmp_path / "a", file)) == ["a/g"]
+
+
+def test_archives_open_the_name_as_folders_do(tmp_path: Path) -> None:
+    members = {"x/g_0.cif": cases.SILICON, "g_1.cif": cases.HYDRIDE, "notes.txt": "?"}
+    with zipfile.ZipFile(tmp_path / "A.zip", "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    for name, text in members.items():
+        write(tmp_path / "in" / name, text)
+    for suffix, mode in ((".tar", "w"), (".tar.gz", "w:gz"), (".tgz", "w:gz"), (".tar.xz", "w:xz")):
+        with tarfile.open(tmp_path / f"A{suffix}", mode) as packed:  # type: ignore[call-overload]
+            packed.add(tmp_path / "in", arcname=".")
+    for suffix in (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz"):
+        assert list(ids(tmp_path / f"A{suffix}")) == ["A/g_1", "A/x/g_0"], suffix
+
+
+def test_titles_are_ids_where_they_differ(tmp_path: Path) -> None:
+    sdf = write(tmp_path / "m.sdf", cases.glycine(charges=True, title="one") + cases.glycine(charges=True, title="two"))
+    assert list(ids(sdf)) == ["one", "two"]
+    same = write(tmp_path / "s.sdf", cases.glycine(charges=True, title="one") * 2)
+    assert list(ids(same)) == ["s-1", "s-2"]
+    frames = "".join(cases.WATER.format(h="H").replace("water", f"system_id={n} energy=1") for n in ("w", "v"))
+    assert list(ids(write(tmp_path / "f.xyz", frames))) == ["w", "v"]
+    both = ids(write(tmp_path / "a/t.sdf", cases.glycine(charges=True, title="t")), sdf, tmp_path / "f.xyz")
+    assert set(both) == {"t", "one", "two", "w", "v"}
+    clash = ids(write(tmp_path / "b/t.sdf", cases.glycine(charges=True, title="t")), tmp_path / "a/t.sdf")
+    assert set(clash) == {"a/t/t", "b/t/t"}
+
+
+def test_ids_of_tables_are_texts_and_are_taken_as_they_are(tmp_path: Path) -> None:
+    quoted = cases.SILICON.replace('"', '""')
+    text = "".join(f'{name},"{quoted}"\n' for name in ("0000", "1.0", "mp-1", "mp-1"))
+    assert list(ids(write(tmp_path / "t.csv", "id,cif\n" + text))) == ["0000", "1.0", "mp-1-1", "mp-1-2"]
+
+
+def test_what_cannot_be_read_is_a_row_or_an_error_of_one_line(tmp_path: Path) -> None:
+    write(tmp_path / "in/empty.cif", "\n")
+    (row,) = read_structures([tmp_path / "in"], ReadSettings(workers=0))
+    assert isinstance(row.row, Failure)
+    with pytest.raises(DataError, match="no such file"):
+        check_paths([tmp_path / "gone"])
+    with pytest.raises(DataError, match="format not known"):
+        check_paths([write(tmp_path / "x.pdf", "?")])
+    with pytest.raises(DataError, match="not a readable tar"):
+        ids(write(tmp_path / "x.tar.gz", "?"))
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match="holds no structure"):
+        ids(tmp_path / "nothing")
+
+
+def test_a_table_without_structures_is_an_error_alone_and_left_out_of_a_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "in/meta.csv", "a,b\n1,2\n")
+    write(tmp_path / "in/x.cif")
+    with pytest.raises(DataError, match="no column of CIF"):
+        ids(tmp_path / "in/meta.csv")
+    assert list(ids(tmp_path / "in")) == ["in/x"]
+    assert "meta.csv: no column of CIF" in caplog.text
+
+
+def test_what_is_skipped_is_said_by_suffix() -> None:
+    names = [Path(name) for name in ("a.txt", "b/c.TXT", "d.gz", "e", ".hidden", "__MACOSX/f.cif")]
+    assert skipped_text(names) == "4 files of other formats are not read: 2 .txt, 1 .gz, 1 without suffix"
+    assert skipped_text([Path(".hidden")]) == ""
