@@ -13,7 +13,7 @@ from pathlib import Path
 
 from adit import __version__
 from adit.cli import clean, data, doctor, info, plan, relax, report, sample, score, take, train
-from adit.cli.parsing import Verbs
+from adit.cli.parsing import Parser, Verbs
 from adit.errors import AditError, from_os_error
 from adit.outputs.check import adopt_from_now_on
 from adit.progress import log, one_line, setup
@@ -28,7 +28,7 @@ STOPPED = 143
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
+    top = Parser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
     for room in (clean, data, train, sample, relax, score, report, info, take, doctor, plan):

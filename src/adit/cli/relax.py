@@ -70,7 +70,9 @@ def _reference(args: argparse.Namespace) -> None:
 def _ship_references(args: argparse.Namespace) -> None:
     from adit.hull.reference import ship
 
-    ship(args.out, _builtin_data(args.cache, config.Config(), args.workers), args.cache / "state", args.workers)
+    data = _builtin_data(args.cache, config.Config(), args.workers)
+    with replaced_files([args.out], "ship-references", inputs=[data]) as (new,):
+        ship(new, data, args.cache / "state", args.workers)
 
 
 def _builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:

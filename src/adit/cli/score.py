@@ -11,7 +11,9 @@ from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, at_least_one, whole_config
-from adit.errors import ConfigError
+from adit.errors import ConfigError, printable
+from adit.isolate import worker_memory
+from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
@@ -22,7 +24,9 @@ PROTOCOLS = ("adit", "flowmm", "mattergen", "lemat", "strict")
 
 def _score(args: argparse.Namespace) -> None:
     if args.files:
-        _score_files(args)
+        whole = whole_config(args.config)
+        with worker_memory(whole.limits.worker_bytes):
+            _score_files(args, whole)
         return
     from adit.score.score import score
 
@@ -31,18 +35,19 @@ def _score(args: argparse.Namespace) -> None:
     samples = {"crystal": args.crystal, "molecule": args.molecule, "mof": args.mof}
     asked = {kind: paths for kind, paths in samples.items() if paths}
     stage = config.load_stage(config.ScoreStage, args.config)
-    score(
-        stage,
-        asked,
-        args.data,
-        args.relaxed,
-        args.hull,
-        args.dft,
-        args.out,
-        args.workers or 1,
-        args.cache or args.out.parent / "state" / "score",
-        args.checks,
-    )
+    with worker_memory(DEFAULTS.worker_bytes):
+        score(
+            stage,
+            asked,
+            args.data,
+            args.relaxed,
+            args.hull,
+            args.dft,
+            args.out,
+            args.workers or 1,
+            args.cache or args.out.parent / "state" / "score",
+            args.checks,
+        )
 
 
 def _checks(args: argparse.Namespace) -> None:
@@ -53,11 +58,10 @@ def _checks(args: argparse.Namespace) -> None:
         check_shard(stage, Kind(args.kind), args.samples, args.shard, new, args.workers)
 
 
-def _score_files(args: argparse.Namespace) -> None:
+def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
-    whole = whole_config(args.config)
     out = args.out or Path("scores")
     kind = None if args.kind is None else Kind(args.kind)
     relaxed = [path / "relaxed.parquet" if path.is_dir() else path for path in args.relaxed]
@@ -66,7 +70,7 @@ def _score_files(args: argparse.Namespace) -> None:
     cache = args.cache or user_cache()
     workers = args.workers or len(os.sched_getaffinity(0))
     score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol)
-    title = f"Scores of {', '.join(path.name for path in args.files)}"[:120]
+    title = f"Scores of {', '.join(printable(path.name) for path in args.files[:9])}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
     known = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}

@@ -6,7 +6,15 @@ Imports no torch: the Snakefile reads it in every job.
 
 from adit.config.ablations import AblationsConfig, AutoencoderVariant, DenoiserVariant, kinds_of
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
-from adit.config.data import DATASETS, ChosenDataset, CustomDataset, DataConfig, DatasetConfig, SplitConfig
+from adit.config.data import (
+    DATASETS,
+    ChosenDataset,
+    CustomDataset,
+    DataConfig,
+    DatasetConfig,
+    LabelsConfig,
+    SplitConfig,
+)
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
@@ -22,6 +30,7 @@ from adit.config.stages import (
     DoctorStage,
     EncodeStage,
     HullStage,
+    LabelsStage,
     PrepareStage,
     ReferenceStage,
     RelaxStage,
@@ -61,6 +70,8 @@ __all__ = [
     "HullConfig",
     "HullStage",
     "LabelConfig",
+    "LabelsConfig",
+    "LabelsStage",
     "LatentsConfig",
     "LimitsConfig",
     "ModelConfig",
