@@ -46,7 +46,7 @@ weights: env
 
 test: env
 	@bash workflow/scripts/browser.sh
-	@pytest -n 2 --dist loadgroup tests -m "not slow and not slurm"
+	@pytest -n 2 --dist loadgroup --no-loadscope-reorder tests -m "not slow and not slurm"
 
 test-long: env
 	@pytest tests -m "slow and not slurm"
@@ -69,7 +69,7 @@ lint: env
 	@mypy
 
 schema: env
-	@adit schema --out workflow/schemas/config.schema.json
+	@adit schema --adopt --out workflow/schemas/config.schema.json
 
 clean:
 	@[ -x $(BIN)/adit ] || { echo "error: make clean needs the environment: make env" >&2; exit 2; }

@@ -31,7 +31,7 @@ def _dit(args: argparse.Namespace) -> None:
     from adit.train.dit import train_dit
     from adit.train.outputs import NAMES
 
-    check_folder(args.out, "dit", inputs=[args.vae, *args.data, *args.latents], names=NAMES)
+    check_folder(args.out, "dit", inputs=[args.vae, *args.data, *args.latents, *args.labels], names=NAMES)
     stage = config.load_stage(config.DitStage, args.config)
     train_dit(stage, args.vae, args.data, args.latents, args.out, args.state, args.labels)
 
@@ -39,7 +39,10 @@ def _dit(args: argparse.Namespace) -> None:
 def _decay(args: argparse.Namespace) -> None:
     from adit.train.decay import Decay
     from adit.train.dit import train_dit
+    from adit.train.outputs import NAMES
 
+    inputs = [args.vae, args.state, *args.data, *args.latents, *args.labels]
+    check_folder(args.out, "dit", inputs=inputs, names=NAMES)
     stage = config.load_stage(config.DitStage, args.config)
     if stage.source == "pretrained":
         raise ConfigError("adit decay: with model.source pretrained nothing is trained; give a training's --config")

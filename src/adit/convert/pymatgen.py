@@ -177,12 +177,13 @@ def to_cif(system: AtomicSystem) -> str:
     return str(to_structure(system).to(fmt="cif"))
 
 
-def spacegroup_number(system: AtomicSystem, symprec: float = 0.1) -> int:
+def spacegroup_number(system: AtomicSystem, symprec: float = 0.1, angle_tolerance: float = 5.0) -> int:
     """Return the international spacegroup number; 0 where spglib finds none.
 
     Args:
         system: a crystal.
         symprec: tolerance, Å.
+        angle_tolerance: degrees; the default is that of pymatgen's ``SpacegroupAnalyzer``, so that both agree.
     """
     import spglib
 
@@ -191,7 +192,9 @@ def spacegroup_number(system: AtomicSystem, symprec: float = 0.1) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = spglib.get_symmetry_dataset((system.cell, system.fractional, system.numbers), symprec=symprec)
+            found = spglib.get_symmetry_dataset(
+                (system.cell, system.fractional, system.numbers), symprec=symprec, angle_tolerance=angle_tolerance
+            )
     except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
         return 0
     return 0 if found is None else int(found.number)

@@ -151,8 +151,11 @@ def test_a_gpaw_that_computes_no_energy_is_not_believed(
     monkeypatch.setattr(libraries, "find", lambda env: whole)
     monkeypatch.setattr(gpaw, "_build", lambda installer, chain: None)
     monkeypatch.setattr(gpaw, "_PROGRAM", program)
+    removed: list[Path] = []
+    monkeypatch.setattr(gpaw, "remove", lambda installer: removed.append(installer.env))
     with pytest.raises(SetupError, match=reason):
         gpaw.install(installer(tmp_path / "env"))
+    assert removed == [tmp_path / "env"]
 
 
 def test_gpaw_that_works_takes_the_reason_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,12 +111,16 @@ def _models(run: Path, seed: int) -> set[str]:
         *("dit", "--config", stage(config.DitStage, seed), "--vae", vae, "--data", data, "--latents", latents),
         *("--out", dit, "--state", run / "state/dit"),
     )
+    verb(
+        *("decay", "--config", stage(config.DitStage, seed), "--vae", vae, "--data", data, "--latents", latents),
+        *("--state", run / "state/dit", "--out", run / "decayed", "--steps", "2"),
+    )
     verb("bundle", "--vae", vae, "--dit", dit, "--out", run / "weights")
     verb("reconstruct", "--vae", vae, "--data", data, "--out", run / "reconstructed/test", "--limit", "2")
     model = ("--vae", vae, "--dit", dit, "--kind", "crystal", "--config", stage(config.SampleStage, seed))
     verb("sample", *model, "--out", run / "samples/crystal/0.arrow", "--state", run / "state/sample")
     verb("trajectory", *model, "--out", run / "trajectories/crystal.extxyz", "--index", "0", "--frames", "2")
-    return {"prepare", "vae", "encode", "dit", "bundle", "reconstruct", "sample", "trajectory"}
+    return {"prepare", "vae", "encode", "dit", "decay", "bundle", "reconstruct", "sample", "trajectory"}
 
 
 def _evaluation(run: Path, seed: int) -> set[str]:
@@ -200,7 +204,7 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     if not point.exists():
         made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
         store.write_systems(point / "crystal.arrow", [SALT], metadata=made_with)
-        store.write_json(point / "crystal.json", {"seconds": 1.0, "samples": 1})
+        store.write_json(point / "crystal.json", {"seconds": 1.0, "samples": 1, "evaluations": 2})
         store.write_json(point / "scores/summary.json", scores)
     verb("tune", "--config", stage(config.TuneStage, seed), "--points", point, "--out", run / "tune")
     ablations = run / "ablations"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from adit import convert, store
 from adit.score.common.content import content_key
 from adit.score.matching import formula_groups
 from adit.score.matching.fingerprints import Bound, reduce_crystal, reduce_references, successive_minima
-from adit.score.matching.linking import SETTINGS, Groups, MatcherSettings, fits, matcher
+from adit.score.matching.linking import SETTINGS, Groups, MatcherSettings, Task, fits, link, matcher
 from adit.score.matching.matcher import Match, Matches, index_references, match_all
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
+from tests.conftest import random_crystal
 
 FORMULAS = [(cation, anion) for anion in (17, 8, 9, 35, 16, 34, 53, 7) for cation in (11, 12, 20, 3, 19, 30, 48, 55)]
 
@@ -199,3 +201,47 @@ def test_reduced_references_are_kept_on_disk(tmp_path: Path) -> None:
     assert len(store.read_systems(kept)) == 4
     kept.write_bytes(b"cut short")
     assert len(reduce_references(references, tmp_path, workers=1, wall_limit_s=300)) == 4
+
+
+def skewed(name: str, turned: bool) -> tuple[AtomicSystem, AtomicSystem]:
+    """Return two crystals of one structure, of which the matcher knows the other in one order alone (a stand-in)."""
+    first = AtomicSystem(f"{name}-1", Kind.CRYSTAL, [11, 17], [[0, 0, 0], [2.8, 2.8, 2.8]], np.eye(3) * 5.6)
+    second = AtomicSystem(f"{name}-2", Kind.CRYSTAL, [11, 17], [[0, 0, 0], [2.9, 2.9, 2.9]], np.eye(3) * 5.8)
+    return (second, first) if turned else (first, second)
+
+
+def fits_larger_second(first: Any, second: Any, settings: MatcherSettings) -> bool:
+    return bool(first.volume < second.volume)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_both_orders_are_tried(turned: bool) -> None:
+    links = link(Task(skewed("x", turned), ((0, 1),), compare=fits_larger_second))
+    assert all(edges == [(0, 1)] for edges in links.edges.values())
+
+
+def test_the_reduced_crystal_does_not_depend_on_the_order_of_the_atoms() -> None:
+    random = np.random.default_rng(3)
+    for seed in range(8):
+        system = random_crystal(np.random.default_rng(seed), 7, "x")
+        order = random.permutation(len(system))
+        mixed = replace(system, numbers=system.numbers[order], positions=system.positions[order])
+        assert reduce_crystal(system).same_as(reduce_crystal(mixed))
+
+
+def test_a_sample_that_the_matcher_knows_in_one_order_alone_is_not_novel() -> None:
+    """Ordered Fe3Si in a stretched tetragonal cell of eight atoms, and its face-centred primitive cell."""
+    places = [[0, 0, 0], [0.5, 0.5, 0.5], [0, 0, 0.5], [0.5, 0.5, 0]]
+    places += [[0, 0.5, 0.25], [0.5, 0, 0.25], [0.5, 0, 0.75], [0, 0.5, 0.75]]
+    tetragonal = np.diag([3.5, 3.5, 8.02])
+    sample = AtomicSystem("s", Kind.CRYSTAL, [32, 32, *[25] * 6], np.array(places) @ tetragonal, tetragonal)
+    cell = cell_from_parameters(np.full(3, 4.0), np.full(3, 60.0))
+    cubic = AtomicSystem("r", Kind.CRYSTAL, [25] * 3 + [32], np.outer([0.75, 0, 0.25, 0.5], np.ones(3)) @ cell, cell)
+    reduced = [convert.to_structure(reduce_crystal(each)) for each in (sample, cubic)]
+    orders = [[fits(*pair, settings) for settings in SETTINGS] for pair in (reduced, reduced[::-1])]
+    found = match_all({"s": [sample]}, index_references([cubic], ["train"]), workers=1, wall_limit_s=60)
+    assert [order[0] for order in orders] == [False, True]  # loose
+    for number, settings in enumerate(SETTINGS):
+        match = found.get("s", "s", settings)
+        assert match is not None
+        assert match.in_train == any(order[number] for order in orders)

@@ -62,3 +62,20 @@ def known_formats() -> str:
     """Return the suffixes that are read, for messages."""
     names = [name for each in FORMATS.values() for name in each.names]
     return f"{', '.join(_BY_SUFFIX)}, {' and '.join(names)}, .gz of each, {', '.join(ARCHIVES[:4])} and folders"
+
+
+def markdown_table() -> str:
+    """Return the table of formats of the documentation."""
+    verbs = "score, relax, hull, prepare, take, sample --motif"
+    lines = ["| format | files | read by | remark |", "|---|---|---|---|"]
+    for each in FORMATS.values():
+        files = [f"`{suffix}`" for suffix in each.suffixes] + [f"`{name}*`" for name in each.names]
+        if files:
+            lines.append(f"| {each.name} | {', '.join(files)} | {verbs} | {each.remark} |")
+    packed = ", ".join(f"`{suffix}`" for suffix in ARCHIVES)
+    lines.append(f"| packed files | `{GZIP}` behind any of these | {verbs} | |")
+    lines.append(
+        f"| archives | {packed} | {verbs} | every file in it that is of these formats; no archives in archives |"
+    )
+    lines += [f"| — | `{suffix}` | none | {reason} |" for suffix, reason in REFUSED.items()]
+    return "\n".join(lines) + "\n"

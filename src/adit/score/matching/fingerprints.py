@@ -24,6 +24,9 @@ Reduced = AtomicSystem | Failure
 _STEPS: Final = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 """Whole-number combinations of the vectors of a reduced cell, among which its shortest vectors are."""
 
+REDUCTION: Final = 2
+"""Raised when ``reduce_crystal`` gives something else: reduced references that are kept are made again."""
+
 STARTUP_S: Final = 300.0
 """Longest that a worker may take to load its libraries, s."""
 
@@ -37,8 +40,14 @@ def load_libraries() -> None:
 
 
 def reduce_crystal(system: AtomicSystem) -> AtomicSystem:
-    """Return the Niggli-reduced primitive crystal as ``StructureMatcher`` makes it, once instead of once a pair."""
+    """Return the Niggli-reduced primitive crystal as ``StructureMatcher`` makes it, once instead of once a pair.
+
+    The atoms are put into an order of their own first, so that the result does not depend on the order in the file.
+    """
     check_pairwise(len(system))
+    x, y, z = (np.rint(system.fractional * 1e6).astype(np.int64) % 1_000_000).T
+    order = np.lexsort((z, y, x, system.numbers))
+    system = replace(system, numbers=system.numbers[order], positions=system.positions[order])
     structure = convert.to_structure(system).get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
     return convert.from_structure(structure, system.system_id, system.kind)
 
@@ -136,7 +145,7 @@ def reduce_references(
         wall_limit_s: wall time of one crystal, s.
     """
     keys = [content_key(system) for system in systems]
-    path = None if cache is None else cache / f"reduced-{version('pymatgen')}-{version('spglib')}.arrow"
+    path = None if cache is None else cache / f"reduced-{REDUCTION}-{version('pymatgen')}-{version('spglib')}.arrow"
     table = _open(path)
     place = {key: index for index, key in enumerate(table.ids)} if table is not None else {}
     fresh = {key: system for key, system in zip(keys, systems, strict=True) if key not in place}

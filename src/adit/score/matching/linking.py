@@ -107,7 +107,7 @@ class Links:
 
 
 def link(task: Task) -> Links:
-    """Compare the pairs of a task."""
+    """Compare the pairs of a task: in both orders, since the matcher may find in one what it misses in the other."""
     structures = [convert.to_structure(member) for member in task.members]
     bounds = [Bound(member) for member in task.members]
     edges: dict[str, list[Pair]] = {}
@@ -118,11 +118,16 @@ def link(task: Task) -> Links:
         for first, second in task.pairs:
             if search.is_known(first, second):
                 continue
-            if bounds[first].excludes(bounds[second], settings.ltol):
+            orders = [
+                (one, other)
+                for one, other in ((first, second), (second, first))
+                if not bounds[one].excludes(bounds[other], settings.ltol)
+            ]
+            if not orders:
                 excluded += 1
                 continue
             compared += 1
-            if task.compare(structures[first], structures[second], settings):
+            if any(task.compare(structures[one], structures[other], settings) for one, other in orders):
                 search.add(first, second)
                 found.append((first, second))
         edges[settings.name] = found

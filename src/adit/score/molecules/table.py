@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adit.elements import composition, reduced_formula
+from adit.elements import composition, hill
 from adit.isolate import Outcome
 from adit.score.common.aggregate import representatives
 from adit.score.common.inputs import Row
@@ -74,7 +74,7 @@ def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
     if isinstance(row, Failure):
         return record | {Col.STATUS: "failed", Col.REASON: f"{row.stage}: {row.reason}"}
     record |= {
-        Col.FORMULA: reduced_formula(row.numbers),
+        Col.FORMULA: hill(composition(row.numbers)),
         Col.N_ATOMS: len(row),
         Col.N_ELEMENTS: len(composition(row.numbers)),
     }

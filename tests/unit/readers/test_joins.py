@@ -1,0 +1,90 @@
+"""Joins of structures with tables: by id, else by the last part of the path, never with another structure's values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from adit import cli, convert, store
+from adit.errors import ConfigError, DataError
+from adit.hull.energy_tables import read_energy_tables
+from adit.readers.formulas import parse_formula, reduced_from_text
+from adit.readers.joins import Identity, join_ids, need_unique
+from tests.unit.score.test_files import MGO, NACL, salt
+
+SALT, OXIDE = Identity(2, "ClNa"), Identity(2, "MgO")
+
+
+def test_equal_ids_meet_and_others_by_unique_stems(caplog: pytest.LogCaptureFixture) -> None:
+    assert join_ids({"a": SALT, "b/c": OXIDE}, {"a": SALT, "x/c": OXIDE}, "t") == {"a": "a", "x/c": "b/c"}
+    assert join_ids({"a/g": SALT, "b/g": OXIDE, "s": SALT}, {"g": SALT, "s": SALT}, "t") == {"s": "s"}
+    assert "has no row for 2 of 3 samples" in caplog.text
+
+
+def test_nothing_in_common_is_an_error_that_names_ids() -> None:
+    with pytest.raises(ConfigError, match=r"t: none of its 2 ids .*g-1, g-2 there, h here") as error:
+        join_ids({"h": SALT}, {"g-1": SALT, "g-2": SALT}, "t")
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("other", [OXIDE, Identity(4, "ClNa"), Identity(None, "MgO"), Identity(3, None)])
+def test_another_structure_under_the_same_id_is_an_error(other: Identity) -> None:
+    with pytest.raises(ConfigError, match="1 of 2 ids are of other structures"):
+        join_ids({"a": SALT, "b": SALT}, {"a": SALT, "b": other}, "t")
+
+
+def test_ids_that_repeat_are_an_error() -> None:
+    need_unique(["a", "b"], "t")
+    with pytest.raises(ConfigError, match=r"1 ids stand in several rows \(a\)"):
+        need_unique(["a", "b", "a"], "t")
+
+
+def test_relaxations_of_other_samples_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, system in (("a", NACL), ("b", MGO)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "gen_0.cif").write_text(convert.to_cif(system))
+    frame = pd.DataFrame({"system_id": ["gen_0"], "status": ["converged"], "energy_per_atom": [-3.0], "reason": [""]})
+    store.write_frame(tmp_path / "r/relaxed.parquet", frame)
+    store.write_systems(tmp_path / "r/relaxed.arrow", [salt("gen_0", 11, 17, 5.6)])
+    sample = str(tmp_path / "b/gen_0.cif")
+    arguments = ["score", sample, "--relaxed", str(tmp_path / "r"), "--out", str(tmp_path / "o"), "--workers", "1"]
+    assert cli.main(arguments) == 2
+    assert "gen_0: ClNa with 2 atoms there, MgO with 2 atoms here" in capsys.readouterr().err
+
+
+def test_energies_with_structures_and_tables_of_energies(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("system_id,formula,energy_per_atom\n001,NaCl,-3.5\n002,NaCl.2H2O,-4\n")
+    (table,) = read_energy_tables([tmp_path / "t.csv"], "x")
+    assert list(table.frame["system_id"]) == ["001", "002"]
+    (tmp_path / "twice.csv").write_text("system_id,formula,energy_per_atom\n001,NaCl,-3.5\n001,MgO,-4\n")
+    with pytest.raises(ConfigError, match="several rows"):
+        read_energy_tables([tmp_path / "twice.csv"], "x")
+    frames = f"{store_frame('energy=-7.0')}{store_frame('energy=n/a')}"
+    (tmp_path / "e.extxyz").write_text(frames)
+    (table,) = read_energy_tables([tmp_path / "e.extxyz"], "x")
+    assert table.frame["energy_per_atom"].tolist()[0] == -3.5
+    (tmp_path / "n.extxyz").write_text(store_frame("other=1"))
+    with pytest.raises(DataError, match="have no energy_per_atom and no energy; columns or keys: other"):
+        read_energy_tables([tmp_path / "n.extxyz"], "x")
+
+
+def store_frame(keys: str) -> str:
+    lattice = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
+    return f"2\n{lattice} {keys}\nNa 0 0 0\nCl 2 2 2\n"
+
+
+@pytest.mark.parametrize("text", ["NaCl.2H2O", "MgSO4.7H2O", "NaCl.H2O", "Na.5Cl", "nacl", "", "Xx2", "(NaCl", "Na0"])
+def test_formulas_that_are_none_or_are_read_in_two_ways_are_refused(text: str) -> None:
+    with pytest.raises(DataError):
+        parse_formula(text)
+
+
+def test_formulas() -> None:
+    assert parse_formula("CuSO4·5H2O") == {"Cu": 1, "S": 1, "O": 9, "H": 10}
+    assert parse_formula("Ca3(PO4)2") == {"Ca": 3, "P": 2, "O": 8}
+    assert parse_formula("Na0.5Cl0.5") == {"Na": 0.5, "Cl": 0.5}
+    assert parse_formula("D₂O") == {"H": 2, "O": 1}
+    assert reduced_from_text("Na2Cl2") == "ClNa"
+    assert reduced_from_text("Na0.5Cl0.5") is None
