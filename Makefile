@@ -34,7 +34,7 @@ run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input --benchmark-extended \
 	    --quiet rules $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
-	@if [ -e $(ENV)/gpaw-missing.txt ]; then cat $(ENV)/gpaw-missing.txt >&2; fi
+	@adit closing --config $(CONFIG)
 
 datasets: env
 	@adit prepare --dataset mp20 qm9 qmof druglike $(if $(MIRROR),--mirror $(MIRROR)) $(if $(ADOPT),--adopt) --out results/datasets --workers $(CORES)
@@ -46,7 +46,7 @@ weights: env
 
 test: env
 	@bash workflow/scripts/browser.sh
-	@pytest -n 2 --dist loadgroup tests -m "not slow and not slurm"
+	@pytest -n 2 --dist loadgroup --no-loadscope-reorder tests -m "not slow and not slurm"
 
 test-long: env
 	@pytest tests -m "slow and not slurm"
@@ -69,7 +69,7 @@ lint: env
 	@mypy
 
 schema: env
-	@adit schema --out workflow/schemas/config.schema.json
+	@adit schema --adopt --out workflow/schemas/config.schema.json
 
 clean:
 	@[ -x $(BIN)/adit ] || { echo "error: make clean needs the environment: make env" >&2; exit 2; }

@@ -108,6 +108,10 @@ class Tests:
         own = [path for path, names in self._names.items() if self._is_of(path, names, room)]
         return sorted(own, key=lambda path: module not in self._names[path])
 
+    def importing(self, module: str) -> list[Path]:
+        """Return the files of the room that import the module."""
+        return [path for path in self.of(module) if module in self._names[path]]
+
     @staticmethod
     def _is_of(path: Path, names: set[str], room: str) -> bool:
         folders = path.parent.parts
@@ -133,17 +137,22 @@ def draw(rooms: Sequence[str], lines: int, seed: int) -> list[Mutant]:
 def run(mutant: Mutant, tree: Path, reach: Reach, tests: Tests, limit_s: float) -> Outcome:
     """Write the mutant into the copy, run its tests in forked processes, and put the file back.
 
-    The tests are those that reach the line, shortest first; where none does (a constant, a child process), the files of
-    the room.
+    The tests are those that reach the line, shortest first. Where none does: of a line that is executed on import, the
+    files of the room; of another, which a child process may execute, the files that import the module.
     """
     path = tree / mutant.file
     before = path.read_text(encoding="utf-8")
     path.write_text(mutant.applied(before), encoding="utf-8")
     started = time.monotonic()
     try:
-        reaching = reach.of(mutant.file.removeprefix("src/adit/"), mutant.lines)
-        files = [str(file.relative_to(ROOT)) for file in tests.of(mutant.module)]
-        verdict, by = _verdict(reaching or files, tree, limit_s, reach.failed)
+        file = mutant.file.removeprefix("src/adit/")
+        selection = reach.of(file, mutant.lines)
+        if not selection:
+            paths = tests.of(mutant.module) if reach.on_import(file, mutant.lines) else tests.importing(mutant.module)
+            selection = [str(path.relative_to(ROOT)) for path in paths]
+        verdict, by = ("survived", "no test reaches the line")
+        if selection:
+            verdict, by = _verdict(selection, tree, limit_s, reach.failed)
     finally:
         path.write_text(before, encoding="utf-8")
     return Outcome(mutant, verdict, by, time.monotonic() - started)
@@ -154,7 +163,7 @@ def _verdict(selection: Sequence[str], tree: Path, limit_s: float, left_out: Ite
     report.unlink(missing_ok=True)
     code = forked(selection, tree, FirstFailure(report), limit_s, left_out=left_out)
     if code is None:
-        return "timeout", f"no end within {limit_s:g} s"
+        return "timeout", f"no end within {limit_s:g} s of processor time"
     failed = report.read_text(encoding="utf-8").strip() if report.is_file() else ""
     return ("survived", "") if code == 0 else ("killed", failed or f"exit code {code}")
 
@@ -220,7 +229,7 @@ def main() -> int:
         "--named", action="store_true", help="the named changes of benchmarks/mutants.py instead of drawn ones"
     )
     parser.add_argument("--only", nargs="*", default=[], help="parts of the keys of the mutants to run; default: all")
-    parser.add_argument("--limit", type=float, default=240.0, help="wall time of one mutant's tests, s")
+    parser.add_argument("--limit", type=float, default=240.0, help="processor time of one mutant's tests, s")
     parser.add_argument("--skip", nargs="*", default=[], help="parts of names of test files to leave out")
     parser.add_argument(
         "--reach", type=Path, help="file that keeps which test reaches which line; made where it is missing"

@@ -118,7 +118,7 @@ class PlainSampler:
             mask = padding_mask(torch.tensor([len(d) for d in chosen])).to(self.sampler.device)
             noise = pad(torch.from_numpy(np.concatenate([d.noise for d in chosen])).to(self.sampler.device), mask)
             trajectory = self._trajectory(center(noise, mask), mask, kind)
-            decoded = self.sampler.decode(trajectory[-1], mask)
+            decoded = self.sampler.decode(trajectory[-1], mask, kind)
             rows += decode_rows(decoded, [len(d) for d in chosen], [d.system_id for d in chosen], kind)
         return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+PATIENCE = 10
+"""Wall time of a mutant over its processor time: the machine may be busy."""
 MARKERS = "not slow and not workflow and not slurm"
 
 
@@ -94,6 +97,10 @@ class Reach:
         names = {name for line in lines for name in self._lines.get(f"{file}:{line}", ())} - self.failed
         return sorted(names, key=lambda name: self._seconds.get(name, 0.0))
 
+    def on_import(self, file: str, lines: range) -> bool:
+        """Return whether a line of a file is executed, if by no test."""
+        return any(f"{file}:{line}" in self._lines for line in lines)
+
 
 def measured(files: Sequence[str], tree: Path, kept: Path | None) -> Reach:
     """Return what ``kept`` holds, or run the test files of a tree once to know."""
@@ -122,19 +129,22 @@ def forked(
         tests: files or names of tests, from the root of the tree.
         tree: a copy of the repository.
         plugin: of pytest.
-        limit_s: wall time; ``None``: no limit.
+        limit_s: processor time, and a tenth of the wall time; ``None``: no limit.
         stop: at the first test that fails.
         left_out: names of tests that are not run.
     """
     child = os.fork()
     if child == 0:
         os.setsid()
+        if limit_s is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (int(limit_s), int(limit_s)))
         os._exit(_pytest(tests, tree, plugin, stop, left_out))
     started = time.monotonic()
-    while limit_s is None or time.monotonic() < started + limit_s:
+    while limit_s is None or time.monotonic() < started + PATIENCE * limit_s:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            return None if limit_s is not None and code in (-signal.SIGXCPU, -signal.SIGKILL) else code
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)

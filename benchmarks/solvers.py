@@ -24,7 +24,7 @@ from adit.systems import Kind
 
 SOLVERS = {"euler": 1, "heun": 2, "ab2": 1, "exp-ab2": 1}
 """Deterministic solvers of fixed steps, and evaluations a step."""
-GRIDS = ("uniform", "quadratic", "logit-normal")
+GRIDS = ("uniform", "quadratic")
 
 
 def latents(sampler: Sampler, request: Request, settings: SampleConfig, n: int) -> Tensor:

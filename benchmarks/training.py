@@ -32,7 +32,7 @@ from adit.model.vae import VAE
 from adit.train.corpus import Corpus, read_corpus
 from adit.train.dit import DitTask
 from adit.train.draws import Draws, step_generator
-from adit.train.loop import Task
+from adit.train.plan import Task
 from adit.train.vae import VaeTask
 
 DIT = {"dit-s": (384, 6, 12), "dit-b": (768, 12, 12), "dit-l": (1024, 16, 24)}

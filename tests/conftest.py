@@ -20,6 +20,7 @@ with install_import_hook(["adit.model", "adit.flow", "adit.data.augment"], "bear
     import adit.model.vae  # noqa: F401
 
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
+from tests.order import Order
 from tests.paper_map import PaperMap
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ settings.load_profile("no-deadline")  # tests are never timed
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests that docs/paper.md names fail where they do not call their function."""
+    """Let tests that docs/paper.md names fail where they do not call their function; order the tests."""
     config.pluginmanager.register(PaperMap())
+    config.pluginmanager.register(Order())
 
 
 def random_crystal(random: np.random.Generator, n: int, name: str = "crystal") -> AtomicSystem:

@@ -34,6 +34,8 @@ UNKNOWN: Final = (10_000, 8_000, 30.0)
 
 ATOMS: Final = {"crystal": 10.0, "molecule": 18.0, "mof": 90.0}
 PREPARED_A_SECOND: Final = 1_900.0
+GAP_S: Final = 0.012
+"""Processor time of a static GFN2-xTB calculation of a molecule of QM9, s."""
 RELAX_S_PER_ATOM_STEP: Final = 0.024
 RELAX_STEPS: Final = 60
 REFERENCES: Final = {"builtin": 250}
@@ -108,7 +110,13 @@ class Site:
 
 def expected(config: Config, site: Site) -> list[Estimate]:
     """Return the expected cost of every rule of a run, in the order in which they run."""
-    found = [_prepare(config), *_models(config, site), *_sampling(config, site), *_evaluation(config, site)]
+    found = [
+        _prepare(config),
+        _labels(config, site),
+        *_models(config, site),
+        *_sampling(config, site),
+        *_evaluation(config, site),
+    ]
     placed = [replace(e, cores=site.cores.get(e.rule, 1), gpus=site.gpus.get(e.rule, 0)) for e in found if e.jobs]
     return [_grouped(estimate, site.in_one_job.get(estimate.rule, 1)) for estimate in placed]
 
@@ -134,6 +142,11 @@ def _prepare(config: Config) -> Estimate:
     sizes = _sizes(config)
     rows = sum(size[0] for size in sizes) / len(sizes)
     return Estimate("prepare", len(sizes), STARTUP_S + rows / PREPARED_A_SECOND)
+
+
+def _labels(config: Config, site: Site) -> Estimate:
+    jobs = len(config.data.molecules) if config.labels.gaps else 0
+    return Estimate("labels", jobs, STARTUP_S + config.labels.gaps * GAP_S / site.cores.get("labels", 1))
 
 
 def _weights(config: Config) -> dict[str, float]:

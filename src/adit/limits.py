@@ -101,6 +101,11 @@ class Archive:
     def __init__(self, name: str, limits: LimitsConfig = DEFAULTS) -> None:
         self.name, self.limits, self.size = name, limits, 0
 
+    @property
+    def full(self) -> bool:
+        """Return whether more was unpacked than may be: nothing more of it is read."""
+        return self.size > self.limits.archive_bytes
+
     def take(self, size: int) -> None:
         """Count bytes that were unpacked.
 
@@ -108,7 +113,7 @@ class Archive:
             LimitError: together they are more than ``limits.archive_bytes``.
         """
         self.size += size
-        if self.size > self.limits.archive_bytes:
+        if self.full:
             raise LimitError(
                 f"{self.name}: has more than {self.limits.archive_bytes:,} bytes unpacked; the rest is not read: "
                 "unpack it and give the folder, or raise limits.archive_bytes"

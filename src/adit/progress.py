@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adit.errors import AditError
+from adit.errors import AditError, one_line, printable
 from adit.outputs.logs import own_log
 
 log = logging.getLogger("adit")
@@ -29,6 +28,9 @@ def setup(stage: str, log_file: Path | str | None = None) -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
 
+
+LONGEST = 2000
+"""Characters of a line of a message."""
 
 _shown: dict[str, str] = {}
 """Paths that messages show as others."""
@@ -60,35 +62,12 @@ def final(text: str) -> str:
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return printable(final(super().format(record)))
+        return "\n".join(map(_terminal, final(super().format(record)).split("\n")))
 
 
-LONGEST_LINE = 2000
-"""Characters of a message; the middle of a longer one is left out."""
-
-
-def printable(text: str) -> str:
-    """Return a message that a terminal can show: no control characters, the middle of what is too long left out."""
-    if len(text) > LONGEST_LINE:
-        half = LONGEST_LINE // 2
-        text = f"{text[:half]} … ({len(text) - 2 * half} characters) … {text[-half:]}"
-    return text if text.isprintable() else "".join(map(_shown_character, text))
-
-
-LONGEST_ERROR = 1000
-"""Characters of an error."""
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error as one line of bounded length."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= LONGEST_ERROR else f"{text[: LONGEST_ERROR // 2]} … {text[-LONGEST_ERROR // 2 :]}"
-
-
-def _shown_character(character: str) -> str:
-    if character == "\n" or unicodedata.category(character)[0] != "C":
-        return character
-    return " " if character == "\t" else character.encode("unicode_escape").decode("ascii")
+def _terminal(line: str) -> str:
+    """Return a line that a terminal can show: no control characters, of bounded length."""
+    return printable(line) if len(line) <= LONGEST else one_line(line, LONGEST)
 
 
 def duration(seconds: float) -> str:

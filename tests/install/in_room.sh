@@ -32,6 +32,30 @@ offline() {
     "$env/bin/python" -m pip list --format=freeze --exclude-editable --disable-pip-version-check > "/tmp/$(basename "$env").txt"
   done
   diff /tmp/first.txt /tmp/.venv.txt || fail "other versions than with a network"
+  outage
+}
+
+# The wheels come from a server that goes away while they are being fetched.
+outage() {
+  rm -rf .venv ~/.cache
+  export PIP_NO_INDEX=1 PIP_FIND_LINKS=http://127.0.0.1:8000/
+  python3 -m http.server --directory /var/tmp/wheelhouse 8000 > /dev/null 2>&1 &
+  local server=$!
+  sleep 1
+  make env 2> /tmp/message &
+  local setting_up=$!
+  until grep -q "installing [0-9]* packages" /tmp/message; do sleep 0.02; done
+  kill "$server"
+  if wait "$setting_up"; then fail "the packages came from nowhere"; fi
+  cat /tmp/message >&2
+  [ "$(grep -c "error:.*cannot be reached.*goes on where it stopped" /tmp/message)" = 1 ] || fail "no single line with the way out"
+  ! ls .venv/.stamp-* 2> /dev/null || fail "a stamp was left"
+  python3 -m http.server --directory /var/tmp/wheelhouse 8000 > /dev/null 2>&1 &
+  server=$!
+  sleep 1
+  make env
+  kill "$server"
+  has_gpaw || fail "no GPAW: $(cat .venv/gpaw-missing.txt)"
 }
 
 disk() {

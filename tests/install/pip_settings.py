@@ -8,6 +8,7 @@ With ``--torch``, the wheel of PyTorch's CPU build goes along where pip's settin
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,7 +38,10 @@ def torch_wheel(settings: dict[str, str], python: str) -> Path | None:
 def main() -> None:
     """Write /etc/pip.conf of a room."""
     room = Path(sys.argv[1])
-    settings = read_pip_settings(sys.executable)
+    try:
+        settings = read_pip_settings(sys.executable)
+    except subprocess.CalledProcessError:  # a Python without pip has no settings
+        settings = {}
     kept = {name: remote(settings[name]) for name in NETWORK if settings.get(name)}
     if "cert" in settings:
         shutil.copy(settings["cert"], room / "etc/ssl/pip-cert.pem")

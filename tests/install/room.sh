@@ -38,7 +38,8 @@ make_base() {
     { tail -n 3 "$base.log" >&2; fail "debootstrap $release"; }
   printf 'deb %s %s main\n' "$uri" "$release" > "$base/etc/apt/sources.list"
   cp -n /etc/apt/apt.conf.d/* "$base/etc/apt/apt.conf.d/" 2> /dev/null || true   # how apt reaches its mirror: proxies
-  cp -rL /etc/ssl/certs "$base/etc/ssl/"
+  rm -f "$base/etc/ssl/certs/ca-certificates.crt"
+  cp -L /etc/ssl/certs/ca-certificates.crt "$base/etc/ssl/certs/"
   chroot "$base" apt-get clean
   touch "$base/.ready"
 }

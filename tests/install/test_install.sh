@@ -4,7 +4,7 @@
 #   demo     Debian 12 (Python 3.11): the demo with DFT by GPAW, then the test suite
 #   new      Debian 13 (Python 3.13): set-up, tests of data, model, flow, sampling and scores, one `adit sample`
 #   user     Debian 12 without root: what GPAW needs is unpacked into .venv
-#   offline  a folder of wheels, installed with the network switched off
+#   offline  a folder of wheels, installed with the network switched off; a server of wheels that goes away in mid-install
 #   disk     the disk is full in mid-install: one line, nothing taken for whole
 set -euo pipefail
 cd "$(dirname "$0")/../.."

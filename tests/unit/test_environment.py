@@ -22,6 +22,19 @@ def test_the_lock_pins_everything_and_torch_by_name() -> None:
     assert lock()["torch"] == "2.13.0"
 
 
+def test_what_is_compiled_here_is_named_by_its_hash() -> None:
+    lines = [line for line in (ROOT / "requirements-gpaw.lock").read_text().splitlines() if not line.startswith("#")]
+    assert [line.split("==")[0] for line in lines] == ["gpaw", "gpaw-data"]
+    assert all(re.search(r" --hash=sha256:[0-9a-f]{64}$", line) for line in lines)
+
+
+def test_build_tools_are_locked() -> None:
+    from workflow.install.packages import BUILD_TOOLS, UV_LOCK, normalise, read_lock
+
+    assert {normalise(name) for name in BUILD_TOOLS} <= set(read_lock(ROOT / "requirements.lock"))
+    assert list(read_lock(ROOT / UV_LOCK)) == ["uv"]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.name)
 def test_conda_environments_keep_the_locks_pins(path: Path) -> None:
     pip = next(d["pip"] for d in yaml.safe_load(path.read_text())["dependencies"] if isinstance(d, dict))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+from tests.workflow.running import ROOT, dry, jobs
+
+pytestmark = pytest.mark.workflow
 
 
 TINY = """
@@ -47,10 +48,8 @@ def snakemake(folder: Path, *extra: str) -> str:
 
 def planned(folder: Path, *extra: str) -> dict[str, int]:
     """Return the jobs of each rule that a dry run plans."""
-    said = snakemake(folder, "-n", *extra)
-    table = said.partition("Job stats:")[2].partition("total")[0]
-    rows = [line.split() for line in table.splitlines() if line[-1:].isdigit()]
-    return {rule: int(count) for rule, count in rows}
+    place = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    return jobs(dry(["ablations", "--cores", "2", *place, "-n", *extra]))
 
 
 def test_the_papers_ablations_are_planned(tmp_path: Path) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,31 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from adit import config
 from adit.convert import from_cif
-from adit.expected import Site, expected
 from tests.browser.driver import Visit, choose, colours, column, saved, sort
+from tests.workflow.running import command, environment, planned, snakemake
 
-ROOT = Path(__file__).parents[2]
-TINY = Path(__file__).parent / "tiny.yaml"
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
-
-
-def command(folder: Path, *extra: str) -> list[str]:
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    triggers = ["--rerun-triggers", "mtime", "params", "input"]
-    return [*snakemake, *triggers, "--cores", "2", "--rerun-incomplete", *extra, "--configfile", str(TINY)]
-
-
-def environment() -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path}
-
-
-def snakemake(folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder, *extra), env=environment(), capture_output=True, text=True, timeout=600, check=False
-    )
+pytestmark = pytest.mark.workflow
 
 
 def kill_when(folder: Path, ready: Callable[[], bool], limit_s: float = 400.0) -> None:
@@ -173,14 +150,6 @@ def test_a_second_run_finds_nothing_to_do(killed_thrice: tuple[Path, dict[str, d
     assert "Nothing to be done" in again.stderr
 
 
-def planned(folder: Path, *extra: str) -> set[str]:
-    """Return the rules that a dry run plans, from its table of job counts."""
-    said = snakemake(folder, "-n", *extra)
-    assert said.returncode == 0, said.stderr
-    table = (said.stdout + said.stderr).partition("Job stats:")[2].partition("total")[0]
-    return {line.split()[0] for line in table.splitlines() if line[-1:].isdigit()}
-
-
 @pytest.mark.parametrize(
     ("key", "rules"),
     [
@@ -208,70 +177,3 @@ def test_a_changed_score_key_really_reruns_score_and_report_alone(
     assert times(run, "data/*", "vae/*", "dit/*", "samples/*/*", "relaxed/*/*", "hull/*", "dft/*") == before
     after = times(run, "scores/summary.json", "report/index.html")
     assert all(after[path] > scores[path] for path in scores)
-
-
-def test_the_papers_run_is_planned_for_slurm_from_the_root() -> None:
-    said = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "all"],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert said.returncode == 0, said.stderr[-3000:]
-    text = said.stdout + said.stderr
-    for rule, count in (("sample", 200), ("relax", 100), ("vae", 1), ("dit", 1)):
-        assert any(line.split() == [rule, str(count)] for line in text.splitlines()), rule
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"sample": {"crystal": 2, "molecule": 0, "shards": 9}, "dft": {"engine": "gfn1-xtb", "preset": "demo"}},
-        {"sample": {"crystal": 0, "molecule": 4, "shards": 2}},
-        {"hull": {"reference": "mp20-formation-energies"}, "dft": {"engine": "vasp", "preset": "mp-gga", "shards": 9}},
-        {"dft": {"engine": "gpaw", "preset": "demo", "references": "elements"}},
-        {"sample": {"from": "Snakefile", "crystal": 5, "molecule": 0, "shards": 2}},
-        {"model": {"source": "pretrained", "weights": "."}, "latents": {"views": 2}},
-    ],
-)
-def test_the_plan_has_every_job_of_the_run(tmp_path: Path, changed: dict[str, dict[str, object]]) -> None:
-    (tmp_path / "Snakefile").touch()
-    (tmp_path / "bundle.json").touch()
-    values = {"name": "x", **changed}
-    (tmp_path / "run.yaml").write_text(json.dumps(values))
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
-    words += ["-n", "--cores", "1", "all", "--configfile", "run.yaml"]
-    said = subprocess.run(
-        words, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=300, check=False
-    )
-    assert said.returncode == 0, said.stderr[-3000:]
-    table = (said.stdout + said.stderr).partition("Job stats:")[2].partition("total")[0]
-    rows = [line.split() for line in table.splitlines() if line[-1:].isdigit()]
-    jobs = {rule: int(number) for rule, number in rows}
-    apart = {"all", "page", "doctor_cpu", "doctor_gpu"}  # nothing, seconds where Snakemake runs, seconds on each node
-    estimates = expected(config.load(str(tmp_path / "run.yaml")), Site({}, {}, {}))
-    assert {e.rule: e.jobs for e in estimates} == {rule: number for rule, number in jobs.items() if rule not in apart}
-
-
-def test_two_runs_do_not_share_a_folder_and_a_plan_keeps_nobody_out(tmp_path: Path) -> None:
-    """Also where both were started before either had Snakemake's lock."""
-    datasets = [f"results/tiny/data/{name}.arrow" for name in ("builtin-crystals",)]
-    assert snakemake(tmp_path, "-n", *datasets).returncode == 0
-    with (tmp_path / ".snakemake/adit.lock").open("w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        assert snakemake(tmp_path, "-n", *datasets).returncode == 0
-        second = snakemake(tmp_path, *datasets)
-        assert second.returncode != 0
-        assert "another run works in this folder" in second.stderr
-        assert not (tmp_path / datasets[0]).exists()
-    assert snakemake(tmp_path, *datasets).returncode == 0
-
-
-def test_a_mistyped_key_stops_the_workflow_with_one_line(tmp_path: Path) -> None:
-    said = snakemake(tmp_path, "-n", "--config", "scoer=1")
-    assert said.returncode == 2
-    assert "error: config: scoer: unknown key; did you mean 'score'?" in said.stderr
-    assert "Traceback" not in said.stderr
-
-
-@pytest.mark.parametrize("target", ["models", "samples", "report", "doctor", "all"])
-def test_named_targets_exist(tmp_path: Path, target: str) -> None:
-    assert snakemake(tmp_path, target, "-n").returncode == 0

@@ -68,6 +68,11 @@ def mend_links(root: Path, system: Path = Path("/")) -> None:
                 link.unlink()
                 link.symlink_to(candidate)
                 break
+    # g++ looks beside itself for all of GCC: headers and objects of the C compiler that the system has
+    for folder in root.glob("usr/lib/gcc/*/*"):
+        for path in (system / folder.relative_to(root)).glob("*"):
+            if not (folder / path.name).exists():
+                (folder / path.name).symlink_to(path)
 
 
 def is_debian() -> bool:

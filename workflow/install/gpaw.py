@@ -66,6 +66,7 @@ def install(installer: Installer) -> None:
     _build(installer, chain)
     error = energy_error(installer)
     if error:
+        remove(installer)
         raise SetupError(f"GPAW was built, but computes no energy: {error}")
 
 
@@ -107,6 +108,7 @@ def _find_or_get(installer: Installer) -> Toolchain:
 
 def _build(installer: Installer, chain: Toolchain) -> None:
     """Compile GPAW from the locked source; no wheel and no cache of this machine is used."""
+    remove(installer)
     config = write_siteconfig(installer.env, chain)
     say("compiling GPAW (about a minute)")
     began = time.monotonic()
@@ -127,6 +129,13 @@ def _build(installer: Installer, chain: Toolchain) -> None:
     command = [*pip, *source, "-r", LOCK]
     run(command, installer.env / "gpaw.log", environ, "compiling GPAW", again="RETRY_GPAW=1 make env")
     say(f"GPAW compiled in {time.monotonic() - began:.0f} s")
+
+
+def remove(installer: Installer) -> None:
+    """Uninstall GPAW: one that was not built with this configuration, or does not work, is used by nothing."""
+    if "gpaw" in installed_versions(installer.python):
+        command = [installer.python, "-m", "pip", "uninstall", "--yes", "--disable-pip-version-check", "gpaw"]
+        run(command, installer.env / "gpaw.log", installer.environ, "removing GPAW")
 
 
 def energy_error(installer: Installer) -> str | None:

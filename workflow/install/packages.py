@@ -133,7 +133,7 @@ def make_venv(env: Path, python: str) -> None:
     if done.returncode == 0:
         return
     words = done.stdout + done.stderr
-    if "ensurepip" in words:
+    if "ensurepip is not available" in words or "No module named venv" in words:
         raise SetupError(
             f"{python} cannot make virtual environments; on Debian and Ubuntu: sudo apt-get install -y python3-venv"
         )
@@ -152,7 +152,7 @@ def _bootstrap_uv(env: Path, environ: dict[str, str]) -> bool:
     try:
         run([*command, "--progress-bar", "off", "-r", UV_LOCK], env / "install.log", environ, "fetching uv")
     except SetupError as error:
-        if "disk is full" in str(error) or "cannot be reached" in str(error):
+        if "disk is full" in str(error) or "cannot be reached (" in str(error):
             raise
         say(f"no uv ({error}): pip installs, which takes minutes longer")
         return False

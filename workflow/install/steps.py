@@ -27,6 +27,11 @@ _CAUSES = [
         "the package index cannot be reached",
         "check the network and `pip config list`, then run `{again}`; it goes on where it stopped",
     ),
+    (
+        r"\(from versions: none\)",
+        "the package index cannot be reached, or lacks the package",
+        "check the network and `pip config list`, then run `{again}`; it goes on where it stopped",
+    ),
     (r"Permission denied|Read-only file system", "a folder cannot be written", "make it writable and run `{again}`"),
     (
         r"No matching distribution|No solution found|not found in the package registry|was not found|no wheels with",
@@ -135,7 +140,7 @@ def first_error(output: str) -> str:
     """Return the first line in which a compiler, a linker or an installer names an error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for pattern in (
-        r"\berror: (?!subprocess|command|Failed|Call to)",
+        r"\berror: (?!subprocess|command|Failed|Call to|ld returned)",
         r"cannot find -l|undefined reference",
         r"Error\b|ERROR|error",
     ):

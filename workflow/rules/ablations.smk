@@ -114,6 +114,7 @@ rule ablation_encode:
 rule ablation_dit:
     input:
         data=lambda wc: data_of(DENOISERS[wc.variant]),
+        labels=lambda wc: labels_of(DENOISERS[wc.variant]["data"]),
         vae=lambda wc: f"{encoded_of(wc)}/model.safetensors",
         latents=lambda wc: [
             f"{ABLATIONS}/latents/{CFG.ablations.denoisers[wc.variant].autoencoder}/{dataset.name}-{view}.arrow"
@@ -142,7 +143,7 @@ rule ablation_dit:
         "ablation: train the denoiser {wildcards.variant}"
     shell:
         "python -m adit dit --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --latents {input.latents:q}"
-        " --out {params.out:q} --state {params.state:q} --log {log:q}"
+        " --labels {input.labels:q} --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
 rule ablation_sample:

@@ -15,6 +15,7 @@ from adit.errors import AditError
 from adit.outputs.check import ADOPT_VARIABLE, ADOPT_WAY
 from adit.outputs.logs import is_own_benchmark, is_own_log
 from adit.outputs.manifest import State, state_of
+from adit.outputs.parts import HIDDEN
 
 try:
     adit_config.check_files(
@@ -71,8 +72,7 @@ RELAXED = [
 # In a job of a scheduler the stage may send itself back to the queue, when it is told to stop.
 REQUEUE = f"{slurm.REQUEUE_VARIABLE}=1 " if workflow.remote_exec else ""
 
-# Cores of a job on one machine. Stages that can run beside others take half: the reference energies need no model and are
-# computed while the autoencoder trains, and shards run in pairs. On a cluster the profile's set-threads decides.
+# Cores of a job on one machine. Stages that can run beside others take half: shards run in pairs. On a cluster the profile's set-threads decides.
 ON_CLUSTER = workflow.remote_exec or workflow.resource_settings.cores is None
 ALL_CORES = 1 if ON_CLUSTER else max(1, workflow.cores)
 HALF = max(1, ALL_CORES // 2)
@@ -144,8 +144,8 @@ BASE = in_shell(str(workflow.basedir))
 
 # A stage ends when the Snakemake process that started it is gone, so that a killed run leaves nothing behind that writes.
 # The package is found without being installed, so that `--sdm conda` needs nothing but the environments in envs/.
-# Where raw files are looked for is no part of what a stage makes: it travels beside the parameters.
-# So does whether outputs that no manifest names may be replaced.
+# Where raw files are looked for is no part of what a stage makes: it travels beside the parameters. So does whether outputs
+# that no manifest names may be replaced.
 ADOPTING = f"{ADOPT_VARIABLE}=1 " if CFG.adopt else ""
 shell.prefix(
     f"export {REQUEUE}{ADOPTING}{PARENT_VARIABLE}={os.getpid()} {MIRROR_VARIABLE}={in_shell(CFG.mirror or '')}"

@@ -1,5 +1,5 @@
 # in:  public datasets (mirror, network), your own files, or the built-in set
-# out: data/<dataset>.arrow, data/<dataset>.stats.json
+# out: data/<dataset>.arrow, data/<dataset>.stats.json, data/<dataset>.labels.parquet
 # Finished shards lie in state/, which no rule declares: Snakemake deletes the outputs of a failed job.
 
 
@@ -10,7 +10,13 @@ def own_files(name):
         return []
     path = Path(described.path)
     return (
-        sorted(str(file) for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        sorted(
+            str(file)
+            for file in path.rglob("*")
+            if file.is_file()
+            and not file.name.startswith(".")
+            and HIDDEN not in file.parts
+        )
         if path.is_dir()
         else [str(path)]
     )
@@ -45,4 +51,29 @@ rule prepare:
         "prepare {wildcards.dataset}"
     shell:
         "python -m adit prepare --config {params.stage:q} --out {output.systems:q} --stats {output.stats:q}"
+        " --state {params.state:q} --workers {threads} --log {log:q}"
+
+
+rule labels:
+    input:
+        f"{RUN}/data/{{dataset}}.arrow",
+    output:
+        f"{RUN}/data/{{dataset}}.labels.parquet",
+    log:
+        f"{RUN}/logs/labels-{{dataset}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/labels-{{dataset}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: HALF
+    resources:
+        mem_mb=memory(8000),
+        runtime=minutes(120),
+    params:
+        stage=stage(adit_config.LabelsStage),
+        state=lambda wc: f"{RUN}/state/labels/{wc.dataset}",
+    message:
+        "label {wildcards.dataset}"
+    shell:
+        "python -m adit labels --config {params.stage:q} --data {input:q} --out {output:q}"
         " --state {params.state:q} --workers {threads} --log {log:q}"

@@ -20,6 +20,12 @@ DATA = expand(f"{RUN}/data/{{dataset}}.arrow", dataset=DATASETS)
 STATS = expand(f"{RUN}/data/{{dataset}}.stats.json", dataset=DATASETS)
 
 
+def labels_of(data):
+    """Return the tables of labels that are computed for a mixture."""
+    names = data.molecules if CFG.labels.gaps else []
+    return [f"{RUN}/data/{name}.labels.parquet" for name in names]
+
+
 rule vae:
     input:
         data=DATA,
@@ -36,7 +42,7 @@ rule vae:
         f"{RUN}/benchmarks/vae.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: HALF
+    threads: ALL_CORES
     resources:
         mem_mb=memory(32000),
         runtime=4320,
@@ -84,6 +90,7 @@ rule dit:
         stats=STATS,
         bundle=BUNDLE,
         vae=rules.vae.output,
+        labels=labels_of(CFG.data),
         latents=expand(
             f"{RUN}/latents/{{dataset}}-{{view}}.arrow", dataset=DATASETS, view=VIEWS
         ),
@@ -112,7 +119,7 @@ rule dit:
         "train the denoiser"
     shell:
         f"{TRAIN} dit --config {{params.stage:q}} --vae {{params.vae:q}} --data {{input.data:q}} --latents {{input.latents:q}}"
-        " --out {params.out:q} --state {params.state:q} --log {log:q}"
+        " --labels {input.labels:q} --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
 # The trained pair in files to ship; the settings of sampling that differ from the defaults go with it.

@@ -2,7 +2,8 @@
 # The recipe of the weights on one GPU in 25 minutes, without Snakemake: train, pack, sample. Each call goes on where the
 # last one ended, so that it may be cut into calls of ten minutes.
 #   pretrain_gpu.sh DATA WORK OUT [VAE_MINUTES DIT_MINUTES SAMPLES [CONFIG]]
-#     DATA: folder of mp20.arrow and qm9.arrow (adit prepare)   WORK: kept between calls
+#     DATA: folder of mp20.arrow and qm9.arrow (adit prepare), and qm9.labels.parquet where gaps are to be learnt
+#       (adit labels --config config/pretrain-gpu.yaml --data qm9.arrow, which needs tblite)   WORK: kept between calls
 #     OUT: bundle and samples in files of 15 MiB: cat OUT/weights.tar.* | tar -x -C weights
 set -euo pipefail
 data=$1 work=$2 out=$3
@@ -36,8 +37,13 @@ for name in "${sets[@]}"; do
   [ -s "$work/latents/$name-0.arrow" ] ||
     adit encode --config "$config" --vae "$work/vae" --data "$data/$name.arrow" --out "$work/latents/$name-0.arrow"
 done
+labels=()
+for name in "${sets[@]}"; do
+  [ ! -e "$data/$name.labels.parquet" ] || labels+=("$data/$name.labels.parquet")
+done
 [ -s "$work/dit/config.json" ] ||
-  adit dit --config "$config" --vae "$work/vae" --data "${files[@]}" --latents "${latents[@]}" --out "$work/dit" --state "$work/state/dit"
+  adit dit --config "$config" --vae "$work/vae" --data "${files[@]}" --latents "${latents[@]}" --labels "${labels[@]}" \
+    --out "$work/dit" --state "$work/state/dit"
 told=$(python3 -c 'import json, sys, yaml
 for name, value in yaml.safe_load(open(sys.argv[1]))["sample"].items():
     print(f"{name}={json.dumps(value)}")' "$config")   # not in <( ): a failure has to end the script

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from adit import __version__
 from adit.cli import clean, data, doctor, info, plan, relax, report, sample, score, take, train
-from adit.cli.parsing import Verbs
+from adit.cli.parsing import Parser, Verbs
 from adit.errors import AditError, from_os_error
 from adit.outputs.check import adopt_from_now_on
-from adit.progress import log, one_line, setup
+from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
 
 PARENT_VARIABLE = "ADIT_PARENT_PID"
@@ -28,7 +28,7 @@ STOPPED = 143
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = argparse.ArgumentParser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
+    top = Parser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
     for room in (clean, data, train, sample, relax, score, report, info, take, doctor, plan):
@@ -54,13 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with back_to_the_queue():
             args.handler(args)
     except AditError as error:
-        log.error("error: %s", one_line(error))
+        log.error("error: %s", error)
         if error.exit_code == STOPPED and requeue():
             wait_for_end()
         return error.exit_code
     except OSError as error:
         told = from_os_error(error, str(error.filename or f"adit {args.verb}"))
-        log.error("error: %s", one_line(told))
+        log.error("error: %s", told)
         return told.exit_code
     except KeyboardInterrupt:
         log.error("interrupted; run the same command again, what it had saved is kept")

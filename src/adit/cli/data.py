@@ -104,6 +104,16 @@ def _fetch(args: argparse.Namespace) -> None:
     fetch.fetch_all(list(SOURCES) if args.all else named, mirror_of(args, whole.mirror))
 
 
+def _labels(args: argparse.Namespace) -> None:
+    from adit.labels.table import SUFFIX, write_gaps
+
+    stage = config.load_stage(config.LabelsStage, args.config)
+    if not stage.labels.gaps:
+        raise ConfigError("labels.gaps is 0, nothing is computed; say of how many molecules, e.g. 20000")
+    out = args.out or args.data.with_suffix(SUFFIX)
+    write_gaps(stage, args.data, out, workers=args.workers, state=args.state)
+
+
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     sub = verbs.add("fetch", _fetch, "download the public files of a configuration, or of named sources")
@@ -123,4 +133,9 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "out")
     add_paths(sub, "stats", "state", required=False)
     sub.add_argument("--mirror", help="folder or URL with copies of the raw files, tried first")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+
+    sub = verbs.add("labels", _labels, "compute the label homo_lumo_gap of training molecules with GFN2-xTB")
+    add_paths(sub, "data")
+    add_paths(sub, "out", "state", required=False)
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")

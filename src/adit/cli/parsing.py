@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from adit import config
 from adit.config.base import MOST
@@ -14,6 +15,14 @@ DEFAULT_FILE = "config/config.yaml"
 """``--config`` where it is not given."""
 
 Handler = Callable[[argparse.Namespace], None]
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser whose errors are one printable line, whatever was typed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with exit code 2."""
+        super().error(one_line(message))
 
 
 class Verbs:

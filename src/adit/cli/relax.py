@@ -69,6 +69,26 @@ def _reference(args: argparse.Namespace) -> None:
         reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args)))
 
 
+def _ship_references(args: argparse.Namespace) -> None:
+    from adit.hull.reference import ship
+
+    data = _builtin_data(args.cache, config.Config(), args.workers)
+    with replaced_files([args.out], "ship-references", inputs=[data]) as (new,):
+        ship(new, data, args.cache / "state", args.workers)
+
+
+def _builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
+    """Prepare the built-in crystals in a folder and return the path of the dataset."""
+    from adit.data.prepare.stage import prepare
+    from adit.hull.reference import BUILTIN
+
+    data = folder / f"{BUILTIN}.arrow"
+    stage = whole.stage(config.PrepareStage, dataset=config.ChosenDataset(name=BUILTIN), custom=None)
+    with replaced_files([data, data.with_suffix(".stats.json")], "prepare") as (systems, stats):
+        prepare(stage, systems, stats, state=folder / "state" / "prepare", workers=workers)
+    return data
+
+
 def public_files(mirror: str | None) -> Callable[[str], Path]:
     """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
 
@@ -116,21 +136,13 @@ def _with_structures(tables: Sequence[Path]) -> list[Path]:
 
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
     """Make the reference entries beside the output and return their path; one of the same kind is used again."""
-    from adit.data.prepare.stage import prepare
-    from adit.hull.reference import BUILTIN, reference
+    from adit.hull.reference import reference
 
     folder = args.out.with_suffix("")
     out: Path = folder / f"{whole.hull.reference}.parquet"
     if out.is_file() and whole.hull.reference != "entries":
         return out
-    data: list[Path] = []
-    if whole.hull.reference == "builtin":
-        data = [folder / f"{BUILTIN}.arrow"]
-        chosen = config.ChosenDataset(name=BUILTIN)
-        stage = whole.stage(config.PrepareStage, dataset=chosen, custom=None)
-        outs = [data[0], data[0].with_suffix(".stats.json")]
-        with replaced_files(outs, "prepare") as (systems, stats):
-            prepare(stage, systems, stats, state=folder / "state" / "prepare", workers=args.workers)
+    data = [_builtin_data(folder, whole, args.workers)] if whole.hull.reference == "builtin" else []
     find = public_files(mirror_of(args, whole.mirror))
     with replaced_files([out], "reference", inputs=data) as (new,):
         reference(whole.stage(config.ReferenceStage), data, new, folder / "state", args.workers, find)
@@ -204,6 +216,10 @@ def register(verbs: Verbs) -> None:
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "out", "cache")
     sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
+    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+
+    sub = verbs.add("ship-references", _ship_references, "relax the built-in crystals for the table in the package")
+    add_paths(sub, "out", "cache")
     sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
 
     sub = verbs.add("hull", _hull, "compute energies above the hull: of tables of anyone's, or of the samples")

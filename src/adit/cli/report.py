@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from pathlib import Path
 
 from adit import config
@@ -17,6 +18,15 @@ def _report(args: argparse.Namespace) -> None:
     from adit.report.page.build import report
 
     report(config.load_stage(config.ReportStage, args.config), args.run, args.out, args.run_config)
+
+
+def _closing(args: argparse.Namespace) -> None:
+    from adit.report.run.inputs import load
+    from adit.report.words.closing import closing
+
+    whole = config.load(args.config)
+    run = load(Path(whole.run), whole.model_dump_json(by_alias=True))
+    sys.stdout.write("\n" + "\n".join(closing(run)) + "\n")
 
 
 def _compare(args: argparse.Namespace) -> None:
@@ -71,6 +81,8 @@ def register(verbs: Verbs) -> None:
     sub = verbs.add("report", _report, "write the report of a run")
     add_paths(sub, "run", "out")
     sub.add_argument("--run-config", default="{}", help="the whole configuration as JSON, for the manifest")
+
+    verbs.add("closing", _closing, "say in five lines what a run came to")
 
     sub = verbs.add("ablations", _ablations, "compare the variants of autoencoder and denoiser: tables")
     add_paths(sub, "folder")

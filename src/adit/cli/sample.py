@@ -157,7 +157,7 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     over = sub.add_argument_group("settings, over those of the configuration")
     over.add_argument("--seed", type=seed)
     over.add_argument("--solver", choices=("euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"))
-    over.add_argument("--grid", choices=("uniform", "quadratic", "logit-normal"))
+    over.add_argument("--grid", choices=("uniform", "quadratic"))
     over.add_argument("--steps", type=at_least_one)
     over.add_argument("--guidance", type=float, help="scale of classifier-free guidance; 1: none")
     over.add_argument("--guidance-interval", type=float, nargs=2, metavar=("LOW", "HIGH"))

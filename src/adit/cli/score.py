@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -11,7 +12,9 @@ from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
-from adit.errors import ConfigError
+from adit.errors import ConfigError, DataError, printable
+from adit.isolate import worker_memory
+from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
@@ -22,7 +25,9 @@ PROTOCOLS = ("adit", "flowmm", "mattergen", "lemat", "strict")
 
 def _score(args: argparse.Namespace) -> None:
     if args.files:
-        _score_files(args)
+        whole = whole_config(args.config)
+        with worker_memory(whole.limits.worker_bytes):
+            _score_files(args, whole)
         return
     from adit.score.score import score
 
@@ -31,18 +36,19 @@ def _score(args: argparse.Namespace) -> None:
     samples = {"crystal": args.crystal, "molecule": args.molecule, "mof": args.mof}
     asked = {kind: paths for kind, paths in samples.items() if paths}
     stage = config.load_stage(config.ScoreStage, args.config)
-    score(
-        stage,
-        asked,
-        args.data,
-        args.relaxed,
-        args.hull,
-        args.dft,
-        args.out,
-        args.workers or 1,
-        args.cache or args.out.parent / "state" / "score",
-        args.checks,
-    )
+    with worker_memory(DEFAULTS.worker_bytes):
+        score(
+            stage,
+            asked,
+            args.data,
+            args.relaxed,
+            args.hull,
+            args.dft,
+            args.out,
+            args.workers or 1,
+            args.cache or args.out.parent / "state" / "score",
+            args.checks,
+        )
 
 
 def _checks(args: argparse.Namespace) -> None:
@@ -53,12 +59,11 @@ def _checks(args: argparse.Namespace) -> None:
         check_shard(stage, Kind(args.kind), args.samples, args.shard, new, args.workers)
 
 
-def _score_files(args: argparse.Namespace) -> None:
+def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     from adit.readers import settings_of
     from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
-    whole = whole_config(args.config)
     out = args.out or Path("scores")
     kind = None if args.kind is None else Kind(args.kind)
     relaxed = [path / "relaxed.parquet" if path.is_dir() else path for path in args.relaxed]
@@ -68,7 +73,7 @@ def _score_files(args: argparse.Namespace) -> None:
     workers = args.workers or len(os.sched_getaffinity(0))
     reading = settings_of(whole.read, whole.limits, workers, refuse=args.refuse_contradictions)
     score_files(stage, args.files, given, out, workers=workers, cache=cache, protocols=args.protocol, reading=reading)
-    title = f"Scores of {', '.join(path.name for path in args.files)}"[:120]
+    title = f"Scores of {', '.join(printable(path.name) for path in args.files[:9])}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
     known = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}
@@ -80,7 +85,10 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
     """Return the settings that samples of this package were made with, as section ``sample`` has them."""
     by_kind, conditions = {}, {}
     for path in files:
-        told = read_systems(path).metadata if path.suffix == ".arrow" and path.is_file() else {}
+        told: dict[str, Any] = {}
+        if path.suffix == ".arrow":
+            with contextlib.suppress(DataError):  # it is a row with its reason already
+                told = read_systems(path).metadata
         if "kind" in told and "solver" in told:
             by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
             conditions[told["kind"]] = told.get("conditions", {})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-import yaml
-
 from adit import config
-from adit.cli.parsing import Verbs, add_paths
+from adit.cli.parsing import Verbs, add_paths, at_least_one
+from adit.config.yaml_text import load_yaml
 from adit.errors import ConfigError
 from adit.outputs.replace import check_folder, replaced_files
 
@@ -32,9 +31,23 @@ def _dit(args: argparse.Namespace) -> None:
     from adit.train.dit import train_dit
     from adit.train.outputs import NAMES
 
-    check_folder(args.out, "dit", inputs=[args.vae, *args.data, *args.latents], names=NAMES)
+    check_folder(args.out, "dit", inputs=[args.vae, *args.data, *args.latents, *args.labels], names=NAMES)
     stage = config.load_stage(config.DitStage, args.config)
-    train_dit(stage, args.vae, args.data, args.latents, args.out, args.state)
+    train_dit(stage, args.vae, args.data, args.latents, args.out, args.state, args.labels)
+
+
+def _decay(args: argparse.Namespace) -> None:
+    from adit.train.decay import Decay
+    from adit.train.dit import train_dit
+    from adit.train.outputs import NAMES
+
+    inputs = [args.vae, args.state, *args.data, *args.latents, *args.labels]
+    check_folder(args.out, "dit", inputs=inputs, names=NAMES)
+    stage = config.load_stage(config.DitStage, args.config)
+    if stage.source == "pretrained":
+        raise ConfigError("adit decay: with model.source pretrained nothing is trained; give a training's --config")
+    decay = Decay(args.state, args.steps)
+    train_dit(stage, args.vae, args.data, args.latents, args.out, args.out / "state", args.labels, decay)
 
 
 def _bundle(args: argparse.Namespace) -> None:
@@ -48,7 +61,7 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--sample {text}: give NAME=VALUE, e.g. steps=100")
-    return name, yaml.safe_load(value)
+    return name, load_yaml(value, f"--sample {name}")
 
 
 def register(verbs: Verbs) -> None:
@@ -64,8 +77,15 @@ def register(verbs: Verbs) -> None:
     sub = verbs.add("dit", _dit, "train the denoiser on latents")
     add_paths(sub, "vae")
     add_paths(sub, "data", many=True)
-    add_paths(sub, "latents", many=True, required=False)
+    add_paths(sub, "latents", "labels", many=True, required=False)
     add_paths(sub, "out", "state")
+
+    sub = verbs.add("decay", _decay, "take a decayed copy of a denoiser in training, which is left as it is")
+    add_paths(sub, "vae")
+    add_paths(sub, "data", many=True)
+    add_paths(sub, "latents", "labels", many=True, required=False)
+    add_paths(sub, "out", "state")
+    sub.add_argument("--steps", type=at_least_one, required=True, help="steps over which the rate falls to zero")
 
     sub = verbs.add("bundle", _bundle, "put a trained pair of networks into files to ship, with their hashes")
     add_paths(sub, "vae", "dit", "out")

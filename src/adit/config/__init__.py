@@ -6,7 +6,15 @@ Imports no torch: the Snakefile reads it in every job.
 
 from adit.config.ablations import AblationsConfig, AutoencoderVariant, DenoiserVariant, kinds_of
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
-from adit.config.data import DATASETS, ChosenDataset, CustomDataset, DataConfig, DatasetConfig, SplitConfig
+from adit.config.data import (
+    DATASETS,
+    ChosenDataset,
+    CustomDataset,
+    DataConfig,
+    DatasetConfig,
+    LabelsConfig,
+    SplitConfig,
+)
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.read import ReadConfig
@@ -23,6 +31,7 @@ from adit.config.stages import (
     DoctorStage,
     EncodeStage,
     HullStage,
+    LabelsStage,
     PrepareStage,
     ReferenceStage,
     RelaxStage,
@@ -62,6 +71,8 @@ __all__ = [
     "HullConfig",
     "HullStage",
     "LabelConfig",
+    "LabelsConfig",
+    "LabelsStage",
     "LatentsConfig",
     "LimitsConfig",
     "ModelConfig",

@@ -7,10 +7,13 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from adit.config.base import Positive, PositiveFloat, Strict
+from adit.config.base import Count, Positive, PositiveFloat, Strict
 
 DATASETS = ("builtin-crystals", "builtin-molecules", "mp20", "qm9", "qmof", "geom-drugs", "druglike")
 """Names of the datasets that ``adit prepare`` knows; ``data.custom`` adds a user's own."""
+
+MOLECULES = ("builtin-molecules", "qm9", "geom-drugs", "druglike")
+"""Those of ``DATASETS`` that hold molecules."""
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 """What a dataset may be called: it names files and is a wildcard of the workflow."""
@@ -61,6 +64,17 @@ class CustomDataset(Strict):
     citation: str = Field("", description="BibTeX of what to cite")
 
 
+class LabelsConfig(Strict):
+    """Labels that are computed for the data, beside those that are published with it."""
+
+    gaps: Count = Field(
+        0,
+        description="training molecules of each dataset whose HOMO-LUMO gap is computed (GFN2-xTB, geometry as it is, "
+        "eV) for the label homo_lumo_gap; drawn by the seed; 0: none",
+    )
+    wall_limit_s: PositiveFloat = Field(60.0, description="wall time of one molecule, s")
+
+
 class DataConfig(Strict):
     """What to train on."""
 
@@ -87,6 +101,12 @@ class DataConfig(Strict):
             if name in DATASETS:
                 raise ValueError(f"custom dataset '{name}' has the name of a known one; call it something else")
         return self
+
+    @property
+    def molecules(self) -> list[str]:
+        """Return the names of the datasets of the mixture that hold molecules."""
+        own = {name for name, described in self.custom.items() if described.kind == "molecule"}
+        return [d.name for d in self.datasets if d.name in own.union(MOLECULES)]
 
     def chosen(self, name: str) -> ChosenDataset:
         """Return what to prepare of a dataset: all of it, where the mixture sets no limit."""

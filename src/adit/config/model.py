@@ -103,8 +103,10 @@ class DitModelConfig(Strict):
     d_model: Positive = Field(768, description="hidden dimension")
     heads: Positive = Field(12, description="attention heads")
     layers: Positive = Field(12, description="blocks")
-    normalize_latents: bool = Field(
-        False, description="divide each latent channel by its standard deviation (not in the paper)"
+    normalize_latents: bool | Literal["by-kind"] = Field(
+        False,
+        description="subtract each latent channel's mean and divide by its standard deviation, of all training systems "
+        "(true) or of those of each kind (by-kind); not in the paper",
     )
     index_embedding: bool = Field(
         False, description="tell the denoiser each atom's place in the canonical order (not in the paper)"

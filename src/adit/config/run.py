@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from adit.config.ablations import AblationsConfig, changed, chosen
 from adit.config.base import Seed, Stage, Strict
-from adit.config.data import DataConfig
+from adit.config.data import DataConfig, LabelsConfig
 from adit.config.limits import LimitsConfig
 from adit.config.model import ModelConfig
 from adit.config.paths import folder_name
@@ -43,6 +43,7 @@ class Config(Strict):
     mirror: str | None = Field(None, description="folder or URL with copies of the public datasets, tried first")
     adopt: bool = Field(False, description="replace outputs that no manifest names, as of an earlier version")
     data: DataConfig = DataConfig()
+    labels: LabelsConfig = LabelsConfig()
     model: ModelConfig = ModelConfig()
     train: TrainConfig = TrainConfig()
     latents: LatentsConfig = LatentsConfig()

@@ -11,7 +11,7 @@ from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, See
 Guidance = Annotated[float, Field(ge=0, le=1000)]
 SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"]
 Formulas = Literal["model", "training"]
-GridName = Literal["uniform", "quadratic", "logit-normal"]
+GridName = Literal["uniform", "quadratic"]
 OF_ONE_KIND = (
     *("solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
     *("churn", "eta", "temperature", "tolerance", "formulas"),

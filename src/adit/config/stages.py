@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
-from adit.config.data import ChosenDataset, CustomDataset, DataConfig
+from adit.config.data import ChosenDataset, CustomDataset, DataConfig, LabelsConfig
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, ModelSource, VaeModelConfig
 from adit.config.read import ReadConfig
@@ -32,6 +32,14 @@ class PrepareStage(Stage):
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
         return {"max_atoms": "data.max_atoms", "max_atomic_number": "model.max_atomic_number"}
+
+
+class LabelsStage(Stage):
+    """``adit labels``: the label that is computed for one dataset."""
+
+    version: int = 1
+    seed: int
+    labels: LabelsConfig
 
 
 class VaeStage(Stage):

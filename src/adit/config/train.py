@@ -16,14 +16,18 @@ class OptimConfig(Strict):
 
     max_epochs: Positive = Field(5000, description="stop after this many passes over the training mixture")
     max_steps: Positive | None = Field(None, description="stop after this many optimiser steps; null: no limit")
-    max_minutes: PositiveFloat | None = Field(None, description="stop after this much training time, min; null: never")
+    max_minutes: PositiveFloat | None = Field(
+        None, description="stop after this much training time, min; null: never. Beside max_steps it is a ceiling alone"
+    )
     batch_size: Positive = Field(256, description="systems per step")
     optimizer: Literal["adamw", "muon"] = Field(
         "adamw", description="muon: for the matrices of attention and feed-forward, AdamW for the rest (paper: adamw)"
     )
     lr: PositiveFloat = Field(1e-4, description="learning rate")
     warmup_steps: Count = Field(0, description="steps of linear warm-up")
-    lr_decay: bool = Field(False, description="cosine decay to zero at the end (the paper: constant)")
+    lr_decay: bool = Field(
+        False, description="cosine decay to zero at max_steps, without them at max_minutes (paper: constant)"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="decoupled weight decay")
     grad_clip: PositiveFloat | None = Field(None, description="largest gradient norm; null: no clipping")
     precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it")

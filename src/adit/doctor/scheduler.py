@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from adit.config.yaml_text import load_yaml
 from adit.doctor.finding import Finding, missing, note, ok
 from adit.doctor.machine import written
 from adit.errors import ConfigError
@@ -99,8 +98,8 @@ def read(profile: Path) -> Mapping[str, Any]:
         ConfigError: it is no file of keys.
     """
     try:
-        values = yaml.safe_load(profile.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        values = load_yaml(profile.read_text(encoding="utf-8"), str(profile))
+    except (OSError, ValueError, ConfigError) as error:
         raise ConfigError(f"{profile}: {' '.join(str(error).split())}; write it as slurm/config.yaml is") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{profile}: holds no keys; write it as slurm/config.yaml is")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp
-from statistics import NormalDist
 
 from adit.errors import ConfigError
 
@@ -18,15 +16,9 @@ def _quadratic(share: float) -> float:
     return 1.0 - (1.0 - share) ** 2
 
 
-def _logit_normal(share: float) -> float:
-    """Quantiles of a standard normal in log(t / (1 − t)): most steps lie in the middle of the path."""
-    return share if share in (0.0, 1.0) else 1.0 / (1.0 + exp(-NormalDist().inv_cdf(share)))
-
-
 GRIDS: dict[str, Callable[[float], float]] = {
     "uniform": _uniform,
     "quadratic": _quadratic,
-    "logit-normal": _logit_normal,
 }
 """Name → where the share i/T of the steps lies in time."""
 
@@ -35,11 +27,10 @@ def time_grid(name: str, steps: int) -> tuple[float, ...]:
     """Return the T + 1 times of T steps; the first is 0 and the last 1, exactly.
 
     Args:
-        name: ``uniform`` (i/T), ``quadratic`` (denser towards the data at t = 1) or ``logit-normal`` (quantiles;
-            denser in the middle).
+        name: ``uniform`` (i/T) or ``quadratic`` (denser towards the data at t = 1).
         steps: T.
 
-    Source: Algorithm 3 for ``uniform``; Esser et al. (2024) for the logit-normal distribution of times.
+    Source: Algorithm 3 for ``uniform``.
 
     Raises:
         ConfigError: there is no step, or no grid of that name.

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit import store
-from adit.config import ReferenceStage
+from adit.config import HullConfig, ReferenceStage, RelaxConfig
 from adit.elements import composition
 from adit.errors import DataError
 from adit.hull import materials_project
 from adit.hull.reference_rows import COLUMNS, reference_row
+from adit.hull.shipped import read_shipped, write_shipped
 from adit.progress import log
 from adit.relax.potentials import batch, chgnet
 from adit.relax.potentials.gpu import resolve_device
+from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.prerelax import limits_of
 from adit.systems import AtomicSystem
 
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUILTIN = "builtin-crystals"
-MAX_STEPS = 60
-"""Steps of a reference crystal at most: nineteen of twenty need fewer than 40; the rest took a quarter of the time."""
+FMAX, MAX_STEPS = 0.05, 200
+"""eV/Å and steps of a reference crystal: no settings of a run, so that its energy can travel with the package. Where a
+run relaxes its samples further than ``FMAX``, its references are computed as far."""
+
+SHIP_LIMIT_S = 3600.0
+"""Wall limit of one crystal of the table: so long that no machine's load decides."""
 
 Find = Callable[[str], Path]
 """Gives the local path of a public file by its name in a mirror, fetched and checked first where it must be."""
@@ -35,10 +41,11 @@ def reference(
 ) -> None:
     """Write the reference entries of the hull: one row each, with absolute energies in eV/atom on one scale.
 
-    ``builtin``: every crystal of the built-in set, relaxed with CHGNet under the settings of the pre-relaxation, so
-    that samples and references are on the same footing, but in ``MAX_STEPS`` steps at most: one that is not converged
-    then keeps its energy, which is an upper bound, and says so; hull_tag is CHGNet's. ``mp20-formation-energies``: the
-    Materials Project's formation energies of MP20, put on the absolute scale with its elemental references.
+    ``builtin``: every crystal of the built-in set, relaxed with CHGNet to ``FMAX``, or as far as the samples where that
+    is further; one that is not converged in ``MAX_STEPS`` keeps its energy, which is an upper bound, and says so;
+    hull_tag is CHGNet's. Energies that travel with the package (``shipped``) are taken, the others computed.
+    ``mp20-formation-energies``: the Materials Project's formation energies of MP20, put on the absolute scale with its
+    elemental references.
     ``mp-2023-02-07``: the whole Materials Project, from the published phase diagram. ``entries``: computed entries in a
     file of the user's own (``hull.entries``), corrected with MP2020 here.
 
@@ -94,9 +101,36 @@ def _builtin(stage: ReferenceStage, data: list[Path], workers: int, cache: Path 
             "or set hull.reference: mp20-formation-energies"
         )
     systems = [system for path in paths for system in store.read_systems(path).systems()]
+    fmax = min(stage.relax.fmax, FMAX)
+    shipped = read_shipped(chgnet.identity())
+    known = {system.system_id: shipped.row(system, fmax) for system in systems}
+    missing = [system for system in systems if known[system.system_id] is None]
+    log.info("%d of %d energies came with the package", len(systems) - len(missing), len(systems))
+    known |= {str(row["entry_id"]): row for row in relaxed_rows(missing, stage, workers, cache)}
+    return pd.DataFrame([known[system.system_id] for system in systems], columns=list(COLUMNS))
+
+
+def limits_for(fmax: float) -> Limits:
+    """Return how a reference crystal is relaxed: as samples are by default, whatever a run's settings."""
+    return dataclasses.replace(limits_of(RelaxConfig()), fmax=min(fmax, FMAX), max_steps=MAX_STEPS)
+
+
+def relaxed_rows(
+    systems: Sequence[AtomicSystem], stage: ReferenceStage, workers: int, cache: Path | None
+) -> list[dict[str, object]]:
+    """Relax crystals and return their reference rows, in order, also of those that have no energy.
+
+    Args:
+        systems: the crystals.
+        stage: settings.
+        workers: processes at most.
+        cache: folder for finished entries.
+    """
+    if not systems:
+        return []
     results = batch.relax_all(
         systems,
-        dataclasses.replace(limits_of(stage.relax), max_steps=min(stage.relax.max_steps, MAX_STEPS)),
+        limits_for(stage.relax.fmax),
         wall_limit_s=stage.relax.wall_limit_s,
         workers=workers,
         cache=cache,
@@ -104,22 +138,43 @@ def _builtin(stage: ReferenceStage, data: list[Path], workers: int, cache: Path 
         device=resolve_device(stage.relax.device),
         batch_atoms=stage.relax.batch_atoms,
     )
-    rows = []
     for system, result in zip(systems, results, strict=True):
         if result.system is None:
             log.warning("%s: %s: %s", system.system_id, result.status, result.reason)
-        rows.append(
-            reference_row(
-                system.system_id,
-                _formula(system),
-                composition(system.numbers),
-                result.energy_per_atom,
-                chgnet.ENERGY_TAG,
-                status=result.status,
-                reason=result.reason,
-            )
-        )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return [_row(system, result) for system, result in zip(systems, results, strict=True)]
+
+
+def _row(system: AtomicSystem, result: Relaxed) -> dict[str, object]:
+    return reference_row(
+        system.system_id,
+        _formula(system),
+        composition(system.numbers),
+        result.energy_per_atom,
+        chgnet.ENERGY_TAG,
+        status=result.status,
+        reason=result.reason,
+    )
+
+
+def ship(out: Path, data: Path, cache: Path, workers: int) -> None:
+    """Relax the whole built-in set and put its energies into the table that travels with the package.
+
+    Args:
+        out: the table.
+        data: the prepared built-in set.
+        cache: folder for finished entries, from which a killed run goes on.
+        workers: processes at most.
+
+    Raises:
+        DataError: the built-in set is missing.
+    """
+    import pandas as pd
+
+    systems = store.read_systems(data).systems()
+    stage = ReferenceStage(relax=RelaxConfig(device="cpu", wall_limit_s=SHIP_LIMIT_S), hull=HullConfig())
+    rows = pd.DataFrame(relaxed_rows(systems, stage, workers, cache), columns=list(COLUMNS))
+    write_shipped(chgnet.identity(), "builtin", systems, rows, FMAX, out)
+    log.info("%s: %d entries of %s, %s", out, len(rows), chgnet.ENERGY_TAG, dict(rows["status"].value_counts()))
 
 
 def _formula(system: AtomicSystem) -> str:

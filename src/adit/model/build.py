@@ -101,7 +101,11 @@ def fast_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
+def in_bf16(device: torch.device, precision: str) -> bool:
+    """Return whether ``auto``, ``bf16`` or ``fp32`` means bf16 on a device."""
+    return precision == "bf16" or (precision == "auto" and fast_bf16(device))
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Return the autocast context of ``auto``, ``bf16`` or ``fp32``."""
-    enabled = precision == "bf16" or (precision == "auto" and fast_bf16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16(device, precision))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,8 +102,8 @@ def encode(
     Args:
         labels: what the model was trained with.
         kinds: kind of each system; ``None`` is null.
-        values: label → value of each system; what is not there or ``None`` is null. A composition is a mapping of
-            atomic number → amount.
+        values: label → value of each system; what is not there, ``None`` or a number that is not finite is null. A
+            composition is a mapping of atomic number → amount.
 
     Raises:
         ConfigError: a value is asked for that the model was not trained with, or is out of range.
@@ -120,7 +121,8 @@ def _codes(label: LabelConfig, values: Sequence[Any]) -> Tensor:
     if label.type == "category":
         return torch.tensor([_category(label, value) for value in values])
     if label.type == "number":
-        pairs = [(0.0, 0.0) if v is None else ((float(v) - label.mean) / label.std, 1.0) for v in values]
+        known = [None if v is None or not math.isfinite(v) else float(v) for v in values]
+        pairs = [(0.0, 0.0) if v is None else ((v - label.mean) / label.std, 1.0) for v in known]
         return torch.tensor(pairs)
     shares = torch.zeros(len(values), ELEMENTS)
     for row, amounts in enumerate(values):

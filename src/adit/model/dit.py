@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from adit.config import DitModelConfig
 from adit.model.blocks import FeedForward, SelfAttention, TimeEmbedding, full_precision, sinusoids
 from adit.model.conditions import ConditionEmbedding, Conditions
+from adit.systems import Kind
 
 
 def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -40,8 +41,8 @@ class DitBlock(nn.Module):
 class DiT(nn.Module):
     """Predict the clean latents from noisy ones. Source: Section 2.2, Eq. 11.
 
-    ``latent_mean`` and ``latent_std`` (d,) map the autoencoder's latents to the space in which the model works; they
-    are 0 and 1 unless ``normalize_latents`` is on.
+    ``latent_mean`` and ``latent_std`` map the autoencoder's latents to the space in which the model works: (d,), or
+    (kinds, d) with ``normalize_latents: by-kind``. They are 0 and 1 where ``normalize_latents`` is off.
     """
 
     latent_mean: Tensor
@@ -52,8 +53,9 @@ class DiT(nn.Module):
         self.config = config
         self.latent_dim = latent_dim
         d_model = config.d_model
-        self.register_buffer("latent_mean", torch.zeros(latent_dim))
-        self.register_buffer("latent_std", torch.ones(latent_dim))
+        shape = (len(Kind), latent_dim) if config.normalize_latents == "by-kind" else (latent_dim,)
+        self.register_buffer("latent_mean", torch.zeros(shape))
+        self.register_buffer("latent_std", torch.ones(shape))
         self.embed = nn.Linear(2 * latent_dim, d_model)
         self.time = TimeEmbedding(d_model)
         self.index = nn.Linear(d_model, d_model) if config.index_embedding else None
@@ -97,10 +99,15 @@ class DiT(nn.Module):
         out = full_precision(self.out(_modulate(self.norm(x), shift, scale)))
         return out if self.config.prediction == "clean" else noisy + (1.0 - t)[:, None, None] * out
 
-    def normalize(self, latents: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
-        """Map the autoencoder's latents to the model's space."""
-        return (latents - self.latent_mean) / self.latent_std
+    def normalize(self, latents: Float[Tensor, "b m d"], kind: Int[Tensor, " b"]) -> Float[Tensor, "b m d"]:
+        """Map the autoencoder's latents of systems of kinds ``Kind.label`` to the model's space."""
+        return (latents - self._of(self.latent_mean, kind)) / self._of(self.latent_std, kind)
 
-    def denormalize(self, latents: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
-        """Map the model's space to the autoencoder's latents."""
-        return latents * self.latent_std + self.latent_mean
+    def denormalize(self, latents: Float[Tensor, "b m d"], kind: Int[Tensor, " b"]) -> Float[Tensor, "b m d"]:
+        """Map the model's space to the autoencoder's latents of systems of kinds ``Kind.label``."""
+        return latents * self._of(self.latent_std, kind) + self._of(self.latent_mean, kind)
+
+    @staticmethod
+    def _of(statistics: Tensor, kind: Tensor) -> Tensor:
+        """Return (d,) statistics of all kinds, or (B, 1, d) of each system's kind."""
+        return statistics if statistics.ndim == 1 else statistics[kind][:, None, :]

@@ -16,8 +16,8 @@ from adit.outputs.manifest import Manifest, manifests_in
 from adit.outputs.parts import HIDDEN
 from adit.outputs.replace import remove
 
-CACHED: Final = re.compile(r"([a-z]+-)*([0-9a-f]{12}|[0-9a-f]{64})\.json")
-"""Names of cached results: what they depend on, hashed."""
+CACHED: Final = re.compile(r"([a-z]+-)*([0-9a-f]{12}|[0-9a-f]{64})\.json|(reduced|molecule-names)-.+\.(arrow|parquet)")
+"""Names of cached results in state folders: what they depend on, hashed, or the versions of the libraries."""
 
 SNAKEMAKE: Final = (
     *("auxiliary", "conda", "conda-archive", "incomplete", "iocache", "locks", "log", "metadata", "scripts", "shadow"),
@@ -103,7 +103,7 @@ def _is_recognised(path: Path) -> bool:
     if path.is_symlink():
         return False
     if path.suffix == ".log":
-        return is_own_log(path)
+        return is_own_log(path) or (path.parent.name == "logs" and not path.stat().st_size)
     if path.suffix == ".tsv":
         return is_own_benchmark(path)
     return "state" in path.parts and CACHED.fullmatch(path.name) is not None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ class Scratch:
         self.folder = folder
         self._manifest = Manifest.read(folder, folder_key(verb), verb)
         self._verb = verb
+        self._lock = threading.Lock()  # trainings write states in a thread
 
     @property
     def names(self) -> set[str]:
@@ -47,18 +49,22 @@ class Scratch:
             ConfigError: one is there already, and is not the verb's own.
             DataError: the folder cannot be written to.
         """
-        new = [name for name in names if name not in self._manifest.files]
-        foreign = [name for name in new if os.path.lexists(self.folder / name)]
-        if foreign and not adopting():
-            told = f"is there, and no manifest says that it was written by `adit {self._verb}`"
-            raise ConfigError(f"{self.folder / foreign[0]}: {told}; move it away, or {ADOPT_WAY}")
-        if new:
-            self._manifest.files |= dict.fromkeys(new, _UNHASHED)
-            self._manifest.write()
+        with self._lock:
+            new = [name for name in names if name not in self._manifest.files]
+            foreign = [name for name in new if os.path.lexists(self.folder / name)]
+            if foreign and not adopting():
+                told = f"is there, and no manifest says that it was written by `adit {self._verb}`"
+                raise ConfigError(f"{self.folder / foreign[0]}: {told}; move it away, or {ADOPT_WAY}")
+            if new:
+                self._manifest.files |= dict.fromkeys(new, _UNHASHED)
+                self._manifest.write()
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files by name, and forget them; what is not one's own stays."""
-        mine = [name for name in names if name in self._manifest.files]
+        with self._lock:
+            self._remove([name for name in names if name in self._manifest.files])
+
+    def _remove(self, mine: Sequence[str]) -> None:
         for name in mine:
             path = self.folder / name
             if path.is_file() or path.is_symlink():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit.config import LimitsConfig, ReadConfig
-from adit.errors import DataError
+from adit.errors import DataError, one_line
 from adit.isolate import Outcome, map_isolated
 from adit.limits import check_atoms
 from adit.progress import Progress, log
@@ -175,6 +175,7 @@ def _isolated(
         tasks,
         workers=min(settings.workers, len(tasks)),
         wall_limit_s=settings.parse.limits.read_s,
+        memory_bytes=settings.parse.limits.worker_bytes,
         startup_s=STARTUP_S,
         warm_up=load_parsers,
         on_result=on_result,
@@ -224,15 +225,17 @@ def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
         return parsed
     except DataError as error:
         return _one_line(str(error))
+    except MemoryError:  # the worker says what it may take, and is replaced
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a library raises becomes the row's reason
         return _one_line(f"{type(error).__name__}: {error}")
 
 
 def _one_line(text: str) -> str:
-    words = " ".join(text.split())
+    words = one_line(text, _REASON)
     for placeholder in ("cif: ", "xyz: ", "mol: ", "poscar: ", "json: ", "row: "):
         words = words.removeprefix(placeholder)
-    return words[:_REASON] or "no structure"
+    return words or "no structure"
 
 
 def _row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import tarfile
 import tempfile
 import zipfile
@@ -12,10 +13,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Final
 
 from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
+from adit.outputs.parts import HIDDEN
 from adit.progress import log
 from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
 from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
@@ -59,7 +62,7 @@ def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: 
         for path, given in _once(paths)
         for file in _files(path, given, limits)
         if settings.format in ("", file.format.name)
-        for entry in _entries(file, settings, limits)
+        for entry in _entries(file, settings, alone=len(paths) == 1)
     )
     kept = list(capped(every, limits, lambda reason: Entry("", "", where, ("rest",), problem=reason)))
     if not kept:
@@ -100,7 +103,7 @@ def _once(paths: Sequence[Path]) -> list[tuple[Path, int]]:
 
 
 def _of_folder(path: Path) -> list[tuple[Path, int]]:
-    held = sorted(file for file in path.rglob("*") if file.is_file())
+    held = sorted(file for file in path.rglob("*") if file.is_file() and HIDDEN not in file.parts)
     known = [file for file in held if format_of(file.relative_to(path)) is not None]
     _tell_skipped(str(path), [file.relative_to(path) for file in held if format_of(file.relative_to(path)) is None])
     return [(file, 1 + len(file.relative_to(path).parts)) for file in known]
@@ -140,8 +143,9 @@ def _bytes(path: Path, limits: LimitsConfig) -> bytes:
 
 def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File]:
     members = _zip_members if packed == ".zip" else _tar_members
+    counter = Archive(str(path), limits)
     try:
-        yield from _members(path, packed, members(path, limits), limits)
+        yield from _members(path, packed, members(path, limits, counter), limits, counter)
     except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError, OSError, EOFError) as error:
         what = "zip" if packed == ".zip" else "tar"
         raise DataError(
@@ -152,10 +156,14 @@ def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File
 Member = tuple[PurePosixPath, Callable[[], bytes]]
 
 
-def _members(path: Path, packed: str, members: Iterator[Member], limits: LimitsConfig) -> Iterator[_File]:
+def _members(
+    path: Path, packed: str, members: Iterator[Member], limits: LimitsConfig, counter: Archive
+) -> Iterator[_File]:
     above = (*path.absolute().parts[1:-1], path.name[: -len(packed)])
     skipped: list[PurePath] = []
     for inner, read in members:
+        if counter.full:  # the member before said so, for all that come after
+            break
         known = format_of(inner)
         if known is None:
             skipped.append(inner)
@@ -164,37 +172,43 @@ def _members(path: Path, packed: str, members: Iterator[Member], limits: LimitsC
         name = inner.name.removesuffix(suffix) if suffix else inner.name
         parts = (*(part for part in inner.parent.parts if part not in (".", "/")), name)
         source = f"{path}:{inner}"
-        opener = _unpacker(read, source, limits) if suffix.lower().endswith(".gz") else read
+        opener = _unpacker(read, source, limits, counter) if suffix.lower().endswith(".gz") else read
         yield _File(format_, source, (*above, *parts), 1 + len(parts), suffix, False, opener)
     _tell_skipped(str(path), skipped)
 
 
-def _unpacker(read: Callable[[], bytes], source: str, limits: LimitsConfig) -> Callable[[], bytes]:
+def _unpacker(read: Callable[[], bytes], source: str, limits: LimitsConfig, counter: Archive) -> Callable[[], bytes]:
     def unpack() -> bytes:
         try:
             with gzip.open(io.BytesIO(read()), "rb") as file:
-                return read_bounded(file, limits, source)
+                return read_bounded(file, limits, source, counter)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{source}: not readable ({error})") from error
 
     return unpack
 
 
-def _zip_members(path: Path, limits: LimitsConfig) -> Iterator[Member]:
-    counter = Archive(str(path), limits)
+def _zip_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for member in sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename):
 
             def read(member: zipfile.ZipInfo = member) -> bytes:
-                with archive.open(member) as file:
-                    return read_bounded(file, limits, f"{path}:{member.filename}", counter)
+                source = f"{path}:{member.filename}"
+                try:
+                    with archive.open(member) as file:
+                        return read_bounded(file, limits, source, counter)
+                except _DAMAGED as error:
+                    raise DataError(f"{source}: not readable ({error}); pack it again") from error
 
             yield PurePosixPath(member.filename), read
 
 
-def _tar_members(path: Path, limits: LimitsConfig) -> Iterator[Member]:
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError)
+"""What a damaged, encrypted or strangely packed member raises."""
+
+
+def _tar_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator[Member]:
     """Yield the files of a tar archive by name: in one pass, since its members cannot be reached singly."""
-    counter = Archive(str(path), limits)
     contents: dict[str, bytes | LimitError] = {}
     with tarfile.open(path, "r:*") as archive:
         for member in archive:
@@ -207,6 +221,8 @@ def _tar_members(path: Path, limits: LimitsConfig) -> Iterator[Member]:
                     contents[member.name] = read_bounded(file, limits, f"{path}:{member.name}", counter)
                 except LimitError as error:
                     contents[member.name] = error
+                if counter.full:
+                    break
     for name in sorted(contents):
 
         def read(name: str = name) -> bytes:
@@ -221,7 +237,7 @@ def _tar_members(path: Path, limits: LimitsConfig) -> Iterator[Member]:
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
-def _entries(file: _File, settings: CutSettings, limits: LimitsConfig) -> Iterator[Entry]:
+def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Entry]:
     try:
         pieces = _pieces(file, settings)
     except LimitError as error:
@@ -233,7 +249,7 @@ def _entries(file: _File, settings: CutSettings, limits: LimitsConfig) -> Iterat
         log.warning("%s: it is left out", error)
         return
     except DataError as error:
-        if file.named:
+        if file.named and alone:
             raise
         problem = str(error).removeprefix(f"{file.source}: ")
         yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=problem)

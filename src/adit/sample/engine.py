@@ -123,9 +123,9 @@ class Sampler:
             return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step, self_conditioning=tells), mask
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, mask: Tensor) -> Decoded:
-        """Return what the decoder says of latents in the model's space, on the CPU."""
-        decoded = self.vae.decoder(self.dit.denormalize(latents), mask)
+    def decode(self, latents: Tensor, mask: Tensor, kind: Kind) -> Decoded:
+        """Return what the decoder says of latents in the model's space, of systems of one kind, on the CPU."""
+        decoded = self.vae.decoder(self.dit.denormalize(latents, self._labels(kind, len(latents))), mask)
         return Decoded(
             *(part.cpu() for part in (decoded.logits, decoded.positions, decoded.fractional, decoded.lattice))
         )
@@ -139,7 +139,10 @@ class Sampler:
         guided = Guided(self._denoiser, asked, nulls, mask, *scales)
         if request.motif is None:
             return guided
-        return Held(guided, self.vae, self.dit, request.motif, draws, mask)
+        return Held(guided, self.vae, self.dit, request.motif, draws, mask, self._labels(request.kind, len(draws)))
+
+    def _labels(self, kind: Kind, count: int) -> Tensor:
+        return torch.full((count,), kind.label, device=self.device)
 
     def _weak(self, skip: tuple[int, ...]) -> Denoiser | None:
         """Return the denoiser without some of its blocks; none of them: no weaker one."""

@@ -103,7 +103,7 @@ def sample_rows(
             waiting: deque[Future[list[Row]]] = deque()
             for places in batches([len(d) for d in window], size, alone=config.solver in ALONE):
                 draws = [window[i] for i in places]
-                decoded = sampler.decode(*sampler.latents(draws, request, config))
+                decoded = sampler.decode(*sampler.latents(draws, request, config), request.kind)
                 made.append(Batch(places, pool.submit(asked_rows, decoded, draws, request)))
                 waiting.append(made[-1].rows)
                 if len(waiting) > WAITING:

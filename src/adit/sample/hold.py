@@ -38,10 +38,14 @@ class Held:
         motif: the atoms.
         draws: the samples of the batch.
         mask: (B, M) real atoms.
+        kind: (B,) ``Kind.label`` of the samples.
     """
 
-    def __init__(self, predict: Predict, vae: VAE, dit: DiT, motif: Motif, draws: Sequence[Draw], mask: Tensor) -> None:
+    def __init__(
+        self, predict: Predict, vae: VAE, dit: DiT, motif: Motif, draws: Sequence[Draw], mask: Tensor, kind: Tensor
+    ) -> None:
         self._predict, self._vae, self._dit, self._motif, self._mask = predict, vae, dit, motif, mask
+        self._kind = kind
         device = mask.device
         self._places = torch.from_numpy(np.stack([d.held for d in draws if d.held is not None])).to(device)
         self._rows = torch.arange(len(draws), device=device)[:, None]
@@ -57,13 +61,13 @@ class Held:
         if now >= self._next:
             self._next = (int(now * REFRESHES) + 1) / REFRESHES
             with torch.autocast(_device_type(clean), enabled=False):
-                features = self._in_place(self._vae.decoder(self._dit.denormalize(clean), self._mask))
+                features = self._in_place(self._vae.decoder(self._dit.denormalize(clean, self._kind), self._mask))
                 self._latents = self._encode(features)[self._rows, self._places]
         return clean.index_put((self._rows, self._places), self._latents)
 
     def _encode(self, features: Features) -> Tensor:
         with torch.autocast(_device_type(self._mask), enabled=False):
-            return self._dit.normalize(self._vae.encoder(features).mean)
+            return self._dit.normalize(self._vae.encoder(features).mean, self._kind)
 
     def _alone(self) -> Features:
         """Return the motif as the only atoms of each system; its lattice is that of the whole system."""

@@ -47,7 +47,7 @@ def write_trajectories(
         _, mask = sampler.latents([draw], request, stage.sample, keep)
         path = []
         for t, latents in _spread(steps, frames):
-            row = asked_rows(sampler.decode(latents, mask), [draw], request)[0]
+            row = asked_rows(sampler.decode(latents, mask, request.kind), [draw], request)[0]
             if isinstance(row, AtomicSystem):
                 path.append(replace(row, info={**row.info, "t": round(t, 6)}))
         found.append(path)

@@ -120,7 +120,7 @@ def _check(files: Sequence[Path], given: Given, out: Path) -> None:
     if foreign or any((out / name).is_dir() for name in ("vae", "latents", "dit")):
         raise ConfigError(f"--out {out}: is the folder of a run, which these scores would mix with; name another")
     check_paths([*files, *given.reference])
-    for path in [*files, *given.reference]:
+    for path in given.reference:
         if path.suffix == ".arrow":
             store.read_systems(path)
     tables = [*given.relaxed, *([given.hull] if given.hull else []), *given.dft]

@@ -23,7 +23,7 @@ from adit.config import DitStage, OptimConfig, SampleConfig, VaeStage, parse_as
 from adit.errors import ConfigError, DataError
 from adit.model.build import build_dit, build_vae
 from adit.model.stored import check_hash, read_model, read_record
-from adit.outputs.replace import replaced_folder
+from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
 from adit.store import read_json, read_weights, sha256, weights_sha256, write_json, write_tensors
 from adit.train.distributed import World
@@ -51,6 +51,7 @@ def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | No
         ConfigError: ``sample`` holds what the section does not; or a file to write is not the verb's own.
     """
     parse_as(SampleConfig, dict(sample or {}), "sample")
+    check_folder(out, "bundle", inputs=[vae_dir, dit_dir], names=NAMES)
     vae_config, dit_config = read_record(vae_dir, "vae"), read_record(dit_dir, "dit")
     check_hash(dit_dir, dit_config)
     if dit_config["vae_sha256"] != check_hash(vae_dir, vae_config):

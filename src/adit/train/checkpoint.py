@@ -50,6 +50,15 @@ class Checkpoints:
             log.warning("%s: %d states of other settings or data are not used", self.folder, len(others))
         return None
 
+    def path(self, name: str) -> Path:
+        """Return the path of another file of the training in its folder.
+
+        Raises:
+            ConfigError: it is there, and no manifest names it.
+        """
+        self._scratch.promise([name])
+        return self.folder / name
+
     def _own(self) -> list[Path]:
         """Return the states of this training, the newest first."""
         return sorted(self.folder.glob(f"resume-*-{self.key[:8]}.pt"), key=_step, reverse=True)
@@ -81,14 +90,12 @@ class Checkpoints:
 
     def save_best(self, weights: Mapping[str, Tensor], loss: float) -> None:
         """Write the weights with the lowest validation loss so far."""
-        self._scratch.promise(["best.safetensors"])
-        write_tensors(self.folder / "best.safetensors", weights, {"validation_loss": repr(loss)})
+        write_tensors(self.path("best.safetensors"), weights, {"validation_loss": repr(loss)})
 
     def _write(self, step: int, state: Mapping[str, Any]) -> None:
         try:
             name = f"resume-{step}-{self.key[:8]}.pt"
-            self._scratch.promise([name])
-            write_torch(self.folder / name, state)
+            write_torch(self.path(name), state)
             own = self._own()
             self._scratch.remove(old.name for old in [*own[KEEP:], *(self._others() if len(own) >= KEEP else ())])
         except BaseException as error:  # noqa: BLE001 - it is raised where the training can see it

@@ -15,7 +15,9 @@ from adit.config import DataConfig, LabelConfig
 from adit.data.batching import Mixture
 from adit.elements import hill, symbol
 from adit.errors import DataError
+from adit.labels.table import SUFFIX, read_labels
 from adit.model.conditions import Conditions, composition_code, encode
+from adit.progress import log
 from adit.store import SystemTable, read_json, read_systems, sha256
 from adit.systems import AtomicSystem, Kind, SystemArrays, SystemBatch
 
@@ -37,6 +39,8 @@ class Dataset:
         sizes: number of atoms → number of training systems.
         kind: of its systems.
         sha256: hash of the file.
+        labels: table of further labels, see ``adit.labels.table``; ``None`` for none.
+        labels_sha256: hash of that table.
     """
 
     name: str
@@ -46,6 +50,23 @@ class Dataset:
     sizes: dict[int, int]
     kind: Kind
     sha256: str
+    labels: Path | None = None
+    labels_sha256: str = ""
+
+    def infos(self, split: str) -> list[dict[str, Any]]:
+        """Return the annotations of the systems of a split, and what the table says of them over it."""
+        infos = self.table.infos(split)
+        if self.labels is not None:
+            for name, values in read_labels(self.labels, self.table.split_ids(split)).items():
+                for info, value in zip(infos, values, strict=True):
+                    if value is not None:
+                        info[name] = value
+        return infos
+
+    @property
+    def hashes(self) -> list[str]:
+        """Return the hash of the file, and of the table of labels where there is one."""
+        return [self.sha256, *([self.labels_sha256] if self.labels is not None else [])]
 
 
 class Corpus:
@@ -62,7 +83,7 @@ class Corpus:
     @property
     def key(self) -> str:
         """Return a hash of the data."""
-        return hashlib.sha256(" ".join(d.sha256 for d in self.datasets).encode()).hexdigest()
+        return hashlib.sha256(" ".join(text for d in self.datasets for text in d.hashes).encode()).hexdigest()
 
     def mixture(self, batch_size: int, seed: int) -> Mixture:
         """Return the order in which training sees the systems."""
@@ -71,6 +92,10 @@ class Corpus:
     def sizes(self, rows: np.ndarray, split: str) -> np.ndarray:
         """Return the number of atoms of systems."""
         return self.arrays[split].n_atoms[rows]
+
+    def kinds(self, rows: np.ndarray, split: str) -> np.ndarray:
+        """Return ``Kind.label`` of systems."""
+        return self.arrays[split].kind[rows]
 
     def batch(self, rows: np.ndarray, split: str) -> SystemBatch:
         """Gather systems."""
@@ -93,7 +118,10 @@ class Corpus:
             kinds = [list(Kind)[label] for label in self.arrays[split].kind.tolist()]
             infos: list[dict[str, Any]] = [{}] * len(kinds)
             if labels:
-                infos = [info for d in self.datasets for info in d.table.infos(split)]
+                infos = [info for d in self.datasets for info in d.infos(split)]
+            for label in labels:
+                if split == "train" and all(label.name not in info for info in infos):
+                    log.warning("label %s: no training system has it, it is not learnt", label.name)
             values = [{label.name: info.get(label.name) for label in labels} for info in infos]
             self._labels[key] = encode(labels, kinds, values)
         return self._labels[key]
@@ -116,8 +144,9 @@ class Corpus:
         return np.concatenate([start + np.arange(min(share, n)) for start, n in zip(starts, counts, strict=True)])
 
     def provenance(self) -> dict[str, str]:
-        """Return name → hash."""
-        return {d.name: d.sha256 for d in self.datasets}
+        """Return name → hash, of the tables of labels too."""
+        tables = {d.labels.name: d.labels_sha256 for d in self.datasets if d.labels is not None}
+        return {d.name: d.sha256 for d in self.datasets} | tables
 
     def size_histograms(self) -> dict[str, dict[str, float]]:
         """Return kind → number of atoms → weight, over the training splits in the mixture's proportions."""
@@ -152,17 +181,22 @@ def _formulas(arrays: SystemArrays) -> list[tuple[str, int]]:
     return list(zip(texts, systems.tolist(), strict=True))
 
 
-def read_corpus(paths: Sequence[Path], config: DataConfig) -> Corpus:
+def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path] = ()) -> Corpus:
     """Read prepared datasets.
 
     Args:
         paths: ``<name>.arrow`` files, each with ``<name>.stats.json`` beside it.
         config: names and ratios.
+        labels: tables ``<name>.labels.parquet`` of further labels.
 
     Raises:
-        DataError: a dataset of the configuration is not among the files, or has no training system.
+        DataError: a dataset of the configuration is not among the files, or has no training system; a table of labels
+            belongs to none.
     """
     by_name = {path.stem: path for path in paths}
+    tables = {path.name.removesuffix(SUFFIX): path for path in labels}
+    if alien := sorted(set(tables) - {entry.name for entry in config.datasets}):
+        raise DataError(f"{tables[alien[0]]}: belongs to no dataset of the mixture; call it <dataset>{SUFFIX}")
     datasets = []
     for entry in config.datasets:
         path = by_name.get(entry.name)
@@ -175,5 +209,7 @@ def read_corpus(paths: Sequence[Path], config: DataConfig) -> Corpus:
         stats = read_json(path.with_suffix("").with_suffix(".stats.json"))
         sizes = {int(size): int(count) for size, count in stats["size_histogram"].items()}
         kind = list(Kind)[int(table.arrays("train").kind[0])]
-        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, sha256(path)))
+        known = tables.get(entry.name)
+        hashes = sha256(path), "" if known is None else sha256(known)
+        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, hashes[0], known, hashes[1]))
     return Corpus(datasets)

@@ -23,10 +23,13 @@ from adit.store import weights_sha256
 from adit.systems import Kind
 from adit.train.bundle import Start, adopt
 from adit.train.corpus import Corpus, read_corpus
+from adit.train.decay import Decay
 from adit.train.draws import Draws
 from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_vae
-from adit.train.loop import Plan, fit
+from adit.train.loop import fit
 from adit.train.outputs import settings_key, write_model
+from adit.train.plan import Plan
+from adit.transfer import to_device
 
 
 class DitTask:
@@ -50,7 +53,8 @@ class DitTask:
         """Return the flow-matching loss of each system, and the plain squared error per latent channel."""
         dim = self.dit.latent_dim
         latents, mask = self.source.latents(rows, draws, split)
-        clean = self.dit.normalize(latents) * mask[..., None]
+        kinds = to_device(torch.from_numpy(self.corpus.kinds(rows, split)), self.device)
+        clean = self.dit.normalize(latents, kinds) * mask[..., None]
         noise = pad(draws.atom_normal[:, dim:], mask)
         noise = center(noise, mask) if self.config.center_noise else noise
         t = self._times(draws.uniform[:, 0], split)
@@ -86,7 +90,14 @@ class DitTask:
 
 
 def train_dit(
-    stage: DitStage, vae_dir: Path, data: Sequence[Path], latents: Sequence[Path], out: Path, state_dir: Path
+    stage: DitStage,
+    vae_dir: Path,
+    data: Sequence[Path],
+    latents: Sequence[Path],
+    out: Path,
+    state_dir: Path,
+    labels: Sequence[Path] = (),
+    decay: Decay | None = None,
 ) -> None:
     """Train the denoiser and write ``model.safetensors`` (averaged weights), ``config.json``, ``metrics.csv``.
 
@@ -97,12 +108,14 @@ def train_dit(
         latents: cache files ``<dataset>-<view>.arrow``; empty for encoding on the fly.
         out: output folder.
         state_dir: folder of the resume state.
+        labels: tables of computed labels, ``<dataset>.labels.parquet``.
+        decay: makes a decayed copy of this training instead, whose states are in ``state_dir``.
     """
     vae_hash = weights_sha256(vae_dir)
     if stage.source == "pretrained":
         adopt(Path(stage.weights), "dit", out, {"vae_sha256": vae_hash})
         return
-    corpus = read_corpus(data, stage.data)
+    corpus = read_corpus(data, stage.data, labels)
     start = Start.of(stage, "dit")
     if start is not None:
         stage = stage.model_copy(update={"model": _model_of(start, stage.model)})
@@ -128,7 +141,7 @@ def train_dit(
         device=device,
         ema_decay=stage.train.ema_decay,
     )
-    result = fit(plan)
+    result = fit(plan if decay is None else decay.plan(plan))
     sizes = corpus.size_histograms()
     known = {} if start is None else start.config.get("formula_histograms", {})
     described = {
@@ -137,6 +150,7 @@ def train_dit(
         "size_histograms": sizes if start is None else start.config["size_histograms"] | sizes,
         "formula_histograms": known | corpus.formula_histograms(),
         "vae_sha256": vae_hash,
+        **({} if decay is None else {"decay_steps": decay.steps}),
         **Start.described(start),
     }
     write_model(out, "dit", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())
@@ -153,10 +167,22 @@ def _model_of(start: Start, asked: DitModelConfig) -> DitModelConfig:
 
 
 def _normalize(module: DiT, stage: DitStage, source: LatentSource, corpus: Corpus) -> None:
-    """Set the mean and the spread of each latent channel from some thousand training systems."""
+    """Set the mean and the spread of each latent channel from some thousand training systems, of all or of each kind.
+
+    By kind: a kind that is not in the data has the values of all systems.
+    """
     mixture = corpus.mixture(stage.train.batch_size, stage.seed)
     steps = range(max(1, 4096 // stage.train.batch_size))
-    mean, std = channel_statistics(source, corpus, np.concatenate([mixture.batch(step) for step in steps]))
+    rows = np.concatenate([mixture.batch(step) for step in steps])
+    mean, std = channel_statistics(source, corpus, rows)
+    if stage.model.normalize_latents == "by-kind":
+        mean, std = mean.repeat(len(Kind), 1), std.repeat(len(Kind), 1)
+        kinds = corpus.arrays["train"].kind
+        for kind in np.unique(kinds).tolist():
+            chosen = rows[kinds[rows] == kind]
+            if not len(chosen):  # a small share of the mixture
+                chosen = np.flatnonzero(kinds == kind)[:256]
+            mean[kind], std[kind] = channel_statistics(source, corpus, chosen)
     module.latent_mean.copy_(mean)
     module.latent_std.copy_(std)
 

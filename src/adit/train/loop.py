@@ -7,96 +7,35 @@ import math
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from adit.config import OptimConfig
 from adit.data.batching import share_of, size_buckets
 from adit.errors import AditError
-from adit.model.build import autocast, parameter_count
+from adit.model.build import autocast, in_bf16, parameter_count
 from adit.model.compiling import compile_blocks, to_compile
 from adit.model.flops import matmul_rate, training_flops
 from adit.progress import duration, log
 from adit.store import write_extxyz, write_frame
 from adit.train.checkpoint import Checkpoints
-from adit.train.corpus import Corpus
 from adit.train.distributed import World, join
 from adit.train.draws import Draws, step_generator
 from adit.train.ema import Ema
 from adit.train.loggers import Logger, make_loggers
 from adit.train.optimizer import make_optimizer
+from adit.train.plan import Fit, Plan
+from adit.train.schedule import decay_factor, learning_rate
 from adit.train.signals import Asked, listening
 
 SAID_EVERY_S = 5.0
 """Seconds between lines on the terminal."""
+
 AGREE_EVERY = 8
 """Steps between two agreements of several processes on the clock and on stopping."""
-
-
-class Task(Protocol):
-    """What is trained: a network and the loss of each system of a batch."""
-
-    name: str
-    module: nn.Module
-    per_system: int
-    per_atom: int
-
-    def passes(self, draws: Draws) -> float:
-        """Return what a step costs, in forward and backward passes of the network."""
-        ...
-
-    def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
-        """Return per-system losses (B,), among them ``loss``."""
-        ...
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to train, on what, and how.
-
-    Attributes:
-        task: network and losses.
-        corpus: the systems.
-        config: optimiser, budget, checkpoints.
-        seed: seed of everything random; each step has a generator of its own.
-        key: hash of configuration and data; a resume state of another key is not used.
-        state_dir: folder of the resume states; not an output of the workflow, so that a failed job keeps it.
-        device: where to train.
-        ema_decay: decay of the averaged weights; ``None`` for none.
-    """
-
-    task: Task
-    corpus: Corpus
-    config: OptimConfig
-    seed: int
-    key: str
-    state_dir: Path
-    device: torch.device
-    ema_decay: float | None = None
-
-
-@dataclass
-class Fit:
-    """Result of a training.
-
-    Attributes:
-        steps: optimiser steps done.
-        minutes: training time, min.
-        metrics: one row a logged step.
-        averaged: averaged weights, where asked for.
-        leads: whether this process is the one that writes the result.
-    """
-
-    steps: int
-    minutes: float
-    metrics: pd.DataFrame
-    averaged: dict[str, Tensor] | None
-    leads: bool = True
 
 
 @dataclass
@@ -109,6 +48,7 @@ class _State:
     rows: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
     since: int = 0
+    decay_from: int | None = None
 
 
 class StoppedError(AditError):
@@ -132,9 +72,11 @@ class _Trainer:
         self.plan, self.world = plan, world
         self.task, self.config, self.device = plan.task, plan.config, plan.device
         self.mixture = plan.corpus.mixture(plan.config.batch_size, plan.seed)
+        fast = in_bf16(plan.device, plan.config.precision)
+        self.waste, self.smallest = (0.15, 1024) if fast else (0.08, 256)  # where products are cheap, small parts cost
         self.share = share_of(world.rank, world.size, plan.config.batch_size)
         self.parameters = [p for p in plan.task.module.parameters() if p.requires_grad]
-        self.optimizer = make_optimizer(plan.task.module, plan.config)
+        self.optimizer = make_optimizer(plan.task.module, plan.config, in_bf16=fast)
         self.ema = None if plan.ema_decay is None else Ema(plan.task.module, plan.ema_decay)
         self.checkpoints = Checkpoints(plan.state_dir, plan.key)
         self.loggers: list[Logger] = []
@@ -158,7 +100,7 @@ class _Trainer:
             "progress": vars(self.state),
         }
         self.checkpoints.save(self.state.step, state, wait=wait)
-        write_frame(self.plan.state_dir / "metrics.csv", pd.DataFrame(self.state.rows))
+        write_frame(self.checkpoints.path("metrics.csv"), pd.DataFrame(self.state.rows))
 
     def restore(self) -> None:
         saved = self.checkpoints.load()
@@ -171,6 +113,8 @@ class _Trainer:
         self.state = _State(**saved["progress"])
         self.state.sums = {name: value.to(self.device) for name, value in self.state.sums.items()}
         self.row_seconds = self.state.seconds
+        if self.plan.decay_steps is not None and self.state.decay_from is not None:
+            self.total = self.state.decay_from + self.plan.decay_steps
         self._tell("resumed at step %d of %d", self.state.step, self.total)
 
     def _tell(self, message: str, *values: object) -> None:
@@ -205,6 +149,13 @@ class _Trainer:
         )
         with listening() as asked:
             stopped = self._steps(asked)
+        if not stopped and self.config.max_steps is not None and self.state.step < self.total and self.world.leads:
+            log.warning(
+                "max_minutes (%g) ended the training at step %d of %d: how far it got depends on the machine",
+                self.config.max_minutes,
+                self.state.step,
+                self.total,
+            )
         if stopped:
             self.save(wait=True)
             raise StoppedError(f"stopped at step {self.state.step}; the same command goes on from there")
@@ -253,7 +204,7 @@ class _Trainer:
         return stopping > 0
 
     def _out_of_time(self) -> bool:
-        return self.config.max_minutes is not None and self.state.seconds >= 60 * self.config.max_minutes
+        return self.state.decay_from is None and self._time_spent() >= 1.0
 
     def _one_step(self) -> None:
         """Do one optimiser step; losses stay on the device."""
@@ -264,7 +215,7 @@ class _Trainer:
         generator = step_generator(self.plan.seed, self.task.name, self.state.step)
         draws = Draws.make(sizes, generator, self.task.per_system, self.task.per_atom)
         sums: dict[str, Tensor] = {}
-        for part in size_buckets(sizes[self.share], largest=self.config.batch_atoms):
+        for part in size_buckets(sizes[self.share], self.waste, self.smallest, self.config.batch_atoms):
             places = self.share[part]
             with autocast(self.device, self.config.precision):
                 losses = self.task.losses(rows[places], draws.part(places, self.device), "train")
@@ -299,22 +250,22 @@ class _Trainer:
         rows = self.mixture.batch(step)
         path = self.plan.state_dir / f"not-finite-{step}.extxyz"
         if self.world.leads:
+            self.checkpoints.path(path.name)
             write_extxyz(path, self.plan.corpus.systems(rows, "train"))
-            write_frame(self.plan.state_dir / "metrics.csv", pd.DataFrame(self.state.rows))
+            write_frame(self.checkpoints.path("metrics.csv"), pd.DataFrame(self.state.rows))
         raise AditError(
             f"training {self.task.name}: the loss is not finite at step {step}; its batch is in {path}; "
             "lower the learning rate (lr), set grad_clip, or set precision: fp32"
         )
 
     def _learning_rate(self) -> float:
-        step, config = self.state.step, self.config
-        warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-        if not config.lr_decay:
-            return config.lr * warm
-        spent = step / self.total
-        if config.max_minutes is not None:
-            spent = max(spent, self.state.seconds / (60 * config.max_minutes))
-        return config.lr * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent)))
+        spent = self.state.step / self.total
+        if self.config.max_steps is None:
+            spent = max(spent, self._time_spent())
+        rate = learning_rate(self.config, self.state.step, spent)
+        if self.plan.decay_steps is None or self.state.decay_from is None:
+            return rate
+        return rate * decay_factor(self.state.step - self.state.decay_from, self.plan.decay_steps)
 
     def _validate(self) -> None:
         """Measure the validation losses of the weights that would be kept: the averaged ones, where there are such."""

@@ -51,8 +51,14 @@ class Optimizers:
             part.load_state_dict(state)
 
 
-def make_optimizer(module: nn.Module, config: OptimConfig) -> Optimizers:
-    """Return the optimiser that the configuration names, over the parameters that require gradients."""
+def make_optimizer(module: nn.Module, config: OptimConfig, *, in_bf16: bool = False) -> Optimizers:
+    """Return the optimiser that the configuration names, over the parameters that require gradients.
+
+    Args:
+        module: what is trained.
+        config: names the optimiser and its settings.
+        in_bf16: whether Muon iterates in bfloat16, where the device multiplies it fast.
+    """
     named = {name: p for name, p in module.named_parameters() if p.requires_grad}
     matrices = {name: p for name, p in named.items() if config.optimizer == "muon" and is_block_matrix(name, p)}
     others = [p for name, p in named.items() if name not in matrices]
@@ -64,7 +70,7 @@ def make_optimizer(module: nn.Module, config: OptimConfig) -> Optimizers:
             {"params": [p for name, p in matrices.items() if ("qkv" in name) == stacked], "pieces": 3 if stacked else 1}
             for stacked in (True, False)
         ]
-        parts.append(Muon([group for group in groups if group["params"]], config.lr, config.weight_decay))
+        parts.append(Muon([group for group in groups if group["params"]], config.lr, config.weight_decay, in_bf16))
     return Optimizers(parts)
 
 
@@ -74,17 +80,18 @@ def is_block_matrix(name: str, parameter: Tensor) -> bool:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose matrix is replaced by the nearest orthogonal one, in the precision of the parameters.
+    """Momentum whose matrix is replaced by the nearest orthogonal one, in 32 bits or in bfloat16.
 
     The update of an m × n matrix is scaled by 0.2 √max(m, n), so that its elements have the size of AdamW's and both
     share a learning rate. ``pieces`` of a group cuts its matrices into that many along the rows (queries, keys and
     values stand in one matrix). Equal shapes are orthogonalised together.
 
     Source: Jordan et al. (2024); the scale: Liu et al., "Muon is scalable" (2025). Differs: ``torch.optim.Muon``
-    iterates in bfloat16, which is slow on a CPU without it.
+    always iterates in bfloat16, which is slow on a CPU without it.
     """
 
-    def __init__(self, groups: list[dict[str, Any]], lr: float, weight_decay: float) -> None:
+    def __init__(self, groups: list[dict[str, Any]], lr: float, weight_decay: float, in_bf16: bool = False) -> None:
+        self._precision = torch.bfloat16 if in_bf16 else None
         super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "pieces": 1})
 
     @torch.no_grad()
@@ -101,7 +108,8 @@ class Muon(torch.optim.Optimizer):
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         pieces = group["pieces"]
         looked_ahead = [piece for p in parameters for piece in self._momentum(p).chunk(pieces)]
-        directions = orthogonalized(torch.stack(looked_ahead))
+        stacked = torch.stack(looked_ahead)
+        directions = orthogonalized(stacked.to(self._precision or stacked.dtype)).to(stacked.dtype)
         for index, parameter in enumerate(parameters):
             direction = directions[index * pieces : (index + 1) * pieces].flatten(0, 1)
             scale = 0.2 * math.sqrt(max(direction.shape[0] // pieces, direction.shape[1]))

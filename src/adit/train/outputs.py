@@ -14,7 +14,7 @@ from adit.config import DitStage, VaeStage
 from adit.model.build import hardware
 from adit.outputs.replace import replaced_folder
 from adit.store import sha256, write_frame, write_json, write_tensors
-from adit.train.loop import Fit
+from adit.train.plan import Fit
 
 NAMES: Final = ("config.json", "metrics.csv", "model.safetensors")
 """Files of a trained network."""

@@ -23,8 +23,9 @@ from adit.seeds import derive_seed
 from adit.train.bundle import Start, adopt
 from adit.train.corpus import Corpus, read_corpus
 from adit.train.draws import Draws
-from adit.train.loop import Plan, fit
+from adit.train.loop import fit
 from adit.train.outputs import settings_key, write_model
+from adit.train.plan import Plan
 
 PERIODIC_WEIGHTS = {"types": 1.0, "positions": 0.0, "fractional": 10.0, "lengths": 1.0, "angles": 10.0}
 MOLECULE_WEIGHTS = {"types": 1.0, "positions": 10.0, "fractional": 0.0, "lengths": 0.0, "angles": 0.0}

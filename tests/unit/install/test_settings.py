@@ -91,7 +91,9 @@ def configured(tmp_path: Path) -> dict[str, str]:
     wheel(two / "beta", "beta", "2.0")
     wheel(two / "beta", "beta", "3.0")
     wheel(one / "gamma", "gamma", "1.0")
-    wheel(links, "gamma", "1.0+cpu")
+    wheel(links, "gamma", "1.0+cpu", "delta")
+    wheel(one / "delta", "delta", "2.0")
+    wheel(two / "delta", "delta", "1.0")
     (tmp_path / "constraints.txt").write_text("beta<3\n")
     config = tmp_path / "pip.conf"
     config.write_text(
@@ -129,7 +131,7 @@ def uv_versions(requirements: list[str], environ: dict[str, str], folder: Path) 
 def test_both_installers_take_the_same_versions(configured: dict[str, str], tmp_path: Path) -> None:
     wanted = ["alpha==1.0", "gamma==1.0"]
     versions = pip_versions(wanted, configured)
-    assert versions == {"alpha": "1.0", "beta": "2.0", "gamma": "1.0+cpu"}
+    assert versions == {"alpha": "1.0", "beta": "2.0", "delta": "2.0", "gamma": "1.0+cpu"}
     assert uv_versions(wanted, configured, tmp_path) == versions
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -219,7 +220,7 @@ def test_a_vasp_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_gpaw_that_is_missing_is_an_error_unless_a_fallback_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "available", lambda engine, command=None: None if engine == "gpaw" else "0.8.0")
-    with pytest.raises(ExternalToolError, match="pip install"):
+    with pytest.raises(ExternalToolError, match="RETRY_GPAW=1 make env"):
         engines.resolve(stage(engine="gpaw"), PRESETS)
     engine = engines.resolve(stage(engine="gpaw", fallback="gfn1-xtb"), PRESETS)
     assert engine.name == "gfn1-xtb"
@@ -227,6 +228,17 @@ def test_gpaw_that_is_missing_is_an_error_unless_a_fallback_is_named(monkeypatch
     assert "gpaw is not installed" in result["code"]
     assert "not DFT" in result["warnings"][0]
     assert re.fullmatch(TAG, result["energy_tag"])
+
+
+def test_why_gpaw_is_missing_goes_with_every_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "available", lambda engine, command=None: None if engine == "gpaw" else "0.8.0")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    line = "GPAW is not installed: no C++ compiler. To get it: put one on PATH"
+    (tmp_path / "gpaw-missing.txt").write_text(line + "\n")
+    engine = engines.resolve(stage(engine="gpaw", fallback="gfn1-xtb"), PRESETS)
+    result = complete(Task(SYSTEMS[0], engine, Path("x")), Outcome("error", None, "failed", 1.0))
+    assert result["warnings"][1:] == [line]
+    assert "compiler" not in result["code"]
 
 
 def test_every_preset_in_the_repository_is_valid() -> None:

@@ -15,7 +15,8 @@ from adit.relax.dft import run as dft_run
 from adit.relax.dft.engines.presets import read_preset
 from adit.relax.dft.engines.registry import Engine
 from adit.relax.dft.task import Task
-from adit.relax.divergence import (
+from adit.relax.potentials.chgnet import relax, unknown_to_chgnet
+from adit.relax.potentials.divergence import (
     MAX_BINDING,
     MAX_FORCE,
     PARTING_STEPS,
@@ -24,7 +25,6 @@ from adit.relax.divergence import (
     cell_divergence,
     divergence,
 )
-from adit.relax.potentials.chgnet import relax, unknown_to_chgnet
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem, Kind, cell_from_parameters

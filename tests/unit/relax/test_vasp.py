@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -191,6 +192,17 @@ def calls(folder: Path) -> list[dict[str, Any]]:
 MGO, FEO = cubic("mgo", [12, 8], 4.5), cubic("feo", [26, 8], 4.5)
 OXIDE, IRON = -0.687, -2.256
 """MP2020, eV per oxygen of an oxide and per iron of one computed with U; Wang et al. 2021, Table 2."""
+
+
+def test_the_command_is_started_without_a_shell(vasp: Path) -> None:
+    """Quotes group words; nothing else in the command means anything."""
+    evil = ["$(touch PWNED)", "`touch PWNED`", "; touch PWNED", "a  b", "{x}", "é\n漢"]
+    command = shlex.join([str(vasp / "vasp_std"), *evil]) + " | touch PWNED"
+    given = task(vasp, MGO)
+    result = run(vasp, replace(given, engine=replace(given.engine, command=command)))["mgo"]
+    assert result["status"] == "converged"
+    assert {tuple(call["arguments"]) for call in calls(vasp)} == {(*evil, "|", "touch", "PWNED")}
+    assert not list(vasp.rglob("PWNED"))
 
 
 def test_the_whole_flow_mends_an_error_and_corrects_the_energy(vasp: Path) -> None:

@@ -279,6 +279,13 @@ def test_fallback_is_said_to_be_no_dft(tmp_path: Path) -> None:
     assert outcome.sentence(run).endswith("GFN1-xTB converged for 1 of the 1 structures sent to it.")
 
 
+def test_the_page_says_why_gpaw_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+    config = Config.model_validate({"dft": {"engine": "gpaw", "fallback": "gfn1-xtb"}}).model_dump_json()
+    line = "GPAW is not installed: c/zero.c:8: fatal error: algorithm: No such file. To get it: RETRY_GPAW=1 make env"
+    run = load(write_run(tmp_path, text=line, code="gfn1-xtb"), config)
+    assert f"so the run fell back. {line}. GFN1-xTB is" in outcome.notices(run)[0].text
+
+
 def test_real_dft_has_no_fallback_notice(page: str) -> None:
     assert "DFT (GPAW) converged for 1 of the 1 structures" in page
     assert "No DFT" not in page

@@ -14,7 +14,7 @@ from adit.train.corpus import Corpus, read_corpus
 from adit.train.dit import DitTask
 from adit.train.draws import Draws, step_generator
 from adit.train.latents import Cached, LatentSource, OnTheFly, encode
-from adit.train.loop import Task
+from adit.train.plan import Task
 from adit.train.vae import VaeTask, train_vae
 from tests.unit.train.test_train import data as data
 from tests.unit.train.test_train import tiny

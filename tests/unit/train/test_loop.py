@@ -68,7 +68,8 @@ def assert_same_curve(a: Path, b: Path) -> None:
 
 def test_training_does_not_depend_on_how_a_batch_is_cut(tmp_path: Path, data: list[Path]) -> None:
     for name, atoms in (("whole", None), ("cut", 9)):
-        train_vae(with_vae(tiny(steps=4), batch_atoms=atoms), data, tmp_path / name, tmp_path / f"state-{name}")
+        exact = with_vae(tiny(steps=4), batch_atoms=atoms, precision="fp32")
+        train_vae(exact, data, tmp_path / name, tmp_path / f"state-{name}")
     assert_same_curve(tmp_path / "whole", tmp_path / "cut")
 
 

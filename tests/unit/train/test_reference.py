@@ -18,8 +18,9 @@ from adit.systems import AtomicSystem, SystemBatch
 from adit.train.dit import DitTask
 from adit.train.draws import Draws, step_generator
 from adit.train.ema import Ema
-from adit.train.loop import Plan, fit
+from adit.train.loop import fit
 from adit.train.optimizer import make_optimizer
+from adit.train.plan import Plan
 from adit.train.vae import VaeTask
 from tests import reference
 from tests.unit.model.test_reference import dit, numpy_weights, vae

@@ -13,6 +13,7 @@ from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
 from adit.data.sources.registry import SPLITS
 from adit.elements import reduced_formula
 from adit.errors import DataError
+from adit.outputs.parts import HIDDEN
 from adit.readers import ReadRow, ReadSettings, as_kind, read_structures
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import archive_suffix, format_of
@@ -57,7 +58,11 @@ def files_of(config: CustomDataset) -> list[Path]:
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder; check data.custom in config/datasets.yaml")
     wanted = FORMATS.get(config.format or "")
-    held = sorted(file for file in path.rglob("*") if file.is_file() and archive_suffix(file.name) is None)
+    held = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and HIDDEN not in file.parts and archive_suffix(file.name) is None
+    )
     known_files = [(file, format_of(file.relative_to(path))) for file in held]
     found = [file for file, known in known_files if known and wanted in (None, known[0].name)]
     if not found:

@@ -19,7 +19,7 @@ from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
 from adit.relax.dft.faults import claimed, machine_fault
 from adit.relax.dft.restart import OWNER, RUN, STARTED, start_of
 from adit.relax.dft.task import Task
-from adit.relax.divergence import DivergedError
+from adit.relax.potentials.divergence import DivergedError
 from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 

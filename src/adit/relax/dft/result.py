@@ -88,7 +88,7 @@ def complete(task: Task, outcome: Outcome) -> dict[str, Any]:
         "attempts": task.attempt,
         "code_version": engine.version,
         **science,
-        "warnings": [*([engine.note] if engine.note else []), *science["warnings"]],
+        "warnings": [*(line for line in (engine.note, engine.reason) if line), *science["warnings"]],
         "key": task.key,
         "system_id": task.system.system_id,
         "energy_per_atom": None if energy is None else energy / len(task.system),

@@ -8,11 +8,15 @@ a batch of them takes longer than one after the other; structures are spread ove
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
-from adit import convert
+from adit import convert, store
 from adit.elements import symbol
-from adit.errors import DataError
+from adit.errors import DataError, ExternalToolError
 from adit.relax.potentials.chgnet_calculator import WEIGHTS, calculator, network, quiet
+from adit.relax.potentials.identity import Identity
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem
@@ -26,6 +30,21 @@ _LAST = 94
 def unsupported(numbers: Iterable[int]) -> list[str]:
     """Return the symbols of elements CHGNet has not been trained on (Po, At, Rn, Fr, Ra and beyond Pu)."""
     return sorted({symbol(int(z)) for z in numbers if int(z) > _LAST or int(z) in _UNKNOWN})
+
+
+@cache
+def identity() -> Identity:
+    """Return which potential this is; nothing of it is loaded.
+
+    Raises:
+        ExternalToolError: its weights are not where the package has them.
+    """
+    spec = find_spec("chgnet")
+    folder = Path(spec.origin).parent / "pretrained" / WEIGHTS if spec and spec.origin else Path("chgnet")
+    files = sorted(folder.glob("*.pth.tar"))
+    if len(files) != 1:
+        raise ExternalToolError(f"{folder}: {len(files)} files of weights, not one; install requirements.lock again")
+    return Identity("chgnet", WEIGHTS, store.sha256(files[0]))
 
 
 def unknown_to_chgnet(system: AtomicSystem) -> str | None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from adit import convert
-from adit.relax.divergence import cell_divergence, divergence, largest_force
 from adit.relax.potentials.chgnet_calculator import Results, calculator, lazy_frechet, quiet
+from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.potentials.screen import contact, push_apart, refuse
 from adit.systems import AtomicSystem

@@ -118,6 +118,12 @@ def uses_xtb(run: Run) -> bool:
     )
 
 
+def _reasons(run: Run) -> list[str]:
+    """Return why GPAW could not be set up on the machine of the run, as sentences."""
+    lines = {str(line) for row in run.dft for line in row.get("warnings") or ()}
+    return sorted(line.rstrip(".") + "." for line in lines if line.startswith("GPAW is not installed: "))
+
+
 def notices(run: Run) -> list[Notice]:
     """Return what a reader must know before the numbers."""
     found = []
@@ -125,6 +131,7 @@ def notices(run: Run) -> list[Notice]:
     if uses_xtb(run):
         asked = formats.code(engine) if engine and engine != XTB else ""
         why = f"{asked} was asked for but was not at hand, so the run fell back. " if asked else ""
+        why += "".join(f"{line} " for line in _reasons(run))
         found.append(
             Notice(
                 "warning",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ase.calculators.calculator import Calculator, all_changes
 
 from adit.convert import from_atoms
-from adit.relax.divergence import DivergedError, Watch
+from adit.relax.potentials.divergence import DivergedError, Watch
 from adit.relax.potentials.screen import contact
 from adit.systems import Kind
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field
 
 from adit.config import Positive, PositiveFloat, Strict, parse_as
+from adit.config.yaml_text import load_yaml
 from adit.errors import ConfigError
 
 DEFAULT_FOLDER = Path("config/dft")
@@ -100,8 +100,8 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
         way_out = f"choose dft.preset from: {', '.join(there)}" if there else "run from the root of the repository"
         raise ConfigError(f"{path}: no such preset; {way_out}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        values = load_yaml(path.read_text(encoding="utf-8"), str(path)) or {}
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")

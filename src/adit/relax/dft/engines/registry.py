@@ -35,6 +35,7 @@ class Engine:
         preset: the settings.
         command: how VASP is started; ``None`` for the others and for atomate2's own setting.
         note: a sentence where this engine stands in for another, else empty.
+        reason: why the other is missing, as far as the set-up knows, and how to get it; one line.
     """
 
     name: EngineName
@@ -43,6 +44,7 @@ class Engine:
     preset: Preset
     command: str | None = None
     note: str = ""
+    reason: str = ""
 
     @property
     def code(self) -> str:
@@ -114,8 +116,7 @@ def _vasp_runs(command: str | None) -> bool:
 
 _MISSING = {
     "vasp": "vasp_std not found; set dft.command or choose dft.engine: gpaw",
-    "gpaw": "GPAW is not installed; pip install 'adit-pipeline[gpaw]' (needs libxc and BLAS headers and a C compiler), "
-    "or set dft.fallback: gfn1-xtb",
+    "gpaw": "GPAW is not installed; RETRY_GPAW=1 make env builds it (docs/install.md), or set dft.fallback: gfn1-xtb",
     "gfn1-xtb": "tblite is not installed; pip install tblite",
 }
 
@@ -141,8 +142,15 @@ def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
         raise ExternalToolError(f"{_MISSING[wanted]}; and for the fallback: {_MISSING[dft.fallback]}")
     name = dft.preset if wanted == "gpaw" else "standard"
     note = describe_fallback(wanted, dft.fallback)
-    log.warning("%s", note)
-    return Engine(dft.fallback, version, name, read_preset(dft.fallback, name, settings_dir), note=note)
+    reason = why_missing(wanted)
+    log.warning("%s", f"{note}. {reason}" if reason else note)
+    return Engine(dft.fallback, version, name, read_preset(dft.fallback, name, settings_dir), note=note, reason=reason)
+
+
+def why_missing(engine: str) -> str:
+    """Return the line that the set-up of the environment (``make env``) left about an engine it could not build."""
+    path = Path(sys.prefix) / "gpaw-missing.txt"
+    return path.read_text(encoding="utf-8").strip() if engine == "gpaw" and path.is_file() else ""
 
 
 def _need_potcars() -> None:

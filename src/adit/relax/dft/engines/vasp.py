@@ -11,7 +11,7 @@ import numpy as np
 from adit import convert
 from adit.relax.dft.engines.corrections import mp2020
 from adit.relax.dft.engines.presets import VaspPreset
-from adit.relax.divergence import cell_divergence, divergence, largest_force
+from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
 KBAR_IN_GPA = 0.1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ase.calculators.calculator import all_changes
 from tblite.ase import TBLite
 
-from adit.relax.divergence import Watch
+from adit.relax.potentials.divergence import Watch
 
 if TYPE_CHECKING:
     from ase import Atoms

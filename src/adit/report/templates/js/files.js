@@ -60,7 +60,7 @@ const formatsOf = (frame) => (frame.c ? ["cif", "xyz"] : ["sdf", "xyz"]);
 function toCsv(names, rows) {
   const cell = (value) => {
     let text = value === null || value === undefined ? "" : String(value);
-    if (/^[=+@\t]/.test(text)) text = `'${text}`; // a spreadsheet takes it for a formula
+    if (/^'*[=+@\t\r-]./.test(text) && Number.isNaN(Number(text))) text = `'${text}`; // a spreadsheet would compute it
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [names, ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";

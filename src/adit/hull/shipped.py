@@ -1,0 +1,132 @@
+"""The energies of reference crystals that travel with the package, so that nobody relaxes the same crystals again.
+
+One file for all potentials, ``references.parquet`` beside this module; ``adit ship-references`` makes it. A row holds
+for one potential, with its version and the hash of its weights, and for one crystal, with the geometry at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit import convert, store
+from adit.errors import DataError
+from adit.hull.reference_rows import COLUMNS
+from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from adit.relax.potentials.identity import Identity
+
+TABLE = Path(__file__).with_name("references.parquet")
+TOLERANCE = 1e-3
+"""eV/atom: so far may an energy of the table be from the one that another machine computes, whose roundings can end a
+relaxation a step earlier or later."""
+
+KEY = ("potential", "version", "weights_sha256")
+GEOMETRY = ("volume_per_atom", "shortest_distance")
+"""Å³ and Å of the crystal as it was given: the same id with another geometry is another crystal."""
+
+GEOMETRY_TOLERANCE = 1e-3
+"""Relative: what preparation on another machine may change by rounding."""
+
+_COLUMNS = (*KEY, "set", *COLUMNS, "fmax", *GEOMETRY)
+
+SEARCH = 4.0
+"""Å within which the shortest distance is looked for."""
+
+
+def geometry(system: AtomicSystem) -> dict[str, float]:
+    """Return the volume (Å³ per atom) and the shortest distance (Å, periodic; ``SEARCH`` where it is longer)."""
+    from ase.neighborlist import neighbor_list
+
+    distances = neighbor_list("d", convert.to_atoms(system), SEARCH)
+    return dict(zip(GEOMETRY, (system.volume / len(system), float(min([*distances, SEARCH]))), strict=True))
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """The rows of one potential.
+
+    Attributes:
+        frame: ``COLUMNS``, ``fmax`` (eV/Å, to which they were relaxed) and the geometry.
+    """
+
+    frame: pd.DataFrame
+
+    @cached_property
+    def _by_id(self) -> dict[str, Mapping[str, Any]]:
+        return {str(row["entry_id"]): row for row in self.frame.to_dict("records")}
+
+    def row(self, system: AtomicSystem, fmax: float) -> dict[str, Any] | None:
+        """Return the reference row of a crystal, or ``None`` where there is none that is as well relaxed as asked.
+
+        Args:
+            system: the crystal before relaxation.
+            fmax: eV/Å; a row that was relaxed less far does not hold.
+        """
+        row = self._by_id.get(system.system_id)
+        if row is None or row["fmax"] > fmax or row["n_atoms"] != len(system):
+            return None
+        now = geometry(system)
+        if not all(np.isclose(row[name], now[name], rtol=GEOMETRY_TOLERANCE) for name in GEOMETRY):
+            return None
+        return {name: row[name] for name in COLUMNS}
+
+
+def read_shipped(identity: Identity, path: Path = TABLE) -> Shipped:
+    """Return the rows of exactly this potential; none where the file has none, or is not there.
+
+    Raises:
+        DataError: the file is another table.
+    """
+    import pandas as pd
+
+    frame = store.read_frame(path) if path.is_file() else pd.DataFrame(columns=list(_COLUMNS))
+    _check(frame, path)
+    return Shipped(frame[_of(frame, identity)].reset_index(drop=True))
+
+
+def _check(frame: pd.DataFrame, path: Path) -> None:
+    missing = [name for name in _COLUMNS if name not in frame]
+    if missing:
+        raise DataError(f"{path}: has no column {missing[0]}; it is no table of reference energies: name another")
+
+
+def _of(frame: pd.DataFrame, identity: Identity) -> Any:
+    return np.logical_and.reduce([frame[name] == value for name, value in asdict(identity).items()])
+
+
+def write_shipped(
+    identity: Identity, name: str, systems: Sequence[AtomicSystem], frame: pd.DataFrame, fmax: float, path: Path = TABLE
+) -> None:
+    """Put the entries of a set in place of those that the file has of the same set and potential.
+
+    Args:
+        identity: whose energies they are.
+        name: of the set.
+        systems: the crystals before relaxation.
+        frame: their reference rows, in the same order.
+        fmax: eV/Å, to which they were relaxed.
+        path: the file.
+
+    Raises:
+        DataError: the file that is there is another table.
+    """
+    import pandas as pd
+
+    shapes = pd.DataFrame([geometry(system) for system in systems], columns=list(GEOMETRY)).round(5)
+    columns = [frame[list(COLUMNS)].reset_index(drop=True), shapes]
+    new = pd.concat(columns, axis=1).assign(**asdict(identity), set=name, fmax=fmax)[list(_COLUMNS)]
+    if path.is_file():
+        old = store.read_frame(path)
+        _check(old, path)
+        kept = old[~(_of(old, identity) & (old["set"] == name))]
+        new = pd.concat([kept, new], ignore_index=True) if len(kept) else new
+    store.write_frame(path, new.sort_values([*KEY, "set", "entry_id"], ignore_index=True))

@@ -1,0 +1,63 @@
+"""HOMO-LUMO gap of a molecule as it stands (no relaxation) with GFN2-xTB.
+
+Source: Bannwarth et al., J. Chem. Theory Comput. 15, 1652 (2019) (GFN2-xTB), as implemented in tblite.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from adit.errors import DataError, ExternalToolError
+from adit.systems import AtomicSystem
+
+METHOD: Final = "GFN2-xTB"
+
+LABEL: Final = "homo_lumo_gap"
+"""Name of the label; in eV."""
+
+BOHR_PER_ANGSTROM: Final = 1.0 / 0.529177210903
+"""Source: CODATA 2018."""
+
+EV_PER_HARTREE: Final = 27.211386245988
+"""Source: CODATA 2018."""
+
+
+def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
+    """Return the gap between the highest occupied and the lowest empty orbital in eV.
+
+    Args:
+        system: a molecule with an even number of electrons; its geometry is used as it is.
+        charge: total charge, e.
+
+    Raises:
+        DataError: it has a cell, or an odd number of electrons (the gap of one set of orbitals is not defined).
+        ExternalToolError: tblite is not installed, or gives no energy for the geometry.
+    """
+    if system.cell is not None:
+        raise DataError(f"{system.system_id}: {LABEL} is defined for molecules, this is a {system.kind}")
+    if (int(system.numbers.sum()) - charge) % 2:
+        raise DataError(f"{system.system_id}: odd number of electrons, {LABEL} is not defined")
+    energies, occupations = _orbitals(system, charge)
+    occupied = round(float(occupations.sum()) / 2)
+    if not 0 < occupied < len(energies):
+        raise DataError(f"{system.system_id}: no empty orbital in the basis of {METHOD}, {LABEL} is not defined")
+    energies = np.sort(energies)
+    return float(energies[occupied] - energies[occupied - 1]) * EV_PER_HARTREE
+
+
+def _orbitals(system: AtomicSystem, charge: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return energies (Ha) and occupations of the orbitals."""
+    try:
+        from tblite.interface import Calculator
+    except ImportError as error:
+        raise ExternalToolError("tblite is not installed; pip install tblite, or set labels.gaps to 0") from error
+    try:
+        calculator = Calculator(METHOD, system.numbers, system.positions * BOHR_PER_ANGSTROM, charge=charge)
+        calculator.set("verbosity", 0)
+        result = calculator.singlepoint()
+        return np.asarray(result.get("orbital-energies")), np.asarray(result.get("orbital-occupations"))
+    except Exception as error:  # tblite raises what the geometry makes it raise
+        text = " ".join(str(error).split())[:200]
+        raise ExternalToolError(f"{METHOD} gives no orbitals ({text or type(error).__name__})") from error

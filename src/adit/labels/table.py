@@ -1,0 +1,172 @@
+"""Table of a computed label: one row per chosen training molecule, failures with their reasons; resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from adit import seeds
+from adit.config import LabelsStage
+from adit.data.sources.locks import alone
+from adit.errors import DataError
+from adit.isolate import Outcome, map_isolated
+from adit.labels.gaps import LABEL, METHOD, homo_lumo_gap
+from adit.progress import Progress, log
+from adit.store import SystemTable, read_frame, read_systems, sha256, write_frame
+from adit.systems import AtomicSystem, Kind
+
+PART = 500
+"""Molecules in a finished part on disk: what a kill can lose is less than this, times the number of workers."""
+
+COLUMNS = ("system_id", LABEL, "status", "reason")
+
+SUFFIX = ".labels.parquet"
+"""``<dataset>.labels.parquet``: the table of a prepared dataset ``<dataset>.arrow``."""
+
+
+def choose(count: int, n: int, seed: int) -> np.ndarray:
+    """Return the places of ``n`` of ``count`` systems; a larger ``n`` of the same seed has the same first ones."""
+    return seeds.generator("labels", seed).permutation(count)[:n]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Finished parts of a table in a folder."""
+
+    folder: Path
+    ids: Sequence[str]
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        return [(start, min(start + PART, len(self.ids))) for start in range(0, len(self.ids), PART)]
+
+    @cached_property
+    def missing(self) -> list[int]:
+        """Return the places of the molecules whose part is not on disk."""
+        return [place for low, high in self.bounds if not self.path(low, high).is_file() for place in range(low, high)]
+
+    def path(self, low: int, high: int) -> Path:
+        return self.folder / f"{low}-{high}.parquet"
+
+    def write(self, low: int, high: int, outcomes: dict[int, Outcome]) -> None:
+        rows = [_row(self.ids[place], outcomes.pop(place)) for place in range(low, high)]
+        write_frame(self.path(low, high), _frame(rows))
+
+    def frame(self) -> pd.DataFrame:
+        """Return all parts one after the other."""
+        parts = [read_frame(self.path(low, high)) for low, high in self.bounds]
+        return pd.concat(parts, ignore_index=True) if parts else _frame([])
+
+
+def _row(system_id: str, outcome: Outcome) -> tuple[str, float | None, str, str]:
+    reason = outcome.reason.removeprefix("DataError: ").removeprefix("ExternalToolError: ")
+    return system_id, outcome.value, outcome.status, reason.removeprefix(f"{system_id}: ")
+
+
+def _frame(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype({"system_id": str, LABEL: "float64", "status": str, "reason": str})
+
+
+def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, state: Path | None = None) -> None:
+    """Compute the label ``homo_lumo_gap`` of training molecules.
+
+    Args:
+        stage: slice of the configuration; with a larger ``labels.gaps`` of the same seed, those that are there count.
+        data: prepared dataset of molecules.
+        out: Parquet table: ``system_id``, ``homo_lumo_gap`` (eV; null for failures), ``status``, ``reason``.
+        workers: processes; the result does not depend on them.
+        state: folder of finished parts, which are kept; beside ``out`` by default.
+
+    Raises:
+        DataError: the dataset has no molecule to train on.
+    """
+    n, seed = stage.labels.gaps, stage.seed
+    table = read_systems(data)
+    arrays = table.arrays("train")
+    molecules = np.flatnonzero(arrays.kind == Kind.MOLECULE.label)
+    if not len(molecules):
+        raise DataError(f"{data}: has no training molecule, for which alone {LABEL} is defined")
+    chosen = molecules[choose(len(molecules), n, seed)]
+    key = hashlib.sha256(f"{sha256(data)} {METHOD} {seed} {PART}".encode()).hexdigest()[:16]
+    folder = (state or out.parent / f".{out.name}.parts") / key
+    with alone(folder.parent):
+        for sibling in folder.parent.glob("*"):
+            if sibling != folder and sibling.is_dir():
+                shutil.rmtree(sibling, ignore_errors=True)
+        names = table.split_ids("train")
+        parts = _Parts(folder, [names[place] for place in chosen])
+        _compute(parts, _systems(table, chosen), workers, stage.labels.wall_limit_s)
+        frame = parts.frame()
+        told = {"data_sha256": sha256(data), "method": METHOD, "unit": "eV", "n": n, "seed": seed}
+        write_frame(out, frame, told)
+    failed = frame[frame["status"] != "ok"]
+    log.info("%s: %d values of %s, %d failed", out, len(frame) - len(failed), LABEL, len(failed))
+
+
+def _systems(table: SystemTable, chosen: np.ndarray) -> list[AtomicSystem]:
+    """Return training systems by place, as they stand in the file."""
+    arrays, names = table.arrays("train"), table.split_ids("train")
+    systems = []
+    for place in chosen.tolist():
+        atoms = slice(arrays.offsets[place], arrays.offsets[place + 1])
+        systems.append(AtomicSystem(names[place], Kind.MOLECULE, arrays.numbers[atoms], arrays.positions[atoms]))
+    return systems
+
+
+def _compute(parts: _Parts, systems: Sequence[AtomicSystem], workers: int, wall_limit_s: float) -> None:
+    """Compute what is missing, and write a part as soon as all of it is there."""
+    todo = parts.missing
+    progress = Progress(f"molecules with {METHOD}", len(systems), len(systems) - len(todo))
+    outcomes: dict[int, Outcome] = {}
+    waiting = {(low, high): high - low for low, high in parts.bounds}
+
+    def on_result(index: int, outcome: Outcome) -> None:
+        place = todo[index]
+        outcomes[place] = outcome
+        low = place // PART * PART
+        bound = (low, min(low + PART, len(systems)))
+        waiting[bound] -= 1
+        if not waiting[bound]:
+            parts.write(*bound, outcomes)
+        progress.update()
+
+    map_isolated(
+        homo_lumo_gap,
+        [systems[place] for place in todo],
+        workers=workers,
+        wall_limit_s=wall_limit_s,
+        on_result=on_result,
+    )
+
+
+def read_labels(path: Path, ids: Sequence[str]) -> dict[str, list[float | None]]:
+    """Return label → value of each system of ``ids``, in their order; ``None`` where the table has none.
+
+    Args:
+        path: Parquet or CSV table with ``system_id`` and one column a label; ``status`` and ``reason`` are passed over.
+        ids: systems of a prepared dataset.
+
+    Raises:
+        DataError: it has no ``system_id`` or no label, names a system twice, or holds a value that is no number.
+    """
+    frame = read_frame(path)
+    names = [name for name in frame.columns if name not in ("system_id", "status", "reason")]
+    if "system_id" not in frame.columns or not names:
+        raise DataError(f"{path}: is no table of labels; it needs a column system_id and one a label")
+    if frame["system_id"].duplicated().any():
+        twice = frame.loc[frame["system_id"].duplicated(), "system_id"].iloc[0]
+        raise DataError(f"{path}: system {twice} is there twice; keep one row")
+    for name in names:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise DataError(f"{path}: column {name} holds values that are no numbers; labels of a table are numbers")
+    rows = frame.set_index(frame["system_id"].astype(str))[names].reindex(list(ids))
+    return {name: [float(v) if np.isfinite(v) else None for v in rows[name].to_numpy(float)] for name in names}

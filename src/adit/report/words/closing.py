@@ -1,0 +1,127 @@
+"""What a run came to, in five lines for the terminal: samples, DFT, its engine, what it means, where the page is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from adit.report.run.inputs import Run
+from adit.report.words import formats
+from adit.report.words.outcome import dft_counts, kinds, steps_of, uses_xtb
+
+NAMES: Final = ("made", "DFT", "engine", "meaning", "page")
+PAGE: Final = "report/index.html"
+GPAW_MISSING: Final = Path(".venv/gpaw-missing.txt")
+"""Why GPAW was not built; the set-up writes it."""
+
+
+def closing(run: Run, gpaw_missing: Path = GPAW_MISSING) -> list[str]:
+    """Return the five lines of a run, each with its name before it.
+
+    Args:
+        run: what the run left, finished or not.
+        gpaw_missing: file with the reason, where GPAW could not be built.
+    """
+    texts = (_made(run), _dft(run), _engine(run, gpaw_missing), _meaning(run), _page(run))
+    return [f"{name:<8} {text}" for name, text in zip(NAMES, texts, strict=True)]
+
+
+def _counts(run: Run, kind: str) -> dict[str, int]:
+    return {str(step.get("step")): int(step.get("count") or 0) for step in steps_of(run, kind)}
+
+
+def _made(run: Run) -> str:
+    parts = []
+    for kind in kinds(run):
+        counts = _counts(run, kind)
+        if "asked" in counts:
+            parts.append(f"{counts['asked']} {kind}s, {counts.get('valid', 0)} of them valid")
+    return "; ".join(parts) or "nothing that has been scored yet"
+
+
+def _dft(run: Run) -> str:
+    converged, total = dft_counts(run)
+    if not total:
+        return "no structure was sent" if run.selected is not None else "has not run"
+    text = f"{total} structures sent, {converged} converged"
+    others = Counter(str(row.get("status")) for row in run.dft if row.get("status") != "converged")
+    if others:
+        text += ", " + ", ".join(f"{count} {status}" for status, count in sorted(others.items()))
+        first = next(row for row in run.dft if row.get("status") != "converged")
+        text += f" (e.g. {first.get('system_id')}: {_short(str(first.get('reason') or 'no reason given'))})"
+    return f"{text}; no DFT: see the engine" if uses_xtb(run) else text
+
+
+def _engine(run: Run, gpaw_missing: Path) -> str:
+    asked = str(run.setting("dft.engine", ""))
+    if uses_xtb(run):
+        text = "GFN1-xTB, a semi-empirical method and not DFT"
+        return f"{text}: {_why_no_gpaw(gpaw_missing)}" if asked == "gpaw" else text
+    found = sorted({_code(row) for row in run.dft if row.get("code")})
+    if found:
+        return "; ".join(found)
+    return f"{formats.code(asked)} was to be used, and nothing ran" if asked else "none"
+
+
+def _code(row: Mapping[str, Any]) -> str:
+    version = str(row.get("code_version") or "")
+    parts = [
+        f"{formats.code(str(row['code']))} {version}".strip(),
+        row.get("functional"),
+        f"preset {row.get('preset')}",
+    ]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _why_no_gpaw(path: Path) -> str:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    return "; ".join(lines[:2]) or f"{formats.code('gpaw')} is not installed (RETRY_GPAW=1 make env builds it)"
+
+
+def _meaning(run: Run) -> str:
+    parts = []
+    counts = _counts(run, "crystal")
+    if "stable" in counts:
+        last = next(name for name in ("novel", "unique", "stable") if name in counts)
+        words = {"stable": "", "unique": " and are unique", "novel": ", are unique and new to this run's data"}[last]
+        whose = "CHGNet's energies" if not _tag(run) or "chgnet" in _tag(run) else _tag(run)
+        parts.append(f"{counts[last]} crystals lie below the hull by {whose}{words}{_uncovered(run)}")
+    converged, total = dft_counts(run)
+    if uses_xtb(run) or not total:
+        parts.append("none has been checked with DFT")
+    elif converged:
+        few = "it" if converged == 1 else f"these {converged}"
+        parts.append(f"DFT finds {few} at rest in a nearby structure, which is not yet stability")
+    else:
+        parts.append("DFT confirms none of them")
+    return "; ".join(parts)
+
+
+def _tag(run: Run) -> str:
+    column = None if run.hull is None or "energy_tag" not in run.hull else run.hull["energy_tag"].dropna()
+    return "" if column is None or column.empty else str(column.iloc[0])
+
+
+def _uncovered(run: Run) -> str:
+    """Return how many crystals the hull cannot judge, where there are such."""
+    frame = run.scores.get("crystal")
+    if frame is None or not {"e_above_hull", "hull_covers_chemistry"} <= set(frame):
+        return ""
+    known = frame[frame["e_above_hull"].notna()]
+    gaps = int((~known["hull_covers_chemistry"].fillna(False).astype(bool)).sum())
+    return f" (of {len(known)} with an energy, {gaps} have a chemistry that the hull knows in part)" if gaps else ""
+
+
+def _page(run: Run) -> str:
+    page = run.folder / PAGE
+    return page.resolve().as_uri() if page.is_file() else f"none: {page} has not been written"
+
+
+def _short(text: str, longest: int = 100) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

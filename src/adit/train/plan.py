@@ -1,0 +1,79 @@
+"""What a training is given and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from adit.config import OptimConfig
+from adit.train.corpus import Corpus
+from adit.train.draws import Draws
+
+
+class Task(Protocol):
+    """What is trained: a network and the loss of each system of a batch."""
+
+    name: str
+    module: nn.Module
+    per_system: int
+    per_atom: int
+
+    def passes(self, draws: Draws) -> float:
+        """Return what a step costs, in forward and backward passes of the network."""
+        ...
+
+    def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
+        """Return per-system losses (B,), among them ``loss``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train, on what, and how.
+
+    Attributes:
+        task: network and losses.
+        corpus: the systems.
+        config: optimiser, budget, checkpoints.
+        seed: seed of everything random; each step has a generator of its own.
+        key: hash of configuration and data; a resume state of another key is not used.
+        state_dir: folder of the resume states; not an output of the workflow, so that a failed job keeps it.
+        device: where to train.
+        ema_decay: decay of the averaged weights; ``None`` for none.
+        decay_steps: for a decayed copy, whose state is in ``state_dir``: steps over which its rate falls to zero.
+    """
+
+    task: Task
+    corpus: Corpus
+    config: OptimConfig
+    seed: int
+    key: str
+    state_dir: Path
+    device: torch.device
+    ema_decay: float | None = None
+    decay_steps: int | None = None
+
+
+@dataclass
+class Fit:
+    """Result of a training.
+
+    Attributes:
+        steps: optimiser steps done.
+        minutes: training time, min.
+        metrics: one row a logged step.
+        averaged: averaged weights, where asked for.
+        leads: whether this process is the one that writes the result.
+    """
+
+    steps: int
+    minutes: float
+    metrics: pd.DataFrame
+    averaged: dict[str, Tensor] | None
+    leads: bool = True

@@ -1,0 +1,29 @@
+"""Learning rate over a training: warm-up, then constant or a cosine; and the short decay of a copy."""
+
+from __future__ import annotations
+
+import math
+
+from adit.config import OptimConfig
+
+
+def learning_rate(config: OptimConfig, step: int, spent: float) -> float:
+    """Return the rate of a step.
+
+    Args:
+        config: rate, warm-up, and whether there is a cosine decay.
+        step: steps done.
+        spent: share of the budget that is used up.
+    """
+    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    if not config.lr_decay:
+        return config.lr * warm
+    return config.lr * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, spent)))
+
+
+def decay_factor(done: int, steps: int) -> float:
+    """Return what the rate of a decayed copy is multiplied by after ``done`` of its ``steps``: 1 - √(done / steps).
+
+    Source: Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations" (2024).
+    """
+    return 1.0 - math.sqrt(min(1.0, done / steps))

@@ -1,0 +1,267 @@
+"""Any words on the command line: no traceback, a known exit code, and no file changed outside the output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from adit import cli
+from adit.store import write_extxyz, write_systems
+from tests.conftest import random_crystal
+from tests.weights import write_weights
+
+CODES = {0, 2, 3, 4, 130, 143}
+
+FILES = {
+    "empty": b"",
+    "zero.bin": b"\0" * 100,
+    "raw.cif": bytes(range(256)) * 4,
+    "broken.cif": b"data_x\n_cell_length_a 3\nloop_\n_atom_site_label\nX Y Z\n",
+    "half.xyz": b"3\n\nH 0 0 0\n",
+    "many.csv": (",".join(f"column{n}" for n in range(20_000)) + "\n1\n").encode(),
+    "formula.csv": b"id,cif\n=1+1,@x\n",
+    "broken.zip": b"PK\x03\x04" + b"x" * 50,
+    "broken.arrow": b"ARROW1\0\0" + b"x" * 50,
+    "broken.parquet": b"PAR1" + b"x" * 50 + b"PAR1",
+    "list.json": b"[1, 2]",
+    "deep.json": b"[" * 20_000,
+    "deep.yaml": b"a: " + b"[" * 20_000,
+    "twice.yaml": b"name: a\nname: b\n",
+    "small.yaml": b"name: fuzz\nsample: {crystal: 2, molecule: 0, shards: 1, steps: 2}\n",
+    "POSCAR": b"x\n1\n1 0 0\n0 1 0\n",
+}
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of files that readers break on, and a few good ones."""
+    folder = tmp_path_factory.mktemp("zoo")
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    (folder / "folder.cif").mkdir()
+    (folder / "a folder with spaces").mkdir()
+    shutil.copy(folder / "raw.cif", folder / "a folder with spaces/ä \u202e.cif")
+    systems = [random_crystal(np.random.default_rng(seed), 3, f"s{seed}") for seed in range(3)]
+    write_systems(folder / "good.arrow", systems, splits=["train", "val", "test"])
+    write_extxyz(folder / "good.extxyz", systems)
+    write_weights(folder / "weights")
+    return folder
+
+
+NAMES = [
+    *(
+        *FILES,
+        "folder.cif",
+        "a folder with spaces",
+        "good.arrow",
+        "good.extxyz",
+        "weights",
+        "weights/vae",
+        "weights/dit",
+    ),
+    *("nosuch", "../zoo-beside", ".", "/dev/null", "/proc/self/mem", "x" * 300, "ü\udcff", "-", "é/è"),
+]
+VERBS = [
+    *("check", "info", "schema", "plan", "fetch", "prepare", "vae", "encode", "dit", "bundle", "sample", "trajectory"),
+    *("tune", "relax", "reference", "hull", "select", "dft", "dft-references", "reconstruct", "checks", "score"),
+    *("report", "compare", "ablations", "take", "doctor", "nosuch", ""),
+]
+FLAGS = [
+    *("--config", "--out", "--log", "--kind", "--n", "--weights", "--vae", "--dit", "--data", "--dataset", "--state"),
+    *("--samples", "--structures", "--extxyz", "--relaxed", "--hull", "--reference", "--limit", "--split", "--steps"),
+    *(
+        "--atoms",
+        "--composition",
+        "--motif",
+        "--label",
+        "--seed",
+        "--shard",
+        "--shards",
+        "--index",
+        "--frames",
+        "--sample",
+    ),
+    *(
+        "--sample",
+        "--run",
+        "--run-config",
+        "--points",
+        "--folder",
+        "--selected",
+        "--models",
+        "--engine",
+        "--preset",
+        "--command",
+    ),
+    *("--wall-limit", "--energy-tag", "--mirror", "--guidance", "--solver", "--spacegroup", "--stats", "--list"),
+]
+VALUES = st.one_of(
+    st.sampled_from(
+        ["crystal", "molecule", "mof", "0", "1", "-1", "1e400", "nan", "9" * 30, "x=1", "=", "{}", "{", "[]"]
+    ),
+    st.sampled_from(
+        ['{"name": 1}', '{"sample": {"crystal": 1}}', '{"seed": 1, "sample": {}}', "a\nb", "$(touch PWNED)"]
+    ),
+    st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=12),
+)
+PATHS = st.sampled_from(NAMES).map(lambda name: f"@{name}")
+
+
+@st.composite
+def command_lines(draw: st.DrawFn) -> list[str]:
+    """Return a verb and words; a path in the zoo begins with ``@``."""
+    words = [draw(st.sampled_from(VERBS))]
+    words += draw(st.lists(PATHS, max_size=2))
+    for flag in draw(st.lists(st.sampled_from(FLAGS), max_size=6)):
+        words += [flag, *draw(st.lists(st.one_of(VALUES, PATHS), max_size=2))]
+    if draw(st.booleans()):
+        words += ["--out", f"out/{draw(st.sampled_from(['x.arrow', 'x.parquet', 'x', 'x.json', '-x']))}"]
+    return words
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@contextmanager
+def working_in(folder: Path, cache: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("ADIT_CACHE", str(cache))
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setenv("ADIT_MIRROR", str(cache / "no mirror"))
+        yield
+
+
+WRITERS = (
+    "--out",
+    "--log",
+    "--state",
+    "--stats",
+    "--structures",
+    "--extxyz",
+    "--folder",
+    "--cache",
+    "--timing",
+    "--points",
+)
+"""Flags that name what is written: these get a path of the output, or one that is refused."""
+
+
+def run(words: list[str], zoo: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run a command line beside the zoo, and check what it said, returned and left."""
+    real, flag = [], ""
+    for word in words:
+        flag = word if word.startswith("--") else flag
+        inside = word.startswith("@")
+        place = f"out/{word[1:]}" if inside and flag in WRITERS else str(zoo / word[1:])
+        real.append(place if inside else word)
+    before = snapshot(zoo)
+    (folder / "out").mkdir(exist_ok=True)
+    with working_in(folder, folder / "out/cache"):
+        try:
+            code = cli.main(real)
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+    told = capsys.readouterr()
+    assert code in CODES, (real, code, told.err[-2000:])
+    assert "Traceback" not in told.err, real
+    errors = [line for line in told.err.splitlines() if "error: " in line]
+    assert all(len(line) < 1500 and line.isprintable() for line in errors), errors
+    assert snapshot(zoo) == before, real
+    outside = {path.name for path in folder.iterdir()} - {"out", "results", "scores"}
+    assert not outside, (real, outside)
+
+
+QUICK = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+def quick(words: list[str]) -> bool:
+    """Return whether a line does not start worker processes or trainings."""
+    return (
+        words[0] not in ("relax", "score", "take", "reference", "hull", "doctor", "checks", "prepare") or len(words) < 3
+    )
+
+
+@given(words=command_lines().filter(quick))
+@QUICK
+def test_any_words_end_in_one_line(words: list[str], zoo: Path, tmp_path_factory: pytest.TempPathFactory,
+                                   capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    run(words, zoo, tmp_path_factory.mktemp("here"), capsys)
+
+
+@given(words=command_lines().filter(lambda words: not quick(words)))
+@settings(QUICK, max_examples=40)
+@pytest.mark.slow
+def test_any_words_of_verbs_that_work_long(words: list[str], zoo: Path, tmp_path_factory: pytest.TempPathFactory,
+                                           capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    run(words, zoo, tmp_path_factory.mktemp("here"), capsys)
+
+
+LONGER = [
+    ["check", "--config", "@deep.yaml"],
+    ["check", "--config", "@twice.yaml"],
+    ["check", "--config", "@zero.bin"],
+    ["check", "--log", "@folder.cif"],
+    ["info", "--models", "--config", "@list.json"],
+    ["prepare", "--config", "@small.yaml", "--dataset", "nosuch", "--out", "out"],
+    ["sample", "--weights", "@weights", "--kind", "crystal", "--n", "1", "--steps", "2", "--out", "out/x.arrow"],
+    ["sample", "--weights", "@weights", "--kind", "crystal", "--motif", "@raw.cif", "--n", "1", "--out", "out/x.arrow"],
+    ["sample", "--vae", "@weights/dit", "--dit", "@weights/vae", "--kind", "mof", "--n", "1", "--out", "out/x.arrow"],
+    ["bundle", "--vae", "@empty", "--dit", "@weights/dit", "--out", "out"],
+    ["bundle", "--vae", "@weights/vae", "--dit", "@weights/dit", "--out", "out", "--sample", "steps={", "x=1"],
+    ["reconstruct", "--vae", "@weights/vae", "--data", "@broken.arrow", "--out", "out/x"],
+    ["encode", "--vae", "@weights/vae", "--data", "@good.arrow", "--out", "out/x.arrow"],
+    ["report", "--run", "@a folder with spaces", "--out", "out", "--run-config", "[" * 5000],
+    ["report", "--run", "@a folder with spaces", "--out", "out", "--run-config", "{}"],
+    ["compare", "@weights", "@empty", "--out", "out"],
+    ["ablations", "--folder", "out/x"],
+    ["fetch", "--list"],
+    ["fetch", "--dataset", "nosuch"],
+    ["plan", "--config", "@small.yaml", "--profile", "@deep.yaml"],
+    ["plan", "--config", "@small.yaml", "--profile", "@list.json"],
+    ["hull", "@many.csv", "--out", "out/x.csv"],
+    ["select", "--relaxed", "@broken.parquet", "--hull", "@many.csv", "--out", "out/x.parquet"],
+]
+
+
+@pytest.mark.parametrize("words", LONGER, ids=lambda words: " ".join(words)[:60])
+def test_lines_that_come_far(words: list[str], zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(words, zoo, tmp_path, capsys)
+
+
+SLOW = [
+    ["score", "@raw.cif", "@many.csv", "@broken.arrow", "@good.extxyz", "--out", "out/s"],
+    ["score", "@a folder with spaces", "@half.xyz", "@POSCAR", "@formula.csv", "--out", "out/s"],
+    ["score", "@broken.zip", "--out", "out/s"],
+    ["relax", "@raw.cif", "@half.xyz", "@broken.arrow", "--out", "out/r"],
+    ["score", "@folder.cif", "--out", "out/s"],
+    ["relax", "@empty", "--out", "out/r"],
+]
+
+
+@pytest.mark.parametrize("words", SLOW, ids=lambda words: " ".join(words)[:60])
+def test_files_that_readers_break_on(
+    words: list[str], zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(words, zoo, tmp_path, capsys)
+
+
+def test_the_zoo_is_what_it_says(zoo: Path) -> None:
+    with pytest.raises(RecursionError):
+        json.loads((zoo / "deep.json").read_text())

@@ -1,0 +1,68 @@
+"""Every verb: what is not its own stays, wherever it lies; inputs are never written over."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adit.cli import main, parser
+from tests.unit.outputs import world
+
+MINE = "mine, and nobody else's"
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every verb has run."""
+    folder = tmp_path_factory.mktemp("walk")
+    world.given(folder)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(world.SETTINGS))
+    before = plant(
+        folder, [folder / "run", folder / "run/vae", folder / "run/report/figures", folder / "alone/relaxed"]
+    )
+    done = world.walk(folder, 0)
+    assert {verb for verb in verbs() if verb not in world.READS_ONLY} == done
+    assert_intact(before)
+    return folder
+
+
+def verbs() -> set[str]:
+    """Return the verbs of the command line."""
+    return {name for action in parser()._actions if action.choices for name in action.choices}
+
+
+def plant(folder: Path, places: list[Path] | None = None) -> list[Path]:
+    """Put files of a user into every folder: one by a name of its own, one for every suffix that others have there."""
+    planted = []
+    if places is None:
+        places = [Path(below) for below, _, _ in os.walk(folder) if ".adit" not in below and "mine" not in below]
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+        suffixes = {".txt", *("".join(path.suffixes[-1:]) for path in place.iterdir() if path.is_file())}
+        read_whole = {"tune", "ablations", "data"} & set(place.relative_to(folder).parts)  # all files there are inputs
+        for suffix in {".txt"} if read_whole else suffixes:
+            path = place / f"foreign{suffix}"
+            path.write_text(MINE)
+            planted.append(path)
+    return planted
+
+
+def assert_intact(planted: list[Path]) -> None:
+    changed = [path for path in planted if not path.is_file() or path.read_text() != MINE]
+    assert not changed
+
+
+def test_no_verb_touches_files_of_others_in_any_folder_that_it_writes(walked: Path) -> None:
+    planted = plant(walked)
+    assert len(planted) > 60
+    names = {path.relative_to(walked).parent.as_posix() for path in planted}
+    assert {"run/report/figures", "run/state/vae", "run/weights/dit", "alone/relaxed/structures", "run/dft"} <= names
+    world.walk(walked, 1)
+    assert_intact(planted)
+    assert not list(walked.rglob("*.part"))
+    assert not [path for path in walked.rglob("new-*") if path.parent.name == ".adit"]
+    assert main(["clean", str(walked / "run"), str(walked / "alone")]) == 0
+    assert_intact(planted)

@@ -1,0 +1,219 @@
+"""A small run made by the verbs of the command line alone: every verb that writes, each with all its outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adit import config, convert, store
+from adit.cli import main
+from adit.systems import AtomicSystem, Kind
+
+SETTINGS: dict[str, Any] = {
+    "name": "walk",
+    "data": {"datasets": [{"name": "builtin-crystals", "limit": 16}]},
+    "model": {
+        "vae": {
+            **{"d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "latent_dim": 4},
+            "encode_lattice": True,
+        },
+        "dit": {"d_model": 16, "heads": 2, "layers": 1, "normalize_latents": True},
+    },
+    "train": {
+        "vae": {"max_steps": 4, "batch_size": 8, "precision": "fp32", "checkpoint_minutes": 0.0001},
+        "dit": {
+            **{"max_steps": 4, "batch_size": 8, "precision": "fp32", "checkpoint_minutes": 0.0001},
+            **{"ema_decay": 0.5, "center_noise": False},
+        },
+    },
+    "latents": {"views": 1},
+    "sample": {"crystal": 2, "molecule": 0, "shards": 1, "steps": 2, "guidance": 1.0},
+    "relax": {"fmax": 5.0, "max_steps": 2, "min_distance": 0.1, "wall_limit_s": 120.0},
+    "select": {"max_structures": 1, "max_e_above_hull": None, "max_atoms": 8, "rank_by": "cost"},
+    "dft": {"engine": "gfn1-xtb", "preset": "demo", "wall_limit_s": 120.0, "shards": 1, "references": "none"},
+    "hull": {"reference": "builtin"},
+    "score": {"controls": 0},
+    "report": {"title": "Walk", "gallery": 1},
+    "ablations": {"autoencoders": {"a": {}}, "denoisers": {"d": {"autoencoder": "a"}}},
+    "tune": {"samples": 2, "solvers": ["euler"], "grids": ["uniform"], "steps": [2], "guidance": [1.0]},
+}
+SALT = AtomicSystem(
+    "nacl", Kind.CRYSTAL, np.array([11, 17]), np.array([[0, 0, 0], [2.8, 2.8, 2.8]]), np.array(
+        [[0, 2.8, 2.8], [2.8, 0, 2.8], [2.8, 2.8, 0]]
+    )
+)  # fmt: skip
+ETHANE = AtomicSystem(
+    "ethane",
+    Kind.MOLECULE,
+    np.array([6, 6, *[1] * 6]),
+    np.array(
+        [
+            *([-0.76, 0, 0], [0.76, 0, 0], [-1.16, 1.02, 0], [-1.16, -0.51, 0.88], [-1.16, -0.51, -0.88]),
+            *([1.16, -1.02, 0], [1.16, 0.51, 0.88], [1.16, 0.51, -0.88]),
+        ]
+    ),
+    None,
+)
+SETTINGS_DIR = Path(__file__).parents[3] / "config/dft"
+READS_ONLY = {"check", "info", "fetch", "clean"}
+"""Verbs without outputs of their own in the folders of a run."""
+
+
+def stage(kind: type[Any], seed: int, **extra: Any) -> str:
+    """Return the slice of a stage as JSON."""
+    return config.Config.model_validate({**SETTINGS, "seed": seed}).stage(kind, **extra).model_dump_json()
+
+
+def verb(*words: str | Path) -> None:
+    """Run a verb, which has to end well."""
+    assert main([str(word) for word in words]) == 0, words
+
+
+def given(folder: Path) -> Path:
+    """Write the files of a user that the verbs read, and return their folder."""
+    mine = folder / "mine"
+    store.write_text(mine / "salt.cif", convert.to_cif(SALT))
+    store.write_extxyz(mine / "salt.extxyz", [SALT])
+    store.write_systems(mine / "molecules.arrow", [ETHANE])
+    store.write_text(mine / "lock.txt", f"numpy=={np.__version__}\n")
+    return mine
+
+
+def walk(folder: Path, seed: int) -> set[str]:
+    """Run every verb that writes, into ``folder/run`` and ``folder/alone``; return their names.
+
+    Args:
+        folder: where the files of ``given`` lie.
+        seed: of the run; another one changes most outputs.
+    """
+    done = {*_models(folder / "run", seed), *_evaluation(folder / "run", seed), *_alone(folder, seed)}
+    return done | _comparisons(folder, seed)
+
+
+def _models(run: Path, seed: int) -> set[str]:
+    chosen = config.ChosenDataset(name="builtin-crystals", limit=16)
+    data, latents = run / "data/builtin-crystals.arrow", run / "latents/builtin-crystals-0.arrow"
+    prepare = stage(config.PrepareStage, seed, dataset=chosen, custom=None)
+    verb(
+        *("prepare", "--config", prepare, "--out", data, "--stats", run / "data/builtin-crystals.stats.json"),
+        *("--state", run / "state/prepare", "--log", run / "logs/prepare.log"),
+    )
+    vae, dit = run / "vae", run / "dit"
+    verb(
+        *("vae", "--config", stage(config.VaeStage, seed), "--data", data, "--out", vae, "--state", run / "state/vae"),
+        *("--log", run / "logs/vae.log"),
+    )
+    verb("encode", "--config", stage(config.EncodeStage, seed), "--vae", vae, "--data", data, "--out", latents)
+    verb(
+        *("dit", "--config", stage(config.DitStage, seed), "--vae", vae, "--data", data, "--latents", latents),
+        *("--out", dit, "--state", run / "state/dit"),
+    )
+    verb(
+        *("decay", "--config", stage(config.DitStage, seed), "--vae", vae, "--data", data, "--latents", latents),
+        *("--state", run / "state/dit", "--out", run / "decayed", "--steps", "2"),
+    )
+    verb("bundle", "--vae", vae, "--dit", dit, "--out", run / "weights")
+    verb("reconstruct", "--vae", vae, "--data", data, "--out", run / "reconstructed/test", "--limit", "2")
+    model = ("--vae", vae, "--dit", dit, "--kind", "crystal", "--config", stage(config.SampleStage, seed))
+    verb("sample", *model, "--out", run / "samples/crystal/0.arrow", "--state", run / "state/sample")
+    verb("trajectory", *model, "--out", run / "trajectories/crystal.extxyz", "--index", "0", "--frames", "2")
+    return {"prepare", "vae", "encode", "dit", "decay", "bundle", "reconstruct", "sample", "trajectory"}
+
+
+def _evaluation(run: Path, seed: int) -> set[str]:
+    data, samples = run / "data/builtin-crystals.arrow", run / "samples/crystal/0.arrow"
+    store.write_systems(run.parent / "mine/samples.arrow", [SALT])
+    take = config.TakeStage.model_validate(
+        {**json.loads(stage(config.TakeStage, seed)), "from_": str(run.parent / "mine/samples.arrow"), "crystal": 1}
+    )
+    verb("take", "--config", take.model_dump_json(by_alias=False), "--crystal", run / "taken/crystal/0.arrow")
+    samples = run / "taken/crystal/0.arrow"
+    relaxed, systems = run / "relaxed/crystal/0.parquet", run / "relaxed/crystal/0.arrow"
+    verb(
+        *("relax", "--config", stage(config.RelaxStage, seed), "--samples", samples, "--out", relaxed),
+        *("--structures", systems, "--extxyz", run / "relaxed/crystal/0.extxyz", "--cache", run / "state/relax"),
+    )
+    reference, hull = run / "hull/reference.parquet", run / "hull/hull.parquet"
+    verb(
+        *("reference", "--config", stage(config.ReferenceStage, seed), "--data", data, "--out", reference),
+        *("--cache", run / "state/reference"),
+    )
+    verb(
+        *("hull", "--config", stage(config.HullStage, seed), "--relaxed", relaxed, "--reference", reference),
+        *("--out", hull),
+    )
+    selected, dft = run / "dft/selected.parquet", stage(config.DftStage, seed)
+    verb(
+        *("select", "--config", stage(config.SelectStage, seed), "--relaxed", relaxed, "--hull", hull),
+        *("--out", selected, "--settings", SETTINGS_DIR),
+    )
+    table = run / "dft/0.parquet"
+    verb(
+        *("dft", "--config", dft, "--selected", selected, "--relaxed", relaxed, "--folder", run / "dft"),
+        *("--out", table, "--structures", run / "dft/0.arrow", "--settings", SETTINGS_DIR),
+    )
+    verb(
+        *("dft-references", "--config", dft, "--relaxed", table, "--data", data, "--folder", run / "dft"),
+        *("--out", run / "dft/references.parquet", "--settings", SETTINGS_DIR),
+    )
+    checked = run.parent / "mine/molecules.arrow"
+    verb(
+        *("checks", "--config", stage(config.ChecksStage, seed), "--kind", "molecule", "--samples", checked),
+        *("--shard", checked, "--out", run / "checks/molecule/0.json"),
+    )
+    verb(
+        *("score", "--config", stage(config.ScoreStage, seed), "--crystal", samples, "--data", data),
+        *("--relaxed", relaxed, "--hull", hull, "--dft", table, "--out", run / "scores"),
+    )
+    verb("report", "--config", stage(config.ReportStage, seed), "--run", run, "--out", run / "report")
+    doctor = stage(config.DoctorStage, seed, results=str(run.parent / "results"))
+    verb(
+        "doctor",
+        "--config",
+        doctor,
+        "--on",
+        "cpu",
+        "--lock",
+        run.parent / "mine/lock.txt",
+        "--out",
+        run / "doctor/cpu.json",
+    )
+    done = {"take", "relax", "reference", "hull", "select", "dft", "dft-references", "checks", "score", "report"}
+    return done | {"doctor"}
+
+
+def _alone(folder: Path, seed: int) -> set[str]:
+    """Run the verbs on files of the user's own."""
+    mine, alone = folder / "mine", folder / "alone"
+    name = "salt.cif" if seed else "salt.extxyz"
+    verb("relax", mine / name, "--out", alone / "relaxed", "--config", folder / "mine.yaml")
+    verb("score", mine / name, "--out", alone / "scored", "--workers", "1", "--cache", folder / "cache")
+    verb("plan", "--config", folder / "mine.yaml", "--out", alone / "plan.json")
+    verb("schema", "--out", alone / "schema.json")
+    return {"relax", "score", "plan", "schema"}
+
+
+def _comparisons(folder: Path, seed: int) -> set[str]:
+    """Run the verbs that put several runs, points or variants beside each other."""
+    run, alone = folder / "run", folder / "alone"
+    verb("compare", run, alone / "scored", "--out", folder / "compared")
+    point, scores = run / "tune/point", store.read_json(run / "scores/summary.json")
+    if not point.exists():
+        made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
+        store.write_systems(point / "crystal.arrow", [SALT], metadata=made_with)
+        store.write_json(point / "crystal.json", {"seconds": 1.0, "samples": 1, "evaluations": 2})
+        store.write_json(point / "scores/summary.json", scores)
+    verb("tune", "--config", stage(config.TuneStage, seed), "--points", point, "--out", run / "tune")
+    ablations = run / "ablations"
+    if not ablations.exists():
+        for network, variant in (("vae", "a"), ("dit", "d")):
+            record = store.read_json(run / network / "config.json")
+            store.write_json(ablations / network / variant / "config.json", record)
+        measured = store.read_json(run / "reconstructed/test.json")
+        store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
+        store.write_json(ablations / "scores/d/summary.json", scores)
+    verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
+    return {"compare", "tune", "ablations"}
