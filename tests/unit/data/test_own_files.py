@@ -1,0 +1,68 @@
+"""Preparation reads as every verb does: ids are texts, what is missing is no label, a bad frame costs one row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adit import cli, convert, store
+from adit.config import CustomDataset
+from adit.data.datasets import custom
+from adit.errors import DataError
+from tests.unit.score.test_files import NACL, salt
+
+
+def frames(*keys: str) -> str:
+    lattice = 'Lattice="4.1 0 0 0 4.1 0 0 0 4.1" Properties=species:S:1:pos:R:3:forces:R:3'
+    atoms = "Cs 0 0 0 0 0 0\nCl 2 2 {z} 0 0 0\n"
+    return "".join(f"2\n{lattice} {key}\n" + atoms.format(z=2 + n / 100) for n, key in enumerate(keys))
+
+
+def load(path: Path, text: str, **values: object) -> list[custom.Record]:
+    path.write_text(text)
+    described = CustomDataset.model_validate({"path": str(path), "kind": "crystal", **values})
+    return list(custom.dataset("mine", described).load(None).records)
+
+
+def test_energies_are_labels_and_a_misspelt_one_is_named(tmp_path: Path) -> None:
+    text = frames("mid=000 energy=-3.0", "mid=001 energy=-4.5")
+    records = load(tmp_path / "x.extxyz", text, id="mid", properties=["energy"])
+    assert [(record.system_id, record.make().info["energy"]) for record in records] == [("000", -3.0), ("001", -4.5)]
+    with pytest.raises(DataError, match="has no 'enregy' for properties; columns or keys: mid, energy"):
+        load(tmp_path / "x.extxyz", text, properties=["enregy"])
+
+
+def test_a_bad_frame_costs_one_row(tmp_path: Path) -> None:
+    text = frames("mid=a", "mid=b") + frames("mid=c").replace("2\n", "3\n", 1)
+    records = load(tmp_path / "x.extxyz", text, id="mid")
+    assert [record.system_id for record in records] == ["a", "b", "x-3"]
+    with pytest.raises(DataError, match="says 3 atoms"):
+        records[2].make()
+
+
+def test_labels_of_tables_that_are_missing_are_none_and_ids_stay_texts(tmp_path: Path) -> None:
+    quoted = convert.to_cif(NACL).replace('"', '""')
+    rows = [f'000{n},"{quoted}",{gap}\n' for n, gap in enumerate(("1.0", "", "n/a", "NaN", "inf", "2", " - "))]
+    records = load(tmp_path / "t.csv", "mid,cif,gap\n" + "".join(rows), id="mid", properties=["gap"])
+    assert [record.system_id for record in records] == [f"000{n}" for n in range(7)]
+    labels = [record.make().info.get("gap") for record in records]
+    assert labels == [1.0, None, None, None, None, 2, None]
+    assert "gap" not in records[1].make().info
+
+
+def test_a_table_is_prepared_as_it_is_scored(tmp_path: Path) -> None:
+    lines = convert.to_cif(NACL).splitlines()
+    cell = [n for n, line in enumerate(lines) if line.startswith(("_cell_length", "_cell_angle"))]
+    turned = [lines[n] for n in (*cell[3:], *cell[:3])]
+    text = "\n".join([*lines[: cell[0]], *turned, *lines[cell[-1] + 1 :]]).replace('"', '""')
+    (record,) = load(tmp_path / "t.csv", f'mid,cif\nm,"{text}"\n')
+    assert record.make().volume == pytest.approx(NACL.volume, rel=1e-6)
+
+
+def test_a_file_is_prepared_without_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    elements = [(11, 17), (3, 9), (19, 35), (37, 53), (12, 8), (20, 8), (38, 8), (56, 8), (47, 17), (55, 9)]
+    store.write_extxyz(tmp_path / "C.extxyz", [salt(f"s-{n}", *pair, 5.0) for n, pair in enumerate(elements)])
+    assert cli.main(["prepare", "C.extxyz", "--out", "c.arrow"]) == 0
+    assert store.read_systems(tmp_path / "c.arrow").ids == [f"s-{n}" for n in range(10)]
