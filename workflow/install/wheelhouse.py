@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from workflow.install import gpaw, libraries, packages, settings, torch_build
@@ -34,7 +35,7 @@ def pack(folder: Path, env: Path) -> None:
 
 
 def _pack_torch(installer: Installer, command: list[object]) -> None:
-    """Pack the build of PyTorch that is installed; where pip's settings do not lead to it, PyTorch's own index has it."""
+    """Pack the installed build of PyTorch; where pip's settings do not lead to it, PyTorch's own index has it."""
     try:
         run(command, installer.log, installer.environ, "packing PyTorch")
     except SetupError:
@@ -49,11 +50,6 @@ def _pack_gpaw(installer: Installer, folder: Path, command: list[object]) -> Non
     chain = libraries.find(installer.env)
     if not chain.can_build:
         raise SetupError(f"GPAW's source cannot be packed: {chain.problem or 'no Python.h'}; run `make env` first")
-    config = gpaw.write_siteconfig(installer.env, chain)
-    run(
-        command,
-        installer.log,
-        installer.environ | {"GPAW_CONFIG": str(config)},
-        "packing GPAW",
-        again="make wheelhouse",
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        environ = installer.environ | {"GPAW_CONFIG": str(gpaw.write_siteconfig(Path(scratch), chain))}
+        run(command, installer.log, environ, "packing GPAW", again="make wheelhouse")
