@@ -166,9 +166,10 @@ def run(words: list[str], zoo: Path, folder: Path, capsys: pytest.CaptureFixture
     real, flag = [], ""
     for word in words:
         flag = word if word.startswith("--") else flag
-        inside = word.startswith("@")
-        place = f"out/{word[1:]}" if inside and flag in WRITERS else str(zoo / word[1:])
-        real.append(place if inside else word)
+        if flag in WRITERS and word != flag and not word.startswith("out"):
+            real.append(f"out/{word.removeprefix('@').replace('/', '_')}")
+        else:
+            real.append(str(zoo / word[1:]) if word.startswith("@") else word)
     before = snapshot(zoo)
     (folder / "out").mkdir(exist_ok=True)
     with working_in(folder, folder / "out/cache"):
