@@ -94,4 +94,7 @@ make_base "$ROOMS/$release" "$release"
 room=$(mktemp -d "$ROOMS/room.XXXXXX")
 mkdir "$room"/{upper,work,root}
 trap '[ -n "$keep" ] && say "kept: $room/upper" || rm -rf "$room"' EXIT
-unshare --mount --propagation private --pid --fork --kill-child "$0" --inside "$room" "$release" "$user" "$@"
+unshare --mount --propagation private --pid --fork --kill-child "$0" --inside "$room" "$release" "$user" "$@" &
+child=$!
+trap 'kill -KILL $child; exit 143' TERM INT   # and with it everything inside
+wait $child
