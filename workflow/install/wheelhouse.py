@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from workflow.install import gpaw, libraries, packages, settings, torch_build
@@ -16,23 +17,32 @@ def pack(folder: Path, env: Path) -> None:
     environ = dict(os.environ)
     installer = Installer(env, environ, settings.read_pip_settings(env / "bin" / "python", environ), use_uv=True)
     versions = packages.installed_versions(installer.python)
-    lines = [
-        f"{name}=={versions[name]}" for name in sorted(set(versions) - {"adit-pipeline", "gpaw", "gpaw-data", "pip"})
-    ]
+    names = sorted(set(versions) - {"adit-pipeline", "gpaw", "gpaw-data", "pip", "torch"})
+    lines = [f"{name}=={versions[name]}" for name in names]
     if "uv" not in versions:
         lines.append(f"uv=={packages.read_lock(packages.UV_LOCK)['uv']}")
-    if "+cpu" in versions.get("torch", ""):
-        lines.append(f"--extra-index-url {torch_build.CPU_INDEX}")
     requirements = env / "wheelhouse.in"
     requirements.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    say(f"packing {len(lines)} packages into {folder}")
+    say(f"packing {len(lines) + 1} packages into {folder}")
     pip = [installer.python, "-m", "pip", "--disable-pip-version-check"]
     shared = ["--no-build-isolation", "--progress-bar", "off", "--no-deps"]
-    wheel = [*pip, "wheel", "--use-pep517", *shared, "--wheel-dir", folder, "-r", requirements]
-    run(wheel, installer.log, environ, "packing the wheels", again="make wheelhouse")
+    wheel = [*pip, "wheel", "--use-pep517", *shared, "--wheel-dir", folder]
+    _pack_torch(installer, [*wheel, f"torch=={versions['torch']}"])
+    run([*wheel, "-r", requirements], installer.log, environ, "packing the wheels", again="make wheelhouse")
     _pack_gpaw(installer, folder, [*pip, "download", *shared, "--dest", folder, "--no-binary", "gpaw", "-r", gpaw.LOCK])
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e9
     say(f"{folder}: {len(list(folder.iterdir()))} files, {size:.1f} GB; elsewhere: make env WHEELHOUSE={folder}")
+
+
+def _pack_torch(installer: Installer, command: list[object]) -> None:
+    """Pack the installed build of PyTorch; where pip's settings do not lead to it, PyTorch's own index has it."""
+    try:
+        run(command, installer.log, installer.environ, "packing PyTorch")
+    except SetupError:
+        if "+cpu" not in str(command[-1]):
+            raise
+        index = ["--index-url", torch_build.CPU_INDEX]
+        run([*command, *index], installer.log, installer.environ, "packing PyTorch", again="make wheelhouse")
 
 
 def _pack_gpaw(installer: Installer, folder: Path, command: list[object]) -> None:
@@ -40,11 +50,6 @@ def _pack_gpaw(installer: Installer, folder: Path, command: list[object]) -> Non
     chain = libraries.find(installer.env)
     if not chain.can_build:
         raise SetupError(f"GPAW's source cannot be packed: {chain.problem or 'no Python.h'}; run `make env` first")
-    config = gpaw.write_siteconfig(installer.env, chain)
-    run(
-        command,
-        installer.log,
-        installer.environ | {"GPAW_CONFIG": str(config)},
-        "packing GPAW",
-        again="make wheelhouse",
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        environ = installer.environ | {"GPAW_CONFIG": str(gpaw.write_siteconfig(Path(scratch), chain))}
+        run(command, installer.log, environ, "packing GPAW", again="make wheelhouse")

@@ -111,7 +111,9 @@ def _labels(args: argparse.Namespace) -> None:
     if not stage.labels.gaps:
         raise ConfigError("labels.gaps is 0, nothing is computed; say of how many molecules, e.g. 20000")
     out = args.out or args.data.with_suffix(SUFFIX)
-    write_gaps(stage, args.data, out, workers=args.workers, state=args.state)
+    state = args.state or out.parent / f".{out.name}.parts"
+    with replaced_files([out], "labels", inputs=[args.data]) as (new,):
+        write_gaps(stage, args.data, new, workers=args.workers, state=state)
 
 
 def register(verbs: Verbs) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from adit.data.sources.locks import alone
 from adit.errors import DataError
 from adit.isolate import Outcome, map_isolated
 from adit.labels.gaps import LABEL, METHOD, homo_lumo_gap
+from adit.outputs.scratch import Scratch
 from adit.progress import Progress, log
 from adit.store import SystemTable, read_frame, read_systems, sha256, write_frame
 from adit.systems import AtomicSystem, Kind
@@ -88,6 +88,7 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
 
     Raises:
         DataError: the dataset has no molecule to train on.
+        ConfigError: a part to write is there, and is not the verb's own.
     """
     n, seed = stage.labels.gaps, stage.seed
     table = read_systems(data)
@@ -99,11 +100,11 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
     key = hashlib.sha256(f"{sha256(data)} {METHOD} {seed} {PART}".encode()).hexdigest()[:16]
     folder = (state or out.parent / f".{out.name}.parts") / key
     with alone(folder.parent):
-        for sibling in folder.parent.glob("*"):
-            if sibling != folder and sibling.is_dir():
-                shutil.rmtree(sibling, ignore_errors=True)
         names = table.split_ids("train")
         parts = _Parts(folder, [names[place] for place in chosen])
+        scratch = Scratch(folder.parent, "labels")
+        scratch.remove(name for name in scratch.names if not name.startswith(f"{key}/"))  # of other data or settings
+        scratch.promise(f"{key}/{parts.path(low, high).name}" for low, high in parts.bounds)
         _compute(parts, _systems(table, chosen), workers, stage.labels.wall_limit_s)
         frame = parts.frame()
         told = {"data_sha256": sha256(data), "method": METHOD, "unit": "eV", "n": n, "seed": seed}

@@ -108,8 +108,17 @@ class _Claim:
     manifest: Manifest
     stage: Path
     inputs: Inputs
-    removes: bool
+    asked: _Asked
     new: dict[str, str]
+
+    @property
+    def removes(self) -> bool:
+        """Return whether files that are not written again go."""
+        return self.asked.removes
+
+    def written(self) -> list[str]:
+        """Return the names of the new files that are this claim's."""
+        return [name for name in _written(self.stage) if self.removes or name in self.asked.names]
 
 
 @contextmanager
@@ -117,14 +126,16 @@ def _claimed(asked: Sequence[_Asked], verb: str, inputs: Iterable[Path]) -> Iter
     """Yield the claims on every folder, checked; what was staged goes when the block ends."""
     known = Inputs(inputs)
     claims: dict[_Asked, _Claim] = {}
+    stages: dict[Path, Path] = {}  # files of one folder are made in one folder: verbs write some beside others
     with ExitStack() as stack:
         for one in sorted(asked, key=lambda one: (os.path.abspath(one.folder), one.key)):
             stack.enter_context(_gone_if_empty(one.folder))
             stack.enter_context(held(one.folder, one.key, verb))
             manifest = Manifest.read(one.folder, one.key, verb)
             check(manifest, one.names, known, removes=one.removes)
-            stage = stack.enter_context(_stage(one.folder, one.key))
-            claims[one] = _Claim(manifest, stage, known, one.removes, {})
+            if one.folder not in stages:
+                stages[one.folder] = stack.enter_context(_stage(one.folder, one.key))
+            claims[one] = _Claim(manifest, stages[one.folder], known, one, {})
         yield [claims[one] for one in asked]
 
 
@@ -161,7 +172,7 @@ def _stage(folder: Path, key: str) -> Iterator[Path]:
 def _swap(claims: Sequence[_Claim]) -> None:
     """Check what was written against what is there, and put it there; then remove what is no longer written."""
     for claim in claims:
-        claim.new = {name: sha256(claim.stage / name) for name in _written(claim.stage)}
+        claim.new = {name: sha256(claim.stage / name) for name in claim.written()}
         check(claim.manifest, claim.new, claim.inputs, removes=claim.removes)
     for claim in claims:
         _announce(claim)

@@ -18,7 +18,7 @@ from adit.sample.engine import Sampler
 from adit.sample.hold import Held
 from adit.sample.motif import Motif
 from adit.sample.prior import Draw
-from adit.store import read_json, read_tensors, read_weights, write_tensors
+from adit.store import read_json, read_tensors, read_weights, weights_sha256, write_json, write_tensors
 from adit.systems import Kind
 from adit.train import dit as training
 from adit.train.dit import train_dit
@@ -137,6 +137,8 @@ def by_kind(tmp_path: Path) -> Path:
     tensors = read_tensors(folder / "dit/model.safetensors")
     scale = torch.tensor([3.0, 0.5, 1.0])[:, None].expand(-1, 4)
     write_tensors(folder / "dit/model.safetensors", tensors | {"latent_mean": scale - 1.0, "latent_std": scale})
+    described = read_json(folder / "dit/config.json")
+    write_json(folder / "dit/config.json", described | {"weights_sha256": weights_sha256(folder / "dit")})
     return folder
 
 

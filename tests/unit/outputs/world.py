@@ -35,6 +35,7 @@ SETTINGS: dict[str, Any] = {
     "select": {"max_structures": 1, "max_e_above_hull": None, "max_atoms": 8, "rank_by": "cost"},
     "dft": {"engine": "gfn1-xtb", "preset": "demo", "wall_limit_s": 120.0, "shards": 1, "references": "none"},
     "hull": {"reference": "builtin"},
+    "labels": {"gaps": 2},
     "score": {"controls": 0},
     "report": {"title": "Walk", "gallery": 1},
     "ablations": {"autoencoders": {"a": {}}, "denoisers": {"d": {"autoencoder": "a"}}},
@@ -58,7 +59,7 @@ ETHANE = AtomicSystem(
     None,
 )
 SETTINGS_DIR = Path(__file__).parents[3] / "config/dft"
-READS_ONLY = {"check", "info", "fetch", "clean"}
+READS_ONLY = {"check", "clean", "closing", "fetch", "info"}
 """Verbs without outputs of their own in the folders of a run."""
 
 
@@ -120,7 +121,12 @@ def _models(run: Path, seed: int) -> set[str]:
     model = ("--vae", vae, "--dit", dit, "--kind", "crystal", "--config", stage(config.SampleStage, seed))
     verb("sample", *model, "--out", run / "samples/crystal/0.arrow", "--state", run / "state/sample")
     verb("trajectory", *model, "--out", run / "trajectories/crystal.extxyz", "--index", "0", "--frames", "2")
-    return {"prepare", "vae", "encode", "dit", "decay", "bundle", "reconstruct", "sample", "trajectory"}
+    molecules = run / "data/builtin-molecules.arrow"
+    chosen = config.ChosenDataset(name="builtin-molecules", limit=12)
+    verb("prepare", "--config", stage(config.PrepareStage, seed, dataset=chosen, custom=None), "--out", molecules)
+    gaps = stage(config.LabelsStage, seed)
+    verb("labels", "--config", gaps, "--data", molecules, "--state", run / "state/labels")
+    return {"labels", "prepare", "vae", "encode", "dit", "decay", "bundle", "reconstruct", "sample", "trajectory"}
 
 
 def _evaluation(run: Path, seed: int) -> set[str]:

@@ -39,7 +39,7 @@ def decayed(root: Path, data: list[Path], out: Path, source: Path | None = None,
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
 def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
