@@ -17,7 +17,7 @@ from benchmarks.compare_runs import IGNORED, compare
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "tiny.yaml"
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 TARGETS = ("all", "bundle")
 SMALLER = (

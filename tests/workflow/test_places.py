@@ -20,7 +20,7 @@ TINY = Path(__file__).parent / "tiny.yaml"
 DATA = "results/tiny/data/builtin-crystals.arrow"
 LOG = "results/tiny/logs/prepare-builtin-crystals.log"
 NOBODY = 65534
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.workflow
 
 
 def snakemake(
