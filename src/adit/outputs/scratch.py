@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from adit.errors import ConfigError
+from adit.errors import ConfigError, from_os_error
 from adit.outputs.check import ADOPT_WAY, adopting
 from adit.outputs.manifest import Manifest, folder_key
 from adit.outputs.parts import HIDDEN, forget_hidden, sweep
@@ -51,17 +51,27 @@ class Scratch:
         """
         with self._lock:
             new = [name for name in names if name not in self._manifest.files]
+            if new:  # another process of the verb may have named files since
+                self._manifest = Manifest.read(self.folder, folder_key(self._verb), self._verb)
+                new = [name for name in new if name not in self._manifest.files]
             foreign = [name for name in new if os.path.lexists(self.folder / name)]
             if foreign and not adopting():
                 told = f"is there, and no manifest says that it was written by `adit {self._verb}`"
                 raise ConfigError(f"{self.folder / foreign[0]}: {told}; move it away, or {ADOPT_WAY}")
             if new:
                 self._manifest.files |= dict.fromkeys(new, _UNHASHED)
-                self._manifest.write()
+                self._write()
+
+    def _write(self) -> None:
+        try:
+            self._manifest.write()
+        except OSError as error:
+            raise from_os_error(error, str(self.folder)) from error
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files by name, and forget them; what is not one's own stays."""
         with self._lock:
+            self._manifest = Manifest.read(self.folder, folder_key(self._verb), self._verb)
             self._remove([name for name in names if name in self._manifest.files])
 
     def _remove(self, mine: Sequence[str]) -> None:

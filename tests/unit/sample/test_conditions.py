@@ -244,7 +244,7 @@ def test_a_motif_outside_the_vocabulary_is_refused(weights: Path, tmp_path: Path
         (["--label", "composition=3"], "ask for it as a composition"),
         (["--label", "spacegroup=221"], "has a key of its own"),
         (["--guidance", "1e300"], "less than or equal to 1000"),
-        (["--out", "/"], "--out /: is a folder"),
+        (["--out", "/"], "/: is a folder; name a file"),
         (["--n", "0"], "'0' is no whole number from 1 to"),
         (["--n", "-3"], "'-3' is no whole number from 1 to"),
     ],
