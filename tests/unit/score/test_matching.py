@@ -51,15 +51,19 @@ def crystal(random: np.random.Generator, name: str, formulas: int) -> AtomicSyst
 def brute_force(
     samples: list[AtomicSystem], references: list[AtomicSystem], splits: list[str], settings: MatcherSettings
 ) -> dict[str, tuple[str, bool, bool]]:
-    """Compare all pairs with ``StructureMatcher.fit`` on the structures as they are: group, in train, anywhere."""
+    """Compare all pairs, in both orders, with ``StructureMatcher.fit`` on whole structures: group, train, anywhere."""
     plain = matcher(settings)
+
+    def match(one: Any, other: Any) -> bool:
+        return bool(plain.fit(one, other) or plain.fit(other, one))
+
     ordered = sorted(samples, key=content_key)
     structures = [convert.to_structure(s) for s in ordered]
     others = [convert.to_structure(r) for r in references]
     groups = Groups(len(ordered))
     for i, first in enumerate(structures):
         for j in range(i + 1, len(structures)):
-            if plain.fit(first, structures[j]):
+            if match(first, structures[j]):
                 groups.join(i, j)
     names: dict[int, str] = {}
     for i, system in enumerate(ordered):
@@ -67,7 +71,7 @@ def brute_force(
         names[root] = min(names.get(root, system.system_id), system.system_id)
     found = {}
     for i, first in enumerate(structures):
-        hits = {split for other, split in zip(others, splits, strict=True) if plain.fit(first, other)}
+        hits = {split for other, split in zip(others, splits, strict=True) if match(first, other)}
         found[ordered[i].system_id] = (names[groups.root(i)], "train" in hits, bool(hits))
     return found
 
@@ -177,7 +181,7 @@ def test_a_hang_costs_its_own_row_alone(where: str) -> None:
         "reduce": {"reduce": hang_on_wide_cells},
     }
     references = index_references([crystal(random, "r", 1)], ["train"])
-    found = match_all({"samples": [*good, bad]}, references, workers=2, wall_limit_s=4, **functions[where])
+    found = match_all({"samples": [*good, bad]}, references, workers=2, wall_limit_s=8, **functions[where])
     assert list(found.reasons) == [("samples", "bad")]
     assert "wall limit" in found.reasons["samples", "bad"]
     assert all(found.get("samples", each.system_id, SETTINGS[0]) for each in good)
