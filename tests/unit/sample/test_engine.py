@@ -152,8 +152,8 @@ def test_a_broken_decoding_is_a_row_with_a_reason(
 ) -> None:
     original = Sampler.decode
 
-    def broken(self: Sampler, latents: torch.Tensor, mask: torch.Tensor) -> Any:
-        decoded = original(self, latents, mask)
+    def broken(self: Sampler, *inputs: torch.Tensor) -> Any:
+        decoded = original(self, *inputs)
         decoded.lattice[0, 3:] = 3.0
         return decoded
 
