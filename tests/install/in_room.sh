@@ -42,6 +42,7 @@ outage() {
   python3 -m http.server --directory /var/tmp/wheelhouse 8000 > /dev/null 2>&1 &
   local server=$!
   sleep 1
+  : > /tmp/message
   make env 2> /tmp/message &
   local setting_up=$!
   until grep -q "installing [0-9]* packages" /tmp/message; do sleep 0.02; done
