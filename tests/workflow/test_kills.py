@@ -107,6 +107,7 @@ def killed(folder: Path, kills: int, seconds: float, seed: int) -> None:
     run(folder)
 
 
+@pytest.mark.slow  # three runs of the workflow; has not been timed on a quiet machine
 def test_a_run_goes_on_after_three_kills(tmp_path: Path, undisturbed: tuple[Path, float]) -> None:
     expected, seconds = undisturbed
     killed(tmp_path, 3, seconds, seed=1)
