@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -164,3 +165,10 @@ def test_numbers_as_people_write_them() -> None:
     assert formats.number(float("nan")) == formats.number(None) == "—"
     assert formats.percent(0.125) == "12.5"
     assert formats.metric("chgnet_surrogate_sun") == "S.U.N. (CHGNet surrogate)"
+
+
+def test_without_rdkit_s_drawing_libraries_there_is_no_drawing_and_the_page_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "rdkit.Chem.Draw", None)  # import fails, as without libXrender
+    assert bond_drawing(methane()) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -13,6 +14,7 @@ from markupsafe import Markup, escape
 from adit import convert
 from adit.elements import colours, covalent_radii, symbol
 from adit.errors import DataError
+from adit.progress import log
 from adit.systems import AtomicSystem, wrap
 
 SIZE = 260.0
@@ -197,11 +199,23 @@ def legend(system: AtomicSystem) -> list[tuple[str, str]]:
     return [(symbol(int(z)), css_colour(int(z), 1.0)) for z in sorted(set(system.numbers.tolist()))]
 
 
-def bond_drawing(system: AtomicSystem, size: int = int(SIZE)) -> Markup | None:
-    """Return RDKit's drawing of a molecule's bonds, without hydrogens; ``None`` where no bonding fits."""
-    from rdkit import Chem
-    from rdkit.Chem.Draw import rdMolDraw2D
+@cache
+def _say_once(text: str) -> None:
+    log.warning("%s", text)
 
+
+def bond_drawing(system: AtomicSystem, size: int = int(SIZE)) -> Markup | None:
+    """Return RDKit's drawing of a molecule's bonds, without hydrogens; ``None`` where no bonding fits.
+
+    ``None`` as well where RDKit's drawing code cannot be loaded: it needs libraries of X11, which a server may lack.
+    """
+    from rdkit import Chem
+
+    try:
+        from rdkit.Chem.Draw import rdMolDraw2D
+    except ImportError as error:
+        _say_once(f"no drawings of bonds: {error}; on Debian and Ubuntu: apt-get install libxrender1 libxext6")
+        return None
     try:
         mol = Chem.RemoveHs(convert.to_rdkit(system))
     except (DataError, ValueError, RuntimeError):  # RDKit's own errors derive from these
