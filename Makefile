@@ -46,7 +46,7 @@ weights: env
 
 test: env
 	@bash workflow/scripts/browser.sh
-	@pytest -n 2 --dist loadgroup --no-loadscope-reorder tests -m "not slow and not slurm"
+	@pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25 tests -m "not slow and not slurm"
 
 test-long: env
 	@pytest tests -m "slow and not slurm"

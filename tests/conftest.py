@@ -20,6 +20,7 @@ with install_import_hook(["adit.model", "adit.flow", "adit.data.augment"], "bear
     import adit.model.vae  # noqa: F401
 
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
+from tests.failures import Failures
 from tests.order import Order
 from tests.paper_map import PaperMap
 
@@ -33,9 +34,11 @@ settings.load_profile("no-deadline")  # tests are never timed
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests that docs/paper.md names fail where they do not call their function; order the tests."""
+    """Let tests that docs/paper.md names fail where they do not call their function; order the tests, name failures at once."""
     config.pluginmanager.register(PaperMap())
     config.pluginmanager.register(Order())
+    if not hasattr(config, "workerinput"):  # processes of pytest-xdist report to this one
+        config.pluginmanager.register(Failures())
 
 
 def random_crystal(random: np.random.Generator, n: int, name: str = "crystal") -> AtomicSystem:

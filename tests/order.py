@@ -1,4 +1,4 @@
-"""The order of tests among processes: a file's tests share its fixtures, and what takes longest begins first."""
+"""The order of test files among processes: what takes longest begins first (for ``--dist loadfile``)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,12 @@ FIRST = (
 
 
 class Order:
-    """Plugin that groups tests by file (for ``--dist loadgroup --no-loadscope-reorder``) and sorts the files."""
+    """Plugin that sorts tests by file; files keep together, for their tests share fixtures."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Give every test without a group the group of its file; sort, keeping the order of equals."""
-        for item in items:
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(file_of(item)))
+        """Sort tests by the rank of their file, keeping the order of equals."""
         items.sort(key=lambda item: rank(item.nodeid))
-
-
-def file_of(item: pytest.Item) -> str:
-    """Return the file of a test, as its node id has it."""
-    return item.nodeid.partition("::")[0]
 
 
 def rank(nodeid: str) -> int:

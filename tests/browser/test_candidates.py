@@ -15,8 +15,6 @@ from adit.store import read_systems
 from tests.browser.driver import Visit, choose, colours, column, picture, saved, sort
 from tests.browser.runs import HTML, SMILES
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 def test_page_opens_from_disk_without_a_complaint(visit: Visit, report: Path) -> None:
     page = visit.open(report)

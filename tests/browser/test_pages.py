@@ -15,8 +15,6 @@ from tests.browser.driver import Visit
 from tests.browser.runs import write_report
 from tests.unit.report.test_page import HOSTILE, write_run
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workflow.install import gpaw, packages, wheelhouse
+from workflow.install import drawing, gpaw, packages, wheelhouse
 from workflow.install.steps import SetupError, say
 
 
@@ -69,6 +69,7 @@ def set_up(folder: Path, stamp: Path, gpaw_stamp: Path) -> None:
     )
     if not whole:
         packages.install_packages(installer)
+        drawing.install(installer)
         stamp.touch()
     set_up_gpaw(installer, gpaw_stamp)
     say(f"ready after {time.monotonic() - began:.0f} s")
