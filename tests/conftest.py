@@ -34,7 +34,7 @@ settings.load_profile("no-deadline")  # tests are never timed
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests that docs/paper.md names fail where they do not call their function; order the tests, name failures at once."""
+    """Let tests that docs/paper.md names fail where they do not call their function; order tests, name failures."""
     config.pluginmanager.register(PaperMap())
     config.pluginmanager.register(Order())
     if not hasattr(config, "workerinput"):  # processes of pytest-xdist report to this one

@@ -26,9 +26,8 @@ def install(installer: Installer) -> None:
             say(f"{' '.join(PACKAGES)} cannot be installed: {reason}")
         error = import_error(installer)
     if error is not None:
-        say(
-            f"reports will have no drawings of bonds: {error}. To get them: sudo apt-get install -y {' '.join(PACKAGES)}"
-        )
+        way_out = f"sudo apt-get install -y {' '.join(PACKAGES)}"
+        say(f"reports will have no drawings of bonds: {error}. To get them: {way_out}")
 
 
 def import_error(installer: Installer) -> str | None:

@@ -101,7 +101,7 @@ def _fetch(args: argparse.Namespace) -> None:
         return
     whole = whole_config(args.config)
     named = args.dataset or [d.name for d in whole.data.datasets if d.name in SOURCES]
-    fetch.fetch_all(list(SOURCES) if args.all else named, mirror_of(args, whole.mirror))
+    fetch.fetch_all(list(SOURCES) if args.all else named, mirror_of(args, whole.mirror), whole.limits)
 
 
 def _labels(args: argparse.Namespace) -> None:

@@ -66,7 +66,7 @@ def _reference(args: argparse.Namespace) -> None:
 
     stage = config.load_stage(config.ReferenceStage, args.config)
     with replaced_files([args.out], "reference", inputs=args.data) as (new,):
-        reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args)))
+        reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args), stage.limits))
 
 
 def _ship_references(args: argparse.Namespace) -> None:
@@ -89,14 +89,16 @@ def _builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
     return data
 
 
-def public_files(mirror: str | None) -> Callable[[str], Path]:
+def public_files(mirror: str | None, limits: config.LimitsConfig) -> Callable[[str], Path]:
     """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
 
     def find(name: str) -> Path:
+        from adit.data.sources.download import limited
         from adit.data.sources.mirrors import locate
         from adit.data.sources.registry import SOURCES, RawFile
 
-        return next(iter(locate(name, SOURCES.get(name, ((RawFile(name),),)), mirror).paths.values()))
+        with limited(limits):
+            return next(iter(locate(name, SOURCES.get(name, ((RawFile(name),),)), mirror).paths.values()))
 
     return find
 
@@ -143,7 +145,7 @@ def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
     if out.is_file() and whole.hull.reference != "entries":
         return out
     data = [_builtin_data(folder, whole, args.workers)] if whole.hull.reference == "builtin" else []
-    find = public_files(mirror_of(args, whole.mirror))
+    find = public_files(mirror_of(args, whole.mirror), whole.limits)
     with replaced_files([out], "reference", inputs=data) as (new,):
         reference(whole.stage(config.ReferenceStage), data, new, folder / "state", args.workers, find)
     return out

@@ -14,7 +14,6 @@ from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
 from adit.errors import ConfigError, DataError, printable
 from adit.isolate import worker_memory
-from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
@@ -36,7 +35,7 @@ def _score(args: argparse.Namespace) -> None:
     samples = {"crystal": args.crystal, "molecule": args.molecule, "mof": args.mof}
     asked = {kind: paths for kind, paths in samples.items() if paths}
     stage = config.load_stage(config.ScoreStage, args.config)
-    with worker_memory(DEFAULTS.worker_bytes):
+    with worker_memory(stage.limits.worker_bytes):
         score(
             stage,
             asked,

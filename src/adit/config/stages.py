@@ -150,6 +150,7 @@ class ReferenceStage(Stage):
     version: int = 2
     relax: RelaxConfig
     hull: HullConfig
+    limits: LimitsConfig = LimitsConfig()
 
 
 class HullStage(Stage):
@@ -186,6 +187,7 @@ class ScoreStage(Stage):
     version: int = 5
     seed: int
     score: ScoreConfig
+    limits: LimitsConfig = LimitsConfig()
 
 
 class ChecksStage(Stage):

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from adit.cli.relax import public_files
 from adit.config import LimitsConfig
 from adit.data.sources.checksums import Upstream
 from adit.data.sources.download import Patience, download, limited
+from adit.data.sources.fetch import fetch_all
+from adit.data.sources.registry import SOURCES, RawFile
 from adit.errors import DataError
 from tests.http_server import Site, serving
 
@@ -37,6 +40,20 @@ def test_a_mirror_that_sends_without_end_is_left_at_the_limit(site: Site, tmp_pa
     with limited(LimitsConfig(download_bytes=5_000_000)), pytest.raises(DataError, match=r"limits\.download_bytes"):
         download(f"{site.url}/a.bin", tmp_path / "a.bin", patience=patience())
     assert left(tmp_path) == {}
+
+
+def test_the_limits_of_a_configuration_hold_for_fetch_and_reference(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(SOURCES, "own", ((RawFile("a.bin"),),))
+    limits = LimitsConfig(download_bytes=1000)
+    for fetching in (lambda: public_files(site.url, limits)("a.bin"), lambda: fetch_all(["own"], site.url, limits)):
+        with pytest.raises(DataError):
+            fetching()
+        assert not list(tmp_path.rglob("a.bin"))
+    fetch_all(["own"], site.url, LimitsConfig(download_bytes=10_000_000))
+    assert list(tmp_path.rglob("a.bin"))
 
 
 @pytest.mark.parametrize("announced", [True, False])

@@ -17,6 +17,7 @@ from adit.data.datasets.records import Dataset, Loaded, Record
 from adit.data.prepare import shards
 from adit.data.prepare.normal import ATOM_ORDER
 from adit.data.prepare.statistics import Statistics
+from adit.data.sources.download import limited
 from adit.data.sources.locks import alone
 from adit.data.sources.registry import SPLITS
 from adit.errors import DataError
@@ -51,7 +52,8 @@ def prepare(
     """
     name = stage.dataset.name
     dataset = catalogue.dataset(stage.dataset, stage.custom, settings_of(stage.read, stage.limits, workers))
-    loaded = dataset.load(mirror)
+    with limited(stage.limits):
+        loaded = dataset.load(mirror)
     records = draw(loaded.records, stage.dataset.limit, name, stage.seed)
     state = state or out.parent / f".{out.name}.shards"
     work = shards.Work(records, dataset.kind, stage.max_atoms, stage.max_atomic_number, state / _key(stage, loaded))

@@ -6,14 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adit import store
+from adit.config import LimitsConfig
+from adit.data.sources.download import limited
 from adit.data.sources.mirrors import cache_folder, locate
 from adit.data.sources.registry import SOURCES, Dataverse, RawFile
 from adit.errors import AditError, ConfigError, DataError
+from adit.limits import DEFAULTS
 from adit.progress import log
 
 
-def fetch_all(names: Sequence[str], mirror: str | None) -> None:
+def fetch_all(names: Sequence[str], mirror: str | None, limits: LimitsConfig = DEFAULTS) -> None:
     """Fetch sources by name; each is tried, also when one before it failed.
+
+    Args:
+        names: sources of the registry.
+        mirror: folder or URL with copies, tried first.
+        limits: bytes of a download, bytes per second, waits.
 
     Raises:
         ConfigError: a name is not known.
@@ -25,14 +33,15 @@ def fetch_all(names: Sequence[str], mirror: str | None) -> None:
     failed: list[AditError] = []
     for name in names:
         try:
-            found = locate(name, SOURCES[name], mirror)
+            with limited(limits):
+                files = locate(name, SOURCES[name], mirror)
         except DataError as error:
             log.error("%s", error)
             failed.append(error)
             continue
-        for file, path in found.paths.items():
+        for file, path in files.paths.items():
             log.info("%s: %s, %s, sha256 %s", name, path, _size(path), store.sha256(path))
-            log.info("%s: %s: %s", name, file, found.verified[file])
+            log.info("%s: %s: %s", name, file, files.verified[file])
     if failed:
         raise DataError(f"{len(failed)} of {len(names)} sources are missing; the first: {failed[0]}")
 
