@@ -92,18 +92,34 @@ class Progress:
 
     def __init__(self, what: str, total: int, done: int = 0, interval: float = 5.0) -> None:
         self.what, self.total, self.done, self.interval = what, total, done, interval
-        self._start, self._done_before, self._said = time.monotonic(), done, time.monotonic()
+        self._start = self._reported = time.monotonic()
+        self._first: tuple[float, int] | None = None
 
     def update(self, n: int = 1, note: str = "") -> None:
         """Count ``n`` more; ``note`` is put at the end of the line, when one is due."""
         self.done += n
         now = time.monotonic()
-        if now - self._said >= self.interval or self.done >= self.total:
-            self._said = now
+        self._first = self._first or (now, self.done)
+        if now - self._reported >= self.interval or self.done >= self.total:
+            self._reported = now
             log.info(self._line(now, note))
 
     def _line(self, now: float, note: str) -> str:
-        elapsed, fresh = now - self._start, self.done - self._done_before
-        left = duration(elapsed / fresh * (self.total - self.done)) if fresh > 0 else "?"
-        tail = f", {left} left" if self.done < self.total else f" in {duration(elapsed)}"
+        if self.done >= self.total:
+            tail = f" in {duration(now - self._start)}"
+        else:
+            left = self._left(now)
+            tail = "" if left is None else f", {duration(left)} left"
         return f"{self.done}/{self.total} {self.what}{tail}{'  ' + note if note else ''}"
+
+    def _left(self, now: float) -> float | None:
+        """Return the seconds left; None before the rate can be estimated.
+
+        The rate counts from the first update on: what comes before it is the start of workers and the loading of models.
+        """
+        if self._first is None:
+            return None
+        seconds, counted = now - self._first[0], self.done - self._first[1]
+        if counted < 1 or seconds < self.interval:
+            return None
+        return seconds / counted * (self.total - self.done)

@@ -93,7 +93,8 @@ def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
             if isinstance(row, AtomicSystem) and row.kind is kind:
                 systems.append(row)
                 splits.append(split)
-    log.info("%d reference %ss, %d of them for training", len(systems), kind, splits.count("train"))
+    if paths:
+        log.info("%d reference %ss, %d of them for training", len(systems), kind, splits.count("train"))
     return Reference(systems, splits)
 
 

@@ -46,8 +46,8 @@ class Scored:
 def populations_of(stage: ScoreStage, rows: Sequence[Row], known: Reference) -> Populations:
     """Return the samples and the control rows made from the reference."""
     others = controls(known.systems, known.splits, stage.score.controls, stage.seed)
-    sizes = ", ".join(f"{len(systems)} {name}" for name, systems in others.items())
-    log.info("%d samples; controls: %s", len(rows), sizes)
+    sizes = ", ".join(f"{len(systems)} {name}" for name, systems in others.items() if systems)
+    log.info("%d samples to score; %s", len(rows), f"controls: {sizes}" if sizes else "no controls without a reference")
     return {Population.SAMPLES: rows, **others}
 
 
