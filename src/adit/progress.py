@@ -115,7 +115,7 @@ class Progress:
     def _left(self, now: float) -> float | None:
         """Return the seconds left; None before the rate can be estimated.
 
-        The rate counts from the first update on: what comes before it is the start of workers and the loading of models.
+        The rate counts from the first update on: before it, workers start and models are loaded.
         """
         if self._first is None:
             return None
