@@ -86,18 +86,20 @@ def chemical_systems(relaxed: Sequence[Path]) -> set[frozenset[str]]:
 def candidates(
     data: Sequence[Path], elements: Iterable[AtomicSystem], systems: set[frozenset[str]]
 ) -> list[AtomicSystem]:
-    """Return the crystals that lie inside one of the chemical systems; ids are unique."""
-    known = frozenset().union(*systems) if systems else frozenset()
-    found: dict[str, AtomicSystem] = {}
+    """Return the crystals that lie inside one of the chemical systems; ids are unique. Failure rows are skipped."""
+    elements_of_all = frozenset().union(*systems) if systems else frozenset()
+    inside_one: dict[str, AtomicSystem] = {}
     pools: list[Iterable[Any]] = [store.read_systems(path) for path in data]
     for pool in [*pools, elements]:
         for row in pool:
-            if not isinstance(row, AtomicSystem) or row.kind is not Kind.CRYSTAL:
+            if not isinstance(row, AtomicSystem):
+                continue
+            if row.kind is not Kind.CRYSTAL:
                 break  # a file holds systems of one kind
             inside = frozenset(composition(row.numbers))
-            if len(row) <= MAX_ATOMS and inside <= known and any(inside <= system for system in systems):
-                found.setdefault(row.system_id, row)
-    return list(found.values())
+            if len(row) <= MAX_ATOMS and inside <= elements_of_all and any(inside <= system for system in systems):
+                inside_one.setdefault(row.system_id, row)
+    return list(inside_one.values())
 
 
 def choose(

@@ -40,6 +40,7 @@ def crystal(name: str, numbers: list[int]) -> AtomicSystem:
 
 
 DATA = [
+    Failure("lost", "prepare", "failure rows stand anywhere in a file of data", Kind.CRYSTAL),
     crystal("na", [11]),
     crystal("na-high", [11, 11]),
     crystal("nacl", [11, 17]),
