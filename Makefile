@@ -20,6 +20,8 @@ BIN := $(ENV)/bin
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
+# Empty: modules are compiled once, not in every one of the processes of a run.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: env wheelhouse run datasets weights test test-long test-install test-slurm test-slurm-run lint schema clean
 
