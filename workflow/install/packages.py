@@ -61,8 +61,7 @@ class Installer:
     def install(self, arguments: list[str], doing: str, *, torch_index: bool = False) -> None:
         """Install requirements given as arguments that uv and pip share."""
         if self.use_uv:
-            # As pip does: without bytecode each process compiles PyTorch again where it may not write it, 5 s each time.
-            command = [self.env / "bin" / "uv", "pip", "install", "--compile-bytecode", "--python", self.python]
+            command = [self.env / "bin" / "uv", "pip", "install", "--python", self.python]
             environ = self.uv_environ()
             if arguments[-1].endswith("pylock.toml"):
                 environ.pop("UV_CONSTRAINT", None)  # obeyed when it was written; uv refuses both together
