@@ -69,8 +69,8 @@ def browser() -> Iterator[Browser]:
 
     if not CHROMIUM:
         pytest.skip("no Chromium: install the package chromium")
-    with started() as found:
-        yield found
+    with started() as open_browser:
+        yield open_browser
 
 
 @pytest.fixture

@@ -50,8 +50,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = self.path.lstrip("/")
-            asked = self.headers.get("Range")
-            site.requests.append((path, asked))
+            byte_range = self.headers.get("Range")
+            site.requests.append((path, byte_range))
             if site.statuses.get(path):
                 self._refuse(site.statuses[path].pop(0))
             elif path in site.redirects:
@@ -62,7 +62,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             elif path not in site.files:
                 self._refuse(404)
             else:
-                self._serve(path, asked)
+                self._serve(path, byte_range)
 
         def _refuse(self, status: int | tuple[int, str]) -> None:
             code, after = status if isinstance(status, tuple) else (status, None)
@@ -88,11 +88,11 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     self.wfile.flush()
                     time.sleep(seconds)
 
-        def _serve(self, path: str, asked: str | None) -> None:
+        def _serve(self, path: str, byte_range: str | None) -> None:
             body, etag = site.files[path], site.etags.get(path)
             start = 0
-            if asked and not site.no_ranges and self.headers.get("If-Range") == etag:
-                start = int(asked.removeprefix("bytes=").rstrip("-"))
+            if byte_range and not site.no_ranges and self.headers.get("If-Range") == etag:
+                start = int(byte_range.removeprefix("bytes=").rstrip("-"))
             if start > len(body):
                 self._refuse(416)
                 return

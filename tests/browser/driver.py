@@ -13,7 +13,7 @@ import numpy as np
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+    (paths for name in ("chromium", "chromium-browser", "google-chrome") if (paths := shutil.which(name))), ""
 )
 ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -84,6 +84,6 @@ def colours(canvas: Locator) -> int:
 def started() -> Iterator[Browser]:
     """Start Chromium."""
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield made
-        made.close()
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()

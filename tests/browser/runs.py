@@ -43,9 +43,9 @@ def molecule(smiles: str, system_id: str) -> AtomicSystem:
 
 def mixed_run(folder: Path) -> Path:
     ids = [f"crystal-0-{k}" for k in range(5)] + [f"crystal-{HTML}"]
-    made = [salt(name, 5.4 + 0.1 * k) for k, name in enumerate(ids[:5])]
+    salts = [salt(name, 5.4 + 0.1 * k) for k, name in enumerate(ids[:5])]
     failure = Failure(ids[5], "decode", HTML, Kind.CRYSTAL)
-    store.write_systems(folder / "samples/crystal/0.arrow", [*made, failure])
+    store.write_systems(folder / "samples/crystal/0.arrow", [*salts, failure])
     store.write_systems(folder / "relaxed/crystal/0.arrow", [salt(name, 5.64) for name in ids[:4]])
     crystals = {
         "system_id": ids,
@@ -85,9 +85,9 @@ def large_run(folder: Path, rows: int) -> Path:
     store.write_systems(folder / "relaxed/crystal/0.arrow", table)
     numbers = {f"value_{k}": random.normal(size=rows) for k in range(6)}
     flags = {f"flag_{k}_adit": random.random(rows) < 0.5 for k in range(16)}
-    known = {"system_id": crystals, "formula": "ClNa", "n_atoms": [len(one) for one in table]}
-    known |= {"e_above_hull": random.normal(size=rows), "overall_validity": random.random(rows) < 0.8}
-    store.write_frame(folder / "scores/crystal.parquet", pd.DataFrame({**known, **numbers, **flags}))
+    columns = {"system_id": crystals, "formula": "ClNa", "n_atoms": [len(one) for one in table]}
+    columns |= {"e_above_hull": random.normal(size=rows), "overall_validity": random.random(rows) < 0.8}
+    store.write_frame(folder / "scores/crystal.parquet", pd.DataFrame({**columns, **numbers, **flags}))
     molecules = [f"molecule-0-{k}" for k in range(rows)]
     ethanol = molecule("CCO", "ethanol")
     store.write_systems(folder / "samples/molecule/0.arrow", [replace(ethanol, system_id=name) for name in molecules])

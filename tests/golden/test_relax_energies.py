@@ -152,8 +152,8 @@ def test_gpaw_goes_on_with_a_fallback_where_the_scf_does_not_converge(tmp_path: 
         results.append(execute(Task(silicon(5.47), engine, tmp_path / folder)))
     well, ill = results
     assert ill["energy"] == pytest.approx(well["energy"], abs=2e-3)
-    assert any("SCF not converged: fallback 1" in told for told in ill["warnings"])
-    assert not any("fallback" in told for told in well["warnings"])
+    assert any("SCF not converged: fallback 1" in warning for warning in ill["warnings"])
+    assert not any("fallback" in warning for warning in well["warnings"])
     assert (tmp_path / "ill" / "run" / "gpaw-fallback1.txt").is_file()
 
 

@@ -177,10 +177,10 @@ def run(words: list[str], zoo: Path, folder: Path, capsys: pytest.CaptureFixture
             code = cli.main(real)
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1
-    told = capsys.readouterr()
-    assert code in CODES, (real, code, told.err[-2000:])
-    assert "Traceback" not in told.err, real
-    errors = [line for line in told.err.splitlines() if "error: " in line]
+    output = capsys.readouterr()
+    assert code in CODES, (real, code, output.err[-2000:])
+    assert "Traceback" not in output.err, real
+    errors = [line for line in output.err.splitlines() if "error: " in line]
     assert all(len(line) < 1500 and line.isprintable() for line in errors), errors
     assert snapshot(zoo) == before, real
     outside = {path.name for path in folder.iterdir()} - {"out", "results", "scores"}

@@ -147,10 +147,10 @@ def test_heads_turn_positions_and_nothing_else(n: int, seed: int) -> None:
 @FEW
 @given(systems(), st.floats(1.0, 6.0))
 def test_pairs_are_those_of_a_plain_search(system: AtomicSystem, cutoff: float) -> None:
-    found = distances_found(system, cutoff)
+    pairs = distances_found(system, cutoff)
     expected = distances_searched(system, cutoff)
     assume(not np.any(np.abs(expected - cutoff) < 1e-6))
-    assert np.allclose(found, expected[expected < cutoff], atol=1e-9)
+    assert np.allclose(pairs, expected[expected < cutoff], atol=1e-9)
 
 
 def distances_found(system: AtomicSystem, cutoff: float) -> np.ndarray:

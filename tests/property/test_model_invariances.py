@@ -105,8 +105,8 @@ def test_samples_do_not_depend_on_batch_mates(n: int, seed: int, guidance: float
 
     def run(parts: list[torch.Tensor]) -> torch.Tensor:
         mask = padding_mask(torch.tensor([len(p) for p in parts]))
-        asked = encode_conditions((), [Kind.CRYSTAL] * len(parts), [{}] * len(parts))
-        predict = Guided(module, asked, null_conditions((), len(parts)), mask, guidance)
+        conditions = encode_conditions((), [Kind.CRYSTAL] * len(parts), [{}] * len(parts))
+        predict = Guided(module, conditions, null_conditions((), len(parts)), mask, guidance)
         with torch.no_grad():
             return integrate(predict, pad(torch.cat(parts), mask), time_grid("uniform", 4), make_solver(solver))
 
@@ -120,10 +120,10 @@ def test_dit_follows_a_permutation_of_atoms(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     z, order = torch.randn(1, 7, 4, generator=random), torch.randperm(7, generator=random)
     t, mask = torch.tensor([0.3]), torch.ones(1, 7, dtype=torch.bool)
-    asked = encode_conditions((), [Kind.CRYSTAL], [{}])
+    conditions = encode_conditions((), [Kind.CRYSTAL], [{}])
     with torch.no_grad():
-        moved = module(z[:, order], torch.zeros_like(z), t, asked, mask)
-        before = module(z, torch.zeros_like(z), t, asked, mask)
+        moved = module(z[:, order], torch.zeros_like(z), t, conditions, mask)
+        before = module(z, torch.zeros_like(z), t, conditions, mask)
         torch.testing.assert_close(before[:, order], moved, atol=1e-5, rtol=1e-4)
 
 

@@ -149,21 +149,21 @@ def test_matching_tells_structures_apart_and_finds_equal_ones() -> None:
     rock, cesium = salt("a", 5.6, 0.0, 0), salt("b", 4.0, 0.0, 0)
     moved = AtomicSystem("c", Kind.CRYSTAL, rock.numbers[::-1], rock.positions[::-1] + 1.3, rock.cell * 1.05)
     alone = AtomicSystem("d", Kind.CRYSTAL, np.array([3, 9]), cesium.positions, cesium.cell)
-    found = match_all(
+    matches = match_all(
         {"samples": [rock, cesium, moved, alone]},
         index_references([rock, cesium], ["test", "train"]),
         workers=1,
         wall_limit_s=60,
     )
-    assert not found.reasons
+    assert not matches.reasons
     for matcher in SETTINGS:
-        groups = {each: found.get("samples", each, matcher).group for each in "abcd"}
+        groups = {each: matches.get("samples", each, matcher).group for each in "abcd"}
         assert groups == {"a": "a", "b": "b", "c": "a", "d": "d"}
-        assert not found.get("samples", "c", matcher).in_train
-        assert found.get("samples", "c", matcher).in_reference
-        assert found.get("samples", "b", matcher).in_train
-        assert not found.get("samples", "d", matcher).in_reference
-    match = found.get("samples", "c", ADIT.matcher)
+        assert not matches.get("samples", "c", matcher).in_train
+        assert matches.get("samples", "c", matcher).in_reference
+        assert matches.get("samples", "b", matcher).in_train
+        assert not matches.get("samples", "d", matcher).in_reference
+    match = matches.get("samples", "c", ADIT.matcher)
     assert not ADIT.novel(match)
     assert FLOWMM.novel(match)
 
@@ -185,7 +185,7 @@ def test_molecule_checks_do_not_see_order_or_place(seed: int) -> None:
     assert other.features is not None
     assert replace(one, features=None) == replace(other, features=None)
     assert replace(one.features, bond_lengths={}) == replace(other.features, bond_lengths={})
-    lengths = [{name: sorted(found) for name, found in each.features.bond_lengths.items()} for each in (one, other)]
+    lengths = [{name: sorted(bonds) for name, bonds in each.features.bond_lengths.items()} for each in (one, other)]
     assert lengths[0].keys() == lengths[1].keys() == {"C-H"}
     assert lengths[0]["C-H"] == pytest.approx(lengths[1]["C-H"], abs=1e-6)
 

@@ -59,9 +59,9 @@ def wait_until(what: str, ready: Callable[[], Any]) -> Any:
     """Return what ``ready`` returns as soon as it is true."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        found = ready()
-        if found:
-            return found
+        value = ready()
+        if value:
+            return value
         time.sleep(0.2)
     raise AssertionError(f"waited in vain: {what}")
 
@@ -181,17 +181,17 @@ class Run:
 
     def wait_for(self, rule: str, state: str = "RUNNING") -> str:
         """Return the first job of a rule that is in a state, as soon as there is one."""
-        found = wait_until(f"{rule} {state}", lambda: self.submitted(rule, state) or self.ended())
-        assert isinstance(found, list), f"Snakemake ended before:\n{self.said[-3000:]}\n{self.logs()}"
-        return str(found[-1])
+        hit = wait_until(f"{rule} {state}", lambda: self.submitted(rule, state) or self.ended())
+        assert isinstance(hit, list), f"Snakemake ended before:\n{self.said[-3000:]}\n{self.logs()}"
+        return str(hit[-1])
 
     def wait_for_training(self) -> str:
         """Return the job of the autoencoder as soon as its training has left a state."""
         number = self.wait_for("rule_vae")
-        found = wait_until(
+        states = wait_until(
             "a resume state", lambda: list((self.results / "state/vae").glob("resume-*.pt")) or self.ended()
         )
-        assert isinstance(found, list), f"Snakemake ended before:\n{self.said[-3000:]}\n{self.logs()}"
+        assert isinstance(states, list), f"Snakemake ended before:\n{self.said[-3000:]}\n{self.logs()}"
         return number
 
     def ended(self) -> bool:
@@ -218,11 +218,11 @@ class Run:
         shutil.copytree(self.folder, folder, symlinks=True)
         for leftover in (folder / "harm", folder / "slurm-logs", folder / "snakemake.log"):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
-        made = Run(folder)
+        duplicate = Run(folder)
         for pattern in without:
-            for path in made.results.glob(pattern):
+            for path in duplicate.results.glob(pattern):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        return made
+        return duplicate
 
 
 def half_written(run: Run) -> list[str]:

@@ -21,13 +21,13 @@ def test_the_run_comes_to_its_report(undisturbed: Run) -> None:
 
 
 def test_gpus_are_asked_for_and_allocated(undisturbed: Run) -> None:
-    asked = {facts["rule"]: job(number) for number, facts in jobs().items() if facts["rule"].startswith("rule_")}
+    submitted = {facts["rule"]: job(number) for number, facts in jobs().items() if facts["rule"].startswith("rule_")}
     for rule in ("rule_vae", "rule_dit", "rule_sampling_sample"):
-        assert asked[rule]["TresPerJob"] in ("gres:gpu:1", "gres/gpu:1"), asked[rule]
-        assert asked[rule]["Partition"] == "gpu"
+        assert submitted[rule]["TresPerJob"] in ("gres:gpu:1", "gres/gpu:1"), submitted[rule]
+        assert submitted[rule]["Partition"] == "gpu"
     for rule in ("rule_score", "rule_reference"):
-        assert "TresPerJob" not in asked[rule]
-        assert asked[rule]["Partition"] == "main"
+        assert "TresPerJob" not in submitted[rule]
+        assert submitted[rule]["Partition"] == "main"
     said = "\n".join(path.read_text() for path in (undisturbed.folder / "slurm-logs/rule_vae").rglob("*.log"))
     assert "Traceback" not in said
 

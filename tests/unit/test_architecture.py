@@ -57,17 +57,17 @@ def test_the_table_names_every_room() -> None:
 def breaches(room: str) -> list[str]:
     """Return the imports of a room that the table does not allow."""
     allowed = {*TABLE["for_all"], *TABLE["rooms"][room], room, "__version__"}
-    found = []
+    crossings = []
     for path in sorted((PACKAGE / room).rglob("*.py")):
         parts = path.relative_to(PACKAGE).parts
         for other in sorted(modules_imported(path)):
             if other[0] not in allowed:
-                found.append(f"{'/'.join(parts)} imports {'.'.join(other)}")
+                crossings.append(f"{'/'.join(parts)} imports {'.'.join(other)}")
             elif other[0] == room and room in TABLE["subrooms"]:
                 mine, theirs = subroom(parts), subroom(other)
                 if theirs not in {mine, *TABLE["subrooms"][room][mine]}:
-                    found.append(f"{'/'.join(parts)} imports {'.'.join(other)}")
-    return found
+                    crossings.append(f"{'/'.join(parts)} imports {'.'.join(other)}")
+    return crossings
 
 
 @pytest.mark.parametrize("room", sorted(TABLE["rooms"]))

@@ -48,5 +48,5 @@ def test_it_samples_by_itself(kind: Kind, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["demo", "card", "finetune"])
 def test_the_configurations_sample_as_the_bundle_asks(name: str) -> None:
-    asked = config.load(ROOT / f"config/{name}.yaml").sample.model_dump(mode="json")
-    assert {key: asked[key] for key in read_manifest(WEIGHTS)["sample"]} == read_manifest(WEIGHTS)["sample"]
+    settings = config.load(ROOT / f"config/{name}.yaml").sample.model_dump(mode="json")
+    assert {key: settings[key] for key in read_manifest(WEIGHTS)["sample"]} == read_manifest(WEIGHTS)["sample"]

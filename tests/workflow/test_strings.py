@@ -102,8 +102,8 @@ def with_texts(text: str, folder: Path) -> dict[str, Any]:
     values["data"]["custom"] = {"own": own}
     values["data"]["datasets"].append({"name": "own"})
     values["model"] |= {"source": "finetune", "weights": str(place)}
-    asked = {"composition": text, "motif": f"{place}/{text}.xyz", "labels": {text: 1.0}}
-    values["sample"] |= {"conditions": {"crystal": asked, "molecule": asked, "mof": asked}}
+    conditions = {"composition": text, "motif": f"{place}/{text}.xyz", "labels": {text: 1.0}}
+    values["sample"] |= {"conditions": {"crystal": conditions, "molecule": conditions, "mof": conditions}}
     values["dft"] |= {"preset": text}
     values["hull"] |= {"entries": f"{place}/{text}.json"}
     values["score"] |= {"mofchecker_python": text}

@@ -40,7 +40,7 @@ def kill_when(folder: Path, ready: Callable[[], bool], limit_s: float = 400.0) -
 
 def stages_alive(parent: int) -> list[int]:
     """Return the living processes that were started by the workflow ``parent``."""
-    found = []
+    names = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             variables = (entry / "environ").read_bytes().split(b"\0")
@@ -48,8 +48,8 @@ def stages_alive(parent: int) -> list[int]:
         except OSError:
             continue
         if f"ADIT_PARENT_PID={parent}".encode() in variables and not zombie:
-            found.append(int(entry.name))
-    return found
+            names.append(int(entry.name))
+    return names
 
 
 def times(run: Path, *patterns: str) -> dict[str, int]:
@@ -57,8 +57,8 @@ def times(run: Path, *patterns: str) -> dict[str, int]:
     folder = run.parents[1]
     marks = (folder / ".snakemake/incomplete").glob("*")
     unfinished = {str(folder / base64.b64decode(mark.name).decode()) for mark in marks}
-    found = {str(path): path.stat().st_mtime_ns for pattern in patterns for path in sorted(run.glob(pattern))}
-    return {path: when for path, when in found.items() if path not in unfinished}
+    mtimes = {str(path): path.stat().st_mtime_ns for pattern in patterns for path in sorted(run.glob(pattern))}
+    return {path: when for path, when in mtimes.items() if path not in unfinished}
 
 
 @pytest.fixture(scope="module")

@@ -248,21 +248,21 @@ def test_two_preparations_of_one_file_follow_each_other(tmp_path: Path) -> None:
 def test_shards_of_another_configuration_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD", 100)
     mirror = str(many(tmp_path / "mirror", 300))
-    original, made = shards.make_shard, []
+    original, calls = shards.make_shard, []
 
     def stops_after_two(work: shards.Work, shard: int) -> None:
-        if len(made) == 2:
+        if len(calls) == 2:
             raise KeyboardInterrupt
-        made.append(shard)
+        calls.append(shard)
         original(work, shard)
 
     monkeypatch.setattr(shards, "make_shard", stops_after_two)
     with pytest.raises(KeyboardInterrupt):
         prepare(STAGE, tmp_path / "d.arrow", tmp_path / "d.json", mirror=mirror)
-    monkeypatch.setattr(shards, "make_shard", lambda work, shard: made.append(shard) or original(work, shard))
-    made.clear()
+    monkeypatch.setattr(shards, "make_shard", lambda work, shard: calls.append(shard) or original(work, shard))
+    calls.clear()
     prepare(STAGE.model_copy(update={"max_atoms": 4}), tmp_path / "d.arrow", tmp_path / "d.json", mirror=mirror)
-    assert made == [0, 1, 2]
+    assert calls == [0, 1, 2]
 
 
 def test_compressed_sdf_is_read(tmp_path: Path) -> None:

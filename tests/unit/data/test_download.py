@@ -57,9 +57,9 @@ def test_a_dropped_transfer_goes_on_where_it_stopped(site: Site, cache: Path) ->
     waits: list[float] = []
     path = fetch(md5(f"{site.url}/a.bin"), cache / "a.bin", patience(waits))
     assert path.read_bytes() == BODY
-    ranges = [asked for _, asked in site.requests]
+    ranges = [requested for _, requested in site.requests]
     assert ranges[0] is None
-    assert all(asked is not None and int(asked[6:-1]) > 0 for asked in ranges[1:])
+    assert all(requested is not None and int(requested[6:-1]) > 0 for requested in ranges[1:])
     assert len(waits) == 2
     assert left(cache) == ["a.bin"]
 
@@ -242,9 +242,9 @@ def test_files_of_one_dataset_never_come_from_two_places(tmp_path: Path, site: S
     layout = tuple(RawFile(n, md5(f"{site.url}/{n}", site.files[n])) for n in "ab")
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "a").write_bytes(b"upstream a")
-    found = mirrors.locate("x", [layout], str(tmp_path / "mirror"))
-    assert found.origin == "upstream"
-    assert set(found.verified.values()) == {mirrors.PUBLISHED}
+    location = mirrors.locate("x", [layout], str(tmp_path / "mirror"))
+    assert location.origin == "upstream"
+    assert set(location.verified.values()) == {mirrors.PUBLISHED}
 
 
 def test_a_mirror_with_the_published_form_must_hold_the_published_bytes(tmp_path: Path) -> None:
@@ -258,16 +258,16 @@ def test_a_mirror_with_the_published_form_must_hold_the_published_bytes(tmp_path
 def test_a_compressed_mirror_is_compared_with_the_published_file(tmp_path: Path, held: bytes, outcome: str) -> None:
     published = Upstream("http://127.0.0.1:9/a", None, "git", "ce013625030ba8dba906f756967f9e9ca394464a")
     (tmp_path / "a.gz").write_bytes(gzip.compress(held))
-    found = mirrors.locate("x", [(RawFile("a.gz", None, published),)], str(tmp_path))
-    assert found.verified == {"a.gz": outcome}
+    location = mirrors.locate("x", [(RawFile("a.gz", None, published),)], str(tmp_path))
+    assert location.verified == {"a.gz": outcome}
 
 
 def test_a_mirror_url_serves_the_first_complete_layout(site: Site) -> None:
     site.files["m/b"] = b"content"
     layouts = [(RawFile("a"),), (RawFile("b"),)]
-    found = mirrors.locate("x", layouts, f"{site.url}/m/")
-    assert (found.origin, list(found.paths)) == ("mirror", ["b"])
-    assert found.verified == {"b": mirrors.MIRROR_ONLY}
+    location = mirrors.locate("x", layouts, f"{site.url}/m/")
+    assert (location.origin, list(location.paths)) == ("mirror", ["b"])
+    assert location.verified == {"b": mirrors.MIRROR_ONLY}
 
 
 def test_a_dataverse_tells_address_size_and_checksum(site: Site, cache: Path) -> None:
@@ -277,8 +277,8 @@ def test_a_dataverse_tells_address_size_and_checksum(site: Site, cache: Path) ->
         {"data": {"latestVersion": {"files": listed}}}
     ).encode()
     site.files["api/access/datafile/7"] = BODY
-    found = mirrors.locate("geom", [(RawFile("geom/f.gz", entry),)], None)
-    assert next(iter(found.paths.values())).read_bytes() == BODY
+    location = mirrors.locate("geom", [(RawFile("geom/f.gz", entry),)], None)
+    assert next(iter(location.paths.values())).read_bytes() == BODY
     with pytest.raises(DataError, match=r"does not tell where g\.gz is"):
         mirrors.resolve(Dataverse(site.url, "doi:10.7910/DVN/X", "g.gz"))
 

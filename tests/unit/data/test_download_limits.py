@@ -90,10 +90,10 @@ def test_a_server_that_gives_a_byte_a_connection_is_given_up(site: Site, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "asked", ["999999999999", "9" * 400, "0", "²", "-5", "soon", "", "Thu, 99 Dec 1994 16:00:00 GMT"]
+    "retry_after", ["999999999999", "9" * 400, "0", "²", "-5", "soon", "", "Thu, 99 Dec 1994 16:00:00 GMT"]
 )
-def test_absurd_waits_are_capped(site: Site, tmp_path: Path, asked: str) -> None:
-    site.statuses["a.bin"] = [(429, asked.encode("utf-8").decode("latin-1"))]
+def test_absurd_waits_are_capped(site: Site, tmp_path: Path, retry_after: str) -> None:
+    site.statuses["a.bin"] = [(429, retry_after.encode("utf-8").decode("latin-1"))]
     waits: list[float] = []
     with limited(LimitsConfig(retry_after_s=90.0)):
         download(f"{site.url}/a.bin", tmp_path / "a.bin", patience=patience(waits))

@@ -43,14 +43,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 
 def publish(site: Site, layout: Layout, contents: list[bytes]) -> Layout:
     """Serve files, the first broken off once, and return the layout that points to them."""
-    made = []
+    written = []
     for file, content in zip(layout, contents, strict=True):
         name = file.name.replace("/", "-")
         site.files[name], site.etags[name] = content, f'"{name}"'
         upstream = Upstream(f"{site.url}/{name}", len(content), "md5", hashlib.md5(content).hexdigest())
-        made.append(replace(file, upstream=upstream))
-    site.drop_after[made[0].name.replace("/", "-")] = [len(contents[0]) // 2]
-    return tuple(made)
+        written.append(replace(file, upstream=upstream))
+    site.drop_after[written[0].name.replace("/", "-")] = [len(contents[0]) // 2]
+    return tuple(written)
 
 
 def check_whole(loaded: Loaded) -> list[AtomicSystem]:

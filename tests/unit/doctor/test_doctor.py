@@ -46,24 +46,24 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on() -> None:
     def broken() -> list:
         raise RuntimeError("no\nsuch thing")
 
-    found = examine([broken, lambda: [ok("other", "there")]])
-    assert [f.status for f in found] == ["missing", "ok"]
-    assert found[0].line() == "missing broken: RuntimeError: no such thing; put that right"
+    findings = examine([broken, lambda: [ok("other", "there")]])
+    assert [f.status for f in findings] == ["missing", "ok"]
+    assert findings[0].line() == "missing broken: RuntimeError: no such thing; put that right"
 
 
 def test_versions_that_differ_from_the_lock_are_named(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.lock"
     lock.write_text("# comment\nnumpy==0.1\nno-such-package==1.0\n")
-    told = lines([lambda: software.locked(lock)])
-    assert "missing versions: not installed: no-such-package; make env" in told
-    assert "(locked: 0.1)" in told
+    printed = lines([lambda: software.locked(lock)])
+    assert "missing versions: not installed: no-such-package; make env" in printed
+    assert "(locked: 0.1)" in printed
 
 
 def test_a_folder_that_cannot_be_written_is_missing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    told = lines([lambda: machine.writing(tmp_path / "file/results")])
-    assert "missing writing results" in told
-    assert "choose a folder that can be written" in told
+    printed = lines([lambda: machine.writing(tmp_path / "file/results")])
+    assert "missing writing results" in printed
+    assert "choose a folder that can be written" in printed
 
 
 def test_logs_that_cannot_be_written_are_missing(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_logs_that_cannot_be_written_are_missing(tmp_path: Path) -> None:
     assert lines([lambda: scheduler.logs(profile)]).startswith("ok      writing logs of jobs")
     (tmp_path / "logs").rmdir()
     (tmp_path / "logs").touch()
-    told = lines([lambda: scheduler.logs(profile)])
-    assert told == f"missing writing logs of jobs: {tmp_path}/logs: File exists; choose a folder that can be written"
+    printed = lines([lambda: scheduler.logs(profile)])
+    assert printed == f"missing writing logs of jobs: {tmp_path}/logs: File exists; choose a folder that can be written"
 
 
 def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("sinfo", "told"),
+    ("sinfo", "finding"),
     [
         ("main|(null)|infinite|up\ngpu|gpu:4|7-00:00:00|up", "ok      partition: gpu, with GPUs"),
         ("main|(null)|infinite|up", "missing partition: gpu does not exist; set slurm_partition at the top of"),
@@ -91,9 +91,9 @@ def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatc
         ("main|(null)|2-00:00:00|up\ngpu|gpu:4|infinite|up", "main ends jobs after 2880 min, 4320 are asked for"),
     ],
 )
-def test_partitions_of_the_profile(commands: Path, sinfo: str, told: str) -> None:
+def test_partitions_of_the_profile(commands: Path, sinfo: str, finding: str) -> None:
     fake(commands, "sinfo", f"cat <<'END'\n{sinfo}\nEND")
-    assert told in lines([lambda: scheduler.partitions(PROFILE)])
+    assert finding in lines([lambda: scheduler.partitions(PROFILE)])
 
 
 def test_how_states_can_be_asked(commands: Path) -> None:
@@ -107,7 +107,7 @@ def test_how_states_can_be_asked(commands: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sinfo", "told"),
+    ("sinfo", "finding"),
     [
         ("main|64|(null)|a\ngpu|64|gpu:a100:4(S:0-1)|a", "ok      nodes: every job of the profile fits one"),
         (
@@ -122,7 +122,7 @@ def test_how_states_can_be_asked(commands: Path) -> None:
         ("main|64|(null)|a\ngpu|64|gpu:4|b", "missing nodes: dit: no node of gpu has the feature a; set constraint"),
     ],
 )
-def test_jobs_of_the_profile_fit_nodes(commands: Path, tmp_path: Path, sinfo: str, told: str) -> None:
+def test_jobs_of_the_profile_fit_nodes(commands: Path, tmp_path: Path, sinfo: str, finding: str) -> None:
     fake(commands, "sinfo", f"cat <<'END'\n{sinfo}\nEND")
     profile = tmp_path / "profile.yaml"
     profile.write_text(
@@ -132,9 +132,9 @@ def test_jobs_of_the_profile_fit_nodes(commands: Path, tmp_path: Path, sinfo: st
         "  dit: {slurm_partition: gpu, gpu: 1, constraint: a}\n"
         "set-threads: {dft: 32, vae: 16}\n"
     )
-    found = lines([lambda: nodes.fitting(profile)])
-    assert told in found
-    assert len(found.splitlines()) == 1
+    findings = lines([lambda: nodes.fitting(profile)])
+    assert finding in findings
+    assert len(findings.splitlines()) == 1
 
 
 def test_a_profile_that_is_none_is_one_line(tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ def test_hours_follow_the_configuration() -> None:
 
 @pytest.mark.parametrize(("most", "crystals", "jobs"), [(None, 1000, 100), (7, 1000, 7), (None, 3, 3), (0, 1000, 0)])
 def test_no_job_of_dft_is_without_structures(most: int | None, crystals: int, jobs: int) -> None:
-    asked = config.parse({"select": {"max_structures": most}, "sample": {"crystal": crystals}})
-    assert sum(e.jobs for e in expected(asked, Site({}, {}, {})) if e.rule == "dft") == jobs
+    settings = config.parse({"select": {"max_structures": most}, "sample": {"crystal": crystals}})
+    assert sum(e.jobs for e in expected(settings, Site({}, {}, {})) if e.rule == "dft") == jobs
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
@@ -253,6 +253,6 @@ def test_the_executor_keeps_the_age_that_the_controller_told_it(
 
 def test_the_executor_asks_what_is_remembered() -> None:
     plugin = importlib.import_module(slurm.EXECUTOR)
-    asked = inspect.getsource(plugin.Executor.check_active_jobs)
-    assert "= get_min_job_age()" in asked
+    source = inspect.getsource(plugin.Executor.check_active_jobs)
+    assert "= get_min_job_age()" in source
     assert callable(vars(plugin)["get_min_job_age"])

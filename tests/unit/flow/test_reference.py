@@ -89,9 +89,9 @@ def test_gradients_of_the_denoiser_are_those_of_the_numpy_loss() -> None:
 @pytest.mark.parametrize("guidance", [0.0, 1.0, 2.0])
 def test_guidance_is_line_6_of_algorithm_3(guidance: float) -> None:
     module, (noisy, previous, _, _, mask) = dit(), dit_inputs()
-    asked, nulls = (Conditions(torch.full((3,), label), {}) for label in (1, NULL_KIND))
+    conditions, nulls = (Conditions(torch.full((3,), label), {}) for label in (1, NULL_KIND))
     with torch.no_grad():
-        got = Guided(module, asked, nulls, mask, guidance)(noisy, previous, torch.full((3,), 0.4, dtype=torch.float64))
+        got = Guided(module, conditions, nulls, mask, guidance)(noisy, previous, torch.full((3,), 0.4, dtype=torch.float64))
     w = numpy_weights(module)
     for b, n in enumerate(SIZES):
         conditional, unconditional = (
@@ -107,8 +107,8 @@ def test_guidance_is_line_6_of_algorithm_3(guidance: float) -> None:
 def test_sampling_is_algorithm_3(steps: int, guidance: float) -> None:
     module, mask = dit(), padding_mask(torch.tensor(SIZES))
     noise = center(random_pair()[0], mask)
-    asked, nulls = (Conditions(torch.full((3,), label), {}) for label in (0, NULL_KIND))
-    predict = Guided(module, asked, nulls, mask, guidance)
+    conditions, nulls = (Conditions(torch.full((3,), label), {}) for label in (0, NULL_KIND))
+    predict = Guided(module, conditions, nulls, mask, guidance)
     with torch.no_grad():
         got = integrate(predict, noise, time_grid("uniform", steps), make_solver("euler"))
     w = numpy_weights(module)

@@ -25,12 +25,12 @@ S = 0.5
 
 def solve(predict: Predict, noise: Tensor, solver: str, steps: int, grid: str = "uniform", **settings: float) -> Tensor:
     random = torch.Generator().manual_seed(1)
-    made = make_solver(solver, SolverSettings(**{"tolerance": 1e-6, **settings}))
+    instance = make_solver(solver, SolverSettings(**{"tolerance": 1e-6, **settings}))
     return integrate(
         predict,
         noise,
         time_grid(grid, steps),
-        made,
+        instance,
         fresh=lambda: torch.randn(noise.shape, generator=random, dtype=noise.dtype),
     )
 
@@ -190,8 +190,8 @@ def test_a_prediction_is_told_the_one_before(solver: str) -> None:
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_model_without_self_conditioning_is_told_nothing(solver: str) -> None:
     denoiser = Constant()
-    made = make_solver(solver)
-    integrate(guided(denoiser, 1.0), torch.zeros(2, 3, 4), time_grid("uniform", 3), made, self_conditioning=False)
+    instance = make_solver(solver)
+    integrate(guided(denoiser, 1.0), torch.zeros(2, 3, 4), time_grid("uniform", 3), instance, self_conditioning=False)
     assert not any(previous.any() for previous in denoiser.previous)
 
 

@@ -76,8 +76,8 @@ def stage(**settings: Any) -> DftStage:
 def test_candidates_lie_inside_the_chemical_systems(files: Path) -> None:
     systems = chemical_systems([files / "0.parquet"])
     assert systems == {frozenset({"Na", "Cl"})}
-    found = [system.system_id for system in candidates([files / "data.arrow"], ELEMENTS, systems)]
-    assert found == ["na", "na-high", "nacl", "nacl-high", "nacl3", "cl"]
+    names = [system.system_id for system in candidates([files / "data.arrow"], ELEMENTS, systems)]
+    assert names == ["na", "na-high", "nacl", "nacl-high", "nacl3", "cl"]
     assert candidates([files / "data.arrow"], ELEMENTS, set()) == []
 
 
@@ -106,10 +106,10 @@ def test_without_an_element_every_compound_competes(files: Path) -> None:
 def test_energies_of_one_method_meet_on_their_own_hull(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine gives other energies than the pre-relaxation; one element has none."""
     computed = {"na": -44.0, "cl": -70.0, "nacl": -59.0}
-    asked: list[Task] = []
+    requested: list[Task] = []
 
     def fake(tasks: list[Task], **_: object) -> dict[str, dict[str, Any]]:
-        asked.extend(tasks)
+        requested.extend(tasks)
         return {
             task.system.system_id: {
                 "status": "converged",
@@ -123,7 +123,7 @@ def test_energies_of_one_method_meet_on_their_own_hull(files: Path, monkeypatch:
     out = files / "references.parquet"
     arguments = ([files / "0.parquet"], [files / "data.arrow"], ELEMENTS, files / "dft", out, 1, PRESETS)
     dft_references.dft_references(stage(), *arguments)
-    assert [task.folder.parent.name for task in asked] == ["references"] * 3
+    assert [task.folder.parent.name for task in requested] == ["references"] * 3
     hull(HullStage(hull=HullConfig()), [files / "0.parquet"], out, files / "hull.parquet")
     table = store.read_frame(files / "hull.parquet").set_index("system_id")
     assert not table["surrogate"].any()
@@ -165,16 +165,16 @@ def test_nothing_that_dft_relaxed_needs_no_reference(files: Path) -> None:
 
 
 def test_energies_that_decide_are_chgnets() -> None:
-    known = dft_references._energies([crystal("po", [84]), AtomicSystem(
+    energies = dft_references._energies([crystal("po", [84]), AtomicSystem(
         "na", Kind.CRYSTAL, np.array([11]), np.zeros((1, 3)), 2.1 * np.array([[-1.0, 1, 1], [1, -1, 1], [1, 1, -1]])
     )], 1)  # fmt: skip
-    assert np.isnan(known["po"])
-    assert known["na"] == pytest.approx(-1.3, abs=0.1)
+    assert np.isnan(energies["po"])
+    assert energies["na"] == pytest.approx(-1.3, abs=0.1)
 
 
 def test_every_common_element_has_a_crystal() -> None:
     """What the pipeline falls back to where no dataset holds an element."""
     from adit.elements import symbol
 
-    known = {symbol(int(system.numbers[0])) for system in builtin_elements()}
-    assert {"H", "Li", "C", "N", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Fe", "Cu", "Zn", "Br"} <= known
+    elements = {symbol(int(system.numbers[0])) for system in builtin_elements()}
+    assert {"H", "Li", "C", "N", "O", "F", "Na", "Mg", "Al", "Si", "P", "S", "Cl", "Fe", "Cu", "Zn", "Br"} <= elements

@@ -45,6 +45,6 @@ def test_a_file_of_molecules_is_left_at_its_first_row(tmp_path: Path, monkeypatc
             yield row
 
     monkeypatch.setattr(dft_references.store, "read_systems", counted)
-    found = dft_references.candidates([tmp_path / "molecules.arrow"], [], {frozenset({"Na"})})
-    assert found == []
+    systems_read = dft_references.candidates([tmp_path / "molecules.arrow"], [], {frozenset({"Na"})})
+    assert systems_read == []
     assert rows == ["m0"]

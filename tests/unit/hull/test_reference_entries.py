@@ -125,12 +125,12 @@ def test_the_published_diagram_gives_the_hull_that_it_is(
     )
     out = tmp_path / "r.parquet"
     reference.reference(stage("mp-2023-02-07"), [], out, None, 1, lambda name: {"mp-phase-diagram": path}[name])
-    known = read_reference(out)
-    assert known.tag == "vasp/PBE(+U)/MP2020"
+    read_back = read_reference(out)
+    assert read_back.tag == "vasp/PBE(+U)/MP2020"
     for formula in ("NaCl", "NaCl3", "Na3Cl", "NaK", "NaK2", "Na", "Cl"):
         composition = Composition(formula)
         expected = diagram.get_hull_energy_per_atom(composition)
-        assert known.energy_at({e.symbol: n for e, n in composition.items()}) == pytest.approx(expected)
+        assert read_back.energy_at({e.symbol: n for e, n in composition.items()}) == pytest.approx(expected)
 
 
 def test_a_pickle_of_another_checksum_stays_shut(published: tuple[Path, str, Any], tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_relaxed_structures_make_a_hull_without_those_whose_formula_cannot_be_re
     assert hull.tag == TAG
     assert hull.elements == {"Na": -1.3, "Cl": -1.8}
     assert hull.energy_at(SALT) == pytest.approx(-3.4)
-    assert {key: len(found) for key, found in hull.entries.items()} == dict.fromkeys(
+    assert {key: len(entries) for key, entries in hull.entries.items()} == dict.fromkeys(
         (frozenset({"Na"}), frozenset({"Cl"}), frozenset({"Na", "Cl"})), 1
     )
 

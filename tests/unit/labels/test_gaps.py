@@ -90,11 +90,11 @@ def test_more_molecules_of_the_same_seed_go_on_from_those_that_are_there(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "PART", 2)
-    asked: list[int] = []
+    calls: list[int] = []
     map_isolated = table.map_isolated
 
     def count(function: Any, items: Any, **options: Any) -> Any:
-        asked.append(len(items))
+        calls.append(len(items))
         return map_isolated(function, items, **options)
 
     monkeypatch.setattr(table, "map_isolated", count)
@@ -102,7 +102,7 @@ def test_more_molecules_of_the_same_seed_go_on_from_those_that_are_there(
     write_gaps(stage(4), data, first, state=tmp_path / "state")
     write_gaps(stage(7), data, second, state=tmp_path / "state")
     write_gaps(stage(7), data, second, state=tmp_path / "state")
-    assert asked == [4, 3, 0]
+    assert calls == [4, 3, 0]
     pd.testing.assert_frame_equal(read_frame(second).head(4), read_frame(first))
 
 
@@ -124,12 +124,12 @@ LABELS = (LabelConfig(name="homo_lumo_gap", type="number", mean=2.0, std=4.0),)
 def test_training_gets_the_values_and_null_where_there_is_none(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "qm9.labels.parquet"
     write_gaps(stage(100), data, out)
-    made = corpus(data, out)
-    codes = made.conditions(LABELS, np.arange(7), "train").labels["homo_lumo_gap"].numpy()
+    values = corpus(data, out)
+    codes = values.conditions(LABELS, np.arange(7), "train").labels["homo_lumo_gap"].numpy()
     water = (homo_lumo_gap(WATER) - 2.0) / 4.0
     np.testing.assert_allclose(codes[[0, 4, 5, 6]], [[water, 1.0]] * 4, atol=1e-4)
     np.testing.assert_array_equal(codes[[2, 3]], np.zeros((2, 2)))
-    assert made.conditions(LABELS, np.arange(1), "val").labels["homo_lumo_gap"].tolist() == [[0.0, 0.0]]
+    assert values.conditions(LABELS, np.arange(1), "val").labels["homo_lumo_gap"].tolist() == [[0.0, 0.0]]
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
@@ -155,8 +155,8 @@ def test_a_label_that_no_system_has_is_said(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("adit"), "propagate", True)
-    made = read_corpus([data], DataConfig.model_validate({"datasets": [{"name": "qm9"}]}))
-    made.conditions(LABELS, np.arange(2), "train")
+    gaps_read = read_corpus([data], DataConfig.model_validate({"datasets": [{"name": "qm9"}]}))
+    gaps_read.conditions(LABELS, np.arange(2), "train")
     assert "label homo_lumo_gap: no training system has it" in caplog.text
 
 

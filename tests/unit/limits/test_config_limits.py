@@ -64,11 +64,11 @@ def test_what_no_run_can_have_is_refused_in_one_line(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, told = check(tmp_path, text, capsys)
+    code, output = check(tmp_path, text, capsys)
     assert code == 2
-    assert told.count("\n") == 1
-    assert len(told) < 1200
-    assert message.replace("\\", "") in told
+    assert output.count("\n") == 1
+    assert len(output) < 1200
+    assert message.replace("\\", "") in output
     assert not (tmp_path / "PWNED").exists()
 
 
@@ -110,10 +110,10 @@ def test_the_programs_that_a_configuration_starts_are_printed(
         "dft": {"command": "srun -n 4 'my vasp' $(touch PWNED)"},
         "score": {"mofchecker_python": "/opt/m f/python"},
     }
-    code, told = check(tmp_path, yaml.safe_dump(values), capsys)
+    code, output = check(tmp_path, yaml.safe_dump(values), capsys)
     assert code == 0
-    assert "dft.command starts: srun -n 4 'my vasp' '$(touch' 'PWNED)'" in told
-    assert "score.mofchecker_python starts: '/opt/m f/python'" in told
+    assert "dft.command starts: srun -n 4 'my vasp' '$(touch' 'PWNED)'" in output
+    assert "score.mofchecker_python starts: '/opt/m f/python'" in output
     assert not (tmp_path / "PWNED").exists()
 
 

@@ -47,14 +47,14 @@ def test_an_archive_of_many_large_members_is_one_row_beyond_the_limit(tmp_path: 
     with zipfile.ZipFile(path, "a") as archive:
         archive.write(tmp_path / "a.extxyz", "0.extxyz")
     rows = read([path], archive_bytes=50_000_000)
-    told = reasons(rows)
-    assert sum("limits.archive_bytes" in each for each in told) == 1
-    assert told.count("") == 2
+    messages = reasons(rows)
+    assert sum("limits.archive_bytes" in each for each in messages) == 1
+    assert messages.count("") == 2
 
 
 def test_a_member_larger_than_a_file_may_be_is_a_row(tmp_path: Path) -> None:
-    told = reasons(read([bomb(tmp_path / "bomb.zip", 2, 3)], file_bytes=1_000_000))
-    assert ["limits.file_bytes" in each for each in told] == [True, True]
+    messages = reasons(read([bomb(tmp_path / "bomb.zip", 2, 3)], file_bytes=1_000_000))
+    assert ["limits.file_bytes" in each for each in messages] == [True, True]
 
 
 def test_a_damaged_member_is_a_row(tmp_path: Path) -> None:
@@ -66,28 +66,28 @@ def test_a_damaged_member_is_a_row(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[60:64] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
-    told = reasons(read([path]))
-    assert told.count("") == 2
-    assert len(told) == 3
+    messages = reasons(read([path]))
+    assert messages.count("") == 2
+    assert len(messages) == 3
 
 
 def test_structures_beyond_the_limits_are_rows(tmp_path: Path) -> None:
     write_extxyz(tmp_path / "many.extxyz", good(5))
-    told = reasons(read([tmp_path / "many.extxyz"], entries=3))
-    assert told[:3] == ["", "", ""]
-    assert len(told) == 4
-    assert "limits.entries" in told[3]
-    told = reasons(read([tmp_path / "many.extxyz"], atoms=2))
-    assert all("has 3 atoms, more than 2 (limits.atoms)" in each for each in told)
+    messages = reasons(read([tmp_path / "many.extxyz"], entries=3))
+    assert messages[:3] == ["", "", ""]
+    assert len(messages) == 4
+    assert "limits.entries" in messages[3]
+    messages = reasons(read([tmp_path / "many.extxyz"], atoms=2))
+    assert all("has 3 atoms, more than 2 (limits.atoms)" in each for each in messages)
 
 
 def test_a_broken_arrow_file_among_others_costs_itself_alone(tmp_path: Path) -> None:
     write_systems(tmp_path / "a.arrow", good())
     (tmp_path / "b.arrow").write_bytes(b"ARROW1\0\0" + b"x" * 100)
-    told = reasons(read([tmp_path / "a.arrow", tmp_path / "b.arrow"]))
-    assert told.count("") == 2
-    assert len(told) == 3
-    assert not any("run the stage" in each or "delete it" in each for each in told)
+    messages = reasons(read([tmp_path / "a.arrow", tmp_path / "b.arrow"]))
+    assert messages.count("") == 2
+    assert len(messages) == 3
+    assert not any("run the stage" in each or "delete it" in each for each in messages)
 
 
 def adit(*words: str, folder: Path, limit_s: float = 300.0) -> tuple[int, str, int]:
@@ -120,8 +120,8 @@ def large(tmp_path: Path) -> Path:
 def test_a_structure_of_30000_atoms_is_scored_in_bounded_memory(large: Path, tmp_path: Path, limits: str) -> None:
     (tmp_path / "run.yaml").write_text(f"name: x\nlimits: {limits}\n")
     words = ["score", str(large), "--out", "scored", "--workers", "1", "--config", "run.yaml"]
-    code, told, peak = adit(*words, folder=tmp_path)
-    assert code == 0, told
+    code, output, peak = adit(*words, folder=tmp_path)
+    assert code == 0, output
     assert peak < 2_000_000_000
     kind = "crystal" if limits == "{}" else "molecule"  # what cannot be read has no kind
     row = pd.read_parquet(tmp_path / f"scored/scores/{kind}.parquet").iloc[0]

@@ -50,16 +50,16 @@ def test_atoms_are_counted_before_they_are_parsed() -> None:
 
 
 def test_structures_beyond_the_limit_are_one_row_and_are_not_made() -> None:
-    made: list[int] = []
+    built: list[int] = []
 
     def numbers():  # type: ignore[no-untyped-def]
         for number in range(100):
-            made.append(number)
+            built.append(number)
             yield str(number)
 
     rows = list(capped(numbers(), SMALL, lambda reason: reason))
     assert rows[:3] == ["0", "1", "2"]
     assert "limits.entries" in rows[3]
     assert len(rows) == 4
-    assert len(made) == 4
+    assert len(built) == 4
     assert list(capped(["a", "b", "c"], SMALL, lambda reason: reason)) == ["a", "b", "c"]

@@ -49,8 +49,8 @@ def test_two_flipped_bytes_are_an_error_where_the_parts_are_given_alone(
     flip(weights / part / "model.safetensors", 100)
     capsys.readouterr()
     assert sample(weights) == 3
-    told = capsys.readouterr().err
-    assert f"{weights / part}: the weights are not those of its config.json" in told
+    error = capsys.readouterr().err
+    assert f"{weights / part}: the weights are not those of its config.json" in error
     assert not (weights / "out.arrow").exists()
 
 
@@ -138,6 +138,6 @@ def test_a_record_that_claims_gigabytes_takes_none(weights: Path) -> None:
         [sys.executable, "-c", program, str(weights / "vae")], capture_output=True, text=True, timeout=120, check=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30)),
     )  # fmt: skip
-    told, more_mb = done.stdout.splitlines()
-    assert "tensor" in told
+    message, more_mb = done.stdout.splitlines()
+    assert "tensor" in message
     assert int(more_mb) < 200

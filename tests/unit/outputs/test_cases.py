@@ -146,12 +146,12 @@ def test_fetch_without_a_configuration_asks_for_the_default_datasets(
 ) -> None:
     from adit.data.sources import fetch
 
-    asked: list[str] = []
-    monkeypatch.setattr(fetch, "fetch_all", lambda names, *_, **__: asked.extend(names))
+    calls: list[str] = []
+    monkeypatch.setattr(fetch, "fetch_all", lambda names, *_, **__: calls.extend(names))
     monkeypatch.chdir(tmp_path)
     assert main(["fetch", "--dataset", "qmof"]) == 0
     assert main(["fetch"]) == 0
-    assert asked == ["qmof", "mp20", "qm9"]
+    assert calls == ["qmof", "mp20", "qm9"]
 
 
 @pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "'=x", "''+x"])

@@ -213,10 +213,10 @@ def test_a_kill_at_any_step_leaves_whole_files_and_the_same_command_goes_on(tmp_
         write(out, {"a.txt": "1", "figures/b.svg": "1", "old.txt": "1"})
         (out / "figures/mine.svg").write_text("mine")
         killed = killed_at(operation, out)
-        found = there(out)
-        assert found["figures/mine.svg"] == "mine"
-        assert set(found.values()) <= {"1", "2", "mine"}
-        assert {"a.txt", "figures/b.svg"} <= set(found)
+        files_there = there(out)
+        assert files_there["figures/mine.svg"] == "mine"
+        assert set(files_there.values()) <= {"1", "2", "mine"}
+        assert {"a.txt", "figures/b.svg"} <= set(files_there)
         write(out, {"a.txt": "3", "figures/b.svg": "3"})
         assert there(out) == {"a.txt": "3", "figures/b.svg": "3", "figures/mine.svg": "mine"}
         assert sorted(path.name for path in (out / ".adit").iterdir()) == ["verb-report.json"]

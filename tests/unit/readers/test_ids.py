@@ -40,8 +40,8 @@ def test_equal_names_get_their_folders_in_any_order(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{name}/gen_0.cif") for name in ("x/a", "x/b", "y/a")]
     expected = {"x/a/gen_0", "x/b/gen_0", "y/a/gen_0"}
     for order in itertools.permutations(files):
-        found = ids(*order)
-        assert {name if name.count("/") == 2 else f"x/{name}" for name in found} == expected
+        assigned = ids(*order)
+        assert {name if name.count("/") == 2 else f"x/{name}" for name in assigned} == expected
     assert set(ids(*files[:2])) == {"a/gen_0", "b/gen_0"}
     assert set(ids(tmp_path / "x/b", tmp_path / "x/a")) == {"a/gen_0", "b/gen_0"}
 

@@ -86,11 +86,11 @@ def test_short_symbols_are_read_right_or_refused() -> None:
     read_right, refused = 0, Counter[int]()
     for number, symbol in short_symbols():
         try:
-            found = read(number, name(symbol))
+            operations = read(number, name(symbol))
         except DataError:
             refused[spglib.get_spacegroup_type(number).number] += 1
             continue
-        np.testing.assert_array_equal(found, expected(number), err_msg=symbol)
+        np.testing.assert_array_equal(operations, expected(number), err_msg=symbol)
         read_right += 1
     assert read_right >= 440
     origins = {48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137, 138, 141, 142}

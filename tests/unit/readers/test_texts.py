@@ -40,9 +40,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
 def test_a_broken_frame_costs_itself_alone(text: str) -> None:
-    found = ids(frame("first") + text + frame("second", 3) + "\n" + frame("third", 1))
-    assert [name for name, good in found if good] == ["first", "second", "third"]
-    assert [good for _, good in found] == [True, False, True, True]
+    names = ids(frame("first") + text + frame("second", 3) + "\n" + frame("third", 1))
+    assert [name for name, good in names if good] == ["first", "second", "third"]
+    assert [good for _, good in names] == [True, False, True, True]
     broken = split_xyz(frame("first") + text + frame("second"))[1]
     assert broken.line == 5
     assert "line 5" in broken.problem
@@ -55,9 +55,9 @@ def test_whole_frames_are_found_whatever_their_number_and_ends(sizes: list[int],
 
 
 def test_comments_may_be_numbers_or_empty() -> None:
-    found = split_xyz("1\n7\nC 0 0 0\n1\n\nC 0 0 0\n1\n1\nC 0 0 0\n")
-    assert [each.problem for each in found] == ["", "", ""]
-    assert [each.line for each in found] == [1, 4, 7]
+    frames = split_xyz("1\n7\nC 0 0 0\n1\n\nC 0 0 0\n1\n1\nC 0 0 0\n")
+    assert [each.problem for each in frames] == ["", "", ""]
+    assert [each.line for each in frames] == [1, 4, 7]
 
 
 def test_what_stands_behind_a_whole_frame_is_a_row_of_its_own() -> None:

@@ -214,15 +214,15 @@ def test_a_fault_of_the_machine_leaves_no_result_and_the_others_theirs(
         dft_run.run_tasks(tasks, wall_limit_s=10.0, workers=1)
     assert not (tmp_path / "a" / "result.json").exists()
     assert (tmp_path / "b" / "result.json").exists()
-    asked: list[Task] = []
+    requested: list[Task] = []
 
     def note(function: object, items: list[Task], *, on_result: Any, **_: object) -> None:
-        asked.extend(items)
+        requested.extend(items)
         on_result(0, done_well())
 
     monkeypatch.setattr(dft_run, "map_isolated", note)
     assert set(dft_run.run_tasks(tasks, wall_limit_s=10.0, workers=1)) == {"a", "b"}
-    assert [item.system.system_id for item in asked] == ["a"]
+    assert [item.system.system_id for item in requested] == ["a"]
 
 
 def test_a_worker_that_does_not_come_up_is_an_error_of_the_command(

@@ -100,9 +100,9 @@ def test_the_sampler_s_failure_stays_what_it_was(relaxed: tuple[Path, pd.DataFra
 
 def test_relaxed_cells_are_near_the_pbe_ones(relaxed: tuple[Path, pd.DataFrame]) -> None:
     folder, table = relaxed
-    found = {s.system_id: (4 * s.volume) ** (1 / 3) for s in store.read_systems(folder / "0.arrow").systems()}
-    assert found["nacl"] == pytest.approx(5.69, rel=0.015)
-    assert found["si"] == pytest.approx(5.469, rel=0.01)
+    lattices = {s.system_id: (4 * s.volume) ** (1 / 3) for s in store.read_systems(folder / "0.arrow").systems()}
+    assert lattices["nacl"] == pytest.approx(5.69, rel=0.015)
+    assert lattices["si"] == pytest.approx(5.469, rel=0.01)
     assert (table.loc[["nacl", "si"], "fmax"] < 0.05).all()
     assert table.loc["si", "energy"] == pytest.approx(2 * table.loc["si", "energy_per_atom"])
 

@@ -96,13 +96,13 @@ def test_every_input_is_a_row_and_the_exit_code_is_0(relaxed: tuple[Path, int]) 
     assert tuple(table.columns[:5]) == standalone.FIRST
     assert dict(zip(table["system_id"], table["status"], strict=True)) == STATUS
     assert (table.loc[table["status"] != "converged", "reason"] != "").all()
-    known = table.set_index("system_id")
-    assert known.loc["large", "n_atoms"] == 200
-    assert known.loc["large", "energy_per_atom"] == pytest.approx(known.loc["mine/salt", "energy_per_atom"], abs=2e-3)
-    assert "not finite" in known.loc["mine/nan", "reason"]
-    assert "Po" in known.loc["mine/polonium", "reason"]
-    assert known.loc["lost", "reason"] == "no volume"
-    assert known.loc["mine/salt", "source"].endswith("salt.vasp")
+    rows_by_id = table.set_index("system_id")
+    assert rows_by_id.loc["large", "n_atoms"] == 200
+    assert rows_by_id.loc["large", "energy_per_atom"] == pytest.approx(rows_by_id.loc["mine/salt", "energy_per_atom"], abs=2e-3)
+    assert "not finite" in rows_by_id.loc["mine/nan", "reason"]
+    assert "Po" in rows_by_id.loc["mine/polonium", "reason"]
+    assert rows_by_id.loc["lost", "reason"] == "no volume"
+    assert rows_by_id.loc["mine/salt", "source"].endswith("salt.vasp")
 
 
 def test_the_csv_holds_the_same(relaxed: tuple[Path, int]) -> None:
@@ -128,10 +128,10 @@ def test_a_rerun_does_only_what_is_missing(
     files: Path, relaxed: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = store.read_frame(relaxed[0] / "relaxed.parquet")
-    asked: list[object] = []
-    monkeypatch.setattr(batch, "map_isolated", lambda function, items, **_: asked.extend(items))
+    calls: list[object] = []
+    monkeypatch.setattr(batch, "map_isolated", lambda function, items, **_: calls.extend(items))
     assert run("relax", files, "--engine", "chgnet", "--out", relaxed[0]) == 0
-    assert asked == []
+    assert calls == []
     pd.testing.assert_frame_equal(store.read_frame(relaxed[0] / "relaxed.parquet"), before)
 
 

@@ -208,12 +208,12 @@ def test_the_command_is_started_without_a_shell(vasp: Path) -> None:
 def test_the_whole_flow_mends_an_error_and_corrects_the_energy(vasp: Path) -> None:
     """Call 2, the second relaxation, stops with ZBRENT; custodian goes on from its CONTCAR (call 3)."""
     result = run(vasp, task(vasp, MGO), plan={"2": "zbrent"})["mgo"]
-    made = calls(vasp)
-    assert [call["wrong"] for call in made] == [[]] * 4
-    assert [call["incar"]["NSW"] for call in made] == ["99", "99", "99", "0"]
-    assert made[1]["folder"] == made[2]["folder"]
-    assert made[0]["volume"] > made[1]["volume"] > made[2]["volume"] > made[3]["volume"]
-    assert made[0]["potcar"] == ["Mg_pv", "O"]
+    commands = calls(vasp)
+    assert [call["wrong"] for call in commands] == [[]] * 4
+    assert [call["incar"]["NSW"] for call in commands] == ["99", "99", "99", "0"]
+    assert commands[1]["folder"] == commands[2]["folder"]
+    assert commands[0]["volume"] > commands[1]["volume"] > commands[2]["volume"] > commands[3]["volume"]
+    assert commands[0]["potcar"] == ["Mg_pv", "O"]
     assert result["status"] == "converged"
     final = abs(np.linalg.det(np.array(result["structure"]["cell"])))
     assert final == pytest.approx(2 * VOLUME, rel=0.01)
@@ -276,7 +276,7 @@ def test_a_killed_run_goes_on_from_the_last_contcar(vasp: Path) -> None:
     """VASP hangs in its third ionic step and the worker is killed; what it had started dies with it."""
 
     def kill() -> None:
-        while not (found := list((vasp / "mgo" / "run").glob("job_*/CONTCAR"))) or found[0].stat().st_size == 0:
+        while not (contcars := list((vasp / "mgo" / "run").glob("job_*/CONTCAR"))) or contcars[0].stat().st_size == 0:
             time.sleep(0.05)
         time.sleep(1.0)
         os.kill(store.read_json(vasp / "mgo" / "run" / "started")["pid"], signal.SIGKILL)
@@ -292,7 +292,7 @@ def test_a_killed_run_goes_on_from_the_last_contcar(vasp: Path) -> None:
     assert volumes[0] == pytest.approx(4.5**3 / 4)
     assert volumes[1] < volumes[0] * 0.95
     assert result["status"] == "converged"
-    assert any("went on from the last geometry" in told for told in result["warnings"])
+    assert any("went on from the last geometry" in warning for warning in result["warnings"])
 
 
 @pytest.mark.slow

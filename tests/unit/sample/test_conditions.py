@@ -58,9 +58,9 @@ def sampled(
 ) -> list[AtomicSystem]:
     sampler, _, stage = asked(weights, kind, formulas, **conditions)
     write_samples(sampler, stage, kind, range(count), out / "x.arrow")
-    found = read_systems(out / "x.arrow").systems()
-    assert len(found) == count
-    return found
+    systems = read_systems(out / "x.arrow").systems()
+    assert len(systems) == count
+    return systems
 
 
 def motif(folder: Path, system: AtomicSystem) -> str:
@@ -72,10 +72,10 @@ def test_an_assignment_is_the_best_of_all() -> None:
     random = np.random.default_rng(0)
     for n in (1, 2, 4, 6):
         scores = random.normal(size=(n, n))
-        found = assign(scores)
+        assignment = assign(scores)
         best = max(sum(scores[i, j] for i, j in enumerate(order)) for order in permutations(range(n)))
-        assert sorted(found) == list(range(n))
-        assert scores[np.arange(n), found].sum() == pytest.approx(best)
+        assert sorted(assignment) == list(range(n))
+        assert scores[np.arange(n), assignment].sum() == pytest.approx(best)
 
 
 def test_masked_types_have_the_composition_and_are_likely() -> None:
@@ -93,9 +93,9 @@ def test_a_composition_is_always_met(weights: Path, tmp_path: Path, text: str) -
 
 
 def test_formulas_are_drawn_from_the_training_data(weights: Path, tmp_path: Path) -> None:
-    found = Counter(hill(composition(s.numbers)) for s in sampled(weights, tmp_path, 40, Kind.MOLECULE, "training"))
-    assert set(found) == {"H2O", "CO2", "CH4"}
-    assert found["H2O"] > found["CO2"], "as often as in the training data"
+    counts = Counter(hill(composition(s.numbers)) for s in sampled(weights, tmp_path, 40, Kind.MOLECULE, "training"))
+    assert set(counts) == {"H2O", "CO2", "CH4"}
+    assert counts["H2O"] > counts["CO2"], "as often as in the training data"
 
 
 def test_formulas_leave_sizes_and_noise_as_they_are(weights: Path) -> None:
@@ -110,9 +110,9 @@ def test_formulas_leave_sizes_and_noise_as_they_are(weights: Path) -> None:
 
 def test_the_page_of_scores_knows_how_samples_were_made(weights: Path, tmp_path: Path) -> None:
     sampled(weights, tmp_path, 1, Kind.MOLECULE, "training", atoms=3)
-    told = _made_with([tmp_path / "x.arrow", tmp_path / "absent.cif"])
-    assert told["by_kind"]["molecule"] | {"formulas": "training", "steps": 3} == told["by_kind"]["molecule"]
-    assert told["conditions"] == {"molecule": {"atoms": 3}}
+    description = _made_with([tmp_path / "x.arrow", tmp_path / "absent.cif"])
+    assert description["by_kind"]["molecule"] | {"formulas": "training", "steps": 3} == description["by_kind"]["molecule"]
+    assert description["conditions"] == {"molecule": {"atoms": 3}}
 
 
 def test_what_is_asked_for_goes_before_drawn_formulas(weights: Path, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_amounts_that_are_drawn_leave_room_for_the_motif(weights: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("conditions", "told"),
+    ("conditions", "message"),
     [
         ({"composition": "Li-Fe-O", "motif": SALT}, "the motif holds Na, which the composition Li-Fe-O lacks"),
         ({"composition": "NaF", "motif": SALT}, "the motif holds Cl, which the composition NaF lacks"),
@@ -212,11 +212,11 @@ def test_amounts_that_are_drawn_leave_room_for_the_motif(weights: Path, tmp_path
     ],
 )
 def test_what_cannot_be_together_is_refused_before_sampling(
-    weights: Path, tmp_path: Path, conditions: dict[str, Any], told: str
+    weights: Path, tmp_path: Path, conditions: dict[str, Any], message: str
 ) -> None:
     if "motif" in conditions:
         conditions = {**conditions, "motif": motif(tmp_path, conditions["motif"])}
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         asked(weights, **conditions)
 
 
@@ -236,7 +236,7 @@ def test_a_motif_outside_the_vocabulary_is_refused(weights: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--atoms", "²"], "--atoms ²"),
         (["--atoms", "0-4"], "--atoms 0-4"),
@@ -250,7 +250,7 @@ def test_a_motif_outside_the_vocabulary_is_refused(weights: Path, tmp_path: Path
     ],
 )
 def test_a_senseless_request_is_one_clear_line(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], words: list[str], told: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     folder = write_weights(tmp_path, [SPACEGROUP, COMPOSITION])
     start = ["sample", "--weights", str(folder), "--kind", "crystal", "--n", "2", "--steps", "2"]
@@ -259,7 +259,7 @@ def test_a_senseless_request_is_one_clear_line(
     except SystemExit as end:
         code = int(end.code or 0)
     assert code == 2
-    assert told in capfd.readouterr().err
+    assert message in capfd.readouterr().err
     assert not (tmp_path / "x.arrow").exists()
 
 
@@ -288,10 +288,10 @@ def test_a_model_is_told_its_last_prediction_only_if_it_was_trained_so(tmp_path:
         folder / "dit/config.json", {**read_json(folder / "dit/config.json"), "train": {"self_conditioning": share}}
     )
     sampler, request, stage = asked(folder)
-    told: list[bool] = []
-    sampler.dit.register_forward_pre_hook(lambda module, inputs: told.append(bool(inputs[1].any())))
+    received: list[bool] = []
+    sampler.dit.register_forward_pre_hook(lambda module, inputs: received.append(bool(inputs[1].any())))
     sampler.latents([request.draw(0)], request, stage.sample)
-    assert told == [False, share > 0, share > 0]
+    assert received == [False, share > 0, share > 0]
 
 
 @pytest.mark.parametrize("name", ["center_noise", "size_histograms"])
@@ -305,8 +305,8 @@ def test_a_record_that_lacks_something_says_what(tmp_path: Path, name: str) -> N
 
 
 def test_a_class_is_a_whole_number() -> None:
-    asked = {"conditions": {"crystal": {"labels": {"phase": 2.7}}}}
-    stage = SampleStage(seed=0, sample=SampleConfig.model_validate(asked))
+    values = {"conditions": {"crystal": {"labels": {"phase": 2.7}}}}
+    stage = SampleStage(seed=0, sample=SampleConfig.model_validate(values))
     with pytest.raises(ConfigError, match=r"2\.7 is no class"):
         make_request(
             stage,

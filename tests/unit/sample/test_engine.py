@@ -42,11 +42,11 @@ def stage(seed: int = 3, **sample: Any) -> SampleStage:
 
 def sampled(weights: Path, out: Path, kind: Kind, count: int, **sample: Any) -> list[Row]:
     shards = sample.get("shards", 1)
-    made = stage(**{str(kind): count, "shards": 1, **sample})
+    stage_config = stage(**{str(kind): count, "shards": 1, **sample})
     rows: list[Row] = []
     for shard in range(shards):
         path = out / f"{shard}.arrow"
-        sample_shard(made, weights / "vae", weights / "dit", kind, shard, path)
+        sample_shard(stage_config, weights / "vae", weights / "dit", kind, shard, path)
         rows += list(read_systems(path))
     return rows
 
@@ -201,14 +201,14 @@ def test_compiling_is_for_much_work_or_on_request(weights: Path, monkeypatch: py
 
 
 def test_a_trajectory_ends_in_the_sample(weights: Path, tmp_path: Path) -> None:
-    made = stage(steps=6)
+    config = stage(steps=6)
     folders = weights / "vae", weights / "dit"
-    write_trajectories(made, *folders, Kind.CRYSTAL, [2, 0], 4, tmp_path / "path.extxyz")
+    write_trajectories(config, *folders, Kind.CRYSTAL, [2, 0], 4, tmp_path / "path.extxyz")
     frames = read_extxyz(tmp_path / "path.extxyz")
     assert [frame.info["system_id"] for frame in frames] == ["crystal-3-2"] * 4 + ["crystal-3-0"] * 4
     assert [frame.info["t"] for frame in frames[:4]] == pytest.approx([1 / 6, 0.5, 2 / 3, 1.0], abs=0.18)
     assert frames[3].info["t"] == 1.0
-    write_samples(Sampler(*folders), made, Kind.CRYSTAL, [2], tmp_path / "2.arrow")
+    write_samples(Sampler(*folders), config, Kind.CRYSTAL, [2], tmp_path / "2.arrow")
     sample = read_systems(tmp_path / "2.arrow")[0]
     np.testing.assert_allclose(frames[3].positions, sample.positions, atol=1e-3)
     assert not np.allclose(frames[0].positions, frames[3].positions, atol=1e-2)
@@ -230,7 +230,7 @@ def test_the_command_line_samples_from_a_trained_pair_alone(weights: Path, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--kind", "mof"], "trained on crystal, molecule"),
         (["--kind", "crystal", "--spacegroup", "225"], "not trained with that label"),
@@ -245,12 +245,12 @@ def test_the_command_line_samples_from_a_trained_pair_alone(weights: Path, tmp_p
     ],
 )
 def test_what_cannot_be_is_one_clear_line(
-    weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: list[str], told: str
+    weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     code = main(["sample", "--weights", str(weights), "--n", "2", "--out", str(tmp_path / "x.arrow"), *words])
     assert code == 2
     assert not (tmp_path / "x.arrow").exists()
-    assert told in capfd.readouterr().err
+    assert message in capfd.readouterr().err
 
 
 def test_no_weights_is_one_clear_line(tmp_path: Path) -> None:
@@ -275,12 +275,12 @@ def test_a_stopped_command_leaves_nothing_behind(weights: Path, tmp_path: Path, 
                 assert process.poll() is None
                 time.sleep(0.05)
             process.send_signal(number)
-            told = process.communicate(timeout=60)[1]
+            error = process.communicate(timeout=60)[1]
         finally:
             process.kill()
     assert process.returncode == 130
-    assert "interrupted" in told
-    assert "Traceback" not in told
+    assert "interrupted" in error
+    assert "Traceback" not in error
     assert list((tmp_path / "out").iterdir()) == []
 
 

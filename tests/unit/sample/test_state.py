@@ -14,15 +14,15 @@ from adit.store import link
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Replace sampling; return the files that it was asked to make."""
-    asked: list[Path] = []
+    calls: list[Path] = []
 
     def sample_shard(stage: Any, vae: Path, dit: Path, kind: Any, shard: int, out: Path, timing: Path | None) -> None:
-        asked.append(out)
+        calls.append(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(f"{kind} {shard}")
 
     monkeypatch.setattr("adit.sample.generate.sample_shard", sample_shard)
-    return asked
+    return calls
 
 
 def sample(folder: Path, *extra: str) -> str:
@@ -32,29 +32,29 @@ def sample(folder: Path, *extra: str) -> str:
     return out.read_text()
 
 
-def test_a_shard_that_was_made_is_not_made_again(tmp_path: Path, made: list[Path]) -> None:
+def test_a_shard_that_was_made_is_not_made_again(tmp_path: Path, calls: list[Path]) -> None:
     state = ["--state", str(tmp_path / "state")]
     assert sample(tmp_path, *state) == "crystal 0"
     (tmp_path / "samples/0.arrow").unlink()  # as the workflow does with the outputs of a job that was cut off
     assert sample(tmp_path, *state) == "crystal 0"
-    assert len(made) == 1
+    assert len(calls) == 1
     sample(tmp_path, *state, "--steps", "7")
-    assert len(made) == 2, "other settings, other samples"
+    assert len(calls) == 2, "other settings, other samples"
     (tmp_path / "vae").mkdir()
     (tmp_path / "vae/config.json").write_text('{"weights_sha256": "new"}')
     sample(tmp_path, *state)
-    assert len(made) == 3, "other weights, other samples"
+    assert len(calls) == 3, "other weights, other samples"
     (tmp_path / "motif.cif").write_text("one")
     sample(tmp_path, *state, "--motif", str(tmp_path / "motif.cif"))
     (tmp_path / "motif.cif").write_text("another")
     sample(tmp_path, *state, "--motif", str(tmp_path / "motif.cif"))
-    assert len(made) == 5, "another motif of the same name, other samples"
+    assert len(calls) == 5, "another motif of the same name, other samples"
 
 
-def test_without_a_state_nothing_is_kept(tmp_path: Path, made: list[Path]) -> None:
+def test_without_a_state_nothing_is_kept(tmp_path: Path, calls: list[Path]) -> None:
     sample(tmp_path)
     sample(tmp_path)
-    assert made == [tmp_path / "samples/0.arrow"] * 2
+    assert calls == [tmp_path / "samples/0.arrow"] * 2
 
 
 def test_a_link_replaces_what_was_there(tmp_path: Path) -> None:

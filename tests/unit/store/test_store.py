@@ -104,11 +104,11 @@ def test_a_cut_resume_state_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_cached_json_is_made_once_per_key(tmp_path: Path) -> None:
-    made = []
+    calls = []
 
     def make() -> dict[str, int]:
-        made.append(1)
-        return {"n": len(made)}
+        calls.append(1)
+        return {"n": len(calls)}
 
     path = tmp_path / "x.json"
     assert store.cached_json(path, "k", make)["n"] == 1

@@ -107,8 +107,8 @@ def test_changed_weights_are_not_sampled_with_a_configuration(
     path = packed / "dit/metrics.csv"
     path.write_text(path.read_text() + "\n")
     (tmp_path / "run.yaml").write_text("name: x\n")
-    told = ["--config", str(tmp_path / "run.yaml"), "--weights", str(packed), "--kind", "crystal", "--n", "1"]
-    assert main(["sample", *told, "--out", str(tmp_path / "x.arrow")]) == 3
+    words = ["--config", str(tmp_path / "run.yaml"), "--weights", str(packed), "--kind", "crystal", "--n", "1"]
+    assert main(["sample", *words, "--out", str(tmp_path / "x.arrow")]) == 3
     assert "is not the file that bundle.json names" in capsys.readouterr().err
 
 
@@ -120,8 +120,8 @@ def test_formulas_that_the_weights_do_not_know_are_refused_before_anything_runs(
     config = tmp_path / "run.yaml"
     drawn = "{by_kind: {molecule: {formulas: training}}}"
     config.write_text(f"name: x\nmodel: {{source: pretrained, weights: {tmp_path}/w}}\nsample: {drawn}\n")
-    for known, code in (({"formula_histograms": formulas}, 0), ({}, 2)):
-        write_json(trained / "dit/config.json", record | known)
+    for histograms, code in (({"formula_histograms": formulas}, 0), ({}, 2)):
+        write_json(trained / "dit/config.json", record | histograms)
         bundle.pack(trained / "vae", trained / "dit", tmp_path / "w")
         assert main(["check", "--config", str(config)]) == code
     assert "do not know the formulas" in capsys.readouterr().err
@@ -183,10 +183,10 @@ def test_a_label_is_hidden_by_kind(tmp_path: Path, data: list[Path], monkeypatch
     losses = DitTask.losses
 
     def watched(self: DitTask, rows: np.ndarray, draws: Draws, split: str) -> dict[str, torch.Tensor]:
-        told = self._conditions(rows, draws, split)
+        conditions = self._conditions(rows, draws, split)
         if split == "train":
-            hidden = (told.labels["composition"].sum(dim=1) == 0).tolist()
-            seen.extend(zip((told.kind == Kind.CRYSTAL.label).tolist(), hidden, strict=True))
+            hidden = (conditions.labels["composition"].sum(dim=1) == 0).tolist()
+            seen.extend(zip((conditions.kind == Kind.CRYSTAL.label).tolist(), hidden, strict=True))
         return losses(self, rows, draws, split)
 
     monkeypatch.setattr(DitTask, "losses", watched)
@@ -216,8 +216,8 @@ def test_the_denoiser_alone_goes_on(packed: Path, tmp_path: Path, data: list[Pat
     run = tmp_path / "fourth"
     train_vae(config.stage(VaeStage), data, run / "vae", run / "state/vae")
     train_dit(config.stage(DitStage), run / "vae", data, [], run / "dit", run / "state/dit")
-    kept, made = read_weights(packed / "vae"), read_weights(run / "vae")
-    assert all(torch.equal(kept[name], made[name]) for name in kept)
+    kept, repacked = read_weights(packed / "vae"), read_weights(run / "vae")
+    assert all(torch.equal(kept[name], repacked[name]) for name in kept)
     start, end = read_weights(packed / "dit"), read_weights(run / "dit")
     assert max((end[name] - start[name]).abs().max().item() for name in start) > 0.0
     assert read_json(run / "dit/config.json")["started_from_sha256"] == weights_sha256(packed / "dit")

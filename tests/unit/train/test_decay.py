@@ -62,8 +62,8 @@ def test_the_rate_falls_to_zero_and_the_training_is_left_as_it_is(
     decayed(root, data, root / "copy")
     assert hashes(root / "state/dit") == before
     assert seen == pytest.approx([1e-3 * (1 - np.sqrt(k / STEPS)) for k in range(STEPS)])
-    told = read_json(root / "copy/config.json")
-    assert (told["steps"], told["decay_steps"]) == (6 + STEPS, STEPS)
+    config_copy = read_json(root / "copy/config.json")
+    assert (config_copy["steps"], config_copy["decay_steps"]) == (6 + STEPS, STEPS)
     kept, copied = (read_tensors(root / name / "model.safetensors") for name in ("dit", "copy"))
     assert any(not torch.equal(kept[name], copied[name]) for name in kept)
 
@@ -101,12 +101,12 @@ def test_the_averaged_weights_go_on_from_those_of_the_training(root: Path, data:
     state = read_torch(newest)
     assert state is not None
     decayed(root, data, root / "copy", steps=1)
-    made = read_tensors(root / "copy/model.safetensors")
+    averages = read_tensors(root / "copy/model.safetensors")
     copy = read_torch(next((root / "copy/state").glob("resume-7-*.pt")))
     assert copy is not None
     for name, averaged in state["ema"].items():
         expected = averaged.lerp(copy["module"][name], 0.5) if averaged.is_floating_point() else averaged
-        torch.testing.assert_close(made[name], expected)
+        torch.testing.assert_close(averages[name], expected)
 
 
 def test_what_cannot_be_copied_is_one_clear_line(root: Path, data: list[Path]) -> None:

@@ -33,7 +33,7 @@ from tests.unit.train.test_train import data, tiny  # noqa: F401 - a fixture
 
 
 class FakeWriter:
-    made: ClassVar[list[FakeWriter]] = []
+    instances: ClassVar[list[FakeWriter]] = []
 
     def __init__(self, log_dir: str, purge_step: int) -> None:
         self.log_dir, self.purge_step, self.scalars, self.closed = log_dir, purge_step, {}, False
@@ -163,8 +163,8 @@ class Eager:
 
 
 def gradients(module: nn.Module, loss: torch.Tensor) -> list[torch.Tensor]:
-    found = torch.autograd.grad(loss, list(module.parameters()), allow_unused=True)
-    return [torch.zeros(()) if g is None else g for g in found]
+    partials = torch.autograd.grad(loss, list(module.parameters()), allow_unused=True)
+    return [torch.zeros(()) if g is None else g for g in partials]
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -221,8 +221,8 @@ def test_compiled_blocks_are_the_same_denoiser() -> None:
 def test_auto_compiles_on_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert OptimConfig().compile == "auto"
     monkeypatch.setattr(compiling, "_has_compiler", lambda: True)
-    asked = [to_compile("auto", torch.device(name)) for name in ("cpu", "cuda")]
-    assert asked == [False, True]
+    compiled = [to_compile("auto", torch.device(name)) for name in ("cpu", "cuda")]
+    assert compiled == [False, True]
     assert [to_compile(mode, torch.device("cuda")) for mode in (True, False)] == [True, False]
     monkeypatch.setattr(compiling, "_has_compiler", lambda: False)
     assert not to_compile("auto", torch.device("cuda"))

@@ -64,12 +64,12 @@ def test_the_autoencoder_reconstructs_32_real_systems(tmp_path: Path) -> None:
         torch.set_num_threads(threads)
     for path in paths:
         reconstruct(tmp_path / "vae", path, "train", None, tmp_path / "made.arrow")
-        originals, made = list(read_systems(path).systems()), list(read_systems(tmp_path / "made.arrow"))
-        assert len(originals) == len(made) == EACH
-        assert all(isinstance(row, AtomicSystem) for row in made)
-        found = [compare(a, b) for a, b in zip(originals, made, strict=True)]
-        assert all(f["match"] for f in found), [(f["types"], f["rmsd"]) for f in found]
-        assert all(f["types"] == 1.0 for f in found)
-        pairs = [(a, b) for a in originals for b in made if len(a) == len(b) and a.system_id != b.system_id]
+        originals, decoded = list(read_systems(path).systems()), list(read_systems(tmp_path / "made.arrow"))
+        assert len(originals) == len(decoded) == EACH
+        assert all(isinstance(row, AtomicSystem) for row in decoded)
+        comparisons = [compare(a, b) for a, b in zip(originals, decoded, strict=True)]
+        assert all(f["match"] for f in comparisons), [(f["types"], f["rmsd"]) for f in comparisons]
+        assert all(f["types"] == 1.0 for f in comparisons)
+        pairs = [(a, b) for a in originals for b in decoded if len(a) == len(b) and a.system_id != b.system_id]
         assert pairs
         assert not [(a.system_id, b.system_id) for a, b in pairs if compare(a, b)["match"]]
