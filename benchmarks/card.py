@@ -33,23 +33,23 @@ def main() -> None:
     options.add_argument("--metrics", nargs="*", help="default: all")
     options.add_argument("--hull", type=Path, help="energies above the hull, by adit hull")
     args = options.parse_args()
-    found: list[dict[str, Any]] = list(read_json(args.run / "scores/summary.json"))  # type: ignore[arg-type]
-    print(table(found, args.metrics).to_markdown(index=False))
+    metrics_read: list[dict[str, Any]] = list(read_json(args.run / "scores/summary.json"))  # type: ignore[arg-type]
+    print(table(metrics_read, args.metrics).to_markdown(index=False))
     if args.hull:
         print("\n" + energies(read_frame(args.hull)).to_markdown(index=False))
 
 
-def table(found: list[dict[str, Any]], metrics: list[str] | None) -> pd.DataFrame:
+def table(entries: list[dict[str, Any]], metrics: list[str] | None) -> pd.DataFrame:
     """Return a row for each number of the samples."""
-    populations = list(dict.fromkeys(row["population"] for row in found if row["population"] != SAMPLES))
-    others = {(row["kind"], row["protocol"], row["metric"], row["population"]): row for row in found}
+    populations = list(dict.fromkeys(row["population"] for row in entries if row["population"] != SAMPLES))
+    others = {(row["kind"], row["protocol"], row["metric"], row["population"]): row for row in entries}
     rows = []
-    for row in found:
+    for row in entries:
         key = (row["kind"], row["protocol"], row["metric"])
         if row["population"] != SAMPLES or row["numerator"] is None or (metrics and row["metric"] not in metrics):
             continue
-        named = {"kind": row["kind"], "number": row["metric"], "protocol": row["protocol"], "weights": told(row, True)}
-        controls = {name: told(others.get((*key, name)), False) for name in populations}
+        named = {"kind": row["kind"], "number": row["metric"], "protocol": row["protocol"], "weights": cell(row, True)}
+        controls = {name: cell(others.get((*key, name)), False) for name in populations}
         rows.append(named | controls | {"paper": PAPER.get(key, "")})
     return pd.DataFrame(rows)
 
@@ -59,14 +59,16 @@ def energies(hull: pd.DataFrame) -> pd.DataFrame:
     (name,) = [column for column in hull if column.endswith("e_above_hull")]
     covered = hull[hull["hull_covers_chemistry"].fillna(False).astype(bool)]
     rows = []
-    for whose, part in (("all", hull), ("of a chemistry that the hull covers", covered)):
-        known = part[name].dropna()
-        counts = {"≤ 0": int((known <= 0).sum()), "< 0.1 eV/atom": int((known < 0.1).sum())}
-        rows.append({"crystals": whose, "with an energy": len(known), **counts, "median": round(known.median(), 3)})
+    for population, part in (("all", hull), ("of a chemistry that the hull covers", covered)):
+        values = part[name].dropna()
+        counts = {"≤ 0": int((values <= 0).sum()), "< 0.1 eV/atom": int((values < 0.1).sum())}
+        rows.append(
+            {"crystals": population, "with an energy": len(values), **counts, "median": round(values.median(), 3)}
+        )
     return pd.DataFrame(rows)
 
 
-def told(row: dict[str, Any] | None, full: bool) -> str:
+def cell(row: dict[str, Any] | None, full: bool) -> str:
     """Return a share in %, in full with its interval and its counts."""
     if row is None or row.get("value") is None:
         return ""

@@ -56,14 +56,14 @@ def compare(before: Path, after: Path, ignored: frozenset[str] = IGNORED) -> lis
 
 def result_files(run: Path) -> set[str]:
     """Return the paths of a run's results, relative to it; hidden files and scratch are none."""
-    found = set()
+    paths = set()
     for folder in FOLDERS:
         for path in (run / folder).rglob("*"):
             parts = path.relative_to(run).parts
             scratch = parts[0] == "dft" and SCRATCH in parts
             if path.is_file() and not scratch and not any(part.startswith(".") for part in parts):
-                found.add("/".join(parts))
-    return found
+                paths.add("/".join(parts))
+    return paths
 
 
 def compare_bytes(before: Path, after: Path, ignored: frozenset[str]) -> Difference:

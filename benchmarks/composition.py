@@ -37,7 +37,7 @@ def main() -> None:
     distinct = list({json.dumps(reduced(each)): reduced(each) for each in counts}.values())[: args.enumerate]
     loop = [compositionally_valid(each) for each in counts]
     native = [smact_native_valid(each) for each in counts]
-    told = {
+    measurements = {
         "machine": describe(),
         "compositions": len(counts),
         "SMACT14 loop": sum(loop),
@@ -48,7 +48,7 @@ def main() -> None:
         "enumerated": len(distinct),
         "enumeration differs": sum(compositionally_valid(each) != enumerated(each) for each in distinct),
     }
-    print(json.dumps(told, indent=1))
+    print(json.dumps(measurements, indent=1))
 
 
 def enumerated(counts: dict[str, int]) -> bool:

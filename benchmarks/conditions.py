@@ -68,9 +68,9 @@ class Bench:
     def __init__(self, sampler: Sampler, settings: dict[str, Any], n: int) -> None:
         self.sampler, self.settings, self.n = sampler, settings, n
 
-    def sample(self, kind: Kind, **asked: Any) -> list[Row]:
+    def sample(self, kind: Kind, **conditions: Any) -> list[Row]:
         """Return samples of a kind with a condition."""
-        values = {**self.settings, "conditions": {str(kind): asked}}
+        values = {**self.settings, "conditions": {str(kind): conditions}}
         stage = SampleStage(seed=11, sample=SampleConfig.model_validate(values))
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "samples.arrow"
@@ -145,9 +145,9 @@ def _types_kept(system: AtomicSystem) -> bool:
 
 
 def _held(system: AtomicSystem) -> bool:
-    told = system.info
+    info = system.info
     return bool(
-        told["motif_types_wrong"] == 0 and told["motif_rmsd"] <= 0.3 and told.get("motif_cell_error", 0.0) <= 0.05
+        info["motif_types_wrong"] == 0 and info["motif_rmsd"] <= 0.3 and info.get("motif_cell_error", 0.0) <= 0.05
     )
 
 
@@ -162,7 +162,7 @@ def line(
             counted["alone"] += (alone or met)(row)
             counted["valid"] += is_valid(row)
     interval = wilson(counted["alone"], len(rows), 0.95)
-    found = {
+    measurements = {
         "condition": name,
         "fulfilled, %": round(100 * counted["met"] / len(rows), 1),
         "model alone, %": round(100 * counted["alone"] / len(rows), 1),
@@ -171,9 +171,9 @@ def line(
     }
     if free:
         by_chance = sum(isinstance(row, AtomicSystem) and met(row) for row in free)
-        found["unasked, %"] = round(100 * by_chance / len(free), 1)
-    print(json.dumps(found, ensure_ascii=False), flush=True)
-    return found
+        measurements["unasked, %"] = round(100 * by_chance / len(free), 1)
+    print(json.dumps(measurements, ensure_ascii=False), flush=True)
+    return measurements
 
 
 if __name__ == "__main__":

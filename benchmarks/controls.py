@@ -41,10 +41,10 @@ def main() -> None:
     start, kind = time.perf_counter(), Kind(args.kind)
     score = ScoreConfig(controls=args.controls, posebusters=args.posebusters, xtb=args.xtb, mof_controls=args.controls)
     stage = Config(score=score).stage(ScoreStage)
-    known = read_reference([args.data], kind)
+    reference = read_reference([args.data], kind)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        score_rows(stage, {kind: []}, lambda _: known, Energies(), out, args.workers, args.cache)
+        score_rows(stage, {kind: []}, lambda _: reference, Energies(), out, args.workers, args.cache)
         verdicts = {(v["protocol"], v["metric"]): v for v in store.read_json(out / "separation.json")}
         rates = table(store.read_json(out / "summary.json"), verdicts, percent=True)
         sizes = table(store.read_json(out / "measures.json"), verdicts, percent=False)
@@ -54,19 +54,19 @@ def main() -> None:
 
 def table(records: Sequence[dict[str, Any]], verdicts: dict[tuple[str, str], Any], *, percent: bool) -> list[str]:
     """Return the lines of a Markdown table: one row a metric, one column a control row, then what it can tell."""
-    found: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    rates: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for record in records:
-        found.setdefault((record.get("protocol", ""), record["metric"]), {})[record["population"]] = record
+        rates.setdefault((record.get("protocol", ""), record["metric"]), {})[record["population"]] = record
     second = "protocol" if percent else "unit"
     lines = [f"| metric | {second} | {' | '.join(CONTROLS)} | tells noise | tells random |", "|---" * 8 + "|"]
-    for (protocol, metric), rows in found.items():
+    for (protocol, metric), rows in rates.items():
         values = [_value(rows.get(name), percent) for name in CONTROLS]
         if set(values) == {"–"}:
             continue
         verdict = verdicts.get((protocol, metric), {})
-        told = [{True: "yes", False: "no", None: "–"}[verdict.get(name)] for name in ("noise", "random")]
+        cells = [{True: "yes", False: "no", None: "–"}[verdict.get(name)] for name in ("noise", "random")]
         named = protocol if percent else next(iter(rows.values()))["unit"]
-        lines.append(f"| `{metric}` | {named} | {' | '.join(values)} | {' | '.join(told)} |")
+        lines.append(f"| `{metric}` | {named} | {' | '.join(values)} | {' | '.join(cells)} |")
     return lines
 
 

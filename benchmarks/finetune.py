@@ -50,8 +50,8 @@ def main() -> None:
         finetune(args, work)
         rows = {"before": sample(args, args.weights, work / "before.arrow")}
         rows["after"] = sample(args, work, work / "after.arrow")
-        found = {"machine": describe(), "own crystals": len(own), "minutes": args.minutes, "samples": args.n}
-        print(json.dumps(found | {name: shares(found_rows, own) for name, found_rows in rows.items()}, indent=1))
+        record = {"machine": describe(), "own crystals": len(own), "minutes": args.minutes, "samples": args.n}
+        print(json.dumps(record | {name: shares(found_rows, own) for name, found_rows in rows.items()}, indent=1))
 
 
 def write_own(data: Path, folder: Path) -> set[str]:
@@ -73,13 +73,13 @@ def finetune(args: argparse.Namespace, work: Path) -> None:
     values["train"]["dit"]["max_minutes"] = args.minutes
     config = work / "config.yaml"
     config.write_text(yaml.safe_dump(values), encoding="utf-8")
-    told, data = ["--config", str(config)], str(work / f"{OWN}.arrow")
+    arguments, data = ["--config", str(config)], str(work / f"{OWN}.arrow")
     latents = str(work / f"{OWN}-0.arrow")
-    run("prepare", *told, "--dataset", OWN, "--out", str(work))
-    run("vae", *told, "--data", data, "--out", str(work / "vae"), "--state", str(work / "state/vae"))
-    run("encode", *told, "--vae", str(work / "vae"), "--data", data, "--out", latents)
+    run("prepare", *arguments, "--dataset", OWN, "--out", str(work))
+    run("vae", *arguments, "--data", data, "--out", str(work / "vae"), "--state", str(work / "state/vae"))
+    run("encode", *arguments, "--vae", str(work / "vae"), "--data", data, "--out", latents)
     pair = ["--vae", str(work / "vae"), "--data", data, "--latents", latents]
-    run("dit", *told, *pair, "--out", str(work / "dit"), "--state", str(work / "state/dit"))
+    run("dit", *arguments, *pair, "--out", str(work / "dit"), "--state", str(work / "state/dit"))
 
 
 def sample(args: argparse.Namespace, weights: Path, out: Path) -> list[Row]:
@@ -105,9 +105,9 @@ def run(*words: str) -> None:
 
 def shares(rows: Sequence[Row], own: set[str]) -> dict[str, str]:
     """Return shares of the samples in % with their 95 % intervals."""
-    found = [row for row in rows if isinstance(row, AtomicSystem)]
-    valid = [row for row in found if is_valid(row)]
-    kind = [row for row in found if is_abc3(row)]
+    generated = [row for row in rows if isinstance(row, AtomicSystem)]
+    valid = [row for row in generated if is_valid(row)]
+    kind = [row for row in generated if is_abc3(row)]
     both = [row for row in valid if is_abc3(row)]
     new = [row for row in both if formula(row) not in own]
     counted = {"valid": valid, "ABC3": kind, "valid and ABC3": both, "and of a formula that was not given": new}

@@ -21,10 +21,10 @@ GROUPS = {
 
 def shares(step: Callable[[], object]) -> dict[str, float]:
     """Return kind of operation → share of the time of one step, %, the largest first."""
-    with profile(activities=[ProfilerActivity.CPU]) as found:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         step()
     times: dict[str, float] = {}
-    for event in found.key_averages():
+    for event in profiler.key_averages():
         kind = _kind(event.key)
         times[kind] = times.get(kind, 0.0) + event.self_cpu_time_total
     total = sum(times.values())

@@ -105,8 +105,8 @@ def measure(name: str, stage: DitStage, args: argparse.Namespace) -> dict[str, A
     bench.kind = Kind.MOLECULE
     _, molecules = bench.own(args.n, "exp-ab2", args.steps, 1.0)
     error = metrics[metrics["split"] == "val"]["squared_error"].iloc[-1]
-    found = {"variant": name, "steps": int(metrics["step"].max()), "squared error": round(float(error), 4)}
-    return found | crystal_shares(crystals) | molecule_shares(molecules)
+    measurements = {"variant": name, "steps": int(metrics["step"].max()), "squared error": round(float(error), 4)}
+    return measurements | crystal_shares(crystals) | molecule_shares(molecules)
 
 
 def crystal_shares(rows: Sequence[Row]) -> dict[str, float]:
@@ -126,9 +126,9 @@ def crystal_shares(rows: Sequence[Row]) -> dict[str, float]:
 
 def molecule_shares(rows: Sequence[Row]) -> dict[str, float]:
     """Return shares of the molecules asked for, in %, and of atoms with EDM's valence."""
-    found = [row for row in rows if isinstance(row, AtomicSystem)]
-    checks = [check_molecule(row) for row in found]
-    stable = sum(check.edm.n_stable for check in checks) / max(1, sum(len(row) for row in found))
+    systems = [row for row in rows if isinstance(row, AtomicSystem)]
+    checks = [check_molecule(row) for row in systems]
+    stable = sum(check.edm.n_stable for check in checks) / max(1, sum(len(row) for row in systems))
     return {
         "molecules strict, %": round(100 * sum(check.strict for check in checks) / len(rows), 1),
         "molecules neutral, %": round(100 * sum(check.neutral for check in checks) / len(rows), 1),

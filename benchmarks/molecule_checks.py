@@ -25,7 +25,7 @@ from adit.systems import AtomicSystem
 LIMIT_S = 60.0
 """Wall time of one molecule, as ``score.wall_limit_s``."""
 
-Found = dict[str, bool | None] | str
+Answer = dict[str, bool | None] | str
 
 
 def main() -> None:
@@ -41,9 +41,9 @@ def main() -> None:
     chosen = seeds.generator("posebusters-benchmark").permutation(len(test))[: args.n]
     molecules = [test[number] for number in sorted(chosen)]
     before, start = _processor(), time.perf_counter()
-    found = bust(molecules, workers=args.workers, wall_limit_s=LIMIT_S)
+    answers = bust(molecules, workers=args.workers, wall_limit_s=LIMIT_S)
     wall, used = time.perf_counter() - start, _processor() - before
-    told = {
+    measurements = {
         "machine": describe(),
         "posebusters": version(),
         "molecules": len(molecules),
@@ -52,22 +52,22 @@ def main() -> None:
         "processor_s": round(used, 1),
         "processor_s_a_molecule": round(used / len(molecules), 3),
         "cores_busy": round(used / wall, 2),
-        "no_answer": sum(isinstance(each, str) for each in found),
-        "passed": {column: sum(_passed(each, column) for each in found) for column in POSEBUSTERS_COLUMNS},
-        "passed_all": sum(all(_passed(each, column) for column in POSEBUSTERS_COLUMNS) for each in found),
-        "differ_in_reverse_order_and_one_process": differ(molecules[: args.again], found),
+        "no_answer": sum(isinstance(each, str) for each in answers),
+        "passed": {column: sum(_passed(each, column) for each in answers) for column in POSEBUSTERS_COLUMNS},
+        "passed_all": sum(all(_passed(each, column) for column in POSEBUSTERS_COLUMNS) for each in answers),
+        "differ_in_reverse_order_and_one_process": differ(molecules[: args.again], answers),
     }
-    print(json.dumps(told, indent=1))
+    print(json.dumps(measurements, indent=1))
 
 
-def differ(molecules: Sequence[AtomicSystem], found: Sequence[Found]) -> int:
+def differ(molecules: Sequence[AtomicSystem], answers: Sequence[Answer]) -> int:
     """Return how many molecules have another answer in reverse order and in one process."""
     again = bust(molecules[::-1], workers=1, wall_limit_s=LIMIT_S)[::-1]
-    return sum(one != other for one, other in zip(again, found[: len(again)], strict=True))
+    return sum(one != other for one, other in zip(again, answers[: len(again)], strict=True))
 
 
-def _passed(found: Found, column: str) -> bool:
-    return not isinstance(found, str) and found[column] is True
+def _passed(answer: Answer, column: str) -> bool:
+    return not isinstance(answer, str) and answer[column] is True
 
 
 def _processor() -> float:

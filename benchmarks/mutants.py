@@ -116,7 +116,7 @@ def mutants_of(path: Path, root: Path) -> list[Mutant]:
     def place(line: int, offset: int) -> int:
         return starts[line - 1] + len(lines[line - 1].encode()[:offset].decode())
 
-    found = []
+    mutants = []
     for node, changed in _changes(ast.parse(text)):
         start, end = place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
         before = text[start:end]
@@ -125,10 +125,10 @@ def mutants_of(path: Path, root: Path) -> list[Mutant]:
             f"({after})" if isinstance(node, ast.BoolOp | ast.BinOp | ast.Compare | ast.UnaryOp | ast.IfExp) else after
         )
         column = start - starts[node.lineno - 1]
-        found.append(
+        mutants.append(
             Mutant(str(path.relative_to(root)), node.lineno, start, before, after, column, lines[node.lineno - 1])
         )
-    return sorted(found, key=lambda mutant: (mutant.start, mutant.after))
+    return sorted(mutants, key=lambda mutant: (mutant.start, mutant.after))
 
 
 def _changes(tree: ast.AST) -> Iterator[tuple[Any, Any]]:

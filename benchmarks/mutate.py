@@ -187,20 +187,21 @@ def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file
             yield outcome
 
 
-def table(found: Sequence[Outcome], command: str) -> str:
+def table(mutants: Sequence[Outcome], command: str) -> str:
     """Return the Markdown table."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     counts = {
-        verdict: sum(o.verdict == verdict for o in found) for verdict in ("killed", "timeout", "equivalent", "survived")
+        verdict: sum(o.verdict == verdict for o in mutants)
+        for verdict in ("killed", "timeout", "equivalent", "survived")
     }
     head = [
         "# Mutations",
         "",
         f"    {command}",
         "",
-        f"{len(found)} lines changed one at a time, at commit {commit.stdout.strip()}: {counts['killed']} killed by "
+        f"{len(mutants)} lines changed one at a time, at commit {commit.stdout.strip()}: {counts['killed']} killed by "
         "a test, "
         f"{counts['timeout']} by the time limit, {counts['equivalent']} equivalent, {counts['survived']} survived.",
         "",
@@ -210,7 +211,7 @@ def table(found: Sequence[Outcome], command: str) -> str:
     rows = [
         f"| `{o.mutant.file.removeprefix('src/adit/')}:{o.mutant.line}` | `{_cell(o.mutant.shown[0])}` → "
         f"`{_cell(o.mutant.shown[1])}` | {o.verdict} | {_cell(o.by)} | {o.seconds:.0f} |"
-        for o in found
+        for o in mutants
     ]
     return "\n".join([*head, *rows, ""])
 

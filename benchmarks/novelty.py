@@ -40,12 +40,12 @@ def main() -> None:
     table = read_systems(args.data)
     test, train = table.systems("test")[: args.samples], table.systems("train")
     with tempfile.TemporaryDirectory() as folder:
-        first, found = fast(test, train, args.workers, Path(folder))
+        first, matches = fast(test, train, args.workers, Path(folder))
         again, _ = fast(test, train, args.workers, Path(folder))
-    brute = all_pairs(test, train, *args.subset, found)
+    brute = all_pairs(test, train, *args.subset, matches)
     pairs = len(test) * len(train) + len(test) * (len(test) - 1) // 2
     hours = brute["seconds_a_pair"] * pairs / 3600
-    told = {
+    report = {
         "machine": describe(),
         "test": len(test),
         "train": len(train),
@@ -56,7 +56,7 @@ def main() -> None:
         "all_pairs_in_all": {"pairs": pairs, "core_hours": round(hours, 1)},
         "speed_up_in_processor_time": round(hours * 3600 / first["processor_s"]),
     }
-    print(json.dumps(told, indent=1))
+    print(json.dumps(report, indent=1))
 
 
 def fast(
@@ -65,19 +65,19 @@ def fast(
     """Return times and counts of the fast way, and its answer."""
     wall, before = time.perf_counter(), _processor()
     index = index_references(train, ["train"] * len(train))
-    found = match_all({"test": test}, index, workers=workers, wall_limit_s=300, cache=cache)
-    groups = {matches[LOOSE.name].group for matches in found.found.values()}
-    novel = sum(not matches[LOOSE.name].in_train for matches in found.found.values())
-    told = {
+    matched = match_all({"test": test}, index, workers=workers, wall_limit_s=300, cache=cache)
+    groups = {matches[LOOSE.name].group for matches in matched.found.values()}
+    novel = sum(not matches[LOOSE.name].in_train for matches in matched.found.values())
+    summary = {
         "wall_s": round(time.perf_counter() - wall, 1),
         "processor_s": round(_processor() - before, 1),
-        "pairs_compared": found.compared,
-        "pairs_excluded_by_bound": found.excluded,
-        "not_matched": len(found.reasons),
+        "pairs_compared": matched.compared,
+        "pairs_excluded_by_bound": matched.excluded,
+        "not_matched": len(matched.reasons),
         "groups": len(groups),
         "novel": novel,
     }
-    return told, found
+    return summary, matched
 
 
 def _processor() -> float:
@@ -87,13 +87,13 @@ def _processor() -> float:
 
 
 def all_pairs(
-    test: list[AtomicSystem], train: list[AtomicSystem], n_test: int, n_train: int, found: Matches
+    test: list[AtomicSystem], train: list[AtomicSystem], n_test: int, n_train: int, matches: Matches
 ) -> dict[str, float]:
     """Compare all pairs of a subset, half of which has company of its formula; return time a pair and disagreements."""
     formulas = {reduced_formula(system.numbers) for system in train}
-    known = [system for system in test if reduced_formula(system.numbers) in formulas][: n_test // 2]
-    samples = [*known, *[system for system in test if system not in known][: n_test - len(known)]]
-    wanted = {reduced_formula(system.numbers) for system in known}
+    candidates = [system for system in test if reduced_formula(system.numbers) in formulas][: n_test // 2]
+    samples = [*candidates, *[system for system in test if system not in candidates][: n_test - len(candidates)]]
+    wanted = {reduced_formula(system.numbers) for system in candidates}
     same = [system for system in train if reduced_formula(system.numbers) in wanted]
     references = [*same, *train[: max(0, n_train - len(same))]]
     plain, wrong, start = matcher(LOOSE), 0, time.process_time()
@@ -101,7 +101,7 @@ def all_pairs(
     for sample in samples:
         structure = convert.to_structure(sample)
         hits = [plain.fit(structure, other) for other in structures]
-        match = found.get("test", sample.system_id, LOOSE)
+        match = matches.get("test", sample.system_id, LOOSE)
         wrong += match is None or match.in_train != any(hits)
     n_pairs = len(samples) * len(references)
     return {

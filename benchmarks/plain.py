@@ -92,13 +92,15 @@ class PlainDit:
         clean = clean * mask[..., None]
         t = torch.rand(len(systems), device=self.device)
         noisy = interpolate(center(torch.randn_like(clean), mask), clean, t)
-        asked = conditions_of((), systems).to(self.device)
+        conditions = conditions_of((), systems).to(self.device)
         previous = torch.zeros_like(noisy)
         if self.steps % 2:
             with torch.no_grad():
-                previous = self.dit(noisy, previous, t, asked, mask) * mask[..., None]
+                previous = self.dit(noisy, previous, t, conditions, mask) * mask[..., None]
         self.steps += 1
-        return _finish(flow_loss(self.dit(noisy, previous, t, asked, mask), clean, t, mask, 0.9).mean(), self.optimizer)
+        return _finish(
+            flow_loss(self.dit(noisy, previous, t, conditions, mask), clean, t, mask, 0.9).mean(), self.optimizer
+        )
 
 
 class PlainSampler:
@@ -125,12 +127,12 @@ class PlainSampler:
     def _trajectory(self, latents: Tensor, mask: Tensor, kind: Kind) -> list[Tensor]:
         dit, count = self.sampler.dit, len(latents)
         labels = dit.config.labels
-        asked = encode(labels, [kind] * count, [{}] * count).to(latents.device)
+        conditions = encode(labels, [kind] * count, [{}] * count).to(latents.device)
         nulls = null_conditions(labels, count, latents.device)
         trajectory, previous = [latents], torch.zeros_like(latents)
         for step in range(self.steps):
             t = torch.full((count,), step / self.steps, device=latents.device)
-            conditional = dit(latents, previous, t, asked, mask)
+            conditional = dit(latents, previous, t, conditions, mask)
             unconditional = dit(latents, previous, t, nulls, mask)
             previous = (unconditional + self.guidance * (conditional - unconditional)) * mask[..., None]
             latents = latents + (previous - latents) / (1.0 - t)[:, None, None] / self.steps

@@ -49,12 +49,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     names = ["solver", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"]
     names += ["eta", "temperature"] if args.solver == "ddim" else []
-    told = [
+    lines = [
         name
         for name in (*names[1:], "eta", "temperature", "formulas")
         if getattr(args, name) != options.get_default(name)
     ]
-    if told and not args.solver:
+    if lines and not args.solver:
         options.error("other settings than the bundle's: give --solver as well")
     given = {name: getattr(args, name) for name in names} if args.solver else None
     if given:

@@ -91,8 +91,8 @@ def throughput(args: argparse.Namespace) -> dict[str, Any]:
     systems = [moved(system, args.noise) for system in crystals(args.data, args.n)]
     times: dict[int, list[float]] = {1: [], args.workers: []}
     for _ in range(2):
-        for workers, found in times.items():
-            found.append(relax(systems, workers)[1])
+        for workers, seconds in times.items():
+            seconds.append(relax(systems, workers)[1])
     one, many = min(times[1]), min(times[args.workers])
     return {"crystals": len(systems), "workers": args.workers, "one_s": one, "many_s": many, "speedup": one / many}
 
@@ -169,21 +169,25 @@ def cubic(name: str, a: float) -> AtomicSystem:
 def constants(args: argparse.Namespace) -> dict[str, Any]:
     """Relax five crystals with GPAW from cells strained by 3 %."""
     engine = Engine("gpaw", available("gpaw") or "?", args.preset, read_preset("gpaw", args.preset))
-    found: dict[str, Any] = {"preset": args.preset}
+    constants_by_name: dict[str, Any] = {"preset": args.preset}
     with tempfile.TemporaryDirectory() as folder:
         root = args.cache or Path(folder)
         tasks = [Task(cubic(n, PBE[n] * 1.03), engine, (root / n).absolute()) for n in args.names or PBE]
         results = run_tasks(tasks, wall_limit_s=args.wall_limit, workers=args.workers, restarts=3)
         for task in tasks:
             name, result = task.system.system_id, results[task.system.system_id]
-            found[name] = {
+            constants_by_name[name] = {
                 key: result[key] for key in ("status", "reason", "n_steps", "attempts", "wall_s", "warnings")
             }
             if result["structure"] is not None:
                 volume = abs(np.linalg.det(np.array(result["structure"]["cell"])))
                 a = float(((2 if name == "fe" else 4) * volume) ** (1 / 3))
-                found[name] |= {"a": round(a, 4), "pbe": PBE[name], "percent": round(100 * (a / PBE[name] - 1), 2)}
-    return found
+                constants_by_name[name] |= {
+                    "a": round(a, 4),
+                    "pbe": PBE[name],
+                    "percent": round(100 * (a / PBE[name] - 1), 2),
+                }
+    return constants_by_name
 
 
 PARTS = {

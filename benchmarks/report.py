@@ -42,43 +42,47 @@ def large_run(folder: Path, rows: int, files: dict[str, Path]) -> Path:
     """Write samples, relaxed structures and scores."""
     random = np.random.default_rng(0)
     for kind, path in files.items():
-        made = systems(path, rows, kind)
-        store.write_systems(folder / f"samples/{kind}/0.arrow", made)
+        crystals = systems(path, rows, kind)
+        store.write_systems(folder / f"samples/{kind}/0.arrow", crystals)
         if kind == "crystal":
-            store.write_systems(folder / f"relaxed/{kind}/0.arrow", made)
+            store.write_systems(folder / f"relaxed/{kind}/0.arrow", crystals)
         flags = {f"flag_{k}_adit": random.random(rows) < 0.5 for k in range(20)}
         numbers = {f"number_{k}": random.normal(size=rows) for k in range(8)}
-        known = {"system_id": [s.system_id for s in made], "formula": "ClNa", "n_atoms": [len(s) for s in made]}
-        known |= (
+        columns = {
+            "system_id": [s.system_id for s in crystals],
+            "formula": "ClNa",
+            "n_atoms": [len(s) for s in crystals],
+        }
+        columns |= (
             {"e_above_hull": random.normal(size=rows)} if kind == "crystal" else {"validity": True, "smiles": "CCO"}
         )
-        store.write_frame(folder / f"scores/{kind}.parquet", pd.DataFrame({**known, **numbers, **flags}))
+        store.write_frame(folder / f"scores/{kind}.parquet", pd.DataFrame({**columns, **numbers, **flags}))
     return folder
 
 
 def interactive(page_file: Path) -> dict[str, float]:
     """Return the seconds until rows are listed, until a sort is done, and until a structure is drawn."""
-    told: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     with sync_playwright() as playwright:
-        found = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         page = browser.new_context(offline=True).new_page()
         page.goto("about:blank")
         start = time.perf_counter()
         page.goto(page_file.as_uri(), wait_until="commit")
         page.locator("#rows-crystal tbody tr").first.wait_for(state="attached")
         page.locator("#rows-molecule tbody tr").first.wait_for(state="attached")
-        told["rows listed, s"] = time.perf_counter() - start
+        seconds["rows listed, s"] = time.perf_counter() - start
         start = time.perf_counter()
         page.locator('#rows-crystal th[data-column="number_0"] button, #rows-crystal thead button').first.click()
         page.locator("#rows-crystal th[aria-sort]").wait_for(state="attached")
-        told["sorted, s"] = time.perf_counter() - start
+        seconds["sorted, s"] = time.perf_counter() - start
         start = time.perf_counter()
         page.locator("#rows-crystal tbody tr:not(.spacer)").first.click()
         page.locator("#rows-crystal .view[data-shown]").wait_for(state="attached")
-        told["structure drawn, s"] = time.perf_counter() - start
+        seconds["structure drawn, s"] = time.perf_counter() - start
         browser.close()
-    return told
+    return seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,11 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run = large_run(Path(folder), args.rows, {"crystal": args.crystals, "molecule": args.molecules})
         start = time.perf_counter()
         build.report(Config().stage(ReportStage), run, run / "report", Config().model_dump_json())
-        told = {"rows of each kind": args.rows, "written, s": time.perf_counter() - start}
+        seconds = {"rows of each kind": args.rows, "written, s": time.perf_counter() - start}
         files = [path for path in (run / "report").rglob("*") if path.is_file()]
-        told["folder, MB"] = sum(path.stat().st_size for path in files) / 1e6
-        told |= interactive(run / "report/index.html")
-    print(json.dumps({**told, **describe()}, indent=1))
+        seconds["folder, MB"] = sum(path.stat().st_size for path in files) / 1e6
+        seconds |= interactive(run / "report/index.html")
+    print(json.dumps({**seconds, **describe()}, indent=1))
 
 
 if __name__ == "__main__":

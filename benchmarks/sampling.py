@@ -139,17 +139,17 @@ def equal_quality(bench: Bench, args: argparse.Namespace) -> dict[str, Any]:
     plain *= args.reference_steps / 20  # each step costs the same
     seconds, rows = bench.own(args.n, "euler", args.reference_steps, args.guidance)
     low = validity(rows)[1]
-    found = {"reference": entry(f"euler:{args.reference_steps}", seconds, plain, rows)}
-    print(json.dumps(found), flush=True)
+    results = {"reference": entry(f"euler:{args.reference_steps}", seconds, plain, rows)}
+    print(json.dumps(results), flush=True)
     best = ("none", 0.0)
     for name in args.candidates:
         solver, steps, guidance = (*name.split(":"), str(args.guidance))[:3]
         seconds, rows = bench.own(args.n, solver, int(steps), float(guidance))
-        found[name] = entry(name, seconds, plain, rows)
-        print(json.dumps(found[name]), flush=True)
+        results[name] = entry(name, seconds, plain, rows)
+        print(json.dumps(results[name]), flush=True)
         if validity(rows)[0] >= low and plain / seconds > best[1]:
             best = (name, plain / seconds)
-    return {"plain, ms/sample": round(1e3 * plain, 2), **found, "best": best[0], "ratio": round(best[1], 1)}
+    return {"plain, ms/sample": round(1e3 * plain, 2), **results, "best": best[0], "ratio": round(best[1], 1)}
 
 
 def entry(name: str, seconds: float, plain: float, rows: Sequence[Row]) -> dict[str, Any]:

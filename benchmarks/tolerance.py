@@ -72,9 +72,9 @@ def measure(sampler: Sampler, decoders: dict[str, VAE], path: Path, n: int) -> l
         error = float((latents - clean)[features.mask].square().mean().sqrt())
         for weights, vae in decoders.items():
             decoded = vae.decoder(sampler.dit.denormalize(latents), features.mask)
-            found = decode_rows(decoded, features.mask.sum(1).tolist(), [str(i) for i in range(n)], kind)
+            decoded_rows = decode_rows(decoded, features.mask.sum(1).tolist(), [str(i) for i in range(n)], kind)
             row = {"data": path.stem, "latents": name, "error": round(error, 3), "decoder": weights}
-            rows.append(row | shares(found, kind))
+            rows.append(row | shares(decoded_rows, kind))
     return rows
 
 
@@ -89,26 +89,26 @@ def finish(
     """Return what the denoiser makes of the latents as they are at time ``start``."""
     count = len(clean)
     labels = sampler.dit.config.labels
-    asked = encode(labels, [kind] * count, [{}] * count)
+    conditions = encode(labels, [kind] * count, [{}] * count)
     noisy = interpolate(noise_like(clean, features, random), clean, torch.full((count,), start))
 
     def predict(latents: Tensor, previous: Tensor, t: Tensor) -> Tensor:
         # The path is cut off at its start: time runs from there.
         times = start + (1.0 - start) * t
-        return sampler.dit(latents, previous, times, asked, features.mask) * features.mask[..., None]
+        return sampler.dit(latents, previous, times, conditions, features.mask) * features.mask[..., None]
 
     return integrate(predict, noisy, [i / STEPS for i in range(STEPS + 1)], make_solver("euler"))
 
 
 def shares(rows: Sequence[Row], kind: Kind) -> dict[str, float]:
     """Return shares of the decoded systems, in %."""
-    found = [row for row in rows if isinstance(row, AtomicSystem)]
-    valid = {"valid, %": round(100 * sum(is_valid(row) for row in found) / len(rows), 1)}
+    systems = [row for row in rows if isinstance(row, AtomicSystem)]
+    valid = {"valid, %": round(100 * sum(is_valid(row) for row in systems) / len(rows), 1)}
     if kind.periodic:
-        far = sum(closest_contacts(row).ratio >= 0.7 for row in found)
+        far = sum(closest_contacts(row).ratio >= 0.7 for row in systems)
         return valid | {"distances, %": round(100 * far / len(rows), 1)}
-    stable = sum(check_molecule(row).edm.n_stable for row in found)
-    return valid | {"EDM stable atoms, %": round(100 * stable / sum(map(len, found)), 1)}
+    stable = sum(check_molecule(row).edm.n_stable for row in systems)
+    return valid | {"EDM stable atoms, %": round(100 * stable / sum(map(len, systems)), 1)}
 
 
 if __name__ == "__main__":

@@ -110,14 +110,14 @@ class Site:
 
 def expected(config: Config, site: Site) -> list[Estimate]:
     """Return the expected cost of every rule of a run, in the order in which they run."""
-    found = [
+    estimates = [
         _prepare(config),
         _labels(config, site),
         *_models(config, site),
         *_sampling(config, site),
         *_evaluation(config, site),
     ]
-    placed = [replace(e, cores=site.cores.get(e.rule, 1), gpus=site.gpus.get(e.rule, 0)) for e in found if e.jobs]
+    placed = [replace(e, cores=site.cores.get(e.rule, 1), gpus=site.gpus.get(e.rule, 0)) for e in estimates if e.jobs]
     return [_grouped(estimate, site.in_one_job.get(estimate.rule, 1)) for estimate in placed]
 
 
@@ -130,12 +130,12 @@ def _grouped(estimate: Estimate, shards: int) -> Estimate:
 
 def _sizes(config: Config) -> list[tuple[int, int, float, float]]:
     """Return rows, training systems, mean atoms and ratio of each dataset."""
-    made = []
+    sizes = []
     for dataset in config.data.datasets:
         rows, train, atoms = DATASETS.get(dataset.name, UNKNOWN)
         share = min(1.0, dataset.limit / rows) if dataset.limit else 1.0
-        made.append((round(rows * share), round(train * share), atoms, dataset.ratio))
-    return made
+        sizes.append((round(rows * share), round(train * share), atoms, dataset.ratio))
+    return sizes
 
 
 def _prepare(config: Config) -> Estimate:
@@ -203,49 +203,51 @@ def _encode(config: Config, site: Site) -> list[Estimate]:
 
 
 def _sampling(config: Config, site: Site) -> list[Estimate]:
-    asked = config.sample
-    if asked.from_ is not None:
-        return [Estimate("take", 1, STARTUP_S + sum(map(asked.count, asked.kinds)) / PREPARED_A_SECOND)]
-    shards = sum(asked.n_shards(kind) for kind in asked.kinds)
-    evaluated = sum(asked.count(kind) * ATOMS[kind] * _evaluations(asked.of_kind(kind)) for kind in asked.kinds)
+    sampling = config.sample
+    if sampling.from_ is not None:
+        return [Estimate("take", 1, STARTUP_S + sum(map(sampling.count, sampling.kinds)) / PREPARED_A_SECOND)]
+    shards = sum(sampling.n_shards(kind) for kind in sampling.kinds)
+    evaluated = sum(
+        sampling.count(kind) * ATOMS[kind] * _evaluations(sampling.of_kind(kind)) for kind in sampling.kinds
+    )
     work = evaluated * 2.0 * _weights(config)["dit"]
     return [Estimate("sample", shards, STARTUP_S + work / max(1, shards) / site.rate("sample"))] if shards else []
 
 
-def _evaluations(asked: SampleConfig) -> int:
+def _evaluations(sampling: SampleConfig) -> int:
     """Return how often the denoiser sees each atom, guidance counted."""
-    a_time = 1 + (asked.guidance not in (0, 1)) + (asked.skip_guidance != 1)
-    return asked.steps * a_time * (2 if asked.solver in ("heun", "sde") else 1)
+    a_time = 1 + (sampling.guidance not in (0, 1)) + (sampling.skip_guidance != 1)
+    return sampling.steps * a_time * (2 if sampling.solver in ("heun", "sde") else 1)
 
 
 def _evaluation(config: Config, site: Site) -> list[Estimate]:
-    asked = config.sample
-    solid = [kind for kind in asked.kinds if kind != "molecule"]
-    counts = {kind: asked.count(kind) for kind in asked.kinds}
+    sampling = config.sample
+    solid = [kind for kind in sampling.kinds if kind != "molecule"]
+    counts = {kind: sampling.count(kind) for kind in sampling.kinds}
     periodic = sum(counts[kind] for kind in solid)
     score = sum(counts[kind] * SCORE_S[kind] for kind in counts) / site.cores.get("score", 1)
-    found = []
+    estimates = []
     if periodic:
-        shards = sum(asked.n_shards(kind) for kind in solid)
+        shards = sum(sampling.n_shards(kind) for kind in solid)
         relaxing = sum(counts[kind] * _relaxation_s(config, ATOMS[kind]) for kind in solid)
         references = REFERENCES.get(config.hull.reference, ELEMENTS) * _relaxation_s(config, 5.0)
-        found = [
+        estimates = [
             Estimate("relax", shards, STARTUP_S + relaxing / shards / site.cores.get("relax", 1)),
             Estimate("reference", 1, STARTUP_S + references / site.cores.get("reference", 1)),
             Estimate("hull", 1, STARTUP_S + HULL_S * periodic),
             Estimate("select", 1, STARTUP_S + SELECT_S * periodic),
             *_dft(config, site, periodic),
         ]
-    return [*found, *_checks(config, site), Estimate("score", 1, STARTUP_S + score)]
+    return [*estimates, *_checks(config, site), Estimate("score", 1, STARTUP_S + score)]
 
 
 def _checks(config: Config, site: Site) -> list[Estimate]:
-    asked = config.sample
-    checked = [kind for kind in asked.kinds if kind in CHECKS_S]
-    shards = sum(asked.n_shards(kind) for kind in checked)
+    sampling = config.sample
+    checked = [kind for kind in sampling.kinds if kind in CHECKS_S]
+    shards = sum(sampling.n_shards(kind) for kind in checked)
     if not shards:
         return []
-    seconds = sum(asked.count(kind) * CHECKS_S[kind] for kind in checked) / shards
+    seconds = sum(sampling.count(kind) * CHECKS_S[kind] for kind in checked) / shards
     return [Estimate("checks", shards, STARTUP_S + seconds / site.cores.get("checks", 1))]
 
 
@@ -262,11 +264,11 @@ def _dft(config: Config, site: Site, periodic: int) -> list[Estimate]:
     if select.budget_core_hours is not None:
         hours = min(hours, select.budget_core_hours)
     shards = config.n_dft_shards
-    found = [Estimate("dft", shards, STARTUP_S + 3600 * hours / max(1, shards) / site.cores.get("dft", 1))]
+    estimates = [Estimate("dft", shards, STARTUP_S + 3600 * hours / max(1, shards) / site.cores.get("dft", 1))]
     if config.on_mp_hull or dft.references != "none":
-        found.append(Estimate("dft_hull", 1, STARTUP_S + HULL_S * sent))
+        estimates.append(Estimate("dft_hull", 1, STARTUP_S + HULL_S * sent))
     if dft.references != "none":
         references = ELEMENTS * DFT_CORE_H.get((dft.engine, dft.preset), XTB_CORE_H)
         seconds = STARTUP_S + 3600 * references / site.cores.get("dft_references", 1)
-        found.append(Estimate("dft_references", 1, seconds))
-    return found
+        estimates.append(Estimate("dft_references", 1, seconds))
+    return estimates

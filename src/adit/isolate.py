@@ -271,8 +271,8 @@ def _receive(worker: _Worker, wall: float) -> Outcome | None:
         index, status, value, reason = worker.connection.recv()
     except (EOFError, OSError):
         worker.process.join(timeout=5)
-        told = f"worker process died (exit code {worker.process.exitcode})"
-        return Outcome("crashed" if worker.ready else "unstarted", None, told, wall)
+        message = f"worker process died (exit code {worker.process.exitcode})"
+        return Outcome("crashed" if worker.ready else "unstarted", None, message, wall)
     if index == _READY:
         worker.is_ready()
         return None

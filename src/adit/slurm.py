@@ -65,9 +65,9 @@ def remember_min_job_age() -> None:
     sacct, which on a site without accounting never answers, and after the last attempt the jobs are forgotten.
     """
     plugin = sys.modules.get(EXECUTOR)
-    known = plugin.get_min_job_age() if plugin is not None else None
-    if known is not None:
-        vars(plugin)["get_min_job_age"] = lambda: known
+    age = plugin.get_min_job_age() if plugin is not None else None
+    if age is not None:
+        vars(plugin)["get_min_job_age"] = lambda: age
 
 
 def job_facts(job: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
-from adit.config.sample import OF_ONE_KIND, AskedConfig, SampleConfig, TuneConfig, TunePoint
+from adit.config.sample import OF_ONE_KIND, ConditionsOfKind, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.stages import (
     AblationsStage,
@@ -50,10 +50,10 @@ __all__ = [
     "OF_ONE_KIND",
     "AblationsConfig",
     "AblationsStage",
-    "AskedConfig",
     "AutoencoderVariant",
     "ChecksStage",
     "ChosenDataset",
+    "ConditionsOfKind",
     "Config",
     "Count",
     "CustomDataset",

@@ -65,8 +65,8 @@ def chosen(data: DataConfig, names: tuple[str, ...] | None) -> DataConfig:
         return data
     unknown = set(names) - {d.name for d in data.datasets}
     if unknown or not names:
-        known = ", ".join(d.name for d in data.datasets)
-        raise ValueError(f"datasets: '{min(unknown, default='')}' is not among data.datasets ({known})")
+        available = ", ".join(d.name for d in data.datasets)
+        raise ValueError(f"datasets: '{min(unknown, default='')}' is not among data.datasets ({available})")
     return data.model_copy(update={"datasets": tuple(d for d in data.datasets if d.name in names)})
 
 
@@ -79,6 +79,6 @@ def kinds_of(data: DataConfig) -> list[str]:
     kinds = []
     for entry in data.datasets:
         own = data.custom.get(entry.name)
-        known = "molecule" if entry.name in MOLECULES else "mof" if entry.name in MOFS else "crystal"
-        kinds.append(own.kind if own else known)
+        default = "molecule" if entry.name in MOLECULES else "mof" if entry.name in MOFS else "crystal"
+        kinds.append(own.kind if own else default)
     return list(dict.fromkeys(kinds))

@@ -91,11 +91,11 @@ class DataConfig(Strict):
         names = [d.name for d in self.datasets]
         if len(set(names)) < len(names):
             raise ValueError("a dataset is named twice")
-        known = [*DATASETS, *self.custom]
+        allowed = [*DATASETS, *self.custom]
         for name in names:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-                way_out = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
+            if name not in allowed:
+                near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+                way_out = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(allowed)}"
                 raise ValueError(f"no dataset is called '{name}'; {way_out} (your own go into config/datasets.yaml)")
         for name in self.custom:
             if name in DATASETS:

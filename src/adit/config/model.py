@@ -83,10 +83,10 @@ class LabelConfig(Strict):
 
     def dropout_of(self, kind: str) -> float:
         """Return the share of a kind's training systems whose label is hidden."""
-        found = self.dropout
-        if isinstance(found, dict):
-            found = next((share for name, share in found.items() if name == kind), None)
-        return HIDDEN if found is None else found
+        chosen = self.dropout
+        if isinstance(chosen, dict):
+            chosen = next((share for name, share in chosen.items() if name == kind), None)
+        return HIDDEN if chosen is None else chosen
 
     def over(self, other: LabelConfig) -> LabelConfig:
         """Return ``other`` with the dropout that is given here."""

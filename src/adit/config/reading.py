@@ -65,8 +65,8 @@ def _mapping(path: Path) -> dict[str, Any]:
     try:
         values = load_yaml(_text(path), str(path)) or {}
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
-        told = getattr(error, "strerror", None) or "is no text in UTF-8"
-        raise ConfigError(f"{path}: {told}; give a file such as config/demo.yaml") from None
+        detail = getattr(error, "strerror", None) or "is no text in UTF-8"
+        raise ConfigError(f"{path}: {detail}; give a file such as config/demo.yaml") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     return values
@@ -128,9 +128,9 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
     key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     if first["type"] == "extra_forbidden":
-        known = _fields_at(model, first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.4)
-        way_out = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        names = _fields_at(model, first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), names, n=1, cutoff=0.4)
+        way_out = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(names)}"
         return f"{key}: unknown key; {way_out}{more}"
     message = one_line(re.sub(r"^(Value error, )", "", first["msg"]), 400)
     value = first.get("input")
@@ -144,18 +144,18 @@ def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Return the field names of the section at ``loc``."""
     annotation: Any = model
     for part in loc:
-        found = _model_in(annotation)
-        if found is not None and isinstance(part, str) and part in found.model_fields:
-            annotation = found.model_fields[part].annotation
-    found = _model_in(annotation)
-    return list(found.model_fields) if found else []
+        submodel = _model_in(annotation)
+        if submodel is not None and isinstance(part, str) and part in submodel.model_fields:
+            annotation = submodel.model_fields[part].annotation
+    submodel = _model_in(annotation)
+    return list(submodel.model_fields) if submodel else []
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return annotation
     for inner in typing.get_args(annotation):
-        found = _model_in(inner)
-        if found is not None:
-            return found
+        submodel = _model_in(inner)
+        if submodel is not None:
+            return submodel
     return None

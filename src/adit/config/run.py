@@ -77,8 +77,8 @@ class Config(Strict):
     @model_validator(mode="after")
     def _formulas_are_of_molecules(self) -> Self:
         def drawn(kind: str) -> bool:
-            asked = self.sample.conditions.of(kind).composition
-            return self.sample.of_kind(kind).formulas == "training" and (asked is None or "-" in asked)
+            formula = self.sample.conditions.of(kind).composition
+            return self.sample.of_kind(kind).formulas == "training" and (formula is None or "-" in formula)
 
         if periodic := [kind for kind in self.sample.kinds if kind != "molecule" and drawn(kind)]:
             raise ValueError(

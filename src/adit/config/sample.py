@@ -23,7 +23,7 @@ WHATEVER_THE_SOLVER = ("guidance_interval", "skip_guidance", "skip_blocks", "for
 """Those of them that a grid of solvers, steps and guidance leaves as they are."""
 
 
-class AskedConfig(Strict):
+class ConditionsOfKind(Strict):
     """What is asked of the samples of one kind; null: nothing."""
 
     atoms: Positive | tuple[Positive, Positive] | None = Field(
@@ -50,9 +50,9 @@ class AskedConfig(Strict):
 class ConditionsConfig(Strict):
     """Conditions by kind."""
 
-    crystal: AskedConfig = AskedConfig()
-    molecule: AskedConfig = AskedConfig()
-    mof: AskedConfig = AskedConfig()
+    crystal: ConditionsOfKind = ConditionsOfKind()
+    molecule: ConditionsOfKind = ConditionsOfKind()
+    mof: ConditionsOfKind = ConditionsOfKind()
 
     @model_validator(mode="after")
     def _molecules_have_no_cell(self) -> Self:
@@ -60,10 +60,10 @@ class ConditionsConfig(Strict):
             raise ValueError("molecule.spacegroup: a molecule has none")
         return self
 
-    def of(self, kind: str) -> AskedConfig:
+    def of(self, kind: str) -> ConditionsOfKind:
         """Return what is asked of a kind."""
-        found: AskedConfig = getattr(self, kind)
-        return found
+        conditions: ConditionsOfKind = getattr(self, kind)
+        return conditions
 
 
 def _as_word(value: Any) -> Any:

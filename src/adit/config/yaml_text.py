@@ -55,8 +55,8 @@ def load_yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text.removeprefix("\ufeff"), _Loader)
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        told = one_line(str(error), 300) or type(error).__name__
-        raise ConfigError(f"{where}: is no YAML for a configuration: {told}") from None
+        detail = one_line(str(error), 300) or type(error).__name__
+        raise ConfigError(f"{where}: is no YAML for a configuration: {detail}") from None
 
 
 def check_values(values: Any, where: str) -> None:

@@ -144,12 +144,12 @@ def primitive(system: AtomicSystem, symprec: float = 1e-3) -> AtomicSystem:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = spglib.find_primitive((system.cell, system.fractional, system.numbers), symprec=symprec)
+            cell_data = spglib.find_primitive((system.cell, system.fractional, system.numbers), symprec=symprec)
     except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
         return system
-    if found is None or len(found[2]) >= len(system):
+    if cell_data is None or len(cell_data[2]) >= len(system):
         return system
-    cell, fractional, numbers = found
+    cell, fractional, numbers = cell_data
     return replace(system, numbers=numbers, positions=fractional @ cell, cell=cell)
 
 
@@ -192,12 +192,12 @@ def spacegroup_number(system: AtomicSystem, symprec: float = 0.1, angle_toleranc
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = spglib.get_symmetry_dataset(
+            dataset = spglib.get_symmetry_dataset(
                 (system.cell, system.fractional, system.numbers), symprec=symprec, angle_tolerance=angle_tolerance
             )
     except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
         return 0
-    return 0 if found is None else int(found.number)
+    return 0 if dataset is None else int(dataset.number)
 
 
 def read_poscar(text: str, system_id: str, kind: Kind = Kind.CRYSTAL) -> AtomicSystem:

@@ -45,8 +45,8 @@ def _driver_version() -> str:
         done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = done.stdout.split("\n")[0].strip()
-    return f", driver {found}" if done.returncode == 0 and found else ""
+    version = done.stdout.split("\n")[0].strip()
+    return f", driver {version}" if done.returncode == 0 and version else ""
 
 
 def memory() -> Iterator[Finding]:
@@ -61,13 +61,13 @@ def disk(folder: Path) -> Iterator[Finding]:
     """Check space, files and quota where the results go."""
     there = _existing(folder)
     free = shutil.disk_usage(there).free / 1e9
-    told = f"{free:.0f} GB free in {there}"
+    message = f"{free:.0f} GB free in {there}"
     if free < LEAST_GB:
-        yield missing("disk", told, "free some space, or set `results` to another file system")
+        yield missing("disk", message, "free some space, or set `results` to another file system")
     elif free < ENOUGH_GB:
-        yield note("disk", told, f"a run of the paper's size takes about {ENOUGH_GB:.0f} GB with its resume states")
+        yield note("disk", message, f"a run of the paper's size takes about {ENOUGH_GB:.0f} GB with its resume states")
     else:
-        yield ok("disk", told)
+        yield ok("disk", message)
     files = os.statvfs(there)
     if files.f_files and files.f_favail < LEAST_FILES:
         yield note("files", f"{files.f_favail} more can be made in {there}", "DFT keeps a folder for each structure")
@@ -95,8 +95,8 @@ def written(name: str, place: Path) -> Finding:
     """Return whether files can be written, renamed and locked in a folder, which is made where it is not there."""
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place) as made:
-            _write_and_lock(Path(made))
+        with tempfile.TemporaryDirectory(dir=place) as probe:
+            _write_and_lock(Path(probe))
     except OSError as error:
         return missing(f"writing {name}", f"{place}: {error.strerror or error}", "choose a folder that can be written")
     return ok(f"writing {name}", str(place))

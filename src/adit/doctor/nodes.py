@@ -35,26 +35,26 @@ class Wanted:
 def fitting(profile: Path) -> Iterator[Finding]:
     """Check that for every rule of the profile there is a node that can run its jobs."""
     there = offered(ask("sinfo", "--noheader", "--Node", "--format", "%R|%c|%G|%f") or "")
-    wanted = [one for one in asked(profile) if one.partition in there]
+    wanted = [one for one in requests(profile) if one.partition in there]
     faults = [fault for one in wanted for fault in _faults(one, there[one.partition], profile)]
     yield from faults
     if wanted and not faults:
         yield ok("nodes", "every job of the profile fits one")
 
 
-def offered(told: str) -> dict[str, list[Node]]:
+def offered(output: str) -> dict[str, list[Node]]:
     """Return the nodes of each partition from lines ``partition|cores|gres|features``."""
-    found: dict[str, list[Node]] = {}
-    for line in told.splitlines():
+    nodes: dict[str, list[Node]] = {}
+    for line in output.splitlines():
         name, cores, gres, features = [*line.split("|"), "", "", ""][:4]
         gpus = sum(int(number) for number in re.findall(r"\bgpu(?::[^:,()]+)?:(\d+)", gres))
         number = re.match(r"\d+", cores)
         node = Node(int(number.group()) if number else 0, gpus, frozenset(features.split(",")))
-        found.setdefault(name, []).append(node)
-    return found
+        nodes.setdefault(name, []).append(node)
+    return nodes
 
 
-def asked(profile: Path) -> Iterator[Wanted]:
+def requests(profile: Path) -> Iterator[Wanted]:
     """Return what the rules named in a profile ask for; expressions are left out, they are known to Snakemake alone."""
     values = read(profile)
     default: Mapping[str, Any] = values.get("default-resources") or {}

@@ -37,9 +37,9 @@ def controller() -> Iterator[Finding]:
 
 def partitions(profile: Path) -> Iterator[Finding]:
     """Check the partitions, GPUs and time limits that the profile asks for."""
-    told = ask("sinfo", "--noheader", "--format", "%R|%G|%l|%a") or ""
+    output = ask("sinfo", "--noheader", "--format", "%R|%G|%l|%a") or ""
     there: dict[str, list[list[str]]] = {}
-    for line in told.splitlines():
+    for line in output.splitlines():
         name, *facts = line.split("|")
         there.setdefault(name, []).append(facts)
     for name, wanted in wanted_of(profile).items():
@@ -113,24 +113,24 @@ def read(profile: Path) -> Mapping[str, Any]:
 
 def minutes(limit: str) -> float:
     """Return a time limit of SLURM (``infinite``, ``2-00:00:00``, ``12:00:00``, ``30:00``) in minutes."""
-    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit.strip())
-    if not found:
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit.strip())
+    if not match:
         return float("inf")
-    days, hours, mins, seconds = (int(part or 0) for part in found.groups())
+    days, hours, mins, seconds = (int(part or 0) for part in match.groups())
     return days * 1440 + hours * 60 + mins + seconds / 60
 
 
 def account(profile: Path) -> Iterator[Finding]:
     """Check that jobs can be charged to someone, where the cluster wants that."""
     named = str((read(profile).get("default-resources") or {}).get("slurm_account") or "")
-    told = ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", "user=" + _user(), "format=account")
-    known = sorted(set((told or "").split()))
-    if named and known and named not in known:
-        yield missing("account", f"{named} is not yours", f"set slurm_account to one of: {', '.join(known)}")
-    elif not named and len(known) > 1:
-        yield note("account", f"none set, you have {', '.join(known)}", f"set slurm_account at the top of {profile}")
+    output = ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", "user=" + _user(), "format=account")
+    accounts = sorted(set((output or "").split()))
+    if named and accounts and named not in accounts:
+        yield missing("account", f"{named} is not yours", f"set slurm_account to one of: {', '.join(accounts)}")
+    elif not named and len(accounts) > 1:
+        yield note("account", f"none set, you have {', '.join(accounts)}", f"set slurm_account at the top of {profile}")
     else:
-        yield ok("account", named or (known[0] if known else "none needed, as far as can be seen"))
+        yield ok("account", named or (accounts[0] if accounts else "none needed, as far as can be seen"))
 
 
 def logs(profile: Path) -> Iterator[Finding]:
@@ -150,8 +150,8 @@ def status_command() -> Iterator[Finding]:
         way = "ask for MinJobAge of 300 s, or set slurm-init-seconds-before-status-checks to a third of it"
         yield missing("job states", f"squeue forgets jobs after {remembers} s and sacct does not work", way)
     else:
-        told = f"squeue (remembers {remembers} s)" if remembers >= LEAST_JOB_AGE_S else "sacct"
-        yield ok("job states", f"{told}; sacct {'works too' if sacct else 'does not work here'}")
+        command = f"squeue (remembers {remembers} s)" if remembers >= LEAST_JOB_AGE_S else "sacct"
+        yield ok("job states", f"{command}; sacct {'works too' if sacct else 'does not work here'}")
     if re.search(r"JobRequeue\s*=\s*0", config):
         yield note("requeue", "off by default here", "the profile asks for it: slurm-requeue: true")
 

@@ -87,8 +87,8 @@ class Guided:
     def _mix(self, noisy: Tensor, previous: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return Z′(c), and its mixture with Z′(φ); with γ = 0 the former is not needed, and Z′(φ) stands for it."""
         if self.guidance in (0.0, 1.0):
-            asked = self.conditions if self.guidance else self.nulls
-            alone = self.denoiser(noisy, previous, t, asked, self.mask)
+            conditions = self.conditions if self.guidance else self.nulls
+            alone = self.denoiser(noisy, previous, t, conditions, self.mask)
             return alone, alone
         both = self.denoiser(
             torch.cat([noisy, noisy]), torch.cat([previous, previous]), torch.cat([t, t]), self._both, self._both_masks

@@ -61,8 +61,10 @@ class Hull:
         index: dict[frozenset[str], list[Entry]] = {}
         for entry in entries:
             index.setdefault(entry.elements, []).append(entry)
-        lone = {key: found for key, found in index.items() if len(key) == 1}
-        elements = {next(iter(key)): min(entry.energy_per_atom for entry in found) for key, found in lone.items()}
+        lone = {key: alternatives for key, alternatives in index.items() if len(key) == 1}
+        elements = {
+            next(iter(key)): min(entry.energy_per_atom for entry in alternatives) for key, alternatives in lone.items()
+        }
         return cls(tag, index, elements)
 
     def within(self, elements: frozenset[str]) -> list[Entry]:
@@ -78,14 +80,14 @@ class Hull:
         Where there is a gap the hull between these elements is a straight line from element to element: nobody put
         their compounds into the reference, and an energy below that line says little of stability.
         """
-        known = {
+        contained = {
             pair
             for entry in self.within(elements)
             if len(entry.elements) > 1
             for pair in combinations(sorted(entry.elements), 2)
         }
         lone = [element for element in sorted(elements) if element not in self.elements]
-        return lone + ["-".join(pair) for pair in combinations(sorted(elements), 2) if pair not in known]
+        return lone + ["-".join(pair) for pair in combinations(sorted(elements), 2) if pair not in contained]
 
     def energy_at(self, counts: Mapping[str, float]) -> float:
         """Return the energy of the hull at a composition, eV/atom.

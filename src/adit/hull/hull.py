@@ -59,9 +59,9 @@ def _as_reference(path: Path, frame: Any) -> Any:
     (energies,) = read_energy_tables([path], None)
     table = energies.frame
     counts = [counts_of(record, energies.structures) for record in table.to_dict("records")]
-    known = [not isinstance(found, str) for found in counts]
-    table = table.assign(hull_tag=table["energy_tag"], composition=[json.dumps(found) for found in counts])
-    return table[known]
+    readable = [not isinstance(counted, str) for counted in counts]
+    table = table.assign(hull_tag=table["energy_tag"], composition=[json.dumps(counted) for counted in counts])
+    return table[readable]
 
 
 def _numbers(values: Any) -> Any:
@@ -129,14 +129,14 @@ def hull_of(stage: HullStage, tables: Sequence[EnergyTable], reference: Path, ou
         {"surrogate": bool, "hull_covers_chemistry": bool}
     )
     metadata = {"reference": stage.hull.reference, "hull_tag": references.tag, "rows": len(frame)}
-    known = frame[frame["e_above_hull"].notna()]
-    if known["surrogate"].nunique() > 1:
+    placed = frame[frame["e_above_hull"].notna()]
+    if placed["surrogate"].nunique() > 1:
         raise DataError(f"{tables[0].path} and others: mix surrogate energies with energies of the hull's own method")
-    if (known if len(known) else frame)["surrogate"].any():
+    if (placed if len(placed) else frame)["surrogate"].any():
         frame = frame.rename(columns={name: f"{SURROGATE_PREFIX}{name}" for name in ENERGIES})
     store.write_frame(out, frame, metadata)
-    log.info("%d of %d structures have an energy above the hull", len(known), len(frame))
-    gaps = int((~known["hull_covers_chemistry"]).sum())
+    log.info("%d of %d structures have an energy above the hull", len(placed), len(frame))
+    gaps = int((~placed["hull_covers_chemistry"]).sum())
     if gaps:
         log.info("%d of them have a chemistry that the hull does not cover: see hull_gaps", gaps)
 
@@ -164,9 +164,9 @@ def _energy(value: Any) -> tuple[float, str]:
 
 def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references: Hull) -> dict[str, Any]:
     """Return the row of one structure; tags that do not fit end the run, whatever else goes wrong is a reason."""
-    energy, told = _energy(record["energy_per_atom"])
+    energy, reason = _energy(record["energy_per_atom"])
     if record["status"] in _NO_ENERGY or not math.isfinite(energy):
-        why = str(record["reason"] or told)
+        why = str(record["reason"] or reason)
         surrogate = str(record["energy_tag"] or "").startswith("chgnet-") and references.tag == MP2020_TAG
         blank = _empty(record["system_id"], str(record["energy_tag"] or ""), references.tag, surrogate)
         return {**blank, "reason": why}

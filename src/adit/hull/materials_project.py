@@ -86,9 +86,9 @@ def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
         DataError: the file is another, or holds no phase diagram.
     """
     path = find(PHASE_DIAGRAM)
-    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise DataError(f"{path}: md5 is {found}, published is {md5}; a pickle is code and stays shut; fetch it again")
+    digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    if digest != md5:
+        raise DataError(f"{path}: md5 is {digest}, published is {md5}; a pickle is code and stays shut; fetch it again")
     try:
         with gzip.open(path) as file:
             diagram = pickle.load(file)

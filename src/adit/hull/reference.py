@@ -103,11 +103,11 @@ def _builtin(stage: ReferenceStage, data: list[Path], workers: int, cache: Path 
     systems = [system for path in paths for system in store.read_systems(path).systems()]
     fmax = min(stage.relax.fmax, FMAX)
     shipped = read_shipped(chgnet.identity())
-    known = {system.system_id: shipped.row(system, fmax) for system in systems}
-    missing = [system for system in systems if known[system.system_id] is None]
+    rows = {system.system_id: shipped.row(system, fmax) for system in systems}
+    missing = [system for system in systems if rows[system.system_id] is None]
     log.info("%d of %d energies came with the package", len(systems) - len(missing), len(systems))
-    known |= {str(row["entry_id"]): row for row in relaxed_rows(missing, stage, workers, cache)}
-    return pd.DataFrame([known[system.system_id] for system in systems], columns=list(COLUMNS))
+    rows |= {str(row["entry_id"]): row for row in relaxed_rows(missing, stage, workers, cache)}
+    return pd.DataFrame([rows[system.system_id] for system in systems], columns=list(COLUMNS))
 
 
 def limits_for(fmax: float) -> Limits:

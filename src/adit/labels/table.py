@@ -107,8 +107,8 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
         scratch.promise(f"{key}/{parts.path(low, high).name}" for low, high in parts.bounds)
         _compute(parts, _systems(table, chosen), workers, stage.labels.wall_limit_s)
         frame = parts.frame()
-        told = {"data_sha256": sha256(data), "method": METHOD, "unit": "eV", "n": n, "seed": seed}
-        write_frame(out, frame, told)
+        description = {"data_sha256": sha256(data), "method": METHOD, "unit": "eV", "n": n, "seed": seed}
+        write_frame(out, frame, description)
     failed = frame[frame["status"] != "ok"]
     log.info("%s: %d values of %s, %d failed", out, len(frame) - len(failed), LABEL, len(failed))
 

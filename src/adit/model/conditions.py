@@ -73,10 +73,10 @@ def conditions_of(labels: Sequence[LabelConfig], systems: Sequence[AtomicSystem]
     """Return what ``systems`` themselves are, for training; a label that a system's ``info`` lacks is null."""
     values: list[dict[str, Any]] = []
     for system in systems:
-        found = {label.name: system.info[label.name] for label in labels if label.name in system.info}
+        values_of = {label.name: system.info[label.name] for label in labels if label.name in system.info}
         if any(label.type == "composition" for label in labels):
-            found["composition"] = _counts(system)
-        values.append(found)
+            values_of["composition"] = _counts(system)
+        values.append(values_of)
     return encode(labels, [system.kind for system in systems], values)
 
 
@@ -108,11 +108,11 @@ def encode(
     Raises:
         ConfigError: a value is asked for that the model was not trained with, or is out of range.
     """
-    known = {label.name for label in labels}
-    unknown = {name for row in values for name, value in row.items() if name not in known and value is not None}
+    names = {label.name for label in labels}
+    unknown = {name for row in values for name, value in row.items() if name not in names and value is not None}
     if unknown:
-        told = ", ".join(sorted(known)) or "the kind of system alone"
-        raise ConfigError(f"{min(unknown)}: this model was not trained with that label; it knows {told}")
+        listing = ", ".join(sorted(names)) or "the kind of system alone"
+        raise ConfigError(f"{min(unknown)}: this model was not trained with that label; it knows {listing}")
     kind = torch.tensor([NULL_KIND if k is None else k.label for k in kinds])
     return Conditions(kind, {label.name: _codes(label, [row.get(label.name) for row in values]) for label in labels})
 
@@ -121,8 +121,8 @@ def _codes(label: LabelConfig, values: Sequence[Any]) -> Tensor:
     if label.type == "category":
         return torch.tensor([_category(label, value) for value in values])
     if label.type == "number":
-        known = [None if v is None or not math.isfinite(v) else float(v) for v in values]
-        pairs = [(0.0, 0.0) if v is None else ((v - label.mean) / label.std, 1.0) for v in known]
+        finite = [None if v is None or not math.isfinite(v) else float(v) for v in values]
+        pairs = [(0.0, 0.0) if v is None else ((v - label.mean) / label.std, 1.0) for v in finite]
         return torch.tensor(pairs)
     shares = torch.zeros(len(values), ELEMENTS)
     for row, amounts in enumerate(values):

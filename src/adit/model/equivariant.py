@@ -79,11 +79,11 @@ class EquivariantEncoder(nn.Module):
             for layer in self.layers:
                 x = layer(x, around)
             x = self.norm(x)
-            known = x[:, : self.scalars]
-            mean = self.mean(known)
+            invariants = x[:, : self.scalars]
+            mean = self.mean(invariants)
             if self.mean_vectors is not None:
                 mean = torch.cat([mean, self.mean_vectors(x)], dim=-1)
-            logvar = self.logvar(known).clamp(-20.0, 5.0)[:, self.channel]
+            logvar = self.logvar(invariants).clamp(-20.0, 5.0)[:, self.channel]
             return Posterior(pad(mean, features.mask), pad(logvar, features.mask))
 
     def neighborhood(self, features: Features) -> Neighborhood:

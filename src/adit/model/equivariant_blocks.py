@@ -102,27 +102,27 @@ class EquivariantAttention(nn.Module):
             if part in [part for _, part in layout]
         ]
         paths = sorted(paths, key=lambda path: path[2].l)
-        made = o3.Irreps([(values, part) for _, _, part in paths])
+        outputs = o3.Irreps([(values, part) for _, _, part in paths])
         instructions = [(i, j, k, "uvu", True) for k, (i, j, _) in enumerate(paths)]
         self.value = o3.Linear(layout, inner)
         self.product = o3.TensorProduct(
-            inner, harmonics, made, instructions, shared_weights=False, internal_weights=False
+            inner, harmonics, outputs, instructions, shared_weights=False, internal_weights=False
         )
         self.distance = nn.Sequential(
             nn.Linear(radial, 64), nn.SiLU(), nn.Linear(64, self.product.weight_numel + scalars)
         )
         self.query, self.key = nn.Linear(scalars, scalars), nn.Linear(scalars, scalars, bias=False)
         self.score = nn.Parameter(torch.randn(heads, scalars // heads) * (scalars // heads) ** -0.5)
-        self.out = o3.Linear(made, layout)
+        self.out = o3.Linear(outputs, layout)
         owner = torch.arange(values) * heads // values
-        heads_of = [owner.repeat_interleave(part.dim) for _, part in made]
+        heads_of = [owner.repeat_interleave(part.dim) for _, part in outputs]
         self.register_buffer("head_of", torch.cat(heads_of), persistent=False)
 
     def forward(self, x: Float[Tensor, "n i"], around: Neighborhood) -> Float[Tensor, "n i"]:
         """Gather from the neighbours of every atom, itself among them."""
-        known = x[:, : self.scalars]
+        invariants = x[:, : self.scalars]
         strength, bias = torch.split(self.distance(around.radial), [self.product.weight_numel, self.scalars], dim=-1)
-        mixed = nn.functional.silu(self.query(known)[around.target] + self.key(known)[around.source] + bias)
+        mixed = nn.functional.silu(self.query(invariants)[around.target] + self.key(invariants)[around.source] + bias)
         scores = (mixed.view(len(mixed), self.heads, -1) * self.score).sum(dim=-1)
         weights = softmax_over_pairs(scores, around.envelope, around.target, len(x))
         values = self.product(self.value(x)[around.source], around.harmonics, strength)

@@ -31,9 +31,9 @@ class Size:
 
     def line(self) -> str:
         """Return the network in one line."""
-        told = "" if self.published is None else f"   paper {self.published / 1e6:6.1f} M"
+        comparison = "" if self.published is None else f"   paper {self.published / 1e6:6.1f} M"
         share = "" if self.published is None else f" ({100 * (self.parameters / self.published - 1):+.1f} %)"
-        return f"{self.name:8s}{shape(self.config):48s}{self.parameters / 1e6:8.2f} M{told}{share}"
+        return f"{self.name:8s}{shape(self.config):48s}{self.parameters / 1e6:8.2f} M{comparison}{share}"
 
 
 def shape(config: VaeModelConfig | DitModelConfig) -> str:

@@ -36,10 +36,10 @@ def unescaped(frame: pd.DataFrame) -> pd.DataFrame:
 def _each(frame: pd.DataFrame, change: Any) -> pd.DataFrame:
     import pandas as pd
 
-    made = frame.copy(deep=False)
-    for number in range(made.shape[1]):
-        values = made.iloc[:, number]
+    copy = frame.copy(deep=False)
+    for number in range(copy.shape[1]):
+        values = copy.iloc[:, number]
         if values.dtype == object or pd.api.types.is_string_dtype(values.dtype):
-            made.isetitem(number, values.map(change))
-    made.columns = pd.Index([change(name) for name in made.columns], name=frame.columns.name)
-    return made
+            copy.isetitem(number, values.map(change))
+    copy.columns = pd.Index([change(name) for name in copy.columns], name=frame.columns.name)
+    return copy

@@ -79,5 +79,5 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
     state = manifest.state(name)
     if adopting() or state in (State.ABSENT, State.OWN):
         return None
-    told = "was changed since" if state is State.CHANGED else "is there, and no manifest says that it was written by"
-    return f"{path}: {told} `adit {manifest.verb}`; move it away or name another output, or {ADOPT_WAY}"
+    reason = "was changed since" if state is State.CHANGED else "is there, and no manifest says that it was written by"
+    return f"{path}: {reason} `adit {manifest.verb}`; move it away or name another output, or {ADOPT_WAY}"

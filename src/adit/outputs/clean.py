@@ -78,11 +78,11 @@ def _places(folder: Path) -> Iterator[Path]:
 
 def _files(folder: Path) -> list[Path]:
     """Return the files below a folder that are not in hidden folders of this package."""
-    found = []
+    paths = []
     for below, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != HIDDEN]
-        found += [Path(below) / name for name in files]
-    return sorted(found)
+        paths += [Path(below) / name for name in files]
+    return sorted(paths)
 
 
 def _remove_named(manifest: Manifest) -> None:

@@ -57,11 +57,11 @@ class Manifest:
     @classmethod
     def read(cls, folder: Path, key: str, verb: str) -> Manifest:
         """Return the manifest; an empty one where there is none, it cannot be read, or is another verb's."""
-        made = cls(folder, key, verb)
-        record = _record(made.path)
+        manifest = cls(folder, key, verb)
+        record = _record(manifest.path)
         if record.get("verb") == verb:
-            made.files, made.before = _names(record.get("files")), _names(record.get("before"))
-        return made
+            manifest.files, manifest.before = _names(record.get("files")), _names(record.get("before"))
+        return manifest
 
     def write(self) -> None:
         """Store it, atomically."""
@@ -80,10 +80,10 @@ class Manifest:
         path = self.folder / name
         if not os.path.lexists(path):
             return State.ABSENT
-        known = {hashes[name] for hashes in (self.files, self.before) if name in hashes}
-        if not known or path.is_symlink() or not path.is_file():
+        states = {hashes[name] for hashes in (self.files, self.before) if name in hashes}
+        if not states or path.is_symlink() or not path.is_file():
             return State.FOREIGN
-        return State.OWN if sha256(path) in known else State.CHANGED
+        return State.OWN if sha256(path) in states else State.CHANGED
 
     def names(self) -> set[str]:
         """Return every name in it."""
@@ -133,12 +133,12 @@ def is_made_here(path: Path) -> bool:
 
 
 def _of_any_verb(folder: Path, key: str) -> Manifest:
-    made = Manifest(folder, key, "")
-    record = _record(made.path)
-    made.verb, made.files, made.before = (
+    manifest = Manifest(folder, key, "")
+    record = _record(manifest.path)
+    manifest.verb, manifest.files, manifest.before = (
         str(record.get("verb", "")), _names(record.get("files")), _names(record.get("before"))
     )  # fmt: skip
-    return made
+    return manifest
 
 
 def sha256(path: Path) -> str:

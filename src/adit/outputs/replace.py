@@ -45,7 +45,7 @@ def replaced_folder(out: Path, verb: str, *, inputs: Iterable[Path] = (), names:
         ExternalToolError: another process writes there.
     """
     check_is_folder(out)
-    with _claimed([_Asked(out, folder_key(verb), tuple(names), removes=True)], verb, inputs) as (claim,):
+    with _claimed([_Request(out, folder_key(verb), tuple(names), removes=True)], verb, inputs) as (claim,):
         yield claim.stage
         _swap([claim])
 
@@ -67,8 +67,8 @@ def replaced_files(paths: Sequence[Path], verb: str, *, inputs: Iterable[Path] =
     """
     if len({os.path.abspath(path) for path in paths}) < len(paths):
         raise ConfigError(f"adit {verb}: two outputs have the same name; give each its own")
-    asked = [_Asked(path.parent, file_key(path.name), (path.name,), removes=False) for path in paths]
-    with _claimed(asked, verb, inputs) as claims:
+    requests = [_Request(path.parent, file_key(path.name), (path.name,), removes=False) for path in paths]
+    with _claimed(requests, verb, inputs) as claims:
         yield [claim.stage / path.name for claim, path in zip(claims, paths, strict=True)]
         _swap(claims)
 
@@ -85,7 +85,7 @@ def check_folder(out: Path, verb: str, *, inputs: Iterable[Path], names: Iterabl
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Request:
     """A folder to write into.
 
     Attributes:
@@ -108,35 +108,35 @@ class _Claim:
     manifest: Manifest
     stage: Path
     inputs: Inputs
-    asked: _Asked
+    request: _Request
     new: dict[str, str]
 
     @property
     def removes(self) -> bool:
         """Return whether files that are not written again go."""
-        return self.asked.removes
+        return self.request.removes
 
     def written(self) -> list[str]:
         """Return the names of the new files that are this claim's."""
-        return [name for name in _written(self.stage) if self.removes or name in self.asked.names]
+        return [name for name in _written(self.stage) if self.removes or name in self.request.names]
 
 
 @contextmanager
-def _claimed(asked: Sequence[_Asked], verb: str, inputs: Iterable[Path]) -> Iterator[list[_Claim]]:
+def _claimed(requests: Sequence[_Request], verb: str, inputs: Iterable[Path]) -> Iterator[list[_Claim]]:
     """Yield the claims on every folder, checked; what was staged goes when the block ends."""
-    known = Inputs(inputs)
-    claims: dict[_Asked, _Claim] = {}
+    input_files = Inputs(inputs)
+    claims: dict[_Request, _Claim] = {}
     stages: dict[Path, Path] = {}  # files of one folder are made in one folder: verbs write some beside others
     with ExitStack() as stack:
-        for one in sorted(asked, key=lambda one: (os.path.abspath(one.folder), one.key)):
+        for one in sorted(requests, key=lambda one: (os.path.abspath(one.folder), one.key)):
             stack.enter_context(_gone_if_empty(one.folder))
             stack.enter_context(held(one.folder, one.key, verb))
             manifest = Manifest.read(one.folder, one.key, verb)
-            check(manifest, one.names, known, removes=one.removes)
+            check(manifest, one.names, input_files, removes=one.removes)
             if one.folder not in stages:
                 stages[one.folder] = stack.enter_context(_stage(one.folder, one.key))
-            claims[one] = _Claim(manifest, stages[one.folder], known, one, {})
-        yield [claims[one] for one in asked]
+            claims[one] = _Claim(manifest, stages[one.folder], input_files, one, {})
+        yield [claims[one] for one in requests]
 
 
 @contextmanager
@@ -187,11 +187,11 @@ def _swap(claims: Sequence[_Claim]) -> None:
 
 def _written(stage: Path) -> list[str]:
     """Return the names of the files in a folder, without temporary ones, in order."""
-    found = []
+    names = []
     for folder, folders, files in os.walk(stage):
         folders[:] = [name for name in folders if name != HIDDEN]
-        found += [(Path(folder) / name).relative_to(stage).as_posix() for name in files]
-    return sorted(found)
+        names += [(Path(folder) / name).relative_to(stage).as_posix() for name in files]
+    return sorted(names)
 
 
 def _announce(claim: _Claim) -> None:

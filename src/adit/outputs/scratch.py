@@ -56,8 +56,8 @@ class Scratch:
                 new = [name for name in new if name not in self._manifest.files]
             foreign = [name for name in new if os.path.lexists(self.folder / name)]
             if foreign and not adopting():
-                told = f"is there, and no manifest says that it was written by `adit {self._verb}`"
-                raise ConfigError(f"{self.folder / foreign[0]}: {told}; move it away, or {ADOPT_WAY}")
+                reason = f"is there, and no manifest says that it was written by `adit {self._verb}`"
+                raise ConfigError(f"{self.folder / foreign[0]}: {reason}; move it away, or {ADOPT_WAY}")
             if new:
                 self._manifest.files |= dict.fromkeys(new, _UNHASHED)
                 self._write()
@@ -103,16 +103,16 @@ class Scratch:
     def remove_tree(self, name: str) -> None:
         """Remove a folder of one's own; one that others have added files to is kept under another name."""
         tree = self.folder / name
-        known = {entry for entry in self._manifest.files if entry.startswith(f"{name}/")}
-        added = known and {f"{name}/{entry}" for entry in _entries(tree)} - known
+        entries = {entry for entry in self._manifest.files if entry.startswith(f"{name}/")}
+        added = entries and {f"{name}/{entry}" for entry in _entries(tree)} - entries
         if tree.is_symlink() or (name not in self._manifest.files and tree.exists() and not adopting()) or added:
             kept = next(path for number in range(1, 10**6) if not (path := tree.with_name(f"{name}-{number}")).exists())
             log.warning("%s: holds files of others; kept as %s", tree, kept.name)
             tree.rename(kept)
         else:
             shutil.rmtree(tree, ignore_errors=True)
-        if known:
-            for entry in known:
+        if entries:
+            for entry in entries:
                 del self._manifest.files[entry]
             self._manifest.write()
 

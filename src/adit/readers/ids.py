@@ -41,12 +41,12 @@ def _occurrences(entries: Sequence[Entry]) -> list[int]:
     """Return for each title that its file has more than once which one of them it is, 0 for the others."""
     total = Counter((entry.source, entry.title) for entry in entries if entry.title)
     seen: Counter[tuple[str, str]] = Counter()
-    found = []
+    occurrences = []
     for entry in entries:
         key = (entry.source, entry.title)
         seen[key] += 1
-        found.append(seen[key] if entry.title and total[key] > 1 else 0)
-    return found
+        occurrences.append(seen[key] if entry.title and total[key] > 1 else 0)
+    return occurrences
 
 
 def _with_suffixes(names: list[str], entries: Sequence[Entry]) -> list[str]:

@@ -52,9 +52,9 @@ def identity_of_record(record: Mapping[str, Any]) -> Identity:
     from adit.readers.formulas import reduced_from_text
 
     count = record.get("n_atoms")
-    known = isinstance(count, (int, float)) and count == count and count > 0
+    usable = isinstance(count, (int, float)) and count == count and count > 0
     formula = record.get("formula")
-    return Identity(int(count) if known else None, reduced_from_text(formula) if isinstance(formula, str) else None)  # type: ignore[arg-type]
+    return Identity(int(count) if usable else None, reduced_from_text(formula) if isinstance(formula, str) else None)  # type: ignore[arg-type]
 
 
 def join_ids(structures: Mapping[str, Identity], table: Mapping[str, Identity], name: str) -> dict[str, str]:

@@ -30,8 +30,8 @@ def by_kind(rows: Sequence[ReadRow], kind: Kind | None) -> dict[Kind, list[ReadR
     mofs = sum(row.kind is Kind.MOF or looks_like_mof(row) for row in periodic)
     solid = Kind.MOF if 2 * mofs > len(periodic) else Kind.CRYSTAL
     kinds = [_kind_of(each.row, solid) for each in rows]
-    known = [each for each in kinds if each is not None]
-    most = max(dict.fromkeys(known), key=known.count) if known else Kind.CRYSTAL
+    specific = [each for each in kinds if each is not None]
+    most = max(dict.fromkeys(specific), key=specific.count) if specific else Kind.CRYSTAL
     sorted_rows: dict[Kind, list[ReadRow]] = {}
     for row, each in zip(rows, kinds, strict=True):
         sorted_rows.setdefault(each or most, []).append(as_kind(row, each or most))

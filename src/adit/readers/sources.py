@@ -104,9 +104,9 @@ def _once(paths: Sequence[Path]) -> list[tuple[Path, int]]:
 
 def _of_folder(path: Path) -> list[tuple[Path, int]]:
     held = sorted(file for file in path.rglob("*") if file.is_file() and HIDDEN not in file.parts)
-    known = [file for file in held if format_of(file.relative_to(path)) is not None]
+    readable = [file for file in held if format_of(file.relative_to(path)) is not None]
     _tell_skipped(str(path), [file.relative_to(path) for file in held if format_of(file.relative_to(path)) is None])
-    return [(file, 1 + len(file.relative_to(path).parts)) for file in known]
+    return [(file, 1 + len(file.relative_to(path).parts)) for file in readable]
 
 
 def _files(path: Path, given: int, limits: LimitsConfig) -> Iterator[_File]:
@@ -114,10 +114,10 @@ def _files(path: Path, given: int, limits: LimitsConfig) -> Iterator[_File]:
     if packed is not None:
         yield from _of_archive(path, packed, limits)
         return
-    known = format_of(path)
-    if known is None:
+    file_format = format_of(path)
+    if file_format is None:
         return
-    format_, suffix = known
+    format_, suffix = file_format
     parts = path.absolute().parts[1:]
     name = path.name.removesuffix(suffix) if suffix else path.name
 
@@ -164,11 +164,11 @@ def _members(
     for inner, read in members:
         if counter.full:  # the member before said so, for all that come after
             break
-        known = format_of(inner)
-        if known is None:
+        match = format_of(inner)
+        if match is None:
             skipped.append(inner)
             continue
-        format_, suffix = known
+        format_, suffix = match
         name = inner.name.removesuffix(suffix) if suffix else inner.name
         parts = (*(part for part in inner.parent.parts if part not in (".", "/")), name)
         source = f"{path}:{inner}"

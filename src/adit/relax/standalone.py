@@ -99,10 +99,10 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
     from adit.relax.dft.result import COLUMNS
 
     status = "failed" if isinstance(row, Failure) else "refused"
-    known = {"system_id": row.system_id, "status": status, "reason": reason or "", "energy_tag": tag}
+    record = {"system_id": row.system_id, "status": status, "reason": reason or "", "energy_tag": tag}
     n_atoms = 0 if isinstance(row, Failure) else len(row)
     counts = {"n_atoms": n_atoms, "n_steps": 0, "attempts": 0}
-    return {**dict.fromkeys(COLUMNS), **counts, **known}
+    return {**dict.fromkeys(COLUMNS), **counts, **record}
 
 
 def structure_name(system: AtomicSystem) -> str:

@@ -29,8 +29,8 @@ def windows(request: Request, indices: Sequence[int], batch_atoms: int) -> Itera
     while True:
         window: list[Draw] = []
         atoms = 0
-        while atoms < BATCHES_A_WINDOW * batch_atoms and (found := list(islice(remaining, 1))):
-            window.append(request.draw(found[0]))
+        while atoms < BATCHES_A_WINDOW * batch_atoms and (batch := list(islice(remaining, 1))):
+            window.append(request.draw(batch[0]))
             atoms += len(window[-1])
         if not window:
             return

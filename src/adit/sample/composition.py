@@ -62,10 +62,10 @@ class Composition:
 
     def met_by(self, numbers: np.ndarray) -> bool:
         """Return whether atoms with these numbers (n,) have this composition."""
-        found = Counter(int(z) for z in numbers)
+        counts = Counter(int(z) for z in numbers)
         if self.unit is None:
-            return tuple(sorted(found)) == self.elements
-        return found == self.counts(len(numbers))
+            return tuple(sorted(counts)) == self.elements
+        return counts == self.counts(len(numbers))
 
 
 def parse_composition(text: str, max_atomic_number: int = len(ATOMIC_NUMBER)) -> Composition:
@@ -89,10 +89,10 @@ def _formula(text: str) -> dict[int, int]:
     groups: list[Counter[int]] = [Counter()]
     position = 0
     while position < len(text):
-        found = _TOKEN.match(text, position)
-        if found is None:
+        match = _TOKEN.match(text, position)
+        if match is None:
             raise _unreadable(text)
-        element, count, opens, closes, times = found.groups()
+        element, count, opens, closes, times = match.groups()
         if element:
             groups[-1][_element(element, text)] += int(count or 1)
         elif opens:
@@ -102,7 +102,7 @@ def _formula(text: str) -> dict[int, int]:
                 raise _unreadable(text)
             for z, amount in groups.pop().items():
                 groups[-1][z] += amount * int(times or 1)
-        position = found.end()
+        position = match.end()
     if len(groups) > 1 or not groups[0] or min(groups[0].values()) < 1:
         raise _unreadable(text)
     return dict(sorted(groups[0].items()))

@@ -70,13 +70,13 @@ def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str
     arrays = Arrays.of(decoded)
     likely = arrays.logits.argmax(axis=-1) + 1
 
-    def made(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
+    def builder(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
         return lambda: (arrays.parts(i, likely[i, : sizes[i]], kind), {})
 
-    return [_row(system_id, kind, made(i)) for i, system_id in enumerate(system_ids)]
+    return [_row(system_id, kind, builder(i)) for i, system_id in enumerate(system_ids)]
 
 
-def asked_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
+def conditioned_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
     """Return one row a system of a decoded batch, as it was asked for.
 
     Where the composition is decided, the types are the most likely ones that have it; ``info`` says how many atoms
@@ -88,21 +88,21 @@ def asked_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> lis
         return decode_rows(decoded, [len(d) for d in draws], [d.system_id for d in draws], request.kind)
     arrays = Arrays.of(decoded)
 
-    def made(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
-        return lambda: _asked(arrays, i, draws[i], request)
+    def builder(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
+        return lambda: _conditioned(arrays, i, draws[i], request)
 
-    return [_row(draw.system_id, request.kind, made(i)) for i, draw in enumerate(draws)]
+    return [_row(draw.system_id, request.kind, builder(i)) for i, draw in enumerate(draws)]
 
 
-def _row(system_id: str, kind: Kind, made: Callable[[], tuple[Parts, dict[str, Any]]]) -> Row:
+def _row(system_id: str, kind: Kind, build: Callable[[], tuple[Parts, dict[str, Any]]]) -> Row:
     try:
-        parts, info = made()
+        parts, info = build()
         return AtomicSystem(system_id, kind, *parts, info)
     except DataError as error:
         return Failure(system_id, "decode", str(error).removeprefix(f"{system_id}: "), kind)
 
 
-def _asked(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts, dict[str, Any]]:
+def _conditioned(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts, dict[str, Any]]:
     """Return a system with the composition and the motif asked for, and what had to change."""
     logits = arrays.logits[i, : len(draw)]
     likely = logits.argmax(axis=1) + 1
@@ -112,8 +112,8 @@ def _asked(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts,
     parts = arrays.parts(i, numbers, request.kind)
     if draw.held is None:
         return parts, info
-    parts, told = _held(parts, likely, draw.held, request)
-    return parts, info | told
+    parts, deviations = _held(parts, likely, draw.held, request)
+    return parts, info | deviations
 
 
 def _types(logits: np.ndarray, draw: Draw, request: Request) -> np.ndarray:
@@ -136,7 +136,7 @@ def _held(parts: Parts, likely: np.ndarray, held: np.ndarray, request: Request) 
     if motif is None:
         raise DataError("atoms are held, but there is no motif")
     numbers, positions, cell = parts
-    told: dict[str, Any] = {"motif_types_wrong": int((likely[held] != motif.numbers).sum())}
+    deviations: dict[str, Any] = {"motif_types_wrong": int((likely[held] != motif.numbers).sum())}
     if motif.cell is None:
         given = superpose(motif.positions, positions[held]) if np.isfinite(positions).all() else motif.positions
         difference = given - positions[held]
@@ -147,11 +147,11 @@ def _held(parts: Parts, likely: np.ndarray, held: np.ndarray, request: Request) 
         difference = (shift - np.round(shift)) @ motif.cell
         if cell is not None:
             lengths = np.linalg.norm(cell, axis=1) / np.linalg.norm(motif.cell, axis=1)
-            told["motif_cell_error"] = round(float(np.abs(lengths - 1.0).max()), 4)
+            deviations["motif_cell_error"] = round(float(np.abs(lengths - 1.0).max()), 4)
         given, cell = motif.fractional @ motif.cell, motif.cell
         placed = fractional @ motif.cell
     placed[held] = given
     numbers = numbers.copy()
     numbers[held] = motif.numbers
-    told["motif_rmsd"] = round(float(np.sqrt((difference**2).sum(axis=1).mean())), 4)
-    return (numbers, placed, cell), told
+    deviations["motif_rmsd"] = round(float(np.sqrt((difference**2).sum(axis=1).mean())), 4)
+    return (numbers, placed, cell), deviations

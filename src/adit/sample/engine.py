@@ -112,8 +112,8 @@ class Sampler:
         Source: Algorithm 3.
         """
         mask = padding_mask(torch.tensor([len(d) for d in draws])).to(self.device)
-        told = SolverSettings(config.churn, config.eta, config.temperature, config.tolerance)
-        solver = make_solver(config.solver, told)
+        settings = SolverSettings(config.churn, config.eta, config.temperature, config.tolerance)
+        solver = make_solver(config.solver, settings)
         times = time_grid(config.grid, config.steps)
         predict = self._predict(draws, request, config, mask)
         fresh = self._fresh(draws, request, mask) if config.stochastic else None
@@ -132,11 +132,11 @@ class Sampler:
 
     def _predict(self, draws: Sequence[Draw], request: Request, config: SampleConfig, mask: Tensor) -> Predict:
         labels = self.dit.config.labels
-        asked = encode(labels, [request.kind] * len(draws), request.labels(draws)).to(self.device)
+        conditions = encode(labels, [request.kind] * len(draws), request.labels(draws)).to(self.device)
         nulls = null_conditions(labels, len(draws), self.device)
         weak = self._weak(config.skip_blocks)
         scales = (config.guidance, config.guidance_interval, weak, config.skip_guidance)
-        guided = Guided(self._denoiser, asked, nulls, mask, *scales)
+        guided = Guided(self._denoiser, conditions, nulls, mask, *scales)
         if request.motif is None:
             return guided
         return Held(guided, self.vae, self.dit, request.motif, draws, mask, self._labels(request.kind, len(draws)))

@@ -19,21 +19,21 @@ class FormulaPrior:
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
-        self._known: dict[int, tuple[list[dict[int, int]], list[float]]] = {}
+        self._formulas: dict[int, tuple[list[dict[int, int]], list[float]]] = {}
         for text, weight in weights.items():
             counts = parse_composition(text).unit or {}
-            formulas, edges = self._known.setdefault(sum(counts.values()), ([], [0.0]))
+            formulas, edges = self._formulas.setdefault(sum(counts.values()), ([], [0.0]))
             formulas.append(counts)
             edges.append(edges[-1] + weight)
 
     @property
     def sizes(self) -> frozenset[int]:
         """Return the numbers of atoms that formulas have."""
-        return frozenset(self._known)
+        return frozenset(self._formulas)
 
     def draw(self, n: int, random: np.random.Generator) -> dict[int, int]:
         """Return atomic number → atoms of a system of ``n`` atoms, one of ``sizes``."""
-        formulas, edges = self._known[n]
+        formulas, edges = self._formulas[n]
         position = int(np.searchsorted(edges[1:], random.random() * edges[-1], side="right"))
         return formulas[min(position, len(formulas) - 1)]
 

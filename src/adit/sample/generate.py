@@ -15,7 +15,7 @@ from adit.errors import ConfigError
 from adit.flow.solvers.registry import ALONE, evaluations
 from adit.progress import Progress
 from adit.sample.batches import batches, budget, windows
-from adit.sample.decode import asked_rows
+from adit.sample.decode import conditioned_rows
 from adit.sample.engine import Sampler
 from adit.sample.request import Request
 from adit.store import SYSTEM_SCHEMA, Row, arrow_writer, provenance_metadata, systems_table, write_json
@@ -77,9 +77,9 @@ def write_samples(
 def provenance(sampler: Sampler, stage: SampleStage, kind: Kind) -> dict[str, Any]:
     """Return what a file of samples says of how they were made."""
     config = stage.sample
-    asked = config.conditions.of(kind).model_dump(mode="json", exclude_defaults=True)
+    conditions = config.conditions.of(kind).model_dump(mode="json", exclude_defaults=True)
     settings = config.model_dump(mode="json", include={*OF_ONE_KIND, "precision"})
-    return {"seed": stage.seed, "kind": str(kind), **settings, "conditions": asked, **sampler.hashes}
+    return {"seed": stage.seed, "kind": str(kind), **settings, "conditions": conditions, **sampler.hashes}
 
 
 def sample_rows(
@@ -99,25 +99,25 @@ def sample_rows(
                 atoms = sum(map(len, window)) / len(window) * len(indices)
                 sampler.prepare(config.compile, int(atoms), max(1, evaluations(config.solver, config.steps)))
                 prepared = True
-            made: list[Batch] = []
+            finished: list[Batch] = []
             waiting: deque[Future[list[Row]]] = deque()
             for places in batches([len(d) for d in window], size, alone=config.solver in ALONE):
                 draws = [window[i] for i in places]
                 decoded = sampler.decode(*sampler.latents(draws, request, config), request.kind)
-                made.append(Batch(places, pool.submit(asked_rows, decoded, draws, request)))
-                waiting.append(made[-1].rows)
+                finished.append(Batch(places, pool.submit(conditioned_rows, decoded, draws, request)))
+                waiting.append(finished[-1].rows)
                 if len(waiting) > WAITING:
                     waiting.popleft().result()
                 progress.update(len(draws))
                 if before:
                     yield _ordered(before)
                     before = []
-            before = made
+            before = finished
         if before:
             yield _ordered(before)
 
 
-def _ordered(made: Sequence[Batch]) -> list[Row]:
+def _ordered(finished: Sequence[Batch]) -> list[Row]:
     """Return the rows of a window in the order of their index."""
-    rows = {place: row for batch in made for place, row in zip(batch.places, batch.rows.result(), strict=True)}
+    rows = {place: row for batch in finished for place, row in zip(batch.places, batch.rows.result(), strict=True)}
     return [rows[place] for place in range(len(rows))]

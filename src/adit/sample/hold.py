@@ -98,8 +98,8 @@ class Held:
         )
         keep = self._mask.unsqueeze(-1)
         if self._motif.cell is None:
-            found = decoded.positions[self._rows, self._places].double().cpu().numpy()
-            fitted = [superpose(self._motif.positions / ANGSTROM_PER_NM, target) for target in found]
+            placed = decoded.positions[self._rows, self._places].double().cpu().numpy()
+            fitted = [superpose(self._motif.positions / ANGSTROM_PER_NM, target) for target in placed]
             positions = decoded.positions.index_put((self._rows, self._places), self._tensor(np.stack(fitted)))
             return replace(whole, positions=positions * keep)
         held = self._tensor(self._motif.fractional).expand(*self._places.shape, 3)

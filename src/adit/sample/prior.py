@@ -60,14 +60,14 @@ def training_sizes(histograms: Mapping[str, Mapping[str, float]], kind: Kind) ->
     """
     histogram = histograms.get(kind)
     if not histogram:
-        known = ", ".join(histograms) or "nothing"
+        kinds = ", ".join(histograms) or "nothing"
         raise ConfigError(
-            f"sample.{kind}: this model was trained on {known}; set sample.{kind} to 0 or train it on {kind}s"
+            f"sample.{kind}: this model was trained on {kinds}; set sample.{kind} to 0 or train it on {kind}s"
         )
     return {int(size): float(weight) for size, weight in histogram.items()}
 
 
-def asked_sizes(
+def allowed_sizes(
     trained: Mapping[int, float],
     atoms: int | tuple[int, int] | None,
     fits: Callable[[int], bool],
@@ -96,13 +96,13 @@ def asked_sizes(
         raise ConfigError(f"{what}: {low} to {high} is no range of numbers of atoms")
     if high > max_atoms:
         raise ConfigError(f"{what}: {high} atoms are more than data.max_atoms ({max_atoms})")
-    known = {n: weight for n, weight in trained.items() if low <= n <= high and fits(n) and weight > 0}
-    if known:
-        return known
+    weights = {n: weight for n, weight in trained.items() if low <= n <= high and fits(n) and weight > 0}
+    if weights:
+        return weights
     possible = [n for n in range(low, high + 1) if fits(n)]
     if not possible:
-        asked = f"{low} atoms do not fit" if low == high else f"no number of atoms from {low} to {high} fits"
-        raise ConfigError(f"{what}: {asked} {needs}; ask for other numbers of atoms, or for less")
+        problem = f"{low} atoms do not fit" if low == high else f"no number of atoms from {low} to {high} fits"
+        raise ConfigError(f"{what}: {problem} {needs}; ask for other numbers of atoms, or for less")
     sizes = possible if atoms is not None else possible[:1]
     log.warning("%s: %s atoms were not seen in training; quality is unknown there", what, _span(sizes))
     return dict.fromkeys(sizes, 1.0)

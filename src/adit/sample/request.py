@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adit.config import AskedConfig, LabelConfig, SampleStage
+from adit.config import ConditionsOfKind, LabelConfig, SampleStage
 from adit.elements import symbol
 from adit.errors import ConfigError
 from adit.model.conditions import encode
@@ -17,7 +17,7 @@ from adit.progress import log
 from adit.sample.composition import Composition, parse_composition
 from adit.sample.formulas import FormulaPrior, training_formulas
 from adit.sample.motif import Motif, place, read_motif
-from adit.sample.prior import Draw, SizePrior, asked_sizes, training_sizes
+from adit.sample.prior import Draw, SizePrior, allowed_sizes, training_sizes
 from adit.seeds import generator
 from adit.systems import Kind
 
@@ -34,7 +34,7 @@ class Request:
         values: labels that are the same for all samples.
         composition: what they may consist of, or ``None``.
         formulas: what decides the composition where none is asked for; ``None``: the model.
-        told: whether the model is told the composition.
+        conditioned: whether the model receives the composition as a condition.
         motif: atoms that are held, or ``None``.
     """
 
@@ -45,7 +45,7 @@ class Request:
     values: Mapping[str, float]
     composition: Composition | None
     formulas: FormulaPrior | None
-    told: bool
+    conditioned: bool
     motif: Motif | None
 
     def draw(self, index: int) -> Draw:
@@ -65,14 +65,14 @@ class Request:
 
     def labels(self, draws: Sequence[Draw]) -> list[dict[str, Any]]:
         """Return label → value of each sample, for ``adit.model.conditions.encode``."""
-        told = [{"composition": draw.counts} if self.told and draw.counts else {} for draw in draws]
-        return [{**self.values, **own} for own in told]
+        counts = [{"composition": draw.counts} if self.conditioned and draw.counts else {} for draw in draws]
+        return [{**self.values, **own} for own in counts]
 
     def _counts(self, n: int, random: np.random.Generator) -> dict[int, int] | None:
         if self.composition is None:
             return None
         counts = self.composition.counts(n)
-        if counts is None and self.told:  # the model wants amounts: any that give each element what it needs
+        if counts is None and self.conditioned:  # the model wants amounts: any that give each element what it needs
             least = self.composition.least({} if self.motif is None else self.motif.counts)
             places = n - sum(least.values()) + len(least) - 1
             cuts = np.sort(random.choice(places, len(least) - 1, replace=False))
@@ -105,11 +105,13 @@ def make_request(
     Raises:
         ConfigError: the model does not know the kind or a label, or nothing can be all that is asked for.
     """
-    asked = stage.sample.conditions.of(kind)
-    composition = None if asked.composition is None else parse_composition(asked.composition, max_atomic_number)
-    motif = None if asked.motif is None else read_motif(Path(asked.motif), kind)
+    conditions = stage.sample.conditions.of(kind)
+    composition = (
+        None if conditions.composition is None else parse_composition(conditions.composition, max_atomic_number)
+    )
+    motif = None if conditions.motif is None else read_motif(Path(conditions.motif), kind)
     what = f"sample.conditions.{kind}"
-    values = _values(asked, labels, what)
+    values = _values(conditions, labels, what)
     encode(labels, [kind], [values])
     if motif is not None:
         _check_motif(motif, composition, max_atomic_number, what)
@@ -119,37 +121,37 @@ def make_request(
         return n >= max(1, sum(held.values())) and (composition is None or composition.fits(n, kind, held))
 
     needs = _needs(composition, motif)
-    sizes = asked_sizes(training_sizes(histograms, kind), asked.atoms, fits, stage.max_atoms, what, needs)
+    sizes = allowed_sizes(training_sizes(histograms, kind), conditions.atoms, fits, stage.max_atoms, what, needs)
     prior = None
     if stage.sample.formulas == "training" and (composition is None or composition.unit is None):
         elements = None if composition is None else composition.elements
         prior = training_formulas(formulas, kind, elements, {} if motif is None else motif.counts)
         sizes, prior = _with_formulas(sizes, prior, what)
     decided = composition is not None or prior is not None
-    told = decided and any(label.type == "composition" for label in labels)
-    return Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, prior, told, motif)
+    conditioned = decided and any(label.type == "composition" for label in labels)
+    return Request(stage.seed, kind, SizePrior(sizes), latent_dim, values, composition, prior, conditioned, motif)
 
 
 def _with_formulas(
     sizes: dict[int, float], prior: FormulaPrior, what: str
 ) -> tuple[dict[int, float], FormulaPrior | None]:
     """Return those of the sizes that formulas have; where there is none, all of them, and no formulas."""
-    known = {n: weight for n, weight in sizes.items() if n in prior.sizes}
-    if known:
-        return known, prior
+    usable = {n: weight for n, weight in sizes.items() if n in prior.sizes}
+    if usable:
+        return usable, prior
     log.warning("%s: no formula of the training data fits; the model decides them", what)
     return sizes, None
 
 
-def _values(asked: AskedConfig, labels: Sequence[LabelConfig], what: str) -> dict[str, float]:
+def _values(conditions: ConditionsOfKind, labels: Sequence[LabelConfig], what: str) -> dict[str, float]:
     """Return the labels that are the same for all samples."""
     for label in labels:
-        value = asked.labels.get(label.name)
+        value = conditions.labels.get(label.name)
         if value is not None and label.type == "composition":
             raise ConfigError(f"{what}.labels.{label.name}: is no number; ask for it as a composition, such as NaCl2")
         if value is not None and label.type == "category" and value != int(value):
             raise ConfigError(f"{what}.labels.{label.name}: {value:g} is no class; give a whole number")
-    return {**asked.labels, **({} if asked.spacegroup is None else {"spacegroup": asked.spacegroup})}
+    return {**conditions.labels, **({} if conditions.spacegroup is None else {"spacegroup": conditions.spacegroup})}
 
 
 def _check_motif(motif: Motif, composition: Composition | None, max_atomic_number: int, what: str) -> None:

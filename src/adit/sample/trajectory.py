@@ -11,7 +11,7 @@ from torch import Tensor
 from adit.config import SampleStage
 from adit.flow.solver import Step
 from adit.progress import log
-from adit.sample.decode import asked_rows
+from adit.sample.decode import conditioned_rows
 from adit.sample.engine import Sampler
 from adit.store import write_extxyz
 from adit.systems import AtomicSystem, Kind
@@ -37,7 +37,7 @@ def write_trajectories(
     sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)
     request = sampler.request(stage, kind)
     draws = [request.draw(index) for index in indices]
-    found: list[list[AtomicSystem]] = []
+    trajectories: list[list[AtomicSystem]] = []
     for draw in draws:
         steps: list[tuple[float, Tensor]] = []
 
@@ -47,12 +47,12 @@ def write_trajectories(
         _, mask = sampler.latents([draw], request, stage.sample, keep)
         path = []
         for t, latents in _spread(steps, frames):
-            row = asked_rows(sampler.decode(latents, mask, request.kind), [draw], request)[0]
+            row = conditioned_rows(sampler.decode(latents, mask, request.kind), [draw], request)[0]
             if isinstance(row, AtomicSystem):
                 path.append(replace(row, info={**row.info, "t": round(t, 6)}))
-        found.append(path)
+        trajectories.append(path)
         log.info("%s: %d frames", draw.system_id, len(path))
-    write_extxyz(out, [system for path in found for system in path])
+    write_extxyz(out, [system for path in trajectories for system in path])
 
 
 def _spread(steps: Sequence[tuple[float, Tensor]], frames: int) -> list[tuple[float, Tensor]]:

@@ -95,14 +95,14 @@ def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) 
     path = Path(path)
     if path.is_file():
         try:
-            found = read_json(path)
+            cached = read_json(path)
         except DataError:
-            found = None
-        if isinstance(found, dict) and found.get("key") == key:
-            return found
-    made = {**make(), "key": key}
-    write_json(path, made)
-    return made
+            cached = None
+        if isinstance(cached, dict) and cached.get("key") == key:
+            return cached
+    record = {**make(), "key": key}
+    write_json(path, record)
+    return record
 
 
 def link(source: Path | str, path: Path | str) -> None:

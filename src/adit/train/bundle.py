@@ -79,8 +79,8 @@ def _write_part(source: Path, out: Path, config: Mapping[str, Any], precision: t
     for number, shard in enumerate(shards, 1):
         name = "model" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}"
         write_tensors(out / f"{name}.safetensors", shard)
-    told = {name: value for name, value in config.items() if name != "started_from"}  # a folder of this machine
-    write_json(out / "config.json", {**told, "weights_sha256": weights_sha256(out)})
+    metadata = {name: value for name, value in config.items() if name != "started_from"}  # a folder of this machine
+    write_json(out / "config.json", {**metadata, "weights_sha256": weights_sha256(out)})
     shutil.copyfile(source / "metrics.csv", out / "metrics.csv")
 
 
@@ -187,7 +187,7 @@ class Start:
         """Return what the configuration of the trained network says of its start."""
         return {} if start is None else {"started_from": start.where, "started_from_sha256": start.sha256}
 
-    def same_settings(self, asked: OptimConfig, section: str, names: tuple[str, ...]) -> None:
+    def same_settings(self, requested: OptimConfig, section: str, names: tuple[str, ...]) -> None:
         """Refuse settings that the weights were not made with.
 
         Raises:
@@ -195,7 +195,7 @@ class Start:
         """
         made_with = self.config.get("train", {})
         for name in names:
-            if name in made_with and made_with[name] != getattr(asked, name):
+            if name in made_with and made_with[name] != getattr(requested, name):
                 raise ConfigError(
                     f"{section}.{name}: the weights in {self.where} were trained with "
                     f"{str(made_with[name]).lower()}; set it so, or train from the start (model.source: train)"

@@ -103,15 +103,15 @@ class Corpus:
 
     def conditions(self, labels: Sequence[LabelConfig], rows: np.ndarray, split: str) -> Conditions:
         """Return what systems are; a label that a system lacks is null."""
-        known = self._known(tuple(label for label in labels if label.type != "composition"), split)[
+        conditions = self._without_compositions(tuple(label for label in labels if label.type != "composition"), split)[
             torch.from_numpy(rows)
         ]
         if all(label.type != "composition" for label in labels):
-            return known
+            return conditions
         batch = self.batch(rows, split)
-        return Conditions(known.kind, {**known.labels, "composition": composition_code(batch)})
+        return Conditions(conditions.kind, {**conditions.labels, "composition": composition_code(batch)})
 
-    def _known(self, labels: tuple[LabelConfig, ...], split: str) -> Conditions:
+    def _without_compositions(self, labels: tuple[LabelConfig, ...], split: str) -> Conditions:
         """Return the conditions of a whole split, without compositions; they are made once."""
         key = (split, *(label.model_dump_json() for label in labels))
         if key not in self._labels:
@@ -128,13 +128,13 @@ class Corpus:
 
     def systems(self, rows: np.ndarray, split: str) -> list[AtomicSystem]:
         """Return systems one by one, for people to look at."""
-        arrays, found = self.arrays[split], []
+        arrays, systems = self.arrays[split], []
         for row in rows.tolist():
             atoms = slice(arrays.offsets[row], arrays.offsets[row + 1])
             kind = list(Kind)[arrays.kind[row]]
             cell = arrays.cell[row] if kind.periodic else None
-            found.append(AtomicSystem(f"{split}-{row}", kind, arrays.numbers[atoms], arrays.positions[atoms], cell))
-        return found
+            systems.append(AtomicSystem(f"{split}-{row}", kind, arrays.numbers[atoms], arrays.positions[atoms], cell))
+        return systems
 
     def validation(self) -> np.ndarray:
         """Return the rows to validate on: the first of each dataset's validation split."""
@@ -209,7 +209,7 @@ def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path
         stats = read_json(path.with_suffix("").with_suffix(".stats.json"))
         sizes = {int(size): int(count) for size, count in stats["size_histogram"].items()}
         kind = list(Kind)[int(table.arrays("train").kind[0])]
-        known = tables.get(entry.name)
-        hashes = sha256(path), "" if known is None else sha256(known)
-        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, hashes[0], known, hashes[1]))
+        table_path = tables.get(entry.name)
+        hashes = sha256(path), "" if table_path is None else sha256(table_path)
+        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, hashes[0], table_path, hashes[1]))
     return Corpus(datasets)

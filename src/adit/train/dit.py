@@ -143,12 +143,12 @@ def train_dit(
     )
     result = fit(plan if decay is None else decay.plan(plan))
     sizes = corpus.size_histograms()
-    known = {} if start is None else start.config.get("formula_histograms", {})
+    histograms = {} if start is None else start.config.get("formula_histograms", {})
     described = {
         "latent_dim": vae.config.latent_dim,
         "center_noise": stage.train.center_noise,
         "size_histograms": sizes if start is None else start.config["size_histograms"] | sizes,
-        "formula_histograms": known | corpus.formula_histograms(),
+        "formula_histograms": histograms | corpus.formula_histograms(),
         "vae_sha256": vae_hash,
         **({} if decay is None else {"decay_steps": decay.steps}),
         **Start.described(start),
@@ -156,10 +156,10 @@ def train_dit(
     write_model(out, "dit", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())
 
 
-def _model_of(start: Start, asked: DitModelConfig) -> DitModelConfig:
+def _model_of(start: Start, requested: DitModelConfig) -> DitModelConfig:
     """Return the model of the weights; how often a label is hidden is the run's to say, as all of training."""
     model = parse_as(DitModelConfig, start.config["model"], start.where)
-    wanted = {label.name: label for label in asked.labels}
+    wanted = {label.name: label for label in requested.labels}
     if alien := sorted(set(wanted) - {label.name for label in model.labels}):
         log.warning("%s: does not know label %s, which is not trained", start.where, ", ".join(alien))
     labels = tuple(wanted[label.name].over(label) if label.name in wanted else label for label in model.labels)

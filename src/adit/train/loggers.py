@@ -101,13 +101,13 @@ def make_loggers(
     Raises:
         ConfigError: a logger's package is not installed.
     """
-    made: list[Logger] = []
+    loggers: list[Logger] = []
     for name in names:
         if name == "tensorboard":
-            made.append(TensorBoard(folder, resumed_at))
+            loggers.append(TensorBoard(folder, resumed_at))
         else:
-            made.append(WeightsAndBiases(folder, task, key, settings))
-    return made
+            loggers.append(WeightsAndBiases(folder, task, key, settings))
+    return loggers
 
 
 def _missing(package: str) -> ConfigError:

@@ -29,7 +29,7 @@ from adit.train.loggers import Logger, make_loggers
 from adit.train.optimizer import make_optimizer
 from adit.train.plan import Fit, Plan
 from adit.train.schedule import decay_factor, learning_rate
-from adit.train.signals import Asked, listening
+from adit.train.signals import Signals, listening
 
 SAID_EVERY_S = 5.0
 """Seconds between lines on the terminal."""
@@ -147,8 +147,8 @@ class _Trainer:
             f" x {self.world.size}" if self.world.size > 1 else "",
             self.total,
         )
-        with listening() as asked:
-            stopped = self._steps(asked)
+        with listening() as signals:
+            stopped = self._steps(signals)
         if not stopped and self.config.max_steps is not None and self.state.step < self.total and self.world.leads:
             log.warning(
                 "max_minutes (%g) ended the training at step %d of %d: how far it got depends on the machine",
@@ -166,7 +166,7 @@ class _Trainer:
         metrics = pd.DataFrame(self.state.rows)
         return Fit(self.state.step, self.state.seconds / 60, metrics, averaged, self.world.leads)
 
-    def _steps(self, asked: Asked) -> bool:
+    def _steps(self, signals: Signals) -> bool:
         """Train until the budget is spent; return whether it was a signal that ended it."""
         started = saved = self.said = time.monotonic()
         before = self.state.seconds
@@ -174,7 +174,7 @@ class _Trainer:
             self._one_step()
             self.state.step += 1
             now = time.monotonic()
-            stop = self._agree(before + now - started, asked.to_stop)
+            stop = self._agree(before + now - started, signals.to_stop)
             if self.state.step % self.config.log_every == 0:
                 self._log_train()
             if self.state.step % self.config.val_every == 0 and self.state.step < self.total:

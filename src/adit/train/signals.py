@@ -11,25 +11,25 @@ from typing import Any
 
 
 @dataclass
-class Asked:
+class Signals:
     """Whether the training was asked to end."""
 
     to_stop: bool = False
 
 
 @contextmanager
-def listening() -> Iterator[Asked]:
+def listening() -> Iterator[Signals]:
     """Note SIGTERM and SIGUSR1 instead of dying of them, within the block."""
-    asked = Asked()
+    signals = Signals()
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        asked.to_stop = True
+        signals.to_stop = True
 
     before: dict[int, Any] = {}
     for number in (signal.SIGTERM, signal.SIGUSR1):
         before[int(number)] = signal.signal(number, handle)
     try:
-        yield asked
+        yield signals
     finally:
         for old, handler in before.items():
             signal.signal(old, handler)

@@ -99,10 +99,10 @@ class VaeTask:
 
     def _extra(self, draws: Draws) -> float | Tensor:
         """Return the standard deviation of the noise on latents: one for all, or (B, 1, 1)."""
-        told = self.config.latent_noise
-        if not isinstance(told, tuple):
-            return told
-        low, high = told
+        noise = self.config.latent_noise
+        if not isinstance(noise, tuple):
+            return noise
+        low, high = noise
         return (low + (high - low) * draws.uniform[:, 0])[:, None, None]
 
 

@@ -83,26 +83,26 @@ def test_a_kind_has_settings_of_sampling_of_its_own() -> None:
 
 
 def test_blocks_to_go_without_are_among_the_models() -> None:
-    def asked(block: int) -> dict[str, Any]:
+    def settings(block: int) -> dict[str, Any]:
         own = {"crystal": {"skip_guidance": 2.0, "skip_blocks": [block]}}
         return {"name": "x", "model": {"dit": {"layers": 4}}, "sample": {"by_kind": own}}
 
-    assert config.parse(asked(3), "x").sample.of_kind("crystal").skip_blocks == (3,)
+    assert config.parse(settings(3), "x").sample.of_kind("crystal").skip_blocks == (3,)
     with pytest.raises(ConfigError, match="blocks 0 to 3"):
-        config.parse(asked(4), "x")
+        config.parse(settings(4), "x")
 
 
 def test_formulas_are_drawn_for_molecules_alone() -> None:
-    def asked(sample: dict[str, Any]) -> dict[str, Any]:
+    def settings(sample: dict[str, Any]) -> dict[str, Any]:
         return {"name": "x", "sample": sample}
 
     own = {"by_kind": {"molecule": {"formulas": "training"}}}
-    assert config.parse(asked(own), "x").sample.of_kind("molecule").formulas == "training"
-    assert config.parse(asked({"formulas": "training", "crystal": 0}), "x").sample.formulas == "training"
+    assert config.parse(settings(own), "x").sample.of_kind("molecule").formulas == "training"
+    assert config.parse(settings({"formulas": "training", "crystal": 0}), "x").sample.formulas == "training"
     with pytest.raises(ConfigError, match=r"every crystal a composition that is known.*by_kind\.molecule"):
-        config.parse(asked({"formulas": "training"}), "x")
+        config.parse(settings({"formulas": "training"}), "x")
     one = {"formulas": "training", "conditions": {"crystal": {"composition": "NaCl"}}}
-    assert config.parse(asked(one), "x").sample.formulas == "training"
+    assert config.parse(settings(one), "x").sample.formulas == "training"
 
 
 def test_a_label_is_hidden_by_kind() -> None:

@@ -91,7 +91,9 @@ def test_guidance_is_line_6_of_algorithm_3(guidance: float) -> None:
     module, (noisy, previous, _, _, mask) = dit(), dit_inputs()
     conditions, nulls = (Conditions(torch.full((3,), label), {}) for label in (1, NULL_KIND))
     with torch.no_grad():
-        got = Guided(module, conditions, nulls, mask, guidance)(noisy, previous, torch.full((3,), 0.4, dtype=torch.float64))
+        got = Guided(module, conditions, nulls, mask, guidance)(
+            noisy, previous, torch.full((3,), 0.4, dtype=torch.float64)
+        )
     w = numpy_weights(module)
     for b, n in enumerate(SIZES):
         conditional, unconditional = (

@@ -57,10 +57,10 @@ class Spring:
     """A potential whose minimum is a cubic cell of 4 Å; counts what it is asked."""
 
     def __init__(self) -> None:
-        self.asked: list[list[int]] = []
+        self.batches: list[list[int]] = []
 
     def evaluate(self, structures: list[Any]) -> list[Any]:
-        self.asked.append([len(atoms) for atoms in structures])
+        self.batches.append([len(atoms) for atoms in structures])
         answers: list[Any] = []
         for atoms in structures:
             strain = np.array(atoms.cell) / 4.0 - np.eye(3)
@@ -86,10 +86,10 @@ def test_what_has_ended_makes_room_for_what_waits() -> None:
         systems, LIMITS, spring, lambda s: None, batch_atoms=2, on_done=lambda index, _: done.append(index)
     )
     assert {r.status for r in results} == {"converged"}
-    assert max(map(len, spring.asked)) == 2
+    assert max(map(len, spring.batches)) == 2
     assert done[0] == 0
     assert sorted(done) == [0, 1, 2, 3]
-    assert len(spring.asked) < sum(r.steps + 1 for r in results)
+    assert len(spring.batches) < sum(r.steps + 1 for r in results)
 
 
 def test_one_that_is_larger_than_the_batch_goes_alone() -> None:

@@ -98,7 +98,9 @@ def test_every_input_is_a_row_and_the_exit_code_is_0(relaxed: tuple[Path, int]) 
     assert (table.loc[table["status"] != "converged", "reason"] != "").all()
     rows_by_id = table.set_index("system_id")
     assert rows_by_id.loc["large", "n_atoms"] == 200
-    assert rows_by_id.loc["large", "energy_per_atom"] == pytest.approx(rows_by_id.loc["mine/salt", "energy_per_atom"], abs=2e-3)
+    assert rows_by_id.loc["large", "energy_per_atom"] == pytest.approx(
+        rows_by_id.loc["mine/salt", "energy_per_atom"], abs=2e-3
+    )
     assert "not finite" in rows_by_id.loc["mine/nan", "reason"]
     assert "Po" in rows_by_id.loc["mine/polonium", "reason"]
     assert rows_by_id.loc["lost", "reason"] == "no volume"

@@ -37,14 +37,14 @@ WATER = AtomicSystem(
 )
 
 
-@pytest.fixture(scope="module", params=["told", "masked"])
+@pytest.fixture(scope="module", params=["conditioned", "masked"])
 def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return weights that know compositions and spacegroups, and weights that know the kind alone."""
-    labels = [SPACEGROUP, COMPOSITION, BAND_GAP] if request.param == "told" else []
+    labels = [SPACEGROUP, COMPOSITION, BAND_GAP] if request.param == "conditioned" else []
     return write_weights(tmp_path_factory.mktemp(request.param), labels)
 
 
-def asked(
+def requested(
     weights: Path, kind: Kind = Kind.CRYSTAL, formulas: str = "model", **conditions: Any
 ) -> tuple[Sampler, Request, SampleStage]:
     values = {"steps": 3, "guidance": 1.5, "formulas": formulas, "conditions": {str(kind): conditions}}
@@ -56,7 +56,7 @@ def asked(
 def sampled(
     weights: Path, out: Path, count: int, kind: Kind = Kind.CRYSTAL, formulas: str = "model", **conditions: Any
 ) -> list[AtomicSystem]:
-    sampler, _, stage = asked(weights, kind, formulas, **conditions)
+    sampler, _, stage = requested(weights, kind, formulas, **conditions)
     write_samples(sampler, stage, kind, range(count), out / "x.arrow")
     systems = read_systems(out / "x.arrow").systems()
     assert len(systems) == count
@@ -99,7 +99,7 @@ def test_formulas_are_drawn_from_the_training_data(weights: Path, tmp_path: Path
 
 
 def test_formulas_leave_sizes_and_noise_as_they_are(weights: Path) -> None:
-    (_, free, _), (_, drawn, _) = (asked(weights, Kind.MOLECULE, way) for way in ("model", "training"))
+    (_, free, _), (_, drawn, _) = (requested(weights, Kind.MOLECULE, way) for way in ("model", "training"))
     for index in range(20):
         one, other = free.draw(index), drawn.draw(index)
         np.testing.assert_array_equal(one.noise, other.noise)
@@ -111,7 +111,9 @@ def test_formulas_leave_sizes_and_noise_as_they_are(weights: Path) -> None:
 def test_the_page_of_scores_knows_how_samples_were_made(weights: Path, tmp_path: Path) -> None:
     sampled(weights, tmp_path, 1, Kind.MOLECULE, "training", atoms=3)
     description = _made_with([tmp_path / "x.arrow", tmp_path / "absent.cif"])
-    assert description["by_kind"]["molecule"] | {"formulas": "training", "steps": 3} == description["by_kind"]["molecule"]
+    assert (
+        description["by_kind"]["molecule"] | {"formulas": "training", "steps": 3} == description["by_kind"]["molecule"]
+    )
     assert description["conditions"] == {"molecule": {"atoms": 3}}
 
 
@@ -122,28 +124,28 @@ def test_what_is_asked_for_goes_before_drawn_formulas(weights: Path, tmp_path: P
         assert hill(composition(system.numbers)) == "H2O", "sizes and formulas have room for the motif"
     for system in sampled(weights, tmp_path, 4, Kind.MOLECULE, "training", composition="C-H"):
         assert hill(composition(system.numbers)) == "CH4", "formulas of the chemical system"
-    assert asked(weights, Kind.CRYSTAL, "training", composition="NaCl")[1].formulas is None
+    assert requested(weights, Kind.CRYSTAL, "training", composition="NaCl")[1].formulas is None
 
 
 @pytest.mark.parametrize("conditions", [{"atoms": 4}, {"composition": "Li-F"}])
 def test_the_model_decides_where_no_formula_fits(
     weights: Path, conditions: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    _, request, _ = asked(weights, Kind.MOLECULE, "training", **conditions)
+    _, request, _ = requested(weights, Kind.MOLECULE, "training", **conditions)
     assert request.formulas is None
     assert "no formula of the training data fits" in caplog.text
 
 
 def test_formulas_that_are_not_known_are_refused(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"by_kind\.molecule\.formulas"):
-        asked(weights, Kind.CRYSTAL, "training")
+        requested(weights, Kind.CRYSTAL, "training")
     older = write_weights(tmp_path)
     record = read_json(older / "dit/config.json")
     del record["formula_histograms"]
     write_json(older / "dit/config.json", record)
-    assert asked(older, Kind.MOLECULE)[1].draw(0).counts is None
+    assert requested(older, Kind.MOLECULE)[1].draw(0).counts is None
     with pytest.raises(ConfigError, match="train it again, or set formulas: model"):
-        asked(older, Kind.MOLECULE, "training")
+        requested(older, Kind.MOLECULE, "training")
 
 
 @pytest.mark.parametrize("held", [SALT, FOUR_SODIUM], ids=lambda s: s.system_id)
@@ -171,7 +173,7 @@ def test_a_molecules_motif_keeps_its_shape(weights: Path, tmp_path: Path) -> Non
 
 def test_a_motif_is_held_on_the_straight_path(weights: Path, tmp_path: Path) -> None:
     """At every step its atoms stand at (1 − t) Z⁽⁰⁾ + t z, as long as z is not found anew."""
-    sampler, request, stage = asked(weights, motif=motif(tmp_path, SALT))
+    sampler, request, stage = requested(weights, motif=motif(tmp_path, SALT))
     draw = request.draw(0)
     seen: list[tuple[float, torch.Tensor, torch.Tensor]] = []
     sampler.latents([draw], request, stage.sample, lambda s: seen.append((s.t, s.latents[0], s.clean[0])))
@@ -193,10 +195,10 @@ def test_superposition_is_a_rotation() -> None:
 
 
 def test_amounts_that_are_drawn_leave_room_for_the_motif(weights: Path, tmp_path: Path) -> None:
-    _, request, _ = asked(weights, composition="Na-Cl", motif=motif(tmp_path, FOUR_SODIUM))
+    _, request, _ = requested(weights, composition="Na-Cl", motif=motif(tmp_path, FOUR_SODIUM))
     draws = [request.draw(i) for i in range(60)]
     assert min(map(len, draws)) >= 5, "four sodium atoms, and at least one of chlorine"
-    if request.told:
+    if request.conditioned:
         assert {draw.counts[17] for draw in draws if draw.counts and len(draw) == 9} == {1, 2, 3, 4, 5}
 
 
@@ -217,7 +219,7 @@ def test_what_cannot_be_together_is_refused_before_sampling(
     if "motif" in conditions:
         conditions = {**conditions, "motif": motif(tmp_path, conditions["motif"])}
     with pytest.raises(ConfigError, match=message):
-        asked(weights, **conditions)
+        requested(weights, **conditions)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_a_broken_motif_is_one_clear_line(tmp_path: Path, name: str, content: by
 def test_a_motif_outside_the_vocabulary_is_refused(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "og.xyz").write_text("2\n\nH 0 0 0\nOg 0 0 1.5\n")
     with pytest.raises(ConfigError, match="Og, which is outside"):
-        asked(weights, Kind.MOLECULE, motif=str(tmp_path / "og.xyz"))
+        requested(weights, Kind.MOLECULE, motif=str(tmp_path / "og.xyz"))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +289,7 @@ def test_a_model_is_told_its_last_prediction_only_if_it_was_trained_so(tmp_path:
     write_json(
         folder / "dit/config.json", {**read_json(folder / "dit/config.json"), "train": {"self_conditioning": share}}
     )
-    sampler, request, stage = asked(folder)
+    sampler, request, stage = requested(folder)
     received: list[bool] = []
     sampler.dit.register_forward_pre_hook(lambda module, inputs: received.append(bool(inputs[1].any())))
     sampler.latents([request.draw(0)], request, stage.sample)

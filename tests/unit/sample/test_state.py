@@ -12,17 +12,17 @@ from adit.store import link
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Replace sampling; return the files that it was asked to make."""
-    calls: list[Path] = []
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Replace sampling; return the files that were requested."""
+    paths: list[Path] = []
 
     def sample_shard(stage: Any, vae: Path, dit: Path, kind: Any, shard: int, out: Path, timing: Path | None) -> None:
-        calls.append(out)
+        paths.append(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(f"{kind} {shard}")
 
     monkeypatch.setattr("adit.sample.generate.sample_shard", sample_shard)
-    return calls
+    return paths
 
 
 def sample(folder: Path, *extra: str) -> str:

@@ -37,7 +37,7 @@ class FakeWriter:
 
     def __init__(self, log_dir: str, purge_step: int) -> None:
         self.log_dir, self.purge_step, self.scalars, self.closed = log_dir, purge_step, {}, False
-        FakeWriter.made.append(self)
+        FakeWriter.instances.append(self)
 
     def add_scalar(self, name: str, value: float, step: int) -> None:
         self.scalars[name, step] = value
@@ -61,7 +61,7 @@ class FakeRun:
 def packages(monkeypatch: pytest.MonkeyPatch) -> list[FakeRun]:
     """Stand in for both packages; return the runs that were started."""
     runs: list[FakeRun] = []
-    FakeWriter.made = []
+    FakeWriter.instances = []
     board, wandb = ModuleType("torch.utils.tensorboard"), ModuleType("wandb")
     board.SummaryWriter = FakeWriter  # type: ignore[attr-defined]
     wandb.Error = RuntimeError  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ def test_loggers_get_every_row_of_the_curve(tmp_path: Path, data: list[Path], pa
     stage = with_vae(tiny(steps=6), loggers=("tensorboard", "wandb"))
     train_vae(stage, data, tmp_path / "vae", tmp_path / "state")
     curve = pd.read_csv(tmp_path / "vae/metrics.csv")
-    (writer,), (run,) = FakeWriter.made, packages
+    (writer,), (run,) = FakeWriter.instances, packages
     for row in curve.to_dict("records"):
         assert writer.scalars[f"loss/{row['split']}", row["step"]] == pytest.approx(row["loss"])
         assert any(

@@ -97,7 +97,7 @@ def test_samples_do_not_depend_on_shards_or_batches(tmp_path: Path, data: list[P
     config = tiny()
     run_all(tmp_path, config, data)
 
-    def made(shards: int, batch_atoms: int) -> list[AtomicSystem]:
+    def samples(shards: int, batch_atoms: int) -> list[AtomicSystem]:
         stage = SampleStage(
             seed=3, sample=config.sample.model_copy(update={"shards": shards, "batch_atoms": batch_atoms})
         )
@@ -108,7 +108,7 @@ def test_samples_do_not_depend_on_shards_or_batches(tmp_path: Path, data: list[P
             rows += list(read_systems(out))
         return rows
 
-    one, many = made(1, 10_000), made(4, 1)
+    one, many = samples(1, 10_000), samples(4, 1)
     assert [s.system_id for s in one] == [s.system_id for s in many]
     for a, b in zip(one, many, strict=True):
         assert np.array_equal(a.numbers, b.numbers)

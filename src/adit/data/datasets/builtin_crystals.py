@@ -100,10 +100,10 @@ def prototypes() -> list[AtomicSystem]:
 
 def crystals() -> list[AtomicSystem]:
     """Return the whole set: prototypes, then the crystals of elements that no prototype shows already."""
-    found = prototypes()
-    known = {_phase(crystal) for crystal in found if len(set(crystal.numbers)) == 1}
+    all_crystals = prototypes()
+    phases = {_phase(crystal) for crystal in all_crystals if len(set(crystal.numbers)) == 1}
     singles = [*element_crystals.reference_states(), *element_crystals.published()]
-    return found + [crystal for crystal in singles if _phase(crystal) not in known]
+    return all_crystals + [crystal for crystal in singles if _phase(crystal) not in phases]
 
 
 def _phase(crystal: AtomicSystem) -> tuple[int, int, int]:

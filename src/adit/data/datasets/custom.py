@@ -51,9 +51,9 @@ def files_of(config: CustomDataset) -> list[Path]:
     """
     path = Path(config.path)
     if path.is_file():
-        known = format_of(path)
-        if config.format and known and known[0].name != FORMATS[config.format]:
-            raise DataError(f"{path}: is {known[0].name}, not {config.format}; correct format: or leave it out")
+        candidates = format_of(path)
+        if config.format and candidates and candidates[0].name != FORMATS[config.format]:
+            raise DataError(f"{path}: is {candidates[0].name}, not {config.format}; correct format: or leave it out")
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder; check data.custom in config/datasets.yaml")
@@ -64,10 +64,10 @@ def files_of(config: CustomDataset) -> list[Path]:
         if file.is_file() and HIDDEN not in file.parts and archive_suffix(file.name) is None
     )
     known_files = [(file, format_of(file.relative_to(path))) for file in held]
-    found = [file for file, known in known_files if known and wanted in (None, known[0].name)]
-    if not found:
+    matching = [file for file, candidates in known_files if candidates and wanted in (None, candidates[0].name)]
+    if not matching:
         raise DataError(f"{path}: holds no file of {f'format {config.format}' if config.format else 'a known format'}")
-    return found
+    return matching
 
 
 def _load(config: CustomDataset, reading: ReadSettings) -> Loaded:
@@ -105,7 +105,7 @@ def _check_labels(rows: Sequence[ReadRow], config: CustomDataset) -> None:
 
 
 @dataclass(frozen=True)
-class _Made:
+class _Conversion:
     """Returns the system of a row that was read, or raises its reason."""
 
     row: AtomicSystem | Failure
@@ -125,7 +125,7 @@ def _record(read: ReadRow, config: CustomDataset) -> Record:
         kept = {name: value for name, value in labels.items() if value is not None}
         notes = {"notes": list(read.notes)} if read.notes else {}
         row = replace(row, info={"source": config.path, **notes, **kept})
-    return Record(row.system_id, _split(row, read.properties, config), _Made(row))
+    return Record(row.system_id, _split(row, read.properties, config), _Conversion(row))
 
 
 def label_text(value: Any) -> str:

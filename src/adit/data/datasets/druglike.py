@@ -13,11 +13,11 @@ from adit.systems import AtomicSystem, Kind
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = mirrors.locate("druglike", (DRUGLIKE,), mirror)
-    path = found.paths[DRUGLIKE[0].name]
+    location = mirrors.locate("druglike", (DRUGLIKE,), mirror)
+    path = location.paths[DRUGLIKE[0].name]
     with mirrors.reading(path):
         records = read_blocks(path)
-    return Loaded(records, found.hashes(), found.origin, found.verified)
+    return Loaded(records, location.hashes(), location.origin, location.verified)
 
 
 def read_blocks(path: Path) -> list[Record]:

@@ -38,13 +38,13 @@ Conformer = tuple[str, np.ndarray, np.ndarray]
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = mirrors.locate("geom-drugs", (GEOM_DRUGS_MSGPACK, GEOM_DRUGS), mirror)
-    path = found.paths[found.layout[0].name]
-    hashes = found.hashes()
-    lowest = mirrors.cache_folder() / "geom" / f"lowest-{hashes[found.layout[0].name][:16]}.parquet"
+    location = mirrors.locate("geom-drugs", (GEOM_DRUGS_MSGPACK, GEOM_DRUGS), mirror)
+    path = location.paths[location.layout[0].name]
+    hashes = location.hashes()
+    lowest = mirrors.cache_folder() / "geom" / f"lowest-{hashes[location.layout[0].name][:16]}.parquet"
     if not lowest.is_file():
         with mirrors.reading(path):
-            conformers = from_msgpack(path) if found.layout == GEOM_DRUGS_MSGPACK else from_pickles(path)
+            conformers = from_msgpack(path) if location.layout == GEOM_DRUGS_MSGPACK else from_pickles(path)
             _write_lowest(lowest, conformers)
     columns = tables.system_columns(lowest, "id", periodic=False)
 
@@ -52,7 +52,7 @@ def _load(mirror: str | None) -> Loaded:
         return columns.system(row, Kind.MOLECULE, {"source": "GEOM-DRUGS", "smiles": columns.ids[row]})
 
     records = [Record(name, hashed_split(name), partial(molecule, row)) for row, name in enumerate(columns.ids)]
-    return Loaded(records, hashes, found.origin, found.verified)
+    return Loaded(records, hashes, location.origin, location.verified)
 
 
 def _write_lowest(path: Path, conformers: Iterator[Conformer]) -> None:
@@ -78,16 +78,16 @@ def from_pickles(archive: Path) -> Iterator[Conformer]:
     Raises:
         DataError: the archive holds no such pickle, or one asks for other code.
     """
-    found = False
+    any_member = False
     for name, data in tar_members(archive):
         if "/drugs/" not in f"/{name}" or not name.endswith(".pickle"):
             continue
-        found = True
+        any_member = True
         entry = unpickle(data, RDKIT_CLASSES, f"{archive}: {name}")
         best = _lowest(entry["conformers"], "totalenergy")
         system = convert.from_rdkit(best["rd_mol"], str(entry["smiles"]))
         yield system.system_id, system.numbers, system.positions
-    if not found:
+    if not any_member:
         raise DataError(f"{archive}: holds no drugs/*.pickle; download it again")
 
 

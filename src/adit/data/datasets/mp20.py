@@ -28,11 +28,11 @@ LAYOUTS = (MP20_COMPRESSED, MP20)
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = mirrors.locate("mp20", LAYOUTS, mirror)
+    location = mirrors.locate("mp20", LAYOUTS, mirror)
     records: list[Record] = []
-    for split, file in zip(SPLITS, found.layout, strict=True):
-        records += read_table(found.paths[file.name], split)
-    return Loaded(records, found.hashes(), found.origin, found.verified)
+    for split, file in zip(SPLITS, location.layout, strict=True):
+        records += read_table(location.paths[file.name], split)
+    return Loaded(records, location.hashes(), location.origin, location.verified)
 
 
 def read_table(path: Path, split: str) -> list[Record]:

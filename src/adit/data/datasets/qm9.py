@@ -13,7 +13,7 @@ from adit.data.datasets import tables
 from adit.data.datasets.records import Dataset, Dropped, Loaded, Record
 from adit.data.sources import mirrors
 from adit.data.sources.archives import tar_members
-from adit.data.sources.mirrors import Found
+from adit.data.sources.mirrors import Location
 from adit.data.sources.registry import QM9, QM9_PARQUET
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
@@ -38,9 +38,9 @@ _WHOLE = 120_000
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = mirrors.locate("qm9", (QM9_PARQUET, QM9), mirror)
-    records, dropped = (_from_parquet(found), []) if found.layout == QM9_PARQUET else _from_archive(found)
-    return Loaded(records, found.hashes(), found.origin, found.verified, dropped)
+    location = mirrors.locate("qm9", (QM9_PARQUET, QM9), mirror)
+    records, dropped = (_from_parquet(location), []) if location.layout == QM9_PARQUET else _from_archive(location)
+    return Loaded(records, location.hashes(), location.origin, location.verified, dropped)
 
 
 # --- splits -----------------------------------------------------------------------------------------------------------
@@ -79,8 +79,8 @@ def _index(name: str, path: Path) -> int:
 # --- Parquet ----------------------------------------------------------------------------------------------------------
 
 
-def _from_parquet(found: Found) -> list[Record]:
-    path = found.paths[QM9_PARQUET[0].name]
+def _from_parquet(location: Location) -> list[Record]:
+    path = location.paths[QM9_PARQUET[0].name]
     with mirrors.reading(path):
         columns = tables.system_columns(path, "id", periodic=False)
     labels = splits([_index(name, path) for name in columns.ids])
@@ -94,8 +94,8 @@ def _from_parquet(found: Found) -> list[Record]:
 # --- published archive ------------------------------------------------------------------------------------------------
 
 
-def _from_archive(found: Found) -> tuple[list[Record], list[Dropped]]:
-    archive, excluded = (found.paths[file.name] for file in QM9)
+def _from_archive(location: Location) -> tuple[list[Record], list[Dropped]]:
+    archive, excluded = (location.paths[file.name] for file in QM9)
     drop = read_excluded(excluded)
     with mirrors.reading(archive):
         texts = dict(_members(archive))

@@ -26,11 +26,11 @@ _SOURCE = "QMOF"
 
 
 def _load(mirror: str | None) -> Loaded:
-    found = mirrors.locate("qmof", (QMOF_PARQUET, QMOF), mirror)
-    path = found.paths[found.layout[0].name]
+    location = mirrors.locate("qmof", (QMOF_PARQUET, QMOF), mirror)
+    path = location.paths[location.layout[0].name]
     with mirrors.reading(path):
-        records = _from_parquet(path) if found.layout == QMOF_PARQUET else read_archive(path)
-    return Loaded(records, found.hashes(), found.origin, found.verified)
+        records = _from_parquet(path) if location.layout == QMOF_PARQUET else read_archive(path)
+    return Loaded(records, location.hashes(), location.origin, location.verified)
 
 
 def _from_parquet(path: Path) -> list[Record]:

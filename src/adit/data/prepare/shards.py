@@ -72,7 +72,7 @@ def run(work: Work, workers: int, what: str) -> None:
     if done:
         log.info("%s: going on after %d of %d rows", what, done, len(work.records))
     progress = Progress(what, len(work.records), done)
-    for shard in _made(work, missing, workers):
+    for shard in _finished(work, missing, workers):
         progress.update(len(work.part(shard)))
 
 
@@ -80,7 +80,7 @@ _work: Work | None = None
 """The work of this process and, by fork, of its children: records are not sent, they are inherited."""
 
 
-def _made(work: Work, missing: Sequence[int], workers: int) -> Iterator[int]:
+def _finished(work: Work, missing: Sequence[int], workers: int) -> Iterator[int]:
     global _work
     if workers <= 1 or len(missing) <= 1:
         for shard in missing:

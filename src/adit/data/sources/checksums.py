@@ -64,9 +64,9 @@ def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
         raise DataError(f"{name}: has {size} bytes, expected {upstream.size}; {way_out}")
     if not upstream.digest:
         return
-    found = file_digest(path, upstream.algorithm)
-    if found != upstream.digest:
-        raise DataError(f"{name}: {upstream.algorithm} checksum is {found}, expected {upstream.digest}; {way_out}")
+    digest = file_digest(path, upstream.algorithm)
+    if digest != upstream.digest:
+        raise DataError(f"{name}: {upstream.algorithm} checksum is {digest}, expected {upstream.digest}; {way_out}")
 
 
 def first_use(path: Path) -> str:
@@ -76,12 +76,14 @@ def first_use(path: Path) -> str:
         DataError: the file is not the one of its first download.
     """
     note = path.with_name(path.name + ".sha256")
-    found = file_digest(path, "sha256")
+    digest = file_digest(path, "sha256")
     if not note.is_file():
         temporary = note.with_name(f".{note.name}.{os.getpid()}")
-        temporary.write_text(found + "\n", encoding="ascii")
+        temporary.write_text(digest + "\n", encoding="ascii")
         temporary.replace(note)
     expected = note.read_text(encoding="ascii").strip()
-    if found != expected:
-        raise DataError(f"{path}: sha256 is {found}, at its first download it was {expected}; delete both if it is new")
-    return found
+    if digest != expected:
+        raise DataError(
+            f"{path}: sha256 is {digest}, at its first download it was {expected}; delete both if it is new"
+        )
+    return digest

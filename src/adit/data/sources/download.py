@@ -134,8 +134,8 @@ def download(
                 return True
             return _download(url, path, upstream, missing_ok, patience, size)
     except OSError as error:
-        told = from_os_error(error, f"writing {path}")
-        raise DataError(f"{told}{_Partial(path).told}") from error
+        message = from_os_error(error, f"writing {path}")
+        raise DataError(f"{message}{_Partial(path).remainder}") from error
 
 
 def _download(
@@ -152,10 +152,10 @@ def _download(
         partial.forget()  # it never was the file
         raise
     except DataError as error:
-        raise DataError(f"{error}{partial.told}") from None
+        raise DataError(f"{error}{partial.remainder}") from None
     except KeyboardInterrupt:
-        if partial.told:
-            log.warning("%s: interrupted%s", url, partial.told)
+        if partial.remainder:
+            log.warning("%s: interrupted%s", url, partial.remainder)
         raise
     try:
         if upstream is not None:
@@ -193,7 +193,7 @@ class _Partial:
         return self.path.stat().st_size if self.path.is_file() else 0
 
     @property
-    def told(self) -> str:
+    def remainder(self) -> str:
         """What is left on the disk, as the end of a message."""
         return f"; {self.size:,} bytes are in {self.path}: run again to go on, or delete it" if self.size else ""
 
@@ -289,16 +289,16 @@ def _transfer(session: requests.Session, url: str, partial: _Partial, patience: 
 def _judge(response: requests.Response, partial: _Partial) -> None:
     """Let a usable answer pass; say what the others mean."""
     status = response.status_code
-    told = f"{status} {response.reason}"
+    answer = f"{status} {response.reason}"
     if status == 416:  # more is here than the server has: another file
         partial.forget()
-        raise _TransientError(f"the server answers {told}")
+        raise _TransientError(f"the server answers {answer}")
     if status in MISSING:
-        raise _MissingError(told)
+        raise _MissingError(answer)
     if status in TRANSIENT:
-        raise _TransientError(f"the server answers {told}", _retry_after(response))
+        raise _TransientError(f"the server answers {answer}", _retry_after(response))
     if status not in (200, 206):
-        raise DataError(f"{response.url}: the server answers {told}; {WAY_OUT}")
+        raise DataError(f"{response.url}: the server answers {answer}; {WAY_OUT}")
     if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {partial.size}-"):
         partial.forget()
         raise _TransientError("the server sent another range than asked for")

@@ -31,7 +31,7 @@ DIFFERENT = "from the mirror; differs from the published file"
 
 
 @dataclass(frozen=True)
-class Found:
+class Location:
     """The files of one layout, all from one place.
 
     Attributes:
@@ -51,16 +51,16 @@ class Found:
         return {name: store.sha256(path) for name, path in self.paths.items()}
 
 
-def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Found:
+def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Location:
     """Return the dataset's files: from the mirror in the first layout that is complete there, else from upstream.
 
     Raises:
         DataError: the mirror folder does not exist, nothing can be reached, or a checksum is wrong.
     """
     if mirror is not None:
-        found = _in_url(layouts, mirror) if is_url(mirror) else _in_folder(layouts, Path(mirror))
-        if found is not None:
-            return found
+        location = _in_url(layouts, mirror) if is_url(mirror) else _in_folder(layouts, Path(mirror))
+        if location is not None:
+            return location
         log.warning("%s: not in the mirror %s; trying its public source", dataset, mirror)
     layout = next((layout for layout in layouts if all(file.upstream for file in layout)), None)
     if layout is None:
@@ -71,7 +71,9 @@ def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Found
     except DataError as error:
         lacking = "" if mirror is None else f"not in the mirror {mirror}; "
         raise DataError(f"{dataset}: {lacking}{error}") from error
-    return Found(layout, paths, "upstream", {file.name: _upstream_outcome(file, paths[file.name]) for file in layout})
+    return Location(
+        layout, paths, "upstream", {file.name: _upstream_outcome(file, paths[file.name]) for file in layout}
+    )
 
 
 def is_url(mirror: str) -> bool:
@@ -84,17 +86,17 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ADIT_CACHE") or Path.home() / ".cache" / "adit")
 
 
-def _in_folder(layouts: Sequence[Layout], folder: Path) -> Found | None:
+def _in_folder(layouts: Sequence[Layout], folder: Path) -> Location | None:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder (the mirror); check the path, or leave it out to download")
     for layout in layouts:
         paths = {file.name: folder / file.name for file in layout}
         if all(path.is_file() for path in paths.values()):
-            return Found(layout, paths, "mirror", _mirror_outcomes(layout, paths))
+            return Location(layout, paths, "mirror", _mirror_outcomes(layout, paths))
     return None
 
 
-def _in_url(layouts: Sequence[Layout], mirror: str) -> Found | None:
+def _in_url(layouts: Sequence[Layout], mirror: str) -> Location | None:
     folder = cache_folder() / f"mirror-{hashlib.sha256(mirror.encode()).hexdigest()[:12]}"
     for layout in layouts:
         paths: dict[str, Path] = {}
@@ -106,7 +108,7 @@ def _in_url(layouts: Sequence[Layout], mirror: str) -> Found | None:
                 break
             paths[file.name] = path
         if len(paths) == len(layout):
-            return Found(layout, paths, "mirror", _mirror_outcomes(layout, paths))
+            return Location(layout, paths, "mirror", _mirror_outcomes(layout, paths))
     return None
 
 

@@ -111,8 +111,8 @@ def read_block(text: str) -> dict[str, Any]:
 
 def _value(text: Any) -> float | None:
     """Return a number without its uncertainty; ``None`` for what is unknown or none."""
-    found = _NUMBER.fullmatch(str(text).strip())
-    return None if found is None else float(found[1])
+    match = _NUMBER.fullmatch(str(text).strip())
+    return None if match is None else float(match[1])
 
 
 def _cell(data: Mapping[str, Any]) -> np.ndarray:

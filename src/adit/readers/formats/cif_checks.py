@@ -45,13 +45,13 @@ def contradictions(data: Mapping[str, Any], system: AtomicSystem, multiplicities
     """
     from adit.readers.formats.base import CONTRADICTION
 
-    found = [
+    reasons = [
         *_of_formula(_text(data, "_chemical_formula_sum"), _number(data, "_cell_formula_units_z"), system),
         *_of_density(_number(data, "_exptl_crystal_density_diffrn"), system),
         *_of_volume(_number(data, "_cell_volume"), system),
         *([f"copies of sites: {', '.join(multiplicities[:6])} in the file"] if multiplicities else []),
     ]
-    return tuple(f"{CONTRADICTION}{each}" for each in found)
+    return tuple(f"{CONTRADICTION}{each}" for each in reasons)
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
@@ -90,8 +90,8 @@ def formula_contradiction(text: str, units: float | None, numbers: np.ndarray) -
 
 
 def _of_formula(text: str, units: float | None, system: AtomicSystem) -> list[str]:
-    found = formula_contradiction(text, units, system.numbers)
-    return [found] if found else []
+    reason = formula_contradiction(text, units, system.numbers)
+    return [reason] if reason else []
 
 
 def _spelled(counts: Mapping[str, int]) -> str:

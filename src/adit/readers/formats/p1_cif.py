@@ -46,9 +46,9 @@ def read_p1(text: str) -> Parsed | None:
     rows = _site_rows(text)
     if not rows or _OPERATIONS.findall(text) != ["x, y, z"]:
         return None
-    found = _CELL.findall(text)
-    parameters = dict(found)
-    if len(found) != 6 or set(parameters) != set(_CELL_NAMES):
+    cell_texts = _CELL.findall(text)
+    parameters = dict(cell_texts)
+    if len(cell_texts) != 6 or set(parameters) != set(_CELL_NAMES):
         return None
     if any(len(row) != len(_SITE_COLUMNS) or row[0] not in ATOMIC_NUMBER or row[2] != "1" for row in rows):
         return None
@@ -70,15 +70,15 @@ def read_p1(text: str) -> Parsed | None:
 
 def _contradictions(text: str, numbers: np.ndarray, volume: float) -> tuple[str, ...]:
     formula, units, stated = _FORMULA.search(text), _UNITS.search(text), _VOLUME.search(text)
-    found = []
+    reasons = []
     if formula:
         known_units = float(units[1]) if units else None
-        found.append(formula_contradiction(formula[1] or formula[2], known_units, numbers))
+        reasons.append(formula_contradiction(formula[1] or formula[2], known_units, numbers))
     if stated:
         value = _float(stated[1])
         if value and abs(volume - value) > _VOLUME_TOLERANCE * value:
-            found.append(f"cell volume is {volume:.2f} Å³, {value:g} in the file")
-    return tuple(f"{CONTRADICTION}{each}" for each in found if each)
+            reasons.append(f"cell volume is {volume:.2f} Å³, {value:g} in the file")
+    return tuple(f"{CONTRADICTION}{each}" for each in reasons if each)
 
 
 def _float(text: str) -> float:

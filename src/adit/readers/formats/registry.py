@@ -51,10 +51,10 @@ def format_of(path: PurePath) -> tuple[Format, str] | None:
     if name.lower().endswith(GZIP):
         name, packed = name[: -len(GZIP)], name[-len(GZIP) :]
     suffix = PurePath(name).suffix
-    if found := _BY_SUFFIX.get(suffix.lower()):
-        return found, suffix + packed
-    if found := next((each for each in FORMATS.values() if name.split(".")[0] in each.names), None):
-        return found, packed
+    if entry := _BY_SUFFIX.get(suffix.lower()):
+        return entry, suffix + packed
+    if entry := next((each for each in FORMATS.values() if name.split(".")[0] in each.names), None):
+        return entry, packed
     return None
 
 

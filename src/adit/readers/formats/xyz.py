@@ -137,7 +137,7 @@ def _cell(
     keys: Mapping[str, str], lower: Mapping[str, str], behind: Sequence[str]
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Return the cell (3, 3), Å, and what to say of how it was named."""
-    vectors = {found[1]: found[2].split()[:3] for line in behind if (found := _VECTOR.match(line))}
+    vectors = {match[1]: match[2].split()[:3] for line in behind if (match := _VECTOR.match(line))}
     if len(vectors) == 3:
         return _matrix([word for number in "123" for word in vectors[number]], "VEC1, VEC2, VEC3"), ()
     for name in ("lattice", "cell"):

@@ -63,9 +63,9 @@ def _texts(data: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
     for name in names:
         value = data.get(name) or data.get(f"{name}_")
         values = [value] if isinstance(value, str) else value or []
-        known = [each.strip() for each in values if each.strip() not in ("", "?", ".")]
-        if known:
-            return known
+        given = [each.strip() for each in values if each.strip() not in ("", "?", ".")]
+        if given:
+            return given
     return []
 
 
@@ -135,12 +135,12 @@ def _with_centring(operations: list[str], centring: list[str]) -> Operators:
     """Return the operators of a magnetic CIF without their time reversal."""
     rotations, translations = parse_operators([_spatial(text) for text in operations])
     shifts = parse_operators([_spatial(text) for text in centring])[1] if centring else np.zeros((1, 3))
-    found = {
+    operations_of = {
         (r.tobytes(), np.rint(((t + s) % 1.0) * 1e6).tobytes()): (r, (t + s) % 1.0)
         for r, t in zip(rotations, translations, strict=True)
         for s in shifts
     }
-    return np.array([r for r, _ in found.values()]), np.array([t for _, t in found.values()])
+    return np.array([r for r, _ in operations_of.values()]), np.array([t for _, t in operations_of.values()])
 
 
 def _spatial(text: str) -> str:

@@ -88,19 +88,19 @@ def _by_symbol() -> dict[str, frozenset[int]]:
 
 def _spellings(setting: Setting, short: str) -> set[str]:
     full = _words(setting.full)
-    found = {full}
+    spellings = {full}
     if 3 <= setting.number <= 15:
-        found.add(" ".join(word for n, word in enumerate(full.split()) if n == 0 or word != "1"))
+        spellings.add(" ".join(word for n, word in enumerate(full.split()) if n == 0 or word != "1"))
     else:
-        found |= (
+        spellings |= (
             {_words(short), re.sub(r"(?<= )\d+/(?=[a-eg-z])", "", full)} if setting.number < 195 else {_words(short)}
         )
     if setting.number == 68:  # one symbol of the table is misprinted
-        found = {re.sub(r"(?<=b )c(?= b)|(?<=b 2/)c(?= 2/b)", "e", each) for each in found}
-    found |= {each for spelling in list(found) for each in _before_e(spelling, setting.hall_number)}
+        spellings = {re.sub(r"(?<=b )c(?= b)|(?<=b 2/)c(?= 2/b)", "e", each) for each in spellings}
+    spellings |= {each for spelling in list(spellings) for each in _before_e(spelling, setting.hall_number)}
     if setting.number >= 200:
-        found |= {each.replace(" -3", " 3") for each in list(found) if _is_old_cubic(each)}
-    return found
+        spellings |= {each.replace(" -3", " 3") for each in list(spellings) if _is_old_cubic(each)}
+    return spellings
 
 
 def _is_old_cubic(spelling: str) -> bool:

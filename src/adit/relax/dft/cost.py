@@ -96,9 +96,9 @@ def kpoints(system: AtomicSystem, density: float = DEMO.kpoint_density) -> int:
     reciprocal = np.linalg.norm(np.linalg.inv(system.cell).T, axis=1)
     mesh = np.maximum(1, np.ceil(2 * np.pi * reciprocal * density)).astype(int)
     try:
-        found = spglib.get_ir_reciprocal_mesh(
+        irreducible = spglib.get_ir_reciprocal_mesh(
             mesh, (system.cell, system.fractional, system.numbers), is_shift=[0, 0, 0], symprec=SYMPREC
         )
     except Exception:  # noqa: BLE001 - spglib signals "no symmetry" by an exception or by None, depending on its version
-        found = None
-    return int(mesh.prod()) if found is None else len(np.unique(found[0]))
+        irreducible = None
+    return int(mesh.prod()) if irreducible is None else len(np.unique(irreducible[0]))

@@ -41,21 +41,21 @@ def machine_fault(error: BaseException, folder: Path, command: str | None = None
     """
     seen: BaseException | None = error
     while seen is not None:
-        told = " ".join(str(seen).split())[:200] or type(seen).__name__
+        message = " ".join(str(seen).split())[:200] or type(seen).__name__
         if isinstance(seen, MachineFaultError):
             return seen
         if isinstance(seen, OSError) and seen.errno in _ERRNOS:
             return MachineFaultError(f"{seen.filename or folder}: {seen.strerror}")
         if isinstance(seen, FileNotFoundError) and seen.filename in shlex.split(command or "vasp_std"):
             return MachineFaultError(f"{seen.filename}: no such program")
-        if isinstance(seen, FileNotFoundError) and "POTCAR" in told:
-            return MachineFaultError(f"{told}; set PMG_VASP_PSP_DIR to the folder of the licensed POTCARs")
-        if isinstance(seen, DataError) and ("no space left" in told or "no permission" in told):
-            return MachineFaultError(told)
+        if isinstance(seen, FileNotFoundError) and "POTCAR" in message:
+            return MachineFaultError(f"{message}; set PMG_VASP_PSP_DIR to the folder of the licensed POTCARs")
+        if isinstance(seen, DataError) and ("no space left" in message or "no permission" in message):
+            return MachineFaultError(message)
         if isinstance(seen, ImportError):
-            return MachineFaultError(f"{told}; install what is missing")
+            return MachineFaultError(f"{message}; install what is missing")
         if isinstance(seen, sqlite3.OperationalError):
-            return MachineFaultError(f"{folder}: the store of job documents: {told}")
+            return MachineFaultError(f"{folder}: the store of job documents: {message}")
         seen = seen.__cause__ or seen.__context__
     if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
         return MachineFaultError(f"{folder}: no space left on the device")

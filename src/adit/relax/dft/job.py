@@ -91,7 +91,7 @@ def _in_run(task: Task, start: AtomicSystem, steps: int, run: Path) -> dict[str,
             result = {"status": "failed", "reason": str(error)}
     if start is not task.system:
         result["n_steps"] = result.get("n_steps", 0) + steps
-    result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_told(caught)]
+    result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_warnings(caught)]
     return result
 
 
@@ -99,7 +99,7 @@ def _restarted(task: Task, start: AtomicSystem, steps: int) -> list[str]:
     return [] if start is task.system else [f"went on from the last geometry of an earlier attempt ({steps} steps)"]
 
 
-def _told(caught: list[warnings.WarningMessage]) -> list[str]:
+def _warnings(caught: list[warnings.WarningMessage]) -> list[str]:
     """Return what engine and libraries warned of, once each; what concerns programmers alone is left out."""
     ours = [w for w in caught if not issubclass(w.category, (DeprecationWarning, FutureWarning, ResourceWarning))]
     return sorted({" ".join(str(w.message).split())[:200] for w in ours})
@@ -142,10 +142,10 @@ def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
             log=False,
         )
     except Exception as error:
-        told = vasp.last_words(run) if own_folders else ""
-        if not told:
+        last_line = vasp.last_words(run) if own_folders else ""
+        if not last_line:
             raise
-        raise VaspError(f"{type(error).__name__}: {error} (VASP's last line: {told})") from error
+        raise VaspError(f"{type(error).__name__}: {error} (VASP's last line: {last_line})") from error
     return [answers[max(answers)].output for answers in responses.values()]
 
 
@@ -174,11 +174,11 @@ def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str
         return {"status": "failed", "reason": "energy is not finite"}
     converged = bool(summary["converged"])
     reached = summary["fmax"]
-    found = "unknown" if reached is None else f"{reached:.3f} eV/Å"
+    residual = "unknown" if reached is None else f"{reached:.3f} eV/Å"
     stress = None if output.stress is None else (-np.array(output.stress) * vasp.KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
     return {
         "status": "converged" if converged else "unconverged",
-        "reason": "" if converged else f"fmax {found} after {summary['n_steps']} steps, asked {fmax:g}",
+        "reason": "" if converged else f"fmax {residual} after {summary['n_steps']} steps, asked {fmax:g}",
         "energy": energy,
         "fmax": reached,
         "n_steps": int(summary["n_steps"]),

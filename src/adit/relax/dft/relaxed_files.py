@@ -28,17 +28,17 @@ def read_structures(relaxed: Sequence[Path], ids: Iterable[str]) -> dict[str, At
         DataError: an id has no relaxed structure.
     """
     wanted = set(ids)
-    found: dict[str, AtomicSystem] = {}
+    systems: dict[str, AtomicSystem] = {}
     for path in relaxed:
         table = store.read_systems(path.with_suffix(".arrow"))
         for index, system_id in enumerate(table.ids):
             if system_id in wanted:
                 row = table[index]
                 if isinstance(row, AtomicSystem):
-                    found[system_id] = row
-    missing = sorted(wanted - set(found))
+                    systems[system_id] = row
+    missing = sorted(wanted - set(systems))
     if missing:
         raise DataError(
             f"{missing[0]}: has no relaxed structure in the given files ({len(missing)} such); run relax again"
         )
-    return found
+    return systems

@@ -48,8 +48,8 @@ def _left(task: Task, run: Path) -> tuple[int, AtomicSystem | None]:
     started = _read(run / STARTED)
     if started is None or started.get("key") != task.key:
         return 0, None
-    found = _last_frame(task, run / TRAJECTORY) if task.engine.name != "vasp" else _last_contcar(task, run)
-    steps, geometry = found
+    frame = _last_frame(task, run / TRAJECTORY) if task.engine.name != "vasp" else _last_contcar(task, run)
+    steps, geometry = frame
     return int(started.get("steps", 0)) + steps, geometry
 
 

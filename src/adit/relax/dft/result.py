@@ -62,7 +62,7 @@ def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[
 
     A crash does not hold, nor does a timeout where more restarts or a longer limit are allowed now.
     """
-    found: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for task in tasks:
         result = read_result(task)
         if result is None:
@@ -70,8 +70,8 @@ def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[
         crashed = str(result.get("reason", "")).startswith("worker process died")
         more_time = result["wall_s"] < wall_limit_s or result["attempts"] <= restarts
         if not crashed and not (result["status"] == "timeout" and more_time):
-            found[task.system.system_id] = result
-    return found
+            rows[task.system.system_id] = result
+    return rows
 
 
 def complete(task: Task, outcome: Outcome) -> dict[str, Any]:

@@ -42,9 +42,9 @@ def relax_all(
     """
     results: dict[int, Relaxed] = {}
     for index, system in enumerate(systems):
-        found = load(cache, system, limits)
-        if found is not None:
-            results[index] = found
+        cached = load(cache, system, limits)
+        if cached is not None:
+            results[index] = cached
     todo = [index for index in range(len(systems)) if index not in results]
     if results:
         log.info("%d of %d %s were relaxed before", len(results), len(systems), what)

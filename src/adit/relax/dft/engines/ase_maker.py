@@ -82,9 +82,9 @@ def refined(structure: Any, symprec: float) -> Any:
 
     atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
     refine_symmetry(atoms, symprec)
-    found = spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=symprec)
-    if found is not None:
-        atoms.positions += np.linalg.solve(found.transformation_matrix, found.origin_shift) @ atoms.cell[:]
+    dataset = spglib.get_symmetry_dataset((atoms.cell[:], atoms.get_scaled_positions(), atoms.numbers), symprec=symprec)
+    if dataset is not None:
+        atoms.positions += np.linalg.solve(dataset.transformation_matrix, dataset.origin_shift) @ atoms.cell[:]
     return AseAtomsAdaptor.get_structure(atoms)
 
 

@@ -64,8 +64,8 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
                     raise ConvergenceError(f"{reason} ({type(error).__name__})") from error
                 fallback = self._fallbacks[self._level]
                 self._level, self._gpaw = self._level + 1, None
-                told = f"SCF not converged: fallback {self._level} {json.dumps(fallback, sort_keys=True)}"
-                warnings.warn(told, ScfFallbackWarning, stacklevel=2)
+                message = f"SCF not converged: fallback {self._level} {json.dumps(fallback, sort_keys=True)}"
+                warnings.warn(message, ScfFallbackWarning, stacklevel=2)
         self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
 
     def _everything(self) -> dict[str, Any]:

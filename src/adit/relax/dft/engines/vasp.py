@@ -66,7 +66,7 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
     common = {
         "code_version": str(versions[0]) if versions else "unknown",
         "n_steps": sum(_ionic_steps(document) for document in documents),
-        "warnings": [told for document in documents for told in _mended(document)],
+        "warnings": [message for document in documents for message in _mended(document)],
     }
     if energy is None or not np.isfinite(energy):
         return {**common, "status": "failed", "reason": "the MP2020 corrections do not apply to this calculation"}
@@ -136,7 +136,7 @@ def last_words(run: Path) -> str:
         for name in ("std_err.txt", "vasp.out"):
             path = job / name
             lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
-            told = [" ".join(line.split()) for line in lines if line.strip()]
-            if told:
-                return told[-1][:200]
+            words = [" ".join(line.split()) for line in lines if line.strip()]
+            if words:
+                return words[-1][:200]
     return ""
