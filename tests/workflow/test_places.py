@@ -42,8 +42,8 @@ def snakemake(
         str(root / TINY.relative_to(ROOT)),
     ]
     return subprocess.run(
-        [*before, *words, "--", DATA], cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=400,
-        check=False, user=user, group=user, extra_groups=None if user is None else [],
+        [*before, *words, "--", DATA], cwd=folder, env={**os.environ, **own}, capture_output=True, text=True,
+        timeout=400, check=False, user=user, group=user, extra_groups=None if user is None else [],
     )  # fmt: skip
 
 
