@@ -89,8 +89,8 @@ def candidates(
     """Return the crystals that lie inside one of the chemical systems; ids are unique. Failure rows are skipped."""
     elements_of_all = frozenset().union(*systems) if systems else frozenset()
     inside_one: dict[str, AtomicSystem] = {}
-    pools: list[Iterable[Any]] = [store.read_systems(path) for path in data]
-    for pool in [*pools, elements]:
+    pools: list[Iterable[Any]] = [*(store.read_systems(path) for path in data), elements]
+    for pool in pools:
         for row in pool:
             if not isinstance(row, AtomicSystem):
                 continue
