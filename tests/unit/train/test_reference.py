@@ -42,6 +42,9 @@ class FewSystems:
     def batch(self, rows: np.ndarray, split: str) -> SystemBatch:
         return SystemBatch.from_systems([self.systems[row] for row in rows])
 
+    def kinds(self, rows: np.ndarray, split: str) -> np.ndarray:
+        return self.batch(rows, split).kind.numpy()
+
     def conditions(self, labels: object, rows: np.ndarray, split: str) -> Conditions:
         return Conditions(self.batch(rows, split).kind, {})
 
