@@ -56,9 +56,9 @@ def times(run: Path, *patterns: str) -> dict[str, int]:
     """Return the modification times of finished outputs: those whose job Snakemake does not hold for unfinished."""
     folder = run.parents[1]
     marks = (folder / ".snakemake/incomplete").glob("*")
-    unfinished = {str(folder / base64.b64decode(mark.name).decode()) for mark in marks}
-    mtimes = {str(path): path.stat().st_mtime_ns for pattern in patterns for path in sorted(run.glob(pattern))}
-    return {path: when for path, when in mtimes.items() if path not in unfinished}
+    unfinished = {folder / base64.b64decode(mark.name).decode() for mark in marks}
+    outputs = {path for pattern in patterns for path in run.glob(pattern) if path.is_file()} - unfinished
+    return {str(path): path.stat().st_mtime_ns for path in sorted(outputs)}
 
 
 @pytest.fixture(scope="module")
