@@ -145,11 +145,15 @@ def _reachable(host: str) -> bool:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("doctor", _doctor, "check a machine for all that a run needs, and say how to get what is missing")
-    sub.add_argument(
-        "--on", choices=("login", "cpu", "gpu"), default="login", help="where: login node, or a job's node"
-    )
-    sub.add_argument("--profile", type=Path, help="profile of a cluster, e.g. slurm/config.yaml")
-    sub.add_argument("--mirror", help="folder or URL with copies of the datasets")
-    sub.add_argument("--lock", type=Path, default=Path("requirements.lock"), help="versions to compare with")
-    add_paths(sub, "out", required=False)
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        places = ("login", "cpu", "gpu")
+        sub.add_argument("--on", choices=places, default="login", help="where: login node, or a job's node")
+        text = "profile of a cluster, e.g. slurm/config.yaml; default: that one, where sbatch is installed"
+        sub.add_argument("--profile", type=Path, help=text)
+        sub.add_argument("--mirror", help="folder or URL with copies of the datasets; default: mirror of --config")
+        sub.add_argument("--lock", type=Path, default=Path("requirements.lock"), help="versions to compare with")
+        add_paths(sub, "out", required=False)
+
+    text = "check a machine for all that a run needs, and say how to get what is missing"
+    verbs.both("doctor", _doctor, text, declare)
