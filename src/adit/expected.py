@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from adit.config import Config, OptimConfig, SampleConfig
+from adit.config.solvers import SOLVERS
 
 SUSTAINED: Final = {"cpu": 0.1e12, "v100": 5e12, "a100": 20e12, "h100": 40e12}
 """Operations a second that these networks sustain, of one core and of one GPU. cpu: measured in bf16; v100: single
@@ -217,7 +218,7 @@ def _sampling(config: Config, site: Site) -> list[Estimate]:
 def _evaluations(sampling: SampleConfig) -> int:
     """Return how often the denoiser sees each atom, guidance counted."""
     a_time = 1 + (sampling.guidance not in (0, 1)) + (sampling.skip_guidance != 1)
-    return sampling.steps * a_time * (2 if sampling.solver in ("heun", "sde") else 1)
+    return sampling.steps * a_time * max(1, SOLVERS[sampling.solver].evaluations_a_step)
 
 
 def _evaluation(config: Config, site: Site) -> list[Estimate]:

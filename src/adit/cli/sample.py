@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from adit import config
 from adit.cli.ending import tidy_end
 from adit.cli.parsing import Handler, Verbs, add_paths, at_least_one, from_zero, seed
-from adit.config.sample import SolverName
+from adit.config.solvers import SOLVERS
 from adit.errors import ConfigError
 from adit.outputs.manifest import State, state_of
 from adit.outputs.replace import replaced_files
@@ -189,7 +189,7 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
         over.add_argument(flag, help=f"{text}; {CONFIGURED}", **options)
 
     add("--seed", "seed of the random numbers", type=seed)
-    add("--solver", "how the path is integrated", choices=get_args(SolverName))
+    add("--solver", "how the path is integrated", choices=tuple(SOLVERS))
     add("--grid", "where the steps lie in time", choices=("uniform", "quadratic"))
     add("--steps", "integration steps", type=at_least_one)
     add("--guidance", "scale of classifier-free guidance; 1: none", type=float)
