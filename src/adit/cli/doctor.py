@@ -14,17 +14,13 @@ from urllib.parse import urlparse
 from adit import config
 from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths
+from adit.config.engines import ENGINES
 from adit.doctor import machine, nodes, scheduler, software
 from adit.doctor.finding import Check, Finding, examine, missing, note, ok, records
 from adit.errors import AditError, ExternalToolError
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 
-LICENCES = {
-    "vasp": "needs a licence of VASP Software GmbH for its users",
-    "gpaw": "GPL-3.0, free",
-    "gfn1-xtb": "tblite, LGPL-3.0, free",
-}
 NETWORK_TIMEOUT_S = 5.0
 PROFILE = Path("slurm/config.yaml")
 
@@ -82,12 +78,14 @@ def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
     try:
         engine = resolve(config.DftStage(dft=stage.dft), None)
     except AditError as error:
-        yield missing("DFT", f"{name} ({LICENCES[name]})", str(error))
+        yield missing("DFT", f"{name} ({ENGINES[name].licence})", str(error))
         return
     if engine.note:
-        yield note("DFT", engine.note, f"install {name} ({LICENCES[name]}) for DFT")
+        yield note("DFT", engine.note, f"install {name} ({ENGINES[name].licence}) for DFT")
     else:
-        yield ok("DFT", f"{engine.name} {engine.version}, settings {engine.preset_name}; {LICENCES[engine.name]}")
+        yield ok(
+            "DFT", f"{engine.name} {engine.version}, settings {engine.preset_name}; {ENGINES[engine.name].licence}"
+        )
 
 
 def _chgnet() -> Iterator[Finding]:

@@ -10,13 +10,10 @@ from pathlib import Path
 from adit import config
 from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero, whole_config
+from adit.config.engines import ENGINES
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
-
-ENGINES = ("chgnet", "gpaw", "vasp", "gfn1-xtb")
-PRESETS = {"gpaw": "standard", "vasp": "mp-gga", "gfn1-xtb": "standard"}
-"""What an engine does where nothing else is said."""
 
 
 def _relax_stage(args: argparse.Namespace) -> None:
@@ -37,12 +34,12 @@ def _relax(args: argparse.Namespace) -> None:
     if args.engine == "chgnet":
         for name in ("preset", "command", "settings"):
             if getattr(args, name) is not None:
-                raise ConfigError(f"--{name}: is for gpaw, vasp and gfn1-xtb; CHGNet's settings are section relax")
+                raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; CHGNet's settings are section relax")
         named = {} if args.wall_limit is None else {"wall_limit_s": args.wall_limit}
         relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
         standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
         return
-    named = {"engine": args.engine, "preset": args.preset or PRESETS[args.engine]}
+    named = {"engine": args.engine, "preset": args.preset or ENGINES[args.engine].preset}
     if args.wall_limit is not None:
         named["wall_limit_s"] = args.wall_limit
     if args.command is not None:
@@ -214,8 +211,10 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     text = "structures in any format of adit score, or folders of them"
     sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
     add_refuse(sub)
-    sub.add_argument("--engine", choices=ENGINES, default="chgnet", help="what computes energies and forces")
-    named = ", ".join(f"{preset} ({engine})" for engine, preset in PRESETS.items())
+    sub.add_argument(
+        "--engine", choices=("chgnet", *ENGINES), default="chgnet", help="what computes energies and forces"
+    )
+    named = ", ".join(f"{entry.preset} ({name})" for name, entry in ENGINES.items())
     sub.add_argument("--preset", help=f"settings of a DFT engine, by name (config/dft); default: {named}")
     text = "limit of one attempt at a structure, s; default: relax.wall_limit_s or dft.wall_limit_s of --config"
     sub.add_argument("--wall-limit", type=float, help=text)

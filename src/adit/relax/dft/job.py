@@ -14,6 +14,7 @@ import numpy as np
 
 from adit import convert, store
 from adit.columns import Col
+from adit.config.engines import ENGINES
 from adit.outputs.scratch import Scratch
 from adit.relax.dft.engines import vasp
 from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
@@ -27,18 +28,12 @@ from adit.units import EV_PER_ANGSTROM3_IN_GPA
 VOLUME_RATIO = 2.0
 """A relaxation that ends with a cell this much larger or smaller than CHGNet's has fallen apart."""
 
-_MODULES = {
-    "vasp": ("atomate2.vasp.flows.mp",),
-    "gpaw": ("adit.relax.dft.engines.ase_maker", "gpaw", "gpaw.new.ase_interface"),
-    "gfn1-xtb": ("adit.relax.dft.engines.ase_maker", "tblite.ase"),
-}
-
 
 def warm_up(engine: str) -> None:
     """Import what a relaxation needs, so that no structure's wall time counts that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for module in ("jobflow", "maggma.stores.mongolike", *_MODULES[engine]):
+        for module in ("jobflow", "maggma.stores.mongolike", *ENGINES[engine].warm_up):
             importlib.import_module(module)
 
 

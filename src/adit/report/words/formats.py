@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from adit import columns
 from adit.columns import OF_VALID, Metric
+from adit.config.engines import ENGINES
 
 MISSING: Final = "—"
 
@@ -70,7 +71,7 @@ def chemical(text: str) -> str:
 def code(name: str) -> str:
     """Return the name of a program as its authors write it, without a remark in brackets behind it."""
     name = name.partition(" (")[0]
-    return {"gpaw": "GPAW", "vasp": "VASP", "gfn1-xtb": "GFN1-xTB"}.get(name.lower(), name)
+    return ENGINES[name.lower()].title if name.lower() in ENGINES else name
 
 
 def metric(name: str, protocol: str = "") -> str:
