@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from adit import store
+from adit.columns import CONTROLS
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.progress import log, setup
 from adit.score.common.inputs import Energies, read_reference
-from adit.score.common.names import CONTROLS
 from adit.score.score import score_rows
 from adit.systems import Kind
 

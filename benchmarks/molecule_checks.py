@@ -16,8 +16,8 @@ from pathlib import Path
 from machine import describe
 
 from adit import seeds
+from adit.columns import POSEBUSTERS_COLUMNS
 from adit.progress import setup
-from adit.score.common.names import POSEBUSTERS_COLUMNS
 from adit.score.tools.posebusters import bust, version
 from adit.store import read_systems
 from adit.systems import AtomicSystem

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from adit.config import Config, OptimConfig, SampleConfig
+from adit.config.datasets import DATASETS, DatasetEntry
+from adit.config.engines import ENGINES
+from adit.config.solvers import SOLVERS
 
 SUSTAINED: Final = {"cpu": 0.1e12, "v100": 5e12, "a100": 20e12, "h100": 40e12}
 """Operations a second that these networks sustain, of one core and of one GPU. cpu: measured in bf16; v100: single
@@ -19,18 +22,8 @@ precision; the others scaled by their peak in bf16, a tenth of which small syste
 STARTUP_S: Final = 30.0
 """Of every job: Snakemake twice, the libraries, and the weights, from a network file system."""
 
-DATASETS: Final = {
-    "mp20": (39_711, 21_618, 10.4),
-    "qm9": (128_744, 99_985, 18.1),
-    "qmof": (16_636, 13_301, 87.4),
-    "druglike": (4_585, 3_662, 41.1),
-    "geom-drugs": (304_313, 243_450, 44.4),
-    "builtin-crystals": (180, 144, 4.0),
-    "builtin-molecules": (800, 640, 12.0),
-}
-"""Rows, systems of the training split, mean atoms of a system."""
-UNKNOWN: Final = (10_000, 8_000, 30.0)
-"""The same for a dataset of the user's own."""
+UNKNOWN: Final = DatasetEntry("", "", "", 10_000, 8_000, 30.0)
+"""What a dataset of the user's own is taken for."""
 
 ATOMS: Final = {"crystal": 10.0, "molecule": 18.0, "mof": 90.0}
 PREPARED_A_SECOND: Final = 1_900.0
@@ -47,13 +40,6 @@ SCORE_S: Final = {"crystal": 0.5, "molecule": 0.05, "mof": 0.05}
 CHECKS_S: Final = {"molecule": 0.8, "mof": 5.0}
 PASSING: Final = 0.4
 """Share of crystals that is near the hull and goes to DFT, where nothing else limits their number."""
-DFT_CORE_H: Final = {
-    ("vasp", "mp-gga"): 16.0,
-    ("vasp", "mp-r2scan"): 60.0,
-    ("gpaw", "demo"): 0.02,
-    ("gpaw", "standard"): 4.0,
-    ("gpaw", "accurate"): 16.0,
-}
 XTB_CORE_H: Final = 0.005
 
 
@@ -132,9 +118,9 @@ def _sizes(config: Config) -> list[tuple[int, int, float, float]]:
     """Return rows, training systems, mean atoms and ratio of each dataset."""
     sizes = []
     for dataset in config.data.datasets:
-        rows, train, atoms = DATASETS.get(dataset.name, UNKNOWN)
-        share = min(1.0, dataset.limit / rows) if dataset.limit else 1.0
-        sizes.append((round(rows * share), round(train * share), atoms, dataset.ratio))
+        size = DATASETS.get(dataset.name, UNKNOWN)
+        share = min(1.0, dataset.limit / size.rows) if dataset.limit else 1.0
+        sizes.append((round(size.rows * share), round(size.train * share), size.atoms, dataset.ratio))
     return sizes
 
 
@@ -217,7 +203,7 @@ def _sampling(config: Config, site: Site) -> list[Estimate]:
 def _evaluations(sampling: SampleConfig) -> int:
     """Return how often the denoiser sees each atom, guidance counted."""
     a_time = 1 + (sampling.guidance not in (0, 1)) + (sampling.skip_guidance != 1)
-    return sampling.steps * a_time * (2 if sampling.solver in ("heun", "sde") else 1)
+    return sampling.steps * a_time * max(1, SOLVERS[sampling.solver].evaluations_a_step)
 
 
 def _evaluation(config: Config, site: Site) -> list[Estimate]:
@@ -260,7 +246,7 @@ def _dft(config: Config, site: Site, periodic: int) -> list[Estimate]:
     sent = PASSING * periodic if select.max_e_above_hull is not None else periodic
     if select.max_structures is not None:
         sent = min(sent, select.max_structures)
-    hours = sent * DFT_CORE_H.get((dft.engine, dft.preset), XTB_CORE_H)
+    hours = sent * ENGINES[dft.engine].core_hours.get(dft.preset, XTB_CORE_H)
     if select.budget_core_hours is not None:
         hours = min(hours, select.budget_core_hours)
     shards = config.n_dft_shards
@@ -268,7 +254,7 @@ def _dft(config: Config, site: Site, periodic: int) -> list[Estimate]:
     if config.on_mp_hull or dft.references != "none":
         estimates.append(Estimate("dft_hull", 1, STARTUP_S + HULL_S * sent))
     if dft.references != "none":
-        references = ELEMENTS * DFT_CORE_H.get((dft.engine, dft.preset), XTB_CORE_H)
+        references = ELEMENTS * ENGINES[dft.engine].core_hours.get(dft.preset, XTB_CORE_H)
         seconds = STARTUP_S + 3600 * references / site.cores.get("dft_references", 1)
         estimates.append(Estimate("dft_references", 1, seconds))
     return estimates

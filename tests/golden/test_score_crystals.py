@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from adit.columns import Col
 from adit.elements import composition
-from adit.score.common.names import Col
 from adit.score.crystals.composition import compositionally_valid, element_data, smact_native_valid
 from adit.score.crystals.table import check_crystal
 from adit.score.crystals.validity import closest_contacts

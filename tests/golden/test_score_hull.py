@@ -14,7 +14,7 @@ from adit import seeds, store
 from adit.config import Config, HullStage
 from adit.errors import DataError
 from adit.hull.convex_hull import Entry, Hull, lower_envelope
-from adit.hull.energy_tags import MP2020_TAG, is_surrogate
+from adit.hull.energy_tags import MP2020_TAG, surrogate_of
 from adit.hull.hull import hull
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -64,9 +64,9 @@ def test_many_elements_are_no_obstacle() -> None:
 
 
 def test_tags() -> None:
-    assert is_surrogate(CHGNET_TAG, CHGNET_TAG) is False
-    assert is_surrogate(MP2020_TAG, MP2020_TAG) is False
-    assert is_surrogate(CHGNET_TAG, MP2020_TAG) is True
+    assert surrogate_of(CHGNET_TAG, CHGNET_TAG) == ""
+    assert surrogate_of(MP2020_TAG, MP2020_TAG) == ""
+    assert surrogate_of(CHGNET_TAG, MP2020_TAG) == "chgnet"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_tags() -> None:
 )
 def test_other_pairs_are_refused_by_name(energy: str, of_hull: str) -> None:
     with pytest.raises(DataError) as raised:
-        is_surrogate(energy, of_hull)
+        surrogate_of(energy, of_hull)
     assert energy in str(raised.value)
     assert of_hull in str(raised.value)
 

@@ -119,7 +119,7 @@ PATHS = st.sampled_from(NAMES).map(lambda name: f"@{name}")
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
     """Return a verb and words; a path in the zoo begins with ``@``."""
-    words = [draw(st.sampled_from(VERBS))]
+    words = [*(["stage"] if draw(st.booleans()) else []), draw(st.sampled_from(VERBS))]
     words += draw(st.lists(PATHS, max_size=2))
     for flag in draw(st.lists(st.sampled_from(FLAGS), max_size=6)):
         words += [flag, *draw(st.lists(st.one_of(VALUES, PATHS), max_size=2))]

@@ -40,9 +40,9 @@ name, words = Path(sys.argv[0]).name, sys.argv[1:]
 record = {{"program": name, "words": words, "mirror": os.environ.get("ADIT_MIRROR")}}
 with open({log!r}, "a") as file:
     file.write(json.dumps(record) + "\\n")
-if words[:2] == ["-m", "adit"]:
-    verb, values, key = words[2], {{}}, None
-    for word in words[3:]:
+if words[:3] == ["-m", "adit", "stage"]:
+    verb, values, key = words[3], {{}}, None
+    for word in words[4:]:
         if word.startswith("--"):
             key = word
         else:
@@ -177,8 +177,8 @@ def texts_in(value: Any) -> Iterator[str]:
 def check_started(records: list[dict[str, Any]], verbs: set[str]) -> set[str]:
     """Check that only the command line was started; return the texts that reached it."""
     assert {record["program"] for record in records} == {"python"}
-    assert all(record["words"][:2] == ["-m", "adit"] for record in records)
-    assert {record["words"][2] for record in records} == verbs
+    assert all(record["words"][:3] == ["-m", "adit", "stage"] for record in records)
+    assert {record["words"][3] for record in records} == verbs
     arrived = {
         text for record in records for word in record["words"] if word[:1] == "{" for text in texts_in(json.loads(word))
     }

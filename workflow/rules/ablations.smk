@@ -53,7 +53,7 @@ rule ablation_vae:
     message:
         "ablation: train the autoencoder {wildcards.variant}"
     shell:
-        "python -m adit vae --config {params.stage:q} --data {input:q} --out {params.out:q} --state {params.state:q} --log {log:q}"
+        "python -m adit stage vae --config {params.stage:q} --data {input:q} --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
 rule ablation_reconstruct:
@@ -80,7 +80,7 @@ rule ablation_reconstruct:
     message:
         "ablation: reconstruct {wildcards.dataset} with {wildcards.variant}"
     shell:
-        "python -m adit reconstruct --vae {params.vae:q} --data {input.data:q} --out {params.out:q} {params.limit:q}"
+        "python -m adit stage reconstruct --vae {params.vae:q} --data {input.data:q} --out {params.out:q} {params.limit:q}"
         " --workers {threads} --log {log:q}"
 
 
@@ -108,7 +108,7 @@ rule ablation_encode:
     message:
         "ablation: encode {wildcards.dataset} with {wildcards.variant}"
     shell:
-        "python -m adit encode --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --out {output:q} --log {log:q}"
+        "python -m adit stage encode --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --out {output:q} --log {log:q}"
 
 
 rule ablation_dit:
@@ -142,7 +142,7 @@ rule ablation_dit:
     message:
         "ablation: train the denoiser {wildcards.variant}"
     shell:
-        "python -m adit dit --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --latents {input.latents:q}"
+        "python -m adit stage dit --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --latents {input.latents:q}"
         " --labels {input.labels:q} --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
@@ -169,7 +169,7 @@ rule ablation_sample:
     message:
         "ablation: sample {wildcards.kind}s from {wildcards.variant}"
     shell:
-        "python -m adit sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
+        "python -m adit stage sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
         " --n {params.n:q} --out {output:q} --log {log:q}"
 
 
@@ -199,7 +199,7 @@ rule ablation_score:
     message:
         "ablation: score the samples of {wildcards.variant}"
     shell:
-        "python -m adit score --config {params.stage:q} {params.samples:q} --data {input.data:q}"
+        "python -m adit stage score --config {params.stage:q} {params.samples:q} --data {input.data:q}"
         " --out {params.out:q} --workers {threads} --log {log:q}"
 
 
@@ -225,4 +225,4 @@ rule ablations:
     message:
         "compare the variants"
     shell:
-        "python -m adit ablations --config {params.stage:q} --folder {params.folder:q} --log {log:q}"
+        "python -m adit stage ablations --config {params.stage:q} --folder {params.folder:q} --log {log:q}"

@@ -50,7 +50,7 @@ rule prepare:
     message:
         "prepare {wildcards.dataset}"
     shell:
-        "python -m adit prepare --config {params.stage:q} --out {output.systems:q} --stats {output.stats:q}"
+        "python -m adit stage prepare --config {params.stage:q} --out {output.systems:q} --stats {output.stats:q}"
         " --state {params.state:q} --workers {threads} --log {log:q}"
 
 
@@ -75,5 +75,5 @@ rule labels:
     message:
         "label {wildcards.dataset}"
     shell:
-        "python -m adit labels --config {params.stage:q} --data {input:q} --out {output:q}"
+        "python -m adit stage labels --config {params.stage:q} --data {input:q} --out {output:q}"
         " --state {params.state:q} --workers {threads} --log {log:q}"

@@ -12,7 +12,7 @@ def machine(kind):
 # has no age. What the configuration asks for is checked where Snakemake runs, by `adit doctor`.
 ASKED = in_shell(stage_json(adit_config.DoctorStage))
 DOCTOR = (
-    f"python -m adit doctor --config {ASKED} --lock {BASE}/requirements.lock"
+    f"python -m adit stage doctor --config {ASKED} --lock {BASE}/requirements.lock"
     " --out {output:q} --log {log:q} --on "
 )
 

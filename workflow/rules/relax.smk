@@ -47,7 +47,7 @@ rule relax:
     message:
         "pre-relax {wildcards.kind}s, shard {wildcards.shard}"
     shell:
-        "python -m adit relax --config {params.stage:q} --samples {input:q} --out {output.table:q} --structures {output.structures:q}"
+        "python -m adit stage relax --config {params.stage:q} --samples {input:q} --out {output.table:q} --structures {output.structures:q}"
         " --extxyz {output.extxyz:q} --cache {params.cache:q} --workers {threads} --log {log:q}"
 
 
@@ -73,7 +73,7 @@ rule reference:
     message:
         "reference energies of the hull"
     shell:
-        "python -m adit reference --config {params.stage:q} --data {input.data:q} --out {output:q} --cache {params.cache:q}"
+        "python -m adit stage reference --config {params.stage:q} --data {input.data:q} --out {output:q} --cache {params.cache:q}"
         " --workers {threads} --log {log:q}"
 
 
@@ -98,7 +98,7 @@ rule hull:
     message:
         "energies above the hull"
     shell:
-        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed:q} --reference {input.reference:q}"
+        "python -m adit stage hull --config {params.stage:q} --relaxed {input.relaxed:q} --reference {input.reference:q}"
         " --out {output:q} --log {log:q}"
 
 
@@ -125,7 +125,7 @@ rule select:
     message:
         "select structures for DFT"
     shell:
-        "python -m adit select --config {params.stage:q} --relaxed {input.relaxed:q} --hull {input.hull:q} --out {output:q}"
+        "python -m adit stage select --config {params.stage:q} --relaxed {input.relaxed:q} --hull {input.hull:q} --out {output:q}"
         " --settings {params.settings:q} --log {log:q}"
 
 
@@ -155,7 +155,7 @@ rule dft:
     message:
         "DFT, shard {wildcards.shard}"
     shell:
-        "python -m adit dft --config {params.stage:q} --selected {input.selected:q} --relaxed {params.relaxed:q} --shard {wildcards.shard}"
+        "python -m adit stage dft --config {params.stage:q} --selected {input.selected:q} --relaxed {params.relaxed:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --out {output.table:q} --structures {output.structures:q} --workers {threads}"
         " --settings {params.settings:q} --log {log:q}"
 
@@ -185,7 +185,7 @@ rule dft_references:
     message:
         "DFT of elements and competing phases"
     shell:
-        "python -m adit dft-references --config {params.stage:q} --relaxed {input.relaxed:q} --data {input.data:q}"
+        "python -m adit stage dft-references --config {params.stage:q} --relaxed {input.relaxed:q} --data {input.data:q}"
         " --folder {params.folder:q} --out {output:q} --workers {threads} --settings {params.settings:q} --log {log:q}"
 
 
@@ -212,5 +212,5 @@ rule dft_hull:
     message:
         "DFT energies above the hull"
     shell:
-        "python -m adit hull --config {params.stage:q} --relaxed {input.relaxed:q} --reference {input.reference:q}"
+        "python -m adit stage hull --config {params.stage:q} --relaxed {input.relaxed:q} --reference {input.reference:q}"
         " --out {output:q} --log {log:q}"

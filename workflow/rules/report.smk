@@ -41,7 +41,7 @@ rule page:
     message:
         "write the report"
     shell:
-        "python -m adit report --config {params.stage:q} --run {params.run:q} --out {params.out:q} --run-config {params.config:q}"
+        "python -m adit stage report --config {params.stage:q} --run {params.run:q} --out {params.out:q} --run-config {params.config:q}"
         " --log {log:q}"
 
 

@@ -28,7 +28,7 @@ if CFG.sample.from_ is not None:
         message:
             "take samples made elsewhere"
         shell:
-            "python -m adit take --config {params.stage:q} {params.kinds:q} --workers {threads} --log {log:q}"
+            "python -m adit stage take --config {params.stage:q} {params.kinds:q} --workers {threads} --log {log:q}"
 
 elif EVALUATION_ALONE:
     missing = [path for path in SAMPLES if not Path(path).is_file()]
@@ -74,7 +74,7 @@ else:
         message:
             "sample {wildcards.kind}s, shard {wildcards.shard}"
         shell:
-            "python -m adit sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
+            "python -m adit stage sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
             " --kind {wildcards.kind} --shard {wildcards.shard} --out {output:q} --state {params.state:q} --log {log:q}"
 
 
@@ -100,7 +100,7 @@ rule trajectory:
     message:
         "decode the denoising path of {wildcards.kind}s"
     shell:
-        "python -m adit trajectory --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
+        "python -m adit stage trajectory --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
         " --kind {wildcards.kind} --out {output:q} --log {log:q}"
 
 
@@ -145,7 +145,7 @@ rule tune_sample:
     message:
         "tuning: sample {wildcards.kind}s at {wildcards.point}"
     shell:
-        "python -m adit sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
+        "python -m adit stage sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
         " --n {params.n:q} --out {output.samples:q} --timing {output.timing:q} --log {log:q}"
 
 
@@ -173,7 +173,7 @@ rule tune_score:
     message:
         "tuning: score {wildcards.point}"
     shell:
-        "python -m adit score --config {params.stage:q} {params.samples:q} --data {input.data:q}"
+        "python -m adit stage score --config {params.stage:q} {params.samples:q} --data {input.data:q}"
         " --out {params.out:q} --workers {threads} --log {log:q}"
 
 
@@ -198,7 +198,7 @@ rule tune:
     message:
         "compare the points of the grid"
     shell:
-        "python -m adit tune --config {params.stage:q} --points {params.points:q} --out {params.out:q} --log {log:q}"
+        "python -m adit stage tune --config {params.stage:q} --points {params.points:q} --out {params.out:q} --log {log:q}"
 
 
 rule trajectories:

@@ -31,7 +31,7 @@ rule checks:
     message:
         "check {wildcards.kind}s, shard {wildcards.shard}"
     shell:
-        "python -m adit checks --config {params.stage:q} --kind {wildcards.kind} --samples {input.samples:q}"
+        "python -m adit stage checks --config {params.stage:q} --kind {wildcards.kind} --samples {input.samples:q}"
         " --shard {input.shard:q} --out {output:q} --workers {threads} --log {log:q}"
 
 
@@ -70,6 +70,6 @@ rule score:
     message:
         "score the samples"
     shell:
-        "python -m adit score --config {params.stage:q} --crystal {input.crystal:q} --molecule {input.molecule:q} --mof {input.mof:q}"
+        "python -m adit stage score --config {params.stage:q} --crystal {input.crystal:q} --molecule {input.molecule:q} --mof {input.mof:q}"
         " --data {input.data:q} --relaxed {input.relaxed:q} {params.hull:q} --dft {input.dft:q} --checks {input.checks:q}"
         " --out {params.out:q} --workers {threads} --log {log:q}"

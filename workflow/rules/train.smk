@@ -55,7 +55,7 @@ rule vae:
     message:
         "train the autoencoder"
     shell:
-        f"{TRAIN} vae --config {{params.stage:q}} --data {{input.data:q}} --out {{params.out:q}} --state {{params.state:q}} --log {{log:q}}"
+        f"{TRAIN} stage vae --config {{params.stage:q}} --data {{input.data:q}} --out {{params.out:q}} --state {{params.state:q}} --log {{log:q}}"
 
 
 rule encode:
@@ -81,7 +81,7 @@ rule encode:
     message:
         "encode {wildcards.dataset}"
     shell:
-        "python -m adit encode --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --out {output:q} --log {log:q}"
+        "python -m adit stage encode --config {params.stage:q} --vae {params.vae:q} --data {input.data:q} --out {output:q} --log {log:q}"
 
 
 rule dit:
@@ -118,7 +118,7 @@ rule dit:
     message:
         "train the denoiser"
     shell:
-        f"{TRAIN} dit --config {{params.stage:q}} --vae {{params.vae:q}} --data {{input.data:q}} --latents {{input.latents:q}}"
+        f"{TRAIN} stage dit --config {{params.stage:q}} --vae {{params.vae:q}} --data {{input.data:q}} --latents {{input.latents:q}}"
         " --labels {input.labels:q} --out {params.out:q} --state {params.state:q} --log {log:q}"
 
 
@@ -153,5 +153,5 @@ rule bundle:
     message:
         "pack the weights"
     shell:
-        "python -m adit bundle --vae {params.vae:q} --dit {params.dit:q} --out {params.out:q} --log {log:q}"
+        "python -m adit stage bundle --vae {params.vae:q} --dit {params.dit:q} --out {params.out:q} --log {log:q}"
         " --sample {params.sample:q}"

@@ -1,4 +1,4 @@
-"""The command line: one verb a stage; parses, calls, and turns errors into one line and an exit code."""
+"""The command line: verbs for people and stages of the workflow; parses, calls, turns errors into one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from adit import __version__
 from adit.cli import clean, data, doctor, info, plan, relax, report, sample, score, take, train
-from adit.cli.parsing import Parser, Verbs
+from adit.cli.parsing import Parser, Verbs, name_of
 from adit.errors import AditError, from_os_error
 from adit.outputs.check import adopt_from_now_on
 from adit.progress import log, setup
@@ -28,11 +28,15 @@ STOPPED = 143
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    top = Parser(prog="adit", description=__doc__.splitlines()[0] if __doc__ else None)
+    top = Parser(
+        prog="adit",
+        description="Generate crystals and molecules, relax, score and report them; `adit VERB --help` lists options.",
+    )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
     for room in (clean, data, train, sample, relax, score, report, info, take, doctor, plan):
         room.register(verbs)
+    top.epilog = f"stages of the workflow, which its rules call as `adit stage STAGE`: {', '.join(verbs.stages)}"
     return top
 
 
@@ -42,12 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # times slower as soon as something else wants a core.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
     args = parser().parse_args(arguments)
+    verb = name_of(args)
     if args.adopt:
         adopt_from_now_on()
     try:
-        setup(args.verb, args.log)
+        setup(verb, args.log)
     except AditError as error:
-        sys.stderr.write(f"[{args.verb}] error: {error}\n")
+        sys.stderr.write(f"[{verb}] error: {error}\n")
         return error.exit_code
     _end_with_parent()
     try:
@@ -59,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wait_for_end()
         return error.exit_code
     except OSError as error:
-        told = from_os_error(error, str(error.filename or f"adit {args.verb}"))
+        told = from_os_error(error, str(error.filename or f"adit {verb}"))
         log.error("error: %s", told)
         return told.exit_code
     except KeyboardInterrupt:

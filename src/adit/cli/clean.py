@@ -50,6 +50,9 @@ def _no_run() -> Iterator[None]:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "remove what manifests in a folder name; files of others stay, and are told"
-    sub = verbs.add("clean", _clean, text, needs_config=False)
-    sub.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results")
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results")
+
+    text = "remove what manifests in a folder name; other files stay, and are listed"
+    verbs.add("clean", _clean, text, declare, needs_config=False)

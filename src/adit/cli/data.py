@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, whole_config
 from adit.errors import ConfigError
 from adit.outputs.replace import replaced_files
 
@@ -22,11 +22,11 @@ def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | Non
     return args.mirror or os.environ.get(MIRROR_VARIABLE) or default
 
 
+def _prepare_stage(args: argparse.Namespace) -> None:
+    _prepare_one(args, config.load_stage(config.PrepareStage, args.config), args.out, mirror_of(args))
+
+
 def _prepare(args: argparse.Namespace) -> None:
-    if args.config.lstrip().startswith("{"):
-        stage = config.load_stage(config.PrepareStage, args.config)
-        _prepare_one(args, stage, args.out, mirror_of(args))
-        return
     whole = whole_config(args.config)
     if args.refuse_contradictions:
         whole = whole.model_copy(update={"read": whole.read.model_copy(update={"refuse_contradictions": True})})
@@ -118,26 +118,51 @@ def _labels(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("fetch", _fetch, "download the public files of a configuration, or of named sources")
-    sub.add_argument("--dataset", nargs="+", default=[], help="sources by name (see --list)")
-    sub.add_argument("--mirror", help="folder or URL with copies, tried first")
-    sub.add_argument("--all", action="store_true", help="every source")
-    sub.add_argument("--list", action="store_true", help="say what there is, and download nothing")
+    verbs.add("fetch", _fetch, "download the public files of a configuration, or of named sources", _declare_fetch)
+    text = "read datasets, or a file of your own, and write normalised systems"
+    verbs.add("prepare", _prepare, text, _declare_prepare)
+    verbs.stage("prepare", _prepare_stage, "read one dataset and write normalised systems", _declare_prepare_stage)
+    text = "compute the label homo_lumo_gap of training molecules with GFN2-xTB"
+    verbs.both("labels", _labels, text, _declare_labels)
 
-    sub = verbs.add("prepare", _prepare, "read datasets, or a file of your own, and write normalised systems")
+
+def _declare_fetch(sub: argparse.ArgumentParser) -> None:
+    text = "sources by name (see --list); default: those of --config"
+    sub.add_argument("--dataset", nargs="+", default=[], help=text)
+    _add_mirror(sub)
+    sub.add_argument("--all", action="store_true", help="every source")
+    sub.add_argument("--list", action="store_true", help="list the sources, and download nothing")
+
+
+def _declare_prepare(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own file, folder or archive")
     sub.add_argument("--kind", choices=("crystal", "molecule", "mof"), help="of FILE; default: recognised")
     sub.add_argument("--id", help="column or key of FILE that holds the ids; default: recognised")
-    sub.add_argument("--properties", nargs="+", default=[], help="columns or keys of FILE to keep as labels")
-    sub.add_argument("--split-column", help="column or key of FILE that holds train, val or test; default: by formula")
+    text = "columns or keys of FILE to keep as labels; default: none"
+    sub.add_argument("--properties", nargs="+", default=[], help=text)
+    text = "column or key of FILE that holds train, val or test; default: by formula"
+    sub.add_argument("--split-column", help=text)
     add_refuse(sub)
-    sub.add_argument("--dataset", nargs="+", default=[], help="names; those of the configuration by default")
+    sub.add_argument("--dataset", nargs="+", default=[], help="names; default: those of --config")
     add_paths(sub, "out")
     add_paths(sub, "stats", "state", required=False)
-    sub.add_argument("--mirror", help="folder or URL with copies of the raw files, tried first")
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+    _add_mirror(sub)
+    add_workers(sub)
 
-    sub = verbs.add("labels", _labels, "compute the label homo_lumo_gap of training molecules with GFN2-xTB")
+
+def _declare_prepare_stage(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "out")
+    add_paths(sub, "stats", "state", required=False)
+    _add_mirror(sub)
+    add_workers(sub)
+
+
+def _declare_labels(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "data")
     add_paths(sub, "out", "state", required=False)
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+    add_workers(sub)
+
+
+def _add_mirror(sub: argparse.ArgumentParser) -> None:
+    text = "folder or URL with copies of the public files, tried first; default: mirror of --config"
+    sub.add_argument("--mirror", help=text)

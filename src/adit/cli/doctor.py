@@ -14,17 +14,13 @@ from urllib.parse import urlparse
 from adit import config
 from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths
+from adit.config.engines import ENGINES
 from adit.doctor import machine, nodes, scheduler, software
 from adit.doctor.finding import Check, Finding, examine, missing, note, ok, records
 from adit.errors import AditError, ExternalToolError
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 
-LICENCES = {
-    "vasp": "needs a licence of VASP Software GmbH for its users",
-    "gpaw": "GPL-3.0, free",
-    "gfn1-xtb": "tblite, LGPL-3.0, free",
-}
 NETWORK_TIMEOUT_S = 5.0
 PROFILE = Path("slurm/config.yaml")
 
@@ -82,12 +78,14 @@ def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
     try:
         engine = resolve(config.DftStage(dft=stage.dft), None)
     except AditError as error:
-        yield missing("DFT", f"{name} ({LICENCES[name]})", str(error))
+        yield missing("DFT", f"{name} ({ENGINES[name].licence})", str(error))
         return
     if engine.note:
-        yield note("DFT", engine.note, f"install {name} ({LICENCES[name]}) for DFT")
+        yield note("DFT", engine.note, f"install {name} ({ENGINES[name].licence}) for DFT")
     else:
-        yield ok("DFT", f"{engine.name} {engine.version}, settings {engine.preset_name}; {LICENCES[engine.name]}")
+        yield ok(
+            "DFT", f"{engine.name} {engine.version}, settings {engine.preset_name}; {ENGINES[engine.name].licence}"
+        )
 
 
 def _chgnet() -> Iterator[Finding]:
@@ -145,11 +143,15 @@ def _reachable(host: str) -> bool:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("doctor", _doctor, "check a machine for all that a run needs, and say how to get what is missing")
-    sub.add_argument(
-        "--on", choices=("login", "cpu", "gpu"), default="login", help="where: login node, or a job's node"
-    )
-    sub.add_argument("--profile", type=Path, help="profile of a cluster, e.g. slurm/config.yaml")
-    sub.add_argument("--mirror", help="folder or URL with copies of the datasets")
-    sub.add_argument("--lock", type=Path, default=Path("requirements.lock"), help="versions to compare with")
-    add_paths(sub, "out", required=False)
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        places = ("login", "cpu", "gpu")
+        sub.add_argument("--on", choices=places, default="login", help="where: login node, or a job's node")
+        text = "profile of a cluster, e.g. slurm/config.yaml; default: that one, where sbatch is installed"
+        sub.add_argument("--profile", type=Path, help=text)
+        sub.add_argument("--mirror", help="folder or URL with copies of the datasets; default: mirror of --config")
+        sub.add_argument("--lock", type=Path, default=Path("requirements.lock"), help="versions to compare with")
+        add_paths(sub, "out", required=False)
+
+    text = "check a machine for all that a run needs, and say how to get what is missing"
+    verbs.both("doctor", _doctor, text, declare)

@@ -26,5 +26,8 @@ def _info(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("info", _info, "tell what a configuration amounts to")
-    sub.add_argument("--models", action="store_true", help="networks and their parameters")
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--models", action="store_true", help="networks and their parameters")
+
+    verbs.add("info", _info, "show what a configuration builds", declare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from adit import config
 from adit.config.base import MOST
@@ -25,29 +25,106 @@ class Parser(argparse.ArgumentParser):
         super().error(one_line(message))
 
 
+Declare = Callable[[argparse.ArgumentParser], None]
+
+PATHS: Final = {
+    "out": "file or folder to write",
+    "data": "prepared datasets, .arrow",
+    "vae": "folder of the autoencoder",
+    "dit": "folder of the denoiser",
+    "latents": "encoded datasets, .arrow",
+    "labels": "tables of computed labels, .parquet",
+    "state": "folder for what lets a stopped call continue",
+    "stats": "file for the statistics of the dataset",
+    "cache": "folder for what can be used again",
+    "timing": "file for the time that sampling took, JSON, s",
+    "samples": "shards of samples, .arrow",
+    "shard": "the shard of samples to check, .arrow",
+    "structures": "file for the relaxed structures, .arrow",
+    "extxyz": "file for the relaxed structures, extended XYZ",
+    "relaxed": "tables of relaxations, .parquet",
+    "reference": "table of reference entries, .parquet",
+    "hull": "table of energies above the hull, .parquet",
+    "dft": "tables of DFT, .parquet",
+    "checks": "answers of the slow checks, .json",
+    "selected": "table of the structures selected for DFT, .parquet",
+    "folder": "folder to work in",
+    "settings": "folder of the presets (config/dft)",
+    "points": "folders of the points of the grid",
+    "run": "folder of the run",
+    "crystal": "shards of crystals, .arrow",
+    "molecule": "shards of molecules, .arrow",
+    "mof": "shards of MOFs, .arrow",
+}
+"""Options that take a path, and what it is."""
+
+
 class Verbs:
-    """The verbs of the command line, as the rooms add them."""
+    """The verbs of the command line in two groups: for people, and stages of the workflow (``adit stage VERB``)."""
 
     def __init__(self, top: argparse.ArgumentParser) -> None:
-        self._verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+        self._people = top.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
+        text = "run one stage of the workflow; its rules call these, `adit stage --help` lists them"
+        stage = self._people.add_parser("stage", help=text, description=text)
+        self._stages = stage.add_subparsers(dest="stage", required=True, metavar="STAGE", title="stages")
 
-    def add(self, name: str, handler: Handler, text: str, *, needs_config: bool = True) -> argparse.ArgumentParser:
-        """Add a verb and return its parser.
+    def add(
+        self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
+    ) -> argparse.ArgumentParser:
+        """Add a verb for people and return its parser.
 
         Args:
             name: as typed.
             handler: called with the parsed arguments.
             text: what the verb does.
+            declare: adds the options.
             needs_config: whether it takes ``--config``.
         """
-        sub = self._verbs.add_parser(name, help=text, description=text)
-        if needs_config:
-            sub.add_argument("--config", default=DEFAULT_FILE, help="YAML file, or the stage's slice as JSON")
-        sub.add_argument("--log", type=Path, help="write messages to this file too")
-        text = "replace outputs that no manifest says this verb wrote (docs/security.md)"
-        sub.add_argument("--adopt", action="store_true", help=text)
-        sub.set_defaults(handler=handler)
-        return sub
+        sub = self._people.add_parser(name, help=text, description=text)
+        return _declared(sub, handler, declare, "YAML file" if needs_config else "")
+
+    def stage(
+        self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
+    ) -> argparse.ArgumentParser:
+        """Add a stage of the workflow and return its parser; see ``add``."""
+        sub = self._stages.add_parser(name, help=text, description=text)
+        return _declared(sub, handler, declare, "the stage's slice as JSON, or a YAML file" if needs_config else "")
+
+    @property
+    def stages(self) -> list[str]:
+        """Return the names of the stages of the workflow."""
+        return list(self._stages.choices)
+
+    def both(self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True) -> None:
+        """Add a verb that people and the workflow call in the same way; see ``add``."""
+        self.add(name, handler, text, declare, needs_config=needs_config)
+        self.stage(name, handler, text, declare, needs_config=needs_config)
+
+
+def _declared(
+    sub: argparse.ArgumentParser, handler: Handler, declare: Declare, config_help: str
+) -> argparse.ArgumentParser:
+    """Add the options that all verbs have, and say the default of every option in its help."""
+    if config_help:
+        sub.add_argument("--config", default=DEFAULT_FILE, help=config_help)
+    sub.add_argument("--log", type=Path, help="write messages to this file too; default: to the terminal alone")
+    text = "replace outputs that no manifest says this verb wrote (docs/security.md)"
+    sub.add_argument("--adopt", action="store_true", help=text)
+    declare(sub)
+    for action in sub._actions:
+        if action.dest == "config" and action.default is None:
+            action.help = f"{action.help}; default: the settings that suit the weights"
+        empty = action.default is False or action.default in (None, [], argparse.SUPPRESS)
+        if action.option_strings and not empty and "default:" not in (action.help or ""):
+            shown = " ".join(map(str, action.default)) if isinstance(action.default, list) else str(action.default)
+            action.help = f"{action.help}; default: {shown.replace('%', '%%')}"
+    sub.set_defaults(handler=handler)
+    return sub
+
+
+def name_of(args: argparse.Namespace) -> str:
+    """Return the verb or stage that was called."""
+    return str(args.stage) if args.verb == "stage" else str(args.verb)
 
 
 def whole_config(path: str) -> config.Config:
@@ -58,10 +135,17 @@ def whole_config(path: str) -> config.Config:
 def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, required: bool = True) -> None:
     """Add options that take a path, or several."""
     for name in names:
+        text = PATHS[name] + ("" if required else "; default: none")
         if many:
-            sub.add_argument(f"--{name}", type=Path, nargs="*" if not required else "+", default=[], required=required)
+            nargs = "+" if required else "*"
+            sub.add_argument(f"--{name}", type=Path, nargs=nargs, default=[], required=required, help=text)
         else:
-            sub.add_argument(f"--{name}", type=Path, required=required)
+            sub.add_argument(f"--{name}", type=Path, required=required, help=text)
+
+
+def add_workers(sub: argparse.ArgumentParser, what: str = "processes") -> None:
+    """Add the option that says how much runs at the same time."""
+    sub.add_argument("--workers", type=at_least_one, default=1, help=what)
 
 
 def add_refuse(sub: argparse.ArgumentParser) -> None:

@@ -71,9 +71,12 @@ def records(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("plan", _plan, "tell what a run is likely to cost: jobs, core and GPU hours of each rule")
-    sub.add_argument(
-        "--profile", type=Path, default=PROFILE, help="profile of the cluster, for cores and GPUs of the jobs"
-    )
-    sub.add_argument("--gpu", choices=[name for name in SUSTAINED if name != "cpu"], default="a100", help="kind of GPU")
-    add_paths(sub, "out", required=False)
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        text = "profile of the cluster, for cores and GPUs of the jobs"
+        sub.add_argument("--profile", type=Path, default=PROFILE, help=text)
+        devices = [name for name in SUSTAINED if name != "cpu"]
+        sub.add_argument("--gpu", choices=devices, default="a100", help="kind of GPU")
+        add_paths(sub, "out", required=False)
+
+    verbs.add("plan", _plan, "estimate what a run costs: jobs, core and GPU hours of each rule", declare)

@@ -9,36 +9,23 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.data import mirror_of
-from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, from_zero, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero, whole_config
+from adit.config.engines import ENGINES
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
 
-ENGINES = ("chgnet", "gpaw", "vasp", "gfn1-xtb")
-PRESETS = {"gpaw": "standard", "vasp": "mp-gga", "gfn1-xtb": "standard"}
-"""What an engine does where nothing else is said."""
 
-
-def _need(args: argparse.Namespace, verb: str, *names: str) -> None:
-    missing = [name for name in names if getattr(args, name) is None]
-    if missing:
-        raise ConfigError(f"adit {verb}: give files, or --{missing[0]} as the workflow does (adit {verb} --help)")
-
-
-def _relax(args: argparse.Namespace) -> None:
-    if args.files:
-        _relax_files(args)
-        return
+def _relax_stage(args: argparse.Namespace) -> None:
     from adit.relax.prerelax import prerelax
 
-    _need(args, "relax", "samples", "structures", "extxyz")
     stage = config.load_stage(config.RelaxStage, args.config)
     outs = [args.out, args.structures, args.extxyz]
     with replaced_files(outs, "relax", inputs=[args.samples]) as (table, structures, extxyz):
         prerelax(stage, args.samples, table, structures, extxyz, args.workers, args.cache)
 
 
-def _relax_files(args: argparse.Namespace) -> None:
+def _relax(args: argparse.Namespace) -> None:
     from adit.readers import settings_of
     from adit.relax import standalone
 
@@ -47,12 +34,12 @@ def _relax_files(args: argparse.Namespace) -> None:
     if args.engine == "chgnet":
         for name in ("preset", "command", "settings"):
             if getattr(args, name) is not None:
-                raise ConfigError(f"--{name}: is for gpaw, vasp and gfn1-xtb; CHGNet's settings are section relax")
+                raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; CHGNet's settings are section relax")
         named = {} if args.wall_limit is None else {"wall_limit_s": args.wall_limit}
         relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
         standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
         return
-    named = {"engine": args.engine, "preset": args.preset or PRESETS[args.engine]}
+    named = {"engine": args.engine, "preset": args.preset or ENGINES[args.engine].preset}
     if args.wall_limit is not None:
         named["wall_limit_s"] = args.wall_limit
     if args.command is not None:
@@ -103,19 +90,19 @@ def public_files(mirror: str | None, limits: config.LimitsConfig) -> Callable[[s
     return find
 
 
+def _hull_stage(args: argparse.Namespace) -> None:
+    from adit.hull.hull import hull
+
+    stage = config.load_stage(config.HullStage, args.config)
+    with replaced_files([args.out], "hull", inputs=[*_with_structures(args.relaxed), args.reference]) as (new,):
+        hull(stage, args.relaxed, args.reference, new)
+
+
 def _hull(args: argparse.Namespace) -> None:
     from adit.hull.energy_tables import read_energy_tables
-    from adit.hull.hull import hull, hull_of
+    from adit.hull.hull import hull_of
     from adit.readers import settings_of
 
-    if args.relaxed:
-        _need(args, "hull", "reference")
-        stage = config.load_stage(config.HullStage, args.config)
-        with replaced_files([args.out], "hull", inputs=[*_with_structures(args.relaxed), args.reference]) as (new,):
-            hull(stage, args.relaxed, args.reference, new, args.energy_tag)
-        return
-    if not args.tables:
-        raise ConfigError("adit hull: give tables or folders of `adit relax`, or --relaxed as the workflow does")
     if args.out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
     whole = whole_config(args.config)
@@ -203,54 +190,98 @@ def builtin_elements() -> list[AtomicSystem]:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("relax", _relax, "relax structures: files of anyone's, or one shard of samples")
-    sub.add_argument("files", type=Path, nargs="*", help="structures in any format of adit score, or folders of them")
-    add_refuse(sub)
-    sub.add_argument("--engine", choices=ENGINES, default="chgnet", help="for files")
-    sub.add_argument("--preset", help="settings of gpaw, vasp or gfn1-xtb (config/dft)")
-    sub.add_argument("--wall-limit", type=float, help="s for one attempt at a structure")
-    sub.add_argument("--command", help="how to start VASP")
-    add_paths(sub, "out")
-    add_paths(sub, "samples", "structures", "extxyz", "cache", "settings", required=False)
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+    text = "relax structures of your own files with CHGNet or DFT"
+    verbs.add("relax", _relax, text, _declare_relax)
+    verbs.stage("relax", _relax_stage, "relax one shard of samples with CHGNet", _declare_relax_stage)
+    text = "compute or read the reference energies of the hull"
+    verbs.stage("reference", _reference, text, _declare_reference)
+    text = "relax the built-in crystals for the table in the package"
+    verbs.add("ship-references", _ship_references, text, _declare_ship_references)
+    text = "compute energies above the hull of your own tables, or of structures with energies"
+    verbs.add("hull", _hull, text, _declare_hull)
+    text = "compute energies above the hull of the relaxed samples"
+    verbs.stage("hull", _hull_stage, text, _declare_hull_stage)
+    verbs.stage("select", _select, "choose the structures that go to DFT", _declare_select)
+    verbs.stage("dft", _dft, "relax one shard of the selected structures with DFT", _declare_dft)
+    text = "compute elements and competing phases with DFT, for its hull"
+    verbs.stage("dft-references", _dft_references, text, _declare_dft_references)
 
-    sub = verbs.add("reference", _reference, "compute or read the reference energies of the hull")
+
+def _declare_relax(sub: argparse.ArgumentParser) -> None:
+    text = "structures in any format of adit score, or folders of them"
+    sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
+    add_refuse(sub)
+    sub.add_argument(
+        "--engine", choices=("chgnet", *ENGINES), default="chgnet", help="what computes energies and forces"
+    )
+    named = ", ".join(f"{entry.preset} ({name})" for name, entry in ENGINES.items())
+    sub.add_argument("--preset", help=f"settings of a DFT engine, by name (config/dft); default: {named}")
+    text = "limit of one attempt at a structure, s; default: relax.wall_limit_s or dft.wall_limit_s of --config"
+    sub.add_argument("--wall-limit", type=float, help=text)
+    sub.add_argument("--command", help="how to start VASP; default: dft.command of --config")
+    add_paths(sub, "out")
+    add_paths(sub, "settings", required=False)
+    add_workers(sub)
+
+
+def _declare_relax_stage(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "samples", "out", "structures", "extxyz")
+    add_paths(sub, "cache", required=False)
+    add_workers(sub)
+
+
+def _declare_reference(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "out", "cache")
-    sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+    _add_mirror(sub)
+    add_workers(sub)
 
-    sub = verbs.add("ship-references", _ship_references, "relax the built-in crystals for the table in the package")
+
+def _declare_ship_references(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "out", "cache")
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+    add_workers(sub)
 
-    sub = verbs.add("hull", _hull, "compute energies above the hull: of tables of anyone's, or of the samples")
-    sub.add_argument(
-        "tables", type=Path, nargs="*", help="tables or folders of `adit relax`, or structures with energies"
-    )
-    add_paths(sub, "relaxed", many=True, required=False)
+
+def _declare_hull(sub: argparse.ArgumentParser) -> None:
+    text = "tables or folders of `adit relax`, or structures with energies"
+    sub.add_argument("tables", metavar="TABLE", type=Path, nargs="+", help=text)
     add_paths(sub, "reference", required=False)
     add_paths(sub, "out")
-    sub.add_argument("--hull", help="reference to make where none is given: hull.reference of the configuration")
-    sub.add_argument("--energy-tag", help="whose energies a table holds that does not say it")
-    sub.add_argument("--mirror", help="folder or URL with copies of public files, tried first")
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+    text = "reference to make where --reference is not given; default: hull.reference of --config"
+    sub.add_argument("--hull", help=text)
+    text = "method of energies whose table does not say it, e.g. vasp/PBE(+U)/MP2020; default: none"
+    sub.add_argument("--energy-tag", help=text)
+    _add_mirror(sub)
+    add_workers(sub)
 
-    sub = verbs.add("select", _select, "choose the structures that go to DFT")
+
+def _declare_hull_stage(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "relaxed", many=True)
+    add_paths(sub, "reference", "out")
+
+
+def _declare_select(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "relaxed", many=True)
     add_paths(sub, "hull", "out")
     add_paths(sub, "settings", required=False)
 
-    sub = verbs.add("dft", _dft, "relax one shard of the selected structures with DFT")
+
+def _declare_dft(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "selected", "folder", "out", "structures")
     add_paths(sub, "relaxed", many=True)
-    sub.add_argument("--shard", type=from_zero, default=0)
-    sub.add_argument("--workers", type=at_least_one, default=1, help="structures at a time")
-    sub.add_argument("--settings", type=Path, default=None, help="folder of the presets (config/dft)")
+    sub.add_argument("--shard", type=from_zero, default=0, help="which shard, from 0")
+    add_workers(sub, "structures at a time")
+    add_paths(sub, "settings", required=False)
 
-    sub = verbs.add("dft-references", _dft_references, "compute elements and competing phases with DFT, for its hull")
+
+def _declare_dft_references(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "relaxed", many=True)
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "folder", "out")
     add_paths(sub, "settings", required=False)
-    sub.add_argument("--workers", type=at_least_one, default=1, help="structures at a time")
+    add_workers(sub, "structures at a time")
+
+
+def _add_mirror(sub: argparse.ArgumentParser) -> None:
+    text = "folder or URL with copies of public files, tried first; default: mirror of --config"
+    sub.add_argument("--mirror", help=text)

@@ -78,21 +78,26 @@ def _schema(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("report", _report, "write the report of a run")
+    verbs.both("report", _report, "write the report of a run", _declare_report)
+    verbs.add("closing", _closing, "say in five lines what a run came to", lambda _: None)
+    text = "compare the variants of autoencoder and denoiser: tables"
+    verbs.stage("ablations", _ablations, text, lambda sub: add_paths(sub, "folder"))
+    text = "compare runs: one page with a column a run"
+    verbs.add("compare", _compare, text, _declare_compare, needs_config=False)
+    verbs.add("check", _check, "validate a configuration file", _declare_check)
+    text = "write the JSON schema of the configuration"
+    verbs.add("schema", _schema, text, lambda sub: add_paths(sub, "out"), needs_config=False)
+
+
+def _declare_report(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "run", "out")
     sub.add_argument("--run-config", default="{}", help="the whole configuration as JSON, for the manifest")
 
-    verbs.add("closing", _closing, "say in five lines what a run came to")
 
-    sub = verbs.add("ablations", _ablations, "compare the variants of autoencoder and denoiser: tables")
-    add_paths(sub, "folder")
-
-    sub = verbs.add("compare", _compare, "compare runs: one page with a column a run", needs_config=False)
+def _declare_compare(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs, e.g. results/a results/b")
     sub.add_argument("--out", type=Path, default=Path("results/comparison"), help="folder to write to")
 
-    sub = verbs.add("check", _check, "validate a configuration file")
-    sub.add_argument("--mirror", default=None, help="as `mirror` in the file")
 
-    sub = verbs.add("schema", _schema, "write the JSON schema of the configuration", needs_config=False)
-    add_paths(sub, "out")
+def _declare_check(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--mirror", help="folder or URL with copies of the datasets; default: mirror of --config")

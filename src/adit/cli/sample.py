@@ -3,44 +3,75 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from adit import config
 from adit.cli.ending import tidy_end
-from adit.cli.parsing import Verbs, add_paths, at_least_one, from_zero, seed
+from adit.cli.parsing import Handler, Verbs, add_paths, at_least_one, from_zero, seed
+from adit.config.solvers import SOLVERS
 from adit.errors import ConfigError
 from adit.outputs.manifest import State, state_of
 from adit.outputs.replace import replaced_files
 from adit.store import link
 
+if TYPE_CHECKING:
+    from adit.systems import Kind
+
 KINDS = ("crystal", "molecule", "mof")
 
 
 def _sample(args: argparse.Namespace) -> None:
-    from adit.sample.generate import sample_shard, write_samples
+    """Write a shard of the configured run, or as many samples as requested."""
+    from adit.sample.generate import sample_shard
     from adit.systems import Kind
 
-    if args.n is not None and (args.shard or args.state):
-        raise ConfigError("--n asks for so many samples in one file: it goes without --shard and --state")
+    if args.n is not None and args.shard:
+        raise ConfigError("--n asks for so many samples in one file: it goes without --shard")
     vae, dit = _weights(args)
     stage, kind = _stage(args), Kind(args.kind)
-    outs = [args.out, *([args.timing] if args.timing else [])]
-    with replaced_files(outs, "sample", inputs=_inputs(stage, kind, vae, dit)) as (new, *rest):
+    with replaced_files(_outs(args), "sample", inputs=_inputs(stage, kind, vae, dit)) as (new, *rest):
         timing = rest[0] if rest else None
-        if args.n is not None:
-            from adit.sample.engine import Sampler
-
-            write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(args.n), new, timing)
-        elif args.state is None:
+        if args.n is None:
             sample_shard(stage, vae, dit, kind, args.shard, new, timing)
         else:
-            made = args.state / _settings(stage, vae, dit, kind) / f"{kind}-{args.shard}.arrow"
-            if state_of(made) is not State.OWN:
-                with replaced_files([made], "sample", inputs=_inputs(stage, kind, vae, dit)) as (fresh,):
-                    sample_shard(stage, vae, dit, kind, args.shard, fresh, timing)
-            link(made, new)
+            _write_some(stage, vae, dit, kind, args.n, new, timing)
+
+
+def _sample_stage(args: argparse.Namespace) -> None:
+    """Write a shard of the run, which is kept in the folder ``--state``, or as many samples as requested."""
+    from adit.sample.generate import sample_shard
+    from adit.sample.kept import settings_key
+    from adit.systems import Kind
+
+    stage, kind = config.load_stage(config.SampleStage, args.config), Kind(args.kind)
+    stage = stage.model_copy(update={"sample": stage.sample.of_kind(args.kind)})
+    inputs = _inputs(stage, kind, args.vae, args.dit)
+    with replaced_files(_outs(args), "sample", inputs=inputs) as (new, *rest):
+        timing = rest[0] if rest else None
+        if args.n is not None:
+            _write_some(stage, args.vae, args.dit, kind, args.n, new, timing)
+        elif args.state is None:
+            sample_shard(stage, args.vae, args.dit, kind, args.shard, new, timing)
+        else:
+            kept = args.state / settings_key(stage, args.vae, args.dit, kind) / f"{kind}-{args.shard}.arrow"
+            if state_of(kept) is not State.OWN:
+                with replaced_files([kept], "sample", inputs=inputs) as (fresh,):
+                    sample_shard(stage, args.vae, args.dit, kind, args.shard, fresh, timing)
+            link(kept, new)
+
+
+def _write_some(
+    stage: config.SampleStage, vae: Path, dit: Path, kind: Kind, n: int, out: Path, timing: Path | None
+) -> None:
+    from adit.sample.engine import Sampler
+    from adit.sample.generate import write_samples
+
+    write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(n), out, timing)
+
+
+def _outs(args: argparse.Namespace) -> list[Path]:
+    return [args.out, *([args.timing] if args.timing else [])]
 
 
 def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[Path]:
@@ -49,19 +80,14 @@ def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[
     return [vae, dit, *([Path(motif)] if motif is not None else [])]
 
 
-def _sample_tidily(args: argparse.Namespace) -> None:
-    with tidy_end():
-        _sample(args)
+def _tidily(handler: Handler) -> Handler:
+    """Return a handler that ends tidily when it is told to stop."""
 
+    def run(args: argparse.Namespace) -> None:
+        with tidy_end():
+            handler(args)
 
-def _settings(stage: config.SampleStage, vae: Path, dit: Path, kind: str) -> str:
-    """Return a hash of what decides the samples: settings, motif, weights (their hashes are in the models' records)."""
-    records = [folder / "config.json" for folder in (vae, dit)]
-    told = [record.read_text(encoding="utf-8") if record.is_file() else "" for record in records]
-    motif = stage.sample.conditions.of(kind).motif
-    if motif is not None and Path(motif).is_file():
-        told.append(hashlib.sha256(Path(motif).read_bytes()).hexdigest())
-    return hashlib.sha256("\n".join([stage.model_dump_json(), *told]).encode()).hexdigest()[:16]
+    return run
 
 
 def _trajectory(args: argparse.Namespace) -> None:
@@ -147,55 +173,87 @@ def _label(text: str) -> tuple[str, float]:
         raise ConfigError(f"--label {text}: give NAME=NUMBER") from None
 
 
+CONFIGURED: Final = "default: that of the configuration or of the weights"
+
+
 def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     """Add what the verbs of sampling share: the model, how to integrate, and the conditions."""
     sub.set_defaults(config=None)
-    sub.add_argument("--weights", type=Path, help="folder with vae/ and dit/ in it")
+    sub.add_argument("--weights", type=Path, help="folder with vae/ and dit/ in it; default: --vae and --dit")
     add_paths(sub, "vae", "dit", required=False)
     add_paths(sub, "out")
-    sub.add_argument("--kind", choices=KINDS, required=True)
+    sub.add_argument("--kind", choices=KINDS, required=True, help="what to sample")
     over = sub.add_argument_group("settings, over those of the configuration")
-    over.add_argument("--seed", type=seed)
-    over.add_argument("--solver", choices=("euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"))
-    over.add_argument("--grid", choices=("uniform", "quadratic"))
-    over.add_argument("--steps", type=at_least_one)
-    over.add_argument("--guidance", type=float, help="scale of classifier-free guidance; 1: none")
-    over.add_argument("--guidance-interval", type=float, nargs=2, metavar=("LOW", "HIGH"))
-    over.add_argument("--skip-guidance", type=float, help="scale of guidance by the model less --skip-blocks; 1: none")
-    over.add_argument("--skip-blocks", type=from_zero, nargs="*", help="blocks that the weaker model goes without")
-    over.add_argument("--churn", type=float, help="for --solver sde")
-    over.add_argument("--eta", type=float, help="for --solver ddim")
-    over.add_argument("--temperature", type=float, help="for --solver ddim")
-    over.add_argument("--tolerance", type=float, help="for --solver adaptive")
-    over.add_argument(
-        "--formulas", choices=("model", "training"), help="of molecules: the model's, or drawn from training"
-    )
-    over.add_argument("--compile", choices=("auto", "on", "off"))
-    over.add_argument("--precision", choices=("auto", "bf16", "fp32"))
-    asked = sub.add_argument_group("conditions")
-    asked.add_argument("--atoms", help="12, or 4-20; else as in training")
-    asked.add_argument("--spacegroup", type=at_least_one, help="1 to 230")
-    asked.add_argument("--composition", help="formula (NaCl2) or chemical system (Li-Fe-O)")
-    asked.add_argument("--motif", help="file with atoms to hold: .cif, .xyz, .extxyz, .sdf, .mol, .arrow")
-    asked.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help="another label of the model")
+
+    def add(flag: str, text: str, **options: Any) -> None:
+        over.add_argument(flag, help=f"{text}; {CONFIGURED}", **options)
+
+    add("--seed", "seed of the random numbers", type=seed)
+    add("--solver", "how the path is integrated", choices=tuple(SOLVERS))
+    add("--grid", "where the steps lie in time", choices=("uniform", "quadratic"))
+    add("--steps", "integration steps", type=at_least_one)
+    add("--guidance", "scale of classifier-free guidance; 1: none", type=float)
+    text = "times from 0 to 1 between which guidance acts"
+    add("--guidance-interval", text, type=float, nargs=2, metavar=("LOW", "HIGH"))
+    add("--skip-guidance", "scale of guidance by the model less --skip-blocks; 1: none", type=float)
+    add("--skip-blocks", "blocks that the weaker model goes without, from 0", type=from_zero, nargs="*")
+    add("--churn", "noise added in every step, for --solver sde", type=float)
+    add("--eta", "share of the noise that is drawn anew, for --solver ddim", type=float)
+    add("--temperature", "scale of the drawn noise, for --solver ddim", type=float)
+    add("--tolerance", "error of a step, for --solver adaptive", type=float)
+    text = "formulas of molecules: decided by the model, or drawn from its training data"
+    add("--formulas", text, choices=("model", "training"))
+    add("--compile", "whether to compile the denoiser", choices=("auto", "on", "off"))
+    add("--precision", "numbers of the denoiser", choices=("auto", "bf16", "fp32"))
+    conditions = sub.add_argument_group("conditions")
+    conditions.add_argument("--atoms", help="number of atoms, 12 or 4-20; default: as in training")
+    conditions.add_argument("--spacegroup", type=at_least_one, help="1 to 230; default: any")
+    text = "formula (NaCl2) or chemical system (Li-Fe-O); default: any"
+    conditions.add_argument("--composition", help=text)
+    text = "file with atoms to hold: .cif, .xyz, .extxyz, .sdf, .mol, .arrow; default: none"
+    conditions.add_argument("--motif", help=text)
+    text = "another label of the model; default: none"
+    conditions.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help=text)
 
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add(
-        "sample", _sample_tidily, "generate samples of one kind: a shard of the run, or as many as asked for"
-    )
-    _model_and_settings(sub)
-    sub.add_argument("--shard", type=from_zero, default=0, help="shard of the configured run")
-    sub.add_argument("--n", type=at_least_one, help="this many samples, whatever the configuration says")
-    add_paths(sub, "timing", required=False)
-    sub.add_argument("--state", type=Path, help="keep finished shards in this folder, for when the job is cut off")
+    text = "generate samples of one kind: a shard of the configured run, or as many as requested"
+    verbs.add("sample", _tidily(_sample), text, _declare_sample)
+    text = "generate one shard of samples"
+    verbs.stage("sample", _tidily(_sample_stage), text, _declare_sample_stage)
+    text = "decode the denoising path of chosen samples to extended XYZ"
+    verbs.both("trajectory", _trajectory, text, _declare_trajectory)
+    text = "compare solvers, steps and guidance scales: table, Pareto front and plot"
+    verbs.stage("tune", _tune, text, _declare_tune)
 
-    sub = verbs.add("trajectory", _trajectory, "decode the denoising path of chosen samples to extended XYZ")
+
+def _declare_sample(sub: argparse.ArgumentParser) -> None:
     _model_and_settings(sub)
-    sub.add_argument("--index", type=from_zero, nargs="+", default=[0, 1, 2, 3], help="global indices of the samples")
+    _add_amount(sub)
+
+
+def _declare_sample_stage(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "vae", "dit", "out")
+    sub.add_argument("--kind", choices=KINDS, required=True, help="what to sample")
+    _add_amount(sub)
+    add_paths(sub, "state", required=False)
+
+
+def _add_amount(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--shard", type=from_zero, default=0, help="shard of the configured run, from 0")
+    text = "this many samples in one file; default: a shard of the configured run"
+    sub.add_argument("--n", type=at_least_one, help=text)
+    add_paths(sub, "timing", required=False)
+
+
+def _declare_trajectory(sub: argparse.ArgumentParser) -> None:
+    _model_and_settings(sub)
+    text = "indices of the samples in the run, from 0"
+    sub.add_argument("--index", type=from_zero, nargs="+", default=[0, 1, 2, 3], help=text)
     sub.add_argument("--frames", type=at_least_one, default=50, help="frames of each at most")
 
-    sub = verbs.add("tune", _tune, "compare solvers, steps and guidance scales: table, Pareto front and plot")
+
+def _declare_tune(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "points", many=True)
     add_paths(sub, "out")

@@ -11,43 +11,32 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one, whole_config
-from adit.errors import ConfigError, DataError, printable
+from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least_one, whole_config
+from adit.columns import REQUESTED_PROTOCOLS
+from adit.errors import DataError, printable
 from adit.isolate import worker_memory
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
 from adit.systems import Kind
 
-PROTOCOLS = ("adit", "flowmm", "mattergen", "lemat", "strict")
-
 
 def _score(args: argparse.Namespace) -> None:
-    if args.files:
-        whole = whole_config(args.config)
-        with worker_memory(whole.limits.worker_bytes):
-            _score_files(args, whole)
-        return
+    whole = whole_config(args.config)
+    with worker_memory(whole.limits.worker_bytes):
+        _score_files(args, whole)
+
+
+def _score_stage(args: argparse.Namespace) -> None:
     from adit.score.score import score
 
-    if args.out is None:
-        raise ConfigError("adit score: give files, or --out and the options of a run (adit score --help)")
     samples = {"crystal": args.crystal, "molecule": args.molecule, "mof": args.mof}
-    asked = {kind: paths for kind, paths in samples.items() if paths}
+    of_kinds = {kind: paths for kind, paths in samples.items() if paths}
     stage = config.load_stage(config.ScoreStage, args.config)
-    with worker_memory(stage.limits.worker_bytes):
-        score(
-            stage,
-            asked,
-            args.data,
-            args.relaxed,
-            args.hull,
-            args.dft,
-            args.out,
-            args.workers or 1,
-            args.cache or args.out.parent / "state" / "score",
-            args.checks,
-        )
+    cache = args.cache or args.out.parent / "state" / "score"
+    tables = (args.relaxed, args.hull, args.dft)
+    with worker_memory(DEFAULTS.worker_bytes):
+        score(stage, of_kinds, args.data, *tables, args.out, args.workers, cache, args.checks)
 
 
 def _checks(args: argparse.Namespace) -> None:
@@ -63,10 +52,10 @@ def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     from adit.report.page.build import report
     from adit.score.standalone import Given, score_files
 
-    out = args.out or Path("scores")
+    out = args.out
     kind = None if args.kind is None else Kind(args.kind)
     relaxed = [path / "relaxed.parquet" if path.is_dir() else path for path in args.relaxed]
-    given = Given(kind, [*args.reference, *args.data], relaxed, args.hull, args.dft)
+    given = Given(kind, args.reference, relaxed, args.hull, args.dft)
     stage = whole.stage(config.ScoreStage)
     cache = args.cache or user_cache()
     workers = args.workers or len(os.sched_getaffinity(0))
@@ -101,9 +90,9 @@ def user_cache() -> Path:
 
 def _protocols(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in PROTOCOLS]
+    unknown = [name for name in names if name not in REQUESTED_PROTOCOLS]
     if unknown or not names:
-        raise argparse.ArgumentTypeError(f"'{text}': known protocols are {', '.join(PROTOCOLS)}")
+        raise argparse.ArgumentTypeError(f"'{text}': known protocols are {', '.join(REQUESTED_PROTOCOLS)}")
     return names
 
 
@@ -120,41 +109,54 @@ def _reconstruct(args: argparse.Namespace) -> None:
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     text = "measure the autoencoder: match rate and RMSD of a split, encoded and decoded"
-    sub = verbs.add("reconstruct", _reconstruct, text, needs_config=False)
-    add_paths(sub, "vae", "data", "out")
-    sub.add_argument("--split", default="test", choices=("train", "val", "test"))
-    sub.add_argument("--limit", type=at_least_one, default=None, help="the first so many systems")
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
-
+    verbs.both("reconstruct", _reconstruct, text, _declare_reconstruct, needs_config=False)
     text = "the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker), for the scores to take"
-    sub = verbs.add("checks", _checks, text)
-    sub.add_argument("--kind", required=True, choices=["molecule", "mof"])
+    verbs.stage("checks", _checks, text, _declare_checks)
+    text = "score your own samples (adit score SAMPLES --reference REF), with control rows"
+    verbs.add("score", _score, text, _declare_score)
+    verbs.stage("score", _score_stage, "score the samples of a run, with control rows", _declare_score_stage)
+
+
+def _declare_reconstruct(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "vae", "data", "out")
+    sub.add_argument("--split", default="test", choices=("train", "val", "test"), help="which part of the data")
+    sub.add_argument("--limit", type=at_least_one, help="the first so many systems; default: all")
+    add_workers(sub)
+
+
+def _declare_checks(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--kind", required=True, choices=["molecule", "mof"], help="of the samples")
     add_paths(sub, "samples", many=True)
     add_paths(sub, "shard", "out")
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+    add_workers(sub)
 
-    text = "score the samples of a run, or anyone's (adit score SAMPLES --reference REF), with control rows"
-    sub = verbs.add("score", _score, text)
-    sub.add_argument(
-        "files",
-        metavar="SAMPLES",
-        type=Path,
-        nargs="*",
-        help="CIF, XYZ, extended XYZ, SDF, POSCAR, pymatgen JSON, CSV or Parquet with a column of structures, .gz of "
-        "each, folders, zip and tar archives, or this package's .arrow",
+
+def _declare_score(sub: argparse.ArgumentParser) -> None:
+    text = (
+        "CIF, XYZ, extended XYZ, SDF, POSCAR, pymatgen JSON, CSV or Parquet with a column of structures, .gz of each, "
+        "folders, zip and tar archives, or this package's .arrow"
     )
-    sub.add_argument(
-        "--reference",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="what novelty, distances and control rows rest on: data/<dataset>.arrow of adit prepare, or any samples",
+    sub.add_argument("files", metavar="SAMPLES", type=Path, nargs="+", help=text)
+    text = (
+        "what novelty, distances and control rows rest on: data/<dataset>.arrow of adit prepare, or any samples; "
+        "default: none, and they are not measured"
     )
-    sub.add_argument(
-        "--protocol", type=_protocols, default=list(PROTOCOLS), help=f"of {','.join(PROTOCOLS)}; default: all"
-    )
+    sub.add_argument("--reference", type=Path, nargs="+", default=[], help=text)
+    text = f"of {','.join(REQUESTED_PROTOCOLS)}; default: all"
+    sub.add_argument("--protocol", type=_protocols, default=list(REQUESTED_PROTOCOLS), help=text)
     sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
     add_refuse(sub)
+    add_paths(sub, "relaxed", "dft", many=True, required=False)
+    add_paths(sub, "hull", required=False)
+    sub.add_argument("--out", type=Path, default=Path("scores"), help="folder to write")
+    text = "folder for what depends on a reference alone; default: $XDG_CACHE_HOME/adit or ~/.cache/adit"
+    sub.add_argument("--cache", type=Path, help=text)
+    sub.add_argument("--workers", type=at_least_one, help="processes; default: all cores")
+
+
+def _declare_score_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
-    add_paths(sub, "hull", "out", "cache", required=False)
-    sub.add_argument("--workers", type=at_least_one, default=None, help="processes; default: all cores")
+    add_paths(sub, "hull", required=False)
+    add_paths(sub, "out")
+    sub.add_argument("--cache", type=Path, help="folder for the control rows; default: state/score beside --out")
+    add_workers(sub)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, at_least_one
+from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_files
 from adit.progress import log
@@ -54,7 +54,10 @@ def _write(rows: Sequence[Row], shards: Sequence[Path], provenance: dict[str, st
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("take", _take, "take samples made elsewhere into the shards of a run")
-    add_paths(sub, "crystal", "molecule", "mof", many=True, required=False)
-    add_refuse(sub)
-    sub.add_argument("--workers", type=at_least_one, default=1, help="processes")
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        add_paths(sub, "crystal", "molecule", "mof", many=True, required=False)
+        add_refuse(sub)
+        add_workers(sub)
+
+    verbs.stage("take", _take, "take samples made elsewhere (sample.from) into the shards of a run", declare)

@@ -66,27 +66,38 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    sub = verbs.add("vae", _vae, "train the autoencoder")
+    verbs.both("vae", _vae, "train the autoencoder", _declare_vae)
+    verbs.both("encode", _encode, "encode a dataset, one augmented view a file", _declare_encode)
+    verbs.both("dit", _dit, "train the denoiser on latents", _declare_dit)
+    text = "write a copy of a denoiser in training with its rate decayed to zero; the training is left as it is"
+    verbs.add("decay", _decay, text, _declare_decay)
+    text = "pack a trained pair of networks into files to ship, with their hashes"
+    verbs.both("bundle", _bundle, text, _declare_bundle)
+
+
+def _declare_vae(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "data", many=True)
     add_paths(sub, "out", "state")
 
-    sub = verbs.add("encode", _encode, "cache augmented encodings of a dataset")
+
+def _declare_encode(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae", "data")
     add_paths(sub, "out", many=True)
 
-    sub = verbs.add("dit", _dit, "train the denoiser on latents")
+
+def _declare_dit(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae")
     add_paths(sub, "data", many=True)
     add_paths(sub, "latents", "labels", many=True, required=False)
     add_paths(sub, "out", "state")
 
-    sub = verbs.add("decay", _decay, "take a decayed copy of a denoiser in training, which is left as it is")
-    add_paths(sub, "vae")
-    add_paths(sub, "data", many=True)
-    add_paths(sub, "latents", "labels", many=True, required=False)
-    add_paths(sub, "out", "state")
+
+def _declare_decay(sub: argparse.ArgumentParser) -> None:
+    _declare_dit(sub)
     sub.add_argument("--steps", type=at_least_one, required=True, help="steps over which the rate falls to zero")
 
-    sub = verbs.add("bundle", _bundle, "put a trained pair of networks into files to ship, with their hashes")
+
+def _declare_bundle(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae", "dit", "out")
-    sub.add_argument("--sample", nargs="*", default=[], metavar="NAME=VALUE", help="settings of sampling that suit it")
+    text = "settings of sampling that suit it; default: none"
+    sub.add_argument("--sample", nargs="*", default=[], metavar="NAME=VALUE", help=text)

@@ -7,7 +7,6 @@ Imports no torch: the Snakefile reads it in every job.
 from adit.config.ablations import AblationsConfig, AutoencoderVariant, DenoiserVariant, kinds_of
 from adit.config.base import Count, Fraction, Positive, PositiveFloat, Stage, Strict
 from adit.config.data import (
-    DATASETS,
     ChosenDataset,
     CustomDataset,
     DataConfig,
@@ -15,6 +14,7 @@ from adit.config.data import (
     LabelsConfig,
     SplitConfig,
 )
+from adit.config.datasets import DATASETS
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.read import ReadConfig

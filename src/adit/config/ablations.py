@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from adit.config.base import Positive, Strict
 from adit.config.data import DataConfig
+from adit.config.datasets import DATASETS
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -70,15 +71,10 @@ def chosen(data: DataConfig, names: tuple[str, ...] | None) -> DataConfig:
     return data.model_copy(update={"datasets": tuple(d for d in data.datasets if d.name in names)})
 
 
-MOLECULES = ("builtin-molecules", "qm9", "geom-drugs", "druglike")
-MOFS = ("qmof",)
-
-
 def kinds_of(data: DataConfig) -> list[str]:
     """Return the kinds of the systems in the datasets, each once."""
     kinds = []
     for entry in data.datasets:
         own = data.custom.get(entry.name)
-        default = "molecule" if entry.name in MOLECULES else "mof" if entry.name in MOFS else "crystal"
-        kinds.append(own.kind if own else default)
+        kinds.append(own.kind if own else DATASETS[entry.name].kind)
     return list(dict.fromkeys(kinds))

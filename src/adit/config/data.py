@@ -8,12 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from adit.config.base import Count, Positive, PositiveFloat, Strict
-
-DATASETS = ("builtin-crystals", "builtin-molecules", "mp20", "qm9", "qmof", "geom-drugs", "druglike")
-"""Names of the datasets that ``adit prepare`` knows; ``data.custom`` adds a user's own."""
-
-MOLECULES = ("builtin-molecules", "qm9", "geom-drugs", "druglike")
-"""Those of ``DATASETS`` that hold molecules."""
+from adit.config.datasets import DATASETS
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 """What a dataset may be called: it names files and is a wildcard of the workflow."""
@@ -106,7 +101,8 @@ class DataConfig(Strict):
     def molecules(self) -> list[str]:
         """Return the names of the datasets of the mixture that hold molecules."""
         own = {name for name, described in self.custom.items() if described.kind == "molecule"}
-        return [d.name for d in self.datasets if d.name in own.union(MOLECULES)]
+        known = {name for name, entry in DATASETS.items() if entry.kind == "molecule"}
+        return [d.name for d in self.datasets if d.name in own | known]
 
     def chosen(self, name: str) -> ChosenDataset:
         """Return what to prepare of a dataset: all of it, where the mixture sets no limit."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from adit.config.base import Count, Positive, PositiveFloat, Strict
+from adit.config.engines import EngineName
 
 
 class RelaxConfig(Strict):
@@ -45,7 +46,7 @@ class SelectConfig(Strict):
 class DftConfig(Strict):
     """DFT relaxation through atomate2."""
 
-    engine: Literal["vasp", "gpaw", "gfn1-xtb"] = Field("vasp", description="what computes energy and forces")
+    engine: EngineName = Field("vasp", description="what computes energy and forces")
     fallback: Literal["gfn1-xtb"] | None = Field(
         None, description="engine to take, by name, where the first is not installed; null: that is an error"
     )

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Seed, Strict
+from adit.config.solvers import SOLVERS, SolverEntry, SolverName
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]
-SolverName = Literal["euler", "heun", "ab2", "exp-ab2", "sde", "ddim", "adaptive"]
 Formulas = Literal["model", "training"]
 GridName = Literal["uniform", "quadratic"]
 OF_ONE_KIND = (
@@ -131,10 +131,10 @@ class SampleConfig(Strict):
             raise ValueError(f"guidance_interval: {low} is above {high}")
         if (self.skip_guidance != 1.0) != bool(self.skip_blocks):
             raise ValueError("skip_guidance above 1 and skip_blocks belong together: one without the other is nothing")
-        if self.churn and self.solver != "sde":
-            raise ValueError(f"churn belongs to solver sde, not to {self.solver}")
-        if (self.eta or self.temperature != 1.0) and self.solver != "ddim":
-            raise ValueError(f"eta and temperature belong to solver ddim, not to {self.solver}")
+        for other in self._others(self.solver):
+            if any(getattr(self, name) != plain for name, plain in other.options.items()):
+                words = f"{' and '.join(other.options)} belong{'s' if len(other.options) == 1 else ''}"
+                raise ValueError(f"{words} to solver {other.name}, not to {self.solver}")
         if self.temperature != 1.0 and not self.eta:
             raise ValueError("temperature acts on noise that is drawn anew, and eta is 0")
         for kind, own in self.by_kind.items():
@@ -152,13 +152,22 @@ class SampleConfig(Strict):
     @property
     def stochastic(self) -> bool:
         """Return whether noise is added along the path."""
-        return self.churn > 0 or self.eta > 0
+        return any(getattr(self, each.stochastic) > 0 for each in SOLVERS.values() if each.stochastic)
 
     def with_solver(self, solver: SolverName) -> SampleConfig:
         """Return these settings with another solver, without what belongs to that of before."""
-        own = {"sde": ("churn",), "ddim": ("eta", "temperature")}
-        alien = {name for other, names in own.items() if other != solver for name in names}
-        return self.model_copy(update={"solver": solver, **{n: type(self).model_fields[n].default for n in alien}})
+        plain = {name: value for other in self._others(solver) for name, value in other.options.items()}
+        return self.model_copy(update={"solver": solver, **plain})
+
+    @property
+    def solver_options(self) -> dict[str, float]:
+        """Return the options of the solver."""
+        return {name: getattr(self, name) for name in SOLVERS[self.solver].options}
+
+    @staticmethod
+    def _others(solver: str) -> list[SolverEntry]:
+        """Return the other solvers whose options change the noise along the path, and so belong to them alone."""
+        return [each for each in SOLVERS.values() if each.stochastic and each.name != solver]
 
     def at(self, point: TunePoint) -> SampleConfig:
         """Return these settings at a point of a grid."""

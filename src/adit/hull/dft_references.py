@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adit import store
+from adit.columns import Col
 from adit.config import DftStage
 from adit.elements import composition, reduced_formula
 from adit.hull.reference_rows import COLUMNS, reference_row
@@ -74,7 +75,7 @@ def dft_references(
     ]
     results = run_tasks(tasks, wall_limit_s=stage.dft.wall_limit_s, workers=workers, restarts=stage.dft.restarts)
     frame = table_of([task.system for task in tasks], results, engine.energy_tag)
-    store.write_frame(out, frame, {"hull_tag": engine.energy_tag, "references": stage.dft.references})
+    store.write_frame(out, frame, {Col.HULL_TAG: engine.energy_tag, "references": stage.dft.references})
 
 
 def chemical_systems(relaxed: Sequence[Path]) -> set[frozenset[str]]:
@@ -175,7 +176,7 @@ def table_of(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]]
     rows = []
     for system in systems:
         result = results[system.system_id]
-        energy = result["energy_per_atom"]
+        energy = result[Col.ENERGY_PER_ATOM]
         rows.append(
             reference_row(
                 system.system_id,
@@ -183,8 +184,8 @@ def table_of(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]]
                 composition(system.numbers),
                 float("nan") if energy is None else float(energy),
                 tag,
-                status=result["status"],
-                reason=result["reason"],
+                status=result[Col.STATUS],
+                reason=result[Col.REASON],
             )
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))

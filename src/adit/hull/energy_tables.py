@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit import store
+from adit.columns import Col
 from adit.elements import composition, hill
 from adit.errors import ConfigError, DataError
 from adit.hull.energy_tags import MP2020_TAG
@@ -19,8 +20,8 @@ from adit.readers.formulas import parse_formula
 from adit.readers.joins import identity_of, identity_of_record, join_ids, need_unique
 from adit.systems import AtomicSystem, Failure
 
-_PER_ATOM: Final = "energy_per_atom"
-_TOTAL: Final = "energy"
+_PER_ATOM: Final = Col.ENERGY_PER_ATOM
+_TOTAL: Final = Col.ENERGY
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def read_energy_tables(
         ConfigError: an id stands twice, or a table and the structures beside it are not about the same.
     """
     tables = [_read(path, energy_tag, reading) for path in paths]
-    ids = [str(system_id) for table in tables for system_id in table.frame["system_id"]]
+    ids = [str(system_id) for table in tables for system_id in table.frame[Col.SYSTEM_ID]]
     need_unique(ids, ", ".join(map(str, paths))[:200])
     return tables
 
@@ -63,26 +64,26 @@ def _read(path: Path, energy_tag: str | None, reading: ReadSettings | None) -> E
     if path.suffix not in (".parquet", ".csv"):
         return _of_structures(path, energy_tag, reading)
     frame = store.read_frame(path)
-    if _PER_ATOM not in frame or "system_id" not in frame:
+    if _PER_ATOM not in frame or Col.SYSTEM_ID not in frame:
         return _of_structures(path, energy_tag, reading, list(map(str, frame.columns)))
     _add_tag(frame, path, energy_tag)
-    for name, value in (("status", "converged"), ("reason", "")):
+    for name, value in ((Col.STATUS, "converged"), (Col.REASON, "")):
         if name not in frame:
             frame[name] = value
     beside = path.with_suffix(".arrow")
-    if "formula" not in frame and not beside.is_file():
+    if Col.FORMULA not in frame and not beside.is_file():
         raise DataError(f"{path}: has no column formula, and no structures lie beside it ({path.stem}.arrow)")
-    frame = frame.astype({"system_id": str})
+    frame = frame.astype({Col.SYSTEM_ID: str})
     structures = {row.system_id: row for row in store.read_systems(beside)} if beside.is_file() else {}
     _check_structures(path, frame, structures)
     return EnergyTable(path, frame, structures)
 
 
 def _add_tag(frame: Any, path: Path, energy_tag: str | None) -> None:
-    if "energy_tag" not in frame:
+    if Col.ENERGY_TAG not in frame:
         if energy_tag is None:
             raise DataError(f"{path}: does not say whose energies it holds; give --energy-tag, e.g. '{MP2020_TAG}'")
-        frame["energy_tag"] = energy_tag
+        frame[Col.ENERGY_TAG] = energy_tag
 
 
 def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSystem | Failure]) -> None:
@@ -92,7 +93,7 @@ def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSys
         ConfigError: none is, or one has another composition or number of atoms.
     """
     if structures:
-        rows = {str(record["system_id"]): identity_of_record(record) for record in frame.to_dict("records")}
+        rows = {str(record[Col.SYSTEM_ID]): identity_of_record(record) for record in frame.to_dict("records")}
         met = join_ids({key: identity_of(row) for key, row in structures.items()}, rows, str(path))
         if other := [key for key, ours in met.items() if key != ours]:
             raise ConfigError(f"{path.with_suffix('.arrow')}: has other ids than the table beside it (e.g. {other[0]})")
@@ -109,13 +110,13 @@ def _of_structures(
     except DataError as error:
         if not columns:
             raise
-        missing = next(name for name in ("system_id", _PER_ATOM) if name not in columns)
+        missing = next(name for name in (Col.SYSTEM_ID, _PER_ATOM) if name not in columns)
         raise DataError(
             f"{path}: has no column {missing}; give the table of `adit relax`, or one like it (or structures with "
             f"their energies: {error})"
         ) from error
     records = [_record(row) for row in rows]
-    if all(record["status"] == "converged" and math.isnan(record[_PER_ATOM]) for record in records):
+    if all(record[Col.STATUS] == "converged" and math.isnan(record[_PER_ATOM]) for record in records):
         held = dict.fromkeys(name for row in rows for name in row.properties)
         raise DataError(
             f"{path}: its structures have no {_PER_ATOM} and no {_TOTAL}; columns or keys: {', '.join(held) or 'none'}"
@@ -129,23 +130,33 @@ def _of_structures(
 def _record(read: ReadRow) -> dict[str, Any]:
     row = read.row
     if isinstance(row, Failure):
-        record = {"status": "failed", "reason": f"{row.stage}: {row.reason}", _PER_ATOM: math.nan, "formula": ""}
+        record: dict[str, Any] = {
+            Col.STATUS: "failed",
+            Col.REASON: f"{row.stage}: {row.reason}",
+            _PER_ATOM: math.nan,
+            Col.FORMULA: "",
+        }
     else:
         values = [label_of(read.properties.get(name)) for name in (_PER_ATOM, _TOTAL)]
         per_atom, total = (float(v) if isinstance(v, (int, float)) else math.nan for v in values)
         energy = per_atom if not math.isnan(per_atom) else total / len(row)
         reason = "" if not math.isnan(energy) else "no energy"
-        record = {"status": "converged", "reason": reason, _PER_ATOM: energy, "formula": hill(composition(row.numbers))}
-    tag = label_of(read.properties.get("energy_tag"))
-    return {"system_id": row.system_id, **record} | ({"energy_tag": str(tag)} if tag is not None else {})
+        record = {
+            Col.STATUS: "converged",
+            Col.REASON: reason,
+            _PER_ATOM: energy,
+            Col.FORMULA: hill(composition(row.numbers)),
+        }
+    tag = label_of(read.properties.get(Col.ENERGY_TAG))
+    return {Col.SYSTEM_ID: row.system_id, **record} | ({Col.ENERGY_TAG: str(tag)} if tag is not None else {})
 
 
 def counts_of(record: Mapping[str, Any], structures: Mapping[str, Any]) -> dict[str, float] | str:
     """Return the composition of a row, or why there is none."""
-    structure = structures.get(record["system_id"])
+    structure = structures.get(record[Col.SYSTEM_ID])
     if isinstance(structure, AtomicSystem):
         return {element: float(count) for element, count in composition(structure.numbers).items()}
-    formula = record.get("formula")
+    formula = record.get(Col.FORMULA)
     if not isinstance(formula, str) or not formula:
         return "relaxed structure is missing"
     try:
@@ -158,9 +169,9 @@ def identity_columns(
     record: Mapping[str, Any], counts: Mapping[str, float] | str, structures: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return formula and number of atoms of a row, by which a join with its structure is checked."""
-    structure = structures.get(record["system_id"])
+    structure = structures.get(record[Col.SYSTEM_ID])
     if isinstance(structure, AtomicSystem):
-        return {"formula": hill(composition(structure.numbers)), "n_atoms": len(structure)}
+        return {Col.FORMULA: hill(composition(structure.numbers)), Col.N_ATOMS: len(structure)}
     whole = not isinstance(counts, str) and all(float(amount).is_integer() for amount in counts.values())
     formula = hill({name: int(n) for name, n in counts.items()}) if whole and not isinstance(counts, str) else ""
-    return {"formula": formula, "n_atoms": 0}
+    return {Col.FORMULA: formula, Col.N_ATOMS: 0}

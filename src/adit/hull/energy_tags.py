@@ -1,37 +1,35 @@
-"""Whose energies may meet on whose hull: tags are ``<code>/<functional>/<correction>``."""
+"""Which energies may meet on which hull: tags are ``<code>/<functional>/<correction>``."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from adit.columns import POTENTIALS
 from adit.errors import DataError
 
 MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
-"""The one tag of a hull on which CHGNet's energies are allowed, as a labelled surrogate."""
-
-SURROGATE_PREFIX: Final = "chgnet_surrogate_"
-"""Opens the name of every column and metric whose energy is CHGNet's on a hull of DFT energies."""
-
-ENERGIES: Final = ("e_above_hull", "formation_energy_per_atom")
-"""Columns of energies that have the surrogate's prefix where CHGNet's energies are on a hull of DFT energies."""
+"""The one tag of a hull on which energies of a potential are allowed, as a labelled surrogate."""
 
 
-def bare_metric(name: str) -> str:
-    """Return the name of a metric or column without the surrogate's prefix."""
-    return name.removeprefix(SURROGATE_PREFIX)
+def potential_of_tag(energy_tag: str) -> str:
+    """Return the potential whose energies a tag names (``chgnet`` of ``chgnet-0.3.0/…``); empty for other methods."""
+    name, dash, _ = energy_tag.partition("/")[0].partition("-")
+    return name if dash and name in POTENTIALS else ""
 
 
-def is_surrogate(energy_tag: str, hull_tag: str) -> bool:
-    """Return whether energies on a hull are a labelled surrogate (``True``) or of the hull's own method (``False``).
+def surrogate_of(energy_tag: str, hull_tag: str) -> str:
+    """Return the potential whose energies are a labelled surrogate on a hull; empty for the hull's own method.
+
+    This is the one place that decides it: the names of columns and metrics follow (``columns.surrogate_prefix``).
 
     Raises:
-        DataError: energies of these two methods do not meet on one hull.
+        DataError: energies of these two methods cannot be compared.
     """
     if energy_tag == hull_tag:
-        return False
-    code, _, rest = energy_tag.partition("/")
-    if code.startswith("chgnet-") and f"vasp/{rest}" == hull_tag == MP2020_TAG:
-        return True
+        return ""
+    method = energy_tag.partition("/")[2]
+    if potential_of_tag(energy_tag) and f"vasp/{method}" == hull_tag == MP2020_TAG:
+        return potential_of_tag(energy_tag)
     raise DataError(
         f"energies tagged '{energy_tag}' cannot be compared with a hull tagged '{hull_tag}'; "
         f"recompute the references with the same method (hull.reference: builtin; dft.references for DFT)"

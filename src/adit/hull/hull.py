@@ -15,18 +15,16 @@ from typing import Any, Final
 import numpy as np
 
 from adit import store
+from adit.columns import ENERGIES, Col, surrogate_prefix
 from adit.config import HullStage
 from adit.errors import DataError
 from adit.hull.convex_hull import Entry, Hull, lower_envelope
 from adit.hull.energy_tables import EnergyTable, counts_of, identity_columns, read_energy_tables
-from adit.hull.energy_tags import MP2020_TAG, SURROGATE_PREFIX, is_surrogate
+from adit.hull.energy_tags import MP2020_TAG, potential_of_tag, surrogate_of
 from adit.progress import Progress, log
 from adit.readers import ReadSettings
 
-__all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "is_surrogate", "lower_envelope", "read_reference"]
-
-ENERGIES: Final = ("e_above_hull", "formation_energy_per_atom")
-"""Columns in eV/atom; ``chgnet_surrogate_…`` where the energies are CHGNet's and the hull is DFT's."""
+__all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "lower_envelope", "read_reference"]
 
 DECIMALS: Final = 9
 """Energies above the hull are rounded to so many decimals, eV/atom, so that what is on the hull has 0."""
@@ -41,26 +39,26 @@ def read_reference(path: Path) -> Hull:
         DataError: the table is empty, or holds entries of different tags.
     """
     frame = _as_reference(path, store.read_frame(path))
-    bad = frame["status"].isin(_NO_ENERGY) | ~np.isfinite(_numbers(frame["energy_per_atom"]))
-    tags = sorted(set(frame["hull_tag"]))
+    bad = frame[Col.STATUS].isin(_NO_ENERGY) | ~np.isfinite(_numbers(frame[Col.ENERGY_PER_ATOM]))
+    tags = sorted(set(frame[Col.HULL_TAG]))
     if not tags:
         raise DataError(f"{path}: has no reference entry; run `adit reference` again and see its log")
     if len(tags) > 1:
         raise DataError(f"{path}: entries tagged '{tags[0]}' and '{tags[1]}' cannot be on one hull; use one method")
     log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
-    rows = zip(frame.loc[~bad, "composition"], frame.loc[~bad, "energy_per_atom"], strict=True)
+    rows = zip(frame.loc[~bad, Col.COMPOSITION], frame.loc[~bad, Col.ENERGY_PER_ATOM], strict=True)
     return Hull.from_entries(tags[0], (Entry(json.loads(text), float(energy)) for text, energy in rows))
 
 
 def _as_reference(path: Path, frame: Any) -> Any:
     """Return a table of `adit reference`, or one of `adit relax`, whose structures become the entries of a hull."""
-    if "hull_tag" in frame and "composition" in frame:
+    if Col.HULL_TAG in frame and Col.COMPOSITION in frame:
         return frame
     (energies,) = read_energy_tables([path], None)
     table = energies.frame
     counts = [counts_of(record, energies.structures) for record in table.to_dict("records")]
     readable = [not isinstance(counted, str) for counted in counts]
-    table = table.assign(hull_tag=table["energy_tag"], composition=[json.dumps(counted) for counted in counts])
+    table = table.assign(hull_tag=table[Col.ENERGY_TAG], composition=[json.dumps(counted) for counted in counts])
     return table[readable]
 
 
@@ -125,32 +123,39 @@ def hull_of(stage: HullStage, tables: Sequence[EnergyTable], reference: Path, ou
             counts = counts_of(record, table.structures)
             rows.append(_place(record, counts, references) | identity_columns(record, counts, table.structures))
             progress.update()
-    frame = pd.DataFrame(rows, columns=[*_empty("", "", "", False), "formula", "n_atoms"]).astype(
-        {"surrogate": bool, "hull_covers_chemistry": bool}
+    frame = pd.DataFrame(rows, columns=[*_empty("", "", "", False), Col.FORMULA, Col.N_ATOMS]).astype(
+        {Col.SURROGATE: bool, Col.HULL_COVERS_CHEMISTRY: bool}
     )
-    metadata = {"reference": stage.hull.reference, "hull_tag": references.tag, "rows": len(frame)}
-    placed = frame[frame["e_above_hull"].notna()]
-    if placed["surrogate"].nunique() > 1:
+    metadata = {"reference": stage.hull.reference, Col.HULL_TAG: references.tag, "rows": len(frame)}
+    placed = frame[frame[Col.E_ABOVE_HULL].notna()]
+    potentials = _potentials(placed if len(placed) else frame)
+    if len(potentials) > 1 and len(placed):
         raise DataError(f"{tables[0].path} and others: mix surrogate energies with energies of the hull's own method")
-    if (placed if len(placed) else frame)["surrogate"].any():
-        frame = frame.rename(columns={name: f"{SURROGATE_PREFIX}{name}" for name in ENERGIES})
+    prefix = surrogate_prefix(max(potentials, default=""))
+    frame = frame.rename(columns={name: f"{prefix}{name}" for name in ENERGIES})
     store.write_frame(out, frame, metadata)
     log.info("%d of %d structures have an energy above the hull", len(placed), len(frame))
-    gaps = int((~placed["hull_covers_chemistry"]).sum())
+    gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY]).sum())
     if gaps:
         log.info("%d of them have a chemistry that the hull does not cover: see hull_gaps", gaps)
 
 
+def _potentials(rows: Any) -> set[str]:
+    """Return whose surrogate energies rows hold; an empty name stands for energies of the hull's own method."""
+    tags = zip(rows[Col.ENERGY_TAG], rows[Col.SURROGATE], strict=True)
+    return {potential_of_tag(str(tag)) if surrogate else "" for tag, surrogate in tags}
+
+
 def _empty(system_id: str, energy_tag: str, hull_tag: str, surrogate: bool) -> dict[str, Any]:
     return {
-        "system_id": system_id,
+        Col.SYSTEM_ID: system_id,
         **dict.fromkeys(ENERGIES, math.nan),
-        "hull_covers_chemistry": False,
-        "hull_gaps": "",
-        "energy_tag": energy_tag,
-        "hull_tag": hull_tag,
-        "surrogate": surrogate,
-        "reason": "",
+        Col.HULL_COVERS_CHEMISTRY: False,
+        Col.HULL_GAPS: "",
+        Col.ENERGY_TAG: energy_tag,
+        Col.HULL_TAG: hull_tag,
+        Col.SURROGATE: surrogate,
+        Col.REASON: "",
     }
 
 
@@ -164,22 +169,22 @@ def _energy(value: Any) -> tuple[float, str]:
 
 def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references: Hull) -> dict[str, Any]:
     """Return the row of one structure; tags that do not fit end the run, whatever else goes wrong is a reason."""
-    energy, reason = _energy(record["energy_per_atom"])
-    if record["status"] in _NO_ENERGY or not math.isfinite(energy):
-        why = str(record["reason"] or reason)
-        surrogate = str(record["energy_tag"] or "").startswith("chgnet-") and references.tag == MP2020_TAG
-        blank = _empty(record["system_id"], str(record["energy_tag"] or ""), references.tag, surrogate)
-        return {**blank, "reason": why}
-    surrogate = is_surrogate(str(record["energy_tag"]), references.tag)
-    row = _empty(record["system_id"], str(record["energy_tag"]), references.tag, surrogate)
+    energy, reason = _energy(record[Col.ENERGY_PER_ATOM])
+    if record[Col.STATUS] in _NO_ENERGY or not math.isfinite(energy):
+        why = str(record[Col.REASON] or reason)
+        surrogate = bool(potential_of_tag(str(record[Col.ENERGY_TAG] or ""))) and references.tag == MP2020_TAG
+        blank = _empty(record[Col.SYSTEM_ID], str(record[Col.ENERGY_TAG] or ""), references.tag, surrogate)
+        return {**blank, Col.REASON: why}
+    surrogate = bool(surrogate_of(str(record[Col.ENERGY_TAG]), references.tag))
+    row = _empty(record[Col.SYSTEM_ID], str(record[Col.ENERGY_TAG]), references.tag, surrogate)
     if isinstance(counts, str):
-        return {**row, "reason": counts}
+        return {**row, Col.REASON: counts}
     gaps = references.gaps(frozenset(counts))
-    row |= {"hull_covers_chemistry": not gaps, "hull_gaps": ", ".join(gaps)}
+    row |= {Col.HULL_COVERS_CHEMISTRY: not gaps, Col.HULL_GAPS: ", ".join(gaps)}
     try:
-        row["e_above_hull"] = round(energy - references.energy_at(counts), DECIMALS) + 0.0
+        row[Col.E_ABOVE_HULL] = round(energy - references.energy_at(counts), DECIMALS) + 0.0
     except Exception as error:  # noqa: BLE001 - Qhull and pymatgen raise classes of their own; one row, one reason
-        return {**row, "reason": " ".join(str(error).split())[:300]}
+        return {**row, Col.REASON: " ".join(str(error).split())[:300]}
     of_elements = sum(n * references.elements[element] for element, n in counts.items()) / sum(counts.values())
-    row["formation_energy_per_atom"] = energy - of_elements
+    row[Col.FORMATION_ENERGY] = energy - of_elements
     return row

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit import store
+from adit.columns import Col
 from adit.config import HullConfig, ReferenceStage, RelaxConfig
 from adit.elements import composition
 from adit.errors import DataError
@@ -61,11 +62,11 @@ def reference(
         DataError: the built-in set or a file is missing, or is not what it should be.
     """
     frame = _frame(stage, data, cache, workers, find)
-    good = frame[frame["status"].isin(["converged", "unconverged"])]
+    good = frame[frame[Col.STATUS].isin(["converged", "unconverged"])]
     if good.empty:
         raise DataError(f"{out}: no reference entry has an energy; look at the reasons in the stage's log")
-    store.write_frame(out, frame, {"reference": stage.hull.reference, "hull_tag": str(frame["hull_tag"].iloc[0])})
-    log.info("%d entries, %d of them elements", len(good), int(good["is_element"].sum()))
+    store.write_frame(out, frame, {"reference": stage.hull.reference, Col.HULL_TAG: str(frame[Col.HULL_TAG].iloc[0])})
+    log.info("%d entries, %d of them elements", len(good), int(good[Col.IS_ELEMENT].sum()))
 
 
 def _frame(
@@ -106,7 +107,7 @@ def _builtin(stage: ReferenceStage, data: list[Path], workers: int, cache: Path 
     rows = {system.system_id: shipped.row(system, fmax) for system in systems}
     missing = [system for system in systems if rows[system.system_id] is None]
     log.info("%d of %d energies came with the package", len(systems) - len(missing), len(systems))
-    rows |= {str(row["entry_id"]): row for row in relaxed_rows(missing, stage, workers, cache)}
+    rows |= {str(row[Col.ENTRY_ID]): row for row in relaxed_rows(missing, stage, workers, cache)}
     return pd.DataFrame([rows[system.system_id] for system in systems], columns=list(COLUMNS))
 
 
@@ -174,7 +175,7 @@ def ship(out: Path, data: Path, cache: Path, workers: int) -> None:
     stage = ReferenceStage(relax=RelaxConfig(device="cpu", wall_limit_s=SHIP_LIMIT_S), hull=HullConfig())
     rows = pd.DataFrame(relaxed_rows(systems, stage, workers, cache), columns=list(COLUMNS))
     write_shipped(chgnet.identity(), "builtin", systems, rows, FMAX, out)
-    log.info("%s: %d entries of %s, %s", out, len(rows), chgnet.ENERGY_TAG, dict(rows["status"].value_counts()))
+    log.info("%s: %d entries of %s, %s", out, len(rows), chgnet.ENERGY_TAG, dict(rows[Col.STATUS].value_counts()))
 
 
 def _formula(system: AtomicSystem) -> str:

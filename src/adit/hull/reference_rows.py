@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from adit.columns import Col
+
 COLUMNS = (
-    "entry_id",
-    "formula",
-    "composition",
-    "n_atoms",
-    "energy_per_atom",
-    "is_element",
-    "status",
-    "reason",
-    "hull_tag",
+    Col.ENTRY_ID,
+    Col.FORMULA,
+    Col.COMPOSITION,
+    Col.N_ATOMS,
+    Col.ENERGY_PER_ATOM,
+    Col.IS_ELEMENT,
+    Col.STATUS,
+    Col.REASON,
+    Col.HULL_TAG,
 )
 
 
@@ -40,13 +42,13 @@ def reference_row(
         reason: one line where it is not converged.
     """
     return {
-        "entry_id": entry_id,
-        "formula": formula,
-        "composition": json.dumps(dict(amounts), sort_keys=True),
-        "n_atoms": round(sum(amounts.values())),
-        "energy_per_atom": energy_per_atom,
-        "is_element": len(amounts) == 1,
-        "status": status,
-        "reason": reason,
-        "hull_tag": tag,
+        Col.ENTRY_ID: entry_id,
+        Col.FORMULA: formula,
+        Col.COMPOSITION: json.dumps(dict(amounts), sort_keys=True),
+        Col.N_ATOMS: round(sum(amounts.values())),
+        Col.ENERGY_PER_ATOM: energy_per_atom,
+        Col.IS_ELEMENT: len(amounts) == 1,
+        Col.STATUS: status,
+        Col.REASON: reason,
+        Col.HULL_TAG: tag,
     }

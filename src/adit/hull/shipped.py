@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adit import convert, store
+from adit.columns import Col
 from adit.errors import DataError
 from adit.hull.reference_rows import COLUMNS
 from adit.systems import AtomicSystem
@@ -30,7 +31,7 @@ TOLERANCE = 1e-3
 relaxation a step earlier or later."""
 
 KEY = ("potential", "version", "weights_sha256")
-GEOMETRY = ("volume_per_atom", "shortest_distance")
+GEOMETRY = (Col.VOLUME_PER_ATOM, "shortest_distance")
 """Å³ and Å of the crystal as it was given: the same id with another geometry is another crystal."""
 
 GEOMETRY_TOLERANCE = 1e-3
@@ -62,7 +63,7 @@ class Shipped:
 
     @cached_property
     def _by_id(self) -> dict[str, Mapping[str, Any]]:
-        return {str(row["entry_id"]): row for row in self.frame.to_dict("records")}
+        return {str(row[Col.ENTRY_ID]): row for row in self.frame.to_dict("records")}
 
     def row(self, system: AtomicSystem, fmax: float) -> dict[str, Any] | None:
         """Return the reference row of a crystal, or ``None`` where there is none that is as well relaxed as asked.
@@ -72,7 +73,7 @@ class Shipped:
             fmax: eV/Å; a row that was relaxed less far does not hold.
         """
         row = self._by_id.get(system.system_id)
-        if row is None or row["fmax"] > fmax or row["n_atoms"] != len(system):
+        if row is None or row[Col.FMAX] > fmax or row[Col.N_ATOMS] != len(system):
             return None
         now = geometry(system)
         if not all(np.isclose(row[name], now[name], rtol=GEOMETRY_TOLERANCE) for name in GEOMETRY):
@@ -129,4 +130,4 @@ def write_shipped(
         _check(old, path)
         kept = old[~(_of(old, identity) & (old["set"] == name))]
         new = pd.concat([kept, new], ignore_index=True) if len(kept) else new
-    store.write_frame(path, new.sort_values([*KEY, "set", "entry_id"], ignore_index=True))
+    store.write_frame(path, new.sort_values([*KEY, "set", Col.ENTRY_ID], ignore_index=True))

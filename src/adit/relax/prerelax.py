@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit import store
+from adit.columns import Col
 from adit.config import RelaxConfig, RelaxStage
 from adit.progress import log
 from adit.relax.potentials import batch, chgnet
@@ -19,20 +20,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "system_id",
-    "status",
-    "reason",
-    "energy",
-    "energy_per_atom",
-    "fmax",
-    "steps",
-    "wall_s",
-    "n_atoms",
-    "rmsd_moved",
-    "spacegroup_before",
-    "spacegroup_after",
-    "pushed_apart",
-    "energy_tag",
+    Col.SYSTEM_ID,
+    Col.STATUS,
+    Col.REASON,
+    Col.ENERGY,
+    Col.ENERGY_PER_ATOM,
+    Col.FMAX,
+    Col.STEPS,
+    Col.WALL_S,
+    Col.N_ATOMS,
+    Col.RMSD_MOVED,
+    Col.SPACEGROUP_BEFORE,
+    Col.SPACEGROUP_AFTER,
+    Col.PUSHED_APART,
+    Col.ENERGY_TAG,
 )
 
 
@@ -75,11 +76,11 @@ def prerelax(
     rows = list(table)
     results = relax_rows(stage.relax, rows, workers, cache)
     frame, relaxed = table_of(rows, results)
-    metadata = {**table.metadata, "relax": stage.relax.model_dump(), "energy_tag": chgnet.ENERGY_TAG}
+    metadata = {**table.metadata, "relax": stage.relax.model_dump(), Col.ENERGY_TAG: chgnet.ENERGY_TAG}
     store.write_systems(structures, relaxed, metadata=metadata)
     store.write_extxyz(extxyz, [row for row in relaxed if isinstance(row, AtomicSystem)])
     store.write_frame(out, frame, metadata)
-    counts = Counter(frame["status"])
+    counts = Counter(frame[Col.STATUS])
     log.info("%s: %s", samples.name, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "no samples")
 
 
@@ -114,20 +115,20 @@ def table_of(
 
 def _record(row: AtomicSystem | Failure, result: Relaxed) -> dict[str, object]:
     return {
-        "system_id": row.system_id,
-        "status": result.status,
-        "reason": result.reason,
-        "energy": result.energy,
-        "energy_per_atom": result.energy_per_atom,
-        "fmax": result.fmax,
-        "steps": result.steps,
-        "wall_s": result.wall_s,
-        "n_atoms": 0 if isinstance(row, Failure) else len(row),
-        "rmsd_moved": result.rmsd_moved,
-        "spacegroup_before": result.spacegroup_before,
-        "spacegroup_after": result.spacegroup_after,
-        "pushed_apart": result.pushed_apart,
-        "energy_tag": chgnet.ENERGY_TAG,
+        Col.SYSTEM_ID: row.system_id,
+        Col.STATUS: result.status,
+        Col.REASON: result.reason,
+        Col.ENERGY: result.energy,
+        Col.ENERGY_PER_ATOM: result.energy_per_atom,
+        Col.FMAX: result.fmax,
+        Col.STEPS: result.steps,
+        Col.WALL_S: result.wall_s,
+        Col.N_ATOMS: 0 if isinstance(row, Failure) else len(row),
+        Col.RMSD_MOVED: result.rmsd_moved,
+        Col.SPACEGROUP_BEFORE: result.spacegroup_before,
+        Col.SPACEGROUP_AFTER: result.spacegroup_after,
+        Col.PUSHED_APART: result.pushed_apart,
+        Col.ENERGY_TAG: chgnet.ENERGY_TAG,
     }
 
 

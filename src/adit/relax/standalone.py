@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adit import convert, store
+from adit.columns import Col
 from adit.config import DftStage, RelaxStage
 from adit.outputs.check import check_is_folder
 from adit.outputs.replace import check_folder, replaced_folder
@@ -25,7 +26,7 @@ from adit.systems import AtomicSystem, Failure, Kind
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST = ("system_id", "status", "energy", "reason", "energy_per_atom")
+FIRST = (Col.SYSTEM_ID, Col.STATUS, Col.ENERGY, Col.REASON, Col.ENERGY_PER_ATOM)
 """Columns that open every table, in this order."""
 
 TABLES = ("relaxed.arrow", "relaxed.extxyz", "relaxed.csv", "relaxed.parquet")
@@ -99,9 +100,14 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
     from adit.relax.dft.result import COLUMNS
 
     status = "failed" if isinstance(row, Failure) else "refused"
-    record = {"system_id": row.system_id, "status": status, "reason": reason or "", "energy_tag": tag}
+    record: dict[str, Any] = {
+        Col.SYSTEM_ID: row.system_id,
+        Col.STATUS: status,
+        Col.REASON: reason or "",
+        Col.ENERGY_TAG: tag,
+    }
     n_atoms = 0 if isinstance(row, Failure) else len(row)
-    counts = {"n_atoms": n_atoms, "n_steps": 0, "attempts": 0}
+    counts: dict[str, Any] = {Col.N_ATOMS: n_atoms, Col.N_STEPS: 0, Col.ATTEMPTS: 0}
     return {**dict.fromkeys(COLUMNS), **counts, **record}
 
 
@@ -160,5 +166,5 @@ def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows
             store.write_text(new / structure_name(system), convert.to_cif(system))
         store.write_frame(new / "relaxed.csv", table)
         store.write_frame(new / "relaxed.parquet", table)
-    counts = Counter(table["status"])
+    counts = Counter(table[Col.STATUS])
     log.info("%s: %s", out / "relaxed.parquet", ", ".join(f"{n} {status}" for status, n in sorted(counts.items())))

@@ -19,7 +19,7 @@ from adit.flow.grid import time_grid
 from adit.flow.guidance import Denoiser, Guided
 from adit.flow.path import center
 from adit.flow.solver import Predict, Step, integrate
-from adit.flow.solvers.registry import SolverSettings, make_solver
+from adit.flow.solvers.registry import make_solver
 from adit.model.build import autocast, load_dit, load_vae, pick_device
 from adit.model.conditions import encode, null_conditions
 from adit.model.padding import pad, padding_mask
@@ -112,8 +112,7 @@ class Sampler:
         Source: Algorithm 3.
         """
         mask = padding_mask(torch.tensor([len(d) for d in draws])).to(self.device)
-        settings = SolverSettings(config.churn, config.eta, config.temperature, config.tolerance)
-        solver = make_solver(config.solver, settings)
+        solver = make_solver(config.solver, config.solver_options)
         times = time_grid(config.grid, config.steps)
         predict = self._predict(draws, request, config, mask)
         fresh = self._fresh(draws, request, mask) if config.stochastic else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from adit.config import OF_ONE_KIND, SampleConfig, SampleStage
 from adit.errors import ConfigError
-from adit.flow.solvers.registry import ALONE, evaluations
+from adit.flow.solvers.registry import evaluations, solver_entry
 from adit.progress import Progress
 from adit.sample.batches import batches, budget, windows
 from adit.sample.decode import conditioned_rows
@@ -101,7 +101,7 @@ def sample_rows(
                 prepared = True
             finished: list[Batch] = []
             waiting: deque[Future[list[Row]]] = deque()
-            for places in batches([len(d) for d in window], size, alone=config.solver in ALONE):
+            for places in batches([len(d) for d in window], size, alone=solver_entry(config.solver).alone):
                 draws = [window[i] for i in places]
                 decoded = sampler.decode(*sampler.latents(draws, request, config), request.kind)
                 finished.append(Batch(places, pool.submit(conditioned_rows, decoded, draws, request)))

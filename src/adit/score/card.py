@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from adit.columns import Col
 from adit.config import ScoreStage
 from adit.score.common.control_cache import library_versions
 from adit.score.common.inputs import Energies
@@ -37,7 +38,7 @@ def card(stage: ScoreStage, references: Mapping[str, Mapping[str, int]], energie
         },
         "energies": {
             "tags": list(energies.energy_tags),
-            "hull_tag": energies.hull_tag,
+            Col.HULL_TAG: energies.hull_tag,
             "surrogate": energies.surrogate,
         },
     }

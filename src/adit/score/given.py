@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from adit.columns import Col
 from adit.errors import DataError
 from adit.progress import log
 from adit.readers import CONTRADICTION, ReadRow, ReadSettings, by_kind, read_structures
@@ -14,10 +15,10 @@ from adit.readers.joins import Identity, identity_of, identity_of_record, join_i
 from adit.score.common.inputs import Energies, Reference, Table, read_reference
 from adit.systems import AtomicSystem, Kind
 
-SOURCE: Final = "source"
+SOURCE: Final = Col.SOURCE
 """Column of the scores of a user's own files: the file that a sample came from."""
 
-NOTES: Final = "read_notes"
+NOTES: Final = Col.READ_NOTES
 """Column: what must be said of how a sample was read; contradictions of its file stand in the reason too."""
 
 Origins = Mapping[str, Mapping[str, str]]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adit.columns import Col
 from adit.isolate import map_isolated
 from adit.progress import Progress, log
 from adit.score.matching.matcher import LOOSE, rms_distance
@@ -68,13 +69,15 @@ def score_reconstruction(originals: Path, split: str, made: Path, out: Path, wor
     progress = Progress("comparisons", len(pairs))
     outcomes = map_isolated(_compare, pairs, workers=workers, wall_limit_s=60.0, on_result=lambda *_: progress.update())
     records = [
-        {"system_id": row.system_id, "status": "failed", "reason": row.reason}
+        {Col.SYSTEM_ID: row.system_id, Col.STATUS: "failed", Col.REASON: row.reason}
         for row in rows
         if isinstance(row, Failure)
     ]
     for (original, _), outcome in zip(pairs, outcomes, strict=True):
         values = outcome.value if outcome.status == "ok" else {}
-        records.append({"system_id": original.system_id, "status": outcome.status, "reason": outcome.reason, **values})
+        records.append(
+            {Col.SYSTEM_ID: original.system_id, Col.STATUS: outcome.status, Col.REASON: outcome.reason, **values}
+        )
     frame = pd.DataFrame(records)
     for column in ("types", "match", "rmsd"):
         frame[column] = frame.get(column, math.nan)  # missing where no system came through

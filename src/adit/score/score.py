@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from adit import store
+from adit.columns import Col, Protocol
 from adit.config import ScoreStage
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
@@ -25,7 +26,6 @@ from adit.score.card import card
 from adit.score.common.aggregate import Record
 from adit.score.common.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
 from adit.score.common.measures import Measure
-from adit.score.common.names import Col, Protocol
 from adit.score.common.scored import Records, Scored
 from adit.score.common.separation import separations
 from adit.score.crystals.run import score_crystals

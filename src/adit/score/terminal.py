@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adit.columns import CONTROLS, OF_VALID, Metric, Population, Protocol
 from adit.progress import log
 from adit.score.common.aggregate import Record
-from adit.score.common.names import CONTROLS, OF_VALID, Metric, Population, Protocol
 from adit.score.common.separation import MARK, Separation
 
 Key = tuple[str, str, str]

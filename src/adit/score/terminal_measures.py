@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from adit.columns import CONTROLS, Metric, Population, Protocol
 from adit.progress import log
 from adit.score.common.measures import Measure
-from adit.score.common.names import CONTROLS, Metric, Population, Protocol
 from adit.score.common.separation import MARK, Separation
 
 if TYPE_CHECKING:

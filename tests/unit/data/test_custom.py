@@ -212,7 +212,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(tmp_path: Path) -> 
 
     def command(out: Path) -> list[str]:
         options = ["--config", stage, "--out", str(out), "--mirror", mirror, "--workers", "2"]
-        return [sys.executable, "-m", "adit", "prepare", *options]
+        return [sys.executable, "-m", "adit", "stage", "prepare", *options]
 
     whole, killed = tmp_path / "whole.arrow", tmp_path / "killed/d.arrow"
     subprocess.run(command(whole), check=True, capture_output=True)
@@ -239,7 +239,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(tmp_path: Path) -> 
 def test_two_preparations_of_one_file_follow_each_other(tmp_path: Path) -> None:
     mirror = str(many(tmp_path / "mirror", 3000))
     options = ["--config", STAGE.model_dump_json(), "--out", str(tmp_path / "d.arrow"), "--mirror", mirror]
-    command = [sys.executable, "-m", "adit", "prepare", *options]
+    command = [sys.executable, "-m", "adit", "stage", "prepare", *options]
     running = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
     assert [process.wait(60) for process in running] == [0, 0]
     assert len(store.read_systems(tmp_path / "d.arrow")) == 3000

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from adit.data.datasets import qm9
-from adit.data.datasets.catalogue import DATASETS
+from adit.data.datasets.catalogue import known_dataset
 from adit.data.sources.registry import RawFile
 from adit.errors import DataError
 
@@ -64,7 +64,7 @@ def test_broken_xyz_is_a_data_error(text):
 
 def test_archive_leaves_the_uncharacterized_out(tmp_path):
     mirror = write_archive(tmp_path, {1: METHANE, 2: METHANE, 21: METHANE, 7: "broken"}, (2, 21))
-    loaded = DATASETS["qm9"].load(str(mirror))
+    loaded = known_dataset("qm9").load(str(mirror))
     assert [record.system_id for record in loaded.records] == ["gdb_1", "gdb_7"]
     assert len(loaded.records[0].make()) == 5
     with pytest.raises(DataError):
@@ -84,7 +84,7 @@ def test_archive_and_parquet_give_the_same_systems_and_splits(tmp_path):
         }
     )
     pyarrow.parquet.write_table(table, tmp_path / "p" / qm9.QM9_PARQUET[0].name)
-    first, second = (DATASETS["qm9"].load(str(folder)).records for folder in (archive, tmp_path / "p"))
+    first, second = (known_dataset("qm9").load(str(folder)).records for folder in (archive, tmp_path / "p"))
     assert [(r.system_id, r.split) for r in first] == [(r.system_id, r.split) for r in second]
     assert np.allclose(first[3].make().positions, second[3].make().positions, atol=1e-6)
 
@@ -93,7 +93,7 @@ def test_parquet_row_with_missing_coordinates_is_a_data_error(tmp_path):
     (tmp_path / "qm9").mkdir()
     table = pa.table({"id": ["gdb_1"], "atomic_numbers": [[6, 1]], "positions": [[0.0, 0.0, 0.0]]})
     pyarrow.parquet.write_table(table, tmp_path / qm9.QM9_PARQUET[0].name)
-    (record,) = DATASETS["qm9"].load(str(tmp_path)).records
+    (record,) = known_dataset("qm9").load(str(tmp_path)).records
     with pytest.raises(DataError, match="2 atoms but 3 coordinates"):
         record.make()
 
@@ -103,7 +103,7 @@ def test_unknown_id_is_a_data_error(tmp_path):
     table = pa.table({"id": ["zinc_1"], "atomic_numbers": [[6]], "positions": [[0.0, 0.0, 0.0]]})
     pyarrow.parquet.write_table(table, tmp_path / qm9.QM9_PARQUET[0].name)
     with pytest.raises(DataError, match="'zinc_1' is no id of QM9"):
-        DATASETS["qm9"].load(str(tmp_path))
+        known_dataset("qm9").load(str(tmp_path))
 
 
 def test_whole_set_is_cut_as_in_edm():

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from adit.config.solvers import SOLVERS
 from adit.errors import ConfigError
 from adit.flow.grid import GRIDS, time_grid
 from adit.flow.guidance import Guided
 from adit.flow.path import interpolate, logit_normal_times, velocity
 from adit.flow.solver import Predict, Step, integrate
-from adit.flow.solvers.registry import SOLVERS, SolverSettings, evaluations, make_solver
+from adit.flow.solvers.registry import evaluations, make_solver
 from adit.flow.solvers.stochastic import Ddim
 
 MASK = torch.ones(2, 3, dtype=torch.bool)
@@ -25,7 +26,7 @@ S = 0.5
 
 def solve(predict: Predict, noise: Tensor, solver: str, steps: int, grid: str = "uniform", **settings: float) -> Tensor:
     random = torch.Generator().manual_seed(1)
-    instance = make_solver(solver, SolverSettings(**{"tolerance": 1e-6, **settings}))
+    instance = make_solver(solver, {"tolerance": 1e-6, **settings})
     return integrate(
         predict,
         noise,

@@ -57,7 +57,16 @@ def test_a_state_folder_with_files_of_others_keeps_them(tmp_path: Path, adopt: b
     (tmp_path / "state/0.arrow").write_text(MINE)
     chosen = config.ChosenDataset(name="builtin-crystals", limit=16)
     prepare = world.stage(config.PrepareStage, 0, dataset=chosen, custom=None)
-    words = ["prepare", "--config", prepare, "--out", str(tmp_path / "x.arrow"), "--state", str(tmp_path / "state")]
+    words = [
+        "stage",
+        "prepare",
+        "--config",
+        prepare,
+        "--out",
+        str(tmp_path / "x.arrow"),
+        "--state",
+        str(tmp_path / "state"),
+    ]
     assert main([*words, *(["--adopt"] if adopt else [])]) == 0
     assert everything(tmp_path / "state") == {"mine/thesis.tex": MINE.encode(), "0.arrow": MINE.encode()}
 

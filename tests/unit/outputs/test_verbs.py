@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 
@@ -30,8 +31,15 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verbs() -> set[str]:
-    """Return the verbs of the command line."""
-    return {name for action in parser()._actions if action.choices for name in action.choices}
+    """Return the verbs of the command line, those of the workflow too."""
+    people = choices(parser())
+    return {*people, *choices(people["stage"])} - {"stage"}
+
+
+def choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers below a parser."""
+    (action,) = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    return dict(action.choices)
 
 
 def plant(folder: Path, places: list[Path] | None = None) -> list[Path]:

@@ -73,6 +73,11 @@ def verb(*words: str | Path) -> None:
     assert main([str(word) for word in words]) == 0, words
 
 
+def stage_verb(*words: str | Path) -> None:
+    """Run a stage of the workflow, which has to end well."""
+    verb("stage", *words)
+
+
 def given(folder: Path) -> Path:
     """Write the files of a user that the verbs read, and return their folder."""
     mine = folder / "mine"
@@ -98,17 +103,17 @@ def _models(run: Path, seed: int) -> set[str]:
     chosen = config.ChosenDataset(name="builtin-crystals", limit=16)
     data, latents = run / "data/builtin-crystals.arrow", run / "latents/builtin-crystals-0.arrow"
     prepare = stage(config.PrepareStage, seed, dataset=chosen, custom=None)
-    verb(
+    stage_verb(
         *("prepare", "--config", prepare, "--out", data, "--stats", run / "data/builtin-crystals.stats.json"),
         *("--state", run / "state/prepare", "--log", run / "logs/prepare.log"),
     )
     vae, dit = run / "vae", run / "dit"
-    verb(
+    stage_verb(
         *("vae", "--config", stage(config.VaeStage, seed), "--data", data, "--out", vae, "--state", run / "state/vae"),
         *("--log", run / "logs/vae.log"),
     )
-    verb("encode", "--config", stage(config.EncodeStage, seed), "--vae", vae, "--data", data, "--out", latents)
-    verb(
+    stage_verb("encode", "--config", stage(config.EncodeStage, seed), "--vae", vae, "--data", data, "--out", latents)
+    stage_verb(
         *("dit", "--config", stage(config.DitStage, seed), "--vae", vae, "--data", data, "--latents", latents),
         *("--out", dit, "--state", run / "state/dit"),
     )
@@ -116,16 +121,16 @@ def _models(run: Path, seed: int) -> set[str]:
         *("decay", "--config", stage(config.DitStage, seed), "--vae", vae, "--data", data, "--latents", latents),
         *("--state", run / "state/dit", "--out", run / "decayed", "--steps", "2"),
     )
-    verb("bundle", "--vae", vae, "--dit", dit, "--out", run / "weights")
-    verb("reconstruct", "--vae", vae, "--data", data, "--out", run / "reconstructed/test", "--limit", "2")
+    stage_verb("bundle", "--vae", vae, "--dit", dit, "--out", run / "weights")
+    stage_verb("reconstruct", "--vae", vae, "--data", data, "--out", run / "reconstructed/test", "--limit", "2")
     model = ("--vae", vae, "--dit", dit, "--kind", "crystal", "--config", stage(config.SampleStage, seed))
-    verb("sample", *model, "--out", run / "samples/crystal/0.arrow", "--state", run / "state/sample")
-    verb("trajectory", *model, "--out", run / "trajectories/crystal.extxyz", "--index", "0", "--frames", "2")
+    stage_verb("sample", *model, "--out", run / "samples/crystal/0.arrow", "--state", run / "state/sample")
+    stage_verb("trajectory", *model, "--out", run / "trajectories/crystal.extxyz", "--index", "0", "--frames", "2")
     molecules = run / "data/builtin-molecules.arrow"
     chosen = config.ChosenDataset(name="builtin-molecules", limit=12)
-    verb("prepare", "--config", stage(config.PrepareStage, seed, dataset=chosen, custom=None), "--out", molecules)
+    stage_verb("prepare", "--config", stage(config.PrepareStage, seed, dataset=chosen, custom=None), "--out", molecules)
     gaps = stage(config.LabelsStage, seed)
-    verb("labels", "--config", gaps, "--data", molecules, "--state", run / "state/labels")
+    stage_verb("labels", "--config", gaps, "--data", molecules, "--state", run / "state/labels")
     return {"labels", "prepare", "vae", "encode", "dit", "decay", "bundle", "reconstruct", "sample", "trajectory"}
 
 
@@ -135,48 +140,48 @@ def _evaluation(run: Path, seed: int) -> set[str]:
     take = config.TakeStage.model_validate(
         {**json.loads(stage(config.TakeStage, seed)), "from_": str(run.parent / "mine/samples.arrow"), "crystal": 1}
     )
-    verb("take", "--config", take.model_dump_json(by_alias=False), "--crystal", run / "taken/crystal/0.arrow")
+    stage_verb("take", "--config", take.model_dump_json(by_alias=False), "--crystal", run / "taken/crystal/0.arrow")
     samples = run / "taken/crystal/0.arrow"
     relaxed, systems = run / "relaxed/crystal/0.parquet", run / "relaxed/crystal/0.arrow"
-    verb(
+    stage_verb(
         *("relax", "--config", stage(config.RelaxStage, seed), "--samples", samples, "--out", relaxed),
         *("--structures", systems, "--extxyz", run / "relaxed/crystal/0.extxyz", "--cache", run / "state/relax"),
     )
     reference, hull = run / "hull/reference.parquet", run / "hull/hull.parquet"
-    verb(
+    stage_verb(
         *("reference", "--config", stage(config.ReferenceStage, seed), "--data", data, "--out", reference),
         *("--cache", run / "state/reference"),
     )
-    verb(
+    stage_verb(
         *("hull", "--config", stage(config.HullStage, seed), "--relaxed", relaxed, "--reference", reference),
         *("--out", hull),
     )
     selected, dft = run / "dft/selected.parquet", stage(config.DftStage, seed)
-    verb(
+    stage_verb(
         *("select", "--config", stage(config.SelectStage, seed), "--relaxed", relaxed, "--hull", hull),
         *("--out", selected, "--settings", SETTINGS_DIR),
     )
     table = run / "dft/0.parquet"
-    verb(
+    stage_verb(
         *("dft", "--config", dft, "--selected", selected, "--relaxed", relaxed, "--folder", run / "dft"),
         *("--out", table, "--structures", run / "dft/0.arrow", "--settings", SETTINGS_DIR),
     )
-    verb(
+    stage_verb(
         *("dft-references", "--config", dft, "--relaxed", table, "--data", data, "--folder", run / "dft"),
         *("--out", run / "dft/references.parquet", "--settings", SETTINGS_DIR),
     )
     checked = run.parent / "mine/molecules.arrow"
-    verb(
+    stage_verb(
         *("checks", "--config", stage(config.ChecksStage, seed), "--kind", "molecule", "--samples", checked),
         *("--shard", checked, "--out", run / "checks/molecule/0.json"),
     )
-    verb(
+    stage_verb(
         *("score", "--config", stage(config.ScoreStage, seed), "--crystal", samples, "--data", data),
         *("--relaxed", relaxed, "--hull", hull, "--dft", table, "--out", run / "scores"),
     )
-    verb("report", "--config", stage(config.ReportStage, seed), "--run", run, "--out", run / "report")
+    stage_verb("report", "--config", stage(config.ReportStage, seed), "--run", run, "--out", run / "report")
     doctor = stage(config.DoctorStage, seed, results=str(run.parent / "results"))
-    verb(
+    stage_verb(
         "doctor",
         "--config",
         doctor,
@@ -212,7 +217,7 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         store.write_systems(point / "crystal.arrow", [SALT], metadata=made_with)
         store.write_json(point / "crystal.json", {"seconds": 1.0, "samples": 1, "evaluations": 2})
         store.write_json(point / "scores/summary.json", scores)
-    verb("tune", "--config", stage(config.TuneStage, seed), "--points", point, "--out", run / "tune")
+    stage_verb("tune", "--config", stage(config.TuneStage, seed), "--points", point, "--out", run / "tune")
     ablations = run / "ablations"
     if not ablations.exists():
         for network, variant in (("vae", "a"), ("dit", "d")):
@@ -221,5 +226,5 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         measured = store.read_json(run / "reconstructed/test.json")
         store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
         store.write_json(ablations / "scores/d/summary.json", scores)
-    verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
+    stage_verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
     return {"compare", "tune", "ablations"}

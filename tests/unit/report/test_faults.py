@@ -11,8 +11,8 @@ import pytest
 from markupsafe import Markup
 
 from adit import store
+from adit.columns import surrogate_prefix
 from adit.errors import DataError
-from adit.hull import energy_tags
 from adit.report.candidates import gallery
 from adit.report.candidates.data import ordered
 from adit.report.candidates.fields import fields, presets
@@ -25,7 +25,7 @@ from adit.report.run.inputs import load, with_plain_energies
 from adit.report.words import formats, outcome
 from tests.unit.report.test_page import CHGNET, rate, salt, write_page, write_run
 
-SURROGATE = energy_tags.SURROGATE_PREFIX
+SURROGATE = surrogate_prefix("chgnet")
 
 
 @pytest.fixture(autouse=True)

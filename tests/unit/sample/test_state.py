@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adit import config
 from adit.cli import main
 from adit.store import link
 
@@ -25,9 +26,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return paths
 
 
-def sample(folder: Path, *extra: str) -> str:
+def sample(folder: Path, *extra: str, steps: int = 10, motif: Path | None = None) -> str:
     out = folder / "samples/0.arrow"
-    words = ["sample", "--weights", str(folder), "--kind", "crystal", "--shard", "0", "--out", str(out), *extra]
+    conditions = {"crystal": {"motif": None if motif is None else str(motif)}}
+    stage = config.SampleStage.model_validate({"seed": 0, "sample": {"steps": steps, "conditions": conditions}})
+    model = ["--config", stage.model_dump_json(), "--vae", str(folder / "vae"), "--dit", str(folder / "dit")]
+    words = ["stage", "sample", *model, "--kind", "crystal", "--shard", "0", "--out", str(out), *extra]
     assert main(words) == 0
     return out.read_text()
 
@@ -38,23 +42,23 @@ def test_a_shard_that_was_made_is_not_made_again(tmp_path: Path, calls: list[Pat
     (tmp_path / "samples/0.arrow").unlink()  # as the workflow does with the outputs of a job that was cut off
     assert sample(tmp_path, *state) == "crystal 0"
     assert len(calls) == 1
-    sample(tmp_path, *state, "--steps", "7")
+    sample(tmp_path, *state, steps=7)
     assert len(calls) == 2, "other settings, other samples"
     (tmp_path / "vae").mkdir()
     (tmp_path / "vae/config.json").write_text('{"weights_sha256": "new"}')
     sample(tmp_path, *state)
     assert len(calls) == 3, "other weights, other samples"
     (tmp_path / "motif.cif").write_text("one")
-    sample(tmp_path, *state, "--motif", str(tmp_path / "motif.cif"))
+    sample(tmp_path, *state, motif=tmp_path / "motif.cif")
     (tmp_path / "motif.cif").write_text("another")
-    sample(tmp_path, *state, "--motif", str(tmp_path / "motif.cif"))
+    sample(tmp_path, *state, motif=tmp_path / "motif.cif")
     assert len(calls) == 5, "another motif of the same name, other samples"
 
 
 def test_without_a_state_nothing_is_kept(tmp_path: Path, calls: list[Path]) -> None:
     sample(tmp_path)
     sample(tmp_path)
-    assert calls == [tmp_path / "samples/0.arrow"] * 2
+    assert len(calls) == 2
 
 
 def test_a_link_replaces_what_was_there(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from adit.columns import Population
 from adit.score.common.controls import NOISE_STD, controls, randomised
-from adit.score.common.names import Population
 from adit.systems import AtomicSystem, Kind
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adit.columns import POSEBUSTERS_COLUMNS, Population
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.progress import log
 from adit.score.common.inputs import Reference, Row
-from adit.score.common.names import POSEBUSTERS_COLUMNS, Population
 from adit.score.common.scored import check_populations
 from adit.score.molecules.novelty import TrainNames, composition_key
 from adit.score.molecules.run import chosen, reference_rows, score_molecules

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from adit.columns import Population
 from adit.report.paper.headline import blind
 from adit.score.common.aggregate import Rater
 from adit.score.common.measures import Estimate, Measurer
-from adit.score.common.names import Population
 from adit.score.common.separation import separations
 from adit.score.terminal import table_lines
 

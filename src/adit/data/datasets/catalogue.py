@@ -1,21 +1,20 @@
-"""The datasets by name: the one list that a new dataset is added to."""
+"""The datasets by name; what is known of each is in ``config.datasets``."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from adit.config import ChosenDataset, CustomDataset
-from adit.data.datasets import builtin_crystals, builtin_molecules, custom, druglike, geom_drugs, mp20, qm9, qmof
+from adit.config.datasets import DATASETS
+from adit.data.datasets import custom
 from adit.data.datasets.records import Dataset
 from adit.readers import ReadSettings
 
-DATASETS: dict[str, Dataset] = {
-    "builtin-crystals": builtin_crystals.DATASET,
-    "builtin-molecules": builtin_molecules.DATASET,
-    "mp20": mp20.DATASET,
-    "qm9": qm9.DATASET,
-    "qmof": qmof.DATASET,
-    "geom-drugs": geom_drugs.DATASET,
-    "druglike": druglike.DATASET,
-}
+
+def known_dataset(name: str) -> Dataset:
+    """Return a dataset of the package by its name."""
+    loaded: Dataset = import_module(DATASETS[name].place).DATASET
+    return loaded
 
 
 def dataset(chosen: ChosenDataset, described: CustomDataset | None, reading: ReadSettings | None = None) -> Dataset:
@@ -26,4 +25,4 @@ def dataset(chosen: ChosenDataset, described: CustomDataset | None, reading: Rea
         described: the user's own dataset, or ``None``.
         reading: how a user's own files are read.
     """
-    return DATASETS[chosen.name] if described is None else custom.dataset(chosen.name, described, reading)
+    return known_dataset(chosen.name) if described is None else custom.dataset(chosen.name, described, reading)

@@ -29,7 +29,7 @@ LIMIT = 1000
 class Adaptive:
     """Runge–Kutta of order 5(4) with step control over all latents of a batch; the times of the grid are not used.
 
-    The steps depend on all systems of a batch, so that it gets one system at a time (``registry.ALONE``). The
+    The steps depend on all systems of a batch, so that it gets one system at a time (``config.solvers``). The
     self-conditioning of a step is the prediction at its start, so that a step that is tried again sees the same field.
     Where the field is too rough for the tolerance, a warning says so, and the rest of the path is Heun's.
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from adit import convert, store
+from adit.columns import Col
+from adit.config.engines import ENGINES
 from adit.outputs.scratch import Scratch
 from adit.relax.dft.engines import vasp
 from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
@@ -26,18 +28,12 @@ from adit.units import EV_PER_ANGSTROM3_IN_GPA
 VOLUME_RATIO = 2.0
 """A relaxation that ends with a cell this much larger or smaller than CHGNet's has fallen apart."""
 
-_MODULES = {
-    "vasp": ("atomate2.vasp.flows.mp",),
-    "gpaw": ("adit.relax.dft.engines.ase_maker", "gpaw", "gpaw.new.ase_interface"),
-    "gfn1-xtb": ("adit.relax.dft.engines.ase_maker", "tblite.ase"),
-}
-
 
 def warm_up(engine: str) -> None:
     """Import what a relaxation needs, so that no structure's wall time counts that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for module in ("jobflow", "maggma.stores.mongolike", *_MODULES[engine]):
+        for module in ("jobflow", "maggma.stores.mongolike", *ENGINES[engine].warm_up):
             importlib.import_module(module)
 
 
@@ -60,7 +56,7 @@ def execute(task: Task) -> dict[str, Any]:
             if fault is not None and fault is not error:
                 raise fault from error
             raise
-    result["wall_s"] = time.perf_counter() - started
+    result[Col.WALL_S] = time.perf_counter() - started
     return result
 
 
@@ -88,10 +84,10 @@ def _in_run(task: Task, start: AtomicSystem, steps: int, run: Path) -> dict[str,
         try:
             result = _run(task, start, run)
         except DivergedError as error:
-            result = {"status": "failed", "reason": str(error)}
+            result = {Col.STATUS: "failed", Col.REASON: str(error)}
     if start is not task.system:
-        result["n_steps"] = result.get("n_steps", 0) + steps
-    result["warnings"] = [*_restarted(task, start, steps), *result.get("warnings", []), *_warnings(caught)]
+        result[Col.N_STEPS] = result.get(Col.N_STEPS, 0) + steps
+    result[Col.WARNINGS] = [*_restarted(task, start, steps), *result.get(Col.WARNINGS, []), *_warnings(caught)]
     return result
 
 
@@ -119,7 +115,7 @@ def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
     result = _ase_result(document, store.read_json(run / "relaxed.json"), preset.fmax)
     ratio = document.structure.volume / task.system.volume
     if not 1 / VOLUME_RATIO < ratio < VOLUME_RATIO:
-        return {"status": "failed", "reason": f"relaxed into no crystal: volume {ratio:.2f} times the start's"}
+        return {Col.STATUS: "failed", Col.REASON: f"relaxed into no crystal: volume {ratio:.2f} times the start's"}
     return result
 
 
@@ -171,17 +167,17 @@ def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str
     output = document.output
     energy = float(output.energy)
     if not np.isfinite(energy):
-        return {"status": "failed", "reason": "energy is not finite"}
+        return {Col.STATUS: "failed", Col.REASON: "energy is not finite"}
     converged = bool(summary["converged"])
-    reached = summary["fmax"]
+    reached = summary[Col.FMAX]
     residual = "unknown" if reached is None else f"{reached:.3f} eV/Å"
     stress = None if output.stress is None else (-np.array(output.stress) * vasp.KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
     return {
-        "status": "converged" if converged else "unconverged",
-        "reason": "" if converged else f"fmax {residual} after {summary['n_steps']} steps, asked {fmax:g}",
-        "energy": energy,
-        "fmax": reached,
-        "n_steps": int(summary["n_steps"]),
+        Col.STATUS: "converged" if converged else "unconverged",
+        Col.REASON: "" if converged else f"fmax {residual} after {summary[Col.N_STEPS]} steps, asked {fmax:g}",
+        Col.ENERGY: energy,
+        Col.FMAX: reached,
+        Col.N_STEPS: int(summary[Col.N_STEPS]),
         "structure": structure_record(document.structure),
         "forces": [list(map(float, force)) for force in output.forces],
         "stress": None if stress is None else stress.tolist(),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import store
+from adit.columns import Col
 from adit.errors import DataError
 from adit.isolate import Outcome
 from adit.relax.dft.task import Task
@@ -14,34 +15,34 @@ from adit.systems import AtomicSystem, Failure
 
 RESULT = "result.json"
 COLUMNS = (
-    "system_id",
-    "status",
-    "reason",
-    "energy",
-    "energy_per_atom",
-    "correction",
-    "fmax",
-    "n_steps",
-    "attempts",
-    "wall_s",
-    "n_atoms",
-    "code",
-    "code_version",
-    "functional",
-    "preset",
-    "settings_hash",
-    "energy_tag",
+    Col.SYSTEM_ID,
+    Col.STATUS,
+    Col.REASON,
+    Col.ENERGY,
+    Col.ENERGY_PER_ATOM,
+    Col.CORRECTION,
+    Col.FMAX,
+    Col.N_STEPS,
+    Col.ATTEMPTS,
+    Col.WALL_S,
+    Col.N_ATOMS,
+    Col.CODE,
+    Col.CODE_VERSION,
+    Col.FUNCTIONAL,
+    Col.PRESET,
+    Col.SETTINGS_HASH,
+    Col.ENERGY_TAG,
 )
 OXYGEN = 8
-_NUMBERS = ("energy", "energy_per_atom", "correction", "fmax", "wall_s")
+_NUMBERS = (Col.ENERGY, Col.ENERGY_PER_ATOM, Col.CORRECTION, Col.FMAX, Col.WALL_S)
 _BLANK: Mapping[str, Any] = {
-    "energy": None,
-    "correction": None,
-    "fmax": None,
+    Col.ENERGY: None,
+    Col.CORRECTION: None,
+    Col.FMAX: None,
     "structure": None,
     "forces": None,
     "stress": None,
-    "n_steps": 0,
+    Col.N_STEPS: 0,
 }
 
 
@@ -67,9 +68,9 @@ def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[
         result = read_result(task)
         if result is None:
             continue
-        crashed = str(result.get("reason", "")).startswith("worker process died")
-        more_time = result["wall_s"] < wall_limit_s or result["attempts"] <= restarts
-        if not crashed and not (result["status"] == "timeout" and more_time):
+        crashed = str(result.get(Col.REASON, "")).startswith("worker process died")
+        more_time = result[Col.WALL_S] < wall_limit_s or result[Col.ATTEMPTS] <= restarts
+        if not crashed and not (result[Col.STATUS] == "timeout" and more_time):
             rows[task.system.system_id] = result
     return rows
 
@@ -78,26 +79,26 @@ def complete(task: Task, outcome: Outcome) -> dict[str, Any]:
     """Return the whole ``result.json`` of a task, whatever became of it."""
     engine = task.engine
     if outcome.status == "ok":
-        science = {**_BLANK, "warnings": [], **outcome.value}
+        science = {**_BLANK, Col.WARNINGS: [], **outcome.value}
     else:
         status = "timeout" if outcome.status == "timeout" else "failed"
-        science = {**_BLANK, "warnings": [], "status": status, "reason": outcome.reason}
-    energy = science["energy"]
+        science = {**_BLANK, Col.WARNINGS: [], Col.STATUS: status, Col.REASON: outcome.reason}
+    energy = science[Col.ENERGY]
     return {
-        "wall_s": outcome.wall_s,
-        "attempts": task.attempt,
-        "code_version": engine.version,
+        Col.WALL_S: outcome.wall_s,
+        Col.ATTEMPTS: task.attempt,
+        Col.CODE_VERSION: engine.version,
         **science,
-        "warnings": [*(line for line in (engine.note, engine.reason) if line), *science["warnings"]],
+        Col.WARNINGS: [*(line for line in (engine.note, engine.reason) if line), *science[Col.WARNINGS]],
         "key": task.key,
-        "system_id": task.system.system_id,
-        "energy_per_atom": None if energy is None else energy / len(task.system),
-        "n_atoms": len(task.system),
-        "code": engine.code,
-        "functional": engine.functional,
-        "preset": engine.preset_name,
-        "settings_hash": engine.settings_hash,
-        "energy_tag": engine.energy_tag,
+        Col.SYSTEM_ID: task.system.system_id,
+        Col.ENERGY_PER_ATOM: None if energy is None else energy / len(task.system),
+        Col.N_ATOMS: len(task.system),
+        Col.CODE: engine.code,
+        Col.FUNCTIONAL: engine.functional,
+        Col.PRESET: engine.preset_name,
+        Col.SETTINGS_HASH: engine.settings_hash,
+        Col.ENERGY_TAG: engine.energy_tag,
     }
 
 
@@ -115,11 +116,11 @@ def structure_of(start: AtomicSystem, result: Mapping[str, Any]) -> AtomicSystem
     """Return the relaxed system with its energy (eV/atom), the energy's tag and the status in ``info``, or why none."""
     final = result["structure"]
     if final is None:
-        return Failure(start.system_id, "dft", f"{result['status']}: {result['reason']}", start.kind)
+        return Failure(start.system_id, "dft", f"{result[Col.STATUS]}: {result[Col.REASON]}", start.kind)
     extra = {
-        "dft_energy_per_atom": result["energy_per_atom"],
-        "dft_energy_tag": result["energy_tag"],
-        "dft_status": result["status"],
+        "dft_energy_per_atom": result[Col.ENERGY_PER_ATOM],
+        "dft_energy_tag": result[Col.ENERGY_TAG],
+        Col.DFT_STATUS: result[Col.STATUS],
     }
     info = {**start.info, **extra}
     return AtomicSystem(start.system_id, start.kind, final["numbers"], final["positions"], final["cell"], info)
@@ -132,12 +133,12 @@ def check_corrections(results: Sequence[Mapping[str, Any]]) -> None:
         DataError: one does not; names it.
     """
     for result in results:
-        if not result["energy_tag"].endswith("/MP2020") or result["energy"] is None:
+        if not result[Col.ENERGY_TAG].endswith("/MP2020") or result[Col.ENERGY] is None:
             continue
         numbers = set(result["structure"]["numbers"])
-        if OXYGEN in numbers and len(numbers) > 1 and not result["correction"]:
+        if OXYGEN in numbers and len(numbers) > 1 and not result[Col.CORRECTION]:
             raise DataError(
-                f"{result['system_id']}: is an oxide, is tagged {result['energy_tag']} and has no correction; "
+                f"{result[Col.SYSTEM_ID]}: is an oxide, is tagged {result[Col.ENERGY_TAG]} and has no correction; "
                 f"delete its {RESULT} and run again"
             )
 
@@ -151,6 +152,6 @@ def write_results(
         DataError: energies tagged as corrected are not.
     """
     check_corrections(results)
-    rows = [structure_of(starts[result["system_id"]], result) for result in results]
+    rows = [structure_of(starts[result[Col.SYSTEM_ID]], result) for result in results]
     store.write_systems(structures, rows, metadata={"stage": "dft"})
     store.write_frame(out, frame_of(results))

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from adit import store
+from adit.columns import Col
 from adit.errors import ExternalToolError
 from adit.isolate import SINGLE_THREAD, Outcome, map_isolated
 from adit.outputs.scratch import Scratch
@@ -52,7 +53,7 @@ def run_tasks(
     while todo:
         fresh = _round(todo, wall_limit_s, workers)
         results.update(fresh)
-        timeouts = [task for task in todo if fresh[task.system.system_id]["status"] == "timeout"]
+        timeouts = [task for task in todo if fresh[task.system.system_id][Col.STATUS] == "timeout"]
         todo = [replace(task, attempt=task.attempt + 1) for task in timeouts if task.attempt <= restarts]
     return results
 
@@ -60,7 +61,7 @@ def run_tasks(
 def _attempts(task: Task) -> int:
     """Return how many attempts at exactly this task ended at their wall limit."""
     result = read_result(task)
-    return int(result["attempts"]) if result is not None and result["status"] == "timeout" else 0
+    return int(result[Col.ATTEMPTS]) if result is not None and result[Col.STATUS] == "timeout" else 0
 
 
 def _round(tasks: Sequence[Task], wall_limit_s: float, workers: int) -> dict[str, dict[str, Any]]:
@@ -79,7 +80,7 @@ def _round(tasks: Sequence[Task], wall_limit_s: float, workers: int) -> dict[str
         store.write_json(task.folder / RESULT, result)
         results[task.system.system_id] = result
         done.add(task.folder)
-        log.info("%s: %s %s", task.system.system_id, result["status"], _what(result))
+        log.info("%s: %s %s", task.system.system_id, result[Col.STATUS], _what(result))
 
     engine = tasks[0].engine.name
     environment: Mapping[str, str] = {} if engine == "vasp" else SINGLE_THREAD
@@ -100,6 +101,6 @@ def _round(tasks: Sequence[Task], wall_limit_s: float, workers: int) -> dict[str
 
 
 def _what(result: Mapping[str, Any]) -> str:
-    if result["energy_per_atom"] is None:
-        return f"({result['reason']})"
-    return f"{result['energy_per_atom']:.4f} eV/atom, {result['n_steps']} steps, {result['wall_s']:.0f} s"
+    if result[Col.ENERGY_PER_ATOM] is None:
+        return f"({result[Col.REASON]})"
+    return f"{result[Col.ENERGY_PER_ATOM]:.4f} eV/atom, {result[Col.N_STEPS]} steps, {result[Col.WALL_S]:.0f} s"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adit import convert, store
+from adit.columns import Col
 from adit.config import SelectConfig, SelectStage
 from adit.elements import reduced_formula
 from adit.errors import DataError
@@ -21,8 +22,8 @@ from adit.systems import AtomicSystem
 if TYPE_CHECKING:
     import pandas as pd
 
-HULL_COLUMN = "e_above_hull"
-COLUMNS = ("system_id", "selected", "rank", "reason", "predicted_cost", "n_atoms", "e_above_hull")
+HULL_COLUMN = Col.E_ABOVE_HULL
+COLUMNS = (Col.SYSTEM_ID, Col.SELECTED, Col.RANK, Col.REASON, Col.PREDICTED_COST, Col.N_ATOMS, Col.E_ABOVE_HULL)
 
 
 def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, settings_dir: Path | None = None) -> None:
@@ -43,28 +44,31 @@ def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, setti
     effort = effort_of(read_preset(stage.engine, stage.preset, settings_dir))
     table = read_tables(relaxed)
     above, name = _above_hull(hull)
-    table = table.drop(columns=HULL_COLUMN, errors="ignore").merge(above, on="system_id", how="left")
-    table["reason"] = [_refusal(stage.select, row) for row in table.itertuples()]
-    systems = read_structures(relaxed, table.loc[table["reason"] == "", "system_id"])
-    energies = dict(zip(table["system_id"], table["energy_per_atom"], strict=True))
+    table = table.drop(columns=HULL_COLUMN, errors="ignore").merge(above, on=Col.SYSTEM_ID, how="left")
+    table[Col.REASON] = [_refusal(stage.select, row) for row in table.itertuples()]
+    systems = read_structures(relaxed, table.loc[table[Col.REASON] == "", Col.SYSTEM_ID])
+    energies = dict(zip(table[Col.SYSTEM_ID], table[Col.ENERGY_PER_ATOM], strict=True))
     twins = duplicates(list(systems.values()), energies)
-    table["reason"] = [
+    table[Col.REASON] = [
         f"duplicate of {twins[i]}" if i in twins else reason
-        for i, reason in zip(table["system_id"], table["reason"], strict=True)
+        for i, reason in zip(table[Col.SYSTEM_ID], table[Col.REASON], strict=True)
     ]
-    table["predicted_cost"] = [
+    table[Col.PREDICTED_COST] = [
         core_seconds(systems[i], effort) if i in systems and i not in twins else float("nan")
-        for i in table["system_id"]
+        for i in table[Col.SYSTEM_ID]
     ]
-    table["is_element"] = [i in systems and len(set(systems[i].numbers)) == 1 for i in table["system_id"]]
+    table[Col.IS_ELEMENT] = [i in systems and len(set(systems[i].numbers)) == 1 for i in table[Col.SYSTEM_ID]]
     table = _rank(table, stage.select)
     store.write_frame(
         out, table[list(COLUMNS)].rename(columns={HULL_COLUMN: name}), {"select": stage.select.model_dump()}
     )
-    reasons = Counter(reason.split(" of ")[0] for reason in table["reason"] if reason)
-    chosen = table[table["selected"]]
+    reasons = Counter(reason.split(" of ")[0] for reason in table[Col.REASON] if reason)
+    chosen = table[table[Col.SELECTED]]
     log.info(
-        "%d of %d go to DFT, predicted %.2g core hours", len(chosen), len(table), chosen["predicted_cost"].sum() / 3600
+        "%d of %d go to DFT, predicted %.2g core hours",
+        len(chosen),
+        len(table),
+        chosen[Col.PREDICTED_COST].sum() / 3600,
     )
     for reason, count in reasons.most_common(6):
         log.info("  not: %d %s", count, reason)
@@ -76,8 +80,8 @@ def _above_hull(hull: Path) -> tuple[pd.DataFrame, str]:
     names = [name for name in table.columns if name.endswith(HULL_COLUMN)]
     if not names:
         raise DataError(f"{hull}: has no column {HULL_COLUMN}; make it with `adit hull`")
-    table = table[["system_id", names[0]]].rename(columns={names[0]: HULL_COLUMN})
-    return table.drop_duplicates("system_id"), names[0]
+    table = table[[Col.SYSTEM_ID, names[0]]].rename(columns={names[0]: HULL_COLUMN})
+    return table.drop_duplicates(Col.SYSTEM_ID), names[0]
 
 
 def _refusal(config: SelectConfig, row: Any) -> str:
@@ -119,21 +123,21 @@ def duplicates(systems: list[AtomicSystem], energies: dict[str, float]) -> dict[
 
 
 def _rank(table: pd.DataFrame, config: SelectConfig) -> pd.DataFrame:
-    order = [HULL_COLUMN, "predicted_cost"] if config.rank_by == "stability" else ["predicted_cost", HULL_COLUMN]
+    order = [HULL_COLUMN, Col.PREDICTED_COST] if config.rank_by == "stability" else [Col.PREDICTED_COST, HULL_COLUMN]
     if config.compounds_first:
-        order.insert(0, "is_element")
-    candidates = table[table["reason"] == ""].sort_values([*order, "system_id"], na_position="last").index
-    table["selected"] = False
-    table["rank"] = -1
+        order.insert(0, Col.IS_ELEMENT)
+    candidates = table[table[Col.REASON] == ""].sort_values([*order, Col.SYSTEM_ID], na_position="last").index
+    table[Col.SELECTED] = False
+    table[Col.RANK] = -1
     spent, taken = 0.0, 0
     for index in candidates:
-        cost = float(table.loc[index, "predicted_cost"])
+        cost = float(table.loc[index, Col.PREDICTED_COST])
         if config.max_structures is not None and taken >= config.max_structures:
-            table.loc[index, "reason"] = "beyond select.max_structures"
+            table.loc[index, Col.REASON] = "beyond select.max_structures"
         elif config.budget_core_hours is not None and spent + cost > 3600 * config.budget_core_hours:
-            table.loc[index, "reason"] = "beyond select.budget_core_hours"
+            table.loc[index, Col.REASON] = "beyond select.budget_core_hours"
         else:
-            table.loc[index, "selected"] = True
-            table.loc[index, "rank"] = taken
+            table.loc[index, Col.SELECTED] = True
+            table.loc[index, Col.RANK] = taken
             spent, taken = spent + cost, taken + 1
     return table

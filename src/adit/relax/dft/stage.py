@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import store
+from adit.columns import Col
 from adit.config import DftStage
 from adit.progress import log
 from adit.relax.dft.engines.registry import resolve
@@ -64,5 +65,5 @@ def run_dft(
 def shard_ids(selected: Path, shard: int, n_shards: int) -> list[str]:
     """Return the selected ids of a shard, by rank."""
     table = store.read_frame(selected)
-    mine = table[table["selected"].astype(bool)].sort_values("rank")
+    mine = table[table[Col.SELECTED].astype(bool)].sort_values(Col.RANK)
     return [str(row.system_id) for row in mine.itertuples() if int(row.rank) % n_shards == shard]

@@ -14,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from adit import store
+from adit import columns, store
+from adit.columns import Col
 from adit.elements import composition, hill, symbol
-from adit.hull import energy_tags
 from adit.limits import PAIRWISE_ATOMS
 from adit.progress import Progress
 from adit.report.candidates import fields, frames
@@ -57,13 +57,13 @@ def write(run: Run, kind: str, folder: Path) -> Written | None:
         folder: where the scripts go.
     """
     frame = run.scores.get(kind)
-    if frame is None or "system_id" not in frame:
+    if frame is None or Col.SYSTEM_ID not in frame:
         return None
     frame = ordered(kind, frame)
     found = fields.fields(kind, frame)
     parts = _parts(run, kind, frame)
-    if kind == "molecule" and "formula" in frame:
-        frame["formula"] = [_hill(one, text) for one, text in zip(chain(*parts), frame["formula"], strict=True)]
+    if kind == "molecule" and Col.FORMULA in frame:
+        frame[Col.FORMULA] = [_hill(one, text) for one, text in zip(chain(*parts), frame[Col.FORMULA], strict=True)]
     held = sorted({int(z) for part in parts for rows in part for one in rows for z in one["z"]})
     data = {
         "rows": len(frame),
@@ -91,15 +91,15 @@ def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     checks = posebusters_columns(frame)
     if checks:
         counts = frame[checks].fillna(False).astype(bool).sum(axis=1)
-        sent = frame["posebusters_status"] == "ok" if "posebusters_status" in frame else counts >= 0
+        sent = frame[Col.POSEBUSTERS_STATUS] == "ok" if Col.POSEBUSTERS_STATUS in frame else counts >= 0
         frame = frame.assign(posebusters_count=counts.where(sent))
-    if kind != "molecule" and "formula" in frame:
-        frame["formula"] = [formats.chemical(str(text)) if text else text for text in frame["formula"]]
-    keys = [k for k in {"molecule": ("validity", "novel")}.get(kind, ("e_above_hull",)) if k in frame]
+    if kind != "molecule" and Col.FORMULA in frame:
+        frame[Col.FORMULA] = [formats.chemical(str(text)) if text else text for text in frame[Col.FORMULA]]
+    keys = [k for k in {"molecule": (Col.VALIDITY, Col.NOVEL)}.get(kind, (Col.E_ABOVE_HULL,)) if k in frame]
     if keys:
         frame = frame.sort_values(keys, ascending=kind != "molecule", kind="stable", na_position="last")
-    surrogates = [name for name in energy_tags.ENERGIES if energy_tags.SURROGATE_PREFIX + name in frame]
-    return frame.drop(columns=surrogates).reset_index(drop=True)
+    twice = [name for name in columns.ENERGIES if columns.stored_as(name, frame) != name and name in frame]
+    return frame.drop(columns=twice).reset_index(drop=True)
 
 
 def column(field: fields.Field, values: Sequence[Any]) -> list[Any]:
@@ -120,10 +120,10 @@ def _number(value: Any, digits: int) -> float | int | None:
 def _parts(run: Run, kind: str, frame: pd.DataFrame) -> list[list[list[dict[str, Any]]]]:
     made = structures(run, f"samples/{kind}/*.arrow")
     later = [] if kind == "molecule" else _relaxed(run, kind)
-    valid = frame["validity"].fillna(False).astype(bool) if "validity" in frame else frame["system_id"].isna()
+    valid = frame[Col.VALIDITY].fillna(False).astype(bool) if Col.VALIDITY in frame else frame[Col.SYSTEM_ID].isna()
     progress = Progress(f"structures of {kind}s", len(frame))
     rows = []
-    for system_id, bonded in zip(frame["system_id"].astype(str), valid, strict=True):
+    for system_id, bonded in zip(frame[Col.SYSTEM_ID].astype(str), valid, strict=True):
         system = made.get(system_id)
         if kind == "molecule":
             drawn = system is not None and len(system) <= PAIRWISE_ATOMS

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from adit.hull import energy_tags
+from adit import columns
+from adit.columns import Col, Metric, Protocol, flag
 from adit.report.words import formats
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ class Field:
     Attributes:
         name: column of ``scores/<kind>``.
         type: number, flag, status, formula, id, code or text; decides how it looks, sorts and filters.
-        title: its title; empty: the name in plain words.
-        hint: unit or meaning.
+        title: its title; empty: that of the registry.
+        hint: meaning.
         digits: decimals of a number.
         unit: of a number, as it stands beside its title.
         shown: whether it stands in the table before anyone chooses columns.
@@ -36,62 +37,53 @@ class Field:
 
     def to_json(self) -> dict[str, Any]:
         """Return the field as the page gets it."""
-        return {**asdict(self), "title": self.title or formats.heading(self.name)}
+        return {**asdict(self), "name": str(self.name), "title": self.title or formats.heading(self.name)}
 
 
-_SURROGATE: Final = energy_tags.SURROGATE_PREFIX
-_COMMON: Final = (
-    Field("system_id", "id", "id"),
-    Field("formula", "formula", hint="reduced formula"),
-    Field("n_atoms", "number", "atoms"),
-)
-_WHY: Final = Field("why_not", "text", "why not", "every reason that this row failed, was refused or was not sent")
+def _of(column: Col, type: str = "text", digits: int = 0, *, shown: bool = True) -> Field:
+    return Field(column, type, column.label, column.help, digits, shown, column.unit if digits else "")
+
+
+def _flag(metric: Metric, hint: str = "") -> Field:
+    return Field(flag(metric, Protocol.ADIT), "flag", metric.flag, hint or metric.help)
+
+
+_COMMON: Final = (_of(Col.SYSTEM_ID, "id"), _of(Col.FORMULA, "formula"), _of(Col.N_ATOMS, "number"))
+_WHY: Final = _of(Col.WHY_NOT)
 
 _CRYSTAL: Final = (
     *_COMMON,
-    Field("e_above_hull", "number", "E hull", "energy above the hull", 3, unit="eV/atom"),
-    Field(f"{_SURROGATE}e_above_hull", "number", "E hull*", "CHGNet energy on a DFT hull", 3, unit="eV/atom"),
-    Field("formation_energy_per_atom", "number", "E form", "formation energy", 3, unit="eV/atom"),
-    Field(
-        f"{_SURROGATE}formation_energy_per_atom", "number", "E form*", "CHGNet energy, DFT elements", 3, unit="eV/atom"
-    ),
-    Field("overall_validity", "flag", "valid", "structural and compositional validity"),
-    Field("uniqueness_adit", "flag", "unique", "protocol adit"),
-    Field("novelty_adit", "flag", "novel", "protocol adit"),
-    Field("stable_adit", "flag", "stable", "below the hull, at least two elements"),
-    Field(f"{_SURROGATE}stable_adit", "flag", "stable*", "CHGNet energy below a DFT hull, at least two elements"),
-    Field("metastable_adit", "flag", "meta", "less than 0.1 eV/atom above the hull"),
-    Field(f"{_SURROGATE}metastable_adit", "flag", "meta*", "CHGNet energy less than 0.1 eV/atom above a DFT hull"),
-    Field("sun_adit", "flag", "S.U.N.", "stable, unique and novel"),
-    Field(f"{_SURROGATE}sun_adit", "flag", "S.U.N.*", "stable by CHGNet energies, unique and novel"),
-    Field("spacegroup", "number", "SG", "spacegroup as generated"),
-    Field("relaxed_spacegroup", "number", "→ SG", "spacegroup after relaxation"),
-    Field("nearest_known", "text", "nearest known", "reference crystal of the same formula, else of the same elements"),
-    Field("nearest_known_formula", "formula", "its formula", "of the nearest known crystal", shown=False),
-    Field("nearest_known_distance", "number", "apart", "difference of average minimum distances", 2, unit="Å"),
-    Field("rmsd_moved", "number", "moved", "RMSD of the relaxation", 2, unit="Å"),
-    Field("relax_status", "status", "relaxation"),
-    Field("dft_status", "status", "DFT"),
-    Field("distance_ratio", "number", "d/Σr", "smallest distance over the sum of covalent radii", 2, shown=False),
+    _of(Col.E_ABOVE_HULL, "number", 3),
+    _of(Col.FORMATION_ENERGY, "number", 3),
+    _of(Col.OVERALL_VALIDITY, "flag"),
+    _flag(Metric.UNIQUENESS, "protocol adit"),
+    _flag(Metric.NOVELTY, "protocol adit"),
+    _flag(Metric.STABLE),
+    _flag(Metric.METASTABLE),
+    _flag(Metric.SUN),
+    _of(Col.SPACEGROUP, "number"),
+    _of(Col.RELAXED_SPACEGROUP, "number"),
+    _of(Col.NEAREST_KNOWN),
+    _of(Col.NEAREST_FORMULA, "formula", shown=False),
+    _of(Col.NEAREST_DISTANCE, "number", 2),
+    _of(Col.RMSD_MOVED, "number", 2),
+    _of(Col.RELAX_STATUS, "status"),
+    _of(Col.DFT_STATUS, "status"),
+    _of(Col.DISTANCE_RATIO, "number", 2, shown=False),
     _WHY,
 )
 
-_MOF: Final = (
-    *_COMMON,
-    Field("mofchecker_all", "flag", "valid", "all checks of MOFChecker"),
-    Field("mofchecker_status", "status", "MOFChecker"),
-    _WHY,
-)
+_MOF: Final = (*_COMMON, _of(Col.MOFCHECKER_ALL, "flag"), _of(Col.MOFCHECKER_STATUS, "status"), _WHY)
 
 _MOLECULE: Final = (
     *_COMMON,
-    Field("validity", "flag", "valid", "strict: bonds fit charge 0, one fragment, no radical"),
-    Field("neutral_validity", "flag", "neutral", "valid, and no atom is charged"),
-    Field("adit_pdb_validity", "flag", "PDB", "the paper's PDB round trip"),
-    Field("unique", "flag", hint="canonical SMILES differs from all others"),
-    Field("novel", "flag", hint="SMILES not in the training split"),
-    Field("posebusters_count", "number", "checks", "PoseBusters checks passed"),
-    Field("smiles", "code", "SMILES"),
+    _of(Col.VALIDITY, "flag"),
+    _of(Col.NEUTRAL_VALIDITY, "flag"),
+    _of(Col.PDB_VALIDITY, "flag"),
+    _of(Col.UNIQUE, "flag"),
+    _of(Col.NOVEL, "flag"),
+    _of(Col.POSEBUSTERS_COUNT, "number"),
+    _of(Col.SMILES, "code"),
     _WHY,
 )
 
@@ -100,31 +92,38 @@ KNOWN: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _
 
 PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
     "crystal": (
-        ("valid", {"overall_validity": "yes"}),
-        ("unique and novel", {"uniqueness_adit": "yes", "novelty_adit": "yes"}),
-        ("below the hull", {"e_above_hull": "<0"}),
-        ("metastable", {"e_above_hull": "<0.1"}),
-        ("below the hull*", {f"{_SURROGATE}e_above_hull": "<0"}),
-        ("metastable*", {f"{_SURROGATE}e_above_hull": "<0.1"}),
-        ("S.U.N.", {"sun_adit": "yes"}),
-        ("S.U.N.*", {f"{_SURROGATE}sun_adit": "yes"}),
-        ("DFT converged", {"dft_status": "converged"}),
+        ("valid", {Col.OVERALL_VALIDITY: "yes"}),
+        (
+            "unique and novel",
+            {flag(Metric.UNIQUENESS, Protocol.ADIT): "yes", flag(Metric.NOVELTY, Protocol.ADIT): "yes"},
+        ),
+        ("below the hull", {Col.E_ABOVE_HULL: "<0"}),
+        ("metastable", {Col.E_ABOVE_HULL: "<0.1"}),
+        ("S.U.N.", {flag(Metric.SUN, Protocol.ADIT): "yes"}),
+        ("DFT converged", {Col.DFT_STATUS: "converged"}),
     ),
     "molecule": (
-        ("valid", {"validity": "yes"}),
-        ("valid and novel", {"validity": "yes", "novel": "yes"}),
-        ("not valid", {"validity": "no"}),
+        ("valid", {Col.VALIDITY: "yes"}),
+        ("valid and novel", {Col.VALIDITY: "yes", Col.NOVEL: "yes"}),
+        ("not valid", {Col.VALIDITY: "no"}),
     ),
-    "mof": (("valid", {"mofchecker_all": "yes"}), ("not valid", {"mofchecker_all": "no"})),
+    "mof": (("valid", {Col.MOFCHECKER_ALL: "yes"}), ("not valid", {Col.MOFCHECKER_ALL: "no"})),
 }
 """Filters at one click: title, and the condition on each column; those on columns that are missing are left out."""
+
+SURROGATE_MARK: Final = "*"
+"""Closes the titles of columns and filters whose energies are a potential's on a hull of DFT energies."""
 
 _STATUS: Final = ("status", "_status")
 
 
 def fields(kind: str, frame: pd.DataFrame) -> list[Field]:
     """Return the fields of a frame: the known ones first, then every other column, hidden until it is chosen."""
-    known = {field.name: field for field in KNOWN.get(kind, _COMMON)}
+    known = {
+        field.name: field
+        for plain in KNOWN.get(kind, _COMMON)
+        for field in (plain, *(_surrogate(plain, name) for name in _surrogates(plain.name, frame)))
+    }
     found = [field for name, field in known.items() if name in frame and not _empty(frame[name])]
     others = [name for name in frame.columns if name not in known and not _empty(frame[name])]
     return found + [_guessed(str(name), frame[name]) for name in others]
@@ -132,8 +131,26 @@ def fields(kind: str, frame: pd.DataFrame) -> list[Field]:
 
 def presets(kind: str, found: list[Field]) -> list[tuple[str, dict[str, str]]]:
     """Return the filters of a kind whose columns are there."""
-    names = {field.name for field in found}
-    return [(title, filters) for title, filters in PRESETS.get(kind, ()) if set(filters) <= names]
+    names = {str(field.name) for field in found}
+    chosen = []
+    for title, filters in PRESETS.get(kind, ()):
+        stored = {columns.stored_as(name, names): condition for name, condition in filters.items()}
+        if set(filters) <= names:
+            chosen.append((title, {str(name): condition for name, condition in filters.items()}))
+        elif set(stored) <= names:
+            chosen.append((title + SURROGATE_MARK, stored))
+    return chosen
+
+
+def _surrogates(name: str, frame: pd.DataFrame) -> list[str]:
+    """Return the columns of a frame that hold a column's surrogates."""
+    return [str(n) for n in frame.columns if columns.potential_of(str(n)) and columns.bare_name(str(n)) == name]
+
+
+def _surrogate(field: Field, name: str) -> Field:
+    """Return a field for surrogate energies: its title is marked, and its hint says whose they are."""
+    whose = f"{columns.potential_title(columns.potential_of(name))} energies on a DFT hull"
+    return replace(field, name=name, title=field.title + SURROGATE_MARK, hint=f"{field.hint}; {whose}")
 
 
 def _empty(values: pd.Series[Any]) -> bool:

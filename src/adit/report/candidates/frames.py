@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from adit.columns import Col
 from adit.limits import PAIRWISE_ATOMS
 from adit.report.candidates.molgraph import molecule_graph
 from adit.report.words import formats
@@ -35,7 +36,7 @@ def frame(system: AtomicSystem, label: str, *, bonded: bool = False) -> dict[str
         return {**made, **molecule_graph(system)} if bonded else made
     made["x"] = _whole(system.fractional * FRACTION)
     made["c"] = [round(float(value), 5) for value in system.cell.ravel()]
-    energy = system.info.get("dft_energy_per_atom" if label.startswith("DFT") else "energy_per_atom")
+    energy = system.info.get("dft_energy_per_atom" if label.startswith("DFT") else Col.ENERGY_PER_ATOM)
     if isinstance(energy, int | float) and not formats.is_missing(energy):
         made["e"] = round(float(energy), 5)
     return made

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from adit import convert
+from adit import columns, convert
+from adit.columns import Col, Metric, Protocol
 from adit.elements import composition, hill, reduced_formula
-from adit.hull import energy_tags
 from adit.limits import PAIRWISE_ATOMS
 from adit.report.candidates.pictures import ball_and_stick, bond_drawing, legend
 from adit.report.figures.drawing import slug
@@ -55,39 +55,39 @@ def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
     Without energies the valid ones come first.
     """
     frame = run.scores.get(kind)
-    if frame is None or not limit or "system_id" not in frame:
+    if frame is None or not limit or Col.SYSTEM_ID not in frame:
         return []
     found = structures(run, "dft/[0-9]*.arrow", f"relaxed/{kind}/*.arrow", f"samples/{kind}/*.arrow")
-    if "e_above_hull" in frame and frame["e_above_hull"].notna().any():
-        frame = _best_first(frame[frame["e_above_hull"].notna()])
-    elif "overall_validity" in frame:
-        frame = frame.sort_values("overall_validity", ascending=False, kind="stable")
-    dft = {str(row.get("system_id")): row for row in run.dft}
+    if Col.E_ABOVE_HULL in frame and frame[Col.E_ABOVE_HULL].notna().any():
+        frame = _best_first(frame[frame[Col.E_ABOVE_HULL].notna()])
+    elif Col.OVERALL_VALIDITY in frame:
+        frame = frame.sort_values(Col.OVERALL_VALIDITY, ascending=False, kind="stable")
+    dft = {str(row.get(Col.SYSTEM_ID)): row for row in run.dft}
     return [_crystal(row, system, dft.get(system.system_id, {})) for row, system in _drawn(frame, found, limit)]
 
 
 def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.sort_values("e_above_hull", kind="stable")
-    if "n_elements" in frame:  # as in the metrics: an element is no stable compound
-        frame = frame.sort_values("n_elements", key=lambda number: number == 1, kind="stable")
-    if "overall_validity" in frame:
+    frame = frame.sort_values(Col.E_ABOVE_HULL, kind="stable")
+    if Col.N_ELEMENTS in frame:  # as in the metrics: an element is no stable compound
+        frame = frame.sort_values(Col.N_ELEMENTS, key=lambda number: number == 1, kind="stable")
+    if Col.OVERALL_VALIDITY in frame:
         frame = frame.sort_values(
-            "overall_validity", key=lambda flags: ~flags.fillna(False).astype(bool), kind="stable"
+            Col.OVERALL_VALIDITY, key=lambda flags: ~flags.fillna(False).astype(bool), kind="stable"
         )
-    if "relax_status" in frame:  # an energy before convergence is a bound, not a result
-        frame = frame.sort_values("relax_status", key=lambda status: status != "converged", kind="stable")
+    if Col.RELAX_STATUS in frame:  # an energy before convergence is a bound, not a result
+        frame = frame.sort_values(Col.RELAX_STATUS, key=lambda status: status != "converged", kind="stable")
     return frame
 
 
 def molecules(run: Run, limit: int) -> list[Card]:
     """Return valid molecules, those that pass most PoseBusters checks and are novel first; if none is valid, others."""
     frame = run.scores.get("molecule")
-    if frame is None or not limit or "system_id" not in frame:
+    if frame is None or not limit or Col.SYSTEM_ID not in frame:
         return []
-    frame = _only(_only(with_posebusters(frame), "validity"), "unique")
-    passed = [_passed(text) for text in frame["posebusters_passed"]] if "posebusters_passed" in frame else 0
+    frame = _only(_only(with_posebusters(frame), Col.VALIDITY), Col.UNIQUE)
+    passed = [_passed(text) for text in frame[Col.POSEBUSTERS_PASSED]] if Col.POSEBUSTERS_PASSED in frame else 0
     frame = frame.assign(_passed=passed)
-    keys = [k for k in ("neutral_validity", "adit_pdb_validity", "_passed", "novel", "n_atoms") if k in frame]
+    keys = [k for k in (Col.NEUTRAL_VALIDITY, Col.PDB_VALIDITY, "_passed", Col.NOVEL, Col.N_ATOMS) if k in frame]
     frame = frame.sort_values(keys, ascending=False, kind="stable")
     found = structures(run, "samples/molecule/*.arrow")
     return [_molecule(row, system) for row, system in _drawn(frame, found, limit)]
@@ -111,31 +111,32 @@ def _drawn(frame: pd.DataFrame, found: Structures, limit: int) -> list[tuple[Rec
     for row in frame.to_dict("records"):
         if len(chosen) == limit:
             break
-        system = found.get(str(row["system_id"]))
+        system = found.get(str(row[Col.SYSTEM_ID]))
         if system is not None and len(system) <= PAIRWISE_ATOMS:
             chosen.append((row, system))
     return chosen
 
 
 def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
-    energy = row.get("e_above_hull")
-    whose = ", CHGNet surrogate" if f"{energy_tags.SURROGATE_PREFIX}e_above_hull" in row else ""
+    energy = row.get(Col.E_ABOVE_HULL)
+    potential = columns.potential_of(columns.stored_as(Col.E_ABOVE_HULL, row))
+    whose = f", {columns.surrogate_title(potential)}" if potential else ""
     facts = [
         (f"E above hull{whose}", _unit(energy, 3, "eV/atom")),
-        (f"formation energy{whose}", _unit(row.get("formation_energy_per_atom"), 3, "eV/atom")),
-        ("spacegroup", f"{_group(row.get('spacegroup'))} → {_group(row.get('relaxed_spacegroup'))}"),
-        ("moved", _unit(row.get("rmsd_moved"), 2, "Å")),
+        (f"formation energy{whose}", _unit(row.get(Col.FORMATION_ENERGY), 3, "eV/atom")),
+        ("spacegroup", f"{_group(row.get(Col.SPACEGROUP))} → {_group(row.get(Col.RELAXED_SPACEGROUP))}"),
+        ("moved", _unit(row.get(Col.RMSD_MOVED), 2, "Å")),
         ("atoms", str(len(system))),
     ]
     if dft:
-        names = [formats.code(str(dft[k])) for k in ("code", "functional") if not formats.is_missing(dft.get(k))]
+        names = [formats.code(str(dft[k])) for k in (Col.CODE, Col.FUNCTIONAL) if not formats.is_missing(dft.get(k))]
         code = " ".join(dict.fromkeys(names))
         facts += [
-            (code or "DFT", str(dft.get("status", formats.MISSING))),
-            ("its energy", _unit(dft.get("energy_per_atom"), 3, "eV/atom")),
+            (code or "DFT", str(dft.get(Col.STATUS, formats.MISSING))),
+            ("its energy", _unit(dft.get(Col.ENERGY_PER_ATOM), 3, "eV/atom")),
         ]
     else:
-        facts.append(("DFT", str(row.get("dft_status") or "not sent").replace("_", " ")))
+        facts.append(("DFT", str(row.get(Col.DFT_STATUS) or "not sent").replace("_", " ")))
     return Card(
         system.system_id,
         formats.formula(formats.chemical(reduced_formula(system.numbers))),
@@ -149,38 +150,38 @@ def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
 
 def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
     badges = []
-    if row.get("relax_status") not in (None, "converged"):
-        badges.append((f"relaxation {row['relax_status']}", "bad"))
-    covered = row.get("hull_covers_chemistry", True)
-    if not formats.is_missing(energy) and row.get("n_elements") != 1 and covered:  # as in the metrics
+    if row.get(Col.RELAX_STATUS) not in (None, "converged"):
+        badges.append((f"relaxation {row[Col.RELAX_STATUS]}", "bad"))
+    covered = row.get(Col.HULL_COVERS_CHEMISTRY, True)
+    if not formats.is_missing(energy) and row.get(Col.N_ELEMENTS) != 1 and covered:  # as in the metrics
         level = "below the hull" if energy < 0 else "metastable" if energy < 0.1 else ""
         badges += [(level, "good" if energy < 0 else "fair")] if level else []
-    badges += [("valid", "good")] if _true(row.get("overall_validity")) else [("not valid", "bad")]
-    if row.get("n_elements") == 1:
+    badges += [("valid", "good")] if _true(row.get(Col.OVERALL_VALIDITY)) else [("not valid", "bad")]
+    if row.get(Col.N_ELEMENTS) == 1:
         badges.append(("single element", ""))
-    for name in ("uniqueness_adit", "novelty_adit"):
+    for metric in (Metric.UNIQUENESS, Metric.NOVELTY):
+        name, word = columns.flag(metric, Protocol.ADIT), metric.flag
         if name in row:
-            word = {"uniqueness_adit": "unique", "novelty_adit": "novel"}[name]
             badges.append((word, "good") if _true(row[name]) else (f"not {word}", ""))
     return badges
 
 
 def _molecule(row: Record, system: AtomicSystem) -> Card:
-    valid = _true(row.get("validity"))
+    valid = _true(row.get(Col.VALIDITY))
     flat = bond_drawing(system) if valid else None  # without validity there may be a bonding, but no molecule
     solid = ball_and_stick(system, f"pic-{slug(system.system_id)}")
-    facts = [("SMILES", str(row["smiles"]))] if row.get("smiles") else []
+    facts = [("SMILES", str(row[Col.SMILES]))] if row.get(Col.SMILES) else []
     facts += [
-        ("PoseBusters", str(row.get("posebusters_passed") or "not checked")),
+        ("PoseBusters", str(row.get(Col.POSEBUSTERS_PASSED) or "not checked")),
         ("atoms", str(len(system))),
     ]
     badges = [("valid", "good") if valid else ("not valid", "bad")]
-    if not valid and not formats.is_missing(row.get("reason")):
-        facts.append(("why", str(row["reason"])))
-    if valid and "neutral_validity" in row:
-        badges.append(("no charged atom", "good") if _true(row["neutral_validity"]) else ("charged atoms", "fair"))
-    if valid and "novel" in row:
-        badges.append(("novel", "good") if _true(row["novel"]) else ("in the training set", ""))
+    if not valid and not formats.is_missing(row.get(Col.REASON)):
+        facts.append(("why", str(row[Col.REASON])))
+    if valid and Col.NEUTRAL_VALIDITY in row:
+        badges.append(("no charged atom", "good") if _true(row[Col.NEUTRAL_VALIDITY]) else ("charged atoms", "fair"))
+    if valid and Col.NOVEL in row:
+        badges.append(("novel", "good") if _true(row[Col.NOVEL]) else ("in the training set", ""))
     return Card(
         system.system_id,
         formats.formula(hill(composition(system.numbers))),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import store
+from adit.columns import Metric
 from adit.config import AblationsStage
 from adit.errors import ConfigError
 from adit.outputs.replace import replaced_folder
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VALIDITY: Final = {
-    ("crystal", "adit", "structural_validity"): "crystals structure valid, %",
-    ("crystal", "adit", "compositional_validity"): "crystals composition valid, %",
-    ("crystal", "adit", "overall_validity"): "crystals valid, %",
-    ("molecule", "strict", "validity"): "molecules valid, %",
-    ("molecule", "edm", "validity"): "molecules valid by EDM's bonds, %",
-    ("molecule", "adit", "adit_pdb_validity"): "molecules valid as in the paper, %",
-    ("mof", "strict", "validity"): "MOFs valid, %",
+    ("crystal", "adit", Metric.STRUCTURAL_VALIDITY): "crystals structure valid, %",
+    ("crystal", "adit", Metric.COMPOSITIONAL_VALIDITY): "crystals composition valid, %",
+    ("crystal", "adit", Metric.OVERALL_VALIDITY): "crystals valid, %",
+    ("molecule", "strict", Metric.VALIDITY): "molecules valid, %",
+    ("molecule", "edm", Metric.VALIDITY): "molecules valid by EDM's bonds, %",
+    ("molecule", "adit", Metric.PDB_VALIDITY): "molecules valid as in the paper, %",
+    ("mof", "strict", Metric.VALIDITY): "MOFs valid, %",
 }
 """Kind, protocol and metric of the scores that are shown, and their columns."""
 

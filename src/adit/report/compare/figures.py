@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from adit.hull import energy_tags
+from adit.columns import Col, Metric, bare_name
 from adit.report.figures.drawing import COLOURS, Drawing, grid_lines, new_figure, slug, styled
 from adit.report.paper import headline
 from adit.report.run.inputs import NETWORKS, Run
@@ -81,14 +81,14 @@ def hulls(values: Sequence[tuple[str, Sequence[float]]]) -> Drawing:
     import pandas as pd
 
     rows = [(name, energy, (k + 1) / len(held)) for name, held in values for k, energy in enumerate(sorted(held))]
-    data = pd.DataFrame(rows, columns=["run", "e_above_hull", "share"])
+    data = pd.DataFrame(rows, columns=["run", Col.E_ABOVE_HULL, "share"])
     figure, grid = new_figure(6.4, 2.8)
     axes = grid[0, 0]
     for number, (name, part) in enumerate(data.groupby("run", sort=False)):
         colour, label = PALETTE[number % len(PALETTE)], f"{_plain(str(name))} ({len(part)})"
-        axes.step(part["e_above_hull"], 100 * part["share"], where="post", color=colour, label=label)
+        axes.step(part[Col.E_ABOVE_HULL], 100 * part["share"], where="post", color=colour, label=label)
     axes.axvline(0.0, color=COLOURS["grey"], linewidth=1.0, linestyle="--")
-    axes.set_xlim(max(-0.6, data["e_above_hull"].min() - 0.05), 1.0)
+    axes.set_xlim(max(-0.6, data[Col.E_ABOVE_HULL].min() - 0.05), 1.0)
     axes.set_xlabel("E above hull, eV/atom")
     axes.set_ylabel("relaxed crystals below, %")
     axes.legend(fontsize=8)
@@ -131,7 +131,7 @@ def loss(network: str, data: pd.DataFrame) -> Drawing:
     return Drawing(f"compare-loss-{network}", figure, data, f"Training loss of {network} against time")
 
 
-SIZED: Final = ("overall_validity", "sun", "validity", "adit_pdb_validity")
+SIZED: Final = (Metric.OVERALL_VALIDITY, Metric.SUN, Metric.VALIDITY, Metric.PDB_VALIDITY)
 """Metrics that are drawn against the size of the denoiser."""
 
 
@@ -143,7 +143,7 @@ def sizes(runs: RunList) -> pd.DataFrame:
     for name, run in runs:
         size = run.training["dit"].config.get("parameters")
         for r in run.summary if size else []:
-            wanted = energy_tags.bare_metric(str(r.get("metric"))) in SIZED and r.get("protocol") in ("adit", "strict")
+            wanted = bare_name(str(r.get("metric"))) in SIZED and r.get("protocol") in ("adit", "strict")
             if wanted and r.get("population") == "samples" and r.get("value") is not None:
                 values = {key: r[key] for key in ("kind", "metric", "value", "low", "high")}
                 rows.append({"run": name, "parameters": size, **values})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit import store
+from adit.columns import Col
 from adit.errors import DataError
 from adit.outputs.replace import replaced_folder
 from adit.progress import log
@@ -171,7 +172,7 @@ def long_metrics(runs: Sequence[Named]) -> list[Record]:
 
 def costs(runs: Sequence[Named]) -> list[tuple[str, list[float | None]]]:
     """Return the wall time (s) of each stage in each run; the total last."""
-    walls = [{str(row["stage"]): row["wall_s"] for row in cost(one.run.benchmarks)} for one in runs]
+    walls = [{str(row["stage"]): row[Col.WALL_S] for row in cost(one.run.benchmarks)} for one in runs]
     rows = [(stage, [held.get(stage) for held in walls]) for stage in dict.fromkeys(s for held in walls for s in held)]
     totals = [outcome.total_seconds(one.run) for one in runs]
     return [*rows, ("all", totals)] if rows else []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import store
+from adit.columns import Metric
 from adit.config import TuneStage
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_folder
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VALIDITY: Final = {
-    "crystal": ("adit", "overall_validity"),
-    "molecule": ("strict", "validity"),
-    "mof": ("strict", "validity"),
+    "crystal": ("adit", Metric.OVERALL_VALIDITY),
+    "molecule": ("strict", Metric.VALIDITY),
+    "mof": ("strict", Metric.VALIDITY),
 }
 """Protocol and metric that score a kind."""
 
@@ -86,7 +87,7 @@ def _records(point: Path, reporting_seed: int) -> list[dict[str, Any]]:
                 "evaluations": timing["evaluations"],
                 "samples": timing["samples"],
                 "seconds_per_sample": timing["seconds"] / timing["samples"],
-                "validity": score["value"],
+                Metric.VALIDITY: score["value"],
                 "low": score["low"],
                 "high": score["high"],
             }
@@ -106,7 +107,7 @@ def _score(summary: Sequence[Mapping[str, Any]], kind: str, point: Path) -> Mapp
 def pareto(rows: pd.DataFrame) -> list[Any]:
     """Return the index of the rows that no other row beats in both time and validity."""
     front, best = [], -1.0
-    for row in rows.sort_values(["seconds_per_sample", "validity"], ascending=[True, False]).itertuples():
+    for row in rows.sort_values(["seconds_per_sample", Metric.VALIDITY], ascending=[True, False]).itertuples():
         if row.validity > best:
             best = float(row.validity)
             front.append(row.Index)
@@ -119,10 +120,10 @@ def tuning(kind: str, rows: pd.DataFrame) -> Drawing:
     figure, grid = new_figure(7.2, 4.2)
     axes = grid[0, 0]
     for (name, part), colour in zip(rows.groupby(["solver", "grid"]), _colours(), strict=False):
-        errors = [(part["validity"] - part["low"]) * 100, (part["high"] - part["validity"]) * 100]
+        errors = [(part[Metric.VALIDITY] - part["low"]) * 100, (part["high"] - part[Metric.VALIDITY]) * 100]
         axes.errorbar(
             part["seconds_per_sample"],
-            part["validity"] * 100,
+            part[Metric.VALIDITY] * 100,
             yerr=errors,
             fmt="o",
             color=colour,
@@ -132,7 +133,7 @@ def tuning(kind: str, rows: pd.DataFrame) -> Drawing:
             label=", ".join(map(str, name)),
         )
     front = rows[rows["pareto"]].sort_values("seconds_per_sample")
-    axes.plot(front["seconds_per_sample"], front["validity"] * 100, color=COLOURS["grey"], linewidth=1.0, zorder=0)
+    axes.plot(front["seconds_per_sample"], front[Metric.VALIDITY] * 100, color=COLOURS["grey"], linewidth=1.0, zorder=0)
     for row in front.itertuples():
         axes.annotate(
             f"T {row.steps}, γ {row.guidance:g}",

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from adit.columns import Col
 from adit.report.figures.drawing import COLOURS, INK, POPULATIONS, Drawing, grid_lines, new_figure, slug, styled
 from adit.report.words import formats
 
@@ -127,10 +128,10 @@ def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
     import pandas as pd
 
     items = sorted((int(size), int(n)) for size, n in histogram.items())
-    data = pd.DataFrame(items, columns=["n_atoms", "systems"])
+    data = pd.DataFrame(items, columns=[Col.N_ATOMS, "systems"])
     figure, grid = new_figure(4.6, 2.3)
     axes = grid[0, 0]
-    axes.bar(data["n_atoms"], data["systems"], color=COLOURS["blue"], width=0.85)
+    axes.bar(data[Col.N_ATOMS], data["systems"], color=COLOURS["blue"], width=0.85)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("atoms in a system")
     axes.set_ylabel("training systems")

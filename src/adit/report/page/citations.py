@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from adit.columns import Col
+from adit.config.engines import ENGINES
 from adit.report.page.assets import read
 from adit.report.run.inputs import Run
 from adit.report.words import outcome
@@ -18,11 +20,6 @@ CRYSTALS: Final = ("Ong2013pymatgen", "Togo2024spglib", "Davies2019SMACT")
 MOLECULES: Final = ("RDKit", "Buttenschoen2024PoseBusters")
 RELAXATION: Final = ("Deng2023CHGNet", "Larsen2017ASE")
 DFT: Final = ("Ganose2025atomate2", "Rosen2024jobflow")
-CODES: Final = {
-    "gpaw": ("Mortensen2024GPAW", "Perdew1996PBE"),
-    "vasp": ("Kresse1996VASP", "Perdew1996PBE"),
-    outcome.XTB: ("Grimme2017GFN1",),
-}
 ALWAYS: Final = ("Molder2021Snakemake", "Rego2015ThreeDmol")
 
 
@@ -43,18 +40,18 @@ def used(run: Run) -> list[str]:
         keys += CRYSTALS
     if "molecule" in outcome.kinds(run):
         keys += MOLECULES
-    if run.hull is not None or any("relax_status" in frame for frame in run.scores.values()):
+    if run.hull is not None or any(Col.RELAX_STATUS in frame for frame in run.scores.values()):
         keys += RELAXATION
     if any("MP2020" in tag for tag in _tags(run)):
         keys.append("Wang2021MP2020")
     if run.dft:
-        codes = {str(row.get("code") or "").lower().partition(" ")[0] for row in run.dft}
-        keys += [*DFT, *(key for code, held in CODES.items() if code in codes for key in held)]
+        codes = {str(row.get(Col.CODE) or "").lower().partition(" ")[0] for row in run.dft}
+        keys += [*DFT, *(key for name, entry in ENGINES.items() if name in codes for key in entry.citations)]
     return list(dict.fromkeys([*keys, *ALWAYS]))
 
 
 def _tags(run: Run) -> Iterable[str]:
-    for column in ("energy_tag", "hull_tag"):
+    for column in (Col.ENERGY_TAG, Col.HULL_TAG):
         if run.hull is not None and column in run.hull:
             yield from (str(value) for value in run.hull[column].dropna().unique())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from adit.columns import Col
 from adit.report.figures import charts as figures
 from adit.report.figures.drawing import Drawing
 from adit.report.figures.periodic import periodic_table
@@ -20,13 +21,13 @@ def dft(run: Run) -> Record:
     selected = run.selected
     records = list(run.dft)
     unsent: dict[str, int] = {}
-    if selected is not None and {"system_id", "selected"} <= set(selected.columns):
-        ran = {row.get("system_id") for row in records}
-        chosen = selected[selected["selected"].astype(bool)]
-        missing = [name for name in chosen["system_id"] if name not in ran]
-        records += [{"system_id": name, "status": "not run", "reason": "no result"} for name in missing]
-        if "reason" in selected:
-            left = selected[~selected["selected"].astype(bool)]["reason"].replace("", "no reason given")
+    if selected is not None and {Col.SYSTEM_ID, Col.SELECTED} <= set(selected.columns):
+        ran = {row.get(Col.SYSTEM_ID) for row in records}
+        chosen = selected[selected[Col.SELECTED].astype(bool)]
+        missing = [name for name in chosen[Col.SYSTEM_ID] if name not in ran]
+        records += [{Col.SYSTEM_ID: name, Col.STATUS: "not run", Col.REASON: "no result"} for name in missing]
+        if Col.REASON in selected:
+            left = selected[~selected[Col.SELECTED].astype(bool)][Col.REASON].replace("", "no reason given")
             unsent = {str(k): int(v) for k, v in left.value_counts().items()}
     return {
         "table": tables.dft(run, records) if records else None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from adit.hull import energy_tags
+from adit.columns import Col, Metric, Protocol, bare_name, flag, stored_as
 from adit.report.figures.drawing import COLOURS, Drawing, grid_lines, new_figure, slug, styled
 from adit.report.words import formats
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FLAGS: Final = {
-    "crystal": ("overall_validity", "sun_adit", "msun_adit"),
-    "molecule": ("validity", "adit_pdb_validity", "novel"),
-    "mof": ("mofchecker_all", "overall_validity"),
+    "crystal": (Col.OVERALL_VALIDITY, flag(Metric.SUN, Protocol.ADIT), flag(Metric.MSUN, Protocol.ADIT)),
+    "molecule": (Col.VALIDITY, Col.PDB_VALIDITY, Col.NOVEL),
+    "mof": (Col.MOFCHECKER_ALL, Col.OVERALL_VALIDITY),
 }
 """Columns of ``scores/<kind>`` whose rate is followed; those of energies may have the surrogate's prefix."""
 
@@ -36,7 +36,7 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     tables = []
     numbers = np.unique(np.geomspace(min(10, len(frame)), len(frame), POINTS).astype(int))
     for plain in FLAGS.get(kind, ()):
-        name = energy_tags.SURROGATE_PREFIX + plain if energy_tags.SURROGATE_PREFIX + plain in frame else plain
+        name = stored_as(plain, frame)
         if name not in frame or frame[name].isna().all():  # what nobody could check has no rate
             continue
         passed = np.cumsum(frame[name].fillna(False).astype(bool).to_numpy())[numbers - 1]
@@ -55,7 +55,7 @@ def wilson(passed: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
-FOLLOWED: Final = (("overall_validity", ""), ("sun", "adit"), ("msun", "adit"))
+FOLLOWED: Final = ((Col.OVERALL_VALIDITY, ""), (Metric.SUN, Protocol.ADIT), (Metric.MSUN, Protocol.ADIT))
 """Metrics and protocols of ``scores/sensitivity-crystal.csv`` that are drawn."""
 
 
@@ -71,9 +71,7 @@ def seeded_rates(table: pd.DataFrame) -> pd.DataFrame | None:
 
     if not {"metric", "protocol", "samples", "value"} <= set(table.columns) or table["samples"].nunique() < 2:
         return None
-    table = table.assign(
-        protocol=table["protocol"].fillna(""), bare=[energy_tags.bare_metric(str(m)) for m in table["metric"]]
-    )
+    table = table.assign(protocol=table["protocol"].fillna(""), bare=[bare_name(str(m)) for m in table["metric"]])
     parts = []
     for metric, protocol in FOLLOWED:
         part = table[(table["bare"] == metric) & (table["protocol"] == protocol)]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import store
+from adit.columns import Col
 from adit.errors import DataError
 from adit.report.figures.drawing import Drawing
 from adit.report.paper import convergence, distributions, latents, populations, solver_figures
@@ -24,9 +25,9 @@ Record = dict[str, Any]
 Save = Callable[[Drawing], Record]
 
 CAPTIONS: Final = {
-    "e_above_hull": "Energies above the hull (Fig. 4).",
-    "formation_energy_per_atom": "Formation energies (Fig. 4).",
-    "n_elements": "Number of different elements in a crystal (Fig. 4).",
+    Col.E_ABOVE_HULL: "Energies above the hull (Fig. 4).",
+    Col.FORMATION_ENERGY: "Formation energies (Fig. 4).",
+    Col.N_ELEMENTS: "Number of different elements in a crystal (Fig. 4).",
     "spacegroups": "Spacegroups of the crystals as generated, the most frequent ones (Fig. 5).",
     "convergence": "Rates against the number of samples, in the order in which they were made (Fig. 6).",
     "seeds": "Rates against the number of samples: mean over choices, band of two standard deviations (Fig. 6).",
@@ -52,12 +53,12 @@ def figures(run: Run, save: Save) -> list[Record]:
         found.append({"picture": save(drawing), "caption": caption})
 
     whose = outcome.hull_text(run)
-    for key in ("e_above_hull", "formation_energy_per_atom"):
+    for key in (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY):
         if values := populations.populations(run, key):
             note = " Those of the training crystals are the dataset's own DFT energies." if "train" in values else ""
             add(distributions.energies(key, values, whose), f"{CAPTIONS[key]} {whose}{note}")
-    if values := populations.populations(run, "n_elements"):
-        add(distributions.n_ary(values), CAPTIONS["n_elements"])
+    if values := populations.populations(run, Col.N_ELEMENTS):
+        add(distributions.n_ary(values), CAPTIONS[Col.N_ELEMENTS])
     if groups := populations.spacegroups(run):
         add(distributions.spacegroups(groups), CAPTIONS["spacegroups"])
     for kind, frame in run.scores.items():

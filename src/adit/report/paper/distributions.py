@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from adit.columns import Col
 from adit.report.figures.drawing import COLOURS, POPULATIONS, Drawing, grid_lines, new_figure, slug, styled
 
 if TYPE_CHECKING:
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 MAX_GROUPS: Final = 16
 """Spacegroups that are named."""
 
-LIMITS: Final = {"e_above_hull": (-0.5, 1.5), "formation_energy_per_atom": (-4.5, 2.0)}
+LIMITS: Final[Mapping[str, tuple[float, float]]] = {Col.E_ABOVE_HULL: (-0.5, 1.5), Col.FORMATION_ENERGY: (-4.5, 2.0)}
 """Range of an energy axis, eV/atom; what lies beyond is in the outer bars."""
 
-_TITLES: Final = {"e_above_hull": "E above hull", "formation_energy_per_atom": "formation energy"}
+_TITLES: Final[Mapping[str, str]] = {Col.E_ABOVE_HULL: "E above hull", Col.FORMATION_ENERGY: "formation energy"}
 
 
 @styled
@@ -37,7 +38,7 @@ def energies(name: str, values: Mapping[str, Sequence[float]], whose: str) -> Dr
     )
     low, high = LIMITS[name]
     low, high = max(low, min(data[name].min(), 0.0) - 0.1), min(high, max(data[name].max(), 0.2) + 0.1)
-    width = 0.05 if name == "e_above_hull" else 0.2
+    width = 0.05 if name == Col.E_ABOVE_HULL else 0.2
     edges = [width * k for k in range(int(low // width), int(high // width) + 2)]
     figure, grid = new_figure(7.2, 2.7)
     axes = grid[0, 0]
@@ -49,7 +50,7 @@ def energies(name: str, values: Mapping[str, Sequence[float]], whose: str) -> Dr
         style = {"histtype": "stepfilled", "alpha": 0.55} if population == "samples" else {"histtype": "step"}
         label = f"{population} ({len(held)})"
         axes.hist(drawn, bins=edges, weights=weights, color=colour, linewidth=1.5, label=label, **style)
-    if name == "e_above_hull":
+    if name == Col.E_ABOVE_HULL:
         axes.axvline(0.0, color=COLOURS["green"], linewidth=1.2, linestyle="--", label="stable < 0")
         axes.axvline(0.1, color=COLOURS["orange"], linewidth=1.2, linestyle="--", label="metastable < 0.1")
     beyond = int(((data[name] < edges[0]) | (data[name] > edges[-1])).sum())

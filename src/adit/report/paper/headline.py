@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, Final
 
-from adit.hull import energy_tags
+from adit.columns import Metric, Protocol, bare_name
 from adit.report.figures.drawing import POPULATIONS
 from adit.report.words import formats
 from adit.report.words.cells import Cell, Table
@@ -17,33 +17,40 @@ _UNBROKEN: Final = str.maketrans({" ": "\u00a0", "-": "\u2011"})
 """Spaces and hyphens that no line breaks at."""
 
 _MAIN: Final = (
-    "validity",
-    "neutral_validity",
-    "structural_validity",
-    "compositional_validity",
-    "overall_validity",
-    "distance_ratio_validity",
-    "adit_pdb_validity",
-    "atom_stability",
-    "molecule_stability",
-    "xtb_relaxes_to_itself",
-    "uniqueness",
-    "novelty",
-    "unique_and_novel",
-    "relaxed",
-    "metastable",
-    "stable",
-    "msun",
-    "sun",
-    "dft_converged",
-    "dft_converged_of_sent",
-    "mofchecker_all",
-    "posebusters_all",
-    "posebusters_paper_seven",
+    Metric.VALIDITY,
+    Metric.NEUTRAL_VALIDITY,
+    Metric.STRUCTURAL_VALIDITY,
+    Metric.COMPOSITIONAL_VALIDITY,
+    Metric.OVERALL_VALIDITY,
+    Metric.DISTANCE_RATIO_VALIDITY,
+    Metric.PDB_VALIDITY,
+    Metric.ATOM_STABILITY,
+    Metric.MOLECULE_STABILITY,
+    Metric.XTB_KEPT,
+    Metric.UNIQUENESS,
+    Metric.NOVELTY,
+    Metric.UNIQUE_AND_NOVEL,
+    Metric.RELAXED,
+    Metric.METASTABLE,
+    Metric.STABLE,
+    Metric.MSUN,
+    Metric.SUN,
+    Metric.DFT_CONVERGED,
+    Metric.DFT_CONVERGED_OF_SENT,
+    Metric.MOFCHECKER_ALL,
+    Metric.POSEBUSTERS_ALL,
+    Metric.POSEBUSTERS_SEVEN,
 )
 """Metrics of the first table; all others stand below it, folded."""
 
-_MAIN_PROTOCOLS: Final = ("adit", "strict", "edm", "xtb", "posebusters", "mofchecker")
+_MAIN_PROTOCOLS: Final = (
+    Protocol.ADIT,
+    Protocol.STRICT,
+    Protocol.EDM,
+    Protocol.XTB,
+    Protocol.POSEBUSTERS,
+    Protocol.MOFCHECKER,
+)
 """Protocols of the first table."""
 
 
@@ -51,11 +58,11 @@ def split(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Return the records of the main metrics and protocols, in their order, and the others."""
     main = [r for r in records if _is_main(r)]
     others = [r for r in records if not _is_main(r)]
-    return sorted(main, key=lambda r: _MAIN.index(energy_tags.bare_metric(str(r.get("metric"))))), others
+    return sorted(main, key=lambda r: _MAIN.index(bare_name(str(r.get("metric"))))), others
 
 
 def _is_main(record: Record) -> bool:
-    return energy_tags.bare_metric(str(record.get("metric"))) in _MAIN and record.get("protocol") in _MAIN_PROTOCOLS
+    return bare_name(str(record.get("metric"))) in _MAIN and record.get("protocol") in _MAIN_PROTOCOLS
 
 
 def published() -> list[dict[str, str]]:
@@ -166,7 +173,7 @@ def _rate(record: Record | None, population: str) -> Cell:
 
 
 def _facts(protocol: str, metric: str, facts: Sequence[Mapping[str, str]]) -> Cell:
-    name = energy_tags.bare_metric(metric)
+    name = bare_name(metric)
     same = [f for f in facts if f["metric"] == name and f["protocol"] == protocol]
     lines = [f"{f['model']} {float(f['value']):.1f}".translate(_UNBROKEN) for f in reversed(same)]
     return Cell("", None, "published", " · ".join(lines))

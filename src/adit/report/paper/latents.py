@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from adit import store
+from adit.columns import Col
 from adit.elements import SYMBOLS
 from adit.errors import DataError
 from adit.report.figures.drawing import COLOURS, Drawing, new_figure, styled
@@ -69,7 +70,7 @@ def _atoms(run: Run, name: str, kind: str) -> tuple[pd.DataFrame, np.ndarray] | 
     places = {system_id: row for row, system_id in enumerate(found.ids)}
     rows, blocks = [], []
     for row in chosen:
-        system_id = str(table.column("system_id")[int(row)].as_py())
+        system_id = str(table.column(Col.SYSTEM_ID)[int(row)].as_py())
         if system_id not in places:
             raise DataError(f"{path}: holds latents of other data; run `adit encode` again")
         numbers = found[places[system_id]].numbers
@@ -78,7 +79,7 @@ def _atoms(run: Run, name: str, kind: str) -> tuple[pd.DataFrame, np.ndarray] | 
         blocks.append(values.reshape(len(numbers), -1))
     if not blocks:
         return None
-    return pd.DataFrame(rows, columns=["dataset", "kind", "system_id", "element"]), np.concatenate(blocks)
+    return pd.DataFrame(rows, columns=["dataset", "kind", Col.SYSTEM_ID, "element"]), np.concatenate(blocks)
 
 
 @styled

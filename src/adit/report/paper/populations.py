@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adit import store
+from adit.columns import Col
 from adit.errors import DataError
 from adit.report.run.inputs import Run
 from adit.report.words import formats
@@ -61,7 +62,7 @@ def samples(run: Run, kind: str = "crystal") -> pd.DataFrame | None:
     frame = run.scores.get(kind)
     if frame is None:
         return None
-    return frame[frame["status"] != "failed"] if "status" in frame else frame
+    return frame[frame[Col.STATUS] != "failed"] if Col.STATUS in frame else frame
 
 
 def populations(run: Run, key: str) -> dict[str, Any]:
@@ -74,12 +75,12 @@ def populations(run: Run, key: str) -> dict[str, Any]:
     frame = samples(run)
     found: dict[str, Any] = {}
     if frame is not None and key in frame:
-        if key != "n_elements" and "relax_status" in frame:
-            frame = frame[frame["relax_status"] == "converged"]
+        if key != Col.N_ELEMENTS and Col.RELAX_STATUS in frame:
+            frame = frame[frame[Col.RELAX_STATUS] == "converged"]
         if values := frame[key].dropna().tolist():
             found["samples"] = values
     try:
-        train = train_elements(run) if key == "n_elements" else train_info(run, key)
+        train = train_elements(run) if key == Col.N_ELEMENTS else train_info(run, key)
     except DataError as error:
         run.problems.append(str(error).replace(f"{run.folder}/", ""))
         train = []
@@ -89,8 +90,8 @@ def populations(run: Run, key: str) -> dict[str, Any]:
 def spacegroups(run: Run) -> dict[str, Counter[int]]:
     """Return the spacegroups of the samples as generated, and of the training crystals."""
     frame = samples(run)
-    if frame is None or "spacegroup" not in frame:
+    if frame is None or Col.SPACEGROUP not in frame:
         return {}
     train = train_spacegroups(run)
-    made = Counter(int(number) for number in frame["spacegroup"].dropna())
+    made = Counter(int(number) for number in frame[Col.SPACEGROUP].dropna())
     return {"samples": made, **({"train": train} if train else {})} if made else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adit.columns import Metric
 from adit.report.figures.drawing import COLOURS, INK, Drawing, grid_lines, new_figure, slug, styled
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def solver_grid(kind: str, points: pd.DataFrame) -> Drawing:
     figure, grid = new_figure(3.4 * len(panels) + 0.6, 2.9, columns=len(panels))
     for number, (names, part) in enumerate(panels):
         axes = grid[0, number]
-        table = part.pivot_table(index="guidance", columns="steps", values="validity", aggfunc="mean") * 100
+        table = part.pivot_table(index="guidance", columns="steps", values=Metric.VALIDITY, aggfunc="mean") * 100
         axes.imshow(table.to_numpy(), cmap="cividis", vmin=0, vmax=100, aspect="auto", origin="lower")
         for row, values in enumerate(table.to_numpy()):
             for place, value in enumerate(values):
@@ -43,14 +44,14 @@ def solver_grid(kind: str, points: pd.DataFrame) -> Drawing:
 @styled
 def speed(kind: str, points: pd.DataFrame) -> Drawing:
     """Draw validity and the time of 10,000 samples against the steps, at the best guidance of each. Source: Fig. 2."""
-    best = points.sort_values("validity", ascending=False).drop_duplicates(["solver", "grid", "steps"])
+    best = points.sort_values(Metric.VALIDITY, ascending=False).drop_duplicates(["solver", "grid", "steps"])
     best = best.sort_values(["solver", "grid", "steps"])
     best = best.assign(minutes_10k_samples=best["seconds_per_sample"] * 10_000 / 60)
     figure, grid = new_figure(8.2, 2.9, columns=2)
     palette = [colour for name, colour in COLOURS.items() if name != "grey"] * 4
     for (names, part), colour in zip(best.groupby(["solver", "grid"], sort=False), palette, strict=False):
         style = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.3, "label": ", ".join(map(str, names))}
-        grid[0, 0].plot(part["steps"], 100 * part["validity"], **style)
+        grid[0, 0].plot(part["steps"], 100 * part[Metric.VALIDITY], **style)
         grid[0, 1].plot(part["steps"], part["minutes_10k_samples"], **style)
     for axes, label in zip(grid[0], (f"valid {kind}s, %", "minutes for 10,000 samples"), strict=True):
         axes.set_xscale("log")

@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from adit.hull import energy_tags
+from adit.columns import (
+    OF_VALID,
+    POSEBUSTERS_SEVEN,
+    Metric,
+    Protocol,
+    bare_name,
+    posebusters_name,
+    potential_of,
+    surrogate_title,
+)
 from adit.report.paper.headline import published
 from adit.report.words import formats
 
@@ -18,7 +27,6 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 OWN: Final = "this run"
-SURROGATE_ENERGIES: Final = "CHGNet surrogate"
 
 
 @dataclass(frozen=True)
@@ -40,30 +48,28 @@ class PaperTable:
     note: str = ""
 
 
-_SEVEN: Final = (
-    "all_atoms_connected",
-    "bond_lengths",
-    "bond_angles",
-    "aromatic_ring_flatness",
-    "double_bond_flatness",
-    "internal_energy",
-    "internal_steric_clash",
-)
-
 TABLES: Final = (
     PaperTable(
         "table-1",
         "Table 1: crystals",
         "crystal",
-        [("adit", m) for m in ("structural_validity", "compositional_validity", "overall_validity")]
-        + [("adit", m) for m in ("metastable", "stable", "msun", "sun")],
+        [
+            (Protocol.ADIT, m)
+            for m in (Metric.STRUCTURAL_VALIDITY, Metric.COMPOSITIONAL_VALIDITY, Metric.OVERALL_VALIDITY)
+        ]
+        + [(Protocol.ADIT, m) for m in (Metric.METASTABLE, Metric.STABLE, Metric.MSUN, Metric.SUN)],
         "Published stabilities are DFT's.",
     ),
     PaperTable(
         "table-2a",
         "Table 2a: molecules",
         "molecule",
-        [("adit", "adit_pdb_validity"), ("adit", "uniqueness_of_valid"), ("strict", "validity"), ("strict", "novelty")],
+        [
+            (Protocol.ADIT, Metric.PDB_VALIDITY),
+            (Protocol.ADIT, Metric.UNIQUENESS + OF_VALID),
+            (Protocol.STRICT, Metric.VALIDITY),
+            (Protocol.STRICT, Metric.NOVELTY),
+        ],
         "The paper's validity is the PDB round trip, its uniqueness is of the molecules that pass it; the strict "
         "validity is this project's headline, and novelty is of strictly valid molecules, of those asked for.",
     ),
@@ -71,19 +77,19 @@ TABLES: Final = (
         "table-2b",
         "Table 2b: PoseBusters, of the molecules that pass the paper's validity",
         "molecule",
-        [("posebusters", f"posebusters_{name}_of_valid") for name in _SEVEN],
+        [(Protocol.POSEBUSTERS, posebusters_name(name) + OF_VALID) for name in POSEBUSTERS_SEVEN],
     ),
     PaperTable(
         "table-3",
         "Table 3: metal-organic frameworks",
         "mof",
-        [("mofchecker", "mofchecker_all")],
+        [(Protocol.MOFCHECKER, Metric.MOFCHECKER_ALL)],
     ),
     PaperTable(
         "table-4",
         "Table 4: stable, unique and novel crystals against the denoiser's size",
         "crystal",
-        [("adit", m) for m in ("stable", "sun", "metastable", "msun")],
+        [(Protocol.ADIT, m) for m in (Metric.STABLE, Metric.SUN, Metric.METASTABLE, Metric.MSUN)],
         "Published stabilities are DFT's.",
     ),
 )
@@ -108,16 +114,14 @@ def build(table: PaperTable, summary: Sequence[Record], parameters: float | None
     import pandas as pd
 
     own = {
-        (str(r.get("protocol")), energy_tags.bare_metric(str(r.get("metric"))), str(r.get("population"))): r
+        (str(r.get("protocol")), bare_name(str(r.get("metric"))), str(r.get("population"))): r
         for r in summary
         if r.get("kind") == table.kind and r.get("value") is not None
     }
     populations = [name for name in ("samples", "test", "random") if any(key[2] == name for key in own)]
     wanted = {metric for _, metric in table.metrics}
-    surrogate = any(
-        metric.startswith(energy_tags.SURROGATE_PREFIX) and energy_tags.bare_metric(metric) in wanted
-        for metric in (str(r.get("metric")) for r in summary if r.get("kind") == table.kind)
-    )
+    metrics = [str(r.get("metric")) for r in summary if r.get("kind") == table.kind]
+    potential = next((p for metric in metrics if (p := potential_of(metric)) and bare_name(metric) in wanted), "")
     rows = [*_published(table)]
     for population in populations:
         values = {m: own.get((p, m, population)) for p, m in table.metrics}
@@ -129,8 +133,8 @@ def build(table: PaperTable, summary: Sequence[Record], parameters: float | None
                 continue
             name += f" ({parameters / 1e6:.0f}M)" if parameters else ""
         row: dict[str, Any] = {"model": name, "source": OWN}
-        if surrogate and population == "samples":
-            row["energies"] = SURROGATE_ENERGIES
+        if potential and population == "samples":
+            row["energies"] = surrogate_title(potential)
         for metric, record in values.items():
             row[metric] = None if record is None else round(100 * record["value"], 2)
             row[f"{metric}_low"] = None if record is None else round(100 * record["low"], 2)
@@ -170,8 +174,14 @@ def cells(table: PaperTable, frame: pd.DataFrame) -> dict[str, Any]:
             note = "" if formats.is_missing(low) else f"{low:.1f} to {row[f'{metric}_high']:.1f}"
             texts.append((formats.MISSING if formats.is_missing(value) else f"{value:.1f}", note))
         rows.append({"model": row["model"], "own": row["source"] == OWN, "source": row["source"], "cells": texts})
-    note = f"{table.note} Those of this run are CHGNet surrogates and no DFT." if "energies" in frame else table.note
+    note = _note(table, frame)
     return {"name": table.name, "title": table.title, "note": note, "heads": heads, "rows": rows}
+
+
+def _note(table: PaperTable, frame: pd.DataFrame) -> str:
+    if "energies" not in frame:
+        return table.note
+    return f"{table.note} Those of this run are {frame['energies'].dropna().iloc[0]}s and no DFT."
 
 
 def _title(metric: str, protocol: str) -> str:

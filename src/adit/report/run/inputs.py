@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from adit import store
+from adit.columns import ENERGIES, Col, bare_name, stored_as
 from adit.errors import ConfigError, DataError
-from adit.hull import energy_tags
 from adit.report.run import benchmarks
 from adit.systems import AtomicSystem
 
@@ -144,15 +144,11 @@ def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    columns = [name for name in frame if energy_tags.bare_metric(str(name)) in energy_tags.ENERGIES]
-    numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in columns}
+    held = [name for name in frame if bare_name(str(name)) in ENERGIES]
+    numbers = {name: pd.to_numeric(frame[name], errors="coerce").astype(float) for name in held}
     frame = frame.assign(**{name: values.where(np.isfinite(values)) for name, values in numbers.items()})
-    named = {
-        name: energy_tags.SURROGATE_PREFIX + name
-        for name in energy_tags.ENERGIES
-        if energy_tags.SURROGATE_PREFIX + name in frame
-    }
-    return frame.assign(**{name: frame[surrogate] for name, surrogate in named.items()})
+    stored = {str(name): stored_as(name, frame) for name in ENERGIES}
+    return frame.assign(**{name: frame[other] for name, other in stored.items() if other in frame})
 
 
 def _config(text: str) -> Record:
@@ -222,13 +218,13 @@ def _dft(reader: _Reader) -> list[Record]:
         if path.stem.isdigit() and (frame := reader.frame(path)) is not None:
             rows += frame.to_dict("records")
     details = {
-        str(r.get("system_id")): r
+        str(r.get(Col.SYSTEM_ID)): r
         for path in reader.glob("dft/*/result.json")
         if isinstance(r := reader.json(path), dict)
     }
     if not rows:
         return [details[name] for name in sorted(details)]
-    return [{**details.get(str(row.get("system_id")), {}), **row} for row in rows]
+    return [{**details.get(str(row.get(Col.SYSTEM_ID)), {}), **row} for row in rows]
 
 
 class Structures:

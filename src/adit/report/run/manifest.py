@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit import __version__, store
+from adit.columns import Col, surrogate_title
 from adit.config import parse
 from adit.errors import ConfigError
 from adit.expected import Site, expected
+from adit.hull.energy_tags import potential_of_tag
 from adit.report.run.inputs import Run
 
 LIBRARIES: Final = (
@@ -150,15 +152,29 @@ def hashes(folder: Path) -> dict[str, str]:
 
 def energies(run: Run) -> dict[str, Any]:
     """Return whose energies met on which hull."""
-    hull = run.hull
+    hull, potentials = run.hull, surrogate_potentials(run)
     return {
         "reference": run.setting("hull.reference"),
-        "energy_tags": _distinct(hull, "energy_tag"),
-        "hull_tags": _distinct(hull, "hull_tag") or _distinct(run.reference, "hull_tag"),
-        "surrogate": bool(hull["surrogate"].fillna(False).any()) if hull is not None and "surrogate" in hull else None,
+        "energy_tags": _distinct(hull, Col.ENERGY_TAG),
+        "hull_tags": _distinct(hull, Col.HULL_TAG) or _distinct(run.reference, Col.HULL_TAG),
+        "surrogate": None if potentials is None else bool(potentials),
         "reference_entries": None if run.reference is None else len(run.reference),
-        "dft_tags": sorted({str(row["energy_tag"]) for row in run.dft if isinstance(row.get("energy_tag"), str)}),
+        "dft_tags": sorted({str(row[Col.ENERGY_TAG]) for row in run.dft if isinstance(row.get(Col.ENERGY_TAG), str)}),
     }
+
+
+def surrogate_potentials(run: Run) -> list[str] | None:
+    """Return the potentials whose energies are surrogates on the hull; ``None`` where nothing says it."""
+    hull = run.hull
+    if hull is None or Col.SURROGATE not in hull:
+        return None
+    surrogates = hull[hull[Col.SURROGATE].fillna(False).astype(bool)]
+    return sorted({potential_of_tag(tag) for tag in _distinct(surrogates, Col.ENERGY_TAG)} - {""})
+
+
+def surrogate_note(run: Run) -> str:
+    """Return what is said beside an energy that is a potential's, e.g. ``CHGNet surrogate``; else an empty text."""
+    return ", ".join(map(surrogate_title, surrogate_potentials(run) or []))
 
 
 def _distinct(frame: Any, column: str) -> list[str]:
@@ -177,7 +193,7 @@ def cost(benchmarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {
             "stage": stage,
             "jobs": len({row["job"] for row in rows}),
-            "wall_s": _total(rows, "s"),
+            Col.WALL_S: _total(rows, "s"),
             "cpu_s": _total(rows, "cpu_time"),
             "max_rss_mb": max((v for v in _known(rows, "max_rss")), default=None),
             "core_hours": _hours(rows, "threads"),

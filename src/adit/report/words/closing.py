@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from adit.columns import Col, Metric, potential_title
+from adit.hull.energy_tags import potential_of_tag
 from adit.report.run.inputs import Run
 from adit.report.words import formats
 from adit.report.words.outcome import dft_counts, kinds, steps_of, uses_xtb
@@ -46,11 +48,11 @@ def _dft(run: Run) -> str:
     if not total:
         return "no structure was sent" if run.selected is not None else "has not run"
     text = f"{total} structures sent, {converged} converged"
-    others = Counter(str(row.get("status")) for row in run.dft if row.get("status") != "converged")
+    others = Counter(str(row.get(Col.STATUS)) for row in run.dft if row.get(Col.STATUS) != "converged")
     if others:
         text += ", " + ", ".join(f"{count} {status}" for status, count in sorted(others.items()))
-        first = next(row for row in run.dft if row.get("status") != "converged")
-        text += f" (e.g. {first.get('system_id')}: {_short(str(first.get('reason') or 'no reason given'))})"
+        first = next(row for row in run.dft if row.get(Col.STATUS) != "converged")
+        text += f" (e.g. {first.get(Col.SYSTEM_ID)}: {_short(str(first.get(Col.REASON) or 'no reason given'))})"
     return f"{text}; no DFT: see the engine" if uses_xtb(run) else text
 
 
@@ -59,18 +61,18 @@ def _engine(run: Run, gpaw_missing: Path) -> str:
     if uses_xtb(run):
         text = "GFN1-xTB, a semi-empirical method and not DFT"
         return f"{text}: {_why_no_gpaw(gpaw_missing)}" if asked == "gpaw" else text
-    found = sorted({_code(row) for row in run.dft if row.get("code")})
+    found = sorted({_code(row) for row in run.dft if row.get(Col.CODE)})
     if found:
         return "; ".join(found)
     return f"{formats.code(asked)} was to be used, and nothing ran" if asked else "none"
 
 
 def _code(row: Mapping[str, Any]) -> str:
-    version = str(row.get("code_version") or "")
+    version = str(row.get(Col.CODE_VERSION) or "")
     parts = [
-        f"{formats.code(str(row['code']))} {version}".strip(),
-        row.get("functional"),
-        f"preset {row.get('preset')}",
+        f"{formats.code(str(row[Col.CODE]))} {version}".strip(),
+        row.get(Col.FUNCTIONAL),
+        f"preset {row.get(Col.PRESET)}",
     ]
     return ", ".join(str(part) for part in parts if part)
 
@@ -86,10 +88,11 @@ def _why_no_gpaw(path: Path) -> str:
 def _meaning(run: Run) -> str:
     parts = []
     counts = _counts(run, "crystal")
-    if "stable" in counts:
+    if Metric.STABLE in counts:
         last = next(name for name in ("novel", "unique", "stable") if name in counts)
         words = {"stable": "", "unique": " and are unique", "novel": ", are unique and new to this run's data"}[last]
-        whose = "CHGNet's energies" if not _tag(run) or "chgnet" in _tag(run) else _tag(run)
+        potential = potential_title(potential_of_tag(_tag(run)))
+        whose = f"{potential}'s energies" if potential else _tag(run) or "CHGNet's energies"
         parts.append(f"{counts[last]} crystals lie below the hull by {whose}{words}{_uncovered(run)}")
     converged, total = dft_counts(run)
     if uses_xtb(run) or not total:
@@ -103,17 +106,17 @@ def _meaning(run: Run) -> str:
 
 
 def _tag(run: Run) -> str:
-    column = None if run.hull is None or "energy_tag" not in run.hull else run.hull["energy_tag"].dropna()
+    column = None if run.hull is None or Col.ENERGY_TAG not in run.hull else run.hull[Col.ENERGY_TAG].dropna()
     return "" if column is None or column.empty else str(column.iloc[0])
 
 
 def _uncovered(run: Run) -> str:
     """Return how many crystals the hull cannot judge, where there are such."""
     frame = run.scores.get("crystal")
-    if frame is None or not {"e_above_hull", "hull_covers_chemistry"} <= set(frame):
+    if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return ""
-    known = frame[frame["e_above_hull"].notna()]
-    gaps = int((~known["hull_covers_chemistry"].fillna(False).astype(bool)).sum())
+    known = frame[frame[Col.E_ABOVE_HULL].notna()]
+    gaps = int((~known[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
     return f" (of {len(known)} with an energy, {gaps} have a chemistry that the hull knows in part)" if gaps else ""
 
 

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from adit.hull import energy_tags
+from adit import columns
+from adit.columns import OF_VALID, Metric
+from adit.config.engines import ENGINES
 
 MISSING: Final = "—"
 
@@ -69,25 +71,7 @@ def chemical(text: str) -> str:
 def code(name: str) -> str:
     """Return the name of a program as its authors write it, without a remark in brackets behind it."""
     name = name.partition(" (")[0]
-    return {"gpaw": "GPAW", "vasp": "VASP", "gfn1-xtb": "GFN1-xTB"}.get(name.lower(), name)
-
-
-_NAMES: Final = {
-    "sun": "S.U.N.",
-    "msun": "M.S.U.N.",
-    "spacegroup_p1": "spacegroup P1",
-    "validity": "validity",
-    "neutral_validity": "validity, no charged atom",
-    "adit_pdb_validity": "validity (PDB round trip)",
-    "posebusters_all": "PoseBusters: all checks",
-    "posebusters_paper_seven": "PoseBusters: the paper's seven",
-    "smact_native_validity": "smact native validity",
-    "dft_converged_of_sent": "DFT converged, of those sent",
-    "xtb_relaxes_to_itself": "xTB relaxes to itself",
-    "e_above_hull": "E above hull",
-    "dft_status": "DFT",
-}
-OF_VALID: Final = "_of_valid"
+    return ENGINES[name.lower()].title if name.lower() in ENGINES else name
 
 
 def metric(name: str, protocol: str = "") -> str:
@@ -97,13 +81,14 @@ def metric(name: str, protocol: str = "") -> str:
         name: name in the files.
         protocol: whose definition, where it does not stand beside the name: several have a ``validity``.
     """
-    stem = energy_tags.bare_metric(name).removesuffix(OF_VALID)
-    label = _NAMES.get(stem) or stem.replace("posebusters_", "PoseBusters: ").replace("_", " ")
-    label += f" ({protocol})" if protocol and stem == "validity" else ""
+    stem = name.removesuffix(OF_VALID)
+    label = columns.metric_title(stem)
+    label += f" ({protocol})" if protocol and stem == Metric.VALIDITY else ""
     label += " among valid" if name.endswith(OF_VALID) else ""
-    return label + (" (CHGNet surrogate)" if name.startswith(energy_tags.SURROGATE_PREFIX) else "")
+    potential = columns.potential_of(name)
+    return label + (f" ({columns.surrogate_title(potential)})" if potential else "")
 
 
 def heading(column: str) -> str:
     """Return a column's name for people."""
-    return _NAMES.get(column) or column.replace("_per_atom", "/atom").replace("_", " ")
+    return columns.column_title(column)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from adit.columns import Col, surrogate_prefix
 from adit.report.run.inputs import Run
-from adit.report.run.manifest import cost, energies
+from adit.report.run.manifest import cost, energies, surrogate_note, surrogate_potentials
 from adit.report.words import formats
 
 XTB: Final = "gfn1-xtb"
@@ -44,7 +45,7 @@ def trained_on(run: Run) -> str:
 
 def total_seconds(run: Run) -> float | None:
     """Return the wall time of all jobs together, s; ``None`` without measurements."""
-    walls = [row["wall_s"] for row in cost(run.benchmarks) if row["wall_s"] is not None]
+    walls = [row[Col.WALL_S] for row in cost(run.benchmarks) if row[Col.WALL_S] is not None]
     return sum(walls) if walls else None
 
 
@@ -63,8 +64,7 @@ def kinds(run: Run) -> list[str]:
 
 def sentence(run: Run) -> str:
     """Return the outcome in one sentence."""
-    surrogate = bool(energies(run)["surrogate"])
-    clauses = [_clause(kind, steps, surrogate=surrogate) for kind in kinds(run) if (steps := steps_of(run, kind))]
+    clauses = [_clause(kind, steps, surrogate_note(run)) for kind in kinds(run) if (steps := steps_of(run, kind))]
     if not clauses:
         return "This run has no scores yet."
     text = " ".join(clauses)
@@ -74,7 +74,7 @@ def sentence(run: Run) -> str:
     return text
 
 
-def _clause(kind: str, steps: Sequence[Mapping[str, Any]], *, surrogate: bool) -> str:
+def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
     counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
     asked = counts.get("asked", next(iter(counts.values())))
     last = str(steps[-1].get("step"))
@@ -90,8 +90,8 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]], *, surrogate: bool) -
         if step not in counts or (step == "unique" and last == "novel"):
             continue
         number = counts[step]
-        whose = " (CHGNet surrogate)" if surrogate and step == "stable" else ""
-        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{whose}")
+        remark = f" ({note})" if note and step == "stable" else ""
+        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{remark}")
         if not number:
             break
     text = ", of those ".join([told[0], ", ".join(told[1:])]) if len(told) > 1 else "".join(told)
@@ -100,27 +100,27 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]], *, surrogate: bool) -
 
 def dft_counts(run: Run) -> tuple[int, int]:
     """Return how many structures DFT converged on, and how many it got."""
-    return sum(row.get("status") == "converged" for row in run.dft), len(run.dft)
+    return sum(row.get(Col.STATUS) == "converged" for row in run.dft), len(run.dft)
 
 
 def method(run: Run) -> str:
     """Return what computed the last relaxation, for people."""
     if uses_xtb(run):
         return "GFN1-xTB"
-    codes = sorted({str(row["code"]) for row in run.dft if isinstance(row.get("code"), str) and row["code"]})
+    codes = sorted({str(row[Col.CODE]) for row in run.dft if isinstance(row.get(Col.CODE), str) and row[Col.CODE]})
     return f"DFT ({', '.join(map(formats.code, codes))})" if codes else "DFT"
 
 
 def uses_xtb(run: Run) -> bool:
     """Return whether a structure was relaxed with GFN1-xTB."""
     return any(
-        XTB in str(row.get(key) or "").lower() for row in run.dft for key in ("energy_tag", "code", "functional")
+        XTB in str(row.get(key) or "").lower() for row in run.dft for key in (Col.ENERGY_TAG, Col.CODE, Col.FUNCTIONAL)
     )
 
 
 def _reasons(run: Run) -> list[str]:
     """Return why GPAW could not be set up on the machine of the run, as sentences."""
-    lines = {str(line) for row in run.dft for line in row.get("warnings") or ()}
+    lines = {str(line) for row in run.dft for line in row.get(Col.WARNINGS) or ()}
     return sorted(line.rstrip(".") + "." for line in lines if line.startswith("GPAW is not installed: "))
 
 
@@ -192,10 +192,10 @@ def _energy_notice(run: Run) -> list[Notice]:
 
 def _gap_notice(run: Run) -> list[Notice]:
     frame = run.scores.get("crystal")
-    if frame is None or not {"e_above_hull", "hull_covers_chemistry"} <= set(frame):
+    if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return []
-    known = frame[frame["e_above_hull"].notna()]
-    gaps = int((~known["hull_covers_chemistry"].fillna(False).astype(bool)).sum())
+    known = frame[frame[Col.E_ABOVE_HULL].notna()]
+    gaps = int((~known[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
     if not gaps:
         return []
     text = (
@@ -216,7 +216,8 @@ def hull_text(run: Run) -> str:
     kind = "computed in the same way" if own == hull else f"of {hull}"
     text = f"Energies above the hull are {own} energies on a hull{entries}{source} {kind}."
     if known["surrogate"]:
-        return f"{text} The two methods differ: the metrics are named chgnet_surrogate_… and are no DFT stabilities."
+        names = " and ".join(f"{surrogate_prefix(each)}…" for each in surrogate_potentials(run) or [])
+        return f"{text} The two methods differ: the metrics are named {names} and are no DFT stabilities."
     return f"{text} DFT energies are listed on their own and never meet that hull." if run.dft else text
 
 
@@ -230,8 +231,8 @@ def tiles(run: Run) -> list[tuple[str, str, str]]:
             found.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
     best = best_energy(run)
     if best is not None:
-        whose = ", CHGNet surrogate" if energies(run)["surrogate"] else ""
-        small = f"eV/atom{whose}; valid compounds of a chemistry that the hull knows"
+        note = surrogate_note(run)
+        small = f"eV/atom{f', {note}' if note else ''}; valid compounds of a chemistry that the hull knows"
         found.append(("lowest E above hull", formats.number(best, 3), small))
     converged, total = dft_counts(run)
     if total:
@@ -251,16 +252,16 @@ def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
             little), crystals that are not valid, and single elements.
     """
     frame = run.scores.get("crystal")
-    if frame is None or "e_above_hull" not in frame:
+    if frame is None or Col.E_ABOVE_HULL not in frame:
         return []
-    if "relax_status" in frame:
-        frame = frame[frame["relax_status"] == "converged"]
-    for name in ("hull_covers_chemistry", "overall_validity") if covered else ():
+    if Col.RELAX_STATUS in frame:
+        frame = frame[frame[Col.RELAX_STATUS] == "converged"]
+    for name in (Col.HULL_COVERS_CHEMISTRY, Col.OVERALL_VALIDITY) if covered else ():
         if name in frame:
             frame = frame[frame[name].fillna(False).astype(bool)]
-    if covered and "n_elements" in frame:
-        frame = frame[frame["n_elements"] != 1]
-    return [float(value) for value in frame["e_above_hull"].dropna()]
+    if covered and Col.N_ELEMENTS in frame:
+        frame = frame[frame[Col.N_ELEMENTS] != 1]
+    return [float(value) for value in frame[Col.E_ABOVE_HULL].dropna()]
 
 
 def best_energy(run: Run) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from adit.columns import Col
 from adit.report.run.inputs import Run
 from adit.report.run.manifest import energies
 from adit.report.words import formats
@@ -121,12 +122,11 @@ def _checkpoints(run: Run) -> Pairs:
 
 
 def _dft(run: Run) -> Pairs:
-    names = {"code_version": "version", "functional": "functional", "settings_hash": "settings, hash"}
     found = []
-    for key, title in names.items():
+    for key in (Col.CODE_VERSION, Col.FUNCTIONAL, Col.SETTINGS_HASH):
         values = sorted({str(row[key]) for row in run.dft if not formats.is_missing(row.get(key))})
         if values:
-            found.append((title, ", ".join(values)))
+            found.append((key.label, ", ".join(values)))
     return found
 
 

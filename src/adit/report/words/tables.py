@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
-from adit.hull import energy_tags
+from adit.columns import Col, potential_of, stored_as, surrogate_title
 from adit.report.run.inputs import Run
 from adit.report.words import formats
 from adit.report.words.cells import (
@@ -33,43 +33,48 @@ MAX_ROWS: Final = 1000
 """Rows of a table in the page; the rest stays in the file that the page names."""
 
 
-_ID = Column("system_id", id_cell, "id")
-_FORMULA = Column("formula", formula_cell, hint="reduced")
+def _of(name: Col, show: Callable[[Any], Cell] = text_cell, hint: str = "") -> Column:
+    """Return a column with the title, unit and meaning of the registry."""
+    titled_with_unit = bool(name.unit) and show is not seconds_cell
+    return Column(name, show, f"{name.label}, {name.unit}" if titled_with_unit else name.label, hint)
 
-_SURROGATES: Final = tuple(energy_tags.SURROGATE_PREFIX + name for name in energy_tags.ENERGIES)
 
 _REASONS: Final = {
-    "reason": "",
-    "relax_reason": "relaxation: ",
-    "hull_reason": "hull: ",
-    "dft_reason": "DFT: ",
-    "posebusters_reason": "PoseBusters: ",
+    Col.REASON: "",
+    Col.RELAX_REASON: "relaxation: ",
+    Col.HULL_REASON: "hull: ",
+    Col.DFT_REASON: "DFT: ",
+    Col.POSEBUSTERS_REASON: "PoseBusters: ",
 }
 """Columns with reasons, and what opens each."""
 
 DFT_COLUMNS: Final = (
-    _ID,
-    _FORMULA,
-    Column("status", status_cell),
-    Column("code", title="code"),
-    Column("code_version", title="version"),
-    Column("functional"),
-    Column("preset", code_cell),
-    Column("energy", number_cell(4), "energy, eV"),
-    Column("energy_per_atom", number_cell(4), "energy, eV/atom"),
-    Column("fmax", number_cell(3), "fmax, eV/Å", "largest force at the end"),
-    Column("n_steps", number_cell(0), "steps"),
-    Column("wall_s", seconds_cell, "wall time"),
-    Column("e_above_hull", number_cell(3), "E hull, eV/atom", "of the pre-relaxation, not of this energy"),
-    Column(
-        energy_tags.SURROGATE_PREFIX + "e_above_hull",
-        number_cell(3),
-        "E hull (CHGNet surrogate), eV/atom",
-        "of the pre-relaxation",
-    ),
-    Column("reason", reason_cell, "why not"),
-    Column("warnings", reason_cell),
+    _of(Col.SYSTEM_ID, id_cell),
+    _of(Col.FORMULA, formula_cell, "reduced"),
+    _of(Col.STATUS, status_cell),
+    _of(Col.CODE),
+    _of(Col.CODE_VERSION),
+    _of(Col.FUNCTIONAL),
+    _of(Col.PRESET, code_cell),
+    _of(Col.ENERGY, number_cell(4)),
+    _of(Col.ENERGY_PER_ATOM, number_cell(4)),
+    _of(Col.FMAX, number_cell(3), Col.FMAX.help),
+    _of(Col.N_STEPS, number_cell(0)),
+    _of(Col.WALL_S, seconds_cell),
+    _of(Col.E_ABOVE_HULL, number_cell(3), "of the pre-relaxation, not of this energy"),
+    _of(Col.REASON, reason_cell),
+    _of(Col.WARNINGS, reason_cell),
 )
+
+
+def _dft_columns(energy: str) -> Sequence[Column]:
+    """Return the columns of a table whose energy above the hull has this name, a surrogate's or its own."""
+    potential = potential_of(energy)
+    if not potential:
+        return DFT_COLUMNS
+    title = f"{Col.E_ABOVE_HULL.label} ({surrogate_title(potential)}), {Col.E_ABOVE_HULL.unit}"
+    surrogate = Column(energy, number_cell(3), title, "of the pre-relaxation")
+    return [surrogate if column.name == Col.E_ABOVE_HULL else column for column in DFT_COLUMNS]
 
 
 def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_ROWS) -> Table:
@@ -96,7 +101,7 @@ def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
 
 def posebusters_columns(frame: pd.DataFrame) -> list[str]:
     """Return the columns of single PoseBusters checks."""
-    other = ("posebusters_status", "posebusters_reason", "posebusters_passed")
+    other = (Col.POSEBUSTERS_STATUS, Col.POSEBUSTERS_REASON, Col.POSEBUSTERS_PASSED)
     return [name for name in frame.columns if str(name).startswith("posebusters_") and name not in other]
 
 
@@ -108,9 +113,9 @@ def with_posebusters(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.copy()
     passed = frame[checks].fillna(False).astype(bool).sum(axis=1)
     texts = [f"{n}/{len(checks)}" for n in passed]
-    if "posebusters_status" in frame:
-        texts = [t if status == "ok" else "" for t, status in zip(texts, frame["posebusters_status"], strict=True)]
-    frame["posebusters_passed"] = texts
+    if Col.POSEBUSTERS_STATUS in frame:
+        texts = [t if status == "ok" else "" for t, status in zip(texts, frame[Col.POSEBUSTERS_STATUS], strict=True)]
+    frame[Col.POSEBUSTERS_PASSED] = texts
     return frame
 
 
@@ -120,17 +125,17 @@ def dft(run: Run, records: Sequence[Record]) -> Table:
 
     crystals = run.scores.get("crystal")
     known: dict[Any, Any] = {}
-    if crystals is not None and "system_id" in crystals:
-        known = crystals.drop_duplicates("system_id").set_index("system_id").to_dict("index")
+    if crystals is not None and Col.SYSTEM_ID in crystals:
+        known = crystals.drop_duplicates(Col.SYSTEM_ID).set_index(Col.SYSTEM_ID).to_dict("index")
+    energy = Col.E_ABOVE_HULL if crystals is None else stored_as(Col.E_ABOVE_HULL, crystals)
     rows = []
     for record in records:
-        sample = known.get(record.get("system_id"), {})
-        energy = _SURROGATES[0] if _SURROGATES[0] in sample else "e_above_hull"
-        extra = {"formula": formats.chemical(str(sample.get("formula") or "")), energy: sample.get(energy)}
-        warnings = record.get("warnings")
+        sample = known.get(record.get(Col.SYSTEM_ID), {})
+        extra = {Col.FORMULA: formats.chemical(str(sample.get(Col.FORMULA) or "")), energy: sample.get(energy)}
+        warnings = record.get(Col.WARNINGS)
         joined = "; ".join(map(str, warnings)) if isinstance(warnings, list | tuple) else warnings
-        rows.append({**extra, **record, "warnings": joined})
-    return from_frame(pd.DataFrame(rows), DFT_COLUMNS)
+        rows.append({**extra, **record, Col.WARNINGS: joined})
+    return from_frame(pd.DataFrame(rows), _dft_columns(energy))
 
 
 def reasons(steps: Sequence[Record]) -> Table:
@@ -140,7 +145,7 @@ def reasons(steps: Sequence[Record]) -> Table:
         lost = step.get("reasons") or {}
         for reason, count in sorted(lost.items(), key=lambda item: (-item[1], item[0])):
             rows.append([text_cell(step.get("step")), number_cell(0)(count), text_cell(reason)])
-    return Table([("lost before", ""), ("systems", ""), ("reason", "numbers in reasons are written #")], rows)
+    return Table([("lost before", ""), ("systems", ""), (Col.REASON, "numbers in reasons are written #")], rows)
 
 
 def pairs(values: Mapping[str, Any]) -> Table:

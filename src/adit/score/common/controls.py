@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from adit import seeds
-from adit.score.common.names import Population
+from adit.columns import Population
 from adit.systems import AtomicSystem
 
 NOISE_STD: Final = 0.1

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from adit import store
+from adit.columns import Col, bare_name, surrogate_prefix
 from adit.errors import DataError
-from adit.hull.energy_tags import SURROGATE_PREFIX
+from adit.hull.energy_tags import potential_of_tag
 from adit.progress import log
 from adit.readers.joins import need_unique
 from adit.systems import AtomicSystem, Failure, Kind
@@ -47,7 +48,7 @@ class Energies:
         structures: relaxed structures.
         hull: rows of ``hull.parquet``; empty where there is none.
         dft: rows of ``dft/<shard>.parquet``.
-        surrogate: whether the hull's rows are CHGNet's energies on a hull of DFT energies.
+        potential: whose surrogate energies the hull's rows are; empty for energies of the hull's own method.
         energy_tags: methods of the samples' energies.
         hull_tag: method of the hull.
     """
@@ -58,9 +59,19 @@ class Energies:
     structures: Mapping[str, AtomicSystem] = field(default_factory=dict)
     hull: Table = field(default_factory=dict)
     dft: Table = field(default_factory=dict)
-    surrogate: bool = False
+    potential: str = ""
     energy_tags: tuple[str, ...] = ()
     hull_tag: str = ""
+
+    @property
+    def surrogate(self) -> bool:
+        """Return whether a potential's energies are on a hull of DFT energies."""
+        return bool(self.potential)
+
+    @property
+    def prefix(self) -> str:
+        """Return what opens the names of columns and metrics that rest on these energies."""
+        return surrogate_prefix(self.potential)
 
     @property
     def basis(self) -> str:
@@ -111,9 +122,9 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
         if isinstance(row, AtomicSystem)
     }
     placed = _plain(_by_id([hull])) if hull is not None else {}
-    with_energy = [row for row in placed.values() if row["e_above_hull"] == row["e_above_hull"]]
-    kinds = {bool(row["surrogate"]) for row in with_energy}
-    if len(kinds) > 1:
+    with_energy = [row for row in placed.values() if row[Col.E_ABOVE_HULL] == row[Col.E_ABOVE_HULL]]
+    potentials = {potential_of_tag(str(row[Col.ENERGY_TAG])) if row[Col.SURROGATE] else "" for row in with_energy}
+    if len(potentials) > 1:
         raise DataError(f"{hull}: mixes surrogate energies with energies of the hull's own method; make it again")
     return Energies(
         asked=bool(relaxed),
@@ -122,18 +133,18 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
         structures=structures,
         hull=placed,
         dft=_by_id(dft),
-        surrogate=kinds == {True},
-        energy_tags=tuple(sorted({str(row["energy_tag"]) for row in with_energy})),
-        hull_tag=next((str(row["hull_tag"]) for row in placed.values()), ""),
+        potential=max(potentials, default=""),
+        energy_tags=tuple(sorted({str(row[Col.ENERGY_TAG]) for row in with_energy})),
+        hull_tag=next((str(row[Col.HULL_TAG]) for row in placed.values()), ""),
     )
 
 
 def _plain(table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Take the surrogate's prefix off the columns; the column ``surrogate`` says what they are."""
-    return {key: {name.removeprefix(SURROGATE_PREFIX): v for name, v in row.items()} for key, row in table.items()}
+    """Return the rows under the bare names of their columns; the column ``surrogate`` says what they are."""
+    return {key: {bare_name(name): value for name, value in row.items()} for key, row in table.items()}
 
 
 def _by_id(paths: Sequence[Path]) -> dict[str, dict[str, Any]]:
     records = [record for path in paths for record in store.read_frame(path).to_dict("records")]
-    need_unique([str(record["system_id"]) for record in records], ", ".join(map(str, paths))[:200])
-    return {str(record["system_id"]): record for record in records}
+    need_unique([str(record[Col.SYSTEM_ID]) for record in records], ", ".join(map(str, paths))[:200])
+    return {str(record[Col.SYSTEM_ID]): record for record in records}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from adit.columns import Population
 from adit.config import ScoreConfig, ScoreStage
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
@@ -13,7 +14,6 @@ from adit.score.common.aggregate import Record
 from adit.score.common.controls import controls
 from adit.score.common.inputs import Reference, Row
 from adit.score.common.measures import Measure
-from adit.score.common.names import Population
 from adit.systems import AtomicSystem, Failure
 
 Records = list[dict[str, Any]]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
+from adit.columns import Metric, Population
 from adit.score.common.aggregate import Record
 from adit.score.common.measures import Measure
-from adit.score.common.names import Metric, Population
 
 FAKES: Final = (Population.NOISE, Population.RANDOM)
 """Control rows that a number must place below real systems."""

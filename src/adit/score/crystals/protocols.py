@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from adit.score.common.names import Protocol
+from adit.columns import Protocol
 from adit.score.matching.matcher import DEFAULT, LOOSE, Match, MatcherSettings
 
 TIE: Final = 1e-6

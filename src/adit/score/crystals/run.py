@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from adit.columns import CONTROLS, Col, Population
 from adit.config import ScoreStage
 from adit.elements import reduced_formula
 from adit.score.common.aggregate import Rater, Record
 from adit.score.common.control_cache import Controls, cached_controls
 from adit.score.common.inputs import Energies, Reference, Row
 from adit.score.common.measures import Measure, Measurer
-from adit.score.common.names import CONTROLS, Col, Population
 from adit.score.common.scored import NOTHING, Records, Scored, check_populations, populations_of, systems_of
 from adit.score.crystals.distances import Described, described, distance_measures, spread_measure
 from adit.score.crystals.summary import Against, crystal_funnel, crystal_records, energy_records

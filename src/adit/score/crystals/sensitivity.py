@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adit import seeds
-from adit.hull.energy_tags import SURROGATE_PREFIX
-from adit.score.common.names import Col, Metric, flag
+from adit.columns import POTENTIALS, Col, Metric, flag, surrogate_prefix
 from adit.score.crystals.protocols import CRYSTAL_PROTOCOLS
 from adit.score.crystals.table import group_column, relaxed_group_column, relaxed_novelty_column
 
@@ -56,7 +55,7 @@ def crystal_rates(columns: Sequence[str]) -> list[Rate]:
         found.append(Rate(Metric.NOVELTY, protocol.name, (flag(Metric.NOVELTY, protocol.name),)))
         together, new = relaxed_group_column(protocol.matcher), relaxed_novelty_column(protocol)
         for metric, joint in ((Metric.STABLE, Metric.SUN), (Metric.METASTABLE, Metric.MSUN)):
-            for prefix in ("", SURROGATE_PREFIX):
+            for prefix in map(surrogate_prefix, ("", *POTENTIALS)):
                 low = prefix + flag(metric, protocol.name)
                 found.append(Rate(prefix + metric, protocol.name, (low,)))
                 found.append(Rate(prefix + joint, protocol.name, (low, new), together))

@@ -7,12 +7,11 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from adit.hull.energy_tags import SURROGATE_PREFIX
+from adit.columns import OF_VALID, Col, Metric, Population, Protocol, flag
 from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
 from adit.score.common.inputs import Energies
-from adit.score.common.names import OF_VALID, Col, Metric, Population, Protocol, flag
 from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, MATTERGEN, CrystalProtocol
-from adit.score.crystals.table import RELAXED, VALIDITIES, Records, energy_column, energy_flag, group_column
+from adit.score.crystals.table import RELAXED, VALIDITIES, Records, group_column
 from adit.score.matching.matcher import Matches
 
 ASKED = "crystals asked for"
@@ -128,22 +127,21 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
     records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{ASKED}; relaxation converged")]
     records += _symmetries(table, rater)
-    prefix = SURROGATE_PREFIX if energies.surrogate else ""
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         rules = {Metric.STABLE: protocol.rule, Metric.SUN: f"{protocol.rule}; unique, not in {protocol.reference}"}
         if protocol.metastable_at is not None:
             rules[Metric.METASTABLE] = protocol.metastable_rule
             rules[Metric.MSUN] = f"{protocol.metastable_rule}; unique, not in {protocol.reference}"
         for metric, rule in rules.items():
-            column = energy_flag(metric, protocol, energies.surrogate)
+            column = energies.prefix + flag(metric, protocol.name)
             basis = f"{ASKED}; converged relaxations; {energies.basis}; {rule}"
             if any(row[column] is None for row in table):
-                records.append(rater.ratio(protocol.name, prefix + metric, 0, 0, NO_REFERENCE))
+                records.append(rater.ratio(protocol.name, energies.prefix + metric, 0, 0, NO_REFERENCE))
                 continue
-            records.append(rater.rate(protocol.name, prefix + metric, (row[column] for row in table), basis))
+            records.append(rater.rate(protocol.name, energies.prefix + metric, (row[column] for row in table), basis))
     if energies.dft:
         sent = [row[Col.DFT_STATUS] == "converged" for row in table if row[Col.DFT_STATUS] != "not_sent"]
-        records.append(rater.rate(Protocol.ADIT, Metric.DFT_CONVERGED + "_of_sent", sent, "crystals sent to DFT"))
+        records.append(rater.rate(Protocol.ADIT, Metric.DFT_CONVERGED_OF_SENT, sent, "crystals sent to DFT"))
     return records
 
 
@@ -211,12 +209,12 @@ def _unrelaxed(row: dict[str, Any]) -> str:
 
 
 def _unstable(row: dict[str, Any], energies: Energies) -> str:
-    if row[energy_flag(Metric.STABLE, ADIT, energies.surrogate)]:
+    if row[energies.prefix + flag(Metric.STABLE, ADIT.name)]:
         return ""
-    if math.isnan(row[energy_column(Col.E_ABOVE_HULL, energies.surrogate)]):
+    if math.isnan(row[energies.prefix + Col.E_ABOVE_HULL]):
         return plain_reason(row[Col.HULL_REASON]) or "no energy above hull"
     if row[Col.N_ELEMENTS] < ADIT.min_elements:
         return "single element"
-    if row[energy_flag(Metric.METASTABLE, ADIT, energies.surrogate)]:
+    if row[energies.prefix + flag(Metric.METASTABLE, ADIT.name)]:
         return "metastable (0 to 0.1 eV/atom above the hull)"
     return "0.1 eV/atom or more above the hull"

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adit import convert
+from adit.columns import Col, Metric, Population, flag
 from adit.elements import composition, reduced_formula
-from adit.hull.energy_tags import SURROGATE_PREFIX
 from adit.isolate import Outcome
 from adit.score.common.aggregate import representatives
 from adit.score.common.inputs import Energies, Row
-from adit.score.common.names import Col, Metric, Population, flag
 from adit.score.crystals import composition as smact_test
 from adit.score.crystals.protocols import CRYSTAL_PROTOCOLS, CrystalProtocol
 from adit.score.crystals.validity import (
@@ -138,20 +137,20 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
         system_id = record[Col.SYSTEM_ID]
         relaxed, placed, dft = (side.get(system_id, {}) for side in (energies.relaxed, energies.hull, energies.dft))
         structure = energies.structures.get(system_id)
-        record[Col.RELAX_STATUS] = str(relaxed.get("status", "missing"))
-        record[Col.RELAX_REASON] = str(relaxed.get("reason") or "")
-        record[Col.RMSD_MOVED] = _number(relaxed.get("rmsd_moved"))
+        record[Col.RELAX_STATUS] = str(relaxed.get(Col.STATUS, "missing"))
+        record[Col.RELAX_REASON] = str(relaxed.get(Col.REASON) or "")
+        record[Col.RMSD_MOVED] = _number(relaxed.get(Col.RMSD_MOVED))
         record[Col.RELAXED_SPACEGROUP] = 0 if structure is None else convert.spacegroup_number(structure)
         for column in (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY):
-            record[energy_column(column, energies.surrogate)] = _number(placed.get(str(column)))
-        record[Col.HULL_COVERS_CHEMISTRY] = bool(placed.get("hull_covers_chemistry", True))
-        record[Col.HULL_GAPS] = str(placed.get("hull_gaps") or "")
-        record[Col.HULL_REASON] = str(placed.get("reason") or "")
-        record[Col.DFT_STATUS] = str(dft.get("status", "not_sent"))
-        record[Col.DFT_REASON] = str(dft.get("reason") or "")
+            record[energies.prefix + column] = _number(placed.get(str(column)))
+        record[Col.HULL_COVERS_CHEMISTRY] = bool(placed.get(Col.HULL_COVERS_CHEMISTRY, True))
+        record[Col.HULL_GAPS] = str(placed.get(Col.HULL_GAPS) or "")
+        record[Col.HULL_REASON] = str(placed.get(Col.REASON) or "")
+        record[Col.DFT_STATUS] = str(dft.get(Col.STATUS, "not_sent"))
+        record[Col.DFT_REASON] = str(dft.get(Col.REASON) or "")
         record |= _relaxed_matches(matches, system_id)
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
-        _add_protocol(table, protocol, matches, energies.surrogate)
+        _add_protocol(table, protocol, matches, energies.prefix)
 
 
 def _relaxed_matches(matches: Matches, system_id: str) -> dict[str, Any]:
@@ -170,34 +169,20 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def energy_column(column: Col, surrogate: bool) -> str:
-    """Return the name of a column of energies, e.g. ``chgnet_surrogate_e_above_hull``."""
-    return f"{SURROGATE_PREFIX if surrogate else ''}{column}"
-
-
-def energy_flag(metric: Metric, protocol: CrystalProtocol, surrogate: bool) -> str:
-    """Return the column of a metric that rests on energies, e.g. ``chgnet_surrogate_sun_adit``."""
-    return f"{SURROGATE_PREFIX if surrogate else ''}{flag(metric, protocol.name)}"
-
-
-def _add_protocol(table: Records, protocol: CrystalProtocol, matches: Matches, surrogate: bool) -> None:
+def _add_protocol(table: Records, protocol: CrystalProtocol, matches: Matches, prefix: str) -> None:
     tests = [(Metric.STABLE, Metric.SUN, protocol.stable)]
     if protocol.metastable_at is not None:
         tests.append((Metric.METASTABLE, Metric.MSUN, protocol.metastable))
     for metric, joint, test in tests:
         candidates = []
         for record in table:
-            energy = (
-                record[energy_column(Col.E_ABOVE_HULL, surrogate)]
-                if record[Col.RELAX_STATUS] == "converged"
-                else math.nan
-            )
+            energy = record[prefix + Col.E_ABOVE_HULL] if record[Col.RELAX_STATUS] == "converged" else math.nan
             passes = test(energy, record[Col.N_ELEMENTS])
-            record[energy_flag(metric, protocol, surrogate)] = passes
+            record[prefix + flag(metric, protocol.name)] = passes
             match = matches.get(RELAXED, record[Col.SYSTEM_ID], protocol.matcher)
             if passes and match is not None and protocol.novel(match):
                 candidates.append((record[Col.SYSTEM_ID], match.group))
         chosen = representatives(candidates)
         for record in table:
             joined = record[Col.SYSTEM_ID] in chosen
-            record[energy_flag(joint, protocol, surrogate)] = joined if matches.has_references else None
+            record[prefix + flag(joint, protocol.name)] = joined if matches.has_references else None

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from adit.columns import CONTROLS, Col, Population
 from adit.config import ScoreStage
 from adit.elements import composition, reduced_formula
 from adit.errors import ExternalToolError
@@ -15,7 +16,6 @@ from adit.progress import log
 from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
 from adit.score.common.control_cache import Controls, cached_controls
 from adit.score.common.inputs import Reference, Row
-from adit.score.common.names import CONTROLS, Col, Population
 from adit.score.common.scored import NOTHING, Populations, Records, Scored, populations_of, systems_of
 from adit.score.tools.answers import MOFCHECKER, Answers
 from adit.score.tools.mofchecker import METRICS, PREFIX, MofChecks, check_all, probe

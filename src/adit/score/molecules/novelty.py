@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from adit import store
+from adit.columns import Col
 from adit.elements import composition
 from adit.errors import DataError
 from adit.isolate import map_isolated
@@ -99,7 +100,7 @@ class TrainNames:
             _write(self._path, self._found.items())
 
 
-_COLUMNS: Final = ("key", "smiles", "stereo_smiles", "inchikey")
+_COLUMNS: Final = ("key", "smiles", Col.STEREO_SMILES, "inchikey")
 
 
 def _read(path: Path | None) -> dict[str, MoleculeNames | None]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from adit import seeds
+from adit.columns import CONTROLS, Population
 from adit.config import ScoreStage
 from adit.isolate import Outcome
 from adit.score.common.aggregate import Rater
 from adit.score.common.control_cache import Controls, cached_controls
 from adit.score.common.inputs import Reference, Row
 from adit.score.common.measures import Measurer
-from adit.score.common.names import CONTROLS, Population
 from adit.score.common.scored import (
     NOTHING,
     Populations,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
-from adit.score.common.measures import Measure, Measurer
-from adit.score.common.names import (
+from adit.columns import (
     OF_VALID,
     POSEBUSTERS_COLUMNS,
     POSEBUSTERS_SEVEN,
+    SUFFIX_INCHIKEY,
+    SUFFIX_STEREO,
     Col,
     Metric,
     Protocol,
     posebusters_name,
 )
-from adit.score.molecules.columns import SUFFIX_INCHIKEY, SUFFIX_STEREO, MolCol, MolMetric, MolProtocol
+from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.common.measures import Measure, Measurer
 from adit.score.molecules.table import Records
 from adit.score.tools.xtb import METHOD
 
@@ -54,8 +55,8 @@ def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_ver
 
 _NAMES: Final = (
     ("", "canonical SMILES without stereochemistry", Col.UNIQUE, Col.NOVEL),
-    (SUFFIX_STEREO, "canonical SMILES with stereochemistry", MolCol.UNIQUE_STEREO, MolCol.NOVEL_STEREO),
-    (SUFFIX_INCHIKEY, "InChIKey", MolCol.UNIQUE_INCHIKEY, MolCol.NOVEL_INCHIKEY),
+    (SUFFIX_STEREO, "canonical SMILES with stereochemistry", Col.UNIQUE_STEREO, Col.NOVEL_STEREO),
+    (SUFFIX_INCHIKEY, "InChIKey", Col.UNIQUE_INCHIKEY, Col.NOVEL_INCHIKEY),
 )
 """By what molecules are told: suffix of the metric, words, columns."""
 
@@ -89,17 +90,17 @@ def _novel_records(table: Records, rater: Rater, n_train: int) -> list[Record]:
 
 
 def _edm_records(table: Records, rater: Rater) -> list[Record]:
-    edm, by = MolProtocol.EDM, "EDM's table of bond lengths"
-    valid = [row for row in table if row[MolCol.EDM_VALIDITY]]
-    stable_atoms, atoms = sum(row[MolCol.EDM_STABLE_ATOMS] for row in table), sum(row[Col.N_ATOMS] for row in table)
+    edm, by = Protocol.EDM, "EDM's table of bond lengths"
+    valid = [row for row in table if row[Col.EDM_VALIDITY]]
+    stable_atoms, atoms = sum(row[Col.EDM_STABLE_ATOMS] for row in table), sum(row[Col.N_ATOMS] for row in table)
     return [
-        rater.ratio(edm, MolMetric.ATOM_STABILITY, stable_atoms, atoms, f"atoms of molecules that exist; {by}"),
-        rater.rate(edm, MolMetric.MOLECULE_STABILITY, (r[MolCol.EDM_STABLE] for r in table), f"{ASKED}; {by}"),
-        rater.rate(edm, Metric.VALIDITY, (r[MolCol.EDM_VALIDITY] for r in table), f"{ASKED}; {by}, RDKit sanitises"),
+        rater.ratio(edm, Metric.ATOM_STABILITY, stable_atoms, atoms, f"atoms of molecules that exist; {by}"),
+        rater.rate(edm, Metric.MOLECULE_STABILITY, (r[Col.EDM_STABLE] for r in table), f"{ASKED}; {by}"),
+        rater.rate(edm, Metric.VALIDITY, (r[Col.EDM_VALIDITY] for r in table), f"{ASKED}; {by}, RDKit sanitises"),
         rater.rate(
             edm,
             Metric.UNIQUENESS + OF_VALID,
-            (r[MolCol.EDM_UNIQUE] for r in valid),
+            (r[Col.EDM_UNIQUE] for r in valid),
             f"molecules that pass edm validity; {by}, SMILES of the largest fragment",
         ),
     ]
@@ -124,13 +125,13 @@ def _posebusters_records(table: Records, rater: Rater, version: str) -> list[Rec
 
 
 def _xtb_records(table: Records, rater: Rater) -> list[Record]:
-    sent = [row for row in table if row[MolCol.XTB_STATUS] != "not_sent"]
+    sent = [row for row in table if row[Col.XTB_STATUS] != "not_sent"]
     if not sent:
         return []
     basis = f"those within the number relaxed with {METHOD}; converged, and the bonds stayed"
-    kept = [row[MolCol.XTB_STATUS] == "converged" and row[MolCol.XTB_SAME] for row in sent]
+    kept = [row[Col.XTB_STATUS] == "converged" and row[Col.XTB_SAME] for row in sent]
     of_valid = [kept for kept, row in zip(kept, sent, strict=True) if row[Col.VALIDITY]]
-    xtb, name = MolProtocol.XTB, MolMetric.XTB_KEPT
+    xtb, name = Protocol.XTB, Metric.XTB_KEPT
     return [
         rater.rate(xtb, name, kept, f"{ASKED}, of {basis}"),
         rater.rate(xtb, name + OF_VALID, of_valid, f"strictly valid molecules, of {basis}"),
@@ -139,14 +140,14 @@ def _xtb_records(table: Records, rater: Rater) -> list[Record]:
 
 def xtb_measures(table: Records, measurer: Measurer) -> list[Measure]:
     """Return the medians of relaxation energy and displacement; none where nothing was relaxed."""
-    if all(row[MolCol.XTB_STATUS] == "not_sent" for row in table):
+    if all(row[Col.XTB_STATUS] == "not_sent" for row in table):
         return []
     ordered = sorted(table, key=lambda row: str(row[Col.SYSTEM_ID]))
-    done = [row for row in ordered if row[MolCol.XTB_STATUS] == "converged" and row[Col.VALIDITY]]
+    done = [row for row in ordered if row[Col.XTB_STATUS] == "converged" and row[Col.VALIDITY]]
     basis = f"strictly valid molecules that {METHOD} relaxed; median"
     return [
-        measurer.measure(MolMetric.XTB_ENERGY, measurer.median([r[MolCol.XTB_ENERGY] for r in done]), "eV", basis),
-        measurer.measure(MolMetric.XTB_RMSD, measurer.median([r[MolCol.XTB_RMSD] for r in done]), "Å", basis),
+        measurer.measure(Metric.XTB_ENERGY, measurer.median([r[Col.XTB_ENERGY] for r in done]), "eV", basis),
+        measurer.measure(Metric.XTB_RMSD, measurer.median([r[Col.XTB_RMSD] for r in done]), "Å", basis),
     ]
 
 

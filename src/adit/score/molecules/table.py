@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from adit.columns import POSEBUSTERS_COLUMNS, Col, posebusters_name
 from adit.elements import composition, hill
 from adit.isolate import Outcome
 from adit.score.common.aggregate import representatives
 from adit.score.common.inputs import Row
-from adit.score.common.names import POSEBUSTERS_COLUMNS, Col, posebusters_name
-from adit.score.molecules.columns import MolCol
 from adit.score.molecules.novelty import KnownNames
 from adit.score.molecules.validity import MoleculeChecks
 from adit.score.tools.xtb import XtbRelaxation
@@ -48,10 +47,10 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) ->
     table = [_row(row, evidence.checks.get(row.system_id)) for row in rows]
     for name, unique in (
         (Col.SMILES, Col.UNIQUE),
-        (MolCol.STEREO_SMILES, MolCol.UNIQUE_STEREO),
-        (MolCol.INCHIKEY, MolCol.UNIQUE_INCHIKEY),
+        (Col.STEREO_SMILES, Col.UNIQUE_STEREO),
+        (Col.INCHIKEY, Col.UNIQUE_INCHIKEY),
         (Col.PDB_SMILES, Col.UNIQUE_PDB),
-        (MolCol.EDM_SMILES, MolCol.EDM_UNIQUE),
+        (Col.EDM_SMILES, Col.EDM_UNIQUE),
     ):
         chosen = representatives([(record[Col.SYSTEM_ID], record[name]) for record in table if record[name]])
         for record in table:
@@ -59,8 +58,8 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) ->
     for record in table:
         for name, novel, names in (
             (Col.SMILES, Col.NOVEL, known.smiles),
-            (MolCol.STEREO_SMILES, MolCol.NOVEL_STEREO, known.stereo_smiles),
-            (MolCol.INCHIKEY, MolCol.NOVEL_INCHIKEY, known.inchikeys),
+            (Col.STEREO_SMILES, Col.NOVEL_STEREO, known.stereo_smiles),
+            (Col.INCHIKEY, Col.NOVEL_INCHIKEY, known.inchikeys),
         ):
             record[novel] = bool(record[name]) and record[name] not in names if known.count else None
         system_id = record[Col.SYSTEM_ID]
@@ -92,13 +91,13 @@ def _values(found: MoleculeChecks | None) -> dict[str, Any]:
         Col.NEUTRAL_VALIDITY: bool(found and found.neutral),
         Col.PDB_VALIDITY: bool(found and found.pdb),
         Col.SMILES: names.smiles if names else "",
-        MolCol.STEREO_SMILES: names.stereo_smiles if names else "",
-        MolCol.INCHIKEY: names.inchikey if names else "",
+        Col.STEREO_SMILES: names.stereo_smiles if names else "",
+        Col.INCHIKEY: names.inchikey if names else "",
         Col.PDB_SMILES: (found.pdb_smiles if found else None) or "",
-        MolCol.EDM_STABLE_ATOMS: edm.n_stable if edm else 0,
-        MolCol.EDM_STABLE: bool(edm and edm.stable),
-        MolCol.EDM_VALIDITY: bool(edm and edm.smiles),
-        MolCol.EDM_SMILES: (edm.smiles if edm else None) or "",
+        Col.EDM_STABLE_ATOMS: edm.n_stable if edm else 0,
+        Col.EDM_STABLE: bool(edm and edm.stable),
+        Col.EDM_VALIDITY: bool(edm and edm.smiles),
+        Col.EDM_SMILES: (edm.smiles if edm else None) or "",
     }
 
 
@@ -119,16 +118,16 @@ def _xtb(found: XtbRelaxation | str | None) -> dict[str, Any]:
     if found is None or isinstance(found, str):
         status = "not_sent" if found is None else "failed"
         return {
-            MolCol.XTB_STATUS: status,
-            MolCol.XTB_REASON: found or "",
-            MolCol.XTB_ENERGY: math.nan,
-            MolCol.XTB_RMSD: math.nan,
-            MolCol.XTB_SAME: False,
+            Col.XTB_STATUS: status,
+            Col.XTB_REASON: found or "",
+            Col.XTB_ENERGY: math.nan,
+            Col.XTB_RMSD: math.nan,
+            Col.XTB_SAME: False,
         }
     return {
-        MolCol.XTB_STATUS: "converged" if found.converged else "unconverged",
-        MolCol.XTB_REASON: "",
-        MolCol.XTB_ENERGY: found.energy,
-        MolCol.XTB_RMSD: found.rmsd,
-        MolCol.XTB_SAME: found.same,
+        Col.XTB_STATUS: "converged" if found.converged else "unconverged",
+        Col.XTB_REASON: "",
+        Col.XTB_ENERGY: found.energy,
+        Col.XTB_RMSD: found.rmsd,
+        Col.XTB_SAME: found.same,
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit import store
+from adit.columns import Col
 from adit.isolate import Outcome
 from adit.progress import log
 from adit.score.common.content import content_key
@@ -84,7 +85,7 @@ def _xtb(answer: Any) -> XtbRelaxation | str:
 
 def _outcome(answer: dict[str, Any]) -> Outcome:
     value = None if answer["value"] is None else MofChecks(**answer["value"])
-    return Outcome(answer["status"], value, answer["reason"], answer["wall_s"])
+    return Outcome(answer[Col.STATUS], value, answer[Col.REASON], answer[Col.WALL_S])
 
 
 _DECODE: Final[Mapping[str, Callable[[Any], Any]]] = {

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from adit import convert
+from adit.columns import POSEBUSTERS_COLUMNS
 from adit.errors import ExternalToolError
 from adit.isolate import map_isolated
 from adit.progress import Progress
-from adit.score.common.names import POSEBUSTERS_COLUMNS
 from adit.systems import AtomicSystem
 
 STARTUP_S = 120.0

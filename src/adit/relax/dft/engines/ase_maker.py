@@ -10,6 +10,7 @@ import numpy as np
 from atomate2.ase.jobs import AseRelaxMaker
 
 from adit import store
+from adit.columns import Col
 from adit.relax.dft.engines.presets import GpawPreset, RelaxPreset, ScfFallback, XtbPreset
 from adit.relax.dft.restart import TRAJECTORY
 
@@ -33,7 +34,7 @@ class EngineRelaxMaker(AseRelaxMaker):  # type: ignore[misc]
         last = steps[-1].split() if steps else []
         store.write_json(
             SUMMARY,
-            {"converged": bool(result.converged), "n_steps": max(0, len(steps) - 1), "fmax": _number(last[-1:])},
+            {"converged": bool(result.converged), Col.N_STEPS: max(0, len(steps) - 1), "fmax": _number(last[-1:])},
         )
         return result
 

@@ -14,14 +14,12 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from adit.config import DftStage
+from adit.config.engines import ENGINES
 from adit.errors import ExternalToolError
 from adit.progress import log
 from adit.relax.dft.engines.presets import Preset, read_preset
-
-EngineName = Literal["vasp", "gpaw", "gfn1-xtb"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Engine:
         reason: why the other is missing, as far as the set-up knows, and how to get it; one line.
     """
 
-    name: EngineName
+    name: str
     version: str
     preset_name: str
     preset: Preset
@@ -56,7 +54,7 @@ class Engine:
         """Return the functional, e.g. ``PBE``."""
         if self.name == "vasp":
             return "r2SCAN" if self.preset_name == "mp-r2scan" else "PBE(+U)"
-        return "PBE" if self.name == "gpaw" else "GFN1-xTB"
+        return ENGINES[self.name].functional
 
     @property
     def energy_tag(self) -> str:
@@ -85,19 +83,18 @@ def available(engine: str, command: str | None = None) -> str | None:
     """
     if engine == "vasp":
         return "unknown" if _vasp_runs(command) else None
-    module, package = ("gpaw", "gpaw") if engine == "gpaw" else ("tblite", "tblite")
-    if importlib.util.find_spec(module) is None or not _imports(module):
+    module = ENGINES[engine].module
+    if importlib.util.find_spec(module) is None or not _imports(module, ENGINES[engine].probe):
         return None
     try:
-        return importlib.metadata.version(package)
+        return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
 
 
 @cache
-def _imports(module: str) -> bool:
+def _imports(module: str, probe: str) -> bool:
     """Return whether a fresh interpreter can import ``module``: an installed engine may have lost a system library."""
-    probe = "import gpaw, _gpaw" if module == "gpaw" else f"import {module}.interface"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     if done.returncode:
         log.info("%s is installed but cannot be imported: %s", module, (done.stderr.strip().splitlines() or ["?"])[-1])
@@ -112,13 +109,6 @@ def _vasp_runs(command: str | None) -> bool:
         words = shlex.split(os.path.expandvars(SETTINGS.VASP_CMD))
     programs = [word for word in words if Path(word).name.startswith("vasp")] or words[:1]
     return bool(programs) and all(shutil.which(program) is not None for program in (words[0], *programs))
-
-
-_MISSING = {
-    "vasp": "vasp_std not found; set dft.command or choose dft.engine: gpaw",
-    "gpaw": "GPAW is not installed; RETRY_GPAW=1 make env builds it (docs/install.md), or set dft.fallback: gfn1-xtb",
-    "gfn1-xtb": "tblite is not installed; pip install tblite",
-}
 
 
 def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
@@ -136,10 +126,10 @@ def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
             _need_potcars()
         return Engine(wanted, version, dft.preset, preset, dft.command if wanted == "vasp" else None)
     if dft.fallback is None:
-        raise ExternalToolError(_MISSING[wanted])
+        raise ExternalToolError(ENGINES[wanted].missing)
     version = available(dft.fallback)
     if version is None:
-        raise ExternalToolError(f"{_MISSING[wanted]}; and for the fallback: {_MISSING[dft.fallback]}")
+        raise ExternalToolError(f"{ENGINES[wanted].missing}; and for the fallback: {ENGINES[dft.fallback].missing}")
     name = dft.preset if wanted == "gpaw" else "standard"
     note = describe_fallback(wanted, dft.fallback)
     reason = why_missing(wanted)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from adit import convert
+from adit.columns import Col
 from adit.relax.dft.engines.corrections import mp2020
 from adit.relax.dft.engines.presets import VaspPreset
 from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
@@ -63,24 +64,24 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
         if energy is not None:
             corrected.check("the static run")
     versions = [calculation.vasp_version for calculation in last.calcs_reversed or []]
-    common = {
-        "code_version": str(versions[0]) if versions else "unknown",
-        "n_steps": sum(_ionic_steps(document) for document in documents),
-        "warnings": [message for document in documents for message in _mended(document)],
+    common: dict[str, Any] = {
+        Col.CODE_VERSION: str(versions[0]) if versions else "unknown",
+        Col.N_STEPS: sum(_ionic_steps(document) for document in documents),
+        Col.WARNINGS: [message for document in documents for message in _mended(document)],
     }
     if energy is None or not np.isfinite(energy):
-        return {**common, "status": "failed", "reason": "the MP2020 corrections do not apply to this calculation"}
+        return {**common, Col.STATUS: "failed", Col.REASON: "the MP2020 corrections do not apply to this calculation"}
     if runaway := _runaway(documents, absolute=preset.flow == "mp-gga"):
-        return {**common, "status": "failed", "reason": runaway}
+        return {**common, Col.STATUS: "failed", Col.REASON: runaway}
     system = convert.from_structure(output.structure, "structure")
     cell = None if system.cell is None else system.cell
     return {
         **common,
-        "status": "converged",
-        "reason": "",
-        "energy": energy,
-        "correction": correction,
-        "fmax": None if forces is None else float(np.linalg.norm(forces, axis=1).max()),
+        Col.STATUS: "converged",
+        Col.REASON: "",
+        Col.ENERGY: energy,
+        Col.CORRECTION: correction,
+        Col.FMAX: None if forces is None else float(np.linalg.norm(forces, axis=1).max()),
         "structure": {
             "numbers": system.numbers.tolist(),
             "positions": system.positions.tolist(),

@@ -1,0 +1,311 @@
+"""Every column and metric once: name in the files, title, unit and meaning; protocols; names of surrogate energies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final, Self
+
+OF_VALID: Final = "_of_valid"
+"""Closes the name of every metric whose denominator is the valid systems and not the requested ones."""
+
+SUFFIX_STEREO: Final = "_stereo"
+"""Closes the name of a metric that compares molecules by SMILES with stereochemistry."""
+
+SUFFIX_INCHIKEY: Final = "_inchikey"
+"""Closes the name of a metric that compares molecules by InChIKey."""
+
+EV_PER_ATOM: Final = "eV/atom"
+
+
+def plain_words(name: str) -> str:
+    """Return a name of the files as words."""
+    return name.replace("posebusters_", "PoseBusters: ").replace("_per_atom", "/atom").replace("_", " ")
+
+
+class Labelled(StrEnum):
+    """A name in the files with what people read.
+
+    Attributes:
+        label: title above a column or beside a number; by default the name in plain words.
+        unit: of the numbers; empty where there is none.
+        help: meaning, in one line.
+        flag: of a metric, title of the column that says whether a row passes.
+    """
+
+    label: str
+    unit: str
+    help: str
+    flag: str
+
+    def __new__(cls, name: str, label: str = "", unit: str = "", meaning: str = "", flag: str = "") -> Self:
+        """Make a member from its name and its labels."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.label = label or plain_words(name)
+        member.unit, member.help, member.flag = unit, meaning, flag or member.label
+        return member
+
+
+class Population(Labelled):
+    """What was scored: the samples, or one of the control rows."""
+
+    SAMPLES = "samples"
+    TRAIN = "train"
+    TEST = "test"
+    NOISE = "noise"
+    RANDOM = "random"
+
+
+CONTROLS: Final = (Population.TRAIN, Population.TEST, Population.NOISE, Population.RANDOM)
+"""The control rows, in the order of tables."""
+
+
+class Protocol(Labelled):
+    """Whose definitions decide a number."""
+
+    ADIT = "adit", "ADiT", "", "the paper's definitions"
+    FLOWMM = "flowmm", "FlowMM"
+    MATTERGEN = "mattergen", "MatterGen"
+    LEMAT = "lemat", "LeMat-GenBench"
+    STRICT = "strict", "strict", "", "this project's own definitions"
+    POSEBUSTERS = "posebusters", "PoseBusters"
+    MOFCHECKER = "mofchecker", "MOFChecker"
+    EDM = "edm", "EDM", "", "EDM's table of bond lengths"
+    XTB = "xtb", "GFN2-xTB"
+
+
+REQUESTED_PROTOCOLS: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
+"""Protocols that ``adit score --protocol`` can choose; the others belong to the tool that they name."""
+
+
+class Metric(Labelled):
+    """Names of metrics, as in the published tables where those have one."""
+
+    STRUCTURAL_VALIDITY = "structural_validity"
+    COMPOSITIONAL_VALIDITY = "compositional_validity"
+    OVERALL_VALIDITY = "overall_validity"
+    DISTANCE_RATIO_VALIDITY = "distance_ratio_validity"
+    DENSITY_VALIDITY = "density_validity"
+    SMACT_NATIVE_VALIDITY = "smact_native_validity", "smact native validity"
+    VALIDITY = "validity"
+    NEUTRAL_VALIDITY = "neutral_validity", "validity, no charged atom"
+    PDB_VALIDITY = "adit_pdb_validity", "validity (PDB round trip)"
+    UNIQUENESS = "uniqueness", "", "", "", "unique"
+    NOVELTY = "novelty", "", "", "", "novel"
+    NOVELTY_TO_TRAIN = "novelty_to_train"
+    NOVELTY_TO_ALL = "novelty_to_all"
+    COMPOSITION_UNIQUENESS = "composition_uniqueness"
+    COMPOSITION_NOVELTY = "composition_novelty"
+    UNIQUE_AND_NOVEL = "unique_and_novel"
+    SPACEGROUP_P1 = "spacegroup_p1", "spacegroup P1"
+    RELAXED_SPACEGROUP_P1 = "relaxed_spacegroup_p1"
+    SPACEGROUP_RAISED = "spacegroup_raised_by_relaxation"
+    RELAXED = "relaxed"
+    STABLE = "stable", "", "", "below the hull, at least two elements"
+    METASTABLE = "metastable", "", "", "less than 0.1 eV/atom above the hull", "meta"
+    SUN = "sun", "S.U.N.", "", "stable, unique and novel"
+    MSUN = "msun", "M.S.U.N.", "", "metastable, unique and novel"
+    DFT_CONVERGED = "dft_converged"
+    DFT_CONVERGED_OF_SENT = "dft_converged_of_sent", "DFT converged, of those sent"
+    POSEBUSTERS_ALL = "posebusters_all", "PoseBusters: all checks"
+    POSEBUSTERS_SEVEN = "posebusters_paper_seven", "PoseBusters: the paper's seven"
+    ATOM_STABILITY = "atom_stability"
+    MOLECULE_STABILITY = "molecule_stability"
+    XTB_KEPT = "xtb_relaxes_to_itself", "xTB relaxes to itself"
+    XTB_ENERGY = "xtb_relaxation_energy", "", "eV"
+    XTB_RMSD = "xtb_rmsd", "", "Å"
+    MOFCHECKER_ALL = "mofchecker_all", "", "", "all checks of MOFChecker", "valid"
+
+
+class Col(Labelled):
+    """Columns of the stored tables; booleans unless a unit or the meaning says otherwise."""
+
+    # every table
+    SYSTEM_ID = "system_id", "id"
+    STATUS = "status", "", "", "ok or converged; else what happened to the row"
+    REASON = "reason", "why not", "", "one line where status is not ok; several are joined by '; '"
+    FORMULA = "formula", "", "", "reduced formula"
+    N_ATOMS = "n_atoms", "atoms"
+    SOURCE = "source", "", "", "file that a row came from"
+    READ_NOTES = "read_notes", "", "", "what must be said of how a row was read"
+    # relaxed/<kind>/<shard>.parquet, dft/<shard>.parquet
+    ENERGY = "energy", "energy", "eV", "of the cell"
+    ENERGY_PER_ATOM = "energy_per_atom", "energy", EV_PER_ATOM
+    FMAX = "fmax", "fmax", "eV/Å", "largest force at the end"
+    STEPS = "steps", "", "", "steps of the optimiser"
+    N_STEPS = "n_steps", "steps", "", "steps of the optimiser"
+    WALL_S = "wall_s", "wall time", "s"
+    RMSD_MOVED = "rmsd_moved", "moved", "Å", "RMSD of the relaxation"
+    SPACEGROUP_BEFORE = "spacegroup_before", "", "", "international number, 0 where none was found"
+    SPACEGROUP_AFTER = "spacegroup_after", "", "", "international number, 0 where none was found"
+    PUSHED_APART = "pushed_apart", "", "", "whether overlapping atoms were pushed apart first"
+    ENERGY_TAG = "energy_tag", "", "", "method of the energy: <code>/<functional>/<correction>"
+    CORRECTION = "correction", "", "eV", "part of the energy that is a correction"
+    ATTEMPTS = "attempts"
+    CODE = "code", "code"
+    CODE_VERSION = "code_version", "version"
+    FUNCTIONAL = "functional"
+    PRESET = "preset"
+    SETTINGS_HASH = "settings_hash", "settings, hash"
+    WARNINGS = "warnings"
+    # hull/reference.parquet, hull/hull.parquet
+    ENTRY_ID = "entry_id"
+    COMPOSITION = "composition", "", "", "atoms of each element, JSON"
+    IS_ELEMENT = "is_element"
+    HULL_TAG = "hull_tag", "", "", "method of the hull's energies"
+    SURROGATE = "surrogate", "", "", "whether a potential's energy is on a hull of DFT energies"
+    E_ABOVE_HULL = "e_above_hull", "E hull", EV_PER_ATOM, "energy above the hull"
+    FORMATION_ENERGY = "formation_energy_per_atom", "E form", EV_PER_ATOM, "formation energy"
+    HULL_COVERS_CHEMISTRY = "hull_covers_chemistry"
+    HULL_GAPS = "hull_gaps", "", "", "what the hull does not cover"
+    HULL_REASON = "hull_reason", "", "", "why there is no energy above the hull"
+    # dft/selected.parquet
+    SELECTED = "selected"
+    RANK = "rank", "", "", "from 0; -1 where it is not selected"
+    PREDICTED_COST = "predicted_cost", "", "core s"
+    # scores/<kind>.parquet
+    N_ELEMENTS = "n_elements"
+    VOLUME_PER_ATOM = "volume_per_atom", "", "Å³"
+    DENSITY = "density", "", "g/cm³"
+    MIN_DISTANCE = "min_distance", "", "Å", "smallest distance, periodic images of the atom itself included"
+    DISTANCE_RATIO = "distance_ratio", "d/Σr", "", "smallest distance over the sum of covalent radii"
+    NEAREST_KNOWN = (
+        *("nearest_known", "nearest known", ""),
+        "reference crystal of the same formula, else of the same elements",
+    )
+    NEAREST_FORMULA = "nearest_known_formula", "its formula", "", "of the nearest known crystal"
+    NEAREST_DISTANCE = "nearest_known_distance", "apart", "Å", "difference of average minimum distances"
+    SPACEGROUP = "spacegroup", "SG", "", "spacegroup as generated"
+    RELAXED_SPACEGROUP = "relaxed_spacegroup", "→ SG", "", "spacegroup after relaxation"
+    STRUCTURAL_VALIDITY = "structural_validity"
+    COMPOSITIONAL_VALIDITY = "compositional_validity"
+    OVERALL_VALIDITY = "overall_validity", "valid", "", "structural and compositional validity"
+    DISTANCE_RATIO_VALIDITY = "distance_ratio_validity"
+    DENSITY_VALIDITY = "density_validity"
+    SMACT_NATIVE_VALIDITY = "smact_native_validity", "smact native validity"
+    RELAX_STATUS = "relax_status", "relaxation"
+    RELAX_REASON = "relax_reason"
+    DFT_STATUS = "dft_status", "DFT"
+    DFT_REASON = "dft_reason"
+    VALIDITY = "validity", "valid", "", "strict: bonds fit charge 0, one fragment, no radical"
+    NEUTRAL_VALIDITY = "neutral_validity", "neutral", "", "valid, and no atom is charged"
+    PDB_VALIDITY = "adit_pdb_validity", "PDB", "", "the paper's PDB round trip"
+    SMILES = "smiles", "SMILES", "", "canonical, without stereochemistry"
+    STEREO_SMILES = "stereo_smiles", "", "", "canonical SMILES with the stereochemistry of the geometry"
+    PDB_SMILES = "pdb_smiles"
+    INCHIKEY = "inchikey"
+    UNIQUE = "unique", "unique", "", "canonical SMILES differs from all others"
+    NOVEL = "novel", "novel", "", "SMILES not in the training split"
+    UNIQUE_PDB = "unique_pdb"
+    UNIQUE_STEREO = "unique_stereo"
+    UNIQUE_INCHIKEY = "unique_inchikey"
+    NOVEL_STEREO = "novel_stereo"
+    NOVEL_INCHIKEY = "novel_inchikey"
+    POSEBUSTERS_STATUS = "posebusters_status", "", "", "ok, failed, or not_sent (over the configured number)"
+    POSEBUSTERS_REASON = "posebusters_reason"
+    EDM_STABLE_ATOMS = "edm_stable_atoms", "", "", "number of atoms whose bond orders add up to their valency"
+    EDM_STABLE = "edm_molecule_stable"
+    EDM_VALIDITY = "edm_validity"
+    EDM_SMILES = "edm_smiles"
+    EDM_UNIQUE = "edm_unique"
+    XTB_STATUS = "xtb_status", "", "", "converged, unconverged, failed, or not_sent (over the configured number)"
+    XTB_REASON = "xtb_reason"
+    XTB_ENERGY = "xtb_relaxation_energy", "", "eV"
+    XTB_RMSD = "xtb_rmsd", "", "Å", "all atoms, after the best rotation"
+    XTB_SAME = "xtb_same_molecule"
+    MOFCHECKER_ALL = "mofchecker_all", "valid", "", "all checks of MOFChecker"
+    # columns that the report adds
+    WHY_NOT = "why_not", "why not", "", "every reason that this row failed, was refused or was not sent"
+    POSEBUSTERS_COUNT = "posebusters_count", "checks", "", "PoseBusters checks passed"
+    POSEBUSTERS_PASSED = "posebusters_passed", "", "", "PoseBusters checks passed, of how many"
+    MOFCHECKER_STATUS = "mofchecker_status", "MOFChecker"
+
+
+METRICS: Final = frozenset(map(str, Metric))
+COLUMNS: Final = frozenset(map(str, Col))
+
+POSEBUSTERS_COLUMNS: Final = (
+    "mol_pred_loaded",
+    "sanitization",
+    "inchi_convertible",
+    "all_atoms_connected",
+    "no_radicals",
+    "bond_lengths",
+    "bond_angles",
+    "internal_steric_clash",
+    "aromatic_ring_flatness",
+    "non-aromatic_ring_non-flatness",
+    "double_bond_flatness",
+    "internal_energy",
+)
+"""PoseBusters 0.6, ``config="mol"``; other versions have other columns, so they are named one by one."""
+
+POSEBUSTERS_SEVEN: Final = (
+    "all_atoms_connected",
+    "bond_lengths",
+    "bond_angles",
+    "aromatic_ring_flatness",
+    "double_bond_flatness",
+    "internal_energy",
+    "internal_steric_clash",
+)
+"""The columns that the paper reports, in its order."""
+
+ENERGIES: Final = (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY)
+"""Columns of energies that name the potential where its energies are on a hull of DFT energies."""
+
+_SURROGATE: Final = "_surrogate_"
+POTENTIALS: Final = {"chgnet": "CHGNet"}
+"""Potentials whose energies a hull of DFT energies can hold as surrogates: name in the files and as people write it."""
+
+
+def posebusters_name(column: str) -> str:
+    """Return the column and metric name of a PoseBusters check."""
+    return f"posebusters_{column}"
+
+
+def flag(metric: Metric, protocol: Protocol) -> str:
+    """Return the column that holds a row's flag of a metric under a protocol, e.g. ``stable_adit``."""
+    return f"{metric}_{protocol}"
+
+
+def surrogate_prefix(potential: str) -> str:
+    """Return what opens the names of a potential's surrogate energies; empty for no potential."""
+    return f"{potential}{_SURROGATE}" if potential else ""
+
+
+def potential_of(name: str) -> str:
+    """Return the potential that a column or metric names; empty where its energies are the hull's own."""
+    return name.partition(_SURROGATE)[0] if _SURROGATE in name else ""
+
+
+def bare_name(name: str) -> str:
+    """Return the name of a metric or column without the potential's prefix."""
+    return name.rpartition(_SURROGATE)[2]
+
+
+def stored_as(name: str, names: Iterable[str]) -> str:
+    """Return the name of a column of energies among those of a table: the surrogate's where there is one."""
+    return next((str(each) for each in names if potential_of(str(each)) and bare_name(str(each)) == name), name)
+
+
+def surrogate_title(potential: str) -> str:
+    """Return how people are told that energies are a potential's: ``CHGNet surrogate``."""
+    return f"{potential_title(potential)} surrogate"
+
+
+def potential_title(potential: str) -> str:
+    """Return a potential's name as people write it."""
+    return POTENTIALS.get(potential, potential)
+
+
+def metric_title(name: str) -> str:
+    """Return the title of a metric whose name may have a surrogate's prefix and no suffix."""
+    bare = bare_name(name)
+    return Metric(bare).label if bare in METRICS else plain_words(bare)
+
+
+def column_title(name: str) -> str:
+    """Return the title of a column."""
+    return Col(name).label if name in COLUMNS else plain_words(name)

@@ -1,0 +1,85 @@
+"""The parsers of the command line: two groups of verbs, one face each, every option explained."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from adit.cli import parser
+
+ROOT = Path(__file__).parents[3]
+UNITS = {"--wall-limit": " s;"}
+"""Options whose number has a unit, and how their help says it."""
+
+
+def below(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (action,) = [each for each in top._actions if isinstance(each, argparse._SubParsersAction)]
+    return dict(action.choices)
+
+
+PEOPLE = below(parser())
+STAGES = below(PEOPLE["stage"])
+PARSERS = {
+    **{name: sub for name, sub in PEOPLE.items() if name != "stage"},
+    **{f"stage {name}": sub for name, sub in STAGES.items()},
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_option_has_help_with_its_unit_and_default(name: str) -> None:
+    for action in PARSERS[name]._actions:
+        told = f"{name}: {' '.join(action.option_strings) or action.dest}"
+        assert action.help, told
+        switch = action.nargs == 0
+        if action.option_strings and not action.required and not switch:
+            assert "default" in action.help, told
+        for flag in action.option_strings:
+            assert UNITS.get(flag, "") in action.help, told
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_files_are_arguments_of_people_alone(name: str) -> None:
+    positional = [action.dest for action in PARSERS[name]._actions if not action.option_strings]
+    assert not (name.startswith("stage ") and positional)
+
+
+def test_verbs_of_two_faces_have_two_parsers() -> None:
+    """What a rule passes is no option of the verb for people, and the reverse."""
+    for name, only in {
+        "relax": {"samples", "structures", "extxyz", "cache"},
+        "hull": {"relaxed"},
+        "score": {"crystal", "molecule", "mof", "data", "checks"},
+        "sample": {"state"},
+    }.items():
+        people = {action.dest for action in PEOPLE[name]._actions}
+        stage = {action.dest for action in STAGES[name]._actions}
+        assert only <= stage, name
+        assert not only & people, name
+
+
+def test_help_lists_both_groups() -> None:
+    text = " ".join(parser().format_help().split())
+    assert "stages of the workflow" in text
+    for name in ("sample", "relax", "score", "compare"):
+        assert name in text
+    for name in STAGES:
+        assert name in (parser().epilog or "")
+
+
+def test_rules_call_stages_alone() -> None:
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        text = path.read_text(encoding="utf-8")
+        called = re.findall(r"(?:python -m adit|\{TRAIN\}) +(\S+) +(\S+)", text)
+        for group, name in called:
+            assert (group, name in STAGES) == ("stage", True), f"{path.name}: {group} {name}"
+
+
+def test_documented_verbs_exist() -> None:
+    documents = [ROOT / "README.md", ROOT / "weights/README.md", *(ROOT / "docs").glob("*.md")]
+    for path in documents:
+        text = path.read_text(encoding="utf-8")
+        for group, name in re.findall(r"(?:`|^    )adit (stage )?([a-z][a-z-]*)(?=[` \n])", text, re.MULTILINE):
+            assert name in (STAGES if group else PEOPLE), f"{path.name}: adit {group}{name}"
