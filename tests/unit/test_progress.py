@@ -22,12 +22,13 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(progress, "time", clock)
+    monkeypatch.setattr(progress.log, "propagate", True)
+    monkeypatch.setattr(progress.log, "handlers", [])
     return clock
 
 
 def test_the_start_of_workers_is_not_in_the_time_left(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     lines = progress.Progress("structures", 101)
-    progress.log.propagate = True
     with caplog.at_level(logging.INFO, logger="adit"):
         clock.now = 100.0  # loading models
         lines.update()
@@ -46,7 +47,6 @@ def test_the_start_of_workers_is_not_in_the_time_left(clock: Clock, caplog: pyte
 
 def test_finished_work_of_an_earlier_run_is_no_rate(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     lines = progress.Progress("structures", 100, done=90)
-    progress.log.propagate = True
     with caplog.at_level(logging.INFO, logger="adit"):
         lines.update()
         clock.now = 10.0

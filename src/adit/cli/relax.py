@@ -12,6 +12,7 @@ from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero, whole_config
 from adit.config.engines import ENGINES
 from adit.errors import ConfigError, DataError
+from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
 
@@ -76,7 +77,7 @@ def _builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
     return data
 
 
-def public_files(mirror: str | None, limits: config.LimitsConfig) -> Callable[[str], Path]:
+def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> Callable[[str], Path]:
     """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
 
     def find(name: str) -> Path:

@@ -35,7 +35,7 @@ def _score_stage(args: argparse.Namespace) -> None:
     stage = config.load_stage(config.ScoreStage, args.config)
     cache = args.cache or args.out.parent / "state" / "score"
     tables = (args.relaxed, args.hull, args.dft)
-    with worker_memory(DEFAULTS.worker_bytes):
+    with worker_memory(stage.limits.worker_bytes):
         score(stage, of_kinds, args.data, *tables, args.out, args.workers, cache, args.checks)
 
 

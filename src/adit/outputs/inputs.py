@@ -23,14 +23,13 @@ class Inputs:
                 (self._folders if path.is_dir() else self._files)[identity] = path
 
     def holding(self, path: Path) -> Path | None:
-        """Return the input that a path is, or that holds it; ``None``: the path is none, or does not exist.
+        """Return the input that a path is, or the folder of inputs that it lies in; ``None``: neither.
 
-        Files are compared by what they are on the disk, so that links, other cases and relative paths are seen through.
+        A new file in a folder of inputs counts too: the next run would read it as an input. Files are compared by what
+        they are on the disk, so that links, other cases and relative paths are seen through.
         """
         identity = _identity(path)
-        if identity is None:
-            return None
-        if identity in self._files:
+        if identity is not None and identity in self._files:
             return self._files[identity]
         folder = path.parent.resolve()
         for parent in (path, folder, *folder.parents):
