@@ -68,6 +68,7 @@ class Protocol(Labelled):
     FLOWMM = "flowmm", "FlowMM"
     MATTERGEN = "mattergen", "MatterGen"
     LEMAT = "lemat", "LeMat-GenBench"
+    CRYSTALITE = "crystalite", "Crystalite"
     STRICT = "strict", "strict", "", "this project's own definitions"
     POSEBUSTERS = "posebusters", "PoseBusters"
     MOFCHECKER = "mofchecker", "MOFChecker"
@@ -75,7 +76,14 @@ class Protocol(Labelled):
     XTB = "xtb", "GFN2-xTB"
 
 
-REQUESTED_PROTOCOLS: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
+REQUESTED_PROTOCOLS: Final = (
+    Protocol.ADIT,
+    Protocol.FLOWMM,
+    Protocol.MATTERGEN,
+    Protocol.LEMAT,
+    Protocol.CRYSTALITE,
+    Protocol.STRICT,
+)
 """Protocols that ``adit score --protocol`` can choose; the others belong to the tool that they name."""
 
 
@@ -106,6 +114,9 @@ class Metric(Labelled):
     METASTABLE = "metastable", "", "", "less than 0.1 eV/atom above the hull", "meta"
     SUN = "sun", "S.U.N.", "", "stable, unique and novel"
     MSUN = "msun", "M.S.U.N.", "", "metastable, unique and novel"
+    KNOWN_HULL = "known_hull", "hull known"
+    KNOWN_HULL_STABLE = "known_hull_stable", "stable, hull known"
+    KNOWN_HULL_SUN = "known_hull_sun", "S.U.N., hull known"
     DFT_CONVERGED = "dft_converged"
     DFT_CONVERGED_OF_SENT = "dft_converged_of_sent", "DFT converged, of those sent"
     POSEBUSTERS_ALL = "posebusters_all", "PoseBusters: all checks"
@@ -157,8 +168,10 @@ class Col(Labelled):
     SURROGATE = "surrogate", "", "", "whether a potential's energy is on a hull of DFT energies"
     E_ABOVE_HULL = "e_above_hull", "E hull", EV_PER_ATOM, "energy above the hull"
     FORMATION_ENERGY = "formation_energy_per_atom", "E form", EV_PER_ATOM, "formation energy"
-    HULL_COVERS_CHEMISTRY = "hull_covers_chemistry"
+    HULL_COVERS_CHEMISTRY = "hull_covers_chemistry", "hull known", "", "every pair of its elements has a compound there"
     HULL_GAPS = "hull_gaps", "", "", "what the hull does not cover"
+    MISSING_PAIRS = "missing_pairs", "", "", "pairs of its elements of which the hull has no compound"
+    VERDICT = "verdict", "", "", "stable, unstable, unknown hull, no energy"
     HULL_REASON = "hull_reason", "", "", "why there is no energy above the hull"
     # dft/selected.parquet
     SELECTED = "selected"
@@ -256,7 +269,13 @@ ENERGIES: Final = (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY)
 """Columns of energies that name the potential where its energies are on a hull of DFT energies."""
 
 _SURROGATE: Final = "_surrogate_"
-POTENTIALS: Final = {"chgnet": "CHGNet"}
+POTENTIALS: Final = {
+    "chgnet": "CHGNet",
+    "sevennet": "SevenNet",
+    "mace": "MACE",
+    "orb": "ORB",
+    "mattersim": "MatterSim",
+}
 """Potentials whose energies a hull of DFT energies can hold as surrogates: name in the files and as people write it."""
 
 

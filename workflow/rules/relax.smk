@@ -1,8 +1,16 @@
 # in:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow
-# out: relaxed/<kind>/<shard>.{parquet,arrow,extxyz}, hull/{reference,hull,dft}.parquet, dft/
+# out: relaxed/<kind>/<shard>.{parquet,arrow,extxyz}, judge/<kind>/<shard>.parquet, hull/{reference,hull,judge,dft}.parquet, dft/
 
 RELAXED_TABLES = [f"{path}.parquet" for path in RELAXED]
 RELAXED_SYSTEMS = [f"{path}.arrow" for path in RELAXED]
+
+# No judge, no jobs of it: the page says nothing of one.
+JUDGE = PERIODIC and CFG.judge.engine is not None
+JUDGED = (
+    [path.replace("/relaxed/", "/judge/") for path in RELAXED_TABLES] if JUDGE else []
+)
+JUDGE_HULL = [f"{RUN}/hull/judge.parquet"] if JUDGE else []
+
 DFT_TABLES = [f"{RUN}/dft/{shard}.parquet" for shard in range(CFG.n_dft_shards)]
 
 PRESETS = f"{workflow.basedir}/config/dft"
@@ -90,16 +98,75 @@ rule hull:
         f"{RUN}/benchmarks/hull.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    threads: ALL_CORES if CFG.hull.competing == "prototypes" else 1
     resources:
-        mem_mb=memory(8000),
-        runtime=minutes(60),
+        mem_mb=memory(
+            8000, per_thread=1500 if CFG.hull.competing == "prototypes" else 0
+        ),
+        runtime=minutes(480 if CFG.hull.competing == "prototypes" else 60),
     params:
         stage=stage(adit_config.HullStage),
+        cache=f"{RUN}/state/prototypes.parquet",
     message:
         "energies above the hull"
     shell:
         "python -m adit stage hull --config {params.stage:q} --relaxed {input.relaxed:q} --reference {input.reference:q}"
-        " --out {output:q} --log {log:q}"
+        " --cache {params.cache:q} --workers {threads} --out {output:q} --log {log:q}"
+
+
+rule judge:
+    input:
+        f"{RUN}/relaxed/{{kind}}/{{shard}}.arrow",
+    output:
+        f"{RUN}/judge/{{kind}}/{{shard}}.parquet",
+    log:
+        f"{RUN}/logs/judge-{{kind}}-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/judge-{{kind}}-{{shard}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: HALF
+    resources:
+        mem_mb=memory(0, per_thread=3000),
+        runtime=minutes(480),
+    params:
+        stage=stage(adit_config.JudgeStage),
+        cache=f"{RUN}/state/judge",
+    message:
+        "judge {wildcards.kind}s, shard {wildcards.shard}"
+    shell:
+        "python -m adit stage judge --config {params.stage:q} --structures {input:q} --out {output:q} --cache {params.cache:q}"
+        " --workers {threads} --log {log:q}"
+
+
+rule judge_hull:
+    input:
+        structures=RELAXED_SYSTEMS,
+        judged=JUDGED,
+        hull=rules.hull.output,
+        reference=rules.reference.output,
+        data=DATA if CFG.hull.reference == "builtin" else [],
+    output:
+        f"{RUN}/hull/judge.parquet",
+    log:
+        f"{RUN}/logs/judge-hull.log",
+    benchmark:
+        f"{RUN}/benchmarks/judge_hull.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=memory(0, per_thread=3000),
+        runtime=minutes(480),
+    params:
+        stage=stage(adit_config.JudgeStage),
+        cache=f"{RUN}/state/judge",
+    message:
+        "the judge's hull and verdicts"
+    shell:
+        "python -m adit stage judge-hull --config {params.stage:q} --structures {input.structures:q} --judged {input.judged:q}"
+        " --hull {input.hull:q} --reference {input.reference:q} --data {input.data:q} --out {output:q} --cache {params.cache:q}"
+        " --workers {threads} --log {log:q}"
 
 
 rule select:

@@ -11,6 +11,7 @@ localrules:
 rule page:
     input:
         rules.score.output,
+        judge=JUDGE_HULL,
         samples=SAMPLES,
         dft=DFT_TABLES,
         data=DATA,

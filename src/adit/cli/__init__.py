@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adit import __version__
-from adit.cli import clean, data, doctor, info, plan, relax, report, sample, score, take, train
+from adit.cli import clean, data, doctor, info, judge, plan, prototypes, relax, report, sample, score, take, train
 from adit.cli.parsing import Parser, Verbs, name_of
 from adit.errors import AditError, from_os_error
 from adit.outputs.check import adopt_from_now_on
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
-    for room in (clean, data, train, sample, relax, score, report, info, take, doctor, plan):
+    for room in (clean, data, train, sample, relax, judge, prototypes, score, report, info, take, doctor, plan):
         room.register(verbs)
     top.epilog = f"stages of the workflow, which its rules call as `adit stage STAGE`: {', '.join(verbs.stages)}"
     return top

@@ -53,7 +53,7 @@ def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | N
         machine.memory,
     ]
     gpu: list[Check] = [software.torch_computes, machine.gpus]
-    evaluation: list[Check] = [partial(_dft, stage), _chgnet]
+    evaluation: list[Check] = [partial(_dft, stage), partial(_potentials, stage)]
     if args.on == "gpu":
         return [*here, *gpu]
     if args.on == "cpu":
@@ -88,14 +88,26 @@ def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
         )
 
 
-def _chgnet() -> Iterator[Finding]:
-    """Check the potential of the pre-relaxation; its weights are in the package."""
-    from importlib.util import find_spec
+def _potentials(stage: config.DoctorStage) -> Iterator[Finding]:
+    """Check the potentials that relax and judge: installed, with weights, and whose they are."""
+    from adit.relax.potentials.chosen import Chosen
 
-    if find_spec("chgnet") is None:
-        yield missing("CHGNet", "not installed", "make env")
-    else:
-        yield ok("CHGNet", "installed, with its weights; BSD-3-Clause")
+    relax, judge = stage.relax, stage.judge
+    wanted = [("potential", Chosen(relax.engine, relax.weights, relax.python))]
+    if judge.engine is not None:
+        wanted.append(("judge", Chosen(judge.engine, judge.weights, judge.python)))
+    for what, chosen in wanted:
+        entry = chosen.potential
+        whose = f"code {entry.code_licence}, weights {entry.weights_licence}"
+        try:
+            chosen.check()
+            version = chosen.identity().version
+        except AditError as error:
+            bad = note if what == "judge" else missing
+            yield bad(what, f"{entry.label} ({whose})", str(error))
+            continue
+        where = f" in {chosen.python}" if chosen.python else ""
+        yield ok(what, f"{entry.label} {version}{where}; {whose}")
 
 
 def _data(stage: config.DoctorStage, mirror: str | None) -> Iterator[Finding]:

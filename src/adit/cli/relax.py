@@ -6,6 +6,7 @@ import argparse
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 from adit import config
 from adit.cli.data import mirror_of
@@ -15,6 +16,11 @@ from adit.errors import ConfigError, DataError
 from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    from adit.hull.convex_hull import Hull
+
+POTENTIALS = get_args(config.PotentialName)
 
 
 def _relax_stage(args: argparse.Namespace) -> None:
@@ -32,14 +38,18 @@ def _relax(args: argparse.Namespace) -> None:
 
     whole = whole_config(args.config)
     reading = settings_of(whole.read, whole.limits, args.workers, refuse=args.refuse_contradictions)
-    if args.engine == "chgnet":
+    if args.engine in POTENTIALS:
         for name in ("preset", "command", "settings"):
             if getattr(args, name) is not None:
-                raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; CHGNet's settings are section relax")
-        named = {} if args.wall_limit is None else {"wall_limit_s": args.wall_limit}
+                raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; a potential's settings are section relax")
+        places = {"weights": args.weights, "python": args.python, "wall_limit_s": args.wall_limit}
+        named = {"engine": args.engine} | {name: value for name, value in places.items() if value is not None}
         relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
-        standalone.relax_with_chgnet(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
+        standalone.relax_with_potential(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
         return
+    for name in ("weights", "python"):
+        if getattr(args, name) is not None:
+            raise ConfigError(f"--{name}: is for potentials ({', '.join(POTENTIALS)})")
     named = {"engine": args.engine, "preset": args.preset or ENGINES[args.engine].preset}
     if args.wall_limit is not None:
         named["wall_limit_s"] = args.wall_limit
@@ -59,13 +69,14 @@ def _reference(args: argparse.Namespace) -> None:
 
 def _ship_references(args: argparse.Namespace) -> None:
     from adit.hull.reference import ship
+    from adit.relax.potentials.chosen import Chosen
 
-    data = _builtin_data(args.cache, config.Config(), args.workers)
+    data = builtin_data(args.cache, config.Config(), args.workers)
     with replaced_files([args.out], "ship-references", inputs=[data]) as (new,):
-        ship(new, data, args.cache / "state", args.workers)
+        ship(new, data, args.cache / "state", args.workers, Chosen(args.engine))
 
 
-def _builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
+def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
     """Prepare the built-in crystals in a folder and return the path of the dataset."""
     from adit.data.prepare.stage import prepare
     from adit.hull.reference import BUILTIN
@@ -96,7 +107,7 @@ def _hull_stage(args: argparse.Namespace) -> None:
 
     stage = config.load_stage(config.HullStage, args.config)
     with replaced_files([args.out], "hull", inputs=[*_with_structures(args.relaxed), args.reference]) as (new,):
-        hull(stage, args.relaxed, args.reference, new)
+        hull(stage, args.relaxed, args.reference, new, complete=_completion(args, stage))
 
 
 def _hull(args: argparse.Namespace) -> None:
@@ -107,8 +118,11 @@ def _hull(args: argparse.Namespace) -> None:
     if args.out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
     whole = whole_config(args.config)
-    if args.hull is not None:
-        chosen = config.parse_as(config.HullConfig, {"reference": args.hull}, "--hull")
+    named = {"reference": args.hull, "competing": args.competing, "competing_core_hours": args.core_hours}
+    if asked := {name: value for name, value in named.items() if value is not None}:
+        if args.competing == "prototypes" and args.hull is None:
+            asked["reference"] = "builtin"
+        chosen = config.parse_as(config.HullConfig, asked, "adit hull")
         whole = whole.model_copy(update={"hull": chosen})
     tables = [path / "relaxed.parquet" if (path / "relaxed.parquet").is_file() else path for path in args.tables]
     reading = settings_of(whole.read, whole.limits, args.workers)
@@ -116,7 +130,21 @@ def _hull(args: argparse.Namespace) -> None:
     given = [args.reference] if args.reference else []
     with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):
         reference = args.reference or _own_reference(args, whole)
-        hull_of(whole.stage(config.HullStage), energies, reference, new)
+        stage = whole.stage(config.HullStage)
+        hull_of(stage, energies, reference, new, _completion(args, stage))
+
+
+def _completion(
+    args: argparse.Namespace, stage: config.HullStage
+) -> Callable[[Hull, Sequence[frozenset[str]]], Hull] | None:
+    """Return what searches the pairs that a hull misses, where that is asked for."""
+    if stage.hull.competing == "none":
+        return None
+    from adit.hull.competing import Search, with_prototypes
+
+    cache = args.cache or args.out.with_suffix("") / "prototypes.parquet"
+    search = Search(stage.relax, cache, stage.hull.competing_core_hours, args.workers)
+    return lambda hull, chemical: with_prototypes(hull, chemical, search)
 
 
 def _with_structures(tables: Sequence[Path]) -> list[Path]:
@@ -132,7 +160,7 @@ def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
     out: Path = folder / f"{whole.hull.reference}.parquet"
     if out.is_file() and whole.hull.reference != "entries":
         return out
-    data = [_builtin_data(folder, whole, args.workers)] if whole.hull.reference == "builtin" else []
+    data = [builtin_data(folder, whole, args.workers)] if whole.hull.reference == "builtin" else []
     find = public_files(mirror_of(args, whole.mirror), whole.limits)
     with replaced_files([out], "reference", inputs=data) as (new,):
         reference(whole.stage(config.ReferenceStage), data, new, folder / "state", args.workers, find)
@@ -191,9 +219,9 @@ def builtin_elements() -> list[AtomicSystem]:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "relax structures of your own files with CHGNet or DFT"
+    text = "relax structures of your own files with a potential or DFT"
     verbs.add("relax", _relax, text, _declare_relax)
-    verbs.stage("relax", _relax_stage, "relax one shard of samples with CHGNet", _declare_relax_stage)
+    verbs.stage("relax", _relax_stage, "relax one shard of samples with a potential", _declare_relax_stage)
     text = "compute or read the reference energies of the hull"
     verbs.stage("reference", _reference, text, _declare_reference)
     text = "relax the built-in crystals for the table in the package"
@@ -213,8 +241,10 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
     add_refuse(sub)
     sub.add_argument(
-        "--engine", choices=("chgnet", *ENGINES), default="chgnet", help="what computes energies and forces"
+        "--engine", choices=(*POTENTIALS, *ENGINES), default="chgnet", help="what computes energies and forces"
     )
+    sub.add_argument("--weights", help="file of a potential's weights; default: relax.weights of --config")
+    sub.add_argument("--python", help="interpreter that has the potential; default: relax.python of --config")
     named = ", ".join(f"{entry.preset} ({name})" for name, entry in ENGINES.items())
     sub.add_argument("--preset", help=f"settings of a DFT engine, by name (config/dft); default: {named}")
     text = "limit of one attempt at a structure, s; default: relax.wall_limit_s or dft.wall_limit_s of --config"
@@ -239,6 +269,7 @@ def _declare_reference(sub: argparse.ArgumentParser) -> None:
 
 
 def _declare_ship_references(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="whose energies")
     add_paths(sub, "out", "cache")
     add_workers(sub)
 
@@ -250,6 +281,12 @@ def _declare_hull(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "out")
     text = "reference to make where --reference is not given; default: hull.reference of --config"
     sub.add_argument("--hull", help=text)
+    text = "compounds of pairs that the reference has none of; default: hull.competing of --config"
+    sub.add_argument("--competing", choices=("none", "prototypes"), help=text)
+    text = "search no further pair after so much; default: hull.competing_core_hours of --config"
+    sub.add_argument("--core-hours", type=float, help=text)
+    text = "table of searched pairs, read and written; default: prototypes.parquet in the folder named after --out"
+    sub.add_argument("--cache", type=Path, help=text)
     text = "method of energies whose table does not say it, e.g. vasp/PBE(+U)/MP2020; default: none"
     sub.add_argument("--energy-tag", help=text)
     _add_mirror(sub)
@@ -259,6 +296,8 @@ def _declare_hull(sub: argparse.ArgumentParser) -> None:
 def _declare_hull_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "relaxed", many=True)
     add_paths(sub, "reference", "out")
+    add_paths(sub, "cache", required=False)
+    add_workers(sub)
 
 
 def _declare_select(sub: argparse.ArgumentParser) -> None:

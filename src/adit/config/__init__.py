@@ -19,7 +19,7 @@ from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
-from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
+from adit.config.relax import DftConfig, HullConfig, JudgeConfig, PotentialName, RelaxConfig, SelectConfig
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, ConditionsOfKind, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
@@ -31,6 +31,7 @@ from adit.config.stages import (
     DoctorStage,
     EncodeStage,
     HullStage,
+    JudgeStage,
     LabelsStage,
     PrepareStage,
     ReferenceStage,
@@ -70,6 +71,8 @@ __all__ = [
     "Fraction",
     "HullConfig",
     "HullStage",
+    "JudgeConfig",
+    "JudgeStage",
     "LabelConfig",
     "LabelsConfig",
     "LabelsStage",
@@ -79,6 +82,7 @@ __all__ = [
     "OptimConfig",
     "Positive",
     "PositiveFloat",
+    "PotentialName",
     "PrepareStage",
     "ReadConfig",
     "ReferenceStage",

@@ -10,11 +10,16 @@ from pydantic import Field, model_validator
 from adit.config.base import Count, Positive, PositiveFloat, Strict
 from adit.config.engines import EngineName
 
+PotentialName = Literal["chgnet", "sevennet", "mace", "orb", "mattersim", "emt"]
+"""Learned potentials; what they are is in the registry of the relax room."""
+
 
 class RelaxConfig(Strict):
     """Pre-relaxation."""
 
-    engine: Literal["chgnet"] = Field("chgnet", description="machine-learned potential")
+    engine: PotentialName = Field("chgnet", description="machine-learned potential")
+    weights: str | None = Field(None, description="file of the potential's weights; null: those of its package")
+    python: str | None = Field(None, description="interpreter that has the potential; null: this one")
     fmax: PositiveFloat = Field(0.05, description="largest force component at convergence, eV/Å")
     max_steps: Positive = Field(500, description="steps of the optimiser")
     wall_limit_s: PositiveFloat = Field(600.0, description="wall time of one structure, s")
@@ -26,6 +31,16 @@ class RelaxConfig(Strict):
     max_volume_per_atom: PositiveFloat = Field(250.0, description="emptier cells are refused, Å³")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
     batch_atoms: Positive = Field(4096, description="atoms relaxed together on a GPU")
+
+
+class JudgeConfig(Strict):
+    """A second potential that judges the relaxed crystals."""
+
+    engine: PotentialName | None = Field(None, description="potential of the judge; null: no judge")
+    weights: str | None = Field(None, description="file of the judge's weights; null: those of its package")
+    python: str | None = Field(None, description="interpreter that has the judge; null: this one")
+    relax: bool = Field(False, description="relax each crystal with the judge too, from the relaxed structure")
+    wall_limit_s: PositiveFloat = Field(300.0, description="wall time of one structure, s")
 
 
 class SelectConfig(Strict):
@@ -94,10 +109,20 @@ class HullConfig(Strict):
         description="builtin: compounds and elements of the built-in set, relaxed with the pre-relaxation's potential; "
         "mp-2023-02-07: the whole Materials Project (adit fetch --dataset mp-phase-diagram); entries: hull.entries",
     )
+    competing: Literal["none", "prototypes"] = Field(
+        "none",
+        description="prototypes: compounds of pairs of elements that the reference has none of, from AFLOW's "
+        "prototypes, with the pre-relaxation's potential; for reference: builtin",
+    )
+    competing_core_hours: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="no further pair is searched once so much was spent, core hours"
+    )
     entries: str | None = Field(None, description="JSON file of pymatgen's computed entries, for reference: entries")
 
     @model_validator(mode="after")
     def _entries_have_a_file(self) -> Self:
         if self.reference == "entries" and not self.entries:
             raise ValueError("hull.reference entries needs a file: set hull.entries")
+        if self.competing == "prototypes" and self.reference != "builtin":
+            raise ValueError("hull.competing prototypes needs hull.reference: builtin, a hull of the same potential")
         return self

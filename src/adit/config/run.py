@@ -16,7 +16,7 @@ from adit.config.limits import LimitsConfig
 from adit.config.model import ModelConfig
 from adit.config.paths import folder_name
 from adit.config.read import ReadConfig
-from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
+from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import LatentsConfig, TrainConfig
@@ -50,6 +50,7 @@ class Config(Strict):
     sample: SampleConfig = SampleConfig()
     tune: TuneConfig = TuneConfig()
     relax: RelaxConfig = RelaxConfig()
+    judge: JudgeConfig = JudgeConfig()
     select: SelectConfig = SelectConfig()
     dft: DftConfig = DftConfig()
     hull: HullConfig = HullConfig()
@@ -112,7 +113,12 @@ class Config(Strict):
     @property
     def programs(self) -> dict[str, list[str]]:
         """Return the programs that this configuration starts, split into arguments, by key."""
-        named = {"dft.command": self.dft.words, "score.mofchecker_python": [self.score.mofchecker_python or ""]}
+        named = {
+            "dft.command": self.dft.words,
+            "score.mofchecker_python": [self.score.mofchecker_python or ""],
+            "relax.python": [self.relax.python or ""],
+            "judge.python": [self.judge.python or ""],
+        }
         return {key: words for key, words in named.items() if any(words)}
 
     @property

@@ -8,7 +8,7 @@ from adit.config.data import ChosenDataset, CustomDataset, DataConfig, LabelsCon
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, ModelSource, VaeModelConfig
 from adit.config.read import ReadConfig
-from adit.config.relax import DftConfig, HullConfig, RelaxConfig, SelectConfig
+from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
@@ -153,11 +153,22 @@ class ReferenceStage(Stage):
     limits: LimitsConfig = LimitsConfig()
 
 
+class JudgeStage(Stage):
+    """``adit judge``: the energies of a second potential for one shard of relaxed crystals, and its hull."""
+
+    version: int = 1
+    relax: RelaxConfig
+    judge: JudgeConfig
+    hull: HullConfig
+    limits: LimitsConfig = LimitsConfig()
+
+
 class HullStage(Stage):
     """``adit hull``: energies above the hull."""
 
-    version: int = 2
+    version: int = 3
     hull: HullConfig
+    relax: RelaxConfig = RelaxConfig()
 
 
 class SelectStage(Stage):
@@ -212,6 +223,8 @@ class DoctorStage(Stage):
     name: str
     results: str
     data: DataConfig
+    relax: RelaxConfig = RelaxConfig()
+    judge: JudgeConfig = JudgeConfig()
     dft: DftConfig
     crystal: int
     mof: int

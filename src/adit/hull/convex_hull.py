@@ -48,11 +48,15 @@ class Hull:
         tag: energy tag of all entries.
         entries: entries by their set of elements.
         elements: lowest energy of each element that has a reference, eV/atom.
+        complete: whether all that is known is here, so that a pair without a compound has none.
+        completed: pairs that were searched for compounds, e.g. ``Fe-Zr``; they are no gaps.
     """
 
     tag: str
     entries: dict[frozenset[str], list[Entry]]
     elements: dict[str, float]
+    complete: bool = False
+    completed: frozenset[str] = frozenset()
     _diagrams: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -80,14 +84,17 @@ class Hull:
         Where there is a gap the hull between these elements is a straight line from element to element: nobody put
         their compounds into the reference, and an energy below that line says little of stability.
         """
+        lone = [element for element in sorted(elements) if element not in self.elements]
+        if self.complete:
+            return lone
         contained = {
             pair
             for entry in self.within(elements)
             if len(entry.elements) > 1
             for pair in combinations(sorted(entry.elements), 2)
         }
-        lone = [element for element in sorted(elements) if element not in self.elements]
-        return lone + ["-".join(pair) for pair in combinations(sorted(elements), 2) if pair not in contained]
+        pairs = [pair for pair in combinations(sorted(elements), 2) if pair not in contained]
+        return lone + [name for name in map("-".join, pairs) if name not in self.completed]
 
     def energy_at(self, counts: Mapping[str, float]) -> float:
         """Return the energy of the hull at a composition, eV/atom.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from adit.columns import POTENTIALS
+from adit.columns import POTENTIALS, surrogate_prefix
 from adit.errors import DataError
 
 MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
@@ -34,3 +35,15 @@ def surrogate_of(energy_tag: str, hull_tag: str) -> str:
         f"energies tagged '{energy_tag}' cannot be compared with a hull tagged '{hull_tag}'; "
         f"recompute the references with the same method (hull.reference: builtin; dft.references for DFT)"
     )
+
+
+def column_of(name: str, energy_tag: str, hull_tag: str) -> str:
+    """Return the name of a column of energies beside those of other potentials, e.g. ``sevennet_e_above_hull``.
+
+    Raises:
+        DataError: energies of these two methods cannot be compared.
+    """
+    if potential := surrogate_of(energy_tag, hull_tag):
+        return surrogate_prefix(potential) + name
+    code = re.sub("[^a-z0-9]+", "_", energy_tag.partition("/")[0].partition("-")[0].lower())
+    return f"{potential_of_tag(energy_tag) or code}_{name}"

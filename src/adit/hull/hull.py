@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from adit.errors import DataError
 from adit.hull.convex_hull import Entry, Hull, lower_envelope
 from adit.hull.energy_tables import EnergyTable, counts_of, identity_columns, read_energy_tables
 from adit.hull.energy_tags import MP2020_TAG, potential_of_tag, surrogate_of
+from adit.hull.verdicts import Verdict, verdict
 from adit.progress import Progress, log
 from adit.readers import ReadSettings
 
@@ -28,6 +30,9 @@ __all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "lower_envelope", 
 
 DECIMALS: Final = 9
 """Energies above the hull are rounded to so many decimals, eV/atom, so that what is on the hull has 0."""
+
+WHOLE: Final = ("mp-2023-02-07",)
+"""References that hold all that is known: a pair of elements without a compound has none."""
 
 _NO_ENERGY: Final = ("failed", "timeout", "refused")
 
@@ -47,7 +52,8 @@ def read_reference(path: Path) -> Hull:
         raise DataError(f"{path}: entries tagged '{tags[0]}' and '{tags[1]}' cannot be on one hull; use one method")
     log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
     rows = zip(frame.loc[~bad, Col.COMPOSITION], frame.loc[~bad, Col.ENERGY_PER_ATOM], strict=True)
-    return Hull.from_entries(tags[0], (Entry(json.loads(text), float(energy)) for text, energy in rows))
+    hull = Hull.from_entries(tags[0], (Entry(json.loads(text), float(energy)) for text, energy in rows))
+    return replace(hull, complete=store.read_metadata(path).get("reference") in WHOLE)
 
 
 def _as_reference(path: Path, frame: Any) -> Any:
@@ -76,6 +82,7 @@ def hull(
     out: Path,
     energy_tag: str | None = None,
     reading: ReadSettings | None = None,
+    complete: Callable[[Hull, Sequence[frozenset[str]]], Hull] | None = None,
 ) -> None:
     """Compute energies above the hull for relaxed structures and write the table.
 
@@ -89,19 +96,26 @@ def hull(
             them. Or files of structures with an energy each.
         reference: ``hull/reference.parquet``.
         out: the table, one row a structure: system_id, ``ENERGIES`` (NaN if unknown), hull_covers_chemistry, hull_gaps,
-            energy_tag, hull_tag, surrogate, reason, formula (Hill) and n_atoms (0 if unknown), by which a join is
-            checked.
+            missing_pairs, verdict, energy_tag, hull_tag, surrogate, reason, formula (Hill) and n_atoms (0 if unknown),
+            by which a join is checked.
         energy_tag: the method of tables that do not say it.
         reading: how files of structures are read.
+        complete: gives a hull with compounds of what it misses; see ``hull_of``.
 
     Raises:
         DataError: a file is missing, an id stands twice, a table is not about the structures beside it, or energies of
             different methods would meet.
     """
-    hull_of(stage, read_energy_tables(relaxed, energy_tag, reading), reference, out)
+    hull_of(stage, read_energy_tables(relaxed, energy_tag, reading), reference, out, complete)
 
 
-def hull_of(stage: HullStage, tables: Sequence[EnergyTable], reference: Path, out: Path) -> None:
+def hull_of(
+    stage: HullStage,
+    tables: Sequence[EnergyTable],
+    reference: Path,
+    out: Path,
+    complete: Callable[[Hull, Sequence[frozenset[str]]], Hull] | None = None,
+) -> None:
     """Compute energies above the hull for tables that are read already; see ``hull``.
 
     Args:
@@ -109,6 +123,7 @@ def hull_of(stage: HullStage, tables: Sequence[EnergyTable], reference: Path, ou
         tables: energies.
         reference: ``hull/reference.parquet``.
         out: the table.
+        complete: gives a hull with compounds of what it misses for these sets of elements; see ``competing``.
 
     Raises:
         DataError: energies of different methods would meet.
@@ -116,6 +131,8 @@ def hull_of(stage: HullStage, tables: Sequence[EnergyTable], reference: Path, ou
     import pandas as pd
 
     references = read_reference(reference) if any(len(table.frame) for table in tables) else Hull("", {}, {})
+    if complete is not None and references.tag:
+        references = complete(references, _chemical(tables))
     progress = Progress("structures placed on the hull", sum(len(table.frame) for table in tables))
     rows: list[dict[str, Any]] = []
     for table in tables:
@@ -137,7 +154,19 @@ def hull_of(stage: HullStage, tables: Sequence[EnergyTable], reference: Path, ou
     log.info("%d of %d structures have an energy above the hull", len(placed), len(frame))
     gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY]).sum())
     if gaps:
-        log.info("%d of them have a chemistry that the hull does not cover: see hull_gaps", gaps)
+        log.info("%d of them have an unknown hull: pairs of elements without a compound, see missing_pairs", gaps)
+
+
+def _chemical(tables: Sequence[EnergyTable]) -> list[frozenset[str]]:
+    """Return the set of elements of each structure that has an energy, one a structure."""
+    good = [
+        (record, table.structures)
+        for table in tables
+        for record in table.frame.to_dict("records")
+        if record["status"] not in _NO_ENERGY
+    ]
+    counts = [counts_of(record, structures) for record, structures in good]
+    return [frozenset(each) for each in counts if not isinstance(each, str)]
 
 
 def _potentials(rows: Any) -> set[str]:
@@ -152,6 +181,8 @@ def _empty(system_id: str, energy_tag: str, hull_tag: str, surrogate: bool) -> d
         **dict.fromkeys(ENERGIES, math.nan),
         Col.HULL_COVERS_CHEMISTRY: False,
         Col.HULL_GAPS: "",
+        Col.MISSING_PAIRS: "",
+        Col.VERDICT: str(Verdict.NO_ENERGY),
         Col.ENERGY_TAG: energy_tag,
         Col.HULL_TAG: hull_tag,
         Col.SURROGATE: surrogate,
@@ -180,11 +211,15 @@ def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references
     if isinstance(counts, str):
         return {**row, Col.REASON: counts}
     gaps = references.gaps(frozenset(counts))
-    row |= {Col.HULL_COVERS_CHEMISTRY: not gaps, Col.HULL_GAPS: ", ".join(gaps)}
+    missing = ", ".join(gaps)
+    row |= {Col.HULL_COVERS_CHEMISTRY: not gaps, Col.HULL_GAPS: missing, Col.MISSING_PAIRS: missing}
+    if gaps:
+        row[Col.VERDICT] = str(Verdict.UNKNOWN_HULL)
     try:
         row[Col.E_ABOVE_HULL] = round(energy - references.energy_at(counts), DECIMALS) + 0.0
     except Exception as error:  # noqa: BLE001 - Qhull and pymatgen raise classes of their own; one row, one reason
         return {**row, Col.REASON: " ".join(str(error).split())[:300]}
+    row[Col.VERDICT] = str(verdict(row[Col.E_ABOVE_HULL], len(counts), missing))
     of_elements = sum(n * references.elements[element] for element, n in counts.items()) / sum(counts.values())
     row[Col.FORMATION_ENERGY] = energy - of_elements
     return row

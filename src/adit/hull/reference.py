@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ from adit.hull import materials_project
 from adit.hull.reference_rows import COLUMNS, reference_row
 from adit.hull.shipped import read_shipped, write_shipped
 from adit.progress import log
-from adit.relax.potentials import batch, chgnet
+from adit.relax.potentials import batch
+from adit.relax.potentials.chosen import CHGNET, Chosen
 from adit.relax.potentials.gpu import resolve_device
 from adit.relax.potentials.outcome import Limits, Relaxed
-from adit.relax.prerelax import limits_of
+from adit.relax.prerelax import chosen_of, limits_of
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:
@@ -38,13 +39,20 @@ Find = Callable[[str], Path]
 
 
 def reference(
-    stage: ReferenceStage, data: list[Path], out: Path, cache: Path | None, workers: int, find: Find | None = None
+    stage: ReferenceStage,
+    data: list[Path],
+    out: Path,
+    cache: Path | None,
+    workers: int,
+    find: Find | None = None,
+    chemical: Set[frozenset[str]] | None = None,
 ) -> None:
     """Write the reference entries of the hull: one row each, with absolute energies in eV/atom on one scale.
 
-    ``builtin``: every crystal of the built-in set, relaxed with CHGNet to ``FMAX``, or as far as the samples where that
-    is further; one that is not converged in ``MAX_STEPS`` keeps its energy, which is an upper bound, and says so;
-    hull_tag is CHGNet's. Energies that travel with the package (``shipped``) are taken, the others computed.
+    ``builtin``: every crystal of the built-in set, relaxed with the run's potential to ``FMAX``, or as far as the
+    samples where that is further; one that is not converged in ``MAX_STEPS`` keeps its energy, which is an upper
+    bound, and says so; hull_tag is that potential's. Energies that travel with the package (``shipped``) are taken,
+    the others computed.
     ``mp20-formation-energies``: the Materials Project's formation energies of MP20, put on the absolute scale with its
     elemental references.
     ``mp-2023-02-07``: the whole Materials Project, from the published phase diagram. ``entries``: computed entries in a
@@ -57,11 +65,12 @@ def reference(
         cache: folder for finished entries, from which a killed run goes on.
         workers: processes at most.
         find: gives public files; without it only ``builtin`` and ``entries`` are possible.
+        chemical: of ``builtin``, only crystals inside one of these sets of elements; ``None``: all of them.
 
     Raises:
         DataError: the built-in set or a file is missing, or is not what it should be.
     """
-    frame = _frame(stage, data, cache, workers, find)
+    frame = _frame(stage, data, cache, workers, find, chemical)
     good = frame[frame[Col.STATUS].isin(["converged", "unconverged"])]
     if good.empty:
         raise DataError(f"{out}: no reference entry has an energy; look at the reasons in the stage's log")
@@ -70,13 +79,18 @@ def reference(
 
 
 def _frame(
-    stage: ReferenceStage, data: list[Path], cache: Path | None, workers: int, find: Find | None
+    stage: ReferenceStage,
+    data: list[Path],
+    cache: Path | None,
+    workers: int,
+    find: Find | None,
+    chemical: Set[frozenset[str]] | None,
 ) -> pd.DataFrame:
     import pandas as pd
 
     kind = stage.hull.reference
     if kind == "builtin":
-        return _builtin(stage, data, workers, cache)
+        return _builtin(stage, data, workers, cache, chemical)
     if kind == "entries":
         rows = materials_project.own_entries(Path(stage.hull.entries or ""))
     elif find is None:
@@ -92,7 +106,13 @@ def _frame(
 _WAY_OUT = "hull.reference: builtin"
 
 
-def _builtin(stage: ReferenceStage, data: list[Path], workers: int, cache: Path | None) -> pd.DataFrame:
+def _builtin(
+    stage: ReferenceStage,
+    data: list[Path],
+    workers: int,
+    cache: Path | None,
+    chemical: Set[frozenset[str]] | None,
+) -> pd.DataFrame:
     import pandas as pd
 
     paths = [path for path in data if path.stem == BUILTIN]
@@ -102,13 +122,21 @@ def _builtin(stage: ReferenceStage, data: list[Path], workers: int, cache: Path 
             "or set hull.reference: mp20-formation-energies"
         )
     systems = [system for path in paths for system in store.read_systems(path).systems()]
+    if chemical is not None:
+        systems = [system for system in systems if inside(system, chemical)]
     fmax = min(stage.relax.fmax, FMAX)
-    shipped = read_shipped(chgnet.identity())
+    shipped = read_shipped(chosen_of(stage.relax).identity())
     rows = {system.system_id: shipped.row(system, fmax) for system in systems}
     missing = [system for system in systems if rows[system.system_id] is None]
     log.info("%d of %d energies came with the package", len(systems) - len(missing), len(systems))
     rows |= {str(row[Col.ENTRY_ID]): row for row in relaxed_rows(missing, stage, workers, cache)}
     return pd.DataFrame([rows[system.system_id] for system in systems], columns=list(COLUMNS))
+
+
+def inside(system: AtomicSystem, chemical: Set[frozenset[str]]) -> bool:
+    """Return whether all elements of a crystal are in one of the sets."""
+    elements = frozenset(composition(system.numbers))
+    return any(elements <= each for each in chemical)
 
 
 def limits_for(fmax: float) -> Limits:
@@ -129,6 +157,8 @@ def relaxed_rows(
     """
     if not systems:
         return []
+    chosen = chosen_of(stage.relax)
+    tag = chosen.energy_tag
     results = batch.relax_all(
         systems,
         limits_for(stage.relax.fmax),
@@ -138,26 +168,27 @@ def relaxed_rows(
         what="reference crystals",
         device=resolve_device(stage.relax.device),
         batch_atoms=stage.relax.batch_atoms,
+        chosen=chosen,
     )
     for system, result in zip(systems, results, strict=True):
         if result.system is None:
             log.warning("%s: %s: %s", system.system_id, result.status, result.reason)
-    return [_row(system, result) for system, result in zip(systems, results, strict=True)]
+    return [_row(system, result, tag) for system, result in zip(systems, results, strict=True)]
 
 
-def _row(system: AtomicSystem, result: Relaxed) -> dict[str, object]:
+def _row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, object]:
     return reference_row(
         system.system_id,
         _formula(system),
         composition(system.numbers),
         result.energy_per_atom,
-        chgnet.ENERGY_TAG,
+        tag,
         status=result.status,
         reason=result.reason,
     )
 
 
-def ship(out: Path, data: Path, cache: Path, workers: int) -> None:
+def ship(out: Path, data: Path, cache: Path, workers: int, chosen: Chosen = CHGNET) -> None:
     """Relax the whole built-in set and put its energies into the table that travels with the package.
 
     Args:
@@ -165,6 +196,7 @@ def ship(out: Path, data: Path, cache: Path, workers: int) -> None:
         data: the prepared built-in set.
         cache: folder for finished entries, from which a killed run goes on.
         workers: processes at most.
+        chosen: the potential.
 
     Raises:
         DataError: the built-in set is missing.
@@ -172,10 +204,15 @@ def ship(out: Path, data: Path, cache: Path, workers: int) -> None:
     import pandas as pd
 
     systems = store.read_systems(data).systems()
-    stage = ReferenceStage(relax=RelaxConfig(device="cpu", wall_limit_s=SHIP_LIMIT_S), hull=HullConfig())
+    stage = ReferenceStage(relax=_relax_config(chosen), hull=HullConfig())
     rows = pd.DataFrame(relaxed_rows(systems, stage, workers, cache), columns=list(COLUMNS))
-    write_shipped(chgnet.identity(), "builtin", systems, rows, FMAX, out)
-    log.info("%s: %d entries of %s, %s", out, len(rows), chgnet.ENERGY_TAG, dict(rows[Col.STATUS].value_counts()))
+    write_shipped(chosen.identity(), "builtin", systems, rows, FMAX, out)
+    log.info("%s: %d entries of %s, %s", out, len(rows), chosen.energy_tag, dict(rows[Col.STATUS].value_counts()))
+
+
+def _relax_config(chosen: Chosen) -> RelaxConfig:
+    place = {"engine": chosen.name, "weights": chosen.weights, "python": chosen.python}
+    return RelaxConfig.model_validate({**place, "device": "cpu", "wall_limit_s": SHIP_LIMIT_S})
 
 
 def _formula(system: AtomicSystem) -> str:

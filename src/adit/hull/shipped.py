@@ -125,6 +125,31 @@ def write_shipped(
     shapes = pd.DataFrame([geometry(system) for system in systems], columns=list(GEOMETRY)).round(5)
     columns = [frame[list(COLUMNS)].reset_index(drop=True), shapes]
     new = pd.concat(columns, axis=1).assign(**asdict(identity), set=name, fmax=fmax)[list(_COLUMNS)]
+    _put(identity, name, new, path)
+
+
+def add_set(identity: Identity, name: str, rows: Sequence[Mapping[str, Any]], fmax: float, path: Path) -> None:
+    """Put reference rows without a geometry in place of those that the file has of the same set and potential.
+
+    Args:
+        identity: whose energies they are.
+        name: of the set.
+        rows: reference rows.
+        fmax: eV/Å, to which they were relaxed.
+        path: the file.
+
+    Raises:
+        DataError: the file that is there is another table.
+    """
+    import pandas as pd
+
+    new = pd.DataFrame(list(rows), columns=list(COLUMNS)).assign(**asdict(identity), set=name, fmax=fmax)
+    _put(identity, name, new.assign(**dict.fromkeys(GEOMETRY, np.nan))[list(_COLUMNS)], path)
+
+
+def _put(identity: Identity, name: str, new: pd.DataFrame, path: Path) -> None:
+    import pandas as pd
+
     if path.is_file():
         old = store.read_frame(path)
         _check(old, path)

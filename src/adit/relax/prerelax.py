@@ -1,4 +1,4 @@
-"""``adit relax``: one shard of samples, every row of it, relaxed with CHGNet."""
+"""``adit relax``: one shard of samples, every row of it, relaxed with a learned potential."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from adit import store
 from adit.columns import Col
 from adit.config import RelaxConfig, RelaxStage
 from adit.progress import log
-from adit.relax.potentials import batch, chgnet
+from adit.relax.potentials import batch
+from adit.relax.potentials.chosen import Chosen
 from adit.relax.potentials.gpu import resolve_device
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem, Failure
@@ -35,6 +36,11 @@ COLUMNS = (
     Col.PUSHED_APART,
     Col.ENERGY_TAG,
 )
+
+
+def chosen_of(config: RelaxConfig) -> Chosen:
+    """Return the potential that a configuration asks for."""
+    return Chosen(config.engine, config.weights, config.python)
 
 
 def limits_of(config: RelaxConfig) -> Limits:
@@ -73,10 +79,11 @@ def prerelax(
         DataError: the samples are missing or unreadable.
     """
     table = store.read_systems(samples)
+    tag = chosen_of(stage.relax).energy_tag
     rows = list(table)
     results = relax_rows(stage.relax, rows, workers, cache)
-    frame, relaxed = table_of(rows, results)
-    metadata = {**table.metadata, "relax": stage.relax.model_dump(), Col.ENERGY_TAG: chgnet.ENERGY_TAG}
+    frame, relaxed = table_of(rows, results, tag)
+    metadata = {**table.metadata, "relax": stage.relax.model_dump(), Col.ENERGY_TAG: tag}
     store.write_systems(structures, relaxed, metadata=metadata)
     store.write_extxyz(extxyz, [row for row in relaxed if isinstance(row, AtomicSystem)])
     store.write_frame(out, frame, metadata)
@@ -97,23 +104,24 @@ def relax_rows(
             cache=cache,
             device=resolve_device(config.device),
             batch_atoms=config.batch_atoms,
+            chosen=chosen_of(config),
         )
     )
     return [Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results) for row in rows]
 
 
 def table_of(
-    rows: Sequence[AtomicSystem | Failure], results: Sequence[Relaxed]
+    rows: Sequence[AtomicSystem | Failure], results: Sequence[Relaxed], tag: str
 ) -> tuple[pd.DataFrame, list[AtomicSystem | Failure]]:
-    """Return the table, ``COLUMNS``, and the relaxed systems, failures for the others."""
+    """Return the table, ``COLUMNS``, and the relaxed systems, failures for the others; energies have ``tag``."""
     import pandas as pd
 
     pairs = list(zip(rows, results, strict=True))
-    frame = pd.DataFrame([_record(row, result) for row, result in pairs], columns=list(COLUMNS))
-    return frame, [_structure(row, result) for row, result in pairs]
+    frame = pd.DataFrame([_record(row, result, tag) for row, result in pairs], columns=list(COLUMNS))
+    return frame, [_structure(row, result, tag) for row, result in pairs]
 
 
-def _record(row: AtomicSystem | Failure, result: Relaxed) -> dict[str, object]:
+def _record(row: AtomicSystem | Failure, result: Relaxed, tag: str) -> dict[str, object]:
     return {
         Col.SYSTEM_ID: row.system_id,
         Col.STATUS: result.status,
@@ -128,11 +136,13 @@ def _record(row: AtomicSystem | Failure, result: Relaxed) -> dict[str, object]:
         Col.SPACEGROUP_BEFORE: result.spacegroup_before,
         Col.SPACEGROUP_AFTER: result.spacegroup_after,
         Col.PUSHED_APART: result.pushed_apart,
-        Col.ENERGY_TAG: chgnet.ENERGY_TAG,
+        Col.ENERGY_TAG: tag,
     }
 
 
-def _structure(row: AtomicSystem | Failure, result: Relaxed) -> AtomicSystem | Failure:
+def _structure(row: AtomicSystem | Failure, result: Relaxed, tag: str) -> AtomicSystem | Failure:
     if isinstance(row, Failure):
         return row
-    return batch.annotated(result) or Failure(row.system_id, "relax", f"{result.status}: {result.reason}", row.kind)
+    return batch.annotated(result, tag) or Failure(
+        row.system_id, "relax", f"{result.status}: {result.reason}", row.kind
+    )

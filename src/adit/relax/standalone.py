@@ -20,7 +20,7 @@ from adit.relax.dft.result import frame_of, structure_of
 from adit.relax.dft.run import run_tasks
 from adit.relax.dft.task import Task, folder_name
 from adit.relax.potentials.screen import refuse
-from adit.relax.prerelax import relax_rows, table_of
+from adit.relax.prerelax import chosen_of, relax_rows, table_of
 from adit.systems import AtomicSystem, Failure, Kind
 
 if TYPE_CHECKING:
@@ -34,14 +34,22 @@ TABLES = ("relaxed.arrow", "relaxed.extxyz", "relaxed.csv", "relaxed.parquet")
 Rows = list[AtomicSystem | Failure]
 
 
-def relax_with_chgnet(
+def relax_with_potential(
     stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
 ) -> None:
-    """Relax structures with CHGNet; see ``write``. A second run with the same ``out`` does only what is missing."""
+    """Relax structures with a learned potential; see ``write``. A second run does only what is missing.
+
+    Raises:
+        ConfigError: the potential needs a file of weights that is not there.
+        ExternalToolError: it is not installed.
+    """
+    chosen = chosen_of(stage.relax)
+    chosen.check()
+    tag = chosen.energy_tag
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
         results = relax_rows(stage.relax, rows, workers, out / ".relax")
-        return table_of(rows, results)
+        return table_of(rows, results, tag)
 
     _relax(files, out, relaxed, reading)
 

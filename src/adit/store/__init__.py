@@ -19,6 +19,7 @@ from adit.store.tables import (
     provenance_metadata,
     read_arrow,
     read_frame,
+    read_metadata,
     write_arrow,
     write_frame,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "read_arrow",
     "read_frame",
     "read_json",
+    "read_metadata",
     "read_systems",
     "read_tensors",
     "read_torch",

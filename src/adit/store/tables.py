@@ -102,3 +102,15 @@ def read_frame(path: Path | str) -> pd.DataFrame:
         return frame
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         raise unreadable(path, error) from error
+
+
+def read_metadata(path: Path | str) -> dict[str, Any]:
+    """Return the provenance that ``write_frame`` put into a Parquet file; empty where there is none, or for CSV."""
+    path = require_file(path)
+    if path.suffix == ".csv":
+        return {}
+    try:
+        told = pa.parquet.read_schema(path).metadata or {}
+        return dict(json.loads(told.get(b"adit", b"{}")))
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        raise unreadable(path, error) from error

@@ -89,7 +89,7 @@ def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path) -> None:
 def test_crystals_that_the_hull_cannot_judge_are_counted(run: Path) -> None:
     frame = store.read_frame(run / "scores/crystal.parquet").assign(hull_covers_chemistry=[True, False, False])
     store.write_frame(run / "scores/crystal.parquet", frame)
-    assert "of 2 with an energy, 1 have a chemistry that the hull knows in part" in lines(run)["meaning"]
+    assert "of 2 with an energy, 1 have an unknown hull" in lines(run)["meaning"]
 
 
 def test_a_run_that_is_not_done_says_so(tmp_path: Path) -> None:

@@ -23,7 +23,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HULL_COLUMN = Col.E_ABOVE_HULL
-COLUMNS = (Col.SYSTEM_ID, Col.SELECTED, Col.RANK, Col.REASON, Col.PREDICTED_COST, Col.N_ATOMS, Col.E_ABOVE_HULL)
+COLUMNS = (
+    Col.SYSTEM_ID,
+    Col.SELECTED,
+    Col.RANK,
+    Col.REASON,
+    Col.PREDICTED_COST,
+    Col.N_ATOMS,
+    Col.E_ABOVE_HULL,
+    Col.MISSING_PAIRS,
+)
+
+_UNKNOWN = "unknown_hull"
+"""Column of the ranking: such crystals never go before those whose hull is known."""
 
 
 def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, settings_dir: Path | None = None) -> None:
@@ -80,7 +92,8 @@ def _above_hull(hull: Path) -> tuple[pd.DataFrame, str]:
     names = [name for name in table.columns if name.endswith(HULL_COLUMN)]
     if not names:
         raise DataError(f"{hull}: has no column {HULL_COLUMN}; make it with `adit hull`")
-    table = table[[Col.SYSTEM_ID, names[0]]].rename(columns={names[0]: HULL_COLUMN})
+    table[Col.MISSING_PAIRS] = table.get(Col.MISSING_PAIRS, "")
+    table = table[[Col.SYSTEM_ID, names[0], Col.MISSING_PAIRS]].rename(columns={names[0]: HULL_COLUMN})
     return table.drop_duplicates(Col.SYSTEM_ID), names[0]
 
 
@@ -123,9 +136,11 @@ def duplicates(systems: list[AtomicSystem], energies: dict[str, float]) -> dict[
 
 
 def _rank(table: pd.DataFrame, config: SelectConfig) -> pd.DataFrame:
-    order = [HULL_COLUMN, Col.PREDICTED_COST] if config.rank_by == "stability" else [Col.PREDICTED_COST, HULL_COLUMN]
+    by_stability = config.rank_by == "stability"
+    table[_UNKNOWN] = table[Col.MISSING_PAIRS].fillna("") != ""
+    order = [_UNKNOWN, HULL_COLUMN, Col.PREDICTED_COST] if by_stability else [Col.PREDICTED_COST, HULL_COLUMN]
     if config.compounds_first:
-        order.insert(0, Col.IS_ELEMENT)
+        order.insert(1 if by_stability else 0, Col.IS_ELEMENT)
     candidates = table[table[Col.REASON] == ""].sort_values([*order, Col.SYSTEM_ID], na_position="last").index
     table[Col.SELECTED] = False
     table[Col.RANK] = -1

@@ -1,4 +1,4 @@
-"""Relax many crystals with CHGNet: isolated workers, one result file each, from which a killed run goes on."""
+"""Relax many crystals with one potential: isolated workers, one result file each, from which a killed run goes on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
-from adit.relax.potentials import chgnet
-from adit.relax.potentials.chgnet_calculator import network
+from adit.relax.potentials.chosen import CHGNET, Chosen
 from adit.relax.potentials.gpu import relax_on_gpu
 from adit.relax.potentials.kept import load, save
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
@@ -27,6 +26,7 @@ def relax_all(
     what: str = "structures",
     device: str = "cpu",
     batch_atoms: int = 4096,
+    chosen: Chosen = CHGNET,
 ) -> list[Relaxed]:
     """Relax every system and return the results in order; nothing one of them does can end the others.
 
@@ -39,10 +39,18 @@ def relax_all(
         what: noun for the progress lines.
         device: cpu or cuda.
         batch_atoms: atoms that are relaxed together on a GPU.
+        chosen: the potential.
+
+    Raises:
+        ConfigError: the potential needs a file of weights that is not there.
+        ExternalToolError: it is not installed, or does not load.
     """
+    if systems:
+        chosen.check()
+    tag = chosen.energy_tag
     results: dict[int, Relaxed] = {}
     for index, system in enumerate(systems):
-        cached = load(cache, system, limits)
+        cached = load(cache, system, limits, tag)
         if cached is not None:
             results[index] = cached
     todo = [index for index in range(len(systems)) if index not in results]
@@ -54,14 +62,14 @@ def relax_all(
         index = todo[position]
         results[index] = result
         if keep:
-            save(cache, systems[index], limits, result)
+            save(cache, systems[index], limits, result, tag)
         progress.update()
 
     left = [systems[index] for index in todo]
     if device == "cpu":
-        _on_cpu(left, limits, wall_limit_s, min(workers, max(1, len(todo))), take)
+        _on_cpu(left, limits, wall_limit_s, min(workers, max(1, len(todo))), take, chosen)
     else:
-        relax_on_gpu(left, limits, device, batch_atoms, wall_limit_s, take)
+        relax_on_gpu(left, limits, device, batch_atoms, wall_limit_s, take, chosen=chosen)
     return [results[index] for index in range(len(systems))]
 
 
@@ -71,29 +79,31 @@ Take = Callable[[int, Relaxed, bool], None]
 """Called with (position, result, whether it holds for a later run too)."""
 
 
-def _on_cpu(systems: Sequence[AtomicSystem], limits: Limits, wall_limit_s: float, workers: int, take: Take) -> None:
+def _on_cpu(
+    systems: Sequence[AtomicSystem], limits: Limits, wall_limit_s: float, workers: int, take: Take, chosen: Chosen
+) -> None:
     def done(position: int, outcome: Outcome) -> None:
         if outcome.status == "unstarted":
-            raise ExternalToolError(f"CHGNet does not load in a worker process: {outcome.reason}; {_REINSTALL}")
+            raise ExternalToolError(f"{chosen.label} does not load in a worker process: {outcome.reason}; {_REINSTALL}")
         take(position, of_outcome(outcome), outcome.status == "ok")
 
     map_isolated(
-        chgnet.relax,
+        chosen.relax,
         [(system, limits) for system in systems],
         workers=workers,
         wall_limit_s=wall_limit_s,
         on_result=done,
-        warm_up=network,
+        warm_up=chosen.evaluator,
     )
 
 
-def annotated(result: Relaxed) -> AtomicSystem | None:
+def annotated(result: Relaxed, tag: str) -> AtomicSystem | None:
     """Return the relaxed system with its energy (eV/atom), the energy's tag and the status in ``info``."""
     if result.system is None:
         return None
     extra = {
         "energy_per_atom": result.energy_per_atom,
-        "energy_tag": chgnet.ENERGY_TAG,
+        "energy_tag": tag,
         "relax_status": result.status,
     }
     return replace(result.system, info={**result.system.info, **extra})

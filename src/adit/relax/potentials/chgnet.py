@@ -15,7 +15,8 @@ from pathlib import Path
 from adit import convert, store
 from adit.elements import symbol
 from adit.errors import DataError, ExternalToolError
-from adit.relax.potentials.chgnet_calculator import WEIGHTS, calculator, network, quiet
+from adit.relax.potentials.chgnet_calculator import WEIGHTS, calculator, network
+from adit.relax.potentials.evaluators import quiet
 from adit.relax.potentials.identity import Identity
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed

@@ -6,30 +6,16 @@ computes magnetic moments; here forces and stress come from one pass, in 0.55 of
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from adit.relax.potentials.evaluators import Results, fed, quiet
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 WEIGHTS = "0.3.0"
-
-Results = dict[str, Any]
-"""energy and free_energy (eV for the cell), forces (n, 3) in eV/Å, stress (6,) in eV/Å³, Voigt order."""
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Swallow what CHGNet, pymatgen and ASE print and warn."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 class Network:
@@ -102,42 +88,5 @@ def network(device: str = "cpu") -> Network:
 
 
 def calculator(device: str = "cpu") -> Any:
-    """Return a new ASE calculator (eV, eV/Å, eV/Å³) that can also be fed with results of a batch: ``feed``."""
-    from ase.calculators.calculator import Calculator, all_changes
-
-    class Chgnet(Calculator):  # type: ignore[misc]
-        implemented_properties = ("energy", "free_energy", "forces", "stress")
-
-        def feed(self, atoms: Atoms, results: Results) -> None:
-            """Take results for a geometry, as if computed here."""
-            self.atoms, self.results = atoms.copy(), dict(results)
-
-        def calculate(
-            self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes
-        ) -> None:
-            super().calculate(atoms, properties, system_changes)
-            (answer,) = network(device).evaluate([self.atoms])
-            if isinstance(answer, Exception):
-                raise answer
-            self.results = answer
-
-    return Chgnet()
-
-
-def lazy_frechet(atoms: Atoms) -> Any:
-    """Return ASE's ``FrechetCellFilter`` that computes its generalised forces once a geometry, not once a question."""
-    from ase.filters import FrechetCellFilter
-
-    class Lazy(FrechetCellFilter):  # type: ignore[misc]
-        _geometry: tuple[np.ndarray, np.ndarray] | None = None
-        _forces: np.ndarray
-
-        def get_forces(self, **options: Any) -> np.ndarray:
-            geometry = (self.atoms.positions.copy(), np.array(self.atoms.cell))
-            latest = self._geometry
-            if latest is None or not all(np.array_equal(a, b) for a, b in zip(latest, geometry, strict=True)):
-                self._forces = super().get_forces(**options)
-                self._geometry = geometry
-            return self._forces.copy()
-
-    return Lazy(atoms)
+    """Return a new ASE calculator (eV, eV/Å, eV/Å³); see ``evaluators.fed``."""
+    return fed(network(device))

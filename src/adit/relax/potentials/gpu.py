@@ -11,8 +11,7 @@ from pathlib import Path
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import log
-from adit.relax.potentials.chgnet import unknown_to_chgnet
-from adit.relax.potentials.chgnet_calculator import network
+from adit.relax.potentials.chosen import CHGNET, Chosen
 from adit.relax.potentials.kept import load, save
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
@@ -33,6 +32,7 @@ class Chunk:
         batch_atoms: atoms that are relaxed at a time.
         wall_limit_s: time a structure may spend in the batch, s.
         scratch: every result is kept here as soon as there is one.
+        chosen: the potential.
     """
 
     systems: Sequence[AtomicSystem]
@@ -41,6 +41,7 @@ class Chunk:
     batch_atoms: int
     wall_limit_s: float
     scratch: Path
+    chosen: Chosen = CHGNET
 
 
 def resolve_device(wanted: str) -> str:
@@ -62,15 +63,17 @@ def resolve_device(wanted: str) -> str:
 
 def relax_chunk(chunk: Chunk) -> None:
     """Relax the structures of a chunk together (in a worker); results go to its scratch folder one by one."""
+    chosen, tag = chunk.chosen, chunk.chosen.energy_tag
 
     def done(index: int, result: Relaxed) -> None:
-        save(chunk.scratch, chunk.systems[index], chunk.limits, result)
+        save(chunk.scratch, chunk.systems[index], chunk.limits, result, tag)
 
     relax_together(
         chunk.systems,
         chunk.limits,
-        network(chunk.device),
-        unknown_to_chgnet,
+        chosen.evaluator(chunk.device),
+        chosen.unknown,
+        correction=chosen.correction if chosen.potential.corrections == "MP2020" else None,
         batch_atoms=chunk.batch_atoms,
         wall_limit_s=chunk.wall_limit_s,
         on_done=done,
@@ -85,7 +88,8 @@ def relax_on_gpu(
     wall_limit_s: float,
     take: Callable[[int, Relaxed, bool], None],
     work: Callable[[Chunk], None] = relax_chunk,
-    warm_up: Callable[[str], object] = network,
+    warm_up: Callable[[str], object] | None = None,
+    chosen: Chosen = CHGNET,
 ) -> None:
     """Relax in chunks; one whose worker dies or hangs is halved until the structure that does it is alone.
 
@@ -97,17 +101,18 @@ def relax_on_gpu(
         wall_limit_s: time a structure may spend in a batch, s.
         take: called with (position, result, whether it holds for a later run too).
         work: what a worker does with a chunk.
-        warm_up: what a worker does once with the device, before its first chunk.
+        warm_up: what a worker does once with the device, before its first chunk; ``None``: it loads the potential.
+        chosen: the potential.
     """
     with tempfile.TemporaryDirectory(prefix="adit-relax-") as folder:
         scratch = Path(folder)
         pending = chunks(systems, batch_atoms * BATCHES_A_CHUNK)
         while pending:
             work_items = [
-                Chunk([systems[p] for p in group], limits, device, batch_atoms, wall_limit_s, scratch)
+                Chunk([systems[p] for p in group], limits, device, batch_atoms, wall_limit_s, scratch, chosen)
                 for group in pending
             ]
-            pending = _one_round(pending, work_items, take, work, partial(warm_up, device))
+            pending = _one_round(pending, work_items, take, work, partial(warm_up or chosen.evaluator, device))
 
 
 def _one_round(
@@ -123,9 +128,11 @@ def _one_round(
     def done(number: int, outcome: Outcome) -> None:
         chunk, left = items[number], []
         if outcome.status == "unstarted":
-            raise ExternalToolError(f"CHGNet does not load on {chunk.device}: {outcome.reason}; set relax.device: cpu")
+            raise ExternalToolError(
+                f"{chunk.chosen.label} does not load on {chunk.device}: {outcome.reason}; set relax.device: cpu"
+            )
         for position, system in zip(groups[number], chunk.systems, strict=True):
-            result = load(chunk.scratch, system, chunk.limits)
+            result = load(chunk.scratch, system, chunk.limits, chunk.chosen.energy_tag)
             if result is None:
                 left.append(position)
             else:

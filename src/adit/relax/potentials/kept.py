@@ -24,19 +24,19 @@ _SCALARS = ("energy", "fmax", "wall_s", "rmsd_moved")
 _OTHERS = ("status", "reason", "steps", "spacegroup_before", "spacegroup_after", "pushed_apart")
 
 
-def key(system: AtomicSystem, limits: Limits) -> str:
+def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
     """Return the hash of everything a relaxation depends on."""
-    digest = hashlib.sha256(json.dumps([_CODE, ENERGY_TAG, sorted(asdict(limits).items())]).encode())
+    digest = hashlib.sha256(json.dumps([_CODE, tag, sorted(asdict(limits).items())]).encode())
     for array in (system.numbers, system.positions, system.cell):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
-def load(folder: Path | None, system: AtomicSystem, limits: Limits) -> Relaxed | None:
+def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Relaxed | None:
     """Return the result of a system under these settings; ``None`` where there is none, or none that can be read."""
     if folder is None:
         return None
-    path = folder / f"{key(system, limits)}.json"
+    path = folder / f"{key(system, limits, tag)}.json"
     if not path.is_file():
         return None
     try:
@@ -55,7 +55,7 @@ def load(folder: Path | None, system: AtomicSystem, limits: Limits) -> Relaxed |
         return None
 
 
-def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed) -> None:
+def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed, tag: str = ENERGY_TAG) -> None:
     """Keep a result; nothing happens where there is no folder.
 
     Raises:
@@ -71,4 +71,4 @@ def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Rela
     record["structure"] = None
     if final is not None and final.cell is not None:
         record["structure"] = {"positions": final.positions.tolist(), "cell": final.cell.tolist()}
-    store.write_json(folder / f"{key(system, limits)}.json", record)
+    store.write_json(folder / f"{key(system, limits, tag)}.json", record)

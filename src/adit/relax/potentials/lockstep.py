@@ -10,35 +10,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from adit import convert
-from adit.relax.potentials.chgnet_calculator import Results, calculator, lazy_frechet, quiet
 from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
+from adit.relax.potentials.evaluators import Evaluator, Results, fed, lazy_frechet, quiet
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.potentials.screen import contact, push_apart, refuse
 from adit.systems import AtomicSystem
-
-if TYPE_CHECKING:
-    from ase import Atoms
-
-
-class Potential(Protocol):
-    """What gives energies: ``chgnet_calculator.Network``."""
-
-    def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure, or why there are none."""
-        ...
 
 
 def relax_together(
     systems: Sequence[AtomicSystem],
     limits: Limits,
-    potential: Potential,
+    potential: Evaluator,
     unknown: Callable[[AtomicSystem], str | None],
     *,
+    correction: Callable[[AtomicSystem], float] | None = None,
     batch_atoms: int = 1,
     wall_limit_s: float = float("inf"),
     on_done: Callable[[int, Relaxed], None] | None = None,
@@ -50,6 +40,7 @@ def relax_together(
         limits: how a relaxation goes and when it ends.
         potential: what gives energies.
         unknown: why the potential has no energy for a system, or ``None``.
+        correction: eV for the cell of a relaxed crystal, added to its energy; ``None``: none.
         batch_atoms: structures join as long as the atoms together are no more (one always may).
         wall_limit_s: time a structure may spend in the batch, s.
         on_done: called with (index, result) as soon as a structure has ended.
@@ -74,7 +65,7 @@ def relax_together(
                 if active and present + len(systems[waiting[-1]]) > batch_atoms:
                     break
                 index = waiting.pop()
-                member = _enter(systems[index], limits, wall_limit_s, unknown)
+                member = _enter(systems[index], limits, wall_limit_s, unknown, potential, correction)
                 if isinstance(member, Relaxed):
                     end(index, member)
                 else:
@@ -89,7 +80,12 @@ def relax_together(
 
 
 def _enter(
-    system: AtomicSystem, limits: Limits, wall_limit_s: float, unknown: Callable[[AtomicSystem], str | None]
+    system: AtomicSystem,
+    limits: Limits,
+    wall_limit_s: float,
+    unknown: Callable[[AtomicSystem], str | None],
+    potential: Evaluator,
+    correction: Callable[[AtomicSystem], float] | None,
 ) -> _Member | Relaxed:
     before = convert.spacegroup_number(system)
     reason = refuse(system, limits.min_distance, limits.max_volume_per_atom)
@@ -101,18 +97,26 @@ def _enter(
     reason = reason or unknown(system)
     if reason is not None:
         return Relaxed("refused", reason, spacegroup_before=before)
-    return _Member(system, start, limits, wall_limit_s, before)
+    return _Member(system, start, limits, wall_limit_s, before, potential, correction)
 
 
 class _Member:
     """One structure of the batch: its atoms, its optimiser, its clock."""
 
     def __init__(
-        self, system: AtomicSystem, start: AtomicSystem, limits: Limits, wall_limit_s: float, spacegroup: int
+        self,
+        system: AtomicSystem,
+        start: AtomicSystem,
+        limits: Limits,
+        wall_limit_s: float,
+        spacegroup: int,
+        potential: Evaluator,
+        correction: Callable[[AtomicSystem], float] | None,
     ) -> None:
         self.system, self.limits = system, limits
         self.atoms = convert.to_atoms(start)
-        self.atoms.calc = calculator()
+        self.atoms.calc = fed(potential)
+        self._correction = correction
         self._filter = lazy_frechet(self.atoms)
         self._optimizer = _optimizer(limits)(self._filter, logfile=None)
         self._before = np.linalg.solve(start.cell.T, system.positions.T).T  # type: ignore[union-attr]
@@ -163,7 +167,7 @@ class _Member:
             status="converged" if converged else "unconverged",
             reason="" if converged else f"fmax {fmax:.3f} eV/Å after {steps} steps",
             system=relaxed,
-            energy=energy,
+            energy=energy + (self._correction(relaxed) if self._correction is not None else 0.0),
             fmax=fmax,
             steps=steps,
             rmsd_moved=_moved(self._before, relaxed),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,6 +55,8 @@ _WHY: Final = _of(Col.WHY_NOT)
 _CRYSTAL: Final = (
     *_COMMON,
     _of(Col.E_ABOVE_HULL, "number", 3),
+    _of(Col.VERDICT),
+    _of(Col.MISSING_PAIRS, shown=False),
     _of(Col.FORMATION_ENERGY, "number", 3),
     _of(Col.OVERALL_VALIDITY, "flag"),
     _flag(Metric.UNIQUENESS, "protocol adit"),
@@ -114,6 +117,8 @@ PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
 SURROGATE_MARK: Final = "*"
 """Closes the titles of columns and filters whose energies are a potential's on a hull of DFT energies."""
 
+_KNOWN_HULL: Final = {str(Col.HULL_COVERS_CHEMISTRY): "yes"}
+
 _STATUS: Final = ("status", "_status")
 
 
@@ -139,7 +144,14 @@ def presets(kind: str, found: list[Field]) -> list[tuple[str, dict[str, str]]]:
             chosen.append((title, {str(name): condition for name, condition in filters.items()}))
         elif set(stored) <= names:
             chosen.append((title + SURROGATE_MARK, stored))
-    return chosen
+    if Col.HULL_COVERS_CHEMISTRY not in names:
+        return chosen
+    return [(title, filters | (_KNOWN_HULL if _asks_hull(filters) else {})) for title, filters in chosen]
+
+
+def _asks_hull(filters: Mapping[str, str]) -> bool:
+    """Return whether filters ask for stability, which an unknown hull cannot tell."""
+    return bool({columns.bare_name(name) for name in filters} & {Col.E_ABOVE_HULL, flag(Metric.SUN, Protocol.ADIT)})
 
 
 def _surrogates(name: str, frame: pd.DataFrame) -> list[str]:

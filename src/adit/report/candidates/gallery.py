@@ -67,7 +67,7 @@ def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
 
 
 def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.sort_values(Col.E_ABOVE_HULL, kind="stable")
+    frame = covered_first(frame.sort_values(Col.E_ABOVE_HULL, kind="stable"))
     if Col.N_ELEMENTS in frame:  # as in the metrics: an element is no stable compound
         frame = frame.sort_values(Col.N_ELEMENTS, key=lambda number: number == 1, kind="stable")
     if Col.OVERALL_VALIDITY in frame:
@@ -77,6 +77,14 @@ def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
     if Col.RELAX_STATUS in frame:  # an energy before convergence is a bound, not a result
         frame = frame.sort_values(Col.RELAX_STATUS, key=lambda status: status != "converged", kind="stable")
     return frame
+
+
+def covered_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with those of an unknown hull last: energies below a gap mean little."""
+    name = Col.HULL_COVERS_CHEMISTRY
+    if name not in frame:
+        return frame
+    return frame.sort_values(name, key=lambda flags: ~flags.fillna(False).astype(bool), kind="stable")
 
 
 def molecules(run: Run, limit: int) -> list[Card]:
@@ -150,6 +158,8 @@ def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
 
 def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
     badges = []
+    if missing := row.get(Col.MISSING_PAIRS):
+        badges.append((f"unknown hull: {missing}", "bad"))
     if row.get(Col.RELAX_STATUS) not in (None, "converged"):
         badges.append((f"relaxation {row[Col.RELAX_STATUS]}", "bad"))
     covered = row.get(Col.HULL_COVERS_CHEMISTRY, True)

@@ -98,6 +98,7 @@ _SOURCES: Final = {
     "table-1": ("Table 1",),
     "table-2a": ("slides",),
     "table-2b": ("slides",),
+    "table-3": ("ADiT v1, Table 3",),
     "table-4": ("Table 4", "Table 1"),
 }
 """Where the published rows of a table come from; the others show all that have one of their metrics."""

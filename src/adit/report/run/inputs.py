@@ -53,6 +53,7 @@ class Run:
         datasets: ``data/<dataset>.stats.json``.
         training: by network.
         hull: ``hull/hull.parquet``.
+        judge: ``hull/judge.parquet``.
         reference: ``hull/reference.parquet``.
         selected: ``dft/selected.parquet``.
         dft: one record a structure that DFT ran on.
@@ -72,6 +73,7 @@ class Run:
     datasets: list[Record] = field(default_factory=list)
     training: dict[str, Training] = field(default_factory=dict)
     hull: pd.DataFrame | None = None
+    judge: pd.DataFrame | None = None
     reference: pd.DataFrame | None = None
     selected: pd.DataFrame | None = None
     dft: list[Record] = field(default_factory=list)
@@ -124,6 +126,7 @@ def load(folder: Path, run_config: str) -> Run:
         ],
         training={name: _training(reader, name) for name in NETWORKS},
         hull=reader.frame("hull/hull.parquet"),
+        judge=reader.frame("hull/judge.parquet"),
         reference=reader.frame("hull/reference.parquet"),
         selected=reader.frame("dft/selected.parquet"),
         dft=_dft(reader),

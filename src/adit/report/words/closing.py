@@ -117,7 +117,7 @@ def _uncovered(run: Run) -> str:
         return ""
     known = frame[frame[Col.E_ABOVE_HULL].notna()]
     gaps = int((~known[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
-    return f" (of {len(known)} with an energy, {gaps} have a chemistry that the hull knows in part)" if gaps else ""
+    return f" (of {len(known)} with an energy, {gaps} have an unknown hull)" if gaps else ""
 
 
 def _page(run: Run) -> str:

@@ -68,10 +68,36 @@ def sentence(run: Run) -> str:
     if not clauses:
         return "This run has no scores yet."
     text = " ".join(clauses)
+    text += judge_sentence(run)
     converged, total = dft_counts(run)
     if total:
         text += f" {method(run)} converged for {converged} of the {total} structures sent to it."
     return text
+
+
+def judge_sentence(run: Run) -> str:
+    """Return what both potentials say together; empty where nothing was judged."""
+    frame = run.judge
+    if frame is None or "verdict" not in frame or not (frame["judge_status"] == "judged").any():
+        return ""
+    counts = frame["verdict"].value_counts().to_dict()
+    both, one, unknown = (int(counts.get(name, 0)) for name in ("stable by both", "stable by one", "unknown hull"))
+    text = f" Of {formats.count(len(frame))} crystals put on the hull, {both or 'none'} {'is' if both == 1 else 'are'}"
+    text += f" stable by both potentials and {one or 'none'} by one"
+    has = "has" if unknown == 1 else "have"
+    return text + (f"; {formats.count(unknown)} {has} an unknown hull." if unknown else ".")
+
+
+def _judge_notice(run: Run) -> list[Notice]:
+    """Return that there is a second opinion, or why there is none although a judge was asked for."""
+    frame = run.judge
+    if frame is None or not len(frame):
+        return []
+    if (frame["judge_status"] == "judged").any():
+        text = "Both potentials learned from the Materials Project: a second opinion, not an independent one."
+        return [Notice("info", "A second potential judged", text)]
+    why = next((str(reason) for reason in frame["judge_reason"] if reason), "no reason was left")
+    return [Notice("warning", "Nothing was judged", f"{why}. Stability rests on one potential.")]
 
 
 def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
@@ -186,8 +212,8 @@ def _energy_notice(run: Run) -> list[Notice]:
     if not text:
         return []
     if known["surrogate"]:
-        return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run)]
-    return [Notice("info", "Whose energies", text), *_gap_notice(run)]
+        return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run), *_judge_notice(run)]
+    return [Notice("info", "Whose energies", text), *_gap_notice(run), *_judge_notice(run)]
 
 
 def _gap_notice(run: Run) -> list[Notice]:
@@ -199,8 +225,9 @@ def _gap_notice(run: Run) -> list[Notice]:
     if not gaps:
         return []
     text = (
-        f"{formats.count(gaps)} of the {formats.count(len(known))} crystals with an energy have a chemistry that the "
-        "hull does not know whole. Energies below such a gap mean little, and “below the hull” counts them."
+        f"{formats.count(gaps)} of the {formats.count(len(known))} crystals with an energy have an unknown hull: "
+        "it has no compound of a pair of their elements. Energies below such a gap mean little: these crystals count "
+        "as stable nowhere but in the published protocols, which ask for no more than an energy."
     )
     return [Notice("warning", "The hull has gaps", text)]
 

@@ -10,7 +10,7 @@ from typing import Any
 from adit.columns import OF_VALID, Col, Metric, Population, Protocol, flag
 from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
 from adit.score.common.inputs import Energies
-from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, MATTERGEN, CrystalProtocol
+from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, LEMAT, MATTERGEN, CrystalProtocol
 from adit.score.crystals.table import RELAXED, VALIDITIES, Records, group_column
 from adit.score.matching.matcher import Matches
 
@@ -111,7 +111,7 @@ def _novelties(
             (NOVELTY_OF_VALID, valid, "crystals of overall validity"),
         )
     ]
-    if protocol not in (ADIT, MATTERGEN):  # one for each setting of the matcher
+    if protocol not in (ADIT, MATTERGEN, LEMAT):  # one for each setting of the matcher
         return records
     to_train = (match is not None and not match.in_train for match in found)
     to_all = (match is not None and not match.in_reference for match in found)
@@ -139,9 +139,28 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
                 records.append(rater.ratio(protocol.name, energies.prefix + metric, 0, 0, NO_REFERENCE))
                 continue
             records.append(rater.rate(protocol.name, energies.prefix + metric, (row[column] for row in table), basis))
+    if energies.on_hull:
+        records += _covered(table, energies, rater)
     if energies.dft:
         sent = [row[Col.DFT_STATUS] == "converged" for row in table if row[Col.DFT_STATUS] != "not_sent"]
         records.append(rater.rate(Protocol.ADIT, Metric.DFT_CONVERGED_OF_SENT, sent, "crystals sent to DFT"))
+    return records
+
+
+def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
+    """Return the share of crystals whose hull is known, and of those stable and S.U.N. that have a known hull."""
+    energies_of = [row[energies.prefix + Col.E_ABOVE_HULL] for row in table]
+    known = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
+    basis = f"{ASKED}; an energy, and a hull with compounds of every pair of elements; {energies.basis}"
+    records = [rater.rate(Protocol.STRICT, Metric.KNOWN_HULL, known, basis)]
+    for name, metric in ((Metric.KNOWN_HULL_STABLE, Metric.STABLE), (Metric.KNOWN_HULL_SUN, Metric.SUN)):
+        flags = [row[energies.prefix + flag(metric, ADIT.name)] for row in table]
+        if any(each is None for each in flags):
+            records.append(rater.ratio(Protocol.STRICT, energies.prefix + name, 0, 0, NO_REFERENCE))
+            continue
+        both = (bool(flag) and covered for flag, covered in zip(flags, known, strict=True))
+        rule = f"{basis}; {metric} by protocol {ADIT.name}, unknown hulls not counted"
+        records.append(rater.rate(Protocol.STRICT, energies.prefix + name, both, rule))
     return records
 
 
@@ -159,6 +178,7 @@ def _symmetries(table: Records, rater: Rater) -> list[Record]:
 def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list[dict[str, Any]]:
     """Return the funnel of the samples by the paper's protocol: asked, decoded, valid, relaxed, stable, unique, novel.
 
+    Stable is below a hull that knows every pair of the elements: what has an unknown hull leaves the funnel there.
     A step counts what passes it and all before it. Valid is the overall validity, which S.U.N. does not ask for, so
     that the last step can be below S.U.N. Without relaxations the structures as generated are compared.
     """
@@ -209,6 +229,8 @@ def _unrelaxed(row: dict[str, Any]) -> str:
 
 
 def _unstable(row: dict[str, Any], energies: Energies) -> str:
+    if row[Col.MISSING_PAIRS]:
+        return "unknown hull: pairs of elements without a reference compound"
     if row[energies.prefix + flag(Metric.STABLE, ADIT.name)]:
         return ""
     if math.isnan(row[energies.prefix + Col.E_ABOVE_HULL]):

@@ -9,6 +9,7 @@ from typing import Any
 from adit import convert
 from adit.columns import Col, Metric, Population, flag
 from adit.elements import composition, reduced_formula
+from adit.hull.verdicts import verdict
 from adit.isolate import Outcome
 from adit.score.common.aggregate import representatives
 from adit.score.common.inputs import Energies, Row
@@ -145,12 +146,19 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
             record[energies.prefix + column] = _number(placed.get(str(column)))
         record[Col.HULL_COVERS_CHEMISTRY] = bool(placed.get(Col.HULL_COVERS_CHEMISTRY, True))
         record[Col.HULL_GAPS] = str(placed.get(Col.HULL_GAPS) or "")
+        record[Col.MISSING_PAIRS] = str(placed.get(Col.MISSING_PAIRS) or record[Col.HULL_GAPS])
+        record[Col.VERDICT] = _verdict(record, energies.prefix)
         record[Col.HULL_REASON] = str(placed.get(Col.REASON) or "")
         record[Col.DFT_STATUS] = str(dft.get(Col.STATUS, "not_sent"))
         record[Col.DFT_REASON] = str(dft.get(Col.REASON) or "")
         record |= _relaxed_matches(matches, system_id)
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         _add_protocol(table, protocol, matches, energies.prefix)
+
+
+def _verdict(record: Mapping[str, Any], prefix: str) -> str:
+    energy = record[prefix + Col.E_ABOVE_HULL]
+    return str(verdict(energy, record[Col.N_ELEMENTS], record[Col.MISSING_PAIRS]))
 
 
 def _relaxed_matches(matches: Matches, system_id: str) -> dict[str, Any]:

@@ -38,7 +38,10 @@ LOOSE: Final = MatcherSettings("loose", ltol=0.3, stol=0.5, angle_tol=10.0)
 DEFAULT: Final = MatcherSettings("default", ltol=0.2, stol=0.3, angle_tol=5.0)
 """pymatgen's defaults: FlowMM, MatterGen."""
 
-SETTINGS: Final = (LOOSE, DEFAULT)
+TIGHT: Final = MatcherSettings("tight", ltol=0.1, stol=0.3, angle_tol=5.0)
+"""LeMat-GenBench's leaderboard."""
+
+SETTINGS: Final = (LOOSE, DEFAULT, TIGHT)
 
 TRAINING: Final = 1
 """The training split among the sets of references."""

@@ -23,10 +23,10 @@ from adit.score.matching.formula_groups import (
     compare_with_each_other,
     compare_with_references,
 )
-from adit.score.matching.linking import DEFAULT, LOOSE, SETTINGS, Fits, MatcherSettings, fits, matcher
+from adit.score.matching.linking import DEFAULT, LOOSE, SETTINGS, TIGHT, Fits, MatcherSettings, fits, matcher
 from adit.systems import AtomicSystem, Failure
 
-__all__ = ["DEFAULT", "LOOSE", "SETTINGS", "Match", "MatcherSettings", "Matches", "match_all", "rms_distance"]
+__all__ = ["DEFAULT", "LOOSE", "SETTINGS", "TIGHT", "Match", "MatcherSettings", "Matches", "match_all", "rms_distance"]
 
 TRAIN: Final = "train"
 

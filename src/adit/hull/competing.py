@@ -1,0 +1,214 @@
+"""Competing phases without a network: prototypes of the pairs of elements of which a hull has no compound.
+
+The static energies of all prototypes of a pair, the best of each composition relaxed with the potential whose hull it
+is. A pair is done as a whole and kept in a table of the format of ``shipped``, which may be carried and merged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+from adit.config import RelaxConfig
+from adit.elements import composition, reduced_formula
+from adit.errors import ConfigError
+from adit.hull.convex_hull import Entry, Hull
+from adit.hull.prototypes import decorated
+from adit.hull.reference import limits_for
+from adit.hull.reference_rows import reference_row
+from adit.hull.shipped import TABLE, add_set, read_shipped
+from adit.progress import log
+from adit.relax.potentials import batch
+from adit.relax.potentials.chosen import Chosen
+from adit.relax.potentials.gpu import resolve_device
+from adit.relax.potentials.outcome import Relaxed
+from adit.relax.prerelax import chosen_of
+from adit.systems import AtomicSystem
+
+SET: Final = "prototypes:"
+"""Opens the name of the set of a pair in the table, e.g. ``prototypes:Fe-Zr``."""
+
+BEST: Final = 3
+"""Prototypes of each composition that are relaxed."""
+
+WINDOW: Final = 0.3
+"""eV/atom above the line between the elements up to which a static energy is relaxed at all."""
+
+SEARCHED: Final = "searched"
+"""Status of the row that says that a pair was searched; it has no energy."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How missing pairs are searched.
+
+    Attributes:
+        relax: settings; the potential is that of the hull.
+        cache: table of finished pairs, read and written.
+        core_hours: no pair is begun once so much was spent.
+        workers: processes at most.
+    """
+
+    relax: RelaxConfig
+    cache: Path
+    core_hours: float
+    workers: int
+
+    @property
+    def chosen(self) -> Chosen:
+        """Return the potential."""
+        return chosen_of(self.relax)
+
+
+def missing_pairs(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
+    """Return the pairs of which a hull has no compound, those of most chemical systems first, e.g. ``Fe-Zr``.
+
+    A pair with an element that has no reference is left out: compounds alone make no hull.
+    """
+    counts: Counter[str] = Counter()
+    for elements in chemical:
+        gaps = set(hull.gaps(elements))
+        pairs = ["-".join(pair) for pair in combinations(sorted(elements), 2)]
+        counts.update(pair for pair in pairs if pair in gaps and set(pair.split("-")) <= set(hull.elements))
+    return [pair for pair, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Search) -> Hull:
+    """Return a hull with the prototypes of its missing pairs, as far as they are at hand or can be afforded.
+
+    Args:
+        hull: reference entries of the search's potential.
+        chemical: sets of elements in question.
+        search: see ``Search``.
+
+    Raises:
+        ConfigError: the hull's energies are of another method, so that prototypes have no place on it.
+    """
+    tag = search.chosen.energy_tag
+    if tag != hull.tag:
+        raise ConfigError(
+            f"hull.competing prototypes: they would be {tag}, the hull is {hull.tag}; set hull.reference: builtin, or "
+            "hull.competing: none"
+        )
+    wanted = missing_pairs(hull, chemical)
+    done = finished(search, wanted)
+    spent = 0.0
+    for pair in [pair for pair in wanted if pair not in done]:
+        if spent >= 3600 * search.core_hours:
+            break
+        rows, seconds = search_pair(pair, hull, search)
+        spent += seconds
+        add_set(search.chosen.identity(), SET + pair, rows, limits_for(search.relax.fmax).fmax, search.cache)
+        done[pair] = rows
+        log.info("%s: %d prototypes of %d pairs, %.2g core hours", pair, len(rows) - 1, len(done), spent / 3600)
+    left = len(wanted) - len(done)
+    log.info("%d of %d missing pairs completed with prototypes", len(done), len(wanted))
+    if left:
+        log.info("%d pairs are beyond the budget of %g core hours and stay unknown", left, search.core_hours)
+    return extended(hull, done)
+
+
+def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
+    """Return a hull with the rows of completed pairs, by pair."""
+    import json
+
+    entries = [entry for each in hull.entries.values() for entry in each]
+    entries += [
+        Entry(json.loads(row["composition"]), float(row["energy_per_atom"]))
+        for rows in done.values()
+        for row in rows
+        if math.isfinite(row["energy_per_atom"])
+    ]
+    grown = Hull.from_entries(hull.tag, entries)
+    return replace(grown, complete=hull.complete, completed=hull.completed | frozenset(done))
+
+
+def finished(search: Search, pairs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of pairs that were searched before, in the package's table or in the user's, by pair."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    fmax = limits_for(search.relax.fmax).fmax
+    for path in (TABLE, search.cache):
+        frame = read_shipped(search.chosen.identity(), path).frame
+        frame = frame[frame["set"].astype(str).str.startswith(SET) & (frame["fmax"] <= fmax)]
+        for name, rows in frame.groupby("set"):
+            pair = str(name).removeprefix(SET)
+            if pair in pairs and (rows["status"] == SEARCHED).any():
+                found[pair] = rows.to_dict("records")
+    return found
+
+
+def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, Any]], float]:
+    """Search one pair.
+
+    Args:
+        pair: two symbols, e.g. ``Fe-Zr``.
+        hull: energies of the elements.
+        search: see ``Search``.
+
+    Returns:
+        Reference rows, one a relaxed prototype, and one that says that the pair was searched; and core-seconds spent.
+    """
+    from ase.data import atomic_numbers
+
+    first, second = (atomic_numbers[name] for name in pair.split("-"))
+    candidates = list(decorated((first, second)))
+    static = _energies([system for _, system in candidates], search, 0, f"prototypes of {pair}")
+    chosen = best(candidates, static, hull.elements)
+    relaxed = _energies(chosen, search, limits_for(search.relax.fmax).max_steps, f"best prototypes of {pair}")
+    rows = [_row(system, result, hull.tag) for system, result in zip(chosen, relaxed, strict=True)]
+    rows = [row for row in rows if row["status"] in ("converged", "unconverged")]
+    marker = reference_row(f"{SET}{pair}", "", {}, float("nan"), hull.tag, status=SEARCHED)
+    return [*rows, marker], sum(result.wall_s for result in [*static, *relaxed])
+
+
+def best(
+    candidates: Sequence[tuple[str, AtomicSystem]], results: Sequence[Relaxed], elements: dict[str, float]
+) -> list[AtomicSystem]:
+    """Return of each composition the ``BEST`` prototypes, each at its best volume, that come near the hull at all.
+
+    Args:
+        candidates: names and crystals; the volumes of one prototype share a name.
+        results: static energies.
+        elements: energies of the elements, eV/atom.
+    """
+    lowest: dict[str, tuple[float, AtomicSystem]] = {}
+    for (name, system), result in zip(candidates, results, strict=True):
+        energy = result.energy_per_atom
+        counts = composition(system.numbers)
+        line = sum(n * elements[element] for element, n in counts.items()) / len(system)
+        if energy <= line + WINDOW and energy < lowest.get(name, (math.inf, system))[0]:
+            lowest[name] = (energy, system)
+    groups: dict[str, list[tuple[float, str, AtomicSystem]]] = defaultdict(list)
+    for name, (energy, system) in lowest.items():
+        groups[reduced_formula(system.numbers)].append((energy, name, system))
+    return [system for group in groups.values() for _, _, system in sorted(group, key=lambda g: g[:2])[:BEST]]
+
+
+def _energies(systems: Sequence[AtomicSystem], search: Search, steps: int, what: str) -> list[Relaxed]:
+    return batch.relax_all(
+        systems,
+        replace(limits_for(search.relax.fmax), max_steps=steps),
+        wall_limit_s=search.relax.wall_limit_s,
+        workers=search.workers,
+        what=what,
+        device=resolve_device(search.relax.device),
+        batch_atoms=search.relax.batch_atoms,
+        chosen=search.chosen,
+    )
+
+
+def _row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, Any]:
+    return reference_row(
+        system.system_id,
+        reduced_formula(system.numbers),
+        composition(system.numbers),
+        result.energy_per_atom,
+        tag,
+        status=result.status,
+        reason=result.reason,
+    )

@@ -1,0 +1,220 @@
+"""``adit judge-hull``: hull distances by the run's potential and by the judge, side by side, and the verdict of both.
+
+Reads:  relaxed/<kind>/<shard>.arrow, judge/<kind>/<shard>.parquet, hull/hull.parquet, hull/reference.parquet
+Writes: hull/judge.parquet
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from adit import store
+from adit.columns import bare_name
+from adit.config import JudgeStage, ReferenceStage, RelaxConfig
+from adit.elements import composition
+from adit.errors import AditError, DataError
+from adit.hull.competing import Search, with_prototypes
+from adit.hull.convex_hull import Hull
+from adit.hull.energy_tags import column_of
+from adit.hull.hull import DECIMALS, read_reference
+from adit.hull.reference import reference
+from adit.hull.verdicts import Verdict, joint, verdict
+from adit.progress import log
+from adit.relax.judge import judge_of
+from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIXED: Final = ("system_id", "verdict", "missing_pairs", "e_above_hull_difference", "judge_status", "judge_reason")
+"""Columns beside those named after the two potentials. The difference is the judge's less the other's, eV/atom."""
+
+
+def reference_stage(stage: JudgeStage) -> ReferenceStage:
+    """Return the settings by which the judge's own references are made: as the run's, with the judge's potential."""
+    judge = stage.judge
+    place = {"engine": judge.engine, "weights": judge.weights, "python": judge.python}
+    relax = RelaxConfig.model_validate({**stage.relax.model_dump(), **place})
+    return ReferenceStage(relax=relax, hull=stage.hull, limits=stage.limits)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the two potentials said, by system id.
+
+    Attributes:
+        systems: relaxed crystals.
+        judged: rows of the judge.
+        placed: rows of the run's hull.
+        tag: of the judge's energies; empty where nothing was judged.
+        reason: why nothing was judged.
+    """
+
+    systems: Mapping[str, AtomicSystem]
+    judged: Mapping[str, Mapping[str, Any]]
+    placed: Sequence[Mapping[str, Any]]
+    tag: str
+    reason: str
+
+
+def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path) -> Inputs:
+    """Read the files of the stages before.
+
+    Raises:
+        DataError: one is missing, or the judge's energies are of several methods.
+    """
+    systems = {row.system_id: row for path in structures for row in store.read_systems(path)}
+    frames = [(store.read_frame(path), store.read_metadata(path)) for path in judged]
+    rows = {str(row["system_id"]): row for frame, _ in frames for row in frame.to_dict("records")}
+    tags = sorted({str(told.get("energy_tag") or "") for _, told in frames} - {""})
+    if len(tags) > 1:
+        raise DataError(f"{judged[0]} and others: judged as {tags[0]} and as {tags[1]}; judge all with one potential")
+    reason = next((str(told["reason"]) for _, told in frames if told.get("reason")), "")
+    return Inputs(
+        {key: row for key, row in systems.items() if isinstance(row, AtomicSystem)},
+        rows,
+        store.read_frame(placed).to_dict("records"),
+        tags[0] if tags else "",
+        reason,
+    )
+
+
+def judge_hull(
+    stage: JudgeStage,
+    inputs: Inputs,
+    references: Path,
+    data: Sequence[Path],
+    out: Path,
+    cache: Path | None,
+    workers: int,
+) -> None:
+    """Place the judge's energies on its hull and write both potentials' distances with their verdict.
+
+    With ``hull.reference: builtin`` the judge has references of its own, of the chemical systems in question alone;
+    otherwise the run's hull serves both. Where the judge has none, the rows say so and the verdict is the first one's.
+
+    Args:
+        stage: settings.
+        inputs: see ``read_inputs``.
+        references: the run's table of references.
+        data: prepared datasets, for references of the judge's own.
+        out: table, one row a crystal of the run's hull: ``FIXED`` and ``<potential>_e_above_hull`` (eV/atom),
+            ``<potential>_formation_energy_per_atom``; ``<potential>_surrogate_…`` where the hull is DFT's.
+        cache: folder for finished references.
+        workers: processes at most.
+
+    Raises:
+        DataError: a file is not what it should be, or methods would mix.
+    """
+    tag, why, hull = inputs.tag, inputs.reason, None
+    if tag:
+        try:
+            hull = _hull(stage, inputs, references, list(data), out, cache, workers)
+        except AditError as error:
+            if isinstance(error, DataError) and stage.hull.reference != "builtin":
+                raise
+            why = str(error)
+            log.warning("the judge has no hull, the run goes on without: %s", error)
+    frame = table_of(inputs, hull, why)
+    metadata = {"judge_tag": tag if hull is not None else "", "reason": why, "rows": len(frame)}
+    store.write_frame(out, frame, metadata)
+    counts = Counter(frame["verdict"])
+    log.info("%s", ", ".join(f"{n} {name}" for name, n in counts.most_common()) or "no crystals")
+
+
+def _hull(
+    stage: JudgeStage,
+    inputs: Inputs,
+    references: Path,
+    data: list[Path],
+    out: Path,
+    cache: Path | None,
+    workers: int,
+) -> Hull:
+    if stage.hull.reference != "builtin":
+        return read_reference(references)
+    chosen = judge_of(stage)
+    if chosen is None or chosen.energy_tag != inputs.tag:
+        raise DataError(f"{out}: energies are {inputs.tag}, the configuration's judge is another; judge again")
+    chemical = {frozenset(composition(system.numbers)) for system in inputs.systems.values()}
+    with tempfile.TemporaryDirectory(prefix="adit-judge-") as folder:
+        own = Path(folder) / "reference.parquet"
+        reference(reference_stage(stage), data, own, cache, workers, chemical=chemical)
+        hull = read_reference(own)
+    if stage.hull.competing == "none" or cache is None:
+        return hull
+    relax = reference_stage(stage).relax
+    search = Search(relax, cache / "prototypes.parquet", stage.hull.competing_core_hours, workers)
+    return with_prototypes(hull, sorted(chemical, key=sorted), search)
+
+
+def table_of(inputs: Inputs, hull: Hull | None, reason: str) -> pd.DataFrame:
+    """Return the table, one row a crystal of the run's hull; ``reason`` says why there is no hull of the judge's."""
+    import pandas as pd
+
+    rows = [_row(dict(placed), inputs, hull, reason) for placed in inputs.placed]
+    frame = pd.DataFrame(rows)
+    return frame if len(frame) else pd.DataFrame(columns=list(FIXED))
+
+
+def _row(placed: dict[str, Any], inputs: Inputs, hull: Hull | None, reason: str) -> dict[str, Any]:
+    system_id = str(placed["system_id"])
+    plain = {bare_name(str(name)): value for name, value in placed.items()}
+    first_tag, first_hull = str(placed["energy_tag"] or ""), str(placed["hull_tag"] or "")
+    first = float(plain["e_above_hull"])
+    row: dict[str, Any] = dict.fromkeys(FIXED, "") | {
+        "system_id": system_id,
+        "missing_pairs": str(placed.get("missing_pairs") or ""),
+    }
+    row |= {"e_above_hull_difference": math.nan, "verdict": str(placed["verdict"])}
+    if first_tag:
+        row |= {column_of(name, first_tag, first_hull): float(plain[name]) for name in _ENERGIES}
+    if hull is None:
+        return row | {"judge_status": "not judged", "judge_reason": reason}
+    judged = inputs.judged.get(system_id, {"status": "missing", "reason": "", "energy_per_atom": math.nan})
+    row |= {"judge_status": str(judged["status"]), "judge_reason": str(judged["reason"] or "")}
+    second, formation, gaps, why = _place(judged, inputs.systems.get(system_id), hull)
+    row |= {
+        column_of("e_above_hull", inputs.tag, hull.tag): second,
+        column_of("formation_energy_per_atom", inputs.tag, hull.tag): formation,
+        "e_above_hull_difference": second - first,
+        "missing_pairs": ", ".join(dict.fromkeys([*filter(None, row["missing_pairs"].split(", ")), *gaps])),
+        "judge_reason": row["judge_reason"] or why,
+    }
+    system = inputs.systems.get(system_id)
+    n_elements = 0 if system is None else len(set(system.numbers.tolist()))
+    own = [verdict(energy, n_elements, row["missing_pairs"]) for energy in (first, second)]
+    row["verdict"] = str(joint(own))
+    return row
+
+
+_ENERGIES: Final = ("e_above_hull", "formation_energy_per_atom")
+
+
+def _place(judged: Mapping[str, Any], system: AtomicSystem | None, hull: Hull) -> tuple[float, float, list[str], str]:
+    """Return distance (eV/atom), formation energy (eV/atom), gaps of the hull, and why there is no distance."""
+    energy = float(judged["energy_per_atom"])
+    if system is None:
+        return math.nan, math.nan, [], "no relaxed structure"
+    counts = {element: float(count) for element, count in composition(system.numbers).items()}
+    gaps = hull.gaps(frozenset(counts))
+    if not math.isfinite(energy):
+        return math.nan, math.nan, gaps, "no energy"
+    try:
+        above = round(energy - hull.energy_at(counts), DECIMALS) + 0.0
+    except Exception as error:  # noqa: BLE001 - Qhull and pymatgen raise classes of their own; one row, one reason
+        return math.nan, math.nan, gaps, " ".join(str(error).split())[:300]
+    elements = sum(n * hull.elements[element] for element, n in counts.items()) / sum(counts.values())
+    return above, energy - elements, gaps, ""
+
+
+def counts_of(frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many crystals have each verdict, in the order of ``Verdict``; those that none has are left out."""
+    found = Counter(map(str, frame["verdict"]))
+    return {str(each): found[str(each)] for each in Verdict if found[str(each)]}

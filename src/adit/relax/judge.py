@@ -1,0 +1,149 @@
+"""``adit judge``: a second potential's energies of relaxed crystals, as they stand and, by option, relaxed by it too.
+
+Both come from the machinery of the pre-relaxation: a static energy is a relaxation of no step. So one structure costs
+no other, finished ones are kept, and a GPU takes many together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adit import store
+from adit.config import JudgeStage
+from adit.errors import AditError
+from adit.progress import log
+from adit.relax.potentials import batch
+from adit.relax.potentials.chosen import Chosen
+from adit.relax.potentials.gpu import resolve_device
+from adit.relax.potentials.outcome import Relaxed
+from adit.relax.prerelax import limits_of
+from adit.systems import AtomicSystem, Failure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOT_JUDGED = "not judged"
+"""Status of every row where the judge is missing or does not load."""
+
+COLUMNS = (
+    "system_id",
+    "status",
+    "reason",
+    "energy_per_atom",
+    "static_energy_per_atom",
+    "correction_per_atom",
+    "relaxed_energy_per_atom",
+    "energy_tag",
+    "n_atoms",
+    "wall_s",
+)
+
+
+def judge_of(stage: JudgeStage) -> Chosen | None:
+    """Return the judge that a configuration asks for; ``None`` where it asks for none."""
+    judge = stage.judge
+    return None if judge.engine is None else Chosen(judge.engine, judge.weights, judge.python)
+
+
+def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: Path | None = None) -> None:
+    """Judge the relaxed crystals of one file and write one row a crystal, in the order of the file.
+
+    A judge that is missing, or that does not load, ends nothing: it is one line, and every row says so.
+
+    Args:
+        stage: settings.
+        structures: relaxed systems, failures for the others.
+        out: table, ``COLUMNS``: energies in eV/atom, corrections in; ``energy_per_atom`` is the relaxed one where it
+            was asked for, else the static one; ``correction_per_atom`` is part of all of them.
+        workers: processes at most.
+        cache: folder for finished structures, from which a killed run goes on.
+
+    Raises:
+        DataError: the structures are missing or unreadable.
+    """
+    rows = list(store.read_systems(structures))
+    chosen = judge_of(stage)
+    why, tag = "no judge is asked for (judge.engine)", ""
+    table: list[dict[str, Any]] = []
+    if chosen is not None:
+        try:
+            chosen.check()
+            tag = chosen.energy_tag
+            table = _judged(stage, chosen, tag, rows, workers, cache)
+        except AditError as error:
+            why, tag = str(error), ""
+            log.warning("no judge, the run goes on without: %s", error)
+    if not tag:
+        table = [_row(row, NOT_JUDGED, why, "") for row in rows]
+    store.write_frame(out, frame_of(table), {"energy_tag": tag, "reason": "" if tag else why})
+    counts = Counter(str(row["status"]) for row in table)
+    log.info("%s: %s", structures.name, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing")
+
+
+def frame_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return rows as the table, ``COLUMNS``."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=list(COLUMNS))
+
+
+def _judged(
+    stage: JudgeStage,
+    chosen: Chosen,
+    tag: str,
+    rows: Sequence[AtomicSystem | Failure],
+    workers: int,
+    cache: Path | None,
+) -> list[dict[str, Any]]:
+    systems = [row for row in rows if isinstance(row, AtomicSystem)]
+    static = _energies(stage, chosen, systems, workers, cache, steps=0)
+    relaxed = _energies(stage, chosen, systems, workers, cache, stage.relax.max_steps) if stage.judge.relax else static
+    pairs = iter(zip(systems, static, relaxed, strict=True))
+    table = []
+    for row in rows:
+        if isinstance(row, Failure):
+            table.append(_row(row, "failed", f"{row.stage}: {row.reason}", tag))
+            continue
+        system, alone, after = next(pairs)
+        table.append(_result(system, chosen, tag, alone, after if stage.judge.relax else None))
+    return table
+
+
+def _energies(
+    stage: JudgeStage, chosen: Chosen, systems: Sequence[AtomicSystem], workers: int, cache: Path | None, steps: int
+) -> list[Relaxed]:
+    return batch.relax_all(
+        systems,
+        replace(limits_of(stage.relax), max_steps=steps),
+        wall_limit_s=stage.judge.wall_limit_s,
+        workers=workers,
+        cache=cache,
+        what=f"crystals judged by {chosen.label}",
+        device=resolve_device(stage.relax.device),
+        batch_atoms=stage.relax.batch_atoms,
+        chosen=chosen,
+    )
+
+
+def _result(system: AtomicSystem, chosen: Chosen, tag: str, static: Relaxed, relaxed: Relaxed | None) -> dict[str, Any]:
+    last = static if relaxed is None else relaxed
+    if last.system is None:
+        return _row(system, last.status, last.reason, tag)
+    energies = {
+        "energy_per_atom": last.energy_per_atom,
+        "static_energy_per_atom": static.energy_per_atom,
+        "relaxed_energy_per_atom": float("nan") if relaxed is None else relaxed.energy_per_atom,
+        "correction_per_atom": chosen.correction(last.system) / len(system),
+        "wall_s": static.wall_s + (0.0 if relaxed is None else relaxed.wall_s),
+    }
+    return _row(system, "judged", "", tag) | energies
+
+
+def _row(row: AtomicSystem | Failure, status: str, reason: str, tag: str) -> dict[str, Any]:
+    energies = dict.fromkeys((name for name in COLUMNS if name.endswith("_per_atom")), float("nan"))
+    known = {"system_id": row.system_id, "status": status, "reason": reason, "energy_tag": tag, "wall_s": 0.0}
+    return energies | known | {"n_atoms": 0 if isinstance(row, Failure) else len(row)}

@@ -1,0 +1,195 @@
+"""A potential as a run uses it: which weights, in which interpreter. Picklable; nothing is loaded before use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from adit import convert, store
+from adit.elements import symbol
+from adit.errors import ConfigError, DataError, ExternalToolError
+from adit.relax.potentials import chgnet
+from adit.relax.potentials.chgnet_calculator import network
+from adit.relax.potentials.corrections import mp2020
+from adit.relax.potentials.evaluators import ByCalculator, Evaluator, fed, quiet
+from adit.relax.potentials.identity import Identity
+from adit.relax.potentials.interpreter.loaders import load
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.relax.potentials.registry import Potential, potential
+from adit.relax.potentials.remote import Remote
+from adit.systems import AtomicSystem
+
+HASH_LENGTH = 8
+"""Digits of the weights' hash in the tag of energies whose weights a file of the user's gives."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One potential with its weights and its interpreter.
+
+    Attributes:
+        name: of the potential in the registry.
+        weights: file of weights; ``None``: those of the package.
+        python: interpreter that has it; ``None``: this one.
+    """
+
+    name: str = "chgnet"
+    weights: str | None = None
+    python: str | None = None
+
+    @property
+    def potential(self) -> Potential:
+        """Return its entry in the registry."""
+        return potential(self.name)
+
+    @property
+    def label(self) -> str:
+        """Return its name for people."""
+        return self.potential.label
+
+    @property
+    def energy_tag(self) -> str:
+        """Return the tag of its energies, corrections in.
+
+        Raises:
+            ConfigError: it needs a file of weights, and none is named or there.
+        """
+        return self.potential.energy_tag(self.identity().version)
+
+    def check(self) -> None:
+        """Make sure that its parts are where they should be, without loading any.
+
+        Raises:
+            ConfigError: it needs a file of weights, and none is named or there.
+            ExternalToolError: its package is not installed.
+        """
+        entry = self.potential
+        if entry.needs_weights and not self.weights:
+            raise ConfigError(f"{entry.label} needs a file of weights: set relax.weights or judge.weights to it")
+        if self.weights and not Path(self.weights).is_file():
+            raise ConfigError(f"{self.weights}: no such file of weights for {entry.label}")
+        if self.python is None and find_spec(entry.package) is None:
+            raise ExternalToolError(
+                f"{entry.label}: {entry.distribution} is not installed; install it, or name a Python that has it "
+                "(relax.python, judge.python)"
+            )
+
+    def identity(self) -> Identity:
+        """Return name, version and hash of the weights; nothing of it is loaded.
+
+        Raises:
+            ConfigError: it needs a file of weights, and none is named or there.
+            ExternalToolError: its weights are not where the package has them.
+        """
+        return chgnet.identity() if self == Chosen() else _identity(self)
+
+    def unknown(self, system: AtomicSystem) -> str | None:
+        """Return why it has no energy for a system, or ``None``."""
+        unknown = unknown_elements(self.potential, system.numbers)
+        return f"{self.label} does not know {', '.join(unknown)}" if unknown else None
+
+    def evaluator(self, device: str = "cpu") -> Evaluator:
+        """Return what gives its energies, without corrections; loaded once per process.
+
+        Raises:
+            ConfigError: it needs a file of weights, and none is named or there.
+            ExternalToolError: it is not installed, or does not load.
+        """
+        return _evaluator(self, device)
+
+    def correction(self, system: AtomicSystem) -> float:
+        """Return what its energy of a crystal needs to meet the Materials Project's, eV for the cell.
+
+        Raises:
+            DataError: there is no correction for it.
+        """
+        return mp2020(system) if self.potential.corrections == "MP2020" else 0.0
+
+    def energy_per_atom(self, system: AtomicSystem) -> float:
+        """Return its energy of a crystal as it stands, correction in, eV/atom.
+
+        Raises:
+            DataError: an element is unknown to it, or there is no correction.
+        """
+        reason = self.unknown(system)
+        if reason is not None:
+            raise DataError(f"{system.system_id}: {reason}")
+        atoms = convert.to_atoms(system)
+        atoms.calc = fed(self.evaluator())
+        with quiet():
+            return (float(atoms.get_potential_energy()) + self.correction(system)) / len(system)
+
+    def relax(self, task: tuple[AtomicSystem, Limits]) -> Relaxed:
+        """Relax atoms and cell of one crystal on one CPU thread; refuses what is none."""
+        if self == Chosen():
+            return chgnet.relax(task)
+        system, limits = task
+        correction = self.correction if self.potential.corrections == "MP2020" else None
+        (result,) = relax_together([system], limits, self.evaluator(), self.unknown, correction=correction)
+        return result
+
+
+CHGNET = Chosen()
+"""What relaxes and decides where nothing else is said."""
+
+
+def unknown_elements(entry: Potential, numbers: Iterable[int]) -> list[str]:
+    """Return the symbols of the elements that a potential has not been trained on."""
+    return sorted({symbol(int(z)) for z in numbers if int(z) not in entry.elements})
+
+
+@cache
+def _identity(chosen: Chosen) -> Identity:
+    entry = chosen.potential
+    if chosen.weights:
+        chosen.check()
+        digest = store.sha256(Path(chosen.weights))
+        stem = re.sub(r"[^A-Za-z0-9.]+", "_", Path(chosen.weights).stem)
+        return Identity(entry.name, f"{stem}_{digest[:HASH_LENGTH]}", digest)
+    if entry.needs_weights:
+        chosen.check()
+    if not entry.files:
+        return Identity(entry.name, entry.version, "")
+    file = packaged_weights(entry)
+    return Identity(entry.name, entry.version, store.sha256(file))
+
+
+def packaged_weights(entry: Potential) -> Path:
+    """Return the file of weights in a potential's package.
+
+    Raises:
+        ExternalToolError: the package is not installed here, or has not this one file.
+    """
+    spec = find_spec(entry.package)
+    if spec is None or spec.origin is None:
+        raise ExternalToolError(
+            f"{entry.label}: {entry.distribution} is not installed; install it, or name a Python that has it and a "
+            "file of weights"
+        )
+    files = sorted(Path(spec.origin).parent.glob(entry.files))
+    if len(files) != 1:
+        raise ExternalToolError(
+            f"{Path(spec.origin).parent}: {len(files)} files {entry.files}, not one; install requirements.lock again"
+        )
+    return files[0]
+
+
+@cache
+def _evaluator(chosen: Chosen, device: str) -> Evaluator:
+    if chosen.python is None and chosen.name == "chgnet":
+        return network(device)
+    chosen.check()
+    weights = chosen.weights or (str(packaged_weights(chosen.potential)) if chosen.potential.files else "")
+    if chosen.python is not None:
+        return Remote(chosen.python, chosen.name, weights, device)
+    try:
+        with quiet():
+            return ByCalculator(load(chosen.name, weights, device))
+    except Exception as error:
+        why = " ".join(str(error).split())[:300]
+        raise ExternalToolError(f"{chosen.label}: does not load ({type(error).__name__}: {why})") from error

@@ -1,0 +1,78 @@
+"""ASE calculators by name. Imports nothing of this package: the interpreter that runs it may have no more than ASE.
+
+Weights are a file; nothing here downloads any. Units are ASE's: eV, eV/Å, eV/Å³.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def chgnet(weights: str, device: str) -> Any:
+    """CHGNet's own calculator; the weights come with the package."""
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    return CHGNetCalculator(use_device=device)
+
+
+def sevennet(weights: str, device: str) -> Any:
+    """SevenNet; ``weights`` is a checkpoint."""
+    from sevenn.calculator import SevenNetCalculator
+
+    return SevenNetCalculator(model=weights, device=device)
+
+
+def mace(weights: str, device: str) -> Any:
+    """MACE; ``weights`` is a model file."""
+    from mace.calculators import MACECalculator
+
+    return MACECalculator(model_paths=weights, device=device, default_dtype="float64")
+
+
+def orb(weights: str, device: str) -> Any:
+    """ORB v3, conservative, trained on MPtrj and Alexandria; ``weights`` is its checkpoint."""
+    from orb_models.forcefield import pretrained
+    from orb_models.forcefield.calculator import ORBCalculator
+
+    model = pretrained.orb_v3_conservative_inf_mpa(weights_path=weights, device=device, compile=False)
+    return ORBCalculator(model, device=device)
+
+
+def mattersim(weights: str, device: str) -> Any:
+    """MatterSim v1; ``weights`` is its checkpoint."""
+    from mattersim.forcefield import MatterSimCalculator
+
+    return MatterSimCalculator(load_path=weights, device=device)
+
+
+def emt(weights: str, device: str) -> Any:
+    """ASE's effective medium theory: seven metals, on a scale of its own."""
+    from ase.calculators.emt import EMT
+
+    return EMT()
+
+
+LOADERS = {"chgnet": chgnet, "sevennet": sevennet, "mace": mace, "orb": orb, "mattersim": mattersim, "emt": emt}
+
+
+def load(name: str, weights: str, device: str) -> Any:
+    """Return a calculator; on the CPU everything runs on one thread."""
+    if device == "cpu" and "torch" not in sys.modules and name != "emt":
+        import torch
+
+        torch.set_num_threads(1)
+    return LOADERS[name](weights, device)
+
+
+def answer(calculator: Any, atoms: Any) -> dict[str, Any]:
+    """Return energy (eV), forces (n, 3) in eV/Å and stress (6,) in eV/Å³, Voigt order."""
+    work = atoms.copy()
+    work.calc = calculator
+    energy = float(work.get_potential_energy())
+    return {
+        "energy": energy,
+        "free_energy": energy,
+        "forces": work.get_forces().astype(float),
+        "stress": work.get_stress(voigt=True).astype(float),
+    }

@@ -1,0 +1,49 @@
+"""Answers, on standard output, with the energies of crystals that come on standard input; one line of JSON each.
+
+``python server.py NAME WEIGHTS DEVICE``, in any Python that has ASE and the potential. The first line says
+``ready``, or why there is no potential. It ends when its input does. What a library prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    warnings.simplefilter("ignore")
+
+    def say(record: dict) -> None:
+        answers.write(json.dumps(record) + "\n")
+        answers.flush()
+
+    name, weights, device = sys.argv[1:4]
+    try:
+        import numpy as np
+        from ase import Atoms
+        from loaders import answer, load  # type: ignore[import-not-found]  # the folder of this file
+
+        calculator = load(name, weights, device)
+    except BaseException as error:  # noqa: BLE001 - whatever keeps it from loading is the first line
+        say({"error": "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:300])})
+        return
+    say({"ready": name})
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            atoms = Atoms(numbers=asked["numbers"], positions=asked["positions"], cell=asked["cell"], pbc=True)
+            found = answer(calculator, atoms)
+            if not np.isfinite(found["energy"]):
+                raise ValueError("energy is not finite")
+            say({key: value.tolist() if hasattr(value, "tolist") else value for key, value in found.items()})
+        except Exception as error:  # noqa: BLE001 - each is this structure's alone
+            say({"error": "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:300])})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The potentials that can relax and judge crystals: what they are, whose they are, what they know.
+
+CHGNet and SevenNet are installed with their weights. MACE, ORB and MatterSim are for those who have their weights;
+where their packages do not fit beside this project's, they run in an interpreter of their own (``Chosen.python``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from adit.errors import ConfigError
+
+Corrections = Literal["trained in", "MP2020", "none"]
+"""trained in: the potential learned corrected energies; MP2020: the Materials Project's are added; none: neither."""
+
+
+@dataclass(frozen=True)
+class Potential:
+    """One potential.
+
+    Attributes:
+        name: as the configuration and the energy tags spell it.
+        label: for people.
+        package: what Python imports.
+        distribution: what pip installs.
+        version: of the weights in the package; empty where a file of weights must be named.
+        files: where the weights lie in the package, a pattern; empty where they do not.
+        code_licence: of the package.
+        weights_licence: of the weights.
+        elements: atomic numbers it was trained on.
+        corrections: what its energies need to meet the Materials Project's.
+        method: what it learned from.
+    """
+
+    name: str
+    label: str
+    package: str
+    distribution: str
+    version: str
+    files: str
+    code_licence: str
+    weights_licence: str
+    elements: frozenset[int]
+    corrections: Corrections
+    method: str = "PBE(+U)"
+
+    @property
+    def needs_weights(self) -> bool:
+        """Return whether a file of weights must be named."""
+        return bool(self.package != "ase" and not self.files)
+
+    def energy_tag(self, version: str) -> str:
+        """Return the tag of its energies, corrections in, for a version of the weights."""
+        scheme = "none" if self.corrections == "none" else "MP2020"
+        return f"{self.name}-{version}/{self.method}/{scheme}"
+
+
+MPTRJ: Final = frozenset(range(1, 95)) - {84, 85, 86, 87, 88}
+"""The 89 elements of the Materials Project's relaxations: none of Po, At, Rn, Fr, Ra, and nothing beyond Pu."""
+
+POTENTIALS: Final = {
+    potential.name: potential
+    for potential in (
+        Potential(
+            "chgnet", "CHGNet", "chgnet", "chgnet", "0.3.0", "pretrained/0.3.0/*.pth.tar",
+            "BSD-3-Clause", "BSD-3-Clause, with the package", MPTRJ, "trained in",
+        ),
+        Potential(
+            "sevennet", "SevenNet", "sevenn", "sevenn", "l3i5", "pretrained_potentials/SevenNet_l3i5/*.pth",
+            "MIT", "MIT, with the package", MPTRJ, "MP2020",
+        ),
+        Potential(
+            "mace", "MACE", "mace", "mace-torch", "", "",
+            "MIT", "MIT for MACE-MP-0 and MPA-0; others have their own", MPTRJ, "MP2020",
+        ),
+        Potential("orb", "ORB", "orb_models", "orb-models", "", "", "Apache-2.0", "Apache-2.0", MPTRJ, "MP2020"),
+        Potential("mattersim", "MatterSim", "mattersim", "mattersim", "", "", "MIT", "MIT", MPTRJ, "MP2020"),
+        Potential(
+            "emt", "EMT (to try an interpreter, no potential for results)", "ase", "ase", "ase", "",
+            "LGPL-2.1", "none needed", frozenset({1, 6, 7, 8, 13, 28, 29, 46, 47, 78, 79}), "none", "EMT",
+        ),
+    )
+}  # fmt: skip
+
+
+def potential(name: str) -> Potential:
+    """Return a potential by its name.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if name not in POTENTIALS:
+        raise ConfigError(f"no potential '{name}'; there are {', '.join(POTENTIALS)}")
+    return POTENTIALS[name]
