@@ -18,7 +18,21 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 SCRIPT = HERE / "cluster.sh"
 CONFIG = HERE / "small.yaml"
-STAGES = ("prepare", "vae", "encode", "dit", "sample", "relax", "judge", "judge_hull", "reference", "dft", "dft_references", "checks", "score")
+STAGES = (
+    "prepare",
+    "vae",
+    "encode",
+    "dit",
+    "sample",
+    "relax",
+    "judge",
+    "judge_hull",
+    "reference",
+    "dft",
+    "dft_references",
+    "checks",
+    "score",
+)
 LONGEST_MIN = 400
 """Longest time limit that a job may ask for, trainings apart, min."""
 PATIENCE_S = float(os.environ.get("ADIT_SLURM_PATIENCE", "900"))

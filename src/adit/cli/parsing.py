@@ -45,6 +45,7 @@ PATHS: Final = {
     "relaxed": "tables of relaxations, .parquet",
     "reference": "table of reference entries, .parquet",
     "hull": "table of energies above the hull, .parquet",
+    "judged": "tables of the judge, .parquet",
     "dft": "tables of DFT, .parquet",
     "checks": "answers of the slow checks, .json",
     "selected": "table of the structures selected for DFT, .parquet",

@@ -59,8 +59,8 @@ ETHANE = AtomicSystem(
     None,
 )
 SETTINGS_DIR = Path(__file__).parents[3] / "config/dft"
-READS_ONLY = {"check", "clean", "closing", "fetch", "info"}
-"""Verbs without outputs of their own in the folders of a run."""
+READS_ONLY = {"check", "clean", "closing", "fetch", "info", "ship-references", "ship-prototypes"}
+"""Verbs without outputs of their own in the folders of a run; those that make tables for the package take hours."""
 
 
 def stage(kind: type[Any], seed: int, **extra: Any) -> str:
@@ -154,7 +154,14 @@ def _evaluation(run: Path, seed: int) -> set[str]:
     )
     stage_verb(
         *("hull", "--config", stage(config.HullStage, seed), "--relaxed", relaxed, "--reference", reference),
-        *("--out", hull),
+        *("--out", hull, "--cache", run / "state/prototypes.parquet"),
+    )
+    judged = run / "judge/crystal/0.parquet"
+    judge = stage(config.JudgeStage, seed)
+    stage_verb("judge", "--config", judge, "--structures", systems, "--out", judged)
+    stage_verb(
+        *("judge-hull", "--config", judge, "--structures", systems, "--judged", judged, "--hull", hull),
+        *("--reference", reference, "--data", data, "--out", run / "hull/judge.parquet"),
     )
     selected, dft = run / "dft/selected.parquet", stage(config.DftStage, seed)
     stage_verb(
@@ -193,7 +200,7 @@ def _evaluation(run: Path, seed: int) -> set[str]:
         run / "doctor/cpu.json",
     )
     done = {"take", "relax", "reference", "hull", "select", "dft", "dft-references", "checks", "score", "report"}
-    return done | {"doctor"}
+    return done | {"doctor", "judge", "judge-hull"}
 
 
 def _alone(folder: Path, seed: int) -> set[str]:
