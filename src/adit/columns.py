@@ -172,6 +172,17 @@ class Col(Labelled):
     HULL_GAPS = "hull_gaps", "", "", "what the hull does not cover"
     MISSING_PAIRS = "missing_pairs", "", "", "pairs of its elements of which the hull has no compound"
     VERDICT = "verdict", "", "", "stable, unstable, unknown hull, no energy"
+    E_ABOVE_HULL_DIFFERENCE = (
+        "e_above_hull_difference",
+        "",
+        EV_PER_ATOM,
+        "the judge's, less the other",
+    )
+    JUDGE_STATUS = "judge_status", "", "", "judged, not judged, or what happened to the row"
+    JUDGE_REASON = "judge_reason", "", "", "why the judge has no energy or no hull"
+    STATIC_ENERGY_PER_ATOM = "static_energy_per_atom", "", EV_PER_ATOM, "of the crystal as it stood"
+    RELAXED_ENERGY_PER_ATOM = "relaxed_energy_per_atom", "", EV_PER_ATOM, "after relaxation by the judge"
+    CORRECTION_PER_ATOM = "correction_per_atom", "", EV_PER_ATOM, "part of the energies that is a correction"
     HULL_REASON = "hull_reason", "", "", "why there is no energy above the hull"
     # dft/selected.parquet
     SELECTED = "selected"

@@ -14,6 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
+from adit.columns import Col
 from adit.config import RelaxConfig
 from adit.elements import composition, reduced_formula
 from adit.errors import ConfigError
@@ -119,10 +120,10 @@ def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
 
     entries = [entry for each in hull.entries.values() for entry in each]
     entries += [
-        Entry(json.loads(row["composition"]), float(row["energy_per_atom"]))
+        Entry(json.loads(row["composition"]), float(row[Col.ENERGY_PER_ATOM]))
         for rows in done.values()
         for row in rows
-        if math.isfinite(row["energy_per_atom"])
+        if math.isfinite(row[Col.ENERGY_PER_ATOM])
     ]
     grown = Hull.from_entries(hull.tag, entries)
     return replace(grown, complete=hull.complete, completed=hull.completed | frozenset(done))

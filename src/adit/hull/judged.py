@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import store
-from adit.columns import bare_name
+from adit.columns import Col, bare_name
 from adit.config import JudgeStage, ReferenceStage, RelaxConfig
 from adit.elements import composition
 from adit.errors import AditError, DataError
@@ -32,7 +32,14 @@ from adit.systems import AtomicSystem
 if TYPE_CHECKING:
     import pandas as pd
 
-FIXED: Final = ("system_id", "verdict", "missing_pairs", "e_above_hull_difference", "judge_status", "judge_reason")
+FIXED: Final = (
+    Col.SYSTEM_ID,
+    Col.VERDICT,
+    Col.MISSING_PAIRS,
+    Col.E_ABOVE_HULL_DIFFERENCE,
+    Col.JUDGE_STATUS,
+    Col.JUDGE_REASON,
+)
 """Columns beside those named after the two potentials. The difference is the judge's less the other's, eV/atom."""
 
 
@@ -71,8 +78,8 @@ def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path
     """
     systems = {row.system_id: row for path in structures for row in store.read_systems(path)}
     frames = [(store.read_frame(path), store.read_metadata(path)) for path in judged]
-    rows = {str(row["system_id"]): row for frame, _ in frames for row in frame.to_dict("records")}
-    tags = sorted({str(told.get("energy_tag") or "") for _, told in frames} - {""})
+    rows = {str(row[Col.SYSTEM_ID]): row for frame, _ in frames for row in frame.to_dict("records")}
+    tags = sorted({str(told.get(Col.ENERGY_TAG) or "") for _, told in frames} - {""})
     if len(tags) > 1:
         raise DataError(f"{judged[0]} and others: judged as {tags[0]} and as {tags[1]}; judge all with one potential")
     reason = next((str(told["reason"]) for _, told in frames if told.get("reason")), "")
@@ -124,7 +131,7 @@ def judge_hull(
     frame = table_of(inputs, hull, why)
     metadata = {"judge_tag": tag if hull is not None else "", "reason": why, "rows": len(frame)}
     store.write_frame(out, frame, metadata)
-    counts = Counter(frame["verdict"])
+    counts = Counter(frame[Col.VERDICT])
     log.info("%s", ", ".join(f"{n} {name}" for name, n in counts.most_common()) or "no crystals")
 
 
@@ -164,42 +171,42 @@ def table_of(inputs: Inputs, hull: Hull | None, reason: str) -> pd.DataFrame:
 
 
 def _row(placed: dict[str, Any], inputs: Inputs, hull: Hull | None, reason: str) -> dict[str, Any]:
-    system_id = str(placed["system_id"])
+    system_id = str(placed[Col.SYSTEM_ID])
     plain = {bare_name(str(name)): value for name, value in placed.items()}
-    first_tag, first_hull = str(placed["energy_tag"] or ""), str(placed["hull_tag"] or "")
-    first = float(plain["e_above_hull"])
-    row: dict[str, Any] = dict.fromkeys(FIXED, "") | {
-        "system_id": system_id,
-        "missing_pairs": str(placed.get("missing_pairs") or ""),
+    first_tag, first_hull = str(placed[Col.ENERGY_TAG] or ""), str(placed[Col.HULL_TAG] or "")
+    first = float(plain[Col.E_ABOVE_HULL])
+    row: dict[str, Any] = {str(name): "" for name in FIXED} | {
+        Col.SYSTEM_ID: system_id,
+        Col.MISSING_PAIRS: str(placed.get(Col.MISSING_PAIRS) or ""),
     }
-    row |= {"e_above_hull_difference": math.nan, "verdict": str(placed["verdict"])}
+    row |= {Col.E_ABOVE_HULL_DIFFERENCE: math.nan, Col.VERDICT: str(placed[Col.VERDICT])}
     if first_tag:
         row |= {column_of(name, first_tag, first_hull): float(plain[name]) for name in _ENERGIES}
     if hull is None:
-        return row | {"judge_status": "not judged", "judge_reason": reason}
-    judged = inputs.judged.get(system_id, {"status": "missing", "reason": "", "energy_per_atom": math.nan})
-    row |= {"judge_status": str(judged["status"]), "judge_reason": str(judged["reason"] or "")}
+        return row | {Col.JUDGE_STATUS: "not judged", Col.JUDGE_REASON: reason}
+    judged = inputs.judged.get(system_id, {"status": "missing", "reason": "", Col.ENERGY_PER_ATOM: math.nan})
+    row |= {Col.JUDGE_STATUS: str(judged["status"]), Col.JUDGE_REASON: str(judged["reason"] or "")}
     second, formation, gaps, why = _place(judged, inputs.systems.get(system_id), hull)
     row |= {
-        column_of("e_above_hull", inputs.tag, hull.tag): second,
-        column_of("formation_energy_per_atom", inputs.tag, hull.tag): formation,
-        "e_above_hull_difference": second - first,
-        "missing_pairs": ", ".join(dict.fromkeys([*filter(None, row["missing_pairs"].split(", ")), *gaps])),
-        "judge_reason": row["judge_reason"] or why,
+        column_of(Col.E_ABOVE_HULL, inputs.tag, hull.tag): second,
+        column_of(Col.FORMATION_ENERGY, inputs.tag, hull.tag): formation,
+        Col.E_ABOVE_HULL_DIFFERENCE: second - first,
+        Col.MISSING_PAIRS: ", ".join(dict.fromkeys([*filter(None, row[Col.MISSING_PAIRS].split(", ")), *gaps])),
+        Col.JUDGE_REASON: row[Col.JUDGE_REASON] or why,
     }
     system = inputs.systems.get(system_id)
     n_elements = 0 if system is None else len(set(system.numbers.tolist()))
-    own = [verdict(energy, n_elements, row["missing_pairs"]) for energy in (first, second)]
-    row["verdict"] = str(joint(own))
+    own = [verdict(energy, n_elements, row[Col.MISSING_PAIRS]) for energy in (first, second)]
+    row[Col.VERDICT] = str(joint(own))
     return row
 
 
-_ENERGIES: Final = ("e_above_hull", "formation_energy_per_atom")
+_ENERGIES: Final = (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY)
 
 
 def _place(judged: Mapping[str, Any], system: AtomicSystem | None, hull: Hull) -> tuple[float, float, list[str], str]:
     """Return distance (eV/atom), formation energy (eV/atom), gaps of the hull, and why there is no distance."""
-    energy = float(judged["energy_per_atom"])
+    energy = float(judged[Col.ENERGY_PER_ATOM])
     if system is None:
         return math.nan, math.nan, [], "no relaxed structure"
     counts = {element: float(count) for element, count in composition(system.numbers).items()}
@@ -216,5 +223,5 @@ def _place(judged: Mapping[str, Any], system: AtomicSystem | None, hull: Hull) -
 
 def counts_of(frame: pd.DataFrame) -> dict[str, int]:
     """Return how many crystals have each verdict, in the order of ``Verdict``; those that none has are left out."""
-    found = Counter(map(str, frame["verdict"]))
+    found = Counter(map(str, frame[Col.VERDICT]))
     return {str(each): found[str(each)] for each in Verdict if found[str(each)]}

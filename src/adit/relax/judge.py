@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adit import store
+from adit.columns import Col
 from adit.config import JudgeStage
 from adit.errors import AditError
 from adit.progress import log
@@ -30,16 +31,16 @@ NOT_JUDGED = "not judged"
 """Status of every row where the judge is missing or does not load."""
 
 COLUMNS = (
-    "system_id",
+    Col.SYSTEM_ID,
     "status",
     "reason",
-    "energy_per_atom",
-    "static_energy_per_atom",
-    "correction_per_atom",
-    "relaxed_energy_per_atom",
-    "energy_tag",
-    "n_atoms",
-    "wall_s",
+    Col.ENERGY_PER_ATOM,
+    Col.STATIC_ENERGY_PER_ATOM,
+    Col.CORRECTION_PER_ATOM,
+    Col.RELAXED_ENERGY_PER_ATOM,
+    Col.ENERGY_TAG,
+    Col.N_ATOMS,
+    Col.WALL_S,
 )
 
 
@@ -79,7 +80,7 @@ def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: P
             log.warning("no judge, the run goes on without: %s", error)
     if not tag:
         table = [_row(row, NOT_JUDGED, why, "") for row in rows]
-    store.write_frame(out, frame_of(table), {"energy_tag": tag, "reason": "" if tag else why})
+    store.write_frame(out, frame_of(table), {Col.ENERGY_TAG: tag, "reason": "" if tag else why})
     counts = Counter(str(row["status"]) for row in table)
     log.info("%s: %s", structures.name, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing")
 
@@ -134,16 +135,16 @@ def _result(system: AtomicSystem, chosen: Chosen, tag: str, static: Relaxed, rel
     if last.system is None:
         return _row(system, last.status, last.reason, tag)
     energies = {
-        "energy_per_atom": last.energy_per_atom,
-        "static_energy_per_atom": static.energy_per_atom,
-        "relaxed_energy_per_atom": float("nan") if relaxed is None else relaxed.energy_per_atom,
-        "correction_per_atom": chosen.correction(last.system) / len(system),
-        "wall_s": static.wall_s + (0.0 if relaxed is None else relaxed.wall_s),
+        Col.ENERGY_PER_ATOM: last.energy_per_atom,
+        Col.STATIC_ENERGY_PER_ATOM: static.energy_per_atom,
+        Col.RELAXED_ENERGY_PER_ATOM: float("nan") if relaxed is None else relaxed.energy_per_atom,
+        Col.CORRECTION_PER_ATOM: chosen.correction(last.system) / len(system),
+        Col.WALL_S: static.wall_s + (0.0 if relaxed is None else relaxed.wall_s),
     }
     return _row(system, "judged", "", tag) | energies
 
 
 def _row(row: AtomicSystem | Failure, status: str, reason: str, tag: str) -> dict[str, Any]:
     energies = dict.fromkeys((name for name in COLUMNS if name.endswith("_per_atom")), float("nan"))
-    known = {"system_id": row.system_id, "status": status, "reason": reason, "energy_tag": tag, "wall_s": 0.0}
-    return energies | known | {"n_atoms": 0 if isinstance(row, Failure) else len(row)}
+    known = {Col.SYSTEM_ID: row.system_id, "status": status, "reason": reason, Col.ENERGY_TAG: tag, Col.WALL_S: 0.0}
+    return energies | known | {Col.N_ATOMS: 0 if isinstance(row, Failure) else len(row)}

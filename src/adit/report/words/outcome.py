@@ -78,9 +78,9 @@ def sentence(run: Run) -> str:
 def judge_sentence(run: Run) -> str:
     """Return what both potentials say together; empty where nothing was judged."""
     frame = run.judge
-    if frame is None or "verdict" not in frame or not (frame["judge_status"] == "judged").any():
+    if frame is None or Col.VERDICT not in frame or not (frame[Col.JUDGE_STATUS] == "judged").any():
         return ""
-    counts = frame["verdict"].value_counts().to_dict()
+    counts = frame[Col.VERDICT].value_counts().to_dict()
     both, one, unknown = (int(counts.get(name, 0)) for name in ("stable by both", "stable by one", "unknown hull"))
     text = f" Of {formats.count(len(frame))} crystals put on the hull, {both or 'none'} {'is' if both == 1 else 'are'}"
     text += f" stable by both potentials and {one or 'none'} by one"
@@ -93,10 +93,10 @@ def _judge_notice(run: Run) -> list[Notice]:
     frame = run.judge
     if frame is None or not len(frame):
         return []
-    if (frame["judge_status"] == "judged").any():
+    if (frame[Col.JUDGE_STATUS] == "judged").any():
         text = "Both potentials learned from the Materials Project: a second opinion, not an independent one."
         return [Notice("info", "A second potential judged", text)]
-    why = next((str(reason) for reason in frame["judge_reason"] if reason), "no reason was left")
+    why = next((str(reason) for reason in frame[Col.JUDGE_REASON] if reason), "no reason was left")
     return [Notice("warning", "Nothing was judged", f"{why}. Stability rests on one potential.")]
 
 
