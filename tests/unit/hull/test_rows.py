@@ -70,6 +70,26 @@ def test_a_structure_on_the_hull_has_both_energies() -> None:
     assert (row["hull_covers_chemistry"], row["hull_gaps"], row["reason"]) == (True, "", "")
 
 
+def test_a_pair_without_a_compound_makes_the_hull_unknown() -> None:
+    hull = Hull.from_entries(TAG, [Entry({"Dy": 1.0}, -4.0), Entry({"Se": 1.0}, -3.0)])
+    row = _place(record(energy_per_atom=-5.47), {"Dy": 1.0, "Se": 1.0}, hull)
+    assert row["e_above_hull"] == pytest.approx(-1.97)
+    assert (row["verdict"], row["missing_pairs"], row["hull_covers_chemistry"]) == ("unknown hull", "Dy-Se", False)
+    known = _place(record(energy_per_atom=-3.5), SALT, HULL)
+    assert (known["verdict"], known["missing_pairs"]) == ("stable", "")
+    assert _place(record(energy_per_atom=-3.3), SALT, HULL)["verdict"] == "unstable"
+    assert _place(record(status="failed"), SALT, HULL)["verdict"] == "no energy"
+
+
+def test_a_reference_that_holds_all_has_no_gaps_but_missing_elements(tmp_path: Path) -> None:
+    rows = [reference_row(name, name, {name: 1}, -1.0, TAG) for name in ("Dy", "Se")]
+    for kind, gaps in (("mp-2023-02-07", []), ("builtin", ["Dy-Se"])):
+        store.write_frame(tmp_path / "reference.parquet", pd.DataFrame(rows), {"reference": kind})
+        hull = read_reference(tmp_path / "reference.parquet")
+        assert hull.gaps(frozenset({"Dy", "Se"})) == gaps
+        assert hull.gaps(frozenset({"Dy", "Xe"}))[0] == "Xe"
+
+
 def test_relaxed_structures_make_a_hull_without_those_whose_formula_cannot_be_read(tmp_path: Path) -> None:
     """A table of `adit relax` in place of reference entries (``--hull``)."""
     table = pd.DataFrame(

@@ -43,6 +43,13 @@ def test_the_configuration_names_what_the_registry_has() -> None:
         potential("force-field")
 
 
+def test_surrogates_have_the_names_of_the_registry() -> None:
+    from adit import columns
+
+    corrected = {name: entry.label for name, entry in POTENTIALS.items() if entry.corrections != "none"}
+    assert corrected == columns.POTENTIALS
+
+
 def test_what_the_energies_are_called_parts_one_potential_from_another() -> None:
     assert CHGNET.energy_tag == chgnet.ENERGY_TAG
     tags = {name: entry.energy_tag("1") for name, entry in POTENTIALS.items()}

@@ -122,6 +122,19 @@ def test_a_budget_passes_over_what_does_not_fit(files: tuple[list[Path], Path]) 
     assert not run(files, budget_core_hours=1e-6)["selected"].any()
 
 
+def test_an_unknown_hull_never_goes_before_a_known_one(files: tuple[list[Path], Path]) -> None:
+    """However far below the hull it seems to be; ``nacl2`` was first."""
+    frame = store.read_frame(files[1])
+    frame["missing_pairs"] = ["Cl-Na" if name == "nacl2" else "" for name in frame["system_id"]]
+    frame.loc[frame["system_id"] == "nacl2", "e_above_hull"] = -1.97
+    store.write_frame(files[1], frame)
+    table = run(files, max_e_above_hull=None)
+    chosen = table[table["selected"]].sort_values("rank")
+    known = chosen[chosen["missing_pairs"] != "Cl-Na"]
+    assert chosen.loc["nacl2", "rank"] == len(chosen) - 1
+    assert known["e_above_hull"].notna().any()
+
+
 def test_a_surrogate_keeps_its_name(files: tuple[list[Path], Path], tmp_path: Path) -> None:
     relaxed, hull = files
     frame = store.read_frame(hull).rename(columns={"e_above_hull": "chgnet_surrogate_e_above_hull"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -69,15 +70,27 @@ class Chosen:
             ExternalToolError: its package is not installed.
         """
         entry = self.potential
-        if entry.needs_weights and not self.weights:
-            raise ConfigError(f"{entry.label} needs a file of weights: set relax.weights or judge.weights to it")
-        if self.weights and not Path(self.weights).is_file():
-            raise ConfigError(f"{self.weights}: no such file of weights for {entry.label}")
+        self.check_weights()
+        if self.python is not None and shutil.which(self.python) is None:
+            raise ExternalToolError(
+                f"{self.python}: does not start (no such program); name a Python that has {self.name}"
+            )
         if self.python is None and find_spec(entry.package) is None:
             raise ExternalToolError(
                 f"{entry.label}: {entry.distribution} is not installed; install it, or name a Python that has it "
                 "(relax.python, judge.python)"
             )
+
+    def check_weights(self) -> None:
+        """Make sure that the file of weights is there, where one is needed or named.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        if self.potential.needs_weights and not self.weights:
+            raise ConfigError(f"{self.label} needs a file of weights: set relax.weights or judge.weights to it")
+        if self.weights and not Path(self.weights).is_file():
+            raise ConfigError(f"{self.weights}: no such file of weights for {self.label}")
 
     def identity(self) -> Identity:
         """Return name, version and hash of the weights; nothing of it is loaded.
@@ -146,13 +159,11 @@ def unknown_elements(entry: Potential, numbers: Iterable[int]) -> list[str]:
 @cache
 def _identity(chosen: Chosen) -> Identity:
     entry = chosen.potential
+    chosen.check_weights()
     if chosen.weights:
-        chosen.check()
         digest = store.sha256(Path(chosen.weights))
         stem = re.sub(r"[^A-Za-z0-9.]+", "_", Path(chosen.weights).stem)
         return Identity(entry.name, f"{stem}_{digest[:HASH_LENGTH]}", digest)
-    if entry.needs_weights:
-        chosen.check()
     if not entry.files:
         return Identity(entry.name, entry.version, "")
     file = packaged_weights(entry)
