@@ -154,7 +154,7 @@ class ReferenceStage(Stage):
 
 
 class JudgeStage(Stage):
-    """``adit judge``: the energies of a second potential for one shard of relaxed crystals, and its hull."""
+    """``adit stage judge``: the energies of a second potential for one shard of relaxed crystals, and its hull."""
 
     version: int = 1
     relax: RelaxConfig

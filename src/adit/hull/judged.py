@@ -1,4 +1,4 @@
-"""``adit judge-hull``: hull distances by the run's potential and by the judge, side by side, and the verdict of both.
+"""``adit stage judge-hull``: hull distances by the run's potential and by the judge, and the verdict of both.
 
 Reads:  relaxed/<kind>/<shard>.arrow, judge/<kind>/<shard>.parquet, hull/hull.parquet, hull/reference.parquet
 Writes: hull/judge.parquet

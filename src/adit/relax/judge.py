@@ -1,4 +1,4 @@
-"""``adit judge``: a second potential's energies of relaxed crystals, as they stand and, by option, relaxed by it too.
+"""``adit stage judge``: a second potential's energies of relaxed crystals, static and, by option, relaxed.
 
 Both come from the machinery of the pre-relaxation: a static energy is a relaxation of no step. So one structure costs
 no other, finished ones are kept, and a GPU takes many together.

@@ -140,11 +140,14 @@ def test_energies_of_two_judges_do_not_meet(files: Path, tmp_path: Path) -> None
 def test_the_verbs_do_the_same(files: Path, tmp_path: Path) -> None:
     stage = STAGE.model_dump_json()
     out = tmp_path / "judge.parquet"
-    assert main(["judge", "--config", stage, "--structures", str(files / "relaxed.arrow"), "--out", str(out)]) == 0
+    assert (
+        main(["stage", "judge", "--config", stage, "--structures", str(files / "relaxed.arrow"), "--out", str(out)])
+        == 0
+    )
     arguments = ["--structures", files / "relaxed.arrow", "--judged", out, "--hull", files / "hull.parquet"]
     arguments += ["--reference", files / "reference.parquet", "--data", files / "builtin-crystals.arrow"]
     final = tmp_path / "final.parquet"
-    assert main(["judge-hull", "--config", stage, *map(str, arguments), "--out", str(final)]) == 0
+    assert main(["stage", "judge-hull", "--config", stage, *map(str, arguments), "--out", str(final)]) == 0
     assert list(store.read_frame(final)["verdict"]) == list(placed(files)[0]["verdict"])
 
 
