@@ -5,7 +5,9 @@ Weights are a file; nothing here downloads any. Units are ASE's: eV, eV/Ã…, eV/Ã
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 from typing import Any
 
 
@@ -17,10 +19,17 @@ def chgnet(weights: str, device: str) -> Any:
 
 
 def sevennet(weights: str, device: str) -> Any:
-    """SevenNet; ``weights`` is a checkpoint."""
+    """SevenNet; ``weights`` is a checkpoint.
+
+    Its first evaluations compile for seconds: two are done here, so that no structure's time has them.
+    """
+    from ase.build import bulk
     from sevenn.calculator import SevenNetCalculator
 
-    return SevenNetCalculator(model=weights, device=device)
+    calculator = SevenNetCalculator(model=weights, device=device)
+    for distance in (5.4, 5.5):
+        answer(calculator, bulk("Si", a=distance))
+    return calculator
 
 
 def mace(weights: str, device: str) -> Any:
@@ -62,6 +71,10 @@ def load(name: str, weights: str, device: str) -> Any:
         import torch
 
         torch.set_num_threads(1)
+    with contextlib.suppress(ImportError):  # its own lock is a semaphore that outlives a worker that is killed
+        from tqdm import tqdm
+
+        tqdm.set_lock(threading.RLock())
     return LOADERS[name](weights, device)
 
 
