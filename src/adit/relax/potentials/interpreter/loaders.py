@@ -72,7 +72,7 @@ def load(name: str, weights: str, device: str) -> Any:
 
         torch.set_num_threads(1)
     with contextlib.suppress(ImportError):  # its own lock is a semaphore that outlives a worker that is killed
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped]
 
         tqdm.set_lock(threading.RLock())
     return LOADERS[name](weights, device)
