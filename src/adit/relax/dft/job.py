@@ -14,10 +14,11 @@ import numpy as np
 
 from adit import convert, store
 from adit.columns import Col
+from adit.config.base import load_place
 from adit.config.engines import ENGINES
 from adit.outputs.scratch import Scratch
 from adit.relax.dft.engines import vasp
-from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
+from adit.relax.dft.engines.presets import VaspPreset
 from adit.relax.dft.faults import claimed, machine_fault
 from adit.relax.dft.restart import OWNER, RUN, STARTED, start_of
 from adit.relax.dft.task import Task
@@ -107,7 +108,7 @@ def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
     if isinstance(preset, VaspPreset):
         flow = vasp.flow_maker(preset, task.engine.command).make(structure)
     else:
-        flow = _ase_maker(preset).make(structure)
+        flow = load_place(ENGINES[task.engine.name].maker)(preset).make(structure)
     documents = _documents(flow, run, own_folders=isinstance(preset, VaspPreset))
     if isinstance(preset, VaspPreset):
         return vasp.result_of(documents, preset)
@@ -143,12 +144,6 @@ def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
             raise
         raise VaspError(f"{type(error).__name__}: {error} (VASP's last line: {last_line})") from error
     return [answers[max(answers)].output for answers in responses.values()]
-
-
-def _ase_maker(preset: GpawPreset | XtbPreset) -> Any:
-    from adit.relax.dft.engines import ase_maker
-
-    return ase_maker.gpaw_maker(preset) if isinstance(preset, GpawPreset) else ase_maker.xtb_maker(preset)
 
 
 def job_store(folder: Path) -> Any:

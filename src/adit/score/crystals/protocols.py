@@ -90,4 +90,5 @@ MATTERGEN: Final = CrystalProtocol(Protocol.MATTERGEN, DEFAULT, False, 0.1, True
 LEMAT: Final = CrystalProtocol(Protocol.LEMAT, DEFAULT, False, 0.0, True, 0.1, True, 1)
 """LeMat-GenBench's thresholds, with pymatgen's matcher in place of its own fingerprints."""
 
-CRYSTAL_PROTOCOLS: Final = (ADIT, FLOWMM, MATTERGEN, LEMAT)
+CRYSTAL_PROTOCOLS: Final = [ADIT, FLOWMM, MATTERGEN, LEMAT]
+"""The one list that a new protocol is added to (docs/extending.md)."""
