@@ -14,7 +14,7 @@ from adit import convert, store
 from adit.score.common.content import content_key
 from adit.score.matching import formula_groups
 from adit.score.matching.fingerprints import Bound, reduce_crystal, reduce_references, successive_minima
-from adit.score.matching.linking import SETTINGS, Groups, MatcherSettings, Task, fits, link, matcher
+from adit.score.matching.linking import SETTINGS, Groups, LinkTask, MatcherSettings, fits, link, matcher
 from adit.score.matching.matcher import Match, Matches, index_references, match_all
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 from tests.conftest import random_crystal
@@ -220,7 +220,7 @@ def fits_larger_second(first: Any, second: Any, settings: MatcherSettings) -> bo
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_both_orders_are_tried(turned: bool) -> None:
-    links = link(Task(skewed("x", turned), ((0, 1),), compare=fits_larger_second))
+    links = link(LinkTask(skewed("x", turned), ((0, 1),), compare=fits_larger_second))
     assert all(edges == [(0, 1)] for edges in links.edges.values())
 
 

@@ -13,9 +13,9 @@ from adit.errors import DataError
 from adit.hull.energy_tags import potential_of_tag
 from adit.progress import log
 from adit.readers.joins import need_unique
-from adit.systems import AtomicSystem, Failure, Kind
+from adit.store import Row as Row
+from adit.systems import AtomicSystem, Kind
 
-Row = AtomicSystem | Failure
 Table = Mapping[str, Mapping[str, Any]]
 """Rows of a table by system id."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Final
 
-from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, Task, run_tasks
+from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, LinkTask, run_tasks
 from adit.systems import AtomicSystem
 
 BLOCK: Final = 24
@@ -42,7 +42,7 @@ def compare_with_references(
     groups: Sequence[FormulaGroup], known: ReducedIndex, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
     """Find which samples match references; a few samples of a formula a task."""
-    tasks: list[tuple[FormulaGroup, int, Task]] = []
+    tasks: list[tuple[FormulaGroup, int, LinkTask]] = []
     for group in groups:
         group.known = {settings.name: (set(), set()) for settings in SETTINGS}
         beside = sorted(known.get(group.formula, ()), key=lambda pair: not pair[1])
@@ -52,7 +52,7 @@ def compare_with_references(
             members = (*block, *(system for system, _ in beside))
             pairs = tuple(product(range(len(block)), range(len(block), len(members))))
             classes = (*[0] * len(block), *(TRAINING if in_train else TRAINING + 1 for _, in_train in beside))
-            tasks.append((group, start, Task(members, pairs, classes, compare=compare)))
+            tasks.append((group, start, LinkTask(members, pairs, classes, compare=compare)))
     work = [task for _, _, task in tasks]
     results = run_tasks(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with the reference")
     for (group, start, task), links in zip(tasks, results, strict=True):
@@ -74,7 +74,7 @@ def compare_with_each_other(
     groups: Sequence[FormulaGroup], stage: str, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
     """Connect the samples of each formula that match, one of ``STAGES`` after the other."""
-    tasks: list[tuple[FormulaGroup, list[int], Task]] = []
+    tasks: list[tuple[FormulaGroup, list[int], LinkTask]] = []
     for group in groups:
         if not group.components:
             group.components = {settings.name: Groups(len(group.members)) for settings in SETTINGS}
@@ -87,7 +87,7 @@ def compare_with_each_other(
             if apart:
                 labels = {name: tuple(_first_equal(found)) for name, found in roots.items()}
                 members = tuple(group.members[number] for number in numbers)
-                tasks.append((group, numbers, Task(members, apart, labels=labels, compare=compare)))
+                tasks.append((group, numbers, LinkTask(members, apart, labels=labels, compare=compare)))
     if not tasks:
         return 0, 0
     work = [task for _, _, task in tasks]
