@@ -83,3 +83,12 @@ def test_documented_verbs_exist() -> None:
         text = path.read_text(encoding="utf-8")
         for group, name in re.findall(r"(?:`|^    )adit (stage )?([a-z][a-z-]*)(?=[` \n])", text, re.MULTILINE):
             assert name in (STAGES if group else PEOPLE), f"{path.name}: adit {group}{name}"
+
+
+@pytest.mark.parametrize(("verb", "name"), [("relax", "FILE"), ("hull", "TABLE"), ("score", "SAMPLES")])
+def test_a_verb_without_its_files_says_which_are_missing(
+    verb: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parser().parse_args([verb, "--out", "o"])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"required: {name}")
