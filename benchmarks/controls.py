@@ -1,4 +1,4 @@
-"""Control rows of a reference as the tables of docs/evaluation.md: what each number says of real systems and of fakes.
+"""Control rows of a reference as the tables of docs/measurements/controls.md: what each number says of real systems and of fakes.
 
     python benchmarks/controls.py results/datasets/qm9.arrow --kind molecule --workers 2 --xtb 20 --cache .cache
 
