@@ -91,7 +91,7 @@ def read_bounded(stream: Stream, limits: LimitsConfig, name: str, archive: Archi
 
 
 class Archive:
-    """Counts what is unpacked of one archive.
+    """Counts the unpacked bytes of one archive.
 
     Args:
         name: of the archive, for the message.
@@ -141,12 +141,12 @@ def check_pairwise(count: int) -> None:
 
 
 def capped(items: Iterable[T], limits: LimitsConfig, rest: Callable[[str], T]) -> Iterator[T]:
-    """Yield at most ``limits.entries`` items; where there are more, ``rest(reason)`` is the last one.
+    """Yield at most ``limits.entries`` items; if there are more, ``rest(reason)`` is the last one.
 
     Args:
         items: entries or rows; no more of them are made than are yielded, and one.
         limits: ``entries`` is the bound.
-        rest: returns the row that stands for all that is left out, with this reason.
+        rest: returns the row for all items left out, with this reason.
     """
     for number, item in enumerate(items):
         if number == limits.entries:

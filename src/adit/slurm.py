@@ -1,6 +1,6 @@
 """What a stage asks of SLURM: to go back to the queue when it is told to stop, and what an earlier run left there.
 
-Only the workflow's own jobs do so: it sets ``ADIT_REQUEUE`` for them. Nothing here fails where there is no SLURM.
+Only the workflow's own jobs do so: it sets ``ADIT_REQUEUE`` for them. Nothing here fails if there is no SLURM.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ASKED_S = 60.0
 def requeue() -> bool:
     """Send this job back to the queue, where it is one of the workflow's and was not cancelled.
 
-    A job that is told to stop before its time limit, or because another takes its place, goes on later under the same
+    A job that is told to stop before its time limit, or because another takes its place, continues later under the same
     number; the workflow that waits for it does not count a failure.
 
     Returns:

@@ -41,8 +41,8 @@ class Failure:
     Attributes:
         system_id: the id the system would have had.
         stage: the stage that gave up, e.g. ``"decode"``.
-        reason: one line for people.
-        kind: what was asked for, where known.
+        reason: one line for display.
+        kind: what was requested, where known.
     """
 
     system_id: str

@@ -129,7 +129,7 @@ def run_hull(tmp_path: Path, energy_tag: str, hull_tag: str) -> pd.DataFrame:
 
 def test_table(tmp_path: Path) -> None:
     table = run_hull(tmp_path, CHGNET_TAG, CHGNET_TAG)
-    assert table.loc["s0", "e_above_hull"] == pytest.approx(-0.1)  # below the hull, of which it is no part
+    assert table.loc["s0", "e_above_hull"] == pytest.approx(-0.1)  # below the hull, of which it is not a part
     assert table.loc["s0", "formation_energy_per_atom"] == pytest.approx(-3.5 + (1.3 + 1.8) / 2)
     assert not table["surrogate"].any()
     assert np.isnan(table.loc["s1", "e_above_hull"])

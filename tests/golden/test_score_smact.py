@@ -64,7 +64,7 @@ def test_2000_compositions_agree_with_enumeration() -> None:
     [
         ({"Na": 1, "Cl": 1}, True),
         ({"Na": 1, "Cl": 2}, False),
-        ({"Fe": 3, "O": 4}, False),  # no mixed valence: one state an element
+        ({"Fe": 3, "O": 4}, False),  # no mixed valence: one state per element
         ({"Ca": 1, "Ti": 1, "O": 3}, True),
         ({"Cu": 3, "Au": 1}, True),
         ({"Xe": 1}, True),

@@ -41,7 +41,7 @@ CLOSE = {"atol": 2e-6, "rtol": 1e-5}
 
 @pytest.fixture(scope="module", autouse=True)
 def in_double_precision():  # type: ignore[no-untyped-def]
-    """Rounding is no part of what is tested here."""
+    """Rounding is not a part of what is tested here."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

@@ -1,7 +1,7 @@
 """pip's effective settings, and the same settings for uv.
 
 uv reads neither pip's configuration files nor its environment variables. A machine that reaches its package index
-through a mirror, a folder of wheels or a certificate of its own says so to pip; here uv is told the same.
+through a mirror, a folder of wheels or its own certificate says so to pip; here uv is told the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Section of limits: how much of anyone's files, memory and network a command takes before it says no."""
+"""Section of limits: how much of users' files, memory and network a command takes before it says no."""
 
 from __future__ import annotations
 

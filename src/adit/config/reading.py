@@ -44,7 +44,7 @@ def parse_as(model: type[M], values: Mapping[str, Any], where: str) -> M:
 def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a YAML file over the defaults; ``overrides`` replace top-level keys.
 
-    Datasets of the user's own are read from ``datasets.yaml`` beside the file, where there is one.
+    Datasets of the user's own are read from ``datasets.yaml`` beside the file, if there is one.
 
     Raises:
         ConfigError: the file is missing, empty, no YAML, or does not validate.

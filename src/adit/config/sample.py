@@ -178,12 +178,12 @@ class SampleConfig(Strict):
         return self.with_solver(point.solver).model_copy(update={**point.model_dump(), "by_kind": kept})
 
     def count(self, kind: str) -> int:
-        """Return how many systems of a kind are asked for."""
+        """Return how many systems of a kind are requested."""
         return int(getattr(self, kind))
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Return the kinds that are asked for."""
+        """Return the kinds that are requested."""
         return tuple(kind for kind in ("crystal", "molecule", "mof") if self.count(kind))
 
     def n_shards(self, kind: str) -> int:
@@ -197,7 +197,7 @@ class SampleConfig(Strict):
 
 
 class TuneConfig(Strict):
-    """Grid over solver, steps and guidance, on a seed of its own. Source: Fig. 7."""
+    """Grid over solver, steps and guidance, on its own seed. Source: Fig. 7."""
 
     samples: Positive = Field(1000, description="systems of each kind per point of the grid")
     seed: Seed | None = Field(

@@ -54,12 +54,12 @@ def reference(
         stage: settings.
         data: prepared datasets; only the file ``builtin-crystals.arrow`` is used, all splits, and only for ``builtin``.
         out: the table, ``COLUMNS``.
-        cache: folder for finished entries, from which a killed run goes on.
+        cache: folder for finished entries, from which a killed run resumes.
         workers: processes at most.
         find: gives public files; without it only ``builtin`` and ``entries`` are possible.
 
     Raises:
-        DataError: the built-in set or a file is missing, or is not what it should be.
+        DataError: the built-in set or a file is missing or damaged.
     """
     frame = _frame(stage, data, cache, workers, find)
     good = frame[frame[Col.STATUS].isin(["converged", "unconverged"])]
@@ -158,12 +158,12 @@ def _row(system: AtomicSystem, result: Relaxed) -> dict[str, object]:
 
 
 def ship(out: Path, data: Path, cache: Path, workers: int) -> None:
-    """Relax the whole built-in set and put its energies into the table that travels with the package.
+    """Relax the complete built-in set and write its energies to the table of the package.
 
     Args:
         out: the table.
         data: the prepared built-in set.
-        cache: folder for finished entries, from which a killed run goes on.
+        cache: folder for finished entries, from which a killed run resumes.
         workers: processes at most.
 
     Raises:

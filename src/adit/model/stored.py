@@ -24,7 +24,7 @@ AGAIN = "train again, or fetch the weights again"
 
 
 class Record(BaseModel):
-    """What ``config.json`` beside the weights must hold, where it holds it; the rest is for people."""
+    """What ``config.json`` beside the weights must hold, where it holds it; the rest is for display."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 

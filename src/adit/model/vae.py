@@ -85,7 +85,7 @@ class VAE(nn.Module):
     """Variational autoencoder over atoms. Source: Section 2.1; with ``encoder: equivariant``, Appendix D.
 
     Raises:
-        ConfigError: the equivariant encoder is asked for and e3nn is not installed.
+        ConfigError: the equivariant encoder is configured and e3nn is not installed.
     """
 
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:

@@ -1,4 +1,4 @@
-"""What a verb refuses to write: inputs, and files that are not its own."""
+"""Checks before writing: inputs and foreign files are refused."""
 
 from __future__ import annotations
 

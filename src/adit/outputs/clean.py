@@ -23,7 +23,7 @@ SNAKEMAKE: Final = (
     *("auxiliary", "conda", "conda-archive", "incomplete", "iocache", "locks", "log", "metadata", "scripts", "shadow"),
     *("singularity", "source_cache", "storage"),
 )
-"""What Snakemake keeps in its own folder."""
+"""Files in Snakemake's own folder."""
 
 
 def clean(folder: Path) -> tuple[int, list[Path]]:
@@ -36,7 +36,7 @@ def clean(folder: Path) -> tuple[int, list[Path]]:
         How many files went, and those that are left.
 
     Raises:
-        ConfigError: it is no folder.
+        ConfigError: it is not a folder.
     """
     if not folder.exists():
         return 0, []

@@ -23,7 +23,7 @@ def parse_formula(text: str) -> dict[str, float]:
     A full stop that joins parts (``NaCl.2H2O``) is refused, since it is also a decimal point; deuterium is hydrogen.
 
     Raises:
-        DataError: the text is no formula, or can be read in two ways.
+        DataError: the text is not a formula, or can be read in two ways.
     """
     bare = re.sub(r"[\s_$]|(?<=[A-Za-z\d])[+-](?=[A-Z]|$)", "", text.translate(_SUBSCRIPTS))
     if not bare:

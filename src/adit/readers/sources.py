@@ -31,7 +31,7 @@ class _File:
 
     Attributes:
         format: what it is.
-        source: for people.
+        source: for display.
         path: parts of its name, without its suffix.
         given: how many of the last parts are the name from what was given on.
         suffix: of the file.
@@ -291,7 +291,7 @@ def _tell_skipped(where: str, names: Sequence[PurePath]) -> None:
 
 
 def skipped_text(names: Iterable[PurePath]) -> str:
-    """Return how many files are not read and of which suffixes; empty where there are none.
+    """Return how many files are not read and of which suffixes; empty if there are none.
 
     Args:
         names: the files; hidden ones do not count.

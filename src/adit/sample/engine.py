@@ -80,7 +80,7 @@ class Sampler:
         """Compile the denoiser where it pays.
 
         Args:
-            mode: ``auto`` compiles for much work, and where there is a compiler.
+            mode: ``auto`` compiles for much work, and if there is a compiler.
             atoms: atoms to sample.
             evaluations: of the denoiser, for each atom.
         """
@@ -168,7 +168,7 @@ class Sampler:
 
 
 def _round_weights(module: nn.Module) -> None:
-    """Store the weights of linear layers in bf16: what autocast would make of them anew in every evaluation."""
+    """Store the weights of linear layers in bf16: what autocast would make of them again in every evaluation."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             layer.to(torch.bfloat16)

@@ -19,7 +19,7 @@ from adit.systems import cell_angles
 from adit.units import ANGSTROM_PER_NM
 
 REFRESHES = 20
-"""How often along the path the motif's latents are found anew, in the company of what is being sampled."""
+"""How often along the path the motif's latents are found again, in the company of what is being sampled."""
 
 
 class Held:

@@ -17,7 +17,7 @@ from adit.systems import AtomicSystem, Failure, Kind, SystemBatch, cell_from_par
 from adit.units import ANGSTROM_PER_NM
 
 BATCH = 256
-"""Systems at a time, of like sizes."""
+"""Systems at a time, of similar size."""
 
 
 @torch.no_grad()

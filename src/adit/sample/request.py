@@ -24,7 +24,7 @@ from adit.systems import Kind
 
 @dataclass(frozen=True)
 class Request:
-    """The samples of one kind that are asked for, and what each starts from.
+    """The samples of one kind that are requested, and what each starts from.
 
     Attributes:
         seed: of the run.
@@ -33,7 +33,7 @@ class Request:
         latent_dim: channels d.
         values: labels that are the same for all samples.
         composition: what they may consist of, or ``None``.
-        formulas: what decides the composition where none is asked for; ``None``: the model.
+        formulas: what decides the composition where none is requested; ``None``: the model.
         conditioned: whether the model receives the composition as a condition.
         motif: atoms that are held, or ``None``.
     """
@@ -103,7 +103,7 @@ def make_request(
         max_atomic_number: the model's vocabulary.
 
     Raises:
-        ConfigError: the model does not know the kind or a label, or nothing can be all that is asked for.
+        ConfigError: the model does not know the kind or a label, or nothing can be all that is requested.
     """
     conditions = stage.sample.conditions.of(kind)
     composition = (
@@ -135,7 +135,7 @@ def make_request(
 def _with_formulas(
     sizes: dict[int, float], prior: FormulaPrior, what: str
 ) -> tuple[dict[int, float], FormulaPrior | None]:
-    """Return those of the sizes that formulas have; where there is none, all of them, and no formulas."""
+    """Return those of the sizes that formulas have; if there is none, all of them, and no formulas."""
     usable = {n: weight for n, weight in sizes.items() if n in prior.sizes}
     if usable:
         return usable, prior

@@ -84,7 +84,7 @@ def systems_table(rows: Sequence[Row], splits: Sequence[str] | None = None) -> p
 
 
 class SystemTable(Sequence[Row]):
-    """A memory-mapped file of systems and failures; a row is made only when it is asked for."""
+    """A memory-mapped file of systems and failures; a row is made only when it is requested."""
 
     def __init__(self, table: pa.Table, path: Path) -> None:
         self._table = table

@@ -86,7 +86,7 @@ def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
 
     import torch
 
-    buffer = io.BytesIO()  # torch turns a full disk into an error of its own; plain writing says what it is
+    buffer = io.BytesIO()  # torch turns a full disk into its own error; plain writing says what it is
     torch.save(dict(state), buffer)
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())

@@ -158,7 +158,7 @@ def part_of(folder: Path, part: Literal["vae", "dit"]) -> tuple[dict[str, Any], 
 
 @dataclass(frozen=True)
 class Start:
-    """What a training goes on from.
+    """What a training continues from.
 
     Attributes:
         where: folder of the network within the bundle.

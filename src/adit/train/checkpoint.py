@@ -1,4 +1,4 @@
-"""Resume states: written beside the training by a thread, the last ones kept, a broken one passed over."""
+"""Resume states: written beside the training by a thread, the last ones kept, a broken one skipped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Checkpoints:
         self._error: BaseException | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the newest state that is whole and of this training; ``None`` where there is none.
+        """Return the newest state that is whole and of this training; ``None`` if there is none.
 
         Raises:
             ConfigError: there are states that no manifest names.

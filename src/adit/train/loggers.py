@@ -52,7 +52,7 @@ class TensorBoard:
 class WeightsAndBiases:
     """A run of Weights & Biases, kept in ``folder``; nothing is sent unless ``WANDB_MODE=online`` is set.
 
-    A run kept offline is sent later by ``wandb sync``. A resumed training goes on in the same run.
+    A run kept offline is sent later by ``wandb sync``. A resumed training continues in the same run.
 
     Raises:
         ConfigError: the package is not installed, or refuses to start (no login, no network).
@@ -88,7 +88,7 @@ class WeightsAndBiases:
 def make_loggers(
     names: Sequence[str], folder: Path, task: str, key: str, settings: Mapping[str, Any], resumed_at: int
 ) -> list[Logger]:
-    """Return the loggers that were asked for.
+    """Return the loggers that were requested.
 
     Args:
         names: of ``tensorboard`` and ``wandb``.

@@ -52,7 +52,7 @@ class _State:
 
 
 class StoppedError(AditError):
-    """Training was told to stop; its state is on disk and the same command goes on from there."""
+    """Training was told to stop; its state is on disk and the same command continues from there."""
 
     exit_code = 143
 
@@ -268,7 +268,7 @@ class _Trainer:
         return rate * decay_factor(self.state.step - self.state.decay_from, self.plan.decay_steps)
 
     def _validate(self) -> None:
-        """Measure the validation losses of the weights that would be kept: the averaged ones, where there are such."""
+        """Measure the validation losses of the weights that would be kept: the averaged ones, if there are such."""
         with contextlib.nullcontext() if self.ema is None else self.ema.in_place_of(self.task.module):
             self._measure_validation()
 

@@ -22,7 +22,7 @@ NAMES: Final = ("config.json", "metrics.csv", "model.safetensors")
 BUDGET: Final = frozenset(
     ("max_epochs", "max_steps", "max_minutes", "checkpoint_minutes", "val_every", "log_every", "loggers", "compile")
 )
-"""Settings of a training that may change while it goes on from its last state."""
+"""Settings of a training that may change while it continues from its last state."""
 
 
 def settings_key(stage: VaeStage | DitStage, *hashes: str) -> str:

@@ -43,7 +43,7 @@ def choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParse
 
 
 def plant(folder: Path, places: list[Path] | None = None) -> list[Path]:
-    """Put files of a user into every folder: one by a name of its own, one for every suffix that others have there."""
+    """Put files of a user into every folder: one by its own name, one for every suffix that others have there."""
     planted = []
     if places is None:
         places = [Path(below) for below, _, _ in os.walk(folder) if ".adit" not in below and "mine" not in below]

@@ -1,4 +1,4 @@
-"""``adit relax`` and ``adit hull`` on anyone's files: one row an input, whatever it is."""
+"""``adit relax`` and ``adit hull`` on users' files: one row per input, whatever it is."""
 
 from __future__ import annotations
 

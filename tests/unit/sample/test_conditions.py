@@ -172,7 +172,7 @@ def test_a_molecules_motif_keeps_its_shape(weights: Path, tmp_path: Path) -> Non
 
 
 def test_a_motif_is_held_on_the_straight_path(weights: Path, tmp_path: Path) -> None:
-    """At every step its atoms stand at (1 − t) Z⁽⁰⁾ + t z, as long as z is not found anew."""
+    """At every step its atoms stand at (1 − t) Z⁽⁰⁾ + t z, as long as z is not found again."""
     sampler, request, stage = requested(weights, motif=motif(tmp_path, SALT))
     draw = request.draw(0)
     seen: list[tuple[float, torch.Tensor, torch.Tensor]] = []

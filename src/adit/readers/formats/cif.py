@@ -93,7 +93,7 @@ def read_block(text: str) -> dict[str, Any]:
     """Return the items of a CIF block by their names in lower case; columns of loops are lists.
 
     Raises:
-        DataError: the text is no CIF.
+        DataError: the text is not a CIF.
     """
     from pymatgen.io.cif import CifBlock
 
@@ -207,12 +207,12 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
     """Return the atomic number of a site's symbol, e.g. of ``Na1+``, ``O2-``, ``CL3``, ``D``.
 
     Args:
-        symbol: type symbol, or the label where there is none.
-        label: of the site, for people.
+        symbol: type symbol, or the label if there is none.
+        label: of the site, for display.
         formula: elements of the file's own formula: a label such as HO1 is hydrogen where it has no holmium.
 
     Raises:
-        DataError: the symbol is no element, or stands for several atoms.
+        DataError: the symbol is not an element, or stands for several atoms.
     """
     letters = re.match(r"[A-Za-z]+", symbol)
     lower = symbol.lower()
@@ -229,7 +229,7 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
 
 
 def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], cell: np.ndarray) -> None:
-    """Refuse a block that lists symmetry copies of a site as sites of their own: they would stand there twice."""
+    """Refuse a block that lists symmetry copies of a site as sites of their own: they would occur twice."""
     for second in range(1, len(sites)):
         for first in range(second):
             if sites[first].number != sites[second].number:

@@ -70,7 +70,7 @@ def formula_contradiction(text: str, units: float | None, numbers: np.ndarray) -
     """Return how atoms contradict a formula sum and Z; empty where they do not.
 
     Args:
-        text: the formula sum; what is none is passed over.
+        text: the formula sum; what is none is skipped.
         units: formula units in the cell, or ``None``.
         numbers: (n,) atomic numbers that were read.
     """

@@ -14,7 +14,7 @@ _FLOAT: Final = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?")
 
 
 def label_of(value: Any) -> Any:
-    """Return a label: a number where the text is one, text else, ``None`` where there is none.
+    """Return a label: a number where the text is one, text else, ``None`` if there is none.
 
     Blank fields, ``n/a`` and the like, NaN and infinite numbers are no labels. A number with leading zeros, such as
     ``0012``, is a name and stays text.

@@ -25,7 +25,7 @@ _STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "struct
 _IDS: Final = ("system_id", "material_id", "id", "name")
 _NUMBERS: Final = ("numbers", "atomic_numbers")
 _COUNTS: Final = ("nsites", "n_atoms", "num_atoms", "natoms")
-"""Columns that say how many atoms a structure has."""
+"""Columns that say how many atoms per structure has."""
 
 _MAX_FIELD: Final = 2_000_000_000
 """Characters of one field of a CSV file."""
@@ -45,7 +45,7 @@ class Table:
         names: of the columns, each once.
         count: of the rows.
         column: returns the values of a column.
-        source: the file, for people.
+        source: the file, for display.
     """
 
     names: Sequence[str]

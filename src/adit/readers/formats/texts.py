@@ -1,4 +1,4 @@
-"""Texts cut into structures without parsing them: what is broken costs itself alone."""
+"""Texts cut into structures without parsing them: what is broken affects no other."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ _STRUCTURE: Final = re.compile(r"^\s*(_cell_length_a|_atom_site_)", re.IGNORECAS
 
 
 def split_cif(text: str) -> list[str]:
-    """Return the data blocks of a CIF that hold a cell or atoms; the text as it is where there are none or one block.
+    """Return the data blocks of a CIF that hold a cell or atoms; the text as it is if there are none or one block.
 
     Blocks of the publication or of the measurement alone are left out. A ``data_`` inside a text field (between lines
     that open with ``;``) opens no block.

@@ -18,7 +18,7 @@ _OLD_LETTER: Final = {
     **{322: "a", 323: "a", 324: "b", 325: "b", 326: "b", 327: "b"},
     **{328: "c", 329: "c", 330: "c", 331: "c", 332: "a", 333: "a"},
 }
-"""Hall numbers of groups 67 and 68, whose settings the letter before ``e`` (1992) told apart.
+"""Hall numbers of groups 67 and 68, whose settings the letter before ``e`` (1992) distinguished.
 
 Source: International Tables A (1983), table 4.3.1.
 """
@@ -183,7 +183,7 @@ def choose(candidates: Sequence[Setting], cell: np.ndarray, label: str) -> Setti
     Args:
         candidates: what a symbol may mean.
         cell: (3, 3), Å.
-        label: what the file says, for people.
+        label: what the file says, for display.
 
     Raises:
         DataError: none or several are left.

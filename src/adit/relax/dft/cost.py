@@ -83,7 +83,7 @@ def valence_electrons(number: int) -> int:
 
 
 def kpoints(system: AtomicSystem, density: float = DEMO.kpoint_density) -> int:
-    """Return the number of irreducible k-points of a grid; of the whole grid where there is no symmetry.
+    """Return the number of irreducible k-points of a grid; of the whole grid if there is no symmetry.
 
     Args:
         system: a crystal.

@@ -1,4 +1,4 @@
-"""One DFT relaxation: an atomate2 flow run by jobflow in a folder of its own (inside a worker process)."""
+"""One DFT relaxation: an atomate2 flow run by jobflow in its own folder (inside a worker process)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Relax many crystals with CHGNet: isolated workers, one result file each, from which a killed run goes on."""
+"""Relax many crystals with CHGNet: isolated workers, one result file each, from which a killed run resumes."""
 
 from __future__ import annotations
 

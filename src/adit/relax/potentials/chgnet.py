@@ -54,7 +54,7 @@ def unknown_to_chgnet(system: AtomicSystem) -> str | None:
 
 
 def energy_per_atom(system: AtomicSystem) -> float:
-    """Return CHGNet's energy of a crystal as it stands, eV/atom.
+    """Return CHGNet's energy of a crystal unchanged, eV/atom.
 
     Raises:
         DataError: an element is unknown to CHGNet.

@@ -19,7 +19,7 @@ from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
 
 BATCHES_A_CHUNK = 8
-"""So many batches' worth of atoms are one item of work: what has ended makes room for what waits."""
+"""So many batches' worth of atoms are one item of work: what has ended is replaced by the next one."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Chunk:
 
 
 def resolve_device(wanted: str) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU if there is one.
 
     Raises:
-        ExternalToolError: a GPU is asked for and there is none.
+        ExternalToolError: a GPU is requested and there is none.
     """
     if wanted == "cpu" or (wanted == "auto" and not any(Path("/dev").glob("nvidia[0-9]*"))):
         return "cpu"
@@ -61,7 +61,7 @@ def resolve_device(wanted: str) -> str:
 
 
 def relax_chunk(chunk: Chunk) -> None:
-    """Relax the structures of a chunk together (in a worker); results go to its scratch folder one by one."""
+    """Relax the structures of a chunk together (in a worker); results go to its scratch folder one at a time."""
 
     def done(index: int, result: Relaxed) -> None:
         save(chunk.scratch, chunk.systems[index], chunk.limits, result)

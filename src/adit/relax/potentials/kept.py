@@ -33,7 +33,7 @@ def key(system: AtomicSystem, limits: Limits) -> str:
 
 
 def load(folder: Path | None, system: AtomicSystem, limits: Limits) -> Relaxed | None:
-    """Return the result of a system under these settings; ``None`` where there is none, or none that can be read."""
+    """Return the result of a system under these settings; ``None`` if there is none, or none that can be read."""
     if folder is None:
         return None
     path = folder / f"{key(system, limits)}.json"
@@ -56,7 +56,7 @@ def load(folder: Path | None, system: AtomicSystem, limits: Limits) -> Relaxed |
 
 
 def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed) -> None:
-    """Keep a result; nothing happens where there is no folder.
+    """Keep a result; nothing happens if there is no folder.
 
     Raises:
         DataError: it cannot be written (no space, no permission).

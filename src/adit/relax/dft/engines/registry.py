@@ -46,7 +46,7 @@ class Engine:
 
     @property
     def code(self) -> str:
-        """Return the code for people; says so where it stands in for another."""
+        """Return the code for display; says so where it stands in for another."""
         return f"{self.name} ({self.note})" if self.note else self.name
 
     @property
