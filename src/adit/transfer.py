@@ -1,4 +1,4 @@
-"""Moving tensors to a device without the host waiting for it, and computing with them in their own precision."""
+"""Moving tensors to a device without the host waiting for it, and computing with them in a given precision."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def run(
         command: program and arguments.
         log: the output is appended to this file.
         environ: the program's whole environment.
-        doing: what is being done, for the lines of progress and the error.
+        doing: description of the step, for progress lines and the error.
         again: the command that continues after a failure.
         timeout_s: the program is ended after so many seconds.
 

@@ -66,7 +66,7 @@ class Shipped:
         return {str(row[Col.ENTRY_ID]): row for row in self.frame.to_dict("records")}
 
     def row(self, system: AtomicSystem, fmax: float) -> dict[str, Any] | None:
-        """Return the reference row of a crystal, or ``None`` if there is none that is as well relaxed as asked.
+        """Return the reference row of a crystal, or ``None`` if none is relaxed tightly enough.
 
         Args:
             system: the crystal before relaxation.

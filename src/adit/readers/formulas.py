@@ -1,4 +1,4 @@
-"""Chemical formulas as people write them in tables: read whole, or refused."""
+"""Chemical formulas as written in tables: read completely, or refused."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _amount(text: str, place: int, whole: str) -> tuple[float, int]:
 
 
 def reduced_from_text(text: str) -> str | None:
-    """Return the reduced formula of a text with whole amounts; ``None`` for any other."""
+    """Return the reduced formula of a text with integer amounts; ``None`` for any other."""
     try:
         amounts = parse_formula(text)
     except DataError:

@@ -38,7 +38,7 @@ _REASON: Final = 400
 
 @dataclass(frozen=True)
 class ReadRow:
-    """One structure of a file, or why there is none.
+    """One structure of a file, or the reason of its failure.
 
     Attributes:
         row: the system or the failure; its id is unique among what was read.
@@ -53,7 +53,7 @@ class ReadRow:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     def kept(self) -> AtomicSystem | Failure:
-        """Return the row as it is kept: a system that does not say it already says where it comes from."""
+        """Return the row to store; a system without a source gets its file as the source."""
         if isinstance(self.row, Failure) or self.row.info:
             return self.row
         notes = {"notes": list(self.notes)} if self.notes else {}

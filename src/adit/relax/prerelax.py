@@ -87,7 +87,7 @@ def prerelax(
 def relax_rows(
     config: RelaxConfig, rows: Sequence[AtomicSystem | Failure], workers: int, cache: Path | None
 ) -> list[Relaxed]:
-    """Relax what is a system and return one result per row; see ``batch.relax_all``."""
+    """Relax the systems and return one result per row; see ``batch.relax_all``."""
     results = iter(
         batch.relax_all(
             [row for row in rows if isinstance(row, AtomicSystem)],

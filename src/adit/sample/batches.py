@@ -15,7 +15,7 @@ BUDGET = {"cuda": 32768, "cpu": 256}
 """Atoms per batch by type of device: enough to use the device, and on a CPU few enough for its cache."""
 
 BATCHES_A_WINDOW = 32
-"""Samples are drawn, sorted by size and written in windows of about this many batches: what is held in memory."""
+"""Samples are drawn, sorted by size and written in windows of about this many batches, which limits the memory."""
 
 
 def budget(batch_atoms: int | Literal["auto"], device: torch.device) -> int:

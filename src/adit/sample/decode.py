@@ -1,4 +1,4 @@
-"""Decoder outputs to systems; what is no valid system becomes a ``Failure`` with its reason."""
+"""Decoder outputs to systems; an invalid system becomes a ``Failure`` with its reason."""
 
 from __future__ import annotations
 

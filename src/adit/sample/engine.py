@@ -65,7 +65,7 @@ class Sampler:
         self._denoiser: Callable[..., Tensor] = self.dit
 
     def request(self, stage: SampleStage, kind: Kind) -> Request:
-        """Return what is asked of a kind, checked against this model."""
+        """Return the request for a kind, checked against this model."""
         return make_request(
             stage,
             kind,
@@ -102,7 +102,7 @@ class Sampler:
 
         Args:
             draws: what the samples start from.
-            request: what is asked of them.
+            request: the conditions of the samples.
             config: solver, steps and guidance.
             on_step: called after each step.
 

@@ -1,4 +1,4 @@
-"""Sizes and noise of samples: functions of (seed, kind, global index) alone, whatever the shard or batch."""
+"""Sizes and noise of samples: functions of (seed, kind, global index) only, independent of shard and batch."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def allowed_sizes(
     what: str,
     needs: str = "",
 ) -> dict[int, float]:
-    """Return number of atoms → weight of what is requested.
+    """Return number of atoms → weight of the requested sizes.
 
     The training histogram decides among the sizes requested; where it knows none of them, all are equally likely, and
     a warning says so.

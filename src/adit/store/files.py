@@ -106,7 +106,7 @@ def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) 
 
 
 def link(source: Path | str, path: Path | str) -> None:
-    """Give a whole file a second name, without a second copy where the file system can; what was there is replaced."""
+    """Give a file a second name, without a copy if the file system supports it; an existing file is replaced."""
     source, path = require_file(source), Path(path)
     if link_into_place(source, path):
         return

@@ -40,7 +40,7 @@ def weight_files(folder: Path | str) -> list[Path]:
     """Return the file of a model's weights, or its shards in order.
 
     Raises:
-        DataError: there is none.
+        DataError: the weights are missing.
     """
     folder = Path(folder)
     whole = folder / "model.safetensors"
@@ -81,7 +81,7 @@ def weights_sha256(folder: Path | str) -> str:
 
 
 def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
-    """Write the resume state of a training (written and read by this package alone)."""
+    """Write the resume state of a training (written and read only by this package)."""
     import io
 
     import torch

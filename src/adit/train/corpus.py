@@ -112,7 +112,7 @@ class Corpus:
         return Conditions(conditions.kind, {**conditions.labels, "composition": composition_code(batch)})
 
     def _without_compositions(self, labels: tuple[LabelConfig, ...], split: str) -> Conditions:
-        """Return the conditions of a whole split, without compositions; they are made once."""
+        """Return the conditions of a split, without compositions; they are computed once."""
         key = (split, *(label.model_dump_json() for label in labels))
         if key not in self._labels:
             kinds = [list(Kind)[label] for label in self.arrays[split].kind.tolist()]

@@ -1,4 +1,4 @@
-"""A decayed copy of a training at a constant rate: taken at any time from its resume state, which stays as it is."""
+"""A decayed copy of a training at a constant rate: taken at any time from its resume state, which does not change."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Logger(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write buffered values."""
         ...
 
 
@@ -45,7 +45,7 @@ class TensorBoard:
             self._writer.add_scalar(f"{name}/{split}", value, step)
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write buffered values."""
         self._writer.close()
 
 
@@ -81,7 +81,7 @@ class WeightsAndBiases:
         self._run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write buffered values."""
         self._run.finish()
 
 
@@ -94,7 +94,7 @@ def make_loggers(
         names: of ``tensorboard`` and ``wandb``.
         folder: where their files go.
         task: stage that is trained.
-        key: hash of configuration and data; tells runs apart.
+        key: hash of configuration and data; identifies the run.
         settings: what to show beside the curve.
         resumed_at: step that the training starts from.
 

@@ -40,7 +40,7 @@ AGREE_EVERY = 8
 
 @dataclass
 class _State:
-    """Where a training stands, beside weights and optimiser; everything here is in the resume state."""
+    """State of a training, besides weights and optimiser; all of it is in the resume state."""
 
     step: int = 0
     seconds: float = 0.0
@@ -273,7 +273,7 @@ class _Trainer:
             self._measure_validation()
 
     def _measure_validation(self) -> None:
-        """Measure the validation losses of the weights as they are; every process does the same."""
+        """Measure the validation losses of the current weights; every process does the same."""
         corpus = self.plan.corpus
         rows = corpus.validation()
         if not len(rows):

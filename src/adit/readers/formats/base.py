@@ -41,9 +41,9 @@ class Entry:
         source: the file, for display; a member of an archive follows a colon.
         path: parts of the path that names it, from the outermost folder on, without the file's suffix.
         given: how many of the last parts are the name from the given file, folder or archive on.
-        suffix: of the file, to tell files apart that differ in nothing else.
+        suffix: of the file, to distinguish files with otherwise equal names.
         title: id or title that the file itself gives; empty where it gives none.
-        number: 1, 2, … among several structures of one file; 0 where it is alone.
+        number: 1, 2, … among several structures of one file; 0 for a single one.
         properties: columns, keys or data fields of the entry.
         problem: why it is not a structure; empty where it may be one.
         notes: for the row.
@@ -143,7 +143,7 @@ class NoStructuresError(DataError):
 
 
 def refuse_contradictions(parsed: Parsed) -> None:
-    """Raise where a structure contradicts its own file.
+    """Raise an error if a structure contradicts its own file.
 
     Raises:
         DataError: with the contradictions.

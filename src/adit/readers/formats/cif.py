@@ -110,7 +110,7 @@ def read_block(text: str) -> dict[str, Any]:
 
 
 def _value(text: Any) -> float | None:
-    """Return a number without its uncertainty; ``None`` for what is unknown or none."""
+    """Return a number without its uncertainty; ``None`` if it is unknown or not a number."""
     match = _NUMBER.fullmatch(str(text).strip())
     return None if match is None else float(match[1])
 
@@ -138,7 +138,7 @@ def _column(data: Mapping[str, Any], name: str) -> list[str] | None:
 
 
 def _sites(data: Mapping[str, Any]) -> tuple[list[_Site], list[str]]:
-    """Return the sites, and what is to be said of those that are left out.
+    """Return the sites, and notes about sites left out.
 
     Raises:
         DataError: a site has no coordinates, no element or is not full.
@@ -229,7 +229,7 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
 
 
 def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], cell: np.ndarray) -> None:
-    """Refuse a block that lists symmetry copies of a site as sites of their own: they would occur twice."""
+    """Refuse a block that lists symmetry copies as separate sites: they would occur twice."""
     for second in range(1, len(sites)):
         for first in range(second):
             if sites[first].number != sites[second].number:

@@ -45,7 +45,7 @@ def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parse
     """Return the system of a pymatgen dictionary, or of its text.
 
     Raises:
-        DataError: it is none, or its sites are disordered.
+        DataError: it is not a structure, or its sites are disordered.
     """
     value = loads(content) if isinstance(content, str) else content
     if isinstance(value, str):  # a dictionary that was written as a JSON string

@@ -37,13 +37,13 @@ ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def archive_suffix(name: str) -> str | None:
-    """Return the suffix of an archive; ``None`` for what is none."""
+    """Return the suffix of an archive; ``None`` for any other file."""
     lower = name.lower()
     return next((suffix for suffix in sorted(ARCHIVES, key=len, reverse=True) if lower.endswith(suffix)), None)
 
 
 def format_of(path: PurePath) -> tuple[Format, str] | None:
-    """Return the format of a file by its name, and its suffix (with ``.gz``); ``None`` for what is no such file.
+    """Return the format of a file by its name, and its suffix (with ``.gz``); ``None`` for any other file.
 
     Hidden files and the ``__MACOSX`` folders of archives are none.
     """

@@ -65,7 +65,7 @@ def cut_table(table: Table, settings: CutSettings, problems: Mapping[int, str] |
     Args:
         table: the table.
         settings: columns that are named by the user.
-        problems: by number, why a row is none.
+        problems: by number, why a row cannot be read.
 
     Raises:
         NoStructuresError: no column has structures.
@@ -141,7 +141,7 @@ def _holds(values: Sequence[Any]) -> bool:
 
 
 def _format_of(text: str) -> str:
-    """Return the format of a cell by what it holds; empty where it is none that is known."""
+    """Return the format of a cell by its content; empty if it is unknown."""
     head = text.lstrip('\ufeff \t\r\n"')
     if "_cell_length_a" in text:
         return "CIF"
@@ -265,7 +265,7 @@ def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[i
 
 
 def _delimiter(text: str) -> str:
-    """Return what separates the fields of the header: a comma, unless there is none but a tab or a semicolon."""
+    """Return the separator of the header: a comma, or a tab or semicolon if there is no comma."""
     header = text.partition("\n")[0]
     return next((mark for mark in (",", "\t", ";") if mark in header), ",")
 

@@ -119,7 +119,7 @@ def element(word: str) -> int:
     """Return the atomic number of an element's symbol or number; deuterium and tritium are hydrogen.
 
     Raises:
-        DataError: it is none.
+        DataError: it is not a cell.
     """
     if word.isdigit():
         return int(word)

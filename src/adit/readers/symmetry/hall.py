@@ -134,7 +134,7 @@ def _rotation(order: int, axis: str, previous: str, symbol: str) -> np.ndarray:
 
 
 def _changed(operator: _Operator, change: str, symbol: str) -> _Operator:
-    """Return an operator in the basis that stands in brackets: a shift in 12ths, or three expressions in x, y, z."""
+    """Return an operator in the basis given in brackets: a shift in 12ths, or three expressions in x, y, z."""
     if "," in change:
         from adit.readers.symmetry.operators import parse_operator
 

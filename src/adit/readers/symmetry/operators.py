@@ -14,7 +14,7 @@ from adit.readers.symmetry.hall import Operators
 
 _TERM: Final = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?\*?)?([xyz]?)")
 _SNAP: Final = 2e-3
-"""A translation so near to a 24th is one: 0.333 stands for 1/3."""
+"""A translation this close to a 24th is rounded to it: 0.333 means 1/3."""
 
 
 @lru_cache(maxsize=4096)

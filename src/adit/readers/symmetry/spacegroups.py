@@ -168,7 +168,7 @@ def settings_of_number(number: int) -> list[Setting]:
 
 
 def fits_cell(operators: Operators, cell: np.ndarray, tolerance: float = _SAME_METRIC) -> bool:
-    """Return whether a cell (3, 3), Å, has the symmetry of the operators: they leave its metric tensor as it is."""
+    """Return whether a cell (3, 3), Å, has the symmetry of the operators: they do not change its metric tensor."""
     metric = cell @ cell.T
     rotations = np.unique(np.asarray(operators[0]), axis=0)
     # Fractional coordinates are columns here (x' = R x), so that the metric tensor turns into Rᵀ G R.

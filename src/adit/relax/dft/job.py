@@ -97,7 +97,7 @@ def _restarted(task: Task, start: AtomicSystem, steps: int) -> list[str]:
 
 
 def _warnings(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return what engine and libraries warned of, once each; what concerns programmers alone is left out."""
+    """Return the warnings of engine and libraries, once each, without those for programmers."""
     ours = [w for w in caught if not issubclass(w.category, (DeprecationWarning, FutureWarning, ResourceWarning))]
     return sorted({" ".join(str(w.message).split())[:200] for w in ours})
 
@@ -125,7 +125,7 @@ class VaspError(Exception):
 
 
 def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
-    """Run a flow, or a job alone, and return the output of its jobs in order."""
+    """Run a flow, or a single job, and return the output of its jobs in order."""
     from jobflow import run_locally
 
     try:

@@ -76,7 +76,7 @@ def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[
 
 
 def complete(task: Task, outcome: Outcome) -> dict[str, Any]:
-    """Return the whole ``result.json`` of a task, whatever its status."""
+    """Return the ``result.json`` of a task, with any status."""
     engine = task.engine
     if outcome.status == "ok":
         science = {**_BLANK, Col.WARNINGS: [], **outcome.value}

@@ -69,7 +69,7 @@ def energy_per_atom(system: AtomicSystem) -> float:
 
 
 def relax(task: tuple[AtomicSystem, Limits]) -> Relaxed:
-    """Relax atoms and cell of one crystal on one CPU thread; refuses what is none."""
+    """Relax atoms and cell of one crystal on one CPU thread; refuses other systems."""
     system, limits = task
     (result,) = relax_together([system], limits, network("cpu"), unknown_to_chgnet)
     return result

@@ -85,7 +85,7 @@ class Watch:
         """Look at a geometry before it is computed.
 
         Raises:
-            DivergedError: its cell is none.
+            DivergedError: its cell is not a valid cell.
         """
         if atoms.cell.rank:
             _refuse(cell_divergence(atoms.get_volume() / len(atoms) if atoms.cell.rank == 3 else 0.0, self._steps))

@@ -19,7 +19,7 @@ from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
 
 BATCHES_A_CHUNK = 8
-"""So many batches' worth of atoms are one item of work: what has ended is replaced by the next one."""
+"""Number of batches per item of work: a finished structure is replaced by the next one."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def relax_on_gpu(
     work: Callable[[Chunk], None] = relax_chunk,
     warm_up: Callable[[str], object] = network,
 ) -> None:
-    """Relax in chunks; one whose worker dies or hangs is halved until the structure that does it is alone.
+    """Relax in chunks; a chunk whose worker dies or hangs is halved until the faulty structure is isolated.
 
     Args:
         systems: crystals.

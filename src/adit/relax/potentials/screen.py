@@ -52,7 +52,7 @@ def distance_below(system: AtomicSystem, cutoff: float) -> float | None:
 
 
 def contact(system: AtomicSystem) -> str | None:
-    """Return why a relaxed structure is none: atoms within half a bond, where a learned potential has holes."""
+    """Return why a relaxed structure is invalid: atoms within half a bond, where a learned potential is wrong."""
     from ase.neighborlist import neighbor_list
 
     radii = covalent_radii()[system.numbers]
