@@ -176,5 +176,5 @@ def seed(text: str) -> int:
 def _whole(text: str, least: int, most: int = MOST) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
     if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"'{one_line(text, 40)}' is no whole number from {least} to {most}")
+        raise argparse.ArgumentTypeError(f"'{one_line(text, 40)}' is not a whole number from {least} to {most}")
     return number

@@ -29,7 +29,7 @@ def to_structure(system: AtomicSystem) -> Structure:
     from pymatgen.core import Lattice, Structure
 
     if system.cell is None:
-        raise DataError(f"{system.system_id}: a molecule is no periodic structure")
+        raise DataError(f"{system.system_id}: a molecule is not a periodic structure")
     return Structure(
         Lattice(system.cell),
         [int(z) for z in system.numbers],

@@ -23,7 +23,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a rule's job asks of each of its nodes; a constraint that is no plain feature is not looked at."""
+    """What a rule's job asks of each of its nodes; a constraint that is not a plain feature is not looked at."""
 
     rule: str
     partition: str

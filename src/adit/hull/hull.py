@@ -165,7 +165,7 @@ def _energy(value: Any) -> tuple[float, str]:
     try:
         return (math.nan if value is None else float(value)), "no energy"
     except (TypeError, ValueError):
-        return math.nan, f"energy '{value}' is no number"
+        return math.nan, f"energy '{value}' is not a number"
 
 
 def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references: Hull) -> dict[str, Any]:

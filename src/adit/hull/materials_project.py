@@ -72,7 +72,7 @@ def elemental_energies(path: Path) -> dict[str, float]:
             for name, entry in entries.items()
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: is no file of elemental reference entries ({error!r})") from error
+        raise DataError(f"{path}: is not a file of elemental reference entries ({error!r})") from error
 
 
 def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:

@@ -97,7 +97,7 @@ def read_shipped(identity: Identity, path: Path = TABLE) -> Shipped:
 def _check(frame: pd.DataFrame, path: Path) -> None:
     missing = [name for name in _COLUMNS if name not in frame]
     if missing:
-        raise DataError(f"{path}: has no column {missing[0]}; it is no table of reference energies: name another")
+        raise DataError(f"{path}: has no column {missing[0]}; it is not a table of reference energies: name another")
 
 
 def _of(frame: pd.DataFrame, identity: Identity) -> Any:

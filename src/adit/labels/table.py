@@ -162,7 +162,7 @@ def read_labels(path: Path, ids: Sequence[str]) -> dict[str, list[float | None]]
     frame = read_frame(path)
     names = [name for name in frame.columns if name not in ("system_id", "status", "reason")]
     if "system_id" not in frame.columns or not names:
-        raise DataError(f"{path}: is no table of labels; it needs a column system_id and one a label")
+        raise DataError(f"{path}: is not a table of labels; it needs a column system_id and one a label")
     if frame["system_id"].duplicated().any():
         twice = frame.loc[frame["system_id"].duplicated(), "system_id"].iloc[0]
         raise DataError(f"{path}: system {twice} is there twice; keep one row")

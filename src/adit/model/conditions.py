@@ -137,7 +137,7 @@ def _category(label: LabelConfig, value: Any) -> int:
     if value is None:
         return classes
     if not 0 <= int(value) < classes:
-        raise ConfigError(f"{label.name}: {value} is no class; the model knows 0 to {classes - 1}")
+        raise ConfigError(f"{label.name}: {value} is not a class; the model knows 0 to {classes - 1}")
     return int(value)
 
 

@@ -41,7 +41,7 @@ def clean(folder: Path) -> tuple[int, list[Path]]:
     if not folder.exists():
         return 0, []
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: is no folder")
+        raise ConfigError(f"{folder}: is not a folder")
     before = len(_files(folder))
     for place in list(_places(folder)):
         for manifest in manifests_in(place):

@@ -93,7 +93,7 @@ def allowed_sizes(
     """
     low, high = (1, max_atoms) if atoms is None else (atoms, atoms) if isinstance(atoms, int) else atoms
     if not 1 <= low <= high:
-        raise ConfigError(f"{what}: {low} to {high} is no range of numbers of atoms")
+        raise ConfigError(f"{what}: {low} to {high} is not a range of numbers of atoms")
     if high > max_atoms:
         raise ConfigError(f"{what}: {high} atoms are more than data.max_atoms ({max_atoms})")
     weights = {n: weight for n, weight in trained.items() if low <= n <= high and fits(n) and weight > 0}

@@ -148,9 +148,11 @@ def _values(conditions: ConditionsOfKind, labels: Sequence[LabelConfig], what: s
     for label in labels:
         value = conditions.labels.get(label.name)
         if value is not None and label.type == "composition":
-            raise ConfigError(f"{what}.labels.{label.name}: is no number; ask for it as a composition, such as NaCl2")
+            raise ConfigError(
+                f"{what}.labels.{label.name}: is not a number; ask for it as a composition, such as NaCl2"
+            )
         if value is not None and label.type == "category" and value != int(value):
-            raise ConfigError(f"{what}.labels.{label.name}: {value:g} is no class; give a whole number")
+            raise ConfigError(f"{what}.labels.{label.name}: {value:g} is not a class; give a whole number")
     return {**conditions.labels, **({} if conditions.spacegroup is None else {"spacegroup": conditions.spacegroup})}
 
 

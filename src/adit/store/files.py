@@ -22,7 +22,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     The file gets the permissions that the umask allows.
 
     Raises:
-        DataError: the file cannot be written (no space, no permission), or is no plain file (a folder, a device).
+        DataError: the file cannot be written (no space, no permission), or is not a plain file (a folder, a device).
     """
     path = Path(path)
     if path.exists() and not path.is_file():

@@ -201,7 +201,7 @@ def read_systems(path: Path | str) -> SystemTable:
     table = read_arrow(path)
     missing = [name for name in SYSTEM_SCHEMA.names if name not in table.column_names]
     if missing:
-        raise DataError(f"{path}: is no file of systems (lacks {', '.join(missing)})")
+        raise DataError(f"{path}: is not a file of systems (lacks {', '.join(missing)})")
     return SystemTable(table, path)
 
 

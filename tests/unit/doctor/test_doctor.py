@@ -234,7 +234,7 @@ def test_jobs_of_a_killed_run_are_found_by_its_number(commands: Path, tmp_path: 
     assert slurm.left_behind(logs) == ["11"]
     assert slurm.left_behind(tmp_path / "none") == []
     fake(commands, "squeue", "exit 1")
-    assert slurm.left_behind(logs) is None, "a controller that does not answer is no empty queue"
+    assert slurm.left_behind(logs) is None, "a controller that does not answer is not an empty queue"
     assert slurm.left_behind(tmp_path / "none") == []
 
 

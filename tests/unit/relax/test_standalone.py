@@ -325,7 +325,7 @@ def test_what_is_wrong_with_a_table_is_a_row_or_a_line(
     assert run(*arguments, "--out", out) == code
     assert words in capsys.readouterr().err
     if code == 0:
-        assert store.read_frame(out)["reason"][0] == "energy 'abc' is no number"
+        assert store.read_frame(out)["reason"][0] == "energy 'abc' is not a number"
     assert run(*arguments, "--out", tmp_path / "h.txt") == 2
 
 

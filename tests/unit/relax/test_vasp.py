@@ -317,7 +317,7 @@ def test_potcars_that_are_not_set_up_are_said_before_anything_runs(vasp: Path, m
 
     stage = DftStage(dft=DftConfig(command=str(vasp / "vasp_std")))
     monkeypatch.setitem(pymatgen.core.SETTINGS, "PMG_VASP_PSP_DIR", str(vasp / "nowhere"))
-    with pytest.raises(ExternalToolError, match="nowhere is no folder"):
+    with pytest.raises(ExternalToolError, match="nowhere is not a folder"):
         resolve(stage)
 
 

@@ -91,15 +91,15 @@ def test_statistics_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     store.write_json(run / "data/b.stats.json", {"dataset": "b", "n_systems": [3], "elements": "Na", "n_rows": "x"})
     page = write_page(run)
-    assert "data/b.stats.json: n_systems is no table" in page
-    assert "data/b.stats.json: elements is no table" in page
-    assert "data/b.stats.json: n_rows is no number" in page
+    assert "data/b.stats.json: n_systems is not a table" in page
+    assert "data/b.stats.json: elements is not a table" in page
+    assert "data/b.stats.json: n_rows is not a number" in page
 
 
 def test_scores_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
     store.write_json(tmp_path / "scores/summary.json", {"value": 1})
     read = load(tmp_path, "{}")
-    assert (read.summary, read.problems) == ([], ["scores/summary.json: is no list of records"])
+    assert (read.summary, read.problems) == ([], ["scores/summary.json: is not a list of records"])
 
 
 def test_a_broken_file_is_named_once(tmp_path: Path) -> None:

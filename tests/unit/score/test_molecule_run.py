@@ -43,7 +43,7 @@ def atoms(system_id: str, *numbers: int, spacing: float = 1.0) -> AtomicSystem:
 STRANGE: list[Row] = [
     Failure("none", "read", "has no atoms", Kind.MOLECULE),
     Failure("nan", "read", "has positions that are not finite", Kind.MOLECULE),
-    Failure("zero", "read", "has atomic number 0, which is no element", Kind.MOLECULE),
+    Failure("zero", "read", "has atomic number 0, which is not an element", Kind.MOLECULE),
     atoms("huge", *[6, 1, 8, 7] * 250, spacing=1.4),
     atoms("noble", 2, 54),
     atoms("rare", 61, 43, 92),

@@ -142,7 +142,7 @@ def _split(row: AtomicSystem | Failure, values: Mapping[str, Any], config: Custo
         if isinstance(row, Failure):
             return hashed_split(row.system_id)
         raise DataError(
-            f"{config.path}: {row.system_id}: '{label}' in {config.split.column} is no split (train, val, test); "
+            f"{config.path}: {row.system_id}: '{label}' in {config.split.column} is not a split (train, val, test); "
             "set split.by to formula or id"
         )
     if config.split.by == "id" or isinstance(row, Failure):

@@ -89,4 +89,4 @@ def unpickle(data: bytes, allowed: frozenset[tuple[str, str]], where: str) -> An
     try:
         return _Restricted(data, allowed).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError, TypeError) as error:
-        raise DataError(f"{where}: is no pickle that may be read ({error})") from None
+        raise DataError(f"{where}: is not a pickle that may be read ({error})") from None

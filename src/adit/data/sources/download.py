@@ -275,7 +275,7 @@ def _transfer(session: requests.Session, url: str, partial: _Partial, patience: 
             log.info("%s %s", "going on with" if resumed else "downloading", url)
             _stream(response, partial.path, url, have, total, patience, size)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise DataError(f"{url}: is no address ({error}); {WAY_OUT}") from None
+        raise DataError(f"{url}: is not an address ({error}); {WAY_OUT}") from None
     except requests.exceptions.ConnectionError as error:
         raise _TransientError(f"cannot be reached ({_root(error)})") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:

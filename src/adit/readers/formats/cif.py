@@ -51,7 +51,7 @@ def parse_cif(text: str, settings: ParseSettings | None = None) -> Parsed:
         settings: bounds.
 
     Raises:
-        DataError: the block is no ordered crystal, with the reason.
+        DataError: the block is not an ordered crystal, with the reason.
     """
     settings = settings or ParseSettings()
     text = text.removeprefix("\ufeff")
@@ -217,7 +217,7 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
     letters = re.match(r"[A-Za-z]+", symbol)
     lower = symbol.lower()
     if letters is None or any(re.fullmatch(rf"{group}\d*", lower) for group in _GROUPS):
-        raise DataError(f"site {label}: '{symbol}' is no single element")
+        raise DataError(f"site {label}: '{symbol}' is not a single element")
     two, one = letters[0][:2].title(), letters[0][:1].upper()
     two, one = (re.sub(r"^[DT]$", "H", each) for each in (two, one))
     if formula and two in ATOMIC_NUMBER and two not in formula and one in formula:
@@ -225,7 +225,7 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
     for candidate in (two, one):
         if candidate in ATOMIC_NUMBER:
             return ATOMIC_NUMBER[candidate]
-    raise DataError(f"site {label}: '{symbol}' is no element")
+    raise DataError(f"site {label}: '{symbol}' is not an element")
 
 
 def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], cell: np.ndarray) -> None:

@@ -242,7 +242,7 @@ def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[i
     """Return the columns of a CSV text, its rows as texts, and why some of them are none.
 
     Raises:
-        DataError: it is no CSV, or is empty.
+        DataError: it is not CSV, or is empty.
     """
     csv.field_size_limit(_MAX_FIELD)
     text = text.removeprefix("\ufeff")
@@ -294,7 +294,7 @@ def cut_parquet(path: Path, source: str, settings: CutSettings) -> Iterator[Piec
     """Yield the rows of a Parquet table.
 
     Raises:
-        DataError: the file is no Parquet, or has no column of structures.
+        DataError: the file is not Parquet, or has no column of structures.
     """
     import pyarrow as pa
     import pyarrow.parquet

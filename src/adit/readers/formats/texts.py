@@ -88,7 +88,7 @@ def _frame_end(lines: Sequence[str], at: int) -> tuple[int, str]:
     """Return where a frame that starts here ends, and why it is invalid."""
     match = _COUNT.fullmatch(lines[at])
     if match is None:
-        return at, f"line {at + 1} is no number of atoms"
+        return at, f"line {at + 1} is not a number of atoms"
     count, first = int(match.group(1)), at + 2
     there = 0
     while there < count and first + there < len(lines) and _is_atom(lines[first + there]):

@@ -77,7 +77,7 @@ def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
         cell: (3, 3), Å.
 
     Raises:
-        DataError: what the block says is no symmetry, contradicts itself, or leaves several settings.
+        DataError: what the block says is not a symmetry, contradicts itself, or leaves several settings.
     """
     if magnetic := _texts(data, _MAGNETIC[:1]):
         return Symmetry(_with_centring(magnetic, _texts(data, _MAGNETIC[1:])))

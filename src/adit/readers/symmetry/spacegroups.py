@@ -126,7 +126,7 @@ def _words(symbol: str) -> str:
 
 
 def settings_of(symbol: str) -> list[Setting]:
-    """Return the settings that a Hermann-Mauguin symbol may mean; none where it is no symbol.
+    """Return the settings that a Hermann-Mauguin symbol may mean; none where it is not a symbol.
 
     Args:
         symbol: short or full, with or without its setting behind a colon or a blank, e.g. ``F d -3 m :2``.

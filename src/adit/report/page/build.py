@@ -53,7 +53,7 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
         run_config: the whole configuration as JSON.
 
     Raises:
-        ConfigError: ``run_config`` is no JSON object, or a file to write is not the report's own.
+        ConfigError: ``run_config`` is not a JSON object, or a file to write is not the report's own.
         DataError: there is no such run.
     """
     found = load(run, run_config)

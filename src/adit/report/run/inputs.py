@@ -100,7 +100,7 @@ def load(folder: Path, run_config: str) -> Run:
         run_config: the whole configuration as JSON.
 
     Raises:
-        ConfigError: ``run_config`` is no JSON object.
+        ConfigError: ``run_config`` is not a JSON object.
         DataError: there is no such folder.
     """
     if not folder.is_dir():
@@ -139,7 +139,7 @@ def load(folder: Path, run_config: str) -> Run:
 def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with surrogate energies under their plain names too, for sorting and drawing.
 
-    What is shown keeps the surrogate's name. An energy that is no finite number is missing.
+    What is shown keeps the surrogate's name. An energy that is not a finite number is missing.
     """
     import numpy as np
     import pandas as pd
@@ -155,7 +155,7 @@ def _config(text: str) -> Record:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"--run-config: is no JSON: {error}") from None
+        raise ConfigError(f"--run-config: is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError("--run-config: must be a JSON object, the whole configuration")
     return values
@@ -192,7 +192,7 @@ class _Reader:
     def records(self, path: str) -> list[Record]:
         found = self.json(path)
         if found is not None and not isinstance(found, list):
-            self.problems.append(f"{path}: is no list of records")
+            self.problems.append(f"{path}: is not a list of records")
         return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
 
 

@@ -248,7 +248,7 @@ def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
 
     Args:
         run: the run.
-        covered: leave out what is no candidate: chemistries that the hull does not cover (energies below a gap mean
+        covered: leave out what is not a candidate: chemistries that the hull does not cover (energies below a gap mean
             little), crystals that are not valid, and single elements.
     """
     frame = run.scores.get("crystal")

@@ -98,9 +98,9 @@ def match_all(
     """Group the systems of each population and match them against references.
 
     The systems of a population form a graph in which an edge is a match; a group is a connected component, so that the
-    number of groups does not depend on the order of the systems (a match is no equivalence relation). The order of the
-    two in a comparison, which can matter to the matcher, is that of their content, whatever they are called. The
-    smallest id stands for its group.
+    number of groups does not depend on the order of the systems (a match is not an equivalence relation). The
+    matcher may depend on the order of two structures; they are ordered by content, not by name. The smallest id
+    represents its group.
 
     Args:
         populations: crystals by population, with different ids within each.

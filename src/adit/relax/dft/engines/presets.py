@@ -104,7 +104,7 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
     try:
         values = load_yaml(path.read_text(encoding="utf-8"), str(path)) or {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
     preset: Preset = parse_as(load_place(ENGINES[engine].settings), values, str(path))

@@ -148,7 +148,7 @@ def _need_potcars() -> None:
 
     folder = SETTINGS.get("PMG_VASP_PSP_DIR")
     if not folder or not Path(folder).expanduser().is_dir():
-        problem = f"{folder} is no folder" if folder else "PMG_VASP_PSP_DIR is not set"
+        problem = f"{folder} is not a folder" if folder else "PMG_VASP_PSP_DIR is not set"
         raise ExternalToolError(
             f"VASP's POTCARs: {problem}; set it to the folder of your licensed POTCARs as pymatgen says"
         )
