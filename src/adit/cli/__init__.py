@@ -64,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wait_for_end()
         return error.exit_code
     except OSError as error:
-        told = from_os_error(error, str(error.filename or f"adit {verb}"))
-        log.error("error: %s", told)
-        return told.exit_code
+        message = from_os_error(error, str(error.filename or f"adit {verb}"))
+        log.error("error: %s", message)
+        return message.exit_code
     except KeyboardInterrupt:
         log.error("interrupted; run the same command again, what it had saved is kept")
         return 130

@@ -34,10 +34,10 @@ def _prepare(args: argparse.Namespace) -> None:
         _prepare_file(args, whole)
         return
     names = args.dataset or [d.name for d in whole.data.datasets]
-    known = [*config.DATASETS, *whole.data.custom]
+    dataset_names = [*config.DATASETS, *whole.data.custom]
     for name in names:
-        if name not in known:
-            raise ConfigError(f"--dataset {name}: no such dataset; known: {', '.join(known)}")
+        if name not in dataset_names:
+            raise ConfigError(f"--dataset {name}: no such dataset; known: {', '.join(dataset_names)}")
     one_file = args.out.suffix == ".arrow"
     if one_file and len(names) > 1:
         raise ConfigError(f"--out {args.out}: is one file for {len(names)} datasets; give a folder")

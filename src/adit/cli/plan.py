@@ -43,7 +43,7 @@ def site_of(profile: Path, device: str) -> Site:
     resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}
     sizes = values.get("group-components") or {}
     in_one_job = {rule: max(1, _whole(sizes.get(group))) for rule, group in (values.get("groups") or {}).items()}
-    gpus = {rule: _whole((asked or {}).get("gpu")) for rule, asked in resources.items()}
+    gpus = {rule: _whole((resource or {}).get("gpu")) for rule, resource in resources.items()}
     cores = {rule: max(1, _whole(number)) for rule, number in (values.get("set-threads") or {}).items()}
     return Site(cores, gpus, in_one_job, device)
 

@@ -57,8 +57,8 @@ def _check(args: argparse.Namespace) -> None:
         weights = Path(checked.model.weights)
         read_manifest(weights)
         drawn = checked.sample.molecule and checked.sample.of_kind("molecule").formulas == "training"
-        known = read_json(weights / "dit/config.json").get("formula_histograms", {})
-        if checked.model.source == "pretrained" and drawn and "molecule" not in known:
+        histograms = read_json(weights / "dit/config.json").get("formula_histograms", {})
+        if checked.model.source == "pretrained" and drawn and "molecule" not in histograms:
             raise ConfigError(
                 f"sample.formulas: the weights in {weights} do not know the formulas of their molecules; "
                 "set formulas: model, or train again"

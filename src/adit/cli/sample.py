@@ -137,11 +137,11 @@ def _stage(args: argparse.Namespace) -> config.SampleStage:
     if args.seed is not None:
         values["seed"] = args.seed
     values["sample"] |= {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
-    asked: dict[str, Any] = values["sample"]["conditions"][args.kind]
+    conditions: dict[str, Any] = values["sample"]["conditions"][args.kind]
     if args.atoms is not None:
-        asked["atoms"] = _atoms(args.atoms)
-    asked |= {n: getattr(args, n) for n in ("spacegroup", "composition", "motif") if getattr(args, n) is not None}
-    asked["labels"] = {**asked["labels"], **dict(map(_label, args.label))}
+        conditions["atoms"] = _atoms(args.atoms)
+    conditions |= {n: getattr(args, n) for n in ("spacegroup", "composition", "motif") if getattr(args, n) is not None}
+    conditions["labels"] = {**conditions["labels"], **dict(map(_label, args.label))}
     return config.parse_as(config.SampleStage, values, "sample")
 
 

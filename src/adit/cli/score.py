@@ -15,6 +15,7 @@ from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least
 from adit.columns import REQUESTED_PROTOCOLS
 from adit.errors import DataError, printable
 from adit.isolate import worker_memory
+from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
@@ -64,8 +65,8 @@ def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     title = f"Scores of {', '.join(printable(path.name) for path in args.files[:9])}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
-    known = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}
-    report(page, out, out / "report", json.dumps(known))
+    settings = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}
+    report(page, out, out / "report", json.dumps(settings))
     log.info("scores: %s; page: %s", out / "scores", out / "report" / "index.html")
 
 
@@ -73,13 +74,15 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
     """Return the settings that samples of this package were made with, as section ``sample`` has them."""
     by_kind, conditions = {}, {}
     for path in files:
-        told: dict[str, Any] = {}
+        description: dict[str, Any] = {}
         if path.suffix == ".arrow":
             with contextlib.suppress(DataError):  # it is a row with its reason already
-                told = read_systems(path).metadata
-        if "kind" in told and "solver" in told:
-            by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
-            conditions[told["kind"]] = told.get("conditions", {})
+                description = read_systems(path).metadata
+        if "kind" in description and "solver" in description:
+            by_kind[description["kind"]] = {
+                name: description[name] for name in config.OF_ONE_KIND if name in description
+            }
+            conditions[description["kind"]] = description.get("conditions", {})
     return {"by_kind": by_kind, "conditions": conditions}
 
 
@@ -101,9 +104,9 @@ def _reconstruct(args: argparse.Namespace) -> None:
     from adit.score.reconstruction import score_reconstruction
 
     outs = [args.out.with_suffix(suffix) for suffix in (".arrow", ".csv", ".json")]
-    with replaced_files(outs, "reconstruct", inputs=[args.vae, args.data]) as (made, _, summary):
-        reconstruct(args.vae, args.data, args.split, args.limit, made)
-        score_reconstruction(args.data, args.split, made, summary, args.workers)
+    with replaced_files(outs, "reconstruct", inputs=[args.vae, args.data]) as (comparison_file, _, summary):
+        reconstruct(args.vae, args.data, args.split, args.limit, comparison_file)
+        score_reconstruction(args.data, args.split, comparison_file, summary, args.workers)
 
 
 def register(verbs: Verbs) -> None:

@@ -102,8 +102,8 @@ class DataConfig(Strict):
     def molecules(self) -> list[str]:
         """Return the names of the datasets of the mixture that hold molecules."""
         own = {name for name, described in self.custom.items() if described.kind == "molecule"}
-        known = {name for name, entry in DATASETS.items() if entry.kind == "molecule"}
-        return [d.name for d in self.datasets if d.name in own | known]
+        names = {name for name, entry in DATASETS.items() if entry.kind == "molecule"}
+        return [d.name for d in self.datasets if d.name in own | names]
 
     def chosen(self, name: str) -> ChosenDataset:
         """Return what to prepare of a dataset: all of it, where the mixture sets no limit."""

@@ -83,21 +83,21 @@ def score_files(
     if asks_energies:
         crystals = samples.get(Kind.CRYSTAL, [])
         energies = joined(energies, crystals, _names_of_tables(given))
-    known: dict[Kind, Reference] = {}
+    references: dict[Kind, Reference] = {}
     if given.reference:
-        known = read_any_references(given.reference, list(samples), reading)
+        references = read_any_references(given.reference, list(samples), reading)
     else:
         log.warning("no --reference: novelty, distances to it and control rows are not measured")
-    asked = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
+    requested = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
     nothing = Reference((), ())
     remove_all(out / "report", "report")  # a page of other scores
-    with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in asked]) as new:
-        for kind, kept in asked.items():
+    with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in requested]) as new:
+        for kind, kept in requested.items():
             store.write_systems(new / "samples" / kind / SAMPLES, kept)
         score_rows(
             stage,
-            asked,
-            lambda kind: known.get(kind, nothing),
+            requested,
+            lambda kind: references.get(kind, nothing),
             energies,
             new / "scores",
             workers,

@@ -123,14 +123,14 @@ def test_surrogates_are_named_wherever_they_stand(tmp_path: Path) -> None:
 
 def test_surrogate_flags_have_columns_and_filters(tmp_path: Path) -> None:
     frame = ordered("crystal", load(as_surrogate(write_run(tmp_path)), "{}").scores["crystal"])
-    found = fields("crystal", frame)
-    shown = {field.name: field.title for field in found if field.shown}
+    columns = fields("crystal", frame)
+    shown = {field.name: field.title for field in columns if field.shown}
     assert {shown[f"{SURROGATE}{name}_adit"] for name in ("stable", "metastable", "sun")} == {
         "stable*",
         "meta*",
         "S.U.N.*",
     }
-    assert {"S.U.N.*", "metastable*", "below the hull*"} <= {title for title, _ in presets("crystal", found)}
+    assert {"S.U.N.*", "metastable*", "below the hull*"} <= {title for title, _ in presets("crystal", columns)}
 
 
 def test_rates_against_samples_follow_surrogates_by_their_names() -> None:

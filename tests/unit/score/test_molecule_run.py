@@ -90,8 +90,8 @@ def busts_but_for_w1(system: AtomicSystem) -> dict[str, bool | None]:
 def test_a_check_that_hangs_costs_one_row() -> None:
     rows = {Population.SAMPLES: [water("w0"), water("w1"), water("w2")]}
     config = ScoreConfig(wall_limit_s=2)
-    found = check_populations(hang_on_w1, rows, config, 1, "molecules checked")[Population.SAMPLES]
-    assert [found[name].status for name in ("w0", "w1", "w2")] == ["ok", "timeout", "ok"]
+    outcomes = check_populations(hang_on_w1, rows, config, 1, "molecules checked")[Population.SAMPLES]
+    assert [outcomes[name].status for name in ("w0", "w1", "w2")] == ["ok", "timeout", "ok"]
 
 
 def test_posebusters_cuts_a_hang_and_shows_progress(
@@ -100,10 +100,10 @@ def test_posebusters_cuts_a_hang_and_shows_progress(
     monkeypatch.setattr(posebusters, "STARTUP_S", 40.0)
     log.addHandler(caplog.handler)
     log.setLevel("INFO")
-    found = bust([water("w0"), water("w1"), water("w2")], workers=2, wall_limit_s=2, one=busts_but_for_w1)
+    answers = bust([water("w0"), water("w1"), water("w2")], workers=2, wall_limit_s=2, one=busts_but_for_w1)
     log.removeHandler(caplog.handler)
-    assert [isinstance(each, dict) for each in found] == [True, False, True]
-    assert "wall limit" in str(found[1])
+    assert [isinstance(each, dict) for each in answers] == [True, False, True]
+    assert "wall limit" in str(answers[1])
     assert "3/3 molecules through PoseBusters" in caplog.text
 
 

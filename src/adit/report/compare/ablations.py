@@ -48,12 +48,12 @@ def gather(stage: AblationsStage, folder: Path) -> None:
     """
     import pandas as pd
 
-    asked = stage.ablations
-    if not asked.autoencoders:
+    ablations = stage.ablations
+    if not ablations.autoencoders:
         raise ConfigError("ablations.autoencoders: there is no variant; take config/ablations.yaml, or name some")
-    autoencoders = {name: autoencoder_row(folder, name) for name in asked.autoencoders}
+    autoencoders = {name: autoencoder_row(folder, name) for name in ablations.autoencoders}
     denoisers = [
-        denoiser_row(folder, name, autoencoders[variant.autoencoder]) for name, variant in asked.denoisers.items()
+        denoiser_row(folder, name, autoencoders[variant.autoencoder]) for name, variant in ablations.denoisers.items()
     ]
     tables = [pd.DataFrame(list(autoencoders.values())), pd.DataFrame(denoisers)]
     inputs = [folder / name for name in ("vae", "dit", "reconstructions", "scores")]
@@ -78,9 +78,9 @@ def autoencoder_row(folder: Path, name: str) -> dict[str, Any]:
         **_training(stored),
     }
     for dataset in stored["data_sha256"]:
-        found = store.read_json(folder / f"reconstructions/{name}/{dataset}.json")
+        record = store.read_json(folder / f"reconstructions/{name}/{dataset}.json")
         for key, (column, factor) in RECONSTRUCTED.items():
-            row[f"{dataset} {column}"] = None if found[key] is None else found[key] * factor
+            row[f"{dataset} {column}"] = None if record[key] is None else record[key] * factor
     return row
 
 

@@ -46,12 +46,12 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def wilson(passed: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wilson(passed: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the 95 % interval of each rate. Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927)."""
-    rate = passed / asked
-    scale = 1 + Z * Z / asked
-    centre = (rate + Z * Z / (2 * asked)) / scale
-    half = Z * np.sqrt(rate * (1 - rate) / asked + Z * Z / (4 * asked**2)) / scale
+    rate = passed / totals
+    scale = 1 + Z * Z / totals
+    centre = (rate + Z * Z / (2 * totals)) / scale
+    half = Z * np.sqrt(rate * (1 - rate) / totals + Z * Z / (4 * totals**2)) / scale
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 

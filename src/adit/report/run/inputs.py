@@ -130,7 +130,7 @@ def load(folder: Path, run_config: str) -> Run:
         benchmarks=benchmarks.read(folder),
         measures=reader.records("scores/measures.json"),
         separation=reader.records("scores/separation.json"),
-        card=found if isinstance(found := reader.json("scores/card.json"), dict) else {},
+        card=card if isinstance(card := reader.json("scores/card.json"), dict) else {},
         sensitivity=reader.frame("scores/sensitivity-crystal.csv"),
         problems=problems,
     )
@@ -178,9 +178,9 @@ class _Reader:
         try:
             return read(full)
         except DataError as error:
-            told = str(error).replace(f"{self.folder}/", "")
-            if told not in self.problems:  # several parts of the page read the same file
-                self.problems.append(told)
+            message = str(error).replace(f"{self.folder}/", "")
+            if message not in self.problems:  # several parts of the page read the same file
+                self.problems.append(message)
         return None
 
     def json(self, path: Path | str) -> Any:
@@ -190,25 +190,27 @@ class _Reader:
         return self.attempt(path, store.read_frame)
 
     def records(self, path: str) -> list[Record]:
-        found = self.json(path)
-        if found is not None and not isinstance(found, list):
+        content = self.json(path)
+        if content is not None and not isinstance(content, list):
             self.problems.append(f"{path}: is not a list of records")
-        return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+        return [record for record in content if isinstance(record, dict)] if isinstance(content, list) else []
 
 
-def _stats(found: Record, path: Path, problems: list[str]) -> Record:
+def _stats(statistics: Record, path: Path, problems: list[str]) -> Record:
     """Return the statistics of a dataset without the entries that are not what they must be."""
     wanted: dict[str, tuple[type, str]] = dict.fromkeys(
         ("n_systems", "size_histogram", "elements", "failures", "verified"), (dict, "table")
     ) | dict.fromkeys(("n_rows", "n_failed"), (int, "number"))
-    wrong = [name for name, (kind, _) in wanted.items() if name in found and not isinstance(found[name], kind)]
+    wrong = [
+        name for name, (kind, _) in wanted.items() if name in statistics and not isinstance(statistics[name], kind)
+    ]
     problems.extend(f"{path}: {name} is no {wanted[name][1]}" for name in wrong)
-    return {name: value for name, value in found.items() if name not in wrong}
+    return {name: value for name, value in statistics.items() if name not in wrong}
 
 
 def _training(reader: _Reader, name: str) -> Training:
-    found = reader.json(f"{name}/config.json")
-    return Training(found if isinstance(found, dict) else {}, reader.frame(f"{name}/metrics.csv"))
+    record = reader.json(f"{name}/config.json")
+    return Training(record if isinstance(record, dict) else {}, reader.frame(f"{name}/metrics.csv"))
 
 
 def _dft(reader: _Reader) -> list[Record]:

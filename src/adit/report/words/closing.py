@@ -26,7 +26,7 @@ def closing(run: Run, gpaw_missing: Path = GPAW_MISSING) -> list[str]:
         run: what the run left, finished or not.
         gpaw_missing: file with the reason, where GPAW could not be built.
     """
-    texts = (_made(run), _dft(run), _engine(run, gpaw_missing), _meaning(run), _page(run))
+    texts = (_samples(run), _dft(run), _engine(run, gpaw_missing), _meaning(run), _page(run))
     return [f"{name:<8} {text}" for name, text in zip(NAMES, texts, strict=True)]
 
 
@@ -34,7 +34,7 @@ def _counts(run: Run, kind: str) -> dict[str, int]:
     return {str(step.get("step")): int(step.get("count") or 0) for step in steps_of(run, kind)}
 
 
-def _made(run: Run) -> str:
+def _samples(run: Run) -> str:
     parts = []
     for kind in kinds(run):
         counts = _counts(run, kind)
@@ -57,14 +57,14 @@ def _dft(run: Run) -> str:
 
 
 def _engine(run: Run, gpaw_missing: Path) -> str:
-    asked = str(run.setting("dft.engine", ""))
+    engine = str(run.setting("dft.engine", ""))
     if uses_xtb(run):
         text = "GFN1-xTB, a semi-empirical method and not DFT"
-        return f"{text}: {_why_no_gpaw(gpaw_missing)}" if asked == "gpaw" else text
-    found = sorted({_code(row) for row in run.dft if row.get(Col.CODE)})
-    if found:
-        return "; ".join(found)
-    return f"{formats.code(asked)} was to be used, and nothing ran" if asked else "none"
+        return f"{text}: {_why_no_gpaw(gpaw_missing)}" if engine == "gpaw" else text
+    codes = sorted({_code(row) for row in run.dft if row.get(Col.CODE)})
+    if codes:
+        return "; ".join(codes)
+    return f"{formats.code(engine)} was to be used, and nothing ran" if engine else "none"
 
 
 def _code(row: Mapping[str, Any]) -> str:
@@ -92,8 +92,8 @@ def _meaning(run: Run) -> str:
         last = next(name for name in ("novel", "unique", "stable") if name in counts)
         words = {"stable": "", "unique": " and are unique", "novel": ", are unique and new to this run's data"}[last]
         potential = potential_title(potential_of_tag(_tag(run)))
-        whose = f"{potential}'s energies" if potential else _tag(run) or "CHGNet's energies"
-        parts.append(f"{counts[last]} crystals lie below the hull by {whose}{words}{_uncovered(run)}")
+        energy_name = f"{potential}'s energies" if potential else _tag(run) or "CHGNet's energies"
+        parts.append(f"{counts[last]} crystals lie below the hull by {energy_name}{words}{_uncovered(run)}")
     converged, total = dft_counts(run)
     if uses_xtb(run) or not total:
         parts.append("none has been checked with DFT")
@@ -115,9 +115,9 @@ def _uncovered(run: Run) -> str:
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return ""
-    known = frame[frame[Col.E_ABOVE_HULL].notna()]
-    gaps = int((~known[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
-    return f" (of {len(known)} with an energy, {gaps} have a chemistry that the hull knows in part)" if gaps else ""
+    placed = frame[frame[Col.E_ABOVE_HULL].notna()]
+    gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
+    return f" (of {len(placed)} with an energy, {gaps} have a chemistry that the hull knows in part)" if gaps else ""
 
 
 def _page(run: Run) -> str:

@@ -57,9 +57,9 @@ def steps_of(run: Run, kind: str) -> list[Mapping[str, Any]]:
 def kinds(run: Run) -> list[str]:
     """Return the kinds that were asked for, in a fixed order."""
     named = {str(r.get("kind")) for r in (*run.funnel, *run.summary)} | set(run.scores)
-    asked = {kind for kind in ("crystal", "molecule", "mof") if run.setting(f"sample.{kind}", 0)}
+    requested = {kind for kind in ("crystal", "molecule", "mof") if run.setting(f"sample.{kind}", 0)}
     order = ("crystal", "molecule", "mof")
-    return [kind for kind in order if kind in named | asked] + sorted(named - set(order))
+    return [kind for kind in order if kind in named | requested] + sorted(named - set(order))
 
 
 def sentence(run: Run) -> str:
@@ -76,7 +76,7 @@ def sentence(run: Run) -> str:
 
 def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
     counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
-    asked = counts.get("asked", next(iter(counts.values())))
+    total = counts.get("asked", next(iter(counts.values())))
     last = str(steps[-1].get("step"))
     words = {
         "valid": ("is valid", "are valid"),
@@ -85,17 +85,17 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
         "unique": ("is unique", "are unique"),
         "novel": ("is unique and novel", "are unique and novel"),
     }
-    told: list[str] = []
+    parts: list[str] = []
     for step, word in words.items():
         if step not in counts or (step == "unique" and last == "novel"):
             continue
         number = counts[step]
         remark = f" ({note})" if note and step == "stable" else ""
-        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{remark}")
+        parts.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{remark}")
         if not number:
             break
-    text = ", of those ".join([told[0], ", ".join(told[1:])]) if len(told) > 1 else "".join(told)
-    return f"Of {formats.count(asked)} {kind}s asked for, {text or f'{formats.count(counts[last])} are {last}'}."
+    text = ", of those ".join([parts[0], ", ".join(parts[1:])]) if len(parts) > 1 else "".join(parts)
+    return f"Of {formats.count(total)} {kind}s asked for, {text or f'{formats.count(counts[last])} are {last}'}."
 
 
 def dft_counts(run: Run) -> tuple[int, int]:
@@ -126,13 +126,13 @@ def _reasons(run: Run) -> list[str]:
 
 def notices(run: Run) -> list[Notice]:
     """Return what a reader must know before the numbers."""
-    found = []
+    lines = []
     engine = str(run.setting("dft.engine", ""))
     if uses_xtb(run):
-        asked = formats.code(engine) if engine and engine != XTB else ""
-        why = f"{asked} was asked for but was not at hand, so the run fell back. " if asked else ""
+        engine_name = formats.code(engine) if engine and engine != XTB else ""
+        why = f"{engine_name} was asked for but was not at hand, so the run fell back. " if engine_name else ""
         why += "".join(f"{line} " for line in _reasons(run))
-        found.append(
+        lines.append(
             Notice(
                 "warning",
                 "No DFT: these relaxations are GFN1-xTB",
@@ -140,12 +140,12 @@ def notices(run: Run) -> list[Notice]:
                 "metric and on no hull; rerun with VASP or GPAW for DFT.",
             )
         )
-    found += _energy_notice(run)
-    found += _weights_notice(run)
-    found += _formulas_notice(run)
+    lines += _energy_notice(run)
+    lines += _weights_notice(run)
+    lines += _formulas_notice(run)
     trained = sum((stats.get("n_systems") or {}).get("train", 0) for stats in run.datasets)
     if run.datasets and trained < 10_000:
-        found.append(
+        lines.append(
             Notice(
                 "info",
                 "A demonstration, not a benchmark",
@@ -153,8 +153,8 @@ def notices(run: Run) -> list[Notice]:
                 "of thousands. Published numbers stand beside these for orientation and are not comparable with them.",
             )
         )
-    found += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
-    return found
+    lines += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
+    return lines
 
 
 def _weights_notice(run: Run) -> list[Notice]:
@@ -169,8 +169,8 @@ def _weights_notice(run: Run) -> list[Notice]:
 
 def _formulas_notice(run: Run) -> list[Notice]:
     own = run.setting("sample.by_kind.molecule.formulas", run.setting("sample.formulas", "model"))
-    asked = str(run.setting("sample.conditions.molecule.composition") or "-")  # a formula leaves nothing to draw
-    if own != "training" or "-" not in asked or run.setting("sample.from") or "molecule" not in kinds(run):
+    composition = str(run.setting("sample.conditions.molecule.composition") or "-")  # a formula leaves nothing to draw
+    if own != "training" or "-" not in composition or run.setting("sample.from") or "molecule" not in kinds(run):
         return []
     text = (
         "The number of atoms of each element is drawn from the training data before a molecule is made, as its size "
@@ -181,11 +181,11 @@ def _formulas_notice(run: Run) -> list[Notice]:
 
 
 def _energy_notice(run: Run) -> list[Notice]:
-    known = energies(run)
+    tags = energies(run)
     text = hull_text(run)
     if not text:
         return []
-    if known["surrogate"]:
+    if tags["surrogate"]:
         return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run)]
     return [Notice("info", "Whose energies", text), *_gap_notice(run)]
 
@@ -194,12 +194,12 @@ def _gap_notice(run: Run) -> list[Notice]:
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return []
-    known = frame[frame[Col.E_ABOVE_HULL].notna()]
-    gaps = int((~known[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
+    placed = frame[frame[Col.E_ABOVE_HULL].notna()]
+    gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
     if not gaps:
         return []
     text = (
-        f"{formats.count(gaps)} of the {formats.count(len(known))} crystals with an energy have a chemistry that the "
+        f"{formats.count(gaps)} of the {formats.count(len(placed))} crystals with an energy have a chemistry that the "
         "hull does not know whole. Energies below such a gap mean little, and “below the hull” counts them."
     )
     return [Notice("warning", "The hull has gaps", text)]
@@ -207,15 +207,15 @@ def _gap_notice(run: Run) -> list[Notice]:
 
 def hull_text(run: Run) -> str:
     """Return whose energies were put on which hull; empty where there is none."""
-    known = energies(run)
-    if not known["hull_tags"]:
+    tags = energies(run)
+    if not tags["hull_tags"]:
         return ""
-    own, hull = ", ".join(known["energy_tags"]) or "unknown", ", ".join(known["hull_tags"])
-    entries = f" of {formats.count(known['reference_entries'])} reference entries" if known["reference_entries"] else ""
-    source = f" ({known['reference']})" if known["reference"] else ""
+    own, hull = ", ".join(tags["energy_tags"]) or "unknown", ", ".join(tags["hull_tags"])
+    entries = f" of {formats.count(tags['reference_entries'])} reference entries" if tags["reference_entries"] else ""
+    source = f" ({tags['reference']})" if tags["reference"] else ""
     kind = "computed in the same way" if own == hull else f"of {hull}"
     text = f"Energies above the hull are {own} energies on a hull{entries}{source} {kind}."
-    if known["surrogate"]:
+    if tags["surrogate"]:
         names = " and ".join(f"{surrogate_prefix(each)}…" for each in surrogate_potentials(run) or [])
         return f"{text} The two methods differ: the metrics are named {names} and are no DFT stabilities."
     return f"{text} DFT energies are listed on their own and never meet that hull." if run.dft else text
@@ -223,24 +223,24 @@ def hull_text(run: Run) -> str:
 
 def tiles(run: Run) -> list[tuple[str, str, str]]:
     """Return the numbers under the title: label, value, small print."""
-    found = []
+    shown = []
     for kind in kinds(run):
         steps = {str(s.get("step")): int(s.get("count") or 0) for s in steps_of(run, kind)}
         if "valid" in steps and steps.get("asked"):
             share = 100 * steps["valid"] / steps["asked"]
-            found.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
+            shown.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
     best = best_energy(run)
     if best is not None:
         note = surrogate_note(run)
         small = f"eV/atom{f', {note}' if note else ''}; valid compounds of a chemistry that the hull knows"
-        found.append(("lowest E above hull", formats.number(best, 3), small))
+        shown.append(("lowest E above hull", formats.number(best, 3), small))
     converged, total = dft_counts(run)
     if total:
-        found.append((f"{method(run)} converged", f"{converged} of {total}", "structures sent to it"))
+        shown.append((f"{method(run)} converged", f"{converged} of {total}", "structures sent to it"))
     seconds = total_seconds(run)
     if seconds is not None:
-        found.append(("computing time", formats.seconds(seconds), "all jobs together"))
-    return found
+        shown.append(("computing time", formats.seconds(seconds), "all jobs together"))
+    return shown
 
 
 def hull_energies(run: Run, *, covered: bool = False) -> list[float]:

@@ -110,16 +110,16 @@ class Step:
     reasons: Sequence[str]
 
 
-def funnel(kind: str, asked: int, steps: Sequence[Step]) -> list[dict[str, Any]]:
+def funnel(kind: str, total: int, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Return how many rows pass each step and all before it, and why the others that came so far do not.
 
     Args:
         kind: crystal or molecule.
-        asked: rows asked for.
+        total: rows asked for.
         steps: the steps in order, each with a reason (or an empty text) for every row asked for.
     """
-    records: list[dict[str, Any]] = [{"kind": kind, "step": "asked", "count": asked, "reasons": {}}]
-    alive = list(range(asked))
+    records: list[dict[str, Any]] = [{"kind": kind, "step": "asked", "count": total, "reasons": {}}]
+    alive = list(range(total))
     for step in steps:
         lost = Counter(step.reasons[row] for row in alive if step.reasons[row])
         alive = [row for row in alive if not step.reasons[row]]

@@ -42,7 +42,7 @@ class Energies:
     """Relaxations, hull and DFT of the samples, by system id.
 
     Attributes:
-        asked: whether the samples were relaxed at all.
+        with_relaxations: whether the samples were relaxed.
         on_hull: whether there is a table of energies above the hull.
         relaxed: rows of ``relaxed/<kind>/<shard>.parquet``.
         structures: relaxed structures.
@@ -53,7 +53,7 @@ class Energies:
         hull_tag: method of the hull.
     """
 
-    asked: bool = False
+    with_relaxations: bool = False
     on_hull: bool = False
     relaxed: Table = field(default_factory=dict)
     structures: Mapping[str, AtomicSystem] = field(default_factory=dict)
@@ -127,7 +127,7 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
     if len(potentials) > 1:
         raise DataError(f"{hull}: mixes surrogate energies with energies of the hull's own method; make it again")
     return Energies(
-        asked=bool(relaxed),
+        with_relaxations=bool(relaxed),
         on_hull=hull is not None,
         relaxed=_by_id(relaxed),
         structures=structures,

@@ -101,7 +101,7 @@ def _novelties(
     novel, size = flag(Metric.NOVELTY, protocol.name), f"({n_references} structures in all splits)"
     if not n_references:
         return [rater.ratio(protocol.name, name, 0, 0, NO_REFERENCE) for name in (Metric.NOVELTY, NOVELTY_OF_VALID)]
-    found = [matches.get(rater.population, row[Col.SYSTEM_ID], protocol.matcher) for row in table]
+    matched = [matches.get(rater.population, row[Col.SYSTEM_ID], protocol.matcher) for row in table]
     records = [
         rater.rate(
             protocol.name, name, (row[novel] for row in rows), f"{denominator}; {how} {protocol.reference} {size}"
@@ -113,8 +113,8 @@ def _novelties(
     ]
     if protocol not in (ADIT, MATTERGEN):  # one for each setting of the matcher
         return records
-    to_train = (match is not None and not match.in_train for match in found)
-    to_all = (match is not None and not match.in_reference for match in found)
+    to_train = (match is not None and not match.in_train for match in matched)
+    to_all = (match is not None and not match.in_reference for match in matched)
     return [
         *records,
         rater.rate(protocol.name, Metric.NOVELTY_TO_TRAIN, to_train, f"{ASKED}; {how} the training split {size}"),
@@ -164,12 +164,12 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
     """
     decoded = ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]
     steps = [Step("decoded", decoded), Step("valid", [_invalid(row) for row in table])]
-    if energies.asked:
+    if energies.with_relaxations:
         steps.append(Step("relaxed", [_unrelaxed(row) for row in table]))
-    if energies.asked and energies.on_hull:
+    if energies.with_relaxations and energies.on_hull:
         steps.append(Step("stable", [_unstable(row, energies) for row in table]))
     alive = [not any(step.reasons[number] for step in steps) for number in range(len(table))]
-    population = RELAXED if energies.asked else Population.SAMPLES
+    population = RELAXED if energies.with_relaxations else Population.SAMPLES
     unique_and_novel = _unique_and_novel(table, alive, matches, population)
     steps += unique_and_novel if matches.has_references else unique_and_novel[:1]
     return funnel("crystal", len(table), steps)
@@ -177,16 +177,16 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
 
 def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[Step]:
     """Return the last two steps; a novel member stands for its group where there is one."""
-    found = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
-    novel = [match is not None and ADIT.novel(match) for match in found]
+    matched = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
+    novel = [match is not None and ADIT.novel(match) for match in matched]
     chosen: dict[str, int] = {}
     order = sorted(range(len(table)), key=lambda number: (not novel[number], table[number][Col.SYSTEM_ID]))
     for number in order:
-        match = found[number]
+        match = matched[number]
         if alive[number] and match is not None:
             chosen.setdefault(match.group, number)
     kept = set(chosen.values())
-    unique = ["" if n in kept else "matches another sample" if found[n] else "not matched" for n in range(len(table))]
+    unique = ["" if n in kept else "matches another sample" if matched[n] else "not matched" for n in range(len(table))]
     return [Step("unique", unique), Step("novel", ["" if yes else "matches the data" for yes in novel])]
 
 

@@ -149,13 +149,13 @@ def reduce_references(
     table = _open(path)
     place = {key: index for index, key in enumerate(table.ids)} if table is not None else {}
     fresh = {key: system for key, system in zip(keys, systems, strict=True) if key not in place}
-    made = reduce_all(list(fresh.values()), workers=workers, wall_limit_s=wall_limit_s, what="references reduced")
-    new = dict(zip(fresh, made, strict=True))
+    reduced = reduce_all(list(fresh.values()), workers=workers, wall_limit_s=wall_limit_s, what="references reduced")
+    new = dict(zip(fresh, reduced, strict=True))
     if path is not None and fresh:
         added = [replace(row, system_id=key) for key, row in new.items() if isinstance(row, AtomicSystem)]
         store.write_systems(path, [*(table or ()), *added])
-    found = [new[key] if key in new else _row(table, place[key]) for key in keys]
-    return [replace(row, system_id=system.system_id) for row, system in zip(found, systems, strict=True)]
+    rows = [new[key] if key in new else _row(table, place[key]) for key in keys]
+    return [replace(row, system_id=system.system_id) for row, system in zip(rows, systems, strict=True)]
 
 
 def _row(table: store.SystemTable | None, index: int) -> Reduced:

@@ -113,7 +113,7 @@ def link(task: LinkTask) -> Links:
     edges: dict[str, list[Pair]] = {}
     compared = excluded = 0
     for settings in SETTINGS:
-        found: list[Pair] = []
+        pairs_linked: list[Pair] = []
         search = _Search(task, settings)
         for first, second in task.pairs:
             if search.is_known(first, second):
@@ -129,8 +129,8 @@ def link(task: LinkTask) -> Links:
             compared += 1
             if any(task.compare(structures[one], structures[other], settings) for one, other in orders):
                 search.add(first, second)
-                found.append((first, second))
-        edges[settings.name] = found
+                pairs_linked.append((first, second))
+        edges[settings.name] = pairs_linked
     return Links(edges, compared, excluded)
 
 

@@ -75,12 +75,12 @@ def probe(python: str | None) -> dict[str, str]:
 def _versions(line: str, python: str | None) -> dict[str, str]:
     where = python or "this Python"
     try:
-        found = json.loads(line)
+        versions_found = json.loads(line)
     except ValueError as error:
         raise ExternalToolError(f"{where}: MOFChecker's process ended without a word; {WAY_OUT}") from error
-    if "error" in found:
-        raise ExternalToolError(f"{where}: MOFChecker does not load ({found['error']}); {WAY_OUT}")
-    return dict(found["versions"])
+    if "error" in versions_found:
+        raise ExternalToolError(f"{where}: MOFChecker does not load ({versions_found['error']}); {WAY_OUT}")
+    return dict(versions_found["versions"])
 
 
 def _start(python: str, *arguments: str) -> subprocess.Popen[str]:

@@ -116,13 +116,13 @@ def main() -> None:
     os.dup2(2, 1)
     try:
         checker_class = load()
-        found: dict[str, Any] = {"versions": versions()}
+        result: dict[str, Any] = {"versions": versions()}
     except Exception as error:  # noqa: BLE001 - whatever a broken environment raises is the answer
-        found = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        result = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
     with contextlib.suppress(BrokenPipeError):
-        out.write(json.dumps(found) + "\n")
+        out.write(json.dumps(result) + "\n")
         out.flush()
-        if "error" in found or "--probe" in sys.argv:
+        if "error" in result or "--probe" in sys.argv:
             return
         for line in sys.stdin:
             out.write(answer_in_own_process(checker_class, line) + "\n")
