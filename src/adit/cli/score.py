@@ -71,7 +71,7 @@ def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
 
 
 def _made_with(files: Sequence[Path]) -> dict[str, Any]:
-    """Return the settings that samples of this package were made with, as section ``sample`` has them."""
+    """Return the sampling settings of samples of this package, as in the section ``sample``."""
     by_kind, conditions = {}, {}
     for path in files:
         description: dict[str, Any] = {}
@@ -87,7 +87,7 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
 
 
 def user_cache() -> Path:
-    """Return the folder for what depends on a reference alone: ``$XDG_CACHE_HOME/adit``, else ``~/.cache/adit``."""
+    """Return the cache folder for a reference: ``$XDG_CACHE_HOME/adit``, else ``~/.cache/adit``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adit"
 
 
@@ -111,9 +111,9 @@ def _reconstruct(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "measure the autoencoder: match rate and RMSD of a split, encoded and decoded"
+    text = "measure the reconstruction of the autoencoder on a split: match rate and RMSD"
     verbs.both("reconstruct", _reconstruct, text, _declare_reconstruct, needs_config=False)
-    text = "the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker), for the scores to take"
+    text = "run the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker) for the scores"
     verbs.stage("checks", _checks, text, _declare_checks)
     text = "score your own samples (adit score SAMPLES --reference REF), with control rows"
     verbs.add("score", _score, text, _declare_score)
@@ -122,13 +122,13 @@ def register(verbs: Verbs) -> None:
 
 def _declare_reconstruct(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae", "data", "out")
-    sub.add_argument("--split", default="test", choices=("train", "val", "test"), help="which part of the data")
-    sub.add_argument("--limit", type=at_least_one, help="the first so many systems; default: all")
+    sub.add_argument("--split", default="test", choices=("train", "val", "test"), help="split of the data")
+    sub.add_argument("--limit", type=at_least_one, help="number of systems, from the first; default: all")
     add_workers(sub)
 
 
 def _declare_checks(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--kind", required=True, choices=["molecule", "mof"], help="of the samples")
+    sub.add_argument("--kind", required=True, choices=["molecule", "mof"], help="kind of the samples")
     add_paths(sub, "samples", many=True)
     add_paths(sub, "shard", "out")
     add_workers(sub)
@@ -141,18 +141,18 @@ def _declare_score(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("files", metavar="SAMPLES", type=Path, nargs="+", help=text)
     text = (
-        "what novelty, distances and control rows rest on: data/<dataset>.arrow of adit prepare, or any samples; "
-        "default: none, and they are not measured"
+        "reference for novelty, distances and control rows: data/<dataset>.arrow of adit prepare, or any "
+        "structures; default: none, without these scores"
     )
     sub.add_argument("--reference", type=Path, nargs="+", default=[], help=text)
     text = f"of {','.join(REQUESTED_PROTOCOLS)}; default: all"
     sub.add_argument("--protocol", type=_protocols, default=list(REQUESTED_PROTOCOLS), help=text)
-    sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
+    sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="kind of all samples; default: detected")
     add_refuse(sub)
     add_paths(sub, "relaxed", "dft", many=True, required=False)
     add_paths(sub, "hull", required=False)
     sub.add_argument("--out", type=Path, default=Path("scores"), help="folder to write")
-    text = "folder for what depends on a reference alone; default: $XDG_CACHE_HOME/adit or ~/.cache/adit"
+    text = "cache folder for results that depend only on the reference; default: $XDG_CACHE_HOME/adit or ~/.cache/adit"
     sub.add_argument("--cache", type=Path, help=text)
     sub.add_argument("--workers", type=at_least_one, help="processes; default: all cores")
 
@@ -161,5 +161,5 @@ def _declare_score_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
     add_paths(sub, "hull", required=False)
     add_paths(sub, "out")
-    sub.add_argument("--cache", type=Path, help="folder for the control rows; default: state/score beside --out")
+    sub.add_argument("--cache", type=Path, help="cache folder for the control rows; default: state/score beside --out")
     add_workers(sub)

@@ -17,7 +17,7 @@ def _take(args: argparse.Namespace) -> None:
 
     stage = config.load_stage(config.TakeStage, args.config)
     if stage.from_ is None:
-        raise ConfigError("sample.from names no samples; give a file or folder")
+        raise ConfigError("sample.from is empty; give a file or folder")
     source = Path(stage.from_)
     outs: list[Path] = [*args.crystal, *args.molecule, *args.mof]
     with replaced_files(outs, "take", inputs=[source]) as new:
@@ -34,4 +34,4 @@ def register(verbs: Verbs) -> None:
         add_refuse(sub)
         add_workers(sub)
 
-    verbs.stage("take", _take, "take samples made elsewhere (sample.from) into the shards of a run", declare)
+    verbs.stage("take", _take, "take samples of another program (sample.from) into the shards of a run", declare)

@@ -53,7 +53,7 @@ def _compare(pair: tuple[AtomicSystem, AtomicSystem]) -> dict[str, Any]:
 
 
 def score_reconstruction(originals: Path, split: str, decoded: Path, out: Path, workers: int) -> dict[str, Any]:
-    """Write one row a system (``out``.csv) and the summary (``out``.json), and return the summary.
+    """Write one row per system (``out``.csv) and the summary (``out``.json), and return the summary.
 
     Args:
         originals: prepared dataset.

@@ -39,7 +39,7 @@ from adit.score.tools.answers import Answers
 from adit.systems import Kind
 
 NAMED: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
-"""The protocols that can be asked for by name; numbers of others are always there."""
+"""The protocols that can be requested by name; numbers of others are always there."""
 
 OUTPUTS: Final = (
     "summary.json",
@@ -71,7 +71,7 @@ def score(
         samples: shards by kind.
         data: ``data/<dataset>.arrow`` of all datasets; gives the controls and what novelty is measured against.
         relaxed: ``relaxed/<kind>/<shard>.parquet``; the ``.arrow`` beside each holds the structures.
-        hull: ``hull/hull.parquet``, or ``None`` where there is none.
+        hull: ``hull/hull.parquet``, or ``None`` if there is none.
         dft: ``dft/<shard>.parquet``.
         out: the folder of the scores.
         workers: processes at most.
@@ -193,7 +193,7 @@ def _write_scores(
 
 
 def chosen(scored: Scored, protocols: Collection[str]) -> Scored:
-    """Return the scores without the rates and columns of the named protocols that were not asked for."""
+    """Return the scores without the rates and columns of the named protocols that were not requested."""
     left = tuple(f"_{name}" for name in NAMED if name not in protocols)
     columns = [column for column in scored.columns if not left or not str(column).endswith(left)]
     records = [record for record in scored.records if record.protocol in protocols or record.protocol not in NAMED]

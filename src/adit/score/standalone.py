@@ -1,4 +1,4 @@
-"""Scores of anyone's samples, with or without a reference, outside a run.
+"""Scores of users' samples, with or without a reference, outside a run.
 
 Reads:  files, folders and archives of structures
 Writes: scores/ as in a run, samples/<kind>/samples.arrow

@@ -1,4 +1,4 @@
-"""The table at the end of scoring, for people at a terminal."""
+"""The table at the end of scoring, for display at a terminal."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_files_are_arguments_of_people_alone(name: str) -> None:
 
 
 def test_verbs_of_two_faces_have_two_parsers() -> None:
-    """What a rule passes is not an option of the verb for people, and the reverse."""
+    """What a rule passes is not an option of the verb for display, and the reverse."""
     for name, only in {
         "relax": {"samples", "structures", "extxyz", "cache"},
         "hull": {"relaxed"},

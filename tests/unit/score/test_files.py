@@ -1,4 +1,4 @@
-"""adit score on anyone's files: every format, broken entries as rows, no reference, a hang in a reader."""
+"""adit score on users' files: every format, broken entries as rows, no reference, a hang in a reader."""
 
 from __future__ import annotations
 

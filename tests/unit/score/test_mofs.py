@@ -1,4 +1,4 @@
-"""MOFs through a stand-in of MOFChecker: each in a process of its own, whatever one of them does."""
+"""MOFs through a stand-in of MOFChecker: each in its own process, whatever one of them does."""
 
 from __future__ import annotations
 

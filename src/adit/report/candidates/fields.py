@@ -23,7 +23,7 @@ class Field:
         title: its title; empty: that of the registry.
         hint: meaning.
         digits: decimals of a number.
-        unit: of a number, as it stands beside its title.
+        unit: of a number, unchanged beside its title.
         shown: whether it stands in the table before anyone chooses columns.
     """
 

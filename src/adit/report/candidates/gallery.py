@@ -96,7 +96,7 @@ def molecules(run: Run, limit: int) -> list[Card]:
 
 
 def _only(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the rows with a true flag; all of them where there is no such row or column."""
+    """Return the rows with a true flag; all of them if there is no such row or column."""
     if column not in frame:
         return frame
     kept = frame[frame[column].fillna(False).astype(bool)]

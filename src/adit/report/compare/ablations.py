@@ -40,7 +40,7 @@ RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å"
 
 
 def gather(stage: AblationsStage, folder: Path) -> None:
-    """Write the rows of all variants as CSV and, for people, as tables of Markdown.
+    """Write the rows of all variants as CSV and, for display, as tables of Markdown.
 
     Raises:
         ConfigError: there is no variant.

@@ -40,7 +40,7 @@ def drawings(runs: RunList) -> list[tuple[Drawing, str]]:
 
 
 def main_rates(runs: RunList, kind: str) -> pd.DataFrame:
-    """Return the main metrics of the samples of a kind, one row a run and metric."""
+    """Return the main metrics of the samples of a kind, one row per run and metric."""
     import pandas as pd
 
     rows = [

@@ -29,7 +29,7 @@ def write(folder: Path) -> None:
 
 
 def page_script() -> str:
-    """Return the page's own script, in a scope of its own."""
+    """Return the page's own script, in its own scope."""
     parts = [read(f"templates/js/{name}.js") for name in SCRIPTS]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 

@@ -92,7 +92,7 @@ def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]
 
 
 def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] = ()) -> Table:
-    """Return one row a metric and protocol, one column a population, and the published numbers.
+    """Return one row a metric and protocol, one column per population, and the published numbers.
 
     Args:
         kind: crystal or molecule.
@@ -112,7 +112,7 @@ def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] 
 
 
 def measures(records: Sequence[Record], separation: Sequence[Record], kind: str) -> Table | None:
-    """Return one row a measure (distances, medians), one column a population; ``None`` without any.
+    """Return one row a measure (distances, medians), one column per population; ``None`` without any.
 
     Args:
         records: records of ``measures.json``.

@@ -26,7 +26,7 @@ KIND_COLOURS: Final = {"crystal": "blue", "molecule": "orange", "mof": "green"}
 
 
 def principal_components(run: Run) -> pd.DataFrame | None:
-    """Return one row an atom: ``dataset``, ``kind``, ``system_id``, ``element``, ``pc1``, ``pc2``.
+    """Return one row per atom: ``dataset``, ``kind``, ``system_id``, ``element``, ``pc1``, ``pc2``.
 
     The components are those of the posterior's means of all rows; ``None`` where the run keeps no latents. What each
     component explains is in ``attrs["explained"]``.

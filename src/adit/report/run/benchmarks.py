@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 
 def read(folder: Path) -> list[Record]:
-    """Return one record a job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none.
+    """Return one record per job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none.
 
     Args:
         folder: ``results/<run>``.

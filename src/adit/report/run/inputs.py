@@ -1,4 +1,4 @@
-"""What a run left on disk, read tolerantly: what was not asked for is empty, a broken file is a problem to show.
+"""What a run left on disk, read tolerantly: what was not requested is empty, a broken file is a problem to show.
 
 Reads: everything under ``results/<run>/`` but the logs
 """
@@ -32,8 +32,8 @@ class Training:
     """What one training left.
 
     Attributes:
-        config: ``config.json``; empty where there is none.
-        metrics: ``metrics.csv``; ``None`` where there is none.
+        config: ``config.json``; empty if there is none.
+        metrics: ``metrics.csv``; ``None`` if there is none.
     """
 
     config: Record
@@ -49,14 +49,14 @@ class Run:
         config: the whole resolved configuration.
         summary: records of ``scores/summary.json``.
         funnel: records of ``scores/funnel.json``.
-        scores: one row a sample asked for, by kind.
+        scores: one row per sample requested, by kind.
         datasets: ``data/<dataset>.stats.json``.
         training: by network.
         hull: ``hull/hull.parquet``.
         reference: ``hull/reference.parquet``.
         selected: ``dft/selected.parquet``.
-        dft: one record a structure that DFT ran on.
-        benchmarks: Snakemake's measurements, one record a job.
+        dft: one record per structure that DFT ran on.
+        benchmarks: Snakemake's measurements, one record per job.
         measures: records of ``scores/measures.json``: numbers that are no rates.
         separation: records of ``scores/separation.json``: which numbers tell real systems from fakes.
         card: ``scores/card.json``: matchers and protocols that decided the scores.
@@ -230,7 +230,7 @@ def _dft(reader: _Reader) -> list[Record]:
 
 
 class Structures:
-    """Structures by id, read only when asked for; of several files that hold one for an id, the first is taken."""
+    """Structures by id, read only when requested; of several files that hold one for an id, the first is taken."""
 
     def __init__(self, tables: Iterable[store.SystemTable]) -> None:
         self._rows: dict[str, tuple[store.SystemTable, int]] = {}
@@ -240,7 +240,7 @@ class Structures:
                     self._rows.setdefault(system_id, (table, index))
 
     def get(self, system_id: str) -> AtomicSystem | None:
-        """Return the structure of an id; ``None`` where there is none."""
+        """Return the structure of an id; ``None`` if there is none."""
         if system_id not in self._rows:
             return None
         table, index = self._rows[system_id]

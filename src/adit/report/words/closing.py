@@ -111,7 +111,7 @@ def _tag(run: Run) -> str:
 
 
 def _uncovered(run: Run) -> str:
-    """Return how many crystals the hull cannot judge, where there are such."""
+    """Return how many crystals the hull cannot judge, if there are such."""
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return ""

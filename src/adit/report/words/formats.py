@@ -1,4 +1,4 @@
-"""How values are written for people: missing is a dash, minus is a minus, formulas have subscripts."""
+"""How values are written for display: missing is a dash, minus is a minus, formulas have subscripts."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def code(name: str) -> str:
 
 
 def metric(name: str, protocol: str = "") -> str:
-    """Return a metric's name for people, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``.
+    """Return a metric's name for display, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``.
 
     Args:
         name: name in the files.
@@ -90,5 +90,5 @@ def metric(name: str, protocol: str = "") -> str:
 
 
 def heading(column: str) -> str:
-    """Return a column's name for people."""
+    """Return a column's name for display."""
     return columns.column_title(column)

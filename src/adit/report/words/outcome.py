@@ -55,7 +55,7 @@ def steps_of(run: Run, kind: str) -> list[Mapping[str, Any]]:
 
 
 def kinds(run: Run) -> list[str]:
-    """Return the kinds that were asked for, in a fixed order."""
+    """Return the kinds that were requested, in a fixed order."""
     named = {str(r.get("kind")) for r in (*run.funnel, *run.summary)} | set(run.scores)
     requested = {kind for kind in ("crystal", "molecule", "mof") if run.setting(f"sample.{kind}", 0)}
     order = ("crystal", "molecule", "mof")
@@ -104,7 +104,7 @@ def dft_counts(run: Run) -> tuple[int, int]:
 
 
 def method(run: Run) -> str:
-    """Return what computed the last relaxation, for people."""
+    """Return what computed the last relaxation, for display."""
     if uses_xtb(run):
         return "GFN1-xTB"
     codes = sorted({str(row[Col.CODE]) for row in run.dft if isinstance(row.get(Col.CODE), str) and row[Col.CODE]})
@@ -206,7 +206,7 @@ def _gap_notice(run: Run) -> list[Notice]:
 
 
 def hull_text(run: Run) -> str:
-    """Return whose energies were put on which hull; empty where there is none."""
+    """Return whose energies were put on which hull; empty if there is none."""
     tags = energies(run)
     if not tags["hull_tags"]:
         return ""

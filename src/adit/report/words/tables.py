@@ -120,7 +120,7 @@ def with_posebusters(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def dft(run: Run, records: Sequence[Record]) -> Table:
-    """Return one row a structure that was sent to DFT."""
+    """Return one row per structure that was sent to DFT."""
     import pandas as pd
 
     crystals = run.scores.get("crystal")

@@ -1,4 +1,4 @@
-"""Rates with intervals, and the funnel from what was asked for to what is stable, unique and novel."""
+"""Rates with intervals, and the funnel from what was requested to what is stable, unique and novel."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Record:
         high: upper end.
         numerator: how many passed.
         denominator: out of how many.
-        basis: what the denominator counts, and whatever else decides the number, for people.
+        basis: what the denominator counts, and whatever else decides the number, for display.
     """
 
     kind: str
@@ -103,7 +103,7 @@ class Step:
 
     Attributes:
         name: its name.
-        reasons: for each row that was asked for, why it does not pass this step; empty where it does.
+        reasons: for each row that was requested, why it does not pass this step; empty where it does.
     """
 
     name: str
@@ -115,8 +115,8 @@ def funnel(kind: str, total: int, steps: Sequence[Step]) -> list[dict[str, Any]]
 
     Args:
         kind: crystal or molecule.
-        total: rows asked for.
-        steps: the steps in order, each with a reason (or an empty text) for every row asked for.
+        total: rows requested.
+        steps: the steps in order, each with a reason (or an empty text) for every row requested.
     """
     records: list[dict[str, Any]] = [{"kind": kind, "step": "asked", "count": total, "reasons": {}}]
     alive = list(range(total))

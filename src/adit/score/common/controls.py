@@ -29,7 +29,7 @@ def controls(
 
     Returns:
         Systems by population. ``noise`` and ``random`` are made from those of ``test``, or from those of
-        ``train`` where there is no test split.
+        ``train`` if there is no test split.
     """
     train, test = (
         _choose([s for s, split in zip(systems, splits, strict=True) if split == name], count, seed, name)

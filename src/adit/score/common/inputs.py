@@ -46,7 +46,7 @@ class Energies:
         on_hull: whether there is a table of energies above the hull.
         relaxed: rows of ``relaxed/<kind>/<shard>.parquet``.
         structures: relaxed structures.
-        hull: rows of ``hull.parquet``; empty where there is none.
+        hull: rows of ``hull.parquet``; empty if there is none.
         dft: rows of ``dft/<shard>.parquet``.
         potential: whose surrogate energies the hull's rows are; empty for energies of the hull's own method.
         energy_tags: methods of the samples' energies.
@@ -75,12 +75,12 @@ class Energies:
 
     @property
     def basis(self) -> str:
-        """Return whose energies these are, for people."""
+        """Return whose energies these are, for display."""
         return f"{' and '.join(self.energy_tags) or 'no'} energies on a {self.hull_tag or 'nameless'} hull"
 
 
 def read_rows(paths: Sequence[Path]) -> list[Row]:
-    """Read systems and failures of shards, one row a system asked for.
+    """Read systems and failures of shards, one row per system requested.
 
     Raises:
         DataError: an id occurs twice.

@@ -19,7 +19,7 @@ class Estimate:
     """A number with its bootstrap interval over systems.
 
     Attributes:
-        value: of the systems as they are, ``None`` where there is nothing to measure.
+        value: of the systems as they are, ``None`` if there is nothing to measure.
         low: lower end, never below 0.
         high: upper end.
         count: systems it is made of.
@@ -46,13 +46,13 @@ class Measure:
         kind: crystal, molecule or mof.
         population: samples or a control.
         metric: its name.
-        value: the number in ``unit``, ``None`` where there is nothing to measure.
+        value: the number in ``unit``, ``None`` if there is nothing to measure.
         low: lower end of the interval.
         high: upper end.
         unit: of value and interval; empty for a number without one.
         count: systems it is made of.
         requested: requested systems.
-        basis: what is measured against what, for people.
+        basis: what is measured against what, for display.
     """
 
     kind: str
@@ -151,7 +151,7 @@ class Measurer:
         return self._bootstrap(distance, len(groups), int((counts.sum(axis=1) > 0).sum()))
 
     def median(self, values: Sequence[float]) -> Estimate:
-        """Return the median of one value a system, in their unit."""
+        """Return the median of one value per system, in their unit."""
         if not values:
             return NO_ESTIMATE
         ordered = np.sort(np.asarray(values, dtype=float))

@@ -30,7 +30,7 @@ class Scored:
 
     Attributes:
         columns: columns of the table, also where it has no row.
-        table: one row a sample asked for.
+        table: one row per sample requested.
         records: rates of all populations.
         funnel: steps of the samples.
         measures: numbers of all populations that are no rates.

@@ -61,7 +61,7 @@ class Separation:
 def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> list[Separation]:
     """Return the verdict on every number that has control rows.
 
-    Real systems are those of the test split, or of the training split where there is no test split.
+    Real systems are those of the test split, or of the training split if there is no test split.
     Rates are better when higher (but the share of P1), measures (distances, energies) when lower.
     """
     rates: dict[tuple[str, str, str], dict[str, Record]] = {}

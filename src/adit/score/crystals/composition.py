@@ -22,7 +22,7 @@ class ElementData:
 
     Attributes:
         states: SMACT14 oxidation states.
-        electronegativity: Pauling's, ``None`` where there is none (He, Ne, Ar, Pm, Rn, Lr).
+        electronegativity: Pauling's, ``None`` if there is none (He, Ne, Ar, Pm, Rn, Lr).
         metal: whether smact counts it as a metal.
         n_native: number of oxidation states in smact's default list.
     """

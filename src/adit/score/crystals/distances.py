@@ -30,7 +30,7 @@ class Spread(StrEnum):
 
 @dataclass(frozen=True)
 class Described:
-    """What distributions are made of, one entry a crystal.
+    """What distributions are made of, one entry per crystal.
 
     Attributes:
         densities: g/cm³.
@@ -67,7 +67,7 @@ def distance_measures(sample_set: Described, reference: Described, measurer: Mea
         sample_set: the crystals of a population.
         reference: those they are measured against.
         measurer: makes the measures.
-        name: what the reference is, for people.
+        name: what the reference is, for display.
     """
     basis = f"crystals that are any; against {len(reference.sizes)} of {name}"
     earth_mover, variation = f"Wasserstein distance, {basis}", f"total variation distance, {basis}"

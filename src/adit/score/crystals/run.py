@@ -55,7 +55,7 @@ def score_crystals(
 def add_nearest(
     table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], references: Sequence[AtomicSystem]
 ) -> None:
-    """Add the nearest known crystal to the samples' table: of the relaxed structure, where there is one."""
+    """Add the nearest known crystal to the samples' table: of the relaxed structure, if there is one."""
     latest = {row.system_id: row for row in [*systems_of(rows), *relaxed]}
     nearest = nearest_known(list(latest.values()), references)
     for row in table:

@@ -36,7 +36,7 @@ class Against:
     """What novelty is measured against.
 
     Attributes:
-        count: structures in all splits; 0 where there is no reference.
+        count: structures in all splits; 0 if there is no reference.
         formulas: their reduced formulas.
     """
 
@@ -176,7 +176,7 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
 
 
 def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[Step]:
-    """Return the last two steps; a novel member stands for its group where there is one."""
+    """Return the last two steps; a novel member stands for its group if there is one."""
     matched = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
     novel = [match is not None and ADIT.novel(match) for match in matched]
     chosen: dict[str, int] = {}

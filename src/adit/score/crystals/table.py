@@ -1,4 +1,4 @@
-"""Crystals: the checks of one structure, and the table of one row a crystal asked for."""
+"""Crystals: the checks of one structure, and the table of one row per crystal requested."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _row(row: Row, outcome: Outcome | None, matches: Matches, population: Popula
 
 
 def matched_columns(matches: Matches, population: str, system_id: str) -> dict[str, Any]:
-    """Return what a crystal matches; novelty is unknown (``None``) where there is no reference."""
+    """Return what a crystal matches; novelty is unknown (``None``) if there is no reference."""
     columns: dict[str, Any] = {}
     for settings in SETTINGS:
         match = matches.get(population, system_id, settings)
@@ -119,7 +119,7 @@ def group_column(settings: MatcherSettings) -> str:
 
 
 def relaxed_group_column(settings: MatcherSettings) -> str:
-    """Return the column with the group of the relaxed structure; empty where there is none."""
+    """Return the column with the group of the relaxed structure; empty if there is none."""
     return f"relaxed_group_{settings.name}"
 
 

@@ -42,7 +42,7 @@ def load_libraries() -> None:
 def reduce_crystal(system: AtomicSystem) -> AtomicSystem:
     """Return the Niggli-reduced primitive crystal as ``StructureMatcher`` makes it, once instead of once a pair.
 
-    The atoms are put into an order of their own first, so that the result does not depend on the order in the file.
+    The atoms are put into their own order first, so that the result does not depend on the order in the file.
     """
     check_pairwise(len(system))
     x, y, z = (np.rint(system.fractional * 1e6).astype(np.int64) % 1_000_000).T

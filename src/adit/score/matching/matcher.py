@@ -81,7 +81,7 @@ class Matches:
     has_references: bool = True
 
     def get(self, population: str, system_id: str, settings: MatcherSettings) -> Match | None:
-        """Return the match of a structure, ``None`` where there is none."""
+        """Return the match of a structure, ``None`` if there is none."""
         return self.matches.get((population, system_id), {}).get(settings.name)
 
 

@@ -34,7 +34,7 @@ class Nearest:
 
 
 def nearest_known(systems: Sequence[AtomicSystem], references: Sequence[AtomicSystem]) -> dict[str, Nearest]:
-    """Return, by id, the nearest known crystal of the same formula, else of the same elements, where there is one.
+    """Return, by id, the nearest known crystal of the same formula, else of the same elements, if there is one.
 
     Args:
         systems: crystals.

@@ -130,7 +130,7 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
     Args:
         table: rows of ``mof_rows``.
         rater: makes the records.
-        basis: versions, for people.
+        basis: versions, for display.
     """
     checked = [row for row in table if row[Col.STATUS] != NOT_CHECKED]
     if len(checked) < len(table):

@@ -36,7 +36,7 @@ class KnownNames:
         smiles: their canonical SMILES.
         stereo_smiles: with stereochemistry.
         inchikeys: their InChIKeys.
-        count: molecules of the training split; 0 where there is none to be novel against.
+        count: molecules of the training split; 0 if there is none to be novel against.
     """
 
     smiles: AbstractSet[str] = field(default_factory=frozenset)
@@ -51,7 +51,7 @@ def composition_key(system: AtomicSystem) -> Composition:
 
 
 class TrainNames:
-    """Names of the training molecules, made for those compositions that are asked for.
+    """Names of the training molecules, made for those compositions that are requested.
 
     Args:
         train: training molecules.

@@ -1,4 +1,4 @@
-"""Molecules: the table of one row a molecule asked for."""
+"""Molecules: the table of one row per molecule requested."""
 
 from __future__ import annotations
 

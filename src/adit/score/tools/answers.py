@@ -55,7 +55,7 @@ class Answers:
     def complete(
         self, tool: str, systems: Sequence[AtomicSystem], ask: Callable[[list[AtomicSystem]], Sequence[Any]]
     ) -> list[Any]:
-        """Return the answer of a tool to each system, in order; ``ask`` is asked for those that have none yet."""
+        """Return the answer of a tool to each system, in order; ``ask`` is requested those that have none yet."""
         stored = self.stored.get(tool, {})
         keys = [content_key(system) for system in systems]
         fresh = iter(ask([system for system, key in zip(systems, keys, strict=True) if key not in stored]))

@@ -1,4 +1,4 @@
-"""MOFChecker's 15 checks of metal-organic frameworks, each structure in a process of its own with a limit."""
+"""MOFChecker's 15 checks of metal-organic frameworks, each structure in its own process with a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server of MOFChecker's checks: a program of its own that needs nothing of this package, for the Python that has it.
+"""Server of MOFChecker's checks: its own program that needs nothing of this package, for the Python that has it.
 
 Reads one JSON line a structure (numbers, positions in Å, cell in Å), answers with one JSON line: ``checks`` by name
 (true, false, or null where one gave nothing), ``reasons`` of those, or ``error``. Each structure has a process of its
@@ -64,7 +64,7 @@ def check(checker_class: Any, request: dict[str, Any]) -> dict[str, Any]:
     structure = core.Structure(lattice, request["numbers"], request["positions"], coords_are_cartesian=True)
     try:
         checker = checker_class(structure)
-    except ValueError as error:  # MOFChecker goes on without symmetry, where an older pymatgen raises a TypeError
+    except ValueError as error:  # MOFChecker continues without symmetry, where an older pymatgen raises a TypeError
         if type(error).__name__ != "SymmetryUndeterminedError":
             raise
         checker = checker_class(structure, symprec=None, angle_tolerance=None)
