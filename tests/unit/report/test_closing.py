@@ -59,27 +59,29 @@ def lines(folder: Path, gpaw_missing: Path = Path("nowhere")) -> dict[str, str]:
 def test_a_run_with_dft(run: Path) -> None:
     printed = lines(run)
     assert printed["made"] == "32 crystals, 22 of them valid; 32 molecules, 14 of them valid"
-    assert printed["DFT"] == "2 structures sent, 2 converged"
+    assert printed["DFT"] == "2 structures selected, 2 converged"
     assert printed["engine"] == "GPAW 26.7.0, PBE, preset demo"
-    assert printed["meaning"].startswith("16 crystals lie below the hull by CHGNet's energies, are unique and new")
-    assert "not yet stability" in printed["meaning"]
+    assert printed["meaning"].startswith("16 crystals are below the hull with CHGNet energies, are unique and new")
+    assert "does not prove stability" in printed["meaning"]
     assert printed["page"] == (run / "report/index.html").resolve().as_uri()
 
 
 def test_failures_are_told_with_a_reason(run: Path) -> None:
     write_dft(run, "converged", "failed", "timeout", "failed")
     printed = lines(run)
-    assert printed["DFT"].startswith("4 structures sent, 1 converged, 2 failed, 1 timeout (e.g. crystal-0-1: SCF not")
+    assert printed["DFT"].startswith(
+        "4 structures selected, 1 converged, 2 failed, 1 timeout (e.g. crystal-0-1: SCF not"
+    )
     write_dft(run, "failed")
-    assert "DFT confirms none of them" in lines(run)["meaning"]
+    assert "none converged with DFT" in lines(run)["meaning"]
 
 
 def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path) -> None:
     write_dft(run, "converged", code="gfn1-xtb")
     printed = lines(run)
-    assert "no DFT" in printed["DFT"]
+    assert "not DFT" in printed["DFT"]
     assert "not DFT: GPAW is not installed" in printed["engine"]
-    assert "none has been checked with DFT" in printed["meaning"]
+    assert "none was checked with DFT" in printed["meaning"]
     reason = run / "gpaw-missing.txt"
     reason.write_text("c/bmgs/zero.c:8: fatal error: algorithm: No such file\n\nsudo apt-get install g++\n")
     printed = lines(run, reason)
@@ -89,14 +91,14 @@ def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path) -> None:
 def test_crystals_that_the_hull_cannot_judge_are_counted(run: Path) -> None:
     frame = store.read_frame(run / "scores/crystal.parquet").assign(hull_covers_chemistry=[True, False, False])
     store.write_frame(run / "scores/crystal.parquet", frame)
-    assert "of 2 with an energy, 1 have a chemistry that the hull knows in part" in lines(run)["meaning"]
+    assert "of 2 with an energy, 1 have a chemistry that is not completely in the hull" in lines(run)["meaning"]
 
 
 def test_a_run_that_is_not_done_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
     printed = lines(folder)
-    assert printed["made"] == "nothing that has been scored yet"
+    assert printed["made"] == "no scores yet"
     assert printed["DFT"] == "has not run"
     assert printed["page"].startswith("none: ")
 

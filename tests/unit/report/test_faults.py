@@ -116,7 +116,7 @@ def test_surrogates_are_named_wherever_they_stand(tmp_path: Path) -> None:
     steps = [{"kind": "crystal", "step": step, "count": count} for step, count in (("asked", 3), ("stable", 1))]
     store.write_json(run / "scores/funnel.json", steps)
     read = load(run, "{}")
-    assert "1 lies below the hull (CHGNet surrogate)" in outcome.sentence(read)
+    assert "1 is below the hull (CHGNet surrogate)" in outcome.sentence(read)
     (small,) = [note for label, _, note in outcome.tiles(read) if label == "lowest E above hull"]
     assert "CHGNet surrogate" in small
 
@@ -146,7 +146,7 @@ def test_a_table_of_the_paper_says_whose_stabilities(prefix: str) -> None:
     table = next(one for one in paper_tables.TABLES if one.name == "table-1")
     frame = paper_tables.build(table, [rate("crystal", "samples", f"{prefix}stable", "adit", 1)], None)
     assert frame is not None
-    assert ("CHGNet surrogates and no DFT" in paper_tables.cells(table, frame)["note"]) == bool(prefix)
+    assert ("CHGNet surrogates, not DFT" in paper_tables.cells(table, frame)["note"]) == bool(prefix)
     assert ("energies" in frame) == bool(prefix)
 
 

@@ -146,7 +146,7 @@ def test_page_has_every_section_and_its_numbers(page: str) -> None:
         "12 345",
     ):
         assert wanted in text, wanted
-    assert "Of 3 crystals asked for, 1 is valid." in text
+    assert "Of 3 requested crystals, 1 is valid." in text
 
 
 def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
@@ -237,7 +237,12 @@ def test_same_run_same_page(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 def test_empty_run_says_what_is_missing(tmp_path: Path) -> None:
     page = write_page(tmp_path, config="{}")
-    for missing in ("This run has no scores", "No structure went to DFT", "No training", "No dataset statistics"):
+    for missing in (
+        "This run has no scores",
+        "No structure was selected for DFT",
+        "No training",
+        "No dataset statistics",
+    ):
         assert missing in page
 
 
@@ -274,16 +279,16 @@ def test_fallback_is_said_to_be_no_dft(tmp_path: Path) -> None:
     run = load(write_run(tmp_path, code="gfn1-xtb"), config)
     first = outcome.notices(run)[0]
     assert (first.tone, first.title) == ("warning", "No DFT: these relaxations are GFN1-xTB")
-    assert "GPAW was asked for" in first.text
+    assert "GPAW was configured" in first.text
     assert "not density-functional theory" in first.text
-    assert outcome.sentence(run).endswith("GFN1-xTB converged for 1 of the 1 structures sent to it.")
+    assert outcome.sentence(run).endswith("GFN1-xTB converged for 1 of the 1 selected structures.")
 
 
 def test_the_page_says_why_gpaw_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
     config = Config.model_validate({"dft": {"engine": "gpaw", "fallback": "gfn1-xtb"}}).model_dump_json()
     line = "GPAW is not installed: c/zero.c:8: fatal error: algorithm: No such file. To get it: RETRY_GPAW=1 make env"
     run = load(write_run(tmp_path, text=line, code="gfn1-xtb"), config)
-    assert f"so the run fell back. {line}. GFN1-xTB is" in outcome.notices(run)[0].text
+    assert f"so the run used the fallback. {line}. GFN1-xTB is" in outcome.notices(run)[0].text
 
 
 def test_real_dft_has_no_fallback_notice(page: str) -> None:
@@ -330,9 +335,9 @@ def test_without_a_valid_molecule_others_are_shown_as_not_valid(tmp_path: Path) 
     [
         (
             {"asked": 9, "valid": 3, "relaxed": 2, "stable": 0, "unique": 0, "novel": 0},
-            "3 are valid, of those 2 relaxed, none lies",
+            "3 are valid, of those 2 relaxed, none is below",
         ),
-        ({"asked": 9, "valid": 0, "unique": 0, "novel": 0}, "Of 9 crystals asked for, none is valid."),
+        ({"asked": 9, "valid": 0, "unique": 0, "novel": 0}, "Of 9 requested crystals, none is valid."),
         ({"asked": 9, "valid": 2, "unique": 1, "novel": 1}, "2 are valid, of those 1 is unique and novel."),
     ],
 )
@@ -355,7 +360,7 @@ def test_a_run_from_weights_says_so(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     from_weights = '{"model": {"source": "finetune", "weights": "weights"}}'
     assert any("weights have seen" in notice.title for notice in outcome.notices(load(run, from_weights)))
-    assert outcome.trained_on(load(run, from_weights)).endswith("going on from weights")
+    assert outcome.trained_on(load(run, from_weights)).endswith("starting from weights")
     assert outcome.trained_on(load(run, from_weights.replace("finetune", "pretrained"))) == "models as in weights"
     assert not any("weights have seen" in notice.title for notice in outcome.notices(load(run, "{}")))
 

@@ -142,7 +142,7 @@ def test_card_tells_what_decides_the_numbers(tmp_path: Path) -> None:
     own = {"molecule": {"skip_guidance": 2.0, "skip_blocks": [5]}}
     config = Config.model_validate({"sample": {"by_kind": own}}).model_dump_json()
     card = {title: dict(rows) for title, rows in protocol.card(load(write_run(tmp_path), config))}
-    assert card["Sampling"]["crystals asked for"] == "3"
+    assert card["Sampling"]["requested crystals"] == "3"
     assert card["Sampling"]["molecules apart"] == "skip guidance: 2.0; skip blocks: [5]"
     assert card["Sampling"]["steps T"] == str(Config().sample.steps)
     assert card["Hull"]["energies on it"] == "chgnet-0.3.0/PBE(+U)/MP2020"
@@ -217,6 +217,6 @@ def test_bibliography_is_bibtex_that_a_parser_reads(tmp_path: Path) -> None:
 def test_summary_is_for_programs(tmp_path: Path) -> None:
     write_page(write_run(tmp_path))
     summary = json.loads((tmp_path / "report/summary.json").read_text(encoding="utf-8"))
-    assert summary["outcome"].startswith("Of 3 crystals asked for, 1 is valid.")
+    assert summary["outcome"].startswith("Of 3 requested crystals, 1 is valid.")
     assert summary["funnel"][0]["count"] == 3
     assert {"metric", "low", "high", "numerator", "denominator"} <= set(summary["metrics"][0])

@@ -50,7 +50,7 @@ def gather(stage: AblationsStage, folder: Path) -> None:
 
     ablations = stage.ablations
     if not ablations.autoencoders:
-        raise ConfigError("ablations.autoencoders: there is no variant; take config/ablations.yaml, or name some")
+        raise ConfigError("ablations.autoencoders: there is no variant; use config/ablations.yaml, or add variants")
     autoencoders = {name: autoencoder_row(folder, name) for name in ablations.autoencoders}
     denoisers = [
         denoiser_row(folder, name, autoencoders[variant.autoencoder]) for name, variant in ablations.denoisers.items()
@@ -120,7 +120,7 @@ def markdown(table: pd.DataFrame) -> str:
     rows = [[_cell(row, name) for name in names] for row in table.to_dict("records")]
     same = [f"{name}: {_text(table[name].iloc[0])}" for name in table if name not in [*names, *ends]]
     lines = [_line(names), _line(["---"] * len(names)), *map(_line, rows)]
-    return "\n".join([*lines, "", *([f"The same for all: {'; '.join(same)}."] if same else []), ""])
+    return "\n".join([*lines, "", *([f"Common settings: {'; '.join(same)}."] if same else []), ""])
 
 
 def _line(cells: Sequence[str]) -> str:

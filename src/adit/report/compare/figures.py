@@ -28,7 +28,7 @@ def drawings(runs: RunList) -> list[tuple[Drawing, str]]:
             figures.append((rates(kind, table), f"Main numbers of {kind} samples; lines are confidence intervals."))
     held = [(name, values) for name, run in runs if (values := hull_energies(run))]
     if len(held) > 1:
-        figures.append((hulls(held), "Energies above the hull, each run's own energies and hull."))
+        figures.append((hulls(held), "Energies above the hull; each run with its own energies and hull."))
     for network in NETWORKS:
         table = losses(runs, network)
         if table is not None:

@@ -58,7 +58,7 @@ def compare(folders: Sequence[Path], out: Path) -> None:
     if len(folders) < 2:
         raise DataError("adit compare: name at least two runs, e.g. adit compare results/a results/b")
     if len({folder.resolve() for folder in folders}) < len(folders):
-        raise DataError("adit compare: the same run is named twice; name different ones")
+        raise DataError("adit compare: the same run is given twice; give different runs")
     runs = [
         Named(name, load(folder, json.dumps(_config(folder))))
         for name, folder in zip(_names(folders), folders, strict=True)

@@ -29,7 +29,7 @@ CAPTIONS: Final = {
     Col.FORMATION_ENERGY: "Formation energies (Fig. 4).",
     Col.N_ELEMENTS: "Number of different elements in a crystal (Fig. 4).",
     "spacegroups": "Spacegroups of the crystals as generated, the most frequent ones (Fig. 5).",
-    "convergence": "Rates against the number of samples, in the order in which they were made (Fig. 6).",
+    "convergence": "Rates against the number of samples, in the order of sampling (Fig. 6).",
     "seeds": "Rates against the number of samples: mean over choices, band of two standard deviations (Fig. 6).",
     "grid": "Validity over guidance and number of steps; the samples are those of the tuning seed (Fig. 7).",
     "speed": "Validity, and the time of 10,000 samples on this hardware, against the number of steps (Fig. 2).",
@@ -55,7 +55,7 @@ def figures(run: Run, save: Save) -> list[Record]:
     hull_name = outcome.hull_text(run)
     for key in (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY):
         if values := populations.populations(run, key):
-            note = " Those of the training crystals are the dataset's own DFT energies." if "train" in values else ""
+            note = " Those of the training crystals are the DFT energies of the dataset." if "train" in values else ""
             add(distributions.energies(key, values, hull_name), f"{CAPTIONS[key]} {hull_name}{note}")
     if values := populations.populations(run, Col.N_ELEMENTS):
         add(distributions.n_ary(values), CAPTIONS[Col.N_ELEMENTS])

@@ -40,7 +40,7 @@ def trained_on(run: Run) -> str:
         parts.append(f"{formats.count(n)} {stats.get('kind', 'system')}s ({stats.get('dataset', '?')})")
     if not parts:
         return ""
-    return f"trained on {', '.join(parts)}" + ("" if source == "train" else f", going on from {weights}")
+    return f"trained on {', '.join(parts)}" + ("" if source == "train" else f", starting from {weights}")
 
 
 def total_seconds(run: Run) -> float | None:
@@ -70,7 +70,7 @@ def sentence(run: Run) -> str:
     text = " ".join(clauses)
     converged, total = dft_counts(run)
     if total:
-        text += f" {method(run)} converged for {converged} of the {total} structures sent to it."
+        text += f" {method(run)} converged for {converged} of the {total} selected structures."
     return text
 
 
@@ -81,7 +81,7 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
     words = {
         "valid": ("is valid", "are valid"),
         "relaxed": ("relaxed", "relaxed"),
-        "stable": ("lies below the hull", "lie below the hull"),
+        "stable": ("is below the hull", "are below the hull"),
         "unique": ("is unique", "are unique"),
         "novel": ("is unique and novel", "are unique and novel"),
     }
@@ -95,16 +95,16 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
         if not number:
             break
     text = ", of those ".join([parts[0], ", ".join(parts[1:])]) if len(parts) > 1 else "".join(parts)
-    return f"Of {formats.count(total)} {kind}s asked for, {text or f'{formats.count(counts[last])} are {last}'}."
+    return f"Of {formats.count(total)} requested {kind}s, {text or f'{formats.count(counts[last])} are {last}'}."
 
 
 def dft_counts(run: Run) -> tuple[int, int]:
-    """Return how many structures DFT converged on, and how many it got."""
+    """Return the number of structures converged with DFT, and of selected structures."""
     return sum(row.get(Col.STATUS) == "converged" for row in run.dft), len(run.dft)
 
 
 def method(run: Run) -> str:
-    """Return what computed the last relaxation, for display."""
+    """Return the method of the last relaxation, for display."""
     if uses_xtb(run):
         return "GFN1-xTB"
     codes = sorted({str(row[Col.CODE]) for row in run.dft if isinstance(row.get(Col.CODE), str) and row[Col.CODE]})
@@ -125,19 +125,21 @@ def _reasons(run: Run) -> list[str]:
 
 
 def notices(run: Run) -> list[Notice]:
-    """Return what a reader must know before the numbers."""
+    """Return the notices above the scores."""
     lines = []
     engine = str(run.setting("dft.engine", ""))
     if uses_xtb(run):
         engine_name = formats.code(engine) if engine and engine != XTB else ""
-        why = f"{engine_name} was asked for but was not at hand, so the run fell back. " if engine_name else ""
+        why = (
+            f"{engine_name} was configured but is not available, so the run used the fallback. " if engine_name else ""
+        )
         why += "".join(f"{line} " for line in _reasons(run))
         lines.append(
             Notice(
                 "warning",
                 "No DFT: these relaxations are GFN1-xTB",
-                f"{why}GFN1-xTB is a semi-empirical method, not density-functional theory. Its energies are in no "
-                "metric and on no hull; rerun with VASP or GPAW for DFT.",
+                f"{why}GFN1-xTB is a semi-empirical method, not density-functional theory. Its energies are not used "
+                "in metrics or hulls; run again with VASP or GPAW for DFT.",
             )
         )
     lines += _energy_notice(run)
@@ -149,8 +151,8 @@ def notices(run: Run) -> list[Notice]:
             Notice(
                 "info",
                 "A demonstration, not a benchmark",
-                f"The data of this run hold {formats.count(trained)} training systems; the published models saw tens "
-                "of thousands. Published numbers stand beside these for orientation and are not comparable with them.",
+                f"This run has {formats.count(trained)} training systems; the published models have tens "
+                "of thousands. Published scores are shown for orientation and are not comparable.",
             )
         )
     lines += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
@@ -161,10 +163,10 @@ def _weights_notice(run: Run) -> list[Notice]:
     if run.setting("model.source", "train") == "train":
         return []
     text = (
-        f"The models come from the weights in {run.setting('model.weights', 'weights')}. Samples are compared with the "
-        "data of this run alone: what counts as novel here may stand in the data that the weights were trained on."
+        f"The models come from the weights in {run.setting('model.weights', 'weights')}. Samples are only compared "
+        "with the data of this run: a novel sample may occur in the training data of the weights."
     )
-    return [Notice("warning", "Novelty does not know what the weights have seen", text)]
+    return [Notice("warning", "Novelty does not include the training data of the weights", text)]
 
 
 def _formulas_notice(run: Run) -> list[Notice]:
@@ -173,9 +175,9 @@ def _formulas_notice(run: Run) -> list[Notice]:
     if own != "training" or "-" not in composition or run.setting("sample.from") or "molecule" not in kinds(run):
         return []
     text = (
-        "The number of atoms of each element is drawn from the training data before a molecule is made, as its size "
-        "is; the model makes the rest. Published models decide it themselves: their validity asks for more than this. "
-        "A known molecule is the likelier the fewer of the training data share its formula: look at novelty as well."
+        "The formula of each molecule is drawn from the training data, like its size; the model generates the "
+        "rest. Published models generate the formula too, so their validity is a harder test. If few training "
+        "molecules share a formula, the model is likely to reproduce one of them: check the novelty too."
     )
     return [Notice("info", "Formulas of the molecules come from the training data", text)]
 
@@ -199,14 +201,14 @@ def _gap_notice(run: Run) -> list[Notice]:
     if not gaps:
         return []
     text = (
-        f"{formats.count(gaps)} of the {formats.count(len(placed))} crystals with an energy have a chemistry that the "
-        "hull does not know whole. Energies below such a gap mean little, and “below the hull” counts them."
+        f"{formats.count(gaps)} of the {formats.count(len(placed))} crystals with an energy have a chemistry that is "
+        "not completely in the hull. Energies below such a gap mean little, but “below the hull” counts them."
     )
     return [Notice("warning", "The hull has gaps", text)]
 
 
 def hull_text(run: Run) -> str:
-    """Return whose energies were put on which hull; empty if there is none."""
+    """Return the methods of energies and hull as text; empty without a hull."""
     tags = energies(run)
     if not tags["hull_tags"]:
         return ""
@@ -217,8 +219,8 @@ def hull_text(run: Run) -> str:
     text = f"Energies above the hull are {own} energies on a hull{entries}{source} {kind}."
     if tags["surrogate"]:
         names = " and ".join(f"{surrogate_prefix(each)}…" for each in surrogate_potentials(run) or [])
-        return f"{text} The two methods differ: the metrics are named {names} and are no DFT stabilities."
-    return f"{text} DFT energies are listed on their own and never meet that hull." if run.dft else text
+        return f"{text} The two methods differ: the metrics are named {names} and are not DFT stabilities."
+    return f"{text} DFT energies are listed separately and never compared with this hull." if run.dft else text
 
 
 def tiles(run: Run) -> list[tuple[str, str, str]]:
@@ -228,15 +230,15 @@ def tiles(run: Run) -> list[tuple[str, str, str]]:
         steps = {str(s.get("step")): int(s.get("count") or 0) for s in steps_of(run, kind)}
         if "valid" in steps and steps.get("asked"):
             share = 100 * steps["valid"] / steps["asked"]
-            shown.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
+            shown.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} requested"))
     best = best_energy(run)
     if best is not None:
         note = surrogate_note(run)
-        small = f"eV/atom{f', {note}' if note else ''}; valid compounds of a chemistry that the hull knows"
+        small = f"eV/atom{f', {note}' if note else ''}; valid compounds with a chemistry in the hull"
         shown.append(("lowest E above hull", formats.number(best, 3), small))
     converged, total = dft_counts(run)
     if total:
-        shown.append((f"{method(run)} converged", f"{converged} of {total}", "structures sent to it"))
+        shown.append((f"{method(run)} converged", f"{converged} of {total}", "selected structures"))
     seconds = total_seconds(run)
     if seconds is not None:
         shown.append(("computing time", formats.seconds(seconds), "all jobs together"))

@@ -51,7 +51,7 @@ SETTINGS: Final = {
 def card(run: Run) -> list[tuple[str, Pairs]]:
     """Return the card: parts, each with names and values."""
     requested = [
-        (f"{kind}s asked for", _text(n)) for kind in ("crystal", "molecule", "mof") if (n := _requested(run, kind))
+        (f"requested {kind}s", _text(n)) for kind in ("crystal", "molecule", "mof") if (n := _requested(run, kind))
     ]
     parts: list[tuple[str, Pairs]] = [
         (title, [(name, _text(run.setting(path))) for name, path in rows if run.setting(path) is not None])
