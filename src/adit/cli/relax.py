@@ -78,7 +78,7 @@ def _builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
 
 
 def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> Callable[[str], Path]:
-    """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
+    """Return a function that gives the local path of a public file by its name, from the mirror or its source."""
 
     def find(name: str) -> Path:
         from adit.data.sources.download import limited

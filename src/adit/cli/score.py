@@ -15,7 +15,6 @@ from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least
 from adit.columns import REQUESTED_PROTOCOLS
 from adit.errors import DataError, printable
 from adit.isolate import worker_memory
-from adit.limits import DEFAULTS
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
