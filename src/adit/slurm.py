@@ -30,7 +30,7 @@ EXECUTOR = "snakemake_executor_plugin_slurm"
 
 _RUN = re.compile(r"SLURM run ID: (\S+)")
 
-ASKED_S = 60.0
+END_S = 60.0
 """Longest wait of a job that went back to the queue for its end, s."""
 
 
@@ -97,7 +97,7 @@ def back_to_the_queue() -> Iterator[None]:
 
 def wait_for_end() -> None:
     """Wait until SLURM ends this process, as it does with a job that went back to the queue."""
-    time.sleep(ASKED_S)
+    time.sleep(END_S)
 
 
 def left_behind(logs: Path) -> list[str] | None:

@@ -147,13 +147,13 @@ def test_heads_turn_positions_and_nothing_else(n: int, seed: int) -> None:
 @FEW
 @given(systems(), st.floats(1.0, 6.0))
 def test_pairs_are_those_of_a_plain_search(system: AtomicSystem, cutoff: float) -> None:
-    pairs = distances_found(system, cutoff)
+    pairs = pairs_of(system, cutoff)
     expected = distances_searched(system, cutoff)
     assume(not np.any(np.abs(expected - cutoff) < 1e-6))
     assert np.allclose(pairs, expected[expected < cutoff], atol=1e-9)
 
 
-def distances_found(system: AtomicSystem, cutoff: float) -> np.ndarray:
+def pairs_of(system: AtomicSystem, cutoff: float) -> np.ndarray:
     batch = double(in_company(system))
     pairs = pairs_within(batch.positions, batch.n_atoms, batch.cell, batch.periodic, cutoff)
     of_system = batch.system_idx[pairs.target] == 1

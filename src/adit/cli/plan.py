@@ -39,7 +39,7 @@ def site_of(profile: Path, device: str) -> Site:
     """Return what the jobs get, as a profile says.
 
     Raises:
-        ConfigError: there is no such profile, or it is none.
+        ConfigError: there is no such profile, or it is invalid.
     """
     values = scheduler.read(scheduler.file_of(profile))
     resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}

@@ -180,13 +180,13 @@ def builtin_elements() -> list[AtomicSystem]:
     """Return the crystals of the elements in the built-in set."""
     from adit.data.datasets.builtin_crystals import DATASET
 
-    crystals_found = []
+    elements = []
     for record in DATASET.load(None).records:
         with contextlib.suppress(DataError):  # misprinted prototypes
             system = record.make()
             if len(set(system.numbers.tolist())) == 1:
-                crystals_found.append(system)
-    return crystals_found
+                elements.append(system)
+    return elements
 
 
 def register(verbs: Verbs) -> None:

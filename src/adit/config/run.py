@@ -97,10 +97,10 @@ class Config(Strict):
     @model_validator(mode="after")
     def _variants_fit(self) -> Self:
         for name in self.ablations.autoencoders:
-            with _told_of(f"ablations.autoencoders.{name}"):
+            with _located(f"ablations.autoencoders.{name}"):
                 self.autoencoder(name)
         for name in self.ablations.denoisers:
-            with _told_of(f"ablations.denoisers.{name}"):
+            with _located(f"ablations.denoisers.{name}"):
                 self.denoiser(name)
         return self
 
@@ -164,8 +164,8 @@ class Config(Strict):
 
 
 @contextmanager
-def _told_of(where: str) -> Iterator[None]:
-    """Say of an error in which variant it is."""
+def _located(where: str) -> Iterator[None]:
+    """Add the place to the message of an error."""
     try:
         yield
     except ValueError as error:

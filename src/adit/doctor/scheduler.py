@@ -54,7 +54,7 @@ def partitions(profile: Path) -> Iterator[Finding]:
         if limit < wanted["runtime"]:
             way = f"set runtime and longest_min to {limit:.0f} at the top of {profile}; trainings go on later"
             yield missing(
-                "partition", f"{name} ends jobs after {limit:.0f} min, {wanted['runtime']} are asked for", way
+                "partition", f"{name} ends jobs after {limit:.0f} min, {wanted['runtime']} are requested", way
             )
         if all(state != "up" for _, _, state in rows):
             yield note("partition", f"{name} is not up", "jobs wait until it is")

@@ -59,7 +59,7 @@ def _reference(reference: Reference, rows: Sequence[ReadRow], kind: Kind) -> Ref
 
 
 def origins_of(rows: Sequence[ReadRow]) -> Origins:
-    """Return where samples come from and what is to be said of how they were read."""
+    """Return the sources of samples and notes from reading them."""
     return {
         each.row.system_id: {
             SOURCE: each.source,

@@ -75,7 +75,7 @@ def score(
         dft: ``dft/<shard>.parquet``.
         out: the folder of the scores.
         workers: processes at most.
-        cache: folder for what depends on the data alone (control rows, reduced references), or ``None``.
+        cache: folder for results that depend only on the data (control rows, reduced references), or ``None``.
         checks: ``checks/<kind>/<shard>.json``: slow checks that shards did.
 
     Raises:
@@ -121,7 +121,7 @@ def score_rows(
         energies: of the crystals.
         out: the folder of the scores.
         workers: processes at most.
-        cache: folder for what depends on the reference alone, or ``None``.
+        cache: folder for results that depend only on the reference, or ``None``.
         protocols: of the named protocols, those to report.
         answers: of the slow tools, as far as there are any yet.
         origins: where a user's own samples come from, by kind; columns of their tables.

@@ -60,10 +60,10 @@ def score_files(
     Args:
         stage: slice of the configuration.
         files: files, folders and zip archives of samples.
-        given: what is known besides.
+        given: further inputs.
         out: the folder; laid out as a run, so that a report can be made of it.
         workers: processes at most.
-        cache: folder for what depends on the reference alone, or ``None``.
+        cache: folder for results that depend only on the reference, or ``None``.
         protocols: of the named protocols, those to report.
         reading: how files are read; ``None``: the defaults.
 

@@ -88,7 +88,7 @@ def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatc
         ("main|(null)|infinite|up", "missing partition: gpu does not exist; set slurm_partition at the top of"),
         ("main|(null)|infinite|up\ngpu|(null)|infinite|up", "missing partition: gpu has no GPUs"),
         ("main|(null)|infinite|up\ngpu|gpu:4|1-00:00:00|up", "missing partition: gpu ends jobs after 1440 min"),
-        ("main|(null)|2-00:00:00|up\ngpu|gpu:4|infinite|up", "main ends jobs after 2880 min, 4320 are asked for"),
+        ("main|(null)|2-00:00:00|up\ngpu|gpu:4|infinite|up", "main ends jobs after 2880 min, 4320 are requested"),
     ],
 )
 def test_partitions_of_the_profile(commands: Path, sinfo: str, finding: str) -> None:

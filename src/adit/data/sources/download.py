@@ -66,16 +66,18 @@ class Patience:
     window_s: float = 60.0
     sleep: Callable[[float], None] = time.sleep
 
-    def wait(self, failures: int, asked_s: float | None) -> None:
+    def wait(self, failures: int, retry_after_s: float | None) -> None:
         """Wait after the ``failures``-th failure in a row: as long as the server asks, else by back-off."""
         backoff = self.first_s * 2.0 ** (failures - 1) * random.uniform(0.75, 1.25)
-        self.sleep(min(self.longest_s, backoff) if asked_s is None else min(LIMITS.get().retry_after_s, asked_s))
+        self.sleep(
+            min(self.longest_s, backoff) if retry_after_s is None else min(LIMITS.get().retry_after_s, retry_after_s)
+        )
 
 
 class _TransientError(Exception):
-    def __init__(self, reason: str, asked_s: float | None = None) -> None:
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
-        self.asked_s = asked_s
+        self.retry_after_s = retry_after_s
 
 
 class _TooLargeError(DataError):
@@ -243,7 +245,7 @@ def _transfer_all(url: str, partial: _Partial, missing_ok: bool, patience: Patie
                 if failures >= patience.attempts:
                     raise DataError(f"{url}: {error} ({failures} attempts); run again later, or {WAY_OUT}") from None
                 log.info("%s: %s; trying again", url, error)
-                patience.wait(failures, error.asked_s)
+                patience.wait(failures, error.retry_after_s)
             else:
                 return True
 
@@ -301,7 +303,7 @@ def _judge(response: requests.Response, partial: _Partial) -> None:
         raise DataError(f"{response.url}: the server answers {answer}; {WAY_OUT}")
     if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {partial.size}-"):
         partial.forget()
-        raise _TransientError("the server sent another range than asked for")
+        raise _TransientError("the server sent another range than requested")
 
 
 def _retry_after(response: requests.Response) -> float | None:

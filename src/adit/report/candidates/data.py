@@ -83,7 +83,7 @@ def write(run: Run, kind: str, folder: Path) -> Written | None:
 
 
 def _hill(steps: Sequence[dict[str, Any]], text: Any) -> Any:
-    """Return the whole formula of a molecule; without a structure what the scores say."""
+    """Return the formula of a molecule; without a structure, the one in the scores."""
     return hill(composition(steps[0]["z"])) if steps else text
 
 

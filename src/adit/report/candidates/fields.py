@@ -1,4 +1,4 @@
-"""Columns of the candidates' tables: what is known of each by its name, and what is guessed of the others."""
+"""Columns of the candidates' tables: fields with a description, and default fields for all others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Field:
         hint: meaning.
         digits: decimals of a number.
         unit: of a number, unchanged beside its title.
-        shown: whether it stands in the table before anyone chooses columns.
+        shown: whether it is in the table by default.
     """
 
     name: str

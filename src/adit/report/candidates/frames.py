@@ -27,7 +27,7 @@ def frame(system: AtomicSystem, label: str, *, bonded: bool = False) -> dict[str
 
     Args:
         system: the structure.
-        label: what it is, e.g. ``generated``.
+        label: stage of the structure, e.g. ``generated``.
         bonded: find the bonds of a molecule (``b``, ``q`` charges, ``d`` drawing).
     """
     record: dict[str, Any] = {"l": label, "z": [int(z) for z in system.numbers]}

@@ -1,4 +1,4 @@
-"""Best candidates: which samples are shown with pictures, and what is said of each."""
+"""Best candidates: samples shown with pictures and facts."""
 
 from __future__ import annotations
 

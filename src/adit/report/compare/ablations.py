@@ -114,7 +114,7 @@ def _training(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return a table of Markdown; what is the same for all variants stands below it."""
+    """Return a table of Markdown; columns with one value are listed below it."""
     ends = [name for name in table if name.endswith((": low", ": high"))]
     names = [name for name in table if name not in ends and (len(table) == 1 or table[name].nunique(dropna=False) > 1)]
     rows = [[_cell(row, name) for name in names] for row in table.to_dict("records")]

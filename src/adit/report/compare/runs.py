@@ -108,7 +108,7 @@ def _config(folder: Path) -> Record:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Return the name of each folder; the whole path where names are the same."""
+    """Return the name of each folder; the complete path if names are equal."""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 

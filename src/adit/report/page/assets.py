@@ -1,4 +1,4 @@
-"""Scripts that lie beside the page: its own, and the viewer of structures with its licence.
+"""Scripts beside the page: its own, and the viewer of structures with its licence.
 
 Writes: report/assets/page.js, report/assets/3Dmol-min.js, report/assets/3Dmol-LICENSE.txt
 """

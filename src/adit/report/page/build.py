@@ -48,9 +48,9 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
 
     Args:
         stage: slice of the configuration.
-        run: ``results/<run>``; what it lacks is said on the page.
+        run: ``results/<run>``; missing parts are listed on the page.
         out: the folder to write to.
-        run_config: the whole configuration as JSON.
+        run_config: the complete configuration as JSON.
 
     Raises:
         ConfigError: ``run_config`` is not a JSON object, or a file to write is not the report's own.

@@ -37,7 +37,7 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     numbers = np.unique(np.geomspace(min(10, len(frame)), len(frame), POINTS).astype(int))
     for plain in FLAGS.get(kind, ()):
         name = stored_as(plain, frame)
-        if name not in frame or frame[name].isna().all():  # what nobody could check has no rate
+        if name not in frame or frame[name].isna().all():  # no rate without any check
             continue
         passed = np.cumsum(frame[name].fillna(False).astype(bool).to_numpy())[numbers - 1]
         low, high = wilson(passed, numbers)

@@ -95,13 +95,13 @@ def _tuning(run: Run) -> list[tuple[str, pd.DataFrame]]:
 def tables(run: Run, folder: Path) -> list[Record]:
     """Write the tables and return them for the page."""
     size = run.training["dit"].config.get("parameters") if "dit" in run.training else None
-    rows_found = []
+    figure_rows = []
     for table in paper_tables.TABLES:
         frame = paper_tables.build(table, run.summary, size if isinstance(size, int | float) else None)
         if frame is not None:
             store.write_frame(folder / f"{table.name}.csv", frame)
-            rows_found.append(paper_tables.cells(table, frame))
-    return rows_found + [_ablation(run, folder, name, title) for name, title in ABLATIONS.items() if _held(run, name)]
+            figure_rows.append(paper_tables.cells(table, frame))
+    return figure_rows + [_ablation(run, folder, name, title) for name, title in ABLATIONS.items() if _held(run, name)]
 
 
 ABLATIONS: Final = {"autoencoders": "Table 5: autoencoders", "denoisers": "Table 6: denoisers"}

@@ -17,7 +17,7 @@ MAX_GROUPS: Final = 16
 """Spacegroups that are named."""
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {Col.E_ABOVE_HULL: (-0.5, 1.5), Col.FORMATION_ENERGY: (-4.5, 2.0)}
-"""Range of an energy axis, eV/atom; what lies beyond is in the outer bars."""
+"""Range of an energy axis, eV/atom; larger values are in the outer bars."""
 
 _TITLES: Final[Mapping[str, str]] = {Col.E_ABOVE_HULL: "E above hull", Col.FORMATION_ENERGY: "formation energy"}
 

@@ -97,7 +97,7 @@ def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] 
     Args:
         kind: crystal or molecule.
         records: records of ``summary.json`` of this kind.
-        separation: records of ``separation.json``; what tells nothing is said beside the metric.
+        separation: records of ``separation.json``; metrics that are not informative are marked.
     """
     separation_texts = blind(separation, kind)
     rows = list(dict.fromkeys((str(r.get("protocol")), str(r.get("metric"))) for r in records))

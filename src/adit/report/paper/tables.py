@@ -35,7 +35,7 @@ class PaperTable:
 
     Attributes:
         name: file name.
-        title: what it shows.
+        title: title of the table.
         kind: whose metrics.
         metrics: protocol and metric of each column.
         note: what a reader must know.

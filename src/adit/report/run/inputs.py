@@ -46,7 +46,7 @@ class Run:
 
     Attributes:
         folder: the run's folder.
-        config: the whole resolved configuration.
+        config: the complete configuration.
         summary: records of ``scores/summary.json``.
         funnel: records of ``scores/funnel.json``.
         scores: one row per sample requested, by kind.
@@ -58,7 +58,7 @@ class Run:
         dft: one record per structure that DFT ran on.
         benchmarks: Snakemake's measurements, one record per job.
         measures: records of ``scores/measures.json``: numbers that are no rates.
-        separation: records of ``scores/separation.json``: which numbers tell real systems from fakes.
+        separation: records of ``scores/separation.json``: which scores separate real systems from controls.
         card: ``scores/card.json``: matchers and protocols that decided the scores.
         sensitivity: ``scores/sensitivity-crystal.csv``: rates by number of samples and seed.
         problems: what could not be read, one line each.
@@ -97,7 +97,7 @@ def load(folder: Path, run_config: str) -> Run:
 
     Args:
         folder: ``results/<run>``.
-        run_config: the whole configuration as JSON.
+        run_config: the complete configuration as JSON.
 
     Raises:
         ConfigError: ``run_config`` is not a JSON object.
@@ -214,7 +214,7 @@ def _training(reader: _Reader, name: str) -> Training:
 
 
 def _dft(reader: _Reader) -> list[Record]:
-    """Return the rows of ``dft/<shard>.parquet``, each with what its ``result.json`` tells more (warnings)."""
+    """Return the rows of ``dft/<shard>.parquet``, each with the warnings of its ``result.json``."""
     rows: list[Record] = []
     for path in reader.glob("dft/*.parquet"):
         if path.stem.isdigit() and (frame := reader.frame(path)) is not None:

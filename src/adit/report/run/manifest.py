@@ -173,7 +173,7 @@ def surrogate_potentials(run: Run) -> list[str] | None:
 
 
 def surrogate_note(run: Run) -> str:
-    """Return what is said beside an energy that is a potential's, e.g. ``CHGNet surrogate``; else an empty text."""
+    """Return the note for energies of a potential, e.g. ``CHGNet surrogate``; else an empty text."""
     return ", ".join(map(surrogate_title, surrogate_potentials(run) or []))
 
 
@@ -223,7 +223,7 @@ def planned(run: Run) -> dict[str, dict[str, float]]:
     try:
         whole = parse(run.config)
     except ConfigError:
-        return {}  # a report of files alone, or of an older version
+        return {}  # a report of single files, or of an older version
     site = Site(_most(run.benchmarks, "threads"), _most(run.benchmarks, "gpus"), {})
     return {
         estimate.rule: {"core_hours": round(estimate.core_hours, 3), "gpu_hours": round(estimate.gpu_hours, 3)}

@@ -1,4 +1,4 @@
-"""What a run came to, in five lines for the terminal: samples, DFT, its engine, what it means, where the page is."""
+"""Summary of a run in five lines for the terminal: samples, DFT, engine, meaning, path of the page."""
 
 from __future__ import annotations
 

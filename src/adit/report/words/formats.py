@@ -16,7 +16,7 @@ MISSING: Final = "—"
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value stands for nothing: ``None``, NaN, pandas' missing values or an empty text."""
+    """Return whether a value is missing: ``None``, NaN, pandas' missing values or an empty text."""
     if value is None or (isinstance(value, str) and not value):
         return True
     return (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType")
@@ -59,7 +59,7 @@ def formula(text: Any) -> Markup:
 
 
 def chemical(text: str) -> str:
-    """Return a reduced formula in the order of electronegativity (``NaCl`` for ``ClNa``); other text stays as it is."""
+    """Return a reduced formula in the order of electronegativity (``NaCl`` for ``ClNa``); other text is unchanged."""
     from pymatgen.core import Composition
 
     try:

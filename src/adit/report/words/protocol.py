@@ -109,7 +109,7 @@ def _requested(run: Run, kind: str) -> int | None:
 
 
 def _of_one_kind(run: Run) -> Pairs:
-    """Return the settings of sampling that one kind has of its own."""
+    """Return the sampling settings of one kind that differ from the general ones."""
     held = run.setting("sample.by_kind")
     return [(f"{kind}s apart", _listed(own)) for kind, own in held.items()] if isinstance(held, Mapping) else []
 

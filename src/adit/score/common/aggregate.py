@@ -1,4 +1,4 @@
-"""Rates with intervals, and the funnel from what was requested to what is stable, unique and novel."""
+"""Rates with intervals, and the funnel from requested to stable, unique and novel systems."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def wilson(numerator: int, denominator: int, confidence: float) -> tuple[float, 
 
 @dataclass(frozen=True)
 class Record:
-    """One number with what it is made of; a rate of nothing has no value.
+    """One rate with numerator and denominator; a rate over nothing has no value.
 
     Attributes:
         kind: crystal or molecule.

@@ -25,7 +25,7 @@ def controls(
         systems: the data of one kind.
         splits: their splits.
         count: systems per population at most; fewer where the split has fewer.
-        seed: seed of the run. The choice depends on it and on the ids alone, not on the order of the data.
+        seed: seed of the run. The choice depends only on it and on the ids, not on the order of the data.
 
     Returns:
         Systems by population. ``noise`` and ``random`` are made from those of ``test``, or from those of

@@ -1,4 +1,4 @@
-"""Reads what is scored: samples, data, relaxations, hull and DFT."""
+"""Reads the inputs of the scores: samples, data, relaxations, hull and DFT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that are no rates: distances between distributions, medians; each with its interval."""
+"""Scores other than rates: distances between distributions, medians; each with its interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Estimate:
     """A number with its bootstrap interval over systems.
 
     Attributes:
-        value: of the systems as they are, ``None`` if there is nothing to measure.
+        value: without resampling, ``None`` if there is nothing to measure.
         low: lower end, never below 0.
         high: upper end.
         count: systems it is made of.
@@ -52,7 +52,7 @@ class Measure:
         unit: of value and interval; empty for a number without one.
         count: systems it is made of.
         requested: requested systems.
-        basis: what is measured against what, for display.
+        basis: measured systems and reference, for display.
     """
 
     kind: str
@@ -104,7 +104,7 @@ class Measurer:
         """Return the distance of one-dimensional distributions, in the unit of the values.
 
         Args:
-            groups: the values of each system; systems are resampled whole.
+            groups: the values of each system; complete systems are resampled.
             reference: values of the reference.
 
         Source: first Wasserstein distance, ∫ |F(x) − G(x)| dx.
@@ -129,7 +129,7 @@ class Measurer:
         """Return half the summed difference of two histograms' shares: 0 for equal ones, 1 for disjoint ones.
 
         Args:
-            groups: the counts of each system; systems are resampled whole.
+            groups: the counts of each system; complete systems are resampled.
             reference: counts of the reference.
         """
         all_names = {*reference, *(name for group in groups for name in group)}
@@ -162,7 +162,7 @@ class Measurer:
         return self._bootstrap(middle, len(ordered), len(ordered))
 
     def _bootstrap(self, of: Callable[[np.ndarray], float | None], n: int, count: int) -> Estimate:
-        """Return the number of the systems as they are, and the spread of resamples around their mean, moved onto it.
+        """Return the score without resampling, and the spread of resamples around their mean, centred on it.
 
         A distance grows by resampling; its spread is what the interval takes.
         """

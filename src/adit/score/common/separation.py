@@ -1,4 +1,4 @@
-"""Which numbers tell real systems from noise: judged by the control rows alone."""
+"""Which scores separate real systems from noise, according to the control rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOWER_IS_BETTER: Final = (Metric.SPACEGROUP_P1, Metric.RELAXED_SPACEGROUP_P1)
 """Rates of which real systems have less."""
 
 MARK: Final = "*"
-"""Stands behind a number that does not tell real systems from one of the fakes."""
+"""Mark of a score that does not separate real systems from one of the controls."""
 
 
 class _Interval(Protocol):

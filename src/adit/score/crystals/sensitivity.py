@@ -33,7 +33,7 @@ class Rate:
 
     Attributes:
         metric: its name.
-        protocol: whose definition; empty if there is one alone.
+        protocol: of the definition; empty if there is only one.
         flags: columns that must be true (or not empty) for a row to count.
         group: column of groups of which each counts once; ``None``: each row counts.
     """

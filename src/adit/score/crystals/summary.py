@@ -14,7 +14,7 @@ from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, MATTERGEN, Cr
 from adit.score.crystals.table import RELAXED, VALIDITIES, Records, group_column
 from adit.score.matching.matcher import Matches
 
-ASKED = "crystals asked for"
+REQUESTED = "requested crystals"
 
 NO_REFERENCE = "not measured: no reference of this kind was given"
 
@@ -49,7 +49,7 @@ def crystal_records(table: Records, matches: Matches, rater: Rater, against: Aga
     records = []
     for column in VALIDITIES:
         protocol = Protocol.ADIT if column in _PUBLISHED else Protocol.STRICT
-        basis = f"{ASKED}; {_RULES[column]}"
+        basis = f"{REQUESTED}; {_RULES[column]}"
         records.append(rater.rate(protocol, str(column), (row[column] for row in table), basis))
     low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table if row[Col.N_ATOMS])  # a failure has no symmetry to lack
     basis = "crystals that decoded; spglib, symprec 0.1 Å"
@@ -63,10 +63,10 @@ def crystal_records(table: Records, matches: Matches, rater: Rater, against: Aga
 def _compositions(table: Records, rater: Rater, against: Against) -> list[Record]:
     formulas = {row[Col.FORMULA] for row in table if row[Col.FORMULA]}
     new = sum(bool(row[Col.FORMULA]) and row[Col.FORMULA] not in against.formulas for row in table)
-    novelty = (new, len(table), f"{ASKED}; reduced formula not in the reference ({against.count} structures)")
+    novelty = (new, len(table), f"{REQUESTED}; reduced formula not in the reference ({against.count} structures)")
     return [
         rater.ratio(
-            Protocol.STRICT, Metric.COMPOSITION_UNIQUENESS, len(formulas), len(table), f"{ASKED}; reduced formulas"
+            Protocol.STRICT, Metric.COMPOSITION_UNIQUENESS, len(formulas), len(table), f"{REQUESTED}; reduced formulas"
         ),
         rater.ratio(Protocol.STRICT, Metric.COMPOSITION_NOVELTY, *(novelty if against.count else (0, 0, NO_REFERENCE))),
     ]
@@ -82,7 +82,7 @@ def _matching(
     groups = {row[group_column(tolerances)] for row in valid} - {""}
     named = f"crystals of overall validity; groups by {how}"
     return [
-        rater.rate(protocol.name, Metric.UNIQUENESS, (row[unique] for row in table), f"{ASKED}; groups by {how}"),
+        rater.rate(protocol.name, Metric.UNIQUENESS, (row[unique] for row in table), f"{REQUESTED}; groups by {how}"),
         rater.ratio(protocol.name, Metric.UNIQUENESS + OF_VALID, len(groups), len(valid), named),
         *_novelties(table, valid, matches, rater, protocol, f"{how}; not in", n_references),
     ]
@@ -107,7 +107,7 @@ def _novelties(
             protocol.name, name, (row[novel] for row in rows), f"{denominator}; {how} {protocol.reference} {size}"
         )
         for name, rows, denominator in (
-            (Metric.NOVELTY, table, ASKED),
+            (Metric.NOVELTY, table, REQUESTED),
             (NOVELTY_OF_VALID, valid, "crystals of overall validity"),
         )
     ]
@@ -117,15 +117,17 @@ def _novelties(
     to_all = (match is not None and not match.in_reference for match in matched)
     return [
         *records,
-        rater.rate(protocol.name, Metric.NOVELTY_TO_TRAIN, to_train, f"{ASKED}; {how} the training split {size}"),
-        rater.rate(protocol.name, Metric.NOVELTY_TO_ALL, to_all, f"{ASKED}; {how} any split of the reference {size}"),
+        rater.rate(protocol.name, Metric.NOVELTY_TO_TRAIN, to_train, f"{REQUESTED}; {how} the training split {size}"),
+        rater.rate(
+            protocol.name, Metric.NOVELTY_TO_ALL, to_all, f"{REQUESTED}; {how} any split of the reference {size}"
+        ),
     ]
 
 
 def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Record]:
     """Return the rates of the samples that rest on relaxations and energies."""
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
-    records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{ASKED}; relaxation converged")]
+    records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{REQUESTED}; relaxation converged")]
     records += _symmetries(table, rater)
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         rules = {Metric.STABLE: protocol.rule, Metric.SUN: f"{protocol.rule}; unique, not in {protocol.reference}"}
@@ -134,7 +136,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
             rules[Metric.MSUN] = f"{protocol.metastable_rule}; unique, not in {protocol.reference}"
         for metric, rule in rules.items():
             column = energies.prefix + flag(metric, protocol.name)
-            basis = f"{ASKED}; converged relaxations; {energies.basis}; {rule}"
+            basis = f"{REQUESTED}; converged relaxations; {energies.basis}; {rule}"
             if any(row[column] is None for row in table):
                 records.append(rater.ratio(protocol.name, energies.prefix + metric, 0, 0, NO_REFERENCE))
                 continue
@@ -176,7 +178,7 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
 
 
 def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[Step]:
-    """Return the last two steps; a novel member stands for its group if there is one."""
+    """Return the last two steps; a group is represented by a novel member if there is one."""
     matched = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
     novel = [match is not None and ADIT.novel(match) for match in matched]
     chosen: dict[str, int] = {}

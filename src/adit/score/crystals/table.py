@@ -114,7 +114,7 @@ def matched_columns(matches: Matches, population: str, system_id: str) -> dict[s
 
 
 def group_column(settings: MatcherSettings) -> str:
-    """Return the column with the id that stands for a crystal's group; empty where it could not be matched."""
+    """Return the column with the representative id of a crystal's group; empty if it could not be matched."""
     return f"group_{settings.name}"
 
 
@@ -129,7 +129,7 @@ def relaxed_novelty_column(protocol: CrystalProtocol) -> str:
 
 
 def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
-    """Add relaxation, hull and DFT to the samples' table, and what is stable, unique and novel by each protocol.
+    """Add relaxation, hull and DFT to the samples' table, with stable, unique and novel flags of each protocol.
 
     Stability is that of the relaxed structure and needs a converged relaxation and a known energy above the hull.
     """

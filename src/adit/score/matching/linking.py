@@ -135,7 +135,7 @@ def link(task: LinkTask) -> Links:
 
 
 class _Search:
-    """Knows which comparisons can tell nothing new."""
+    """Knows which comparisons are redundant."""
 
     def __init__(self, task: LinkTask, settings: MatcherSettings) -> None:
         self._classes = task.classes
@@ -157,7 +157,7 @@ class _Search:
 
 
 class Groups:
-    """Connected components of numbers below ``total``; the smallest number stands for its component."""
+    """Connected components of numbers below ``total``; the smallest number represents its component."""
 
     def __init__(self, total: int) -> None:
         self._parent = list(range(total))

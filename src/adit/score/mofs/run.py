@@ -23,7 +23,7 @@ from adit.systems import Failure, Kind
 
 ALL_PASSED = f"{PREFIX}all"
 PROTOCOL = "mofchecker"
-ASKED = "MOFs asked for"
+REQUESTED = "requested MOFs"
 NOT_CHECKED = "not_checked"
 """Status of a MOF that MOFChecker never saw; its checks are unknown (``None``), and no denominator counts it."""
 
@@ -142,7 +142,7 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
     if _none_checked(table):
         return [rater.ratio(PROTOCOL, name, 0, 0, basis) for name in (ALL_PASSED, *METRICS)]
     return [
-        rater.rate(PROTOCOL, name, (row[name] for row in checked), f"{ASKED}; {basis}")
+        rater.rate(PROTOCOL, name, (row[name] for row in checked), f"{REQUESTED}; {basis}")
         for name in (ALL_PASSED, *METRICS)
     ]
 

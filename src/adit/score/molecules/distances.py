@@ -17,7 +17,7 @@ from adit.score.molecules.features import MoleculeFeatures
 from adit.systems import AtomicSystem
 
 MIN_BONDS: Final = 100
-"""Kinds of bonds with fewer in the reference have no distance of their own."""
+"""Kinds of bonds with fewer in the reference have no separate distance."""
 
 
 class Distance(StrEnum):

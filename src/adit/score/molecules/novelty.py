@@ -1,4 +1,4 @@
-"""Names of the training molecules, against which novelty is told; each is named once and kept on disk."""
+"""Names of the training molecules, for novelty; each is computed once and cached on disk."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class KnownNames:
         smiles: their canonical SMILES.
         stereo_smiles: with stereochemistry.
         inchikeys: their InChIKeys.
-        count: molecules of the training split; 0 if there is none to be novel against.
+        count: molecules of the training split; 0 if there is no training split.
     """
 
     smiles: AbstractSet[str] = field(default_factory=frozenset)

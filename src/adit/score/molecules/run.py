@@ -136,7 +136,7 @@ class _Scorer:
 def reference_rows(train: Sequence[AtomicSystem], populations: Populations, count: int, seed: int) -> list[Row]:
     """Return training molecules that are not in the control row of the training set, while there are any.
 
-    So the distances of that row show what sampling alone makes of them.
+    So the distances of that row show the effect of sampling alone.
     """
     control = {row.system_id for row in populations[Population.TRAIN]}
     others = [system for system in train if system.system_id not in control] or list(train)
@@ -145,7 +145,7 @@ def reference_rows(train: Sequence[AtomicSystem], populations: Populations, coun
 
 
 def chosen(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str]:
-    """Return the ids of so many rows, all for ``None``; the choice depends on seed and ids alone, not on the order."""
+    """Return the ids of this many rows, all for ``None``; the choice depends only on seed and ids, not on the order."""
     ids = sorted((row.system_id for row in rows), key=lambda system_id: seeds.derive_seed("chosen", seed, system_id))
     return set(ids[:count])
 

@@ -1,4 +1,4 @@
-"""What the slow tools say of systems: shards of a run write it, each in its own job, and the scores take it.
+"""Results of the slow tools: shards of a run write them, each in its own job, and the scores read them.
 
 An answer belongs to what a system is, not to its name, and to the versions of the libraries: with other ones it is made
 again.

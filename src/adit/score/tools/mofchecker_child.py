@@ -2,7 +2,7 @@
 
 Reads one JSON line a structure (numbers, positions in Å, cell in Å), answers with one JSON line: ``checks`` by name
 (true, false, or null where one gave nothing), ``reasons`` of those, or ``error``. Each structure has a process of its
-own, forked after the libraries are loaded, so that a crash costs that structure alone. With ``--probe`` it says the
+own, forked after the libraries are loaded, so that a crash affects only that structure. With ``--probe`` it says the
 versions and ends.
 
 Source: MOFChecker 0.9.6 (K. M. Jablonka), with its defaults: symmetrised (symprec 0.5), primitive cell.
