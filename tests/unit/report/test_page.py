@@ -359,10 +359,10 @@ def test_published_numbers_stand_beside_their_protocol_only() -> None:
 def test_a_run_from_weights_says_so(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     from_weights = '{"model": {"source": "finetune", "weights": "weights"}}'
-    assert any("weights have seen" in notice.title for notice in outcome.notices(load(run, from_weights)))
+    assert any("training data of the weights" in notice.title for notice in outcome.notices(load(run, from_weights)))
     assert outcome.trained_on(load(run, from_weights)).endswith("starting from weights")
     assert outcome.trained_on(load(run, from_weights.replace("finetune", "pretrained"))) == "models as in weights"
-    assert not any("weights have seen" in notice.title for notice in outcome.notices(load(run, "{}")))
+    assert not any("training data of the weights" in notice.title for notice in outcome.notices(load(run, "{}")))
 
 
 def test_formulas_from_the_training_data_are_said(tmp_path: Path) -> None:
