@@ -20,7 +20,7 @@ from adit.systems import AtomicSystem, Failure, Kind
 
 CHGNET_TAG = "chgnet-0.3.0/PBE(+U)/MP2020"
 
-KNOWN = [
+ENTRIES = [
     Entry({"Na": 1}, -1.3),
     Entry({"Na": 2}, -1.0),  # a higher allotrope
     Entry({"Cl": 1}, -1.8),
@@ -30,7 +30,7 @@ KNOWN = [
 
 
 def test_hull_by_hand() -> None:
-    by_hand = Hull.from_entries("tag", KNOWN)
+    by_hand = Hull.from_entries("tag", ENTRIES)
     assert by_hand.elements == {"Na": -1.3, "Cl": -1.8}
     assert by_hand.energy_at({"Na": 1}) == pytest.approx(-1.3)
     assert by_hand.energy_at({"Na": 4, "Cl": 4}) == pytest.approx(-3.4)
@@ -40,7 +40,7 @@ def test_hull_by_hand() -> None:
 
 def test_an_element_without_reference_is_named() -> None:
     with pytest.raises(DataError, match="no reference energy of element K"):
-        Hull.from_entries("tag", KNOWN).energy_at({"K": 1, "Cl": 1})
+        Hull.from_entries("tag", ENTRIES).energy_at({"K": 1, "Cl": 1})
 
 
 def test_linear_programme_equals_qhull() -> None:
@@ -120,7 +120,7 @@ def write_relaxed(path: Path, tag: str) -> None:
 
 
 def run_hull(tmp_path: Path, energy_tag: str, hull_tag: str) -> pd.DataFrame:
-    write_reference(tmp_path / "reference.parquet", hull_tag, KNOWN)
+    write_reference(tmp_path / "reference.parquet", hull_tag, ENTRIES)
     write_relaxed(tmp_path / "0.parquet", energy_tag)
     stage = Config().stage(HullStage)
     hull(stage, [tmp_path / "0.parquet"], tmp_path / "reference.parquet", tmp_path / "hull.parquet")
@@ -160,7 +160,7 @@ def test_a_pair_is_covered_by_a_compound_of_the_same_system_alone() -> None:
 
 
 def test_anyones_energies_need_no_structures(tmp_path: Path) -> None:
-    write_reference(tmp_path / "reference.parquet", MP2020_TAG, KNOWN)
+    write_reference(tmp_path / "reference.parquet", MP2020_TAG, ENTRIES)
     table = pd.DataFrame(
         {"system_id": ["a", 7, "c"], "formula": ["NaCl", "NaCl3", "Qq"], "energy_per_atom": [-3.3, -2, 0]}
     )
@@ -187,7 +187,7 @@ def test_wrong_tags_end_the_stage(tmp_path: Path) -> None:
 
 
 def test_mixed_reference_is_refused(tmp_path: Path) -> None:
-    write_reference(tmp_path / "reference.parquet", MP2020_TAG, KNOWN)
+    write_reference(tmp_path / "reference.parquet", MP2020_TAG, ENTRIES)
     frame = store.read_frame(tmp_path / "reference.parquet")
     frame.loc[1, "hull_tag"] = CHGNET_TAG
     store.write_frame(tmp_path / "reference.parquet", frame)

@@ -94,10 +94,10 @@ ENGINES: Final[dict[str, EngineEntry]] = {
 }
 
 
-def _known(name: str) -> str:
+def _listed(name: str) -> str:
     if name not in ENGINES:
         raise ValueError(f"no engine is named {name}; there are {', '.join(ENGINES)}")
     return name
 
 
-EngineName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(ENGINES), "type": "string"})]
+EngineName = Annotated[str, AfterValidator(_listed), WithJsonSchema({"enum": list(ENGINES), "type": "string"})]

@@ -59,10 +59,10 @@ SOLVERS: Final[dict[str, SolverEntry]] = {
 }
 
 
-def _known(name: str) -> str:
+def _listed(name: str) -> str:
     if name not in SOLVERS:
         raise ValueError(f"no solver is named {name}; there are {', '.join(SOLVERS)}")
     return name
 
 
-SolverName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(SOLVERS), "type": "string"})]
+SolverName = Annotated[str, AfterValidator(_listed), WithJsonSchema({"enum": list(SOLVERS), "type": "string"})]

@@ -51,12 +51,12 @@ STRANGE: list[Row] = [
     atoms("lone", 1),
 ]
 ROWS: list[Row] = [water("w0"), ammonia("a0"), water("w1", 1.02), water("far", 4.0), *STRANGE]
-KNOWN = Reference([water("d0", 1.01), ammonia("d1"), ammonia("d2")], ["train", "test", "test"])
+REFERENCE = Reference([water("d0", 1.01), ammonia("d1"), ammonia("d2")], ["train", "test", "test"])
 
 
 def test_neither_order_nor_workers_matter_and_strange_entries_are_rows(tmp_path: Path) -> None:
-    first = score_molecules(STAGE, ROWS, KNOWN, workers=1, cache=tmp_path)
-    second = score_molecules(STAGE, ROWS[::-1], KNOWN, workers=2, cache=tmp_path)  # control rows as kept
+    first = score_molecules(STAGE, ROWS, REFERENCE, workers=1, cache=tmp_path)
+    second = score_molecules(STAGE, ROWS[::-1], REFERENCE, workers=2, cache=tmp_path)  # control rows as kept
     assert [row["system_id"] for row in first.table] == [row.system_id for row in ROWS]
     for one, other in zip(first.table, second.table[::-1], strict=True):
         for column in first.columns:

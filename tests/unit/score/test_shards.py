@@ -18,7 +18,7 @@ from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, XTB, Answers, writ
 from adit.score.tools.mofchecker import MofChecks
 from adit.store import read_json, write_json, write_systems
 from adit.systems import AtomicSystem, Kind
-from tests.unit.score.test_molecule_run import KNOWN, ROWS, ammonia, water
+from tests.unit.score.test_molecule_run import REFERENCE, ROWS, ammonia, water
 
 CONFIG = Config(score=ScoreConfig(controls=2, xtb=3, posebusters=4, wall_limit_s=60))
 STAGE, CHECKS = CONFIG.stage(ScoreStage), CONFIG.stage(ChecksStage)
@@ -55,14 +55,14 @@ def test_scores_with_the_checks_of_shards_are_those_without(
     shards: tuple[list[Path], list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = noted(monkeypatch)
-    alone = score_molecules(STAGE, ROWS, KNOWN, workers=1)
+    alone = score_molecules(STAGE, ROWS, REFERENCE, workers=1)
     names = {row.system_id for row in ROWS}
     assert names & set(sent)
     sent.clear()
     answers = Answers.read(shards[1])
     assert answers.stored[POSEBUSTERS]
     assert answers.stored[XTB]
-    together = score_molecules(STAGE, ROWS, KNOWN, workers=1, answers=answers)
+    together = score_molecules(STAGE, ROWS, REFERENCE, workers=1, answers=answers)
     assert not names & set(sent)
     assert sent, "the control rows are asked for here"
     assert together.records == alone.records

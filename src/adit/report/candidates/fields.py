@@ -87,7 +87,7 @@ _MOLECULE: Final = (
     _WHY,
 )
 
-KNOWN: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _MOLECULE, "mof": _MOF}
+FIELDS: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _MOLECULE, "mof": _MOF}
 """Fields of each kind in the order of the table; of those the file lacks nothing is shown."""
 
 PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
@@ -121,7 +121,7 @@ def fields(kind: str, frame: pd.DataFrame) -> list[Field]:
     """Return the fields of a frame: the known ones first, then every other column, hidden until it is chosen."""
     available = {
         field.name: field
-        for plain in KNOWN.get(kind, _COMMON)
+        for plain in FIELDS.get(kind, _COMMON)
         for field in (plain, *(_surrogate(plain, name) for name in _surrogates(plain.name, frame)))
     }
     present = [field for name, field in available.items() if name in frame and not _empty(frame[name])]
