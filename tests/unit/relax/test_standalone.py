@@ -96,15 +96,13 @@ def test_every_input_is_a_row_and_the_exit_code_is_0(relaxed: tuple[Path, int]) 
     assert tuple(table.columns[:5]) == standalone.FIRST
     assert dict(zip(table["system_id"], table["status"], strict=True)) == STATUS
     assert (table.loc[table["status"] != "converged", "reason"] != "").all()
-    rows_by_id = table.set_index("system_id")
-    assert rows_by_id.loc["large", "n_atoms"] == 200
-    assert rows_by_id.loc["large", "energy_per_atom"] == pytest.approx(
-        rows_by_id.loc["mine/salt", "energy_per_atom"], abs=2e-3
-    )
-    assert "not finite" in rows_by_id.loc["mine/nan", "reason"]
-    assert "Po" in rows_by_id.loc["mine/polonium", "reason"]
-    assert rows_by_id.loc["lost", "reason"] == "no volume"
-    assert rows_by_id.loc["mine/salt", "source"].endswith("salt.vasp")
+    by_id = table.set_index("system_id")
+    assert by_id.loc["large", "n_atoms"] == 200
+    assert by_id.loc["large", "energy_per_atom"] == pytest.approx(by_id.loc["mine/salt", "energy_per_atom"], abs=2e-3)
+    assert "not finite" in by_id.loc["mine/nan", "reason"]
+    assert "Po" in by_id.loc["mine/polonium", "reason"]
+    assert by_id.loc["lost", "reason"] == "no volume"
+    assert by_id.loc["mine/salt", "source"].endswith("salt.vasp")
 
 
 def test_the_csv_holds_the_same(relaxed: tuple[Path, int]) -> None:
