@@ -5,7 +5,7 @@
 Compares every table and file of data, latents, weights, samples, relaxed, hull, DFT, scores and the report's tables:
 values bit for bit, columns, rows and their order. Left out: columns and keys of time, machine, version and path
 (``--ignore`` adds some), the scratch folders of DFT jobs, logs and resume state. Prints each difference; exit code 1
-where there is one, 2 where a folder holds no run.
+if there is one, 2 where a folder holds no run.
 """
 
 from __future__ import annotations

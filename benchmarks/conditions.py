@@ -1,4 +1,4 @@
-"""Shares of samples that are what was asked for, on trained weights.
+"""Shares of samples that are what was requested, on trained weights.
 
 For each condition: the share that fulfils it, the share among samples of which nothing was asked, the share that is
 valid. A composition is always fulfilled in the end, because the most likely types that have it are taken; "model alone"

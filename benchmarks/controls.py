@@ -1,4 +1,4 @@
-"""Control rows of a reference as the tables of docs/evaluation.md: what each number says of real systems and of fakes.
+"""The control rows of a reference, as the tables of docs/measurements/controls.md.
 
     python benchmarks/controls.py results/datasets/qm9.arrow --kind molecule --workers 2 --xtb 20 --cache .cache
 

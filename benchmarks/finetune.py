@@ -51,7 +51,7 @@ def main() -> None:
         rows = {"before": sample(args, args.weights, work / "before.arrow")}
         rows["after"] = sample(args, work, work / "after.arrow")
         record = {"machine": describe(), "own crystals": len(own), "minutes": args.minutes, "samples": args.n}
-        print(json.dumps(record | {name: shares(found_rows, own) for name, found_rows in rows.items()}, indent=1))
+        print(json.dumps(record | {name: shares(sampled, own) for name, sampled in rows.items()}, indent=1))
 
 
 def write_own(data: Path, folder: Path) -> set[str]:

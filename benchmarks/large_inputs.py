@@ -60,7 +60,7 @@ CASES = {"crystals": (crystals, 20_000), "atoms": (atoms, 1_000_000), "bomb": (b
 
 
 def main() -> None:
-    """Make the input, score it in a process of its own, and print time and the largest process's memory."""
+    """Make the input, score it in its own process, and print time and the largest process's memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--case", choices=CASES, required=True)
     parser.add_argument("--count", type=int, help="crystals, atoms, or members")

@@ -110,7 +110,7 @@ def measure(name: str, stage: DitStage, args: argparse.Namespace) -> dict[str, A
 
 
 def crystal_shares(rows: Sequence[Row]) -> dict[str, float]:
-    """Return shares of the crystals asked for, in %."""
+    """Return shares of the crystals requested, in %."""
     passed: dict[str, int] = {"structure": 0, "composition": 0, "both": 0, "distances": 0}
     for row in rows:
         if not isinstance(row, AtomicSystem):
@@ -125,7 +125,7 @@ def crystal_shares(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def molecule_shares(rows: Sequence[Row]) -> dict[str, float]:
-    """Return shares of the molecules asked for, in %, and of atoms with EDM's valence."""
+    """Return shares of the molecules requested, in %, and of atoms with EDM's valence."""
     systems = [row for row in rows if isinstance(row, AtomicSystem)]
     checks = [check_molecule(row) for row in systems]
     stable = sum(check.edm.n_stable for check in checks) / max(1, sum(len(row) for row in systems))

@@ -49,7 +49,7 @@ HEAVY = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant.
+    """Outcome of a mutant.
 
     Attributes:
         mutant: the change.

@@ -66,8 +66,8 @@ def fast(
     wall, before = time.perf_counter(), _processor()
     index = index_references(train, ["train"] * len(train))
     matched = match_all({"test": test}, index, workers=workers, wall_limit_s=300, cache=cache)
-    groups = {matches[LOOSE.name].group for matches in matched.found.values()}
-    novel = sum(not matches[LOOSE.name].in_train for matches in matched.found.values())
+    groups = {matches[LOOSE.name].group for matches in matched.matches.values()}
+    novel = sum(not matches[LOOSE.name].in_train for matches in matched.matches.values())
     summary = {
         "wall_s": round(time.perf_counter() - wall, 1),
         "processor_s": round(_processor() - before, 1),

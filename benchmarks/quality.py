@@ -1,4 +1,4 @@
-"""Validity of samples of several weights, drawn alike: the rows of docs/speedrun.md.
+"""Validity of samples of several weights, drawn alike: the rows of docs/measurements/time-to-quality.md.
 
 python benchmarks/quality.py results/pretrain/weights weights --n 200
 

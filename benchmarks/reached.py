@@ -161,5 +161,5 @@ def _pytest(tests: Sequence[str], tree: Path, plugin: object, stop: bool, left_o
     options += [f"--deselect={name}" for name in left_out]
     try:
         return int(pytest.main([*options, *tests], plugins=[plugin]))
-    except BaseException:  # noqa: BLE001 - whatever the mutant did, it is no pass
+    except BaseException:  # noqa: BLE001 - whatever the mutant did, it is not a pass
         return 99

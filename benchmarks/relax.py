@@ -2,7 +2,7 @@
 
 Parts (`python benchmarks/relax.py PART --data results/data/mp20.arrow`): `perturbed`, 200 crystals moved by 0.1 Å, do
 they relax back; `throughput`, one core against two; `poisoned`, 20 bad structures among 200; `batch`, together on a GPU
-against one by one; `constants`, GPAW's lattice constants from strained cells (no --data).
+against one at a time; `constants`, GPAW's lattice constants from strained cells (no --data).
 """
 
 from __future__ import annotations
@@ -136,10 +136,10 @@ def _same(a: Relaxed, b: Relaxed) -> bool:
 
 
 def together(args: argparse.Namespace) -> dict[str, Any]:
-    """Relax the same moved crystals in batches on a device and one by one in processes."""
+    """Relax the same moved crystals in batches on a device and one at a time in processes."""
     systems = [moved(system, args.noise) for system in crystals(args.data, args.n)]
     device = resolve_device(args.device)
-    device = "cpu:0" if device == "cpu" else device  # in batches, also where there is no GPU
+    device = "cpu:0" if device == "cpu" else device  # in batches, also if there is no GPU
     alone, alone_s = relax(systems, args.workers)
     batched, batched_s = relax(systems, 1, device=device, batch_atoms=args.batch_atoms)
     pairs = [(a, b) for a, b in zip(alone, batched, strict=True) if a.system is not None and b.system is not None]

@@ -88,14 +88,14 @@ class Bench:
         return SampleStage(seed=self.seed, sample=sample)
 
     def own(self, n: int, solver: str, steps: int, guidance: float) -> tuple[float, list[Row]]:
-        """Return seconds a sample, and the samples."""
+        """Return seconds per sample, and the samples."""
         out = self.folder / "own.arrow"
         start = time.perf_counter()
         write_samples(self.sampler, self.stage(solver, steps, guidance), self.kind, range(n), out)
         return (time.perf_counter() - start) / n, list(read_systems(out))
 
     def plain(self, n: int, steps: int, guidance: float) -> tuple[float, list[Row]]:
-        """Return seconds a sample, and the samples."""
+        """Return seconds per sample, and the samples."""
         request = self.sampler.request(self.stage("euler", steps, guidance), self.kind)
         start = time.perf_counter()
         with plain_attention():
@@ -103,7 +103,7 @@ class Bench:
         return (time.perf_counter() - start) / n, rows
 
     def least(self, n: int, steps: int) -> float:
-        """Return the seconds a sample that the products with weights take at the machine's best rate, one half only."""
+        """Return the seconds per sample of the products with weights at the machine's best rate, one half only."""
         request = self.sampler.request(self.stage("euler", steps, 1.0), self.kind)
         weights, _ = per_atom_weights(self.sampler.dit)
         width = self.sampler.dit.config.d_model
@@ -176,7 +176,7 @@ def is_valid(system: AtomicSystem) -> bool:
         return check_molecule(system).strict
     try:
         contacts = closest_contacts(system)
-    except Exception:  # noqa: BLE001 - a cell that cannot be looked at is no crystal
+    except Exception:  # noqa: BLE001 - a cell that cannot be looked at is not a crystal
         return False
     counts = Counter(symbol(int(z)) for z in system.numbers)
     return structurally_valid(contacts, system.volume) and compositionally_valid(counts)

@@ -4,7 +4,7 @@
 
 The error is the root mean square distance of the final latents to those of a reference (AB2 on a uniform grid with
 ``--reference`` steps), over that of the reference latents to their mean: 0 is exact, 1 is no better than the mean.
-Without guidance and noise drawn anew, both of which change the path. fp32, from the same noise.
+Without guidance and noise drawn again, both of which change the path. fp32, from the same noise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from adit.sample.request import Request
 from adit.systems import Kind
 
 SOLVERS = {"euler": 1, "heun": 2, "ab2": 1, "exp-ab2": 1}
-"""Deterministic solvers of fixed steps, and evaluations a step."""
+"""Deterministic solvers of fixed steps, and evaluations per step."""
 GRIDS = ("uniform", "quadratic")
 
 

@@ -1,7 +1,7 @@
 """Atoms a second of training: the plain form against the package's own, same networks, same systems, in one run.
 
 The plain form pads every batch to its longest system, is fp32 and eager, encodes on the fly; the package's own cuts a
-batch into parts of like sizes, takes latents from the cache, multiplies in bf16 where the device is fast at it. One
+batch into parts of similar size, takes latents from the cache, multiplies in bf16 where the device is fast at it. One
 step is forward, backward and optimiser; every second step of a denoiser is self-conditioned in both forms.
 
     python benchmarks/training.py --data results/datasets/mp20.arrow results/datasets/qm9.arrow [--json out.json]

@@ -64,7 +64,7 @@ def mixed() -> list[AtomicSystem]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium, of which there is one in a process of tests."""
+    """Chromium, of which there is one in per process of tests."""
     from tests.browser.driver import CHROMIUM, started
 
     if not CHROMIUM:

@@ -25,7 +25,7 @@ class Site:
         endless: paths that are sent again and again without a length.
         slow: path → seconds between bytes.
         redirects: path → path.
-        requests: paths and Range headers asked for.
+        requests: paths and Range headers requested.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)

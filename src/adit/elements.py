@@ -18,13 +18,13 @@ Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
 """
 
 SYMBOLS: Final[tuple[str, ...]] = ("X", *_PERIODS.split())
-"""Symbol by atomic number; index 0 is no element."""
+"""Symbol by atomic number; index 0 is not an element."""
 
 ATOMIC_NUMBER: Final[dict[str, int]] = {symbol: z for z, symbol in enumerate(SYMBOLS) if z > 0}
 
 
 def symbol(number: int) -> str:
-    """Return the symbol of atomic number ``number``; ``"?"`` where there is none."""
+    """Return the symbol of atomic number ``number``; ``"?"`` if there is no such element."""
     return SYMBOLS[number] if 0 < number < len(SYMBOLS) else "?"
 
 

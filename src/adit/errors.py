@@ -1,4 +1,4 @@
-"""Errors a user can act on: one line that says what, where and the way out; the exit code tells the kind."""
+"""Errors that a user can fix: one line with the problem, its place and the solution; an exit code for each kind."""
 
 from __future__ import annotations
 

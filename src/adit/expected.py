@@ -32,7 +32,7 @@ GAP_S: Final = 0.012
 RELAX_S_PER_ATOM_STEP: Final = 0.024
 RELAX_STEPS: Final = 60
 REFERENCES: Final = {"builtin": 250}
-"""Structures whose energies the hull's reference needs; of the others the elements alone."""
+"""References with all competing structures; other references need only the elements."""
 ELEMENTS: Final = 89
 HULL_S: Final = 0.05
 SELECT_S: Final = 0.02
@@ -77,9 +77,9 @@ class Site:
     """What the jobs get.
 
     Attributes:
-        cores: of a job, by rule; 1 where there is none.
+        cores: of a job, by rule; 1 if there is none.
         gpus: of a job, by rule.
-        in_one_job: shards that make one job, by rule; 1 where there is none.
+        in_one_job: shards that make one job, by rule; 1 if there is none.
         device: key of ``SUSTAINED`` for jobs with a GPU.
     """
 

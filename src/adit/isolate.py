@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item.
+    """Outcome of one item.
 
     Attributes:
         status: ``ok``, ``error`` (the function raised), ``timeout`` (killed at the wall limit), ``crashed``, or
@@ -130,7 +130,7 @@ class _Worker:
         self._allowance = 0.0 if warm_up is not None else startup_s
 
     def give(self, index: int, item: Any) -> None:
-        """Hand over an item: at once where the worker is ready, else as soon as it is."""
+        """Send an item, as soon as the worker is ready."""
         self.index, self._item = index, item
         if self.ready:
             self._send()
@@ -266,7 +266,7 @@ def _overdue(worker: _Worker, wall: float, wall_limit_s: float) -> Outcome:
 
 
 def _receive(worker: _Worker, wall: float) -> Outcome | None:
-    """Return what became of the worker's item; ``None`` where the worker only said that it is ready."""
+    """Return the outcome of the worker's item; ``None`` if the worker only reported that it is ready."""
     try:
         index, status, value, reason = worker.connection.recv()
     except (EOFError, OSError):

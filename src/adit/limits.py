@@ -48,7 +48,7 @@ def check_file(path: Path, limits: LimitsConfig = DEFAULTS) -> None:
     except OSError as error:
         raise from_os_error(error, f"reading {path}") from error
     if size > limits.file_bytes:
-        raise LimitError(_file_told(f"{path}: has {size:,} bytes", limits))
+        raise LimitError(_file_message(f"{path}: has {size:,} bytes", limits))
 
 
 def read_text(path: Path, limits: LimitsConfig = DEFAULTS) -> str:
@@ -83,7 +83,7 @@ def read_bounded(stream: Stream, limits: LimitsConfig, name: str, archive: Archi
     while block := stream.read(BLOCK):
         size += len(block)
         if size > limits.file_bytes:
-            raise LimitError(_file_told(f"{name}: has more than {limits.file_bytes:,} bytes unpacked", limits))
+            raise LimitError(_file_message(f"{name}: has more than {limits.file_bytes:,} bytes unpacked", limits))
         if archive is not None:
             archive.take(len(block))
         blocks.append(block)
@@ -91,7 +91,7 @@ def read_bounded(stream: Stream, limits: LimitsConfig, name: str, archive: Archi
 
 
 class Archive:
-    """Counts what is unpacked of one archive.
+    """Counts the unpacked bytes of one archive.
 
     Args:
         name: of the archive, for the message.
@@ -141,12 +141,12 @@ def check_pairwise(count: int) -> None:
 
 
 def capped(items: Iterable[T], limits: LimitsConfig, rest: Callable[[str], T]) -> Iterator[T]:
-    """Yield at most ``limits.entries`` items; where there are more, ``rest(reason)`` is the last one.
+    """Yield at most ``limits.entries`` items; if there are more, ``rest(reason)`` is the last one.
 
     Args:
         items: entries or rows; no more of them are made than are yielded, and one.
         limits: ``entries`` is the bound.
-        rest: returns the row that stands for all that is left out, with this reason.
+        rest: returns the row for all items left out, with this reason.
     """
     for number, item in enumerate(items):
         if number == limits.entries:
@@ -155,5 +155,5 @@ def capped(items: Iterable[T], limits: LimitsConfig, rest: Callable[[str], T]) -
         yield item
 
 
-def _file_told(what: str, limits: LimitsConfig) -> str:
+def _file_message(what: str, limits: LimitsConfig) -> str:
     return f"{what}, more than {limits.file_bytes:,} are not read: split it, or raise limits.file_bytes"

@@ -71,7 +71,7 @@ def _terminal(line: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration for people: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """Return a duration for display: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

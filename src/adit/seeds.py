@@ -1,4 +1,4 @@
-"""Random generators that depend on names and numbers alone, never on the order of work."""
+"""Random generators that depend only on names and numbers, not on the order of work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def derive_seed(*parts: str | int) -> int:
-    """Return a 63-bit seed that is a function of ``parts`` alone, equal on every machine and Python version."""
+    """Return a 63-bit seed that depends only on ``parts``, equal on every machine and Python version."""
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

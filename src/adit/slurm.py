@@ -1,6 +1,6 @@
-"""What a stage asks of SLURM: to go back to the queue when it is told to stop, and what an earlier run left there.
+"""SLURM jobs of a stage: requeueing after a signal to stop, and jobs left by an earlier run.
 
-Only the workflow's own jobs do so: it sets ``ADIT_REQUEUE`` for them. Nothing here fails where there is no SLURM.
+Only the workflow's own jobs do so: it sets ``ADIT_REQUEUE`` for them. Nothing here fails if there is no SLURM.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ EXECUTOR = "snakemake_executor_plugin_slurm"
 
 _RUN = re.compile(r"SLURM run ID: (\S+)")
 
-ASKED_S = 60.0
+END_S = 60.0
 """Longest wait of a job that went back to the queue for its end, s."""
 
 
 def requeue() -> bool:
     """Send this job back to the queue, where it is one of the workflow's and was not cancelled.
 
-    A job that is told to stop before its time limit, or because another takes its place, goes on later under the same
-    number; the workflow that waits for it does not count a failure.
+    A job that receives a signal before its time limit, or because another job takes its place, continues later
+    under the same number; the waiting workflow does not count this as a failure.
 
     Returns:
         Whether SLURM took it back; it then ends this process.
@@ -71,7 +71,7 @@ def remember_min_job_age() -> None:
 
 
 def job_facts(job: str) -> dict[str, str]:
-    """Return what ``scontrol show job`` says, by its own names; empty where it does not know the job."""
+    """Return what ``scontrol show job`` says, by its own names; empty if it does not know the job."""
     text = _run("scontrol", "--oneliner", "show", "job", job) or ""
     return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
@@ -97,7 +97,7 @@ def back_to_the_queue() -> Iterator[None]:
 
 def wait_for_end() -> None:
     """Wait until SLURM ends this process, as it does with a job that went back to the queue."""
-    time.sleep(ASKED_S)
+    time.sleep(END_S)
 
 
 def left_behind(logs: Path) -> list[str] | None:

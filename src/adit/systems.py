@@ -36,13 +36,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that is no valid system: a row with a reason, never a patched structure.
+    """Something that is not a valid system: a row with a reason, never a patched structure.
 
     Attributes:
         system_id: the id the system would have had.
         stage: the stage that gave up, e.g. ``"decode"``.
-        reason: one line for people.
-        kind: what was asked for, where known.
+        reason: one line for display.
+        kind: what was requested, where known.
     """
 
     system_id: str
@@ -136,7 +136,9 @@ def _problem(kind: Kind, numbers: np.ndarray, positions: np.ndarray, cell: np.nd
     if positions.shape != (len(numbers), 3):
         return f"has {len(numbers)} atoms but positions of shape {positions.shape}"
     if numbers.min() < 1 or numbers.max() > 118:
-        return f"has atomic number {int(numbers.min() if numbers.min() < 1 else numbers.max())}, which is no element"
+        return (
+            f"has atomic number {int(numbers.min() if numbers.min() < 1 else numbers.max())}, which is not an element"
+        )
     if not np.isfinite(positions).all():
         return "has positions that are not finite"
     if Kind(kind).periodic != (cell is not None):

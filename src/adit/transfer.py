@@ -1,4 +1,4 @@
-"""Moving tensors to a device without the host waiting for it, and computing with them in their own precision."""
+"""Moving tensors to a device without the host waiting for it, and computing with them in a given precision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Return ``tensor`` on ``device``.
 
-    What lies on the host goes to a GPU through pinned memory, in the order of the GPU's work: the host goes on at once.
+    Data on the host are sent to a GPU through pinned memory, in stream order: the host does not wait.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""MP2020 corrections against the published ones, and the count that keeps entries from being dropped in silence."""
+"""MP2020 corrections against the published ones, and the count that keeps entries from being dropped silently."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def silicon(a: float) -> AtomicSystem:
 
 
 def in_worker(task: Task) -> dict[str, Any]:
-    """Run as the pipeline does: in a process of its own with one thread."""
+    """Run as the pipeline does: in its own process with one thread."""
     (outcome,) = map_isolated(execute, [task], workers=1, wall_limit_s=300.0)
     assert outcome.status == "ok", outcome.reason
     result: dict[str, Any] = outcome.value

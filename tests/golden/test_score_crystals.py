@@ -36,15 +36,15 @@ BATIO3 = crystal(
     ("system", "distance", "density"), [(NACL, 2.82, 2.165), (MGO, 2.106, 3.58), (BATIO3, 2.0, 6.05)]
 )
 def test_real_compounds_pass_every_check(system: AtomicSystem, distance: float, density: float) -> None:
-    found = check_crystal(system)
-    assert found[Col.STRUCTURAL_VALIDITY]
-    assert found[Col.COMPOSITIONAL_VALIDITY]
-    assert found[Col.OVERALL_VALIDITY]
-    assert found[Col.DISTANCE_RATIO_VALIDITY]
-    assert found[Col.DENSITY_VALIDITY]
-    assert found[Col.SMACT_NATIVE_VALIDITY]
-    assert found[Col.MIN_DISTANCE] == pytest.approx(distance, abs=1e-9)
-    assert found[Col.DENSITY] == pytest.approx(density, rel=0.01)
+    checks = check_crystal(system)
+    assert checks[Col.STRUCTURAL_VALIDITY]
+    assert checks[Col.COMPOSITIONAL_VALIDITY]
+    assert checks[Col.OVERALL_VALIDITY]
+    assert checks[Col.DISTANCE_RATIO_VALIDITY]
+    assert checks[Col.DENSITY_VALIDITY]
+    assert checks[Col.SMACT_NATIVE_VALIDITY]
+    assert checks[Col.MIN_DISTANCE] == pytest.approx(distance, abs=1e-9)
+    assert checks[Col.DENSITY] == pytest.approx(density, rel=0.01)
 
 
 def test_spacegroups() -> None:
@@ -54,9 +54,9 @@ def test_spacegroups() -> None:
 
 def test_an_atom_on_its_own_image_is_caught() -> None:
     cell = np.diag([0.3, 8.0, 8.0])
-    found = check_crystal(crystal([26], [[0.2, 0.3, 0.4]], cell))
-    assert found[Col.MIN_DISTANCE] == pytest.approx(0.3)
-    assert not found[Col.STRUCTURAL_VALIDITY]
+    checks = check_crystal(crystal([26], [[0.2, 0.3, 0.4]], cell))
+    assert checks[Col.MIN_DISTANCE] == pytest.approx(0.3)
+    assert not checks[Col.STRUCTURAL_VALIDITY]
 
 
 def test_an_own_image_in_a_skewed_cell_is_caught() -> None:
@@ -65,9 +65,9 @@ def test_an_own_image_in_a_skewed_cell_is_caught() -> None:
     skewed = np.array([[23, 1, 0], [22, 1, 0], [40, 2, 1]]) @ straight
     assert np.linalg.norm(skewed, axis=1).min() > 6
     assert np.linalg.det(skewed) == pytest.approx(np.linalg.det(straight))
-    found = check_crystal(crystal([26], [[0, 0, 0]], skewed))
-    assert found[Col.MIN_DISTANCE] == pytest.approx(0.3)
-    assert not found[Col.STRUCTURAL_VALIDITY]
+    checks = check_crystal(crystal([26], [[0, 0, 0]], skewed))
+    assert checks[Col.MIN_DISTANCE] == pytest.approx(0.3)
+    assert not checks[Col.STRUCTURAL_VALIDITY]
 
 
 def test_atoms_across_the_cell_boundary_meet() -> None:

@@ -20,7 +20,7 @@ from adit.systems import AtomicSystem, Failure, Kind
 
 CHGNET_TAG = "chgnet-0.3.0/PBE(+U)/MP2020"
 
-KNOWN = [
+ENTRIES = [
     Entry({"Na": 1}, -1.3),
     Entry({"Na": 2}, -1.0),  # a higher allotrope
     Entry({"Cl": 1}, -1.8),
@@ -30,17 +30,17 @@ KNOWN = [
 
 
 def test_hull_by_hand() -> None:
-    known = Hull.from_entries("tag", KNOWN)
-    assert known.elements == {"Na": -1.3, "Cl": -1.8}
-    assert known.energy_at({"Na": 1}) == pytest.approx(-1.3)
-    assert known.energy_at({"Na": 4, "Cl": 4}) == pytest.approx(-3.4)
-    assert known.energy_at({"Na": 3, "Cl": 1}) == pytest.approx((-1.3 - 3.4) / 2)
-    assert known.energy_at({"Na": 1, "Cl": 3}) == pytest.approx((-1.8 - 3.4) / 2)
+    by_hand = Hull.from_entries("tag", ENTRIES)
+    assert by_hand.elements == {"Na": -1.3, "Cl": -1.8}
+    assert by_hand.energy_at({"Na": 1}) == pytest.approx(-1.3)
+    assert by_hand.energy_at({"Na": 4, "Cl": 4}) == pytest.approx(-3.4)
+    assert by_hand.energy_at({"Na": 3, "Cl": 1}) == pytest.approx((-1.3 - 3.4) / 2)
+    assert by_hand.energy_at({"Na": 1, "Cl": 3}) == pytest.approx((-1.8 - 3.4) / 2)
 
 
 def test_an_element_without_reference_is_named() -> None:
     with pytest.raises(DataError, match="no reference energy of element K"):
-        Hull.from_entries("tag", KNOWN).energy_at({"K": 1, "Cl": 1})
+        Hull.from_entries("tag", ENTRIES).energy_at({"K": 1, "Cl": 1})
 
 
 def test_linear_programme_equals_qhull() -> None:
@@ -51,16 +51,16 @@ def test_linear_programme_equals_qhull() -> None:
         counts = {s: float(n) for s, n in zip(symbols, generator.integers(0, 5, size=4), strict=True) if n}
         if len(counts) > 1:
             entries.append(Entry(counts, float(generator.normal(-1.0, 0.7))))
-    known = Hull.from_entries("tag", entries)
+    programme = Hull.from_entries("tag", entries)
     for counts in ({"Li": 1.0, "Fe": 1.0, "P": 1.0, "O": 4.0}, {"Li": 2.0, "O": 1.0}, {"Fe": 3.0, "P": 1.0, "O": 2.0}):
-        within = known.within(frozenset(counts))
-        assert lower_envelope(within, counts) == pytest.approx(known.energy_at(counts), abs=1e-7)
+        within = programme.within(frozenset(counts))
+        assert lower_envelope(within, counts) == pytest.approx(programme.energy_at(counts), abs=1e-7)
 
 
 def test_many_elements_are_no_obstacle() -> None:
     symbols = ("H", "Li", "C", "N", "O", "F", "Na", "Mg", "Al", "Si")
-    known = Hull.from_entries("tag", [Entry({symbol: 1.0}, -float(n)) for n, symbol in enumerate(symbols)])
-    assert known.energy_at(dict.fromkeys(symbols, 1.0)) == pytest.approx(-4.5)
+    hull_of_elements = Hull.from_entries("tag", [Entry({symbol: 1.0}, -float(n)) for n, symbol in enumerate(symbols)])
+    assert hull_of_elements.energy_at(dict.fromkeys(symbols, 1.0)) == pytest.approx(-4.5)
 
 
 def test_tags() -> None:
@@ -120,7 +120,7 @@ def write_relaxed(path: Path, tag: str) -> None:
 
 
 def run_hull(tmp_path: Path, energy_tag: str, hull_tag: str) -> pd.DataFrame:
-    write_reference(tmp_path / "reference.parquet", hull_tag, KNOWN)
+    write_reference(tmp_path / "reference.parquet", hull_tag, ENTRIES)
     write_relaxed(tmp_path / "0.parquet", energy_tag)
     stage = Config().stage(HullStage)
     hull(stage, [tmp_path / "0.parquet"], tmp_path / "reference.parquet", tmp_path / "hull.parquet")
@@ -129,7 +129,7 @@ def run_hull(tmp_path: Path, energy_tag: str, hull_tag: str) -> pd.DataFrame:
 
 def test_table(tmp_path: Path) -> None:
     table = run_hull(tmp_path, CHGNET_TAG, CHGNET_TAG)
-    assert table.loc["s0", "e_above_hull"] == pytest.approx(-0.1)  # below the hull, of which it is no part
+    assert table.loc["s0", "e_above_hull"] == pytest.approx(-0.1)  # below the hull, of which it is not a part
     assert table.loc["s0", "formation_energy_per_atom"] == pytest.approx(-3.5 + (1.3 + 1.8) / 2)
     assert not table["surrogate"].any()
     assert np.isnan(table.loc["s1", "e_above_hull"])
@@ -153,14 +153,14 @@ def test_gaps_of_the_hull_are_told(tmp_path: Path) -> None:
 
 def test_a_pair_is_covered_by_a_compound_of_the_same_system_alone() -> None:
     ternary = Entry({"Fe": 1, "Mg": 1, "O": 2}, -6.0)
-    known = Hull.from_entries("tag", [Entry({s: 1.0}, 0.0) for s in ("Fe", "Mg", "O")] + [ternary])
-    assert known.gaps(frozenset({"Fe", "Mg", "O"})) == []
-    assert known.gaps(frozenset({"Fe", "Mg"})) == ["Fe-Mg"]
-    assert known.gaps(frozenset({"Fe"})) == []
+    hull_with_pair = Hull.from_entries("tag", [Entry({s: 1.0}, 0.0) for s in ("Fe", "Mg", "O")] + [ternary])
+    assert hull_with_pair.gaps(frozenset({"Fe", "Mg", "O"})) == []
+    assert hull_with_pair.gaps(frozenset({"Fe", "Mg"})) == ["Fe-Mg"]
+    assert hull_with_pair.gaps(frozenset({"Fe"})) == []
 
 
 def test_anyones_energies_need_no_structures(tmp_path: Path) -> None:
-    write_reference(tmp_path / "reference.parquet", MP2020_TAG, KNOWN)
+    write_reference(tmp_path / "reference.parquet", MP2020_TAG, ENTRIES)
     table = pd.DataFrame(
         {"system_id": ["a", 7, "c"], "formula": ["NaCl", "NaCl3", "Qq"], "energy_per_atom": [-3.3, -2, 0]}
     )
@@ -174,10 +174,10 @@ def test_anyones_energies_need_no_structures(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--energy-tag"):
         hull(*arguments)
     hull(*arguments, energy_tag=MP2020_TAG)
-    found = store.read_frame(tmp_path / "h.parquet").set_index("system_id")
-    assert found.loc["a", "e_above_hull"] == pytest.approx(0.1)
-    assert found.loc["7", "e_above_hull"] == pytest.approx(0.6)
-    assert "Qq" in found.loc["c", "reason"]
+    placed = store.read_frame(tmp_path / "h.parquet").set_index("system_id")
+    assert placed.loc["a", "e_above_hull"] == pytest.approx(0.1)
+    assert placed.loc["7", "e_above_hull"] == pytest.approx(0.6)
+    assert "Qq" in placed.loc["c", "reason"]
 
 
 def test_wrong_tags_end_the_stage(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_wrong_tags_end_the_stage(tmp_path: Path) -> None:
 
 
 def test_mixed_reference_is_refused(tmp_path: Path) -> None:
-    write_reference(tmp_path / "reference.parquet", MP2020_TAG, KNOWN)
+    write_reference(tmp_path / "reference.parquet", MP2020_TAG, ENTRIES)
     frame = store.read_frame(tmp_path / "reference.parquet")
     frame.loc[1, "hull_tag"] = CHGNET_TAG
     store.write_frame(tmp_path / "reference.parquet", frame)
@@ -223,8 +223,8 @@ def test_333_entries_of_one_chemical_system_give_44_stable_ones() -> None:
         for entry, energy in zip(raw, corrected.energies, strict=True)
         if energy is not None
     ]
-    known = Hull.from_entries(MP2020_TAG, entries)
-    above = [entry.energy_per_atom - known.energy_at(entry.counts) for entry in entries]
+    diagram = Hull.from_entries(MP2020_TAG, entries)
+    above = [entry.energy_per_atom - diagram.energy_at(entry.counts) for entry in entries]
     assert len(entries) == 333
     assert sum(value < 1e-6 for value in above) == 44
     assert min(above) > -1e-9
@@ -240,14 +240,14 @@ def test_the_offline_hull_reproduces_published_energies(tmp_path: Path) -> None:
     stage = ReferenceStage(relax=RelaxConfig(), hull=HullConfig())
     out = tmp_path / "reference.parquet"
     reference(stage, [], out, None, 1, find=lambda name: MIRROR / name)
-    known = read_reference(out)
+    offline = read_reference(out)
     table = store.read_frame(MIRROR / "hull" / "mp20_formation_energies.parquet")
     published = table[table["e_above_hull"].notna()].sample(1000, random_state=0)
     absolute = store.read_frame(out).set_index("entry_id")
     differences = np.array(
         [
             absolute.loc[row.material_id, "energy_per_atom"]
-            - known.energy_at(json.loads(absolute.loc[row.material_id, "composition"]))
+            - offline.energy_at(json.loads(absolute.loc[row.material_id, "composition"]))
             - row.e_above_hull
             for row in published.itertuples()
         ]

@@ -45,35 +45,35 @@ METHANE = molecule(
     ],
 )
 def test_real_molecules_are_strictly_valid(system: AtomicSystem, smiles: str) -> None:
-    found = check_molecule(system)
-    assert found.strict
-    assert found.neutral
-    assert found.pdb
-    assert found.names is not None
-    assert found.names.smiles == smiles
-    assert found.reason == ""
+    checks = check_molecule(system)
+    assert checks.strict
+    assert checks.neutral
+    assert checks.pdb
+    assert checks.names is not None
+    assert checks.names.smiles == smiles
+    assert checks.reason == ""
 
 
 def test_a_zwitterion_is_strictly_valid_but_not_neutral() -> None:
-    found = check_molecule(conformer("C[N+](C)(C)CC(=O)[O-]"))
-    assert found.strict
-    assert not found.neutral
+    checks = check_molecule(conformer("C[N+](C)(C)CC(=O)[O-]"))
+    assert checks.strict
+    assert not checks.neutral
 
 
 def test_a_radical_is_not_valid() -> None:
     methyl = molecule([6, 1, 1, 1], [[0, 0, 0], [1.079, 0, 0], [-0.5395, 0.9344, 0], [-0.5395, -0.9344, 0]])
-    found = check_molecule(methyl)
-    assert not found.strict
-    assert found.reason
+    checks = check_molecule(methyl)
+    assert not checks.strict
+    assert checks.reason
 
 
 def test_two_fragments_are_not_valid() -> None:
     far = molecule([*METHANE.numbers] * 2, np.concatenate([METHANE.positions, METHANE.positions + 8.0]))
-    found = check_molecule(far)
-    assert not found.strict
-    assert found.bonded
-    assert found.reason == "not connected"
-    assert found.pdb
+    checks = check_molecule(far)
+    assert not checks.strict
+    assert checks.bonded
+    assert checks.reason == "not connected"
+    assert checks.pdb
 
 
 def test_exploded_molecules_pass_the_pdb_test_alone() -> None:
@@ -81,9 +81,9 @@ def test_exploded_molecules_pass_the_pdb_test_alone() -> None:
     for smiles in ("CCO", "c1ccccc1", "CC(=O)N", "C1CCNCC1"):
         real = conformer(smiles)
         exploded = molecule(list(real.numbers), real.positions * 3)
-        found = check_molecule(exploded)
-        assert found.pdb
-        assert not found.strict
+        checks = check_molecule(exploded)
+        assert checks.pdb
+        assert not checks.strict
 
 
 def test_random_coordinates_often_pass_the_pdb_test_and_never_the_strict_one() -> None:
@@ -91,8 +91,8 @@ def test_random_coordinates_often_pass_the_pdb_test_and_never_the_strict_one() -
     for number in range(30):
         real = conformer("CC(=O)NC", f"m{number}")
         elements = real.numbers[seeds.generator("test", number).permutation(len(real))]
-        found = check_molecule(randomised(real, elements, seed=number))
-        strict, pdb = strict + found.strict, pdb + found.pdb
+        checks = check_molecule(randomised(real, elements, seed=number))
+        strict, pdb = strict + checks.strict, pdb + checks.pdb
     assert pdb >= 10
     assert strict == 0
 
@@ -110,26 +110,26 @@ def test_names_tell_mirror_images_apart_where_they_know_stereochemistry() -> Non
 
 
 def test_standard_inchikey_of_water() -> None:
-    found = check_molecule(molecule([8, 1, 1], [[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477]]))
-    assert found.names is not None
-    assert found.names.inchikey == "XLYOFNOQVPJJNP-UHFFFAOYSA-N"
+    checks = check_molecule(molecule([8, 1, 1], [[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477]]))
+    assert checks.names is not None
+    assert checks.names.inchikey == "XLYOFNOQVPJJNP-UHFFFAOYSA-N"
 
 
 @pytest.mark.parametrize("smiles", ["C", "C#N", "CC(N)=O", "C=C"])
 def test_edm_finds_the_orders_of_textbook_molecules(smiles: str) -> None:
     from rdkit import Chem
 
-    found = check_molecule(conformer(smiles)).edm
-    assert found.stable
-    assert Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(Chem.MolFromSmiles(str(found.smiles))))) == smiles
+    stability = check_molecule(conformer(smiles)).edm
+    assert stability.stable
+    assert Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(Chem.MolFromSmiles(str(stability.smiles))))) == smiles
 
 
 def test_edm_counts_the_atoms_that_lost_a_neighbour() -> None:
     far = METHANE.positions.copy()
     far[4] *= 3
-    found = check_molecule(molecule([6, 1, 1, 1, 1], far)).edm
-    assert found.n_stable == 3  # not the carbon, not the hydrogen that left
-    assert not found.stable
+    stability = check_molecule(molecule([6, 1, 1, 1, 1], far)).edm
+    assert stability.n_stable == 3  # not the carbon, not the hydrogen that left
+    assert not stability.stable
 
 
 def test_edm_orders_by_distance() -> None:
@@ -152,13 +152,13 @@ def test_features_of_acetamide_and_benzene() -> None:
 
 
 def test_posebusters_columns_by_name() -> None:
-    found = bust_one(conformer("CC(=O)N"))
-    assert list(found) == list(POSEBUSTERS_COLUMNS)
-    assert all(found.values())
+    columns = bust_one(conformer("CC(=O)N"))
+    assert list(columns) == list(POSEBUSTERS_COLUMNS)
+    assert all(columns.values())
 
 
 def test_posebusters_sees_a_stretched_molecule() -> None:
     real = conformer("CCO")
-    found = bust_one(molecule(list(real.numbers), real.positions * 1.25))
-    assert found["bond_lengths"] is False
-    assert found["all_atoms_connected"] is True
+    columns = bust_one(molecule(list(real.numbers), real.positions * 1.25))
+    assert columns["bond_lengths"] is False
+    assert columns["all_atoms_connected"] is True

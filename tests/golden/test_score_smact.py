@@ -36,20 +36,20 @@ def published(counts: dict[str, int]) -> bool:
 
 def pauling(states: tuple[int, ...], electronegativities: list[float | None]) -> bool:
     """Return whether no anion is as electropositive as a cation; unknown electronegativities pass."""
-    known = [(q, x) for q, x in zip(states, electronegativities, strict=True) if x is not None]
-    cations, anions = [x for q, x in known if q > 0], [x for q, x in known if q < 0]
+    pairs = [(q, x) for q, x in zip(states, electronegativities, strict=True) if x is not None]
+    cations, anions = [x for q, x in pairs if q > 0], [x for q, x in pairs if q < 0]
     return not cations or not anions or max(cations) < min(anions)
 
 
 def random_compositions(count: int) -> list[dict[str, int]]:
     """Return compositions of one to five elements, half of them of common ones, so that many are neutral."""
     random = np.random.default_rng(0)
-    found = []
+    compositions = []
     for number in range(count):
         pool = COMMON if number % 2 else SYMBOLS[1:95]
         chosen = random.choice(len(pool), size=random.integers(1, 6), replace=False)
-        found.append({pool[index]: int(random.integers(1, 7)) for index in chosen})
-    return found
+        compositions.append({pool[index]: int(random.integers(1, 7)) for index in chosen})
+    return compositions
 
 
 def test_2000_compositions_agree_with_enumeration() -> None:
@@ -64,7 +64,7 @@ def test_2000_compositions_agree_with_enumeration() -> None:
     [
         ({"Na": 1, "Cl": 1}, True),
         ({"Na": 1, "Cl": 2}, False),
-        ({"Fe": 3, "O": 4}, False),  # no mixed valence: one state an element
+        ({"Fe": 3, "O": 4}, False),  # no mixed valence: one state per element
         ({"Ca": 1, "Ti": 1, "O": 3}, True),
         ({"Cu": 3, "Au": 1}, True),
         ({"Xe": 1}, True),

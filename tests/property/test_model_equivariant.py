@@ -41,7 +41,7 @@ CLOSE = {"atol": 2e-6, "rtol": 1e-5}
 
 @pytest.fixture(scope="module", autouse=True)
 def in_double_precision():  # type: ignore[no-untyped-def]
-    """Rounding is no part of what is tested here."""
+    """Rounding is not a part of what is tested here."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
@@ -147,13 +147,13 @@ def test_heads_turn_positions_and_nothing_else(n: int, seed: int) -> None:
 @FEW
 @given(systems(), st.floats(1.0, 6.0))
 def test_pairs_are_those_of_a_plain_search(system: AtomicSystem, cutoff: float) -> None:
-    pairs = distances_found(system, cutoff)
+    pairs = pairs_of(system, cutoff)
     expected = distances_searched(system, cutoff)
     assume(not np.any(np.abs(expected - cutoff) < 1e-6))
     assert np.allclose(pairs, expected[expected < cutoff], atol=1e-9)
 
 
-def distances_found(system: AtomicSystem, cutoff: float) -> np.ndarray:
+def pairs_of(system: AtomicSystem, cutoff: float) -> np.ndarray:
     batch = double(in_company(system))
     pairs = pairs_within(batch.positions, batch.n_atoms, batch.cell, batch.periodic, cutoff)
     of_system = batch.system_idx[pairs.target] == 1

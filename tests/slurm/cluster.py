@@ -95,7 +95,7 @@ STARTED: list[subprocess.Popen[bytes]] = []
 
 @dataclass
 class Run:
-    """One run of the workflow in a folder of its own, with the project's profile.
+    """One run of the workflow in its own folder, with the project's profile.
 
     Attributes:
         folder: where it runs.

@@ -20,7 +20,7 @@ LAZY = {
     "model/equivariant_blocks.py": {"e3nn"},
     "train/loggers.py": {"wandb"},
 }
-"""What one feature imports when it is asked for, with an error of its own where it is missing."""
+"""What one feature imports when it is requested, with its own error where it is missing."""
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:

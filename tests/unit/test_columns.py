@@ -28,7 +28,7 @@ ELSEWHERE = {
     "energy": "ASE's name of a calculator's result",
     "density": "a file of GPAW",
     "fmax": "key of the configuration",
-    "source": "key of a record that is no table: published numbers, dataset, samples taken",
+    "source": "key of a record that is not a table: published numbers, dataset, samples taken",
     "surrogate": "key of the manifest and the protocol card",
     "selected": "option",
     "status": "kind of cell or field; attribute of an outcome",

@@ -1,4 +1,4 @@
-"""Workers that warm up: what they need for it is no part of any item's time."""
+"""Workers that warm up: what they need for it is not a part of any item's time."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from tests.conftest import random_crystal
     [
         ([], np.zeros((0, 3)), None, "no atoms"),
         ([1, 1], np.zeros((1, 3)), None, "positions of shape"),
-        ([0], np.zeros((1, 3)), None, "no element"),
-        ([119], np.zeros((1, 3)), None, "no element"),
+        ([0], np.zeros((1, 3)), None, "not an element"),
+        ([119], np.zeros((1, 3)), None, "not an element"),
         ([1], np.full((1, 3), np.nan), None, "not finite"),
         ([1], np.zeros((1, 3)), np.eye(3), "molecule with a cell"),
     ],

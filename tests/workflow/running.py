@@ -1,4 +1,4 @@
-"""Runs of Snakemake in a folder of their own, and dry runs in a fork of a process that has Snakemake loaded."""
+"""Runs of Snakemake in their own folder, and dry runs in a fork of a process that has Snakemake loaded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def snakemake(folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
 
 
 def dry(arguments: Sequence[str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Plan a run and return what was said, as a process of its own would say it.
+    """Plan a run and return what was said, as its own process would say it.
 
     Two thirds of a dry run's time are imports: a process that has done them forks for each.
 

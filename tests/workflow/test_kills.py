@@ -1,4 +1,4 @@
-"""The README's plain ``snakemake --cores …`` goes on after a kill at any instant, and ends with the same bytes."""
+"""The README's plain ``snakemake --cores …`` continues after a kill at any instant, and ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def kill_after(folder: Path, seconds: float, *, everything: bool) -> bool:
 def differences(undisturbed: Path, killed: Path) -> list[str]:
     """Return the differences between the results, but for times.
 
-    A DFT relaxation that was cut off goes on from its last geometry, and says so: its numbers are then others, and so
+    A DFT relaxation that was cut off continues from its last geometry, and says so: its numbers are then others, and so
     are those that are computed from them.
     """
     ignored = IGNORED | {"attempts", "warnings", "seconds_per_sample"}

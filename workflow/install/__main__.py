@@ -20,7 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="workflow.install", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     env = verbs.add_parser("env", help="install packages and GPAW")
-    env.add_argument("--stamp", type=Path, required=True, help="file that says: the packages are whole")
+    env.add_argument("--stamp", type=Path, required=True, help="stamp file, written when all packages are installed")
     env.add_argument("--gpaw-stamp", type=Path, required=True, help="file that says: GPAW has computed an energy")
     pack = verbs.add_parser("wheelhouse", help="pack everything that the lock needs into a folder")
     pack.add_argument("folder", type=Path)
@@ -58,7 +58,7 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 
 def set_up(folder: Path, stamp: Path, gpaw_stamp: Path) -> None:
-    """Install what has no stamp yet; a stamp is set only after its part was seen to work."""
+    """Install parts without a stamp; a stamp is written only after its part was checked."""
     began = time.monotonic()
     source = os.environ.get("WHEELHOUSE")
     whole = stamp.exists()
@@ -76,7 +76,7 @@ def set_up(folder: Path, stamp: Path, gpaw_stamp: Path) -> None:
 
 
 def set_up_gpaw(installer: packages.Installer, stamp: Path) -> None:
-    """Install GPAW, or say in one line why there is none: the rest of the project works without it."""
+    """Install GPAW, or report in one line why it failed: the rest of the project works without it."""
     failed = stamp.with_name(stamp.name.replace("gpaw", "no-gpaw"))
     for old in (*installer.env.glob(".stamp-gpaw-*"), *installer.env.glob(".stamp-no-gpaw-*")):
         old.unlink()

@@ -32,7 +32,7 @@ def siteconfig(chain: Toolchain) -> str:
     """Return GPAW's site configuration, Python that its set-up runs.
 
     It names everything that GPAW's set-up would otherwise look for: the compiler (its default compiles C++ with the
-    interpreter's C compiler), MPI (taken wherever an mpic++ lies), libxc and BLAS.
+    interpreter's C compiler), MPI (used if there is an mpic++), libxc and BLAS.
     """
     linked = [name for name, there in (("xc", chain.libxc), (chain.blas or "", chain.blas is not None)) if there]
     rpaths = [f"-Wl,-rpath,{path}" for path in chain.library_dirs]
@@ -90,7 +90,7 @@ def write_siteconfig(env: Path, chain: Toolchain) -> Path:
 
 
 def _find_or_get(installer: Installer) -> Toolchain:
-    """Return what there is to compile with, after having got what is missing where that is possible."""
+    """Return compiler and libraries, after installing missing ones if possible."""
     chain = libraries.find(installer.env)
     missing = chain.missing()
     if missing and not installer.wheelhouse and debian.is_debian():
@@ -102,7 +102,7 @@ def _find_or_get(installer: Installer) -> Toolchain:
     if chain.can_build and not chain.libxc:
         say("GPAW is built without libxc: LDA, PBE, RPBE, revPBE and PW91 only")
     if chain.can_build and chain.blas is None:
-        say("GPAW is built without a BLAS of its own: numpy's is used")
+        say("GPAW is built without BLAS: numpy's is used")
     return chain
 
 
@@ -139,7 +139,7 @@ def remove(installer: Installer) -> None:
 
 
 def energy_error(installer: Installer) -> str | None:
-    """Compute the energy of H2; return None, or what is wrong."""
+    """Compute the energy of H2; return None, or the error."""
     environ = dict(installer.environ) | {"OMP_NUM_THREADS": "1"}
     command = [str(installer.python), "-I", "-c", _PROGRAM]
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from workflow.install.steps import first_error
 
-# Variables in which conda and the modules of clusters say where a library lies.
+# Variables of conda and of cluster modules with the location of a library.
 _PREFIX_VARIABLES = ("CONDA_PREFIX", "EBROOTLIBXC", "LIBXC_ROOT", "LIBXC_DIR", "LIBXC_HOME", "LIBXCROOT")
 _BLAS_VARIABLES = ("EBROOTOPENBLAS", "EBROOTFLEXIBLAS", "OPENBLAS_ROOT", "OPENBLAS_DIR", "OPENBLAS_HOME")
 _BLAS = ("openblas", "flexiblas", "blas")
@@ -58,7 +58,7 @@ class Toolchain:
         return self.compiler is not None and self.python_headers
 
     def missing(self) -> list[str]:
-        """Return the packages of Debian and Ubuntu that bring what is not there."""
+        """Return the packages of Debian and Ubuntu with the missing libraries."""
         version = sysconfig.get_python_version()
         packages = {
             "g++": self.compiler is not None,

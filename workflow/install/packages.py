@@ -18,7 +18,7 @@ from workflow.install.steps import SetupError, run, say
 
 LOCK = Path("requirements.lock")
 UV_LOCK = Path("requirements-uv.lock")
-# Packages that build others from source. They are installed first, at the versions of the lock, and used as they are:
+# Packages that build others from source. They are installed first, at the versions of the lock, and not rebuilt:
 # nothing is built with what an index happens to offer that day.
 BUILD_TOOLS = ("setuptools", "numpy", "Cython", "pybind11")
 
@@ -200,7 +200,7 @@ def make_plan(installer: Installer, path: Path, options: list[str]) -> torch_bui
 
 
 def _uv_finds_cpu_build(installer: Installer, version: str) -> bool:
-    """Ask PyTorch's own index for the CPU build; without an answer in ten seconds there is none."""
+    """Ask PyTorch's own index for the CPU build; without an answer in ten seconds the index's build is used."""
     wanted = installer.env / "torch.in"
     wanted.write_text(f"torch=={version}\n", encoding="utf-8")
     command = [installer.env / "bin" / "uv", "pip", "compile", wanted, "--python", installer.python]

@@ -1,7 +1,7 @@
 """pip's effective settings, and the same settings for uv.
 
 uv reads neither pip's configuration files nor its environment variables. A machine that reaches its package index
-through a mirror, a folder of wheels or a certificate of its own says so to pip; here uv is told the same.
+through a mirror, a folder of wheels or its own certificate says so to pip; here uv gets the same settings.
 """
 
 from __future__ import annotations
@@ -85,5 +85,5 @@ def uv_environment(settings: Mapping[str, str], environ: Mapping[str, str] = os.
 
 
 def uv_arguments(settings: Mapping[str, str]) -> list[str]:
-    """Return those settings that uv takes on its command line alone."""
+    """Return the settings that uv accepts only on its command line."""
     return ["--no-index"] if settings.get("no-index", "").lower() in _TRUE else []

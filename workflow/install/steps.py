@@ -42,7 +42,7 @@ _CAUSES = [
 
 
 class SetupError(Exception):
-    """The set-up cannot go on; its text is one line: what, where, the way out."""
+    """The set-up cannot continue; its text is one line: what, where, the way out."""
 
 
 def say(text: str) -> None:
@@ -66,8 +66,8 @@ def run(
         command: program and arguments.
         log: the output is appended to this file.
         environ: the program's whole environment.
-        doing: what is being done, for the lines of progress and the error.
-        again: the command that goes on after a failure.
+        doing: description of the step, for progress lines and the error.
+        again: the command that continues after a failure.
         timeout_s: the program is ended after so many seconds.
 
     Raises:

@@ -69,7 +69,7 @@ RELAXED = [
     for shard in range(CFG.sample.n_shards(kind))
 ]
 
-# In a job of a scheduler the stage may send itself back to the queue, when it is told to stop.
+# In a job of a scheduler, the stage may requeue itself after a signal to stop.
 REQUEUE = f"{slurm.REQUEUE_VARIABLE}=1 " if workflow.remote_exec else ""
 
 # Cores of a job on one machine. Stages that can run beside others take half: shards run in pairs. On a cluster the profile's set-threads decides.
@@ -178,7 +178,7 @@ def forget_dead_locks():
         return
     for lock in Path(".snakemake/locks").glob("*.lock"):
         lock.unlink(missing_ok=True)
-    handle.close()  # a plan or a summary keeps nobody out: a run takes the folder when it starts
+    handle.close()  # a plan or a summary does not lock the folder: a run does when it starts
 
 
 ANOTHER = (

@@ -1,6 +1,6 @@
 # in:  nothing
 # out: doctor/{cpu,gpu}.json
-# The machine is checked before anyone waits for it: on a node of each kind, before the first stage that needs it.
+# Machine checks: on a node of each kind, before the first stage that needs it.
 
 
 def machine(kind):

@@ -23,7 +23,7 @@ DFT_PRESETS = [
     if Path(path).is_file()
 ]
 
-# A hull for the DFT energies: VASP's mp-gga meets the Materials Project's, every other method its own references.
+# A hull for the DFT energies: the Materials Project for VASP's mp-gga, own references for every other method.
 DFT_REFERENCES = PERIODIC and CFG.dft.references != "none"
 DFT_HULL = (
     [f"{RUN}/hull/dft.parquet"]

@@ -104,8 +104,8 @@ rule trajectory:
         " --kind {wildcards.kind} --out {output:q} --log {log:q}"
 
 
-# Tuning: every point of the grid is sampled on a seed of its own and scored by the same verbs as the run, then compared.
-# All points run alone on the machine, so that their times can be compared.
+# Tuning: every point of the grid is sampled with a separate seed, scored by the commands of a run, and compared.
+# Only one point runs on the machine at a time, so that times can be compared.
 POINTS = {point.name: point for point in CFG.tune.points()}
 TUNE_SEED = CFG.tune.seed_of(CFG.seed)
 

@@ -1,6 +1,6 @@
 # in:  data/<dataset>.arrow
 # out: vae/, latents/<dataset>-<view>.arrow, dit/, weights/
-# The resume state lies in state/, which no rule declares: Snakemake deletes the outputs of a failed job.
+# The resume state is in state/, which is not declared by a rule: Snakemake deletes the outputs of a failed job.
 
 
 import json
@@ -8,7 +8,7 @@ import json
 # A training runs on the GPUs and nodes of its job: the profile says how many (gpu: of all nodes together).
 TRAIN = f"{BASE}/workflow/scripts/train.sh {{resources.nodes}} {{resources.gpu}}"
 
-# Weights that a run starts from, or takes as they are.
+# Weights that a run starts from, or uses unchanged.
 BUNDLE = (
     []
     if CFG.model.source == "train"

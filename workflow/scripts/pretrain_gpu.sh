@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The recipe of the weights on one GPU in 25 minutes, without Snakemake: train, pack, sample. Each call goes on where the
+# The recipe of the weights on one GPU in 25 minutes, without Snakemake: train, pack, sample. Each call continues where the
 # last one ended, so that it may be cut into calls of ten minutes.
 #   pretrain_gpu.sh DATA WORK OUT [VAE_MINUTES DIT_MINUTES SAMPLES [CONFIG]]
 #     DATA: folder of mp20.arrow and qm9.arrow (adit prepare), and qm9.labels.parquet where gaps are to be learnt

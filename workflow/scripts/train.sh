@@ -28,7 +28,7 @@ fi
 hosts=${SLURM_JOB_NODELIST:-$(squeue --noheader --job "$SLURM_JOB_ID" --format %N)}
 read -r first < <(scontrol show hostnames "$hosts")
 port=$((20000 + SLURM_JOB_ID % 20000))
-# The process that started this job is on the first node alone: a stage on another node must not look for it there.
+# The process that started this job is only on the first node: a stage on another node must not look for it there.
 to_torchrun env -u ADIT_PARENT_PID srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --kill-on-bad-exit=1 \
   python -m torch.distributed.run --nnodes="$nodes" --nproc-per-node=$((gpus / nodes)) --rdzv-backend=c10d \
   --rdzv-id="$SLURM_JOB_ID" --rdzv-endpoint="$first:$port" --no-python -- python -m adit "$@"

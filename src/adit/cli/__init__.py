@@ -1,4 +1,4 @@
-"""The command line: verbs for people and stages of the workflow; parses, calls, turns errors into one line."""
+"""The command line: commands for users and stages of the workflow; each error is printed as one line."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
 
 PARENT_VARIABLE = "ADIT_PARENT_PID"
-"""Set by the workflow: a stage ends when the workflow that started it is gone (killed), so that none is orphaned."""
+"""Set by the workflow: a stage ends when the workflow that started it has been killed; none is orphaned."""
 
 STOPPED = 143
-"""Exit code of a training that was told to stop and saved its state."""
+"""Exit code of a training that was stopped by a signal and saved its state."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = Parser(
         prog="adit",
-        description="Generate crystals and molecules, relax, score and report them; `adit VERB --help` lists options.",
+        description="Generate crystals and molecules, relax, score and report them; `adit VERB --help` lists the "
+        "options of a command.",
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
     for room in (clean, data, train, sample, relax, judge, prototypes, score, report, info, take, doctor, plan):
         room.register(verbs)
-    top.epilog = f"stages of the workflow, which its rules call as `adit stage STAGE`: {', '.join(verbs.stages)}"
+    top.epilog = f"stages of the workflow, called by its rules as `adit stage STAGE`: {', '.join(verbs.stages)}"
     return top
 
 
@@ -64,11 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             wait_for_end()
         return error.exit_code
     except OSError as error:
-        told = from_os_error(error, str(error.filename or f"adit {verb}"))
-        log.error("error: %s", told)
-        return told.exit_code
+        message = from_os_error(error, str(error.filename or f"adit {verb}"))
+        log.error("error: %s", message)
+        return message.exit_code
     except KeyboardInterrupt:
-        log.error("interrupted; run the same command again, what it had saved is kept")
+        log.error("interrupted; repeat the command to resume from saved results")
         return 130
     return 0
 

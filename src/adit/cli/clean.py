@@ -14,7 +14,7 @@ from adit.progress import log
 
 SNAKEMAKE = Path(".snakemake")
 SHOWN = 10
-"""Files that are left of which the names are told."""
+"""Number of kept files that are listed by name."""
 
 
 def _clean(args: argparse.Namespace) -> None:
@@ -23,9 +23,9 @@ def _clean(args: argparse.Namespace) -> None:
     with _no_run():
         for folder in args.folders:
             count, left = clean(folder)
-            log.info("%s: %d files of adit removed, %d others left alone", folder, count, len(left))
+            log.info("%s: %d files of adit removed, %d other files kept", folder, count, len(left))
             for path in left[:SHOWN]:
-                log.info("  left alone: %s", path)
+                log.info("  kept: %s", path)
         clean_snakemake(SNAKEMAKE)
 
 
@@ -54,5 +54,5 @@ def register(verbs: Verbs) -> None:
     def declare(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results")
 
-    text = "remove what manifests in a folder name; other files stay, and are listed"
+    text = "remove the files listed in the manifests of a folder; other files are kept and listed"
     verbs.add("clean", _clean, text, declare, needs_config=False)

@@ -14,7 +14,7 @@ from adit.errors import ConfigError
 from adit.outputs.replace import replaced_files
 
 MIRROR_VARIABLE = "ADIT_MIRROR"
-"""Set by the workflow: where raw files are looked for is no part of what a stage makes."""
+"""Set by the workflow: the mirror does not change the result of a stage."""
 
 
 def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | None:
@@ -34,10 +34,10 @@ def _prepare(args: argparse.Namespace) -> None:
         _prepare_file(args, whole)
         return
     names = args.dataset or [d.name for d in whole.data.datasets]
-    known = [*config.DATASETS, *whole.data.custom]
+    dataset_names = [*config.DATASETS, *whole.data.custom]
     for name in names:
-        if name not in known:
-            raise ConfigError(f"--dataset {name}: no such dataset; known: {', '.join(known)}")
+        if name not in dataset_names:
+            raise ConfigError(f"--dataset {name}: no such dataset; known: {', '.join(dataset_names)}")
     one_file = args.out.suffix == ".arrow"
     if one_file and len(names) > 1:
         raise ConfigError(f"--out {args.out}: is one file for {len(names)} datasets; give a folder")
@@ -58,7 +58,7 @@ def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path
 
 
 def _prepare_file(args: argparse.Namespace, whole: config.Config) -> None:
-    """Prepare one file, folder or archive of the user's own, which no configuration describes."""
+    """Prepare a user's file, folder or archive, without a description in the configuration."""
     if args.dataset:
         raise ConfigError("adit prepare: give a file or --dataset, not both")
     name = re.sub(r"[^a-z0-9]+", "-", args.file.name.split(".")[0].lower()).strip("-") or "own"
@@ -109,7 +109,7 @@ def _labels(args: argparse.Namespace) -> None:
 
     stage = config.load_stage(config.LabelsStage, args.config)
     if not stage.labels.gaps:
-        raise ConfigError("labels.gaps is 0, nothing is computed; say of how many molecules, e.g. 20000")
+        raise ConfigError("labels.gaps is 0, nothing is computed; set a number of molecules, e.g. 20000")
     out = args.out or args.data.with_suffix(SUFFIX)
     state = args.state or out.parent / f".{out.name}.parts"
     with replaced_files([out], "labels", inputs=[args.data]) as (new,):
@@ -130,17 +130,19 @@ def _declare_fetch(sub: argparse.ArgumentParser) -> None:
     text = "sources by name (see --list); default: those of --config"
     sub.add_argument("--dataset", nargs="+", default=[], help=text)
     _add_mirror(sub)
-    sub.add_argument("--all", action="store_true", help="every source")
-    sub.add_argument("--list", action="store_true", help="list the sources, and download nothing")
+    sub.add_argument("--all", action="store_true", help="all sources")
+    sub.add_argument("--list", action="store_true", help="list the sources without downloading")
 
 
 def _declare_prepare(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("file", metavar="FILE", type=Path, nargs="?", help="your own file, folder or archive")
-    sub.add_argument("--kind", choices=("crystal", "molecule", "mof"), help="of FILE; default: recognised")
-    sub.add_argument("--id", help="column or key of FILE that holds the ids; default: recognised")
+    sub.add_argument(
+        "--kind", choices=("crystal", "molecule", "mof"), help="kind of the systems in FILE; default: detected"
+    )
+    sub.add_argument("--id", help="column or key of FILE with the ids; default: detected")
     text = "columns or keys of FILE to keep as labels; default: none"
     sub.add_argument("--properties", nargs="+", default=[], help=text)
-    text = "column or key of FILE that holds train, val or test; default: by formula"
+    text = "column or key of FILE with train, val or test; default: split by formula"
     sub.add_argument("--split-column", help=text)
     add_refuse(sub)
     sub.add_argument("--dataset", nargs="+", default=[], help="names; default: those of --config")
@@ -164,5 +166,5 @@ def _declare_labels(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_mirror(sub: argparse.ArgumentParser) -> None:
-    text = "folder or URL with copies of the public files, tried first; default: mirror of --config"
+    text = "folder or URL with copies of the public files, used first; default: mirror of --config"
     sub.add_argument("--mirror", help=text)

@@ -39,11 +39,11 @@ def _doctor(args: argparse.Namespace) -> None:
 
         with replaced_files([args.out], "doctor") as (new,):
             write_json(new, records(findings))
-    log.info("all is there that the run needs")
+    log.info("all requirements of the run are met")
 
 
 def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | None) -> list[Check]:
-    """Return the checks of a place: where Snakemake runs, a node that evaluates, or one with a GPU."""
+    """Return the checks of a place: where Snakemake runs, a node that evaluates, or one with per GPU."""
     results = Path(stage.results) / stage.name
     here: list[Check] = [
         software.python,
@@ -72,7 +72,7 @@ def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
     from adit.relax.dft.engines.registry import resolve
 
     if not stage.crystal and not stage.mof:
-        yield ok("DFT", "not needed: no crystals are asked for")
+        yield ok("DFT", "not needed: no crystals are requested")
         return
     name = stage.dft.engine
     try:
@@ -159,11 +159,11 @@ def register(verbs: Verbs) -> None:
     def declare(sub: argparse.ArgumentParser) -> None:
         places = ("login", "cpu", "gpu")
         sub.add_argument("--on", choices=places, default="login", help="where: login node, or a job's node")
-        text = "profile of a cluster, e.g. slurm/config.yaml; default: that one, where sbatch is installed"
+        text = "profile of a cluster; default: slurm/config.yaml, if sbatch is installed"
         sub.add_argument("--profile", type=Path, help=text)
         sub.add_argument("--mirror", help="folder or URL with copies of the datasets; default: mirror of --config")
         sub.add_argument("--lock", type=Path, default=Path("requirements.lock"), help="versions to compare with")
         add_paths(sub, "out", required=False)
 
-    text = "check a machine for all that a run needs, and say how to get what is missing"
+    text = "check the requirements of a run on this machine, and print how to get missing ones"
     verbs.both("doctor", _doctor, text, declare)

@@ -1,4 +1,4 @@
-"""How a verb ends that is told to."""
+"""Termination of a command by a signal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 AGAIN_S = 5.0
-"""What still works so long after it was told to end is told again, s: libraries swallow exceptions in callbacks."""
+"""Time until the signal is repeated, s: libraries may swallow exceptions in callbacks."""
 
 
 @contextmanager
 def tidy_end() -> Iterator[None]:
-    """Within the block, SIGTERM unwinds as Ctrl-C does, so that temporary files go; a handler that is there stays."""
+    """Within the block, SIGTERM acts like Ctrl-C, so that temporary files are removed; an existing handler is kept."""
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
         yield
         return

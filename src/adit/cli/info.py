@@ -1,4 +1,4 @@
-"""Verb that tells what a configuration amounts to."""
+"""Command that shows the networks of a configuration."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from adit.progress import log
 
 def _info(args: argparse.Namespace) -> None:
     if not args.models:
-        raise ConfigError("adit info: say what to tell: --models")
+        raise ConfigError("adit info: nothing to show; add --models")
     from adit.model.sizes import configured_sizes, paper_sizes
 
     checked = config.load(args.config)
-    log.info("the paper's networks, parameters counted from the modules:")
+    log.info("networks of the paper, with the number of parameters of the modules:")
     for size in paper_sizes():
         log.info("  %s", size.line())
-    log.info("what %s builds:", args.config)
+    log.info("networks of %s:", args.config)
     for size in configured_sizes(checked):
         log.info("  %s", size.line())
 
@@ -28,6 +28,6 @@ def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
 
     def declare(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--models", action="store_true", help="networks and their parameters")
+        sub.add_argument("--models", action="store_true", help="show the networks and their number of parameters")
 
-    verbs.add("info", _info, "show what a configuration builds", declare)
+    verbs.add("info", _info, "show the networks of a configuration", declare)

@@ -1,4 +1,4 @@
-"""How a verb is declared: its options are the same everywhere."""
+"""Declaration of commands, with the options that all of them share."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from adit.config.base import MOST
 from adit.errors import one_line
 
 DEFAULT_FILE = "config/config.yaml"
-"""``--config`` where it is not given."""
+"""Default of ``--config``."""
 
 Handler = Callable[[argparse.Namespace], None]
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser whose errors are one printable line, whatever was typed."""
+    """Parser with errors of one printable line, for any input."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
+        """Print the error and end with exit code 2."""
         super().error(one_line(message))
 
 
@@ -34,9 +34,9 @@ PATHS: Final = {
     "dit": "folder of the denoiser",
     "latents": "encoded datasets, .arrow",
     "labels": "tables of computed labels, .parquet",
-    "state": "folder for what lets a stopped call continue",
+    "state": "folder for checkpoints of an interrupted command",
     "stats": "file for the statistics of the dataset",
-    "cache": "folder for what can be used again",
+    "cache": "folder for cached results",
     "timing": "file for the time that sampling took, JSON, s",
     "samples": "shards of samples, .arrow",
     "shard": "the shard of samples to check, .arrow",
@@ -47,7 +47,7 @@ PATHS: Final = {
     "hull": "table of energies above the hull, .parquet",
     "judged": "tables of the judge, .parquet",
     "dft": "tables of DFT, .parquet",
-    "checks": "answers of the slow checks, .json",
+    "checks": "results of the slow checks, .json",
     "selected": "table of the structures selected for DFT, .parquet",
     "folder": "folder to work in",
     "settings": "folder of the presets (config/dft)",
@@ -57,29 +57,29 @@ PATHS: Final = {
     "molecule": "shards of molecules, .arrow",
     "mof": "shards of MOFs, .arrow",
 }
-"""Options that take a path, and what it is."""
+"""Options that take a path, and their help."""
 
 
 class Verbs:
-    """The verbs of the command line in two groups: for people, and stages of the workflow (``adit stage VERB``)."""
+    """The commands in two groups: for users, and stages of the workflow (``adit stage VERB``)."""
 
     def __init__(self, top: argparse.ArgumentParser) -> None:
         self._people = top.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
-        text = "run one stage of the workflow; its rules call these, `adit stage --help` lists them"
+        text = "run one stage of the workflow, as its rules do; `adit stage --help` lists the stages"
         stage = self._people.add_parser("stage", help=text, description=text)
         self._stages = stage.add_subparsers(dest="stage", required=True, metavar="STAGE", title="stages")
 
     def add(
         self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
     ) -> argparse.ArgumentParser:
-        """Add a verb for people and return its parser.
+        """Add a command for users and return its parser.
 
         Args:
             name: as typed.
             handler: called with the parsed arguments.
-            text: what the verb does.
+            text: description of the command.
             declare: adds the options.
-            needs_config: whether it takes ``--config``.
+            needs_config: whether it has ``--config``.
         """
         sub = self._people.add_parser(name, help=text, description=text)
         return _declared(sub, handler, declare, "YAML file" if needs_config else "")
@@ -89,7 +89,12 @@ class Verbs:
     ) -> argparse.ArgumentParser:
         """Add a stage of the workflow and return its parser; see ``add``."""
         sub = self._stages.add_parser(name, help=text, description=text)
-        return _declared(sub, handler, declare, "the stage's slice as JSON, or a YAML file" if needs_config else "")
+        return _declared(
+            sub,
+            handler,
+            declare,
+            "section of the configuration for this stage as JSON, or a YAML file" if needs_config else "",
+        )
 
     @property
     def stages(self) -> list[str]:
@@ -97,7 +102,7 @@ class Verbs:
         return list(self._stages.choices)
 
     def both(self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True) -> None:
-        """Add a verb that people and the workflow call in the same way; see ``add``."""
+        """Add a command that users and the workflow call in the same way; see ``add``."""
         self.add(name, handler, text, declare, needs_config=needs_config)
         self.stage(name, handler, text, declare, needs_config=needs_config)
 
@@ -105,16 +110,16 @@ class Verbs:
 def _declared(
     sub: argparse.ArgumentParser, handler: Handler, declare: Declare, config_help: str
 ) -> argparse.ArgumentParser:
-    """Add the options that all verbs have, and say the default of every option in its help."""
+    """Add the options of all commands, and add the default of every option to its help."""
     if config_help:
         sub.add_argument("--config", default=DEFAULT_FILE, help=config_help)
-    sub.add_argument("--log", type=Path, help="write messages to this file too; default: to the terminal alone")
-    text = "replace outputs that no manifest says this verb wrote (docs/security.md)"
+    sub.add_argument("--log", type=Path, help="also write messages to this file; default: only to the terminal")
+    text = "replace output files that are not in the manifest of this command (docs/security.md)"
     sub.add_argument("--adopt", action="store_true", help=text)
     declare(sub)
     for action in sub._actions:
         if action.dest == "config" and action.default is None:
-            action.help = f"{action.help}; default: the settings that suit the weights"
+            action.help = f"{action.help}; default: the settings stored with the weights"
         empty = action.default is False or action.default in (None, [], argparse.SUPPRESS)
         if action.option_strings and not empty and "default:" not in (action.help or ""):
             shown = " ".join(map(str, action.default)) if isinstance(action.default, list) else str(action.default)
@@ -129,7 +134,7 @@ def name_of(args: argparse.Namespace) -> str:
 
 
 def whole_config(path: str) -> config.Config:
-    """Return the configuration named; the defaults where none is named and none lies here."""
+    """Return the named configuration, or the defaults if there is no file."""
     return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
@@ -145,17 +150,17 @@ def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, req
 
 
 def add_workers(sub: argparse.ArgumentParser, what: str = "processes") -> None:
-    """Add the option that says how much runs at the same time."""
+    """Add the option for the number of parallel processes."""
     sub.add_argument("--workers", type=at_least_one, default=1, help=what)
 
 
 def add_refuse(sub: argparse.ArgumentParser) -> None:
-    """Add the option that makes contradictions of files failures."""
+    """Add the option that turns contradictions in files into failures."""
     sub.add_argument(
         "--refuse-contradictions",
         action="store_true",
-        help="structures that contradict their own file (formula, Z, density, volume, number of atoms) are failures; "
-        "default: they are flagged",
+        help="structures that contradict their own file (formula, Z, density, volume, number of atoms) are "
+        "failures; default: they get a note",
     )
 
 
@@ -177,5 +182,5 @@ def seed(text: str) -> int:
 def _whole(text: str, least: int, most: int = MOST) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
     if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"'{one_line(text, 40)}' is no whole number from {least} to {most}")
+        raise argparse.ArgumentTypeError(f"'{one_line(text, 40)}' is not a whole number from {least} to {most}")
     return number

@@ -1,4 +1,4 @@
-"""Verb that tells what a run will cost."""
+"""Command that estimates the cost of a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def _plan(args: argparse.Namespace) -> None:
     for line in table(estimates):
         log.info("%s", line)
     log.info(
-        "run '%s' with GPUs like %s; good to a factor of a few. The report says what it came to", whole.name, args.gpu
+        "run '%s' with GPUs like %s; accurate to a factor of a few. The report shows the actual cost",
+        whole.name,
+        args.gpu,
     )
     if args.out is not None:
         from adit.store import write_json
@@ -37,19 +39,19 @@ def site_of(profile: Path, device: str) -> Site:
     """Return what the jobs get, as a profile says.
 
     Raises:
-        ConfigError: there is no such profile, or it is none.
+        ConfigError: there is no such profile, or it is invalid.
     """
     values = scheduler.read(scheduler.file_of(profile))
     resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}
     sizes = values.get("group-components") or {}
     in_one_job = {rule: max(1, _whole(sizes.get(group))) for rule, group in (values.get("groups") or {}).items()}
-    gpus = {rule: _whole((asked or {}).get("gpu")) for rule, asked in resources.items()}
+    gpus = {rule: _whole((resource or {}).get("gpu")) for rule, resource in resources.items()}
     cores = {rule: max(1, _whole(number)) for rule, number in (values.get("set-threads") or {}).items()}
     return Site(cores, gpus, in_one_job, device)
 
 
 def _whole(value: Any) -> int:
-    """Return a number of the profile; 0 for what is none, such as an expression, which Snakemake alone can tell."""
+    """Return a number of the profile; 0 for other values, such as expressions, which only Snakemake can evaluate."""
     return value if isinstance(value, int) else 0
 
 
@@ -73,10 +75,10 @@ def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
 
     def declare(sub: argparse.ArgumentParser) -> None:
-        text = "profile of the cluster, for cores and GPUs of the jobs"
+        text = "profile of the cluster, with cores and GPUs of the jobs"
         sub.add_argument("--profile", type=Path, default=PROFILE, help=text)
         devices = [name for name in SUSTAINED if name != "cpu"]
         sub.add_argument("--gpu", choices=devices, default="a100", help="kind of GPU")
         add_paths(sub, "out", required=False)
 
-    verbs.add("plan", _plan, "estimate what a run costs: jobs, core and GPU hours of each rule", declare)
+    verbs.add("plan", _plan, "estimate the cost of a run: jobs, core hours and GPU hours of each rule", declare)

@@ -89,7 +89,7 @@ def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
 
 
 def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> Callable[[str], Path]:
-    """Return what gives the local path of a public file by its name: from the mirror or its source, checked."""
+    """Return a function that gives the local path of a public file by its name, from the mirror or its source."""
 
     def find(name: str) -> Path:
         from adit.data.sources.download import limited
@@ -148,12 +148,12 @@ def _completion(
 
 
 def _with_structures(tables: Sequence[Path]) -> list[Path]:
-    """Return tables of relaxations and the files of structures that lie beside them."""
+    """Return tables of relaxations and the structure files beside them."""
     return [*tables, *(table.with_suffix(".arrow") for table in tables)]
 
 
 def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
-    """Make the reference entries beside the output and return their path; one of the same kind is used again."""
+    """Compute the reference entries beside the output and return their path; an existing file is reused."""
     from adit.hull.reference import reference
 
     folder = args.out.with_suffix("")
@@ -208,13 +208,13 @@ def builtin_elements() -> list[AtomicSystem]:
     """Return the crystals of the elements in the built-in set."""
     from adit.data.datasets.builtin_crystals import DATASET
 
-    found = []
+    elements = []
     for record in DATASET.load(None).records:
         with contextlib.suppress(DataError):  # misprinted prototypes
             system = record.make()
             if len(set(system.numbers.tolist())) == 1:
-                found.append(system)
-    return found
+                elements.append(system)
+    return elements
 
 
 def register(verbs: Verbs) -> None:
@@ -226,18 +226,18 @@ def register(verbs: Verbs) -> None:
     verbs.stage("reference", _reference, text, _declare_reference)
     text = "relax the built-in crystals for the table in the package"
     verbs.add("ship-references", _ship_references, text, _declare_ship_references)
-    text = "compute energies above the hull of your own tables, or of structures with energies"
+    text = "compute energies above the hull for your own tables, or for structures with energies"
     verbs.add("hull", _hull, text, _declare_hull)
-    text = "compute energies above the hull of the relaxed samples"
+    text = "compute energies above the hull for the relaxed samples"
     verbs.stage("hull", _hull_stage, text, _declare_hull_stage)
-    verbs.stage("select", _select, "choose the structures that go to DFT", _declare_select)
+    verbs.stage("select", _select, "select structures for DFT", _declare_select)
     verbs.stage("dft", _dft, "relax one shard of the selected structures with DFT", _declare_dft)
-    text = "compute elements and competing phases with DFT, for its hull"
+    text = "compute elements and competing phases with DFT, for a DFT hull"
     verbs.stage("dft-references", _dft_references, text, _declare_dft_references)
 
 
 def _declare_relax(sub: argparse.ArgumentParser) -> None:
-    text = "structures in any format of adit score, or folders of them"
+    text = "structures in any format of adit score, or folders with structures"
     sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
     add_refuse(sub)
     sub.add_argument(
@@ -247,9 +247,9 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--python", help="interpreter that has the potential; default: relax.python of --config")
     named = ", ".join(f"{entry.preset} ({name})" for name, entry in ENGINES.items())
     sub.add_argument("--preset", help=f"settings of a DFT engine, by name (config/dft); default: {named}")
-    text = "limit of one attempt at a structure, s; default: relax.wall_limit_s or dft.wall_limit_s of --config"
+    text = "wall-time limit per attempt at a structure, s; default: relax.wall_limit_s or dft.wall_limit_s of --config"
     sub.add_argument("--wall-limit", type=float, help=text)
-    sub.add_argument("--command", help="how to start VASP; default: dft.command of --config")
+    sub.add_argument("--command", help="command that starts VASP; default: dft.command of --config")
     add_paths(sub, "out")
     add_paths(sub, "settings", required=False)
     add_workers(sub)
@@ -275,11 +275,11 @@ def _declare_ship_references(sub: argparse.ArgumentParser) -> None:
 
 
 def _declare_hull(sub: argparse.ArgumentParser) -> None:
-    text = "tables or folders of `adit relax`, or structures with energies"
+    text = "tables or folders from `adit relax`, or structures with energies"
     sub.add_argument("tables", metavar="TABLE", type=Path, nargs="+", help=text)
     add_paths(sub, "reference", required=False)
     add_paths(sub, "out")
-    text = "reference to make where --reference is not given; default: hull.reference of --config"
+    text = "reference to compute if --reference is not given; default: hull.reference of --config"
     sub.add_argument("--hull", help=text)
     text = "compounds of pairs that the reference has none of; default: hull.competing of --config"
     sub.add_argument("--competing", choices=("none", "prototypes"), help=text)
@@ -309,7 +309,7 @@ def _declare_select(sub: argparse.ArgumentParser) -> None:
 def _declare_dft(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "selected", "folder", "out", "structures")
     add_paths(sub, "relaxed", many=True)
-    sub.add_argument("--shard", type=from_zero, default=0, help="which shard, from 0")
+    sub.add_argument("--shard", type=from_zero, default=0, help="index of the shard, from 0")
     add_workers(sub, "structures at a time")
     add_paths(sub, "settings", required=False)
 
@@ -323,5 +323,5 @@ def _declare_dft_references(sub: argparse.ArgumentParser) -> None:
 
 
 def _add_mirror(sub: argparse.ArgumentParser) -> None:
-    text = "folder or URL with copies of public files, tried first; default: mirror of --config"
+    text = "folder or URL with copies of the public files, used first; default: mirror of --config"
     sub.add_argument("--mirror", help=text)

@@ -57,8 +57,8 @@ def _check(args: argparse.Namespace) -> None:
         weights = Path(checked.model.weights)
         read_manifest(weights)
         drawn = checked.sample.molecule and checked.sample.of_kind("molecule").formulas == "training"
-        known = read_json(weights / "dit/config.json").get("formula_histograms", {})
-        if checked.model.source == "pretrained" and drawn and "molecule" not in known:
+        histograms = read_json(weights / "dit/config.json").get("formula_histograms", {})
+        if checked.model.source == "pretrained" and drawn and "molecule" not in histograms:
             raise ConfigError(
                 f"sample.formulas: the weights in {weights} do not know the formulas of their molecules; "
                 "set formulas: model, or train again"
@@ -79,10 +79,10 @@ def _schema(args: argparse.Namespace) -> None:
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     verbs.both("report", _report, "write the report of a run", _declare_report)
-    verbs.add("closing", _closing, "say in five lines what a run came to", lambda _: None)
-    text = "compare the variants of autoencoder and denoiser: tables"
+    verbs.add("closing", _closing, "print a summary of a run in five lines", lambda _: None)
+    text = "compare the variants of autoencoder and denoiser in tables"
     verbs.stage("ablations", _ablations, text, lambda sub: add_paths(sub, "folder"))
-    text = "compare runs: one page with a column a run"
+    text = "compare runs on one page, with one column per run"
     verbs.add("compare", _compare, text, _declare_compare, needs_config=False)
     verbs.add("check", _check, "validate a configuration file", _declare_check)
     text = "write the JSON schema of the configuration"
@@ -91,12 +91,12 @@ def register(verbs: Verbs) -> None:
 
 def _declare_report(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "run", "out")
-    sub.add_argument("--run-config", default="{}", help="the whole configuration as JSON, for the manifest")
+    sub.add_argument("--run-config", default="{}", help="the complete configuration as JSON, for the manifest")
 
 
 def _declare_compare(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs, e.g. results/a results/b")
-    sub.add_argument("--out", type=Path, default=Path("results/comparison"), help="folder to write to")
+    sub.add_argument("--out", type=Path, default=Path("results/comparison"), help="folder to write")
 
 
 def _declare_check(sub: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ def _sample(args: argparse.Namespace) -> None:
     from adit.systems import Kind
 
     if args.n is not None and args.shard:
-        raise ConfigError("--n asks for so many samples in one file: it goes without --shard")
+        raise ConfigError("--n and --shard exclude each other; leave one out")
     vae, dit = _weights(args)
     stage, kind = _stage(args), Kind(args.kind)
     with replaced_files(_outs(args), "sample", inputs=_inputs(stage, kind, vae, dit)) as (new, *rest):
@@ -39,7 +39,7 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _sample_stage(args: argparse.Namespace) -> None:
-    """Write a shard of the run, which is kept in the folder ``--state``, or as many samples as requested."""
+    """Write a shard of the run, which is cached in the folder ``--state``, or as many samples as requested."""
     from adit.sample.generate import sample_shard
     from adit.sample.kept import settings_key
     from adit.systems import Kind
@@ -75,13 +75,13 @@ def _outs(args: argparse.Namespace) -> list[Path]:
 
 
 def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[Path]:
-    """Return what sampling reads: the folders of the networks, and the file of the atoms to hold."""
+    """Return the inputs of sampling: the folders of the networks, and the file of the motif."""
     motif = stage.sample.conditions.of(kind).motif
     return [vae, dit, *([Path(motif)] if motif is not None else [])]
 
 
 def _tidily(handler: Handler) -> Handler:
-    """Return a handler that ends tidily when it is told to stop."""
+    """Return a handler that removes temporary files when it is stopped by a signal."""
 
     def run(args: argparse.Namespace) -> None:
         with tidy_end():
@@ -125,7 +125,7 @@ def _weights(args: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def _stage(args: argparse.Namespace) -> config.SampleStage:
-    """Return the configured slice with what the command line says over it."""
+    """Return the section of the configuration, with the options of the command line."""
     if args.config is None:
         stage = config.SampleStage(seed=0, sample=_suited(args.weights))
     else:
@@ -137,16 +137,16 @@ def _stage(args: argparse.Namespace) -> config.SampleStage:
     if args.seed is not None:
         values["seed"] = args.seed
     values["sample"] |= {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
-    asked: dict[str, Any] = values["sample"]["conditions"][args.kind]
+    conditions: dict[str, Any] = values["sample"]["conditions"][args.kind]
     if args.atoms is not None:
-        asked["atoms"] = _atoms(args.atoms)
-    asked |= {n: getattr(args, n) for n in ("spacegroup", "composition", "motif") if getattr(args, n) is not None}
-    asked["labels"] = {**asked["labels"], **dict(map(_label, args.label))}
+        conditions["atoms"] = _atoms(args.atoms)
+    conditions |= {n: getattr(args, n) for n in ("spacegroup", "composition", "motif") if getattr(args, n) is not None}
+    conditions["labels"] = {**conditions["labels"], **dict(map(_label, args.label))}
     return config.parse_as(config.SampleStage, values, "sample")
 
 
 def _suited(weights: Path | None) -> config.SampleConfig:
-    """Return the settings that a bundle of weights names, else the defaults."""
+    """Return the settings of a bundle of weights, or the defaults."""
     from adit.train.bundle import MANIFEST, read_manifest
 
     named = read_manifest(weights)["sample"] if weights is not None and (weights / MANIFEST).is_file() else {}
@@ -177,40 +177,40 @@ CONFIGURED: Final = "default: that of the configuration or of the weights"
 
 
 def _model_and_settings(sub: argparse.ArgumentParser) -> None:
-    """Add what the verbs of sampling share: the model, how to integrate, and the conditions."""
+    """Add the common options of sampling: the model, the solver, and the conditions."""
     sub.set_defaults(config=None)
-    sub.add_argument("--weights", type=Path, help="folder with vae/ and dit/ in it; default: --vae and --dit")
+    sub.add_argument("--weights", type=Path, help="folder with vae/ and dit/; default: --vae and --dit")
     add_paths(sub, "vae", "dit", required=False)
     add_paths(sub, "out")
-    sub.add_argument("--kind", choices=KINDS, required=True, help="what to sample")
-    over = sub.add_argument_group("settings, over those of the configuration")
+    sub.add_argument("--kind", choices=KINDS, required=True, help="kind of the samples")
+    over = sub.add_argument_group("settings that override the configuration")
 
     def add(flag: str, text: str, **options: Any) -> None:
         over.add_argument(flag, help=f"{text}; {CONFIGURED}", **options)
 
     add("--seed", "seed of the random numbers", type=seed)
-    add("--solver", "how the path is integrated", choices=tuple(SOLVERS))
-    add("--grid", "where the steps lie in time", choices=("uniform", "quadratic"))
+    add("--solver", "solver of the ODE", choices=tuple(SOLVERS))
+    add("--grid", "time grid of the steps", choices=("uniform", "quadratic"))
     add("--steps", "integration steps", type=at_least_one)
-    add("--guidance", "scale of classifier-free guidance; 1: none", type=float)
-    text = "times from 0 to 1 between which guidance acts"
+    add("--guidance", "scale of classifier-free guidance; 1: no guidance", type=float)
+    text = "time interval with guidance, from 0 to 1"
     add("--guidance-interval", text, type=float, nargs=2, metavar=("LOW", "HIGH"))
-    add("--skip-guidance", "scale of guidance by the model less --skip-blocks; 1: none", type=float)
-    add("--skip-blocks", "blocks that the weaker model goes without, from 0", type=from_zero, nargs="*")
+    add("--skip-guidance", "scale of guidance by the model without --skip-blocks; 1: no guidance", type=float)
+    add("--skip-blocks", "blocks skipped in the weaker model, from 0", type=from_zero, nargs="*")
     add("--churn", "noise added in every step, for --solver sde", type=float)
-    add("--eta", "share of the noise that is drawn anew, for --solver ddim", type=float)
+    add("--eta", "share of the noise that is drawn again, for --solver ddim", type=float)
     add("--temperature", "scale of the drawn noise, for --solver ddim", type=float)
-    add("--tolerance", "error of a step, for --solver adaptive", type=float)
-    text = "formulas of molecules: decided by the model, or drawn from its training data"
+    add("--tolerance", "error tolerance of a step, for --solver adaptive", type=float)
+    text = "formulas of molecules: from the model, or drawn from its training data"
     add("--formulas", text, choices=("model", "training"))
     add("--compile", "whether to compile the denoiser", choices=("auto", "on", "off"))
-    add("--precision", "numbers of the denoiser", choices=("auto", "bf16", "fp32"))
+    add("--precision", "precision of the denoiser", choices=("auto", "bf16", "fp32"))
     conditions = sub.add_argument_group("conditions")
     conditions.add_argument("--atoms", help="number of atoms, 12 or 4-20; default: as in training")
     conditions.add_argument("--spacegroup", type=at_least_one, help="1 to 230; default: any")
     text = "formula (NaCl2) or chemical system (Li-Fe-O); default: any"
     conditions.add_argument("--composition", help=text)
-    text = "file with atoms to hold: .cif, .xyz, .extxyz, .sdf, .mol, .arrow; default: none"
+    text = "file with fixed atoms: .cif, .xyz, .extxyz, .sdf, .mol, .arrow; default: none"
     conditions.add_argument("--motif", help=text)
     text = "another label of the model; default: none"
     conditions.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help=text)
@@ -222,7 +222,7 @@ def register(verbs: Verbs) -> None:
     verbs.add("sample", _tidily(_sample), text, _declare_sample)
     text = "generate one shard of samples"
     verbs.stage("sample", _tidily(_sample_stage), text, _declare_sample_stage)
-    text = "decode the denoising path of chosen samples to extended XYZ"
+    text = "decode the denoising path of selected samples to extended XYZ"
     verbs.both("trajectory", _trajectory, text, _declare_trajectory)
     text = "compare solvers, steps and guidance scales: table, Pareto front and plot"
     verbs.stage("tune", _tune, text, _declare_tune)
@@ -242,7 +242,7 @@ def _declare_sample_stage(sub: argparse.ArgumentParser) -> None:
 
 def _add_amount(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--shard", type=from_zero, default=0, help="shard of the configured run, from 0")
-    text = "this many samples in one file; default: a shard of the configured run"
+    text = "number of samples, in one file; default: a shard of the configured run"
     sub.add_argument("--n", type=at_least_one, help=text)
     add_paths(sub, "timing", required=False)
 
@@ -251,7 +251,7 @@ def _declare_trajectory(sub: argparse.ArgumentParser) -> None:
     _model_and_settings(sub)
     text = "indices of the samples in the run, from 0"
     sub.add_argument("--index", type=from_zero, nargs="+", default=[0, 1, 2, 3], help=text)
-    sub.add_argument("--frames", type=at_least_one, default=50, help="frames of each at most")
+    sub.add_argument("--frames", type=at_least_one, default=50, help="maximum number of frames per sample")
 
 
 def _declare_tune(sub: argparse.ArgumentParser) -> None:

@@ -64,27 +64,29 @@ def _score_files(args: argparse.Namespace, whole: config.Config) -> None:
     title = f"Scores of {', '.join(printable(path.name) for path in args.files[:9])}"[:120]
     page = whole.stage(config.ReportStage)
     page = page.model_copy(update={"name": out.name, "report": page.report.model_copy(update={"title": title})})
-    known = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}
-    report(page, out, out / "report", json.dumps(known))
+    settings = {"score": stage.score.model_dump(mode="json"), "sample": _made_with(args.files)}
+    report(page, out, out / "report", json.dumps(settings))
     log.info("scores: %s; page: %s", out / "scores", out / "report" / "index.html")
 
 
 def _made_with(files: Sequence[Path]) -> dict[str, Any]:
-    """Return the settings that samples of this package were made with, as section ``sample`` has them."""
+    """Return the sampling settings of samples of this package, as in the section ``sample``."""
     by_kind, conditions = {}, {}
     for path in files:
-        told: dict[str, Any] = {}
+        description: dict[str, Any] = {}
         if path.suffix == ".arrow":
             with contextlib.suppress(DataError):  # it is a row with its reason already
-                told = read_systems(path).metadata
-        if "kind" in told and "solver" in told:
-            by_kind[told["kind"]] = {name: told[name] for name in config.OF_ONE_KIND if name in told}
-            conditions[told["kind"]] = told.get("conditions", {})
+                description = read_systems(path).metadata
+        if "kind" in description and "solver" in description:
+            by_kind[description["kind"]] = {
+                name: description[name] for name in config.OF_ONE_KIND if name in description
+            }
+            conditions[description["kind"]] = description.get("conditions", {})
     return {"by_kind": by_kind, "conditions": conditions}
 
 
 def user_cache() -> Path:
-    """Return the folder for what depends on a reference alone: ``$XDG_CACHE_HOME/adit``, else ``~/.cache/adit``."""
+    """Return the cache folder for a reference: ``$XDG_CACHE_HOME/adit``, else ``~/.cache/adit``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adit"
 
 
@@ -101,16 +103,16 @@ def _reconstruct(args: argparse.Namespace) -> None:
     from adit.score.reconstruction import score_reconstruction
 
     outs = [args.out.with_suffix(suffix) for suffix in (".arrow", ".csv", ".json")]
-    with replaced_files(outs, "reconstruct", inputs=[args.vae, args.data]) as (made, _, summary):
-        reconstruct(args.vae, args.data, args.split, args.limit, made)
-        score_reconstruction(args.data, args.split, made, summary, args.workers)
+    with replaced_files(outs, "reconstruct", inputs=[args.vae, args.data]) as (comparison_file, _, summary):
+        reconstruct(args.vae, args.data, args.split, args.limit, comparison_file)
+        score_reconstruction(args.data, args.split, comparison_file, summary, args.workers)
 
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "measure the autoencoder: match rate and RMSD of a split, encoded and decoded"
+    text = "measure the reconstruction of the autoencoder on a split: match rate and RMSD"
     verbs.both("reconstruct", _reconstruct, text, _declare_reconstruct, needs_config=False)
-    text = "the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker), for the scores to take"
+    text = "run the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker) for the scores"
     verbs.stage("checks", _checks, text, _declare_checks)
     text = "score your own samples (adit score SAMPLES --reference REF), with control rows"
     verbs.add("score", _score, text, _declare_score)
@@ -119,13 +121,13 @@ def register(verbs: Verbs) -> None:
 
 def _declare_reconstruct(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae", "data", "out")
-    sub.add_argument("--split", default="test", choices=("train", "val", "test"), help="which part of the data")
-    sub.add_argument("--limit", type=at_least_one, help="the first so many systems; default: all")
+    sub.add_argument("--split", default="test", choices=("train", "val", "test"), help="split of the data")
+    sub.add_argument("--limit", type=at_least_one, help="number of systems, from the first; default: all")
     add_workers(sub)
 
 
 def _declare_checks(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--kind", required=True, choices=["molecule", "mof"], help="of the samples")
+    sub.add_argument("--kind", required=True, choices=["molecule", "mof"], help="kind of the samples")
     add_paths(sub, "samples", many=True)
     add_paths(sub, "shard", "out")
     add_workers(sub)
@@ -138,18 +140,18 @@ def _declare_score(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("files", metavar="SAMPLES", type=Path, nargs="+", help=text)
     text = (
-        "what novelty, distances and control rows rest on: data/<dataset>.arrow of adit prepare, or any samples; "
-        "default: none, and they are not measured"
+        "reference for novelty, distances and control rows: data/<dataset>.arrow of adit prepare, or any "
+        "structures; default: none, without these scores"
     )
     sub.add_argument("--reference", type=Path, nargs="+", default=[], help=text)
     text = f"of {','.join(REQUESTED_PROTOCOLS)}; default: all"
     sub.add_argument("--protocol", type=_protocols, default=list(REQUESTED_PROTOCOLS), help=text)
-    sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="of all samples; default: recognised")
+    sub.add_argument("--kind", choices=[str(kind) for kind in Kind], help="kind of all samples; default: detected")
     add_refuse(sub)
     add_paths(sub, "relaxed", "dft", many=True, required=False)
     add_paths(sub, "hull", required=False)
     sub.add_argument("--out", type=Path, default=Path("scores"), help="folder to write")
-    text = "folder for what depends on a reference alone; default: $XDG_CACHE_HOME/adit or ~/.cache/adit"
+    text = "cache folder for results that depend only on the reference; default: $XDG_CACHE_HOME/adit or ~/.cache/adit"
     sub.add_argument("--cache", type=Path, help=text)
     sub.add_argument("--workers", type=at_least_one, help="processes; default: all cores")
 
@@ -158,5 +160,5 @@ def _declare_score_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
     add_paths(sub, "hull", required=False)
     add_paths(sub, "out")
-    sub.add_argument("--cache", type=Path, help="folder for the control rows; default: state/score beside --out")
+    sub.add_argument("--cache", type=Path, help="cache folder for the control rows; default: state/score beside --out")
     add_workers(sub)

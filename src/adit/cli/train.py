@@ -67,11 +67,11 @@ def _setting(text: str) -> tuple[str, Any]:
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     verbs.both("vae", _vae, "train the autoencoder", _declare_vae)
-    verbs.both("encode", _encode, "encode a dataset, one augmented view a file", _declare_encode)
+    verbs.both("encode", _encode, "encode a dataset, one augmented view per file", _declare_encode)
     verbs.both("dit", _dit, "train the denoiser on latents", _declare_dit)
-    text = "write a copy of a denoiser in training with its rate decayed to zero; the training is left as it is"
+    text = "write a copy of a denoiser in training, with its learning rate decayed to zero; the training is not changed"
     verbs.add("decay", _decay, text, _declare_decay)
-    text = "pack a trained pair of networks into files to ship, with their hashes"
+    text = "pack a trained autoencoder and denoiser into a bundle of weights, with hashes"
     verbs.both("bundle", _bundle, text, _declare_bundle)
 
 
@@ -94,10 +94,10 @@ def _declare_dit(sub: argparse.ArgumentParser) -> None:
 
 def _declare_decay(sub: argparse.ArgumentParser) -> None:
     _declare_dit(sub)
-    sub.add_argument("--steps", type=at_least_one, required=True, help="steps over which the rate falls to zero")
+    sub.add_argument("--steps", type=at_least_one, required=True, help="steps until the learning rate is zero")
 
 
 def _declare_bundle(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae", "dit", "out")
-    text = "settings of sampling that suit it; default: none"
+    text = "recommended settings of sampling; default: none"
     sub.add_argument("--sample", nargs="*", default=[], metavar="NAME=VALUE", help=text)

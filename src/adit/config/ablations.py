@@ -28,7 +28,9 @@ class AutoencoderVariant(Strict):
 class DenoiserVariant(Strict):
     """One row of Table 6."""
 
-    autoencoder: str = Field(description="the variant whose latents it works on; it is trained on the same datasets")
+    autoencoder: str = Field(
+        description="autoencoder variant that provides the latents; the denoiser is trained on the same datasets"
+    )
     model: dict[str, Any] = Field(default_factory=dict, description="keys of model.dit and their values here")
     train: dict[str, Any] = Field(default_factory=dict, description="keys of train.dit and their values here")
 

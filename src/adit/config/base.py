@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from importlib import import_module
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,3 +35,9 @@ class Stage(Strict):
     def sources(cls) -> dict[str, str]:
         """Return where in ``Config`` a field comes from, where it is not the field's own name."""
         return {}
+
+
+def load_place(place: str) -> Any:
+    """Return what ``module:name`` names; the module is imported now, so that naming it costs nothing."""
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

@@ -18,13 +18,13 @@ class ChosenDataset(Strict):
     """Which systems to prepare."""
 
     name: str = Field(pattern=NAME, description="one of the known datasets, or a key of data.custom")
-    limit: Positive | None = Field(None, description="use at most this many systems, drawn by the seed; null: all")
+    limit: Positive | None = Field(None, description="maximum number of systems, selected by the seed; null: all")
 
 
 class DatasetConfig(ChosenDataset):
     """One dataset of the training mixture."""
 
-    ratio: PositiveFloat = Field(1.0, description="weight in the training mixture, by systems")
+    ratio: PositiveFloat = Field(1.0, description="weight in the training mixture, per system")
 
 
 class SplitConfig(Strict):
@@ -32,31 +32,32 @@ class SplitConfig(Strict):
 
     by: Literal["column", "formula", "id"] = Field(
         "formula",
-        description="column: a column, or a key of the comment line, holds train, val or test; formula: 80/10/10 by a "
-        "hash of the reduced formula, so that no composition is in two splits; id: the same by a hash of the id",
+        description="column: a column, or a key of the comment line, contains train, val or test; formula: "
+        "80/10/10 by a hash of the reduced formula, so that no composition is in two splits; id: "
+        "80/10/10 by a hash of the id",
     )
-    column: str = Field("split", description="name of that column")
+    column: str = Field("split", description="name of the column with the split")
 
 
 class CustomDataset(Strict):
     """A user's own dataset."""
 
-    path: str = Field(min_length=1, description="file, folder or archive; relative to where the run is started")
+    path: str = Field(min_length=1, description="file, folder or archive; relative to the working directory of the run")
     format: Literal["cif", "extxyz", "sdf", "parquet", "csv"] | None = Field(
         None,
-        description="the only format that is read; null: all that the readers know, by suffix (docs/formats.md). "
-        "parquet and csv: a column of structures, or of atomic_numbers, positions in Å and, for what is periodic, cell "
-        "in Å (9 numbers, rows are vectors)",
+        description="read only this format; null: all supported formats, by suffix (docs/formats.md). parquet and"
+        " csv: a column of structures, or of atomic_numbers, positions in Å and, for periodic "
+        "systems, cell in Å (9 numbers, rows are vectors)",
     )
-    kind: Literal["crystal", "molecule", "mof"] = Field(description="what the systems are")
+    kind: Literal["crystal", "molecule", "mof"] = Field(description="kind of the systems")
     id: str | None = Field(
-        None, description="column or key that holds the id; null: the file's name or the row's number"
+        None, description="column or key with the id; null: the name of the file or the number of the row"
     )
     cif: str = Field("cif", description="column of the CIF texts")
     properties: tuple[str, ...] = Field((), description="columns or keys to keep as labels, e.g. band_gap")
     split: SplitConfig = SplitConfig()
     licence: str = Field("not stated", description="licence of the data, for the dataset's card")
-    citation: str = Field("", description="BibTeX of what to cite")
+    citation: str = Field("", description="BibTeX entry to cite")
 
 
 class LabelsConfig(Strict):
@@ -64,10 +65,10 @@ class LabelsConfig(Strict):
 
     gaps: Count = Field(
         0,
-        description="training molecules of each dataset whose HOMO-LUMO gap is computed (GFN2-xTB, geometry as it is, "
-        "eV) for the label homo_lumo_gap; drawn by the seed; 0: none",
+        description="number of training molecules of each dataset with a computed HOMO-LUMO gap (GFN2-xTB, "
+        "unrelaxed geometry, eV) for the label homo_lumo_gap; selected by the seed; 0: none",
     )
-    wall_limit_s: PositiveFloat = Field(60.0, description="wall time of one molecule, s")
+    wall_limit_s: PositiveFloat = Field(60.0, description="wall-time limit per molecule, s")
 
 
 class DataConfig(Strict):
@@ -78,7 +79,7 @@ class DataConfig(Strict):
         min_length=1,
         description="training mixture",
     )
-    max_atoms: Positive = Field(256, description="larger systems are dropped with a reason")
+    max_atoms: Positive = Field(256, description="largest number of atoms; larger systems are dropped with a reason")
     custom: dict[str, CustomDataset] = Field({}, description="datasets of your own, by name; see config/datasets.yaml")
 
     @model_validator(mode="after")
@@ -101,8 +102,8 @@ class DataConfig(Strict):
     def molecules(self) -> list[str]:
         """Return the names of the datasets of the mixture that hold molecules."""
         own = {name for name, described in self.custom.items() if described.kind == "molecule"}
-        known = {name for name, entry in DATASETS.items() if entry.kind == "molecule"}
-        return [d.name for d in self.datasets if d.name in own | known]
+        names = {name for name, entry in DATASETS.items() if entry.kind == "molecule"}
+        return [d.name for d in self.datasets if d.name in own | names]
 
     def chosen(self, name: str) -> ChosenDataset:
         """Return what to prepare of a dataset: all of it, where the mixture sets no limit."""

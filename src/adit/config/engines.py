@@ -20,6 +20,8 @@ class EngineEntry:
         preset: settings that are taken where nothing else is said.
         licence: for people.
         missing: what to say where it is not installed, and the way out.
+        settings: ``module:class`` of its preset, a ``RelaxPreset``; empty for VASP, whose settings are atomate2's.
+        maker: ``module:function`` from the preset to atomate2's job that relaxes with ASE; empty for VASP.
         module: that is imported to see whether it is installed; empty for a program.
         probe: what a fresh interpreter imports to see whether it works.
         warm_up: modules that are imported before the wall time of a structure counts.
@@ -33,12 +35,16 @@ class EngineEntry:
     preset: str
     licence: str
     missing: str
+    settings: str = ""
+    maker: str = ""
     module: str = ""
     probe: str = ""
     warm_up: tuple[str, ...] = ()
     core_hours: Mapping[str, float] = field(default_factory=dict)
     citations: tuple[str, ...] = ()
 
+
+_ROOM: Final = "adit.relax.dft.engines"
 
 ENGINES: Final[dict[str, EngineEntry]] = {
     entry.name: entry
@@ -62,6 +68,8 @@ ENGINES: Final[dict[str, EngineEntry]] = {
             licence="GPL-3.0, free",
             missing="GPAW is not installed; RETRY_GPAW=1 make env builds it (docs/install.md), "
             "or set dft.fallback: gfn1-xtb",
+            settings=f"{_ROOM}.presets:GpawPreset",
+            maker=f"{_ROOM}.ase_maker:gpaw_maker",
             module="gpaw",
             probe="import gpaw, _gpaw",
             warm_up=("adit.relax.dft.engines.ase_maker", "gpaw", "gpaw.new.ase_interface"),
@@ -75,6 +83,8 @@ ENGINES: Final[dict[str, EngineEntry]] = {
             preset="standard",
             licence="tblite, LGPL-3.0, free",
             missing="tblite is not installed; pip install tblite",
+            settings=f"{_ROOM}.presets:XtbPreset",
+            maker=f"{_ROOM}.ase_maker:xtb_maker",
             module="tblite",
             probe="import tblite.interface",
             warm_up=("adit.relax.dft.engines.ase_maker", "tblite.ase"),
@@ -84,10 +94,10 @@ ENGINES: Final[dict[str, EngineEntry]] = {
 }
 
 
-def _known(name: str) -> str:
+def _listed(name: str) -> str:
     if name not in ENGINES:
         raise ValueError(f"no engine is named {name}; there are {', '.join(ENGINES)}")
     return name
 
 
-EngineName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(ENGINES), "type": "string"})]
+EngineName = Annotated[str, AfterValidator(_listed), WithJsonSchema({"enum": list(ENGINES), "type": "string"})]

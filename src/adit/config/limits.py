@@ -1,4 +1,4 @@
-"""Section of limits: how much of anyone's files, memory and network a command takes before it says no."""
+"""Section of limits: how much of users' files, memory and network a command takes before it says no."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ class LimitsConfig(Strict):
         description="bytes of one input file, or of one file in an archive, unpacked; larger ones are not read",
     )
     archive_bytes: Bytes = Field(
-        1_000_000_000, description="bytes of all files of an archive together, unpacked; what comes after is not read"
+        1_000_000_000,
+        description="bytes of all files of an archive together, unpacked; files after the limit are not read",
     )
     entries: Annotated[int, Field(gt=0, le=10**7)] = Field(
-        1_000_000, description="structures read by one command; what comes after is one failure row"
+        1_000_000, description="structures read by one command; the rest is one failure row"
     )
     atoms: Annotated[int, Field(gt=0, le=10**7)] = Field(
         10_000, description="atoms of one structure in an input file; larger ones are failure rows"
     )
-    read_s: PositiveFloat = Field(60.0, description="wall time of reading one structure, s")
+    read_s: PositiveFloat = Field(60.0, description="wall-time limit for reading one structure, s")
     worker_bytes: Bytes = Field(
         2_000_000_000, description="memory of one worker process that reads or checks structures, bytes"
     )
     download_bytes: Bytes = Field(
-        20_000_000_000, description="bytes of one download whose size is not published; where it is, no more than that"
+        20_000_000_000,
+        description="bytes of one download without a published size; if a size is published, it is the limit",
     )
     download_bytes_per_s: PositiveFloat = Field(
-        1000.0, description="slowest download, bytes/s, over every minute; a slower one counts as broken off"
+        1000.0, description="slowest download, bytes/s, averaged over each minute; a slower one counts as interrupted"
     )
-    retry_after_s: PositiveFloat = Field(300.0, description="longest wait that a server may ask for, s")
+    retry_after_s: PositiveFloat = Field(300.0, description="longest wait requested by a server, s")

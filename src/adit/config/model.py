@@ -22,17 +22,21 @@ class VaeModelConfig(Strict):
     encoder_layers: Positive = Field(8, description="layers of the encoder")
     decoder_layers: Positive = Field(8, description="layers of the decoder")
     latent_dim: Positive = Field(8, description="channels of a latent")
-    encode_lattice: bool = Field(False, description="give the encoder the lattice parameters too (not in the paper)")
+    encode_lattice: bool = Field(
+        False, description="the encoder also receives the lattice parameters (not in the paper)"
+    )
     index_embedding: bool = Field(
-        False, description="tell encoder and decoder each atom's place in the canonical order (not in the paper)"
+        False,
+        description="encoder and decoder also receive the index of each atom in the canonical order (not in the paper)",
     )
     encoder: Literal["transformer", "equivariant"] = Field(
-        "transformer", description="equivariant: needs e3nn, and goes with equivariant output heads (Table 5)"
+        "transformer", description="equivariant: needs e3nn, and has equivariant output heads (Table 5)"
     )
-    cutoff: PositiveFloat = Field(6.0, description="equivariant: atoms within this distance see each other, Å")
+    cutoff: PositiveFloat = Field(6.0, description="equivariant: cutoff distance between interacting atoms, Å")
     max_degree: Annotated[int, Field(ge=1, le=6)] = Field(2, description="equivariant: degree of spherical harmonics")
     latent_vectors: Count = Field(
-        1, description="equivariant: vectors of a latent, three channels each; molecules need one, crystals none"
+        1,
+        description="equivariant: number of vectors per latent, three channels each; molecules need one, crystals none",
     )
 
     @model_validator(mode="after")
@@ -61,16 +65,18 @@ class LabelConfig(Strict):
     """One label that the denoiser is conditioned on, beside the kind of system."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9_]+$", description="key of a system's info, e.g. spacegroup; composition: counted"
+        pattern=r"^[A-Za-z0-9_]+$",
+        description="key in the info of a system, e.g. spacegroup; composition: computed from the atoms",
     )
-    type: Literal["category", "number", "composition"] = Field(description="how it is embedded")
+    type: Literal["category", "number", "composition"] = Field(description="type of the embedding")
     classes: Positive | None = Field(None, description="category: values are 0 … classes - 1 (spacegroup: 231)")
-    mean: float = Field(0.0, description="number: centre of the values, in their unit")
-    std: PositiveFloat = Field(1.0, description="number: spread of the values, in their unit")
+    mean: float = Field(0.0, description="number: mean of the values, in their unit")
+    std: PositiveFloat = Field(1.0, description="number: standard deviation of the values, in their unit")
     dropout: Dropout = Field(
         None,
-        description="share of training systems whose label is hidden, of all or by kind: what is sampled without it is "
-        "trained without; null, or a kind that is not named: as the weights that training goes on from, else 0.5",
+        description="share of training systems with a dropped label, for all kinds or by kind (needed for "
+        "sampling without this label); null, or a kind that is not listed: as in the weights that "
+        "training continues from, else 0.5",
     )
 
     @model_validator(mode="after")
@@ -105,17 +111,17 @@ class DitModelConfig(Strict):
     layers: Positive = Field(12, description="blocks")
     normalize_latents: bool | Literal["by-kind"] = Field(
         False,
-        description="subtract each latent channel's mean and divide by its standard deviation, of all training systems "
-        "(true) or of those of each kind (by-kind); not in the paper",
+        description="normalise each latent channel with its mean and standard deviation over all training systems"
+        " (true) or over the training systems of each kind (by-kind); not in the paper",
     )
     index_embedding: bool = Field(
-        False, description="tell the denoiser each atom's place in the canonical order (not in the paper)"
+        False, description="the denoiser also receives the index of each atom in the canonical order (not in the paper)"
     )
     qk_norm: bool = Field(False, description="normalise queries and keys of the attention (not in the paper)")
     prediction: Literal["clean", "velocity"] = Field(
-        "clean", description="what the network gives: Z′ (paper), or the velocity, Z′ = Z + (1 - t)·network"
+        "clean", description="output of the network: Z′ (paper), or the velocity, Z′ = Z + (1 - t)·network"
     )
-    labels: tuple[LabelConfig, ...] = Field((), description="labels beside the kind of system")
+    labels: tuple[LabelConfig, ...] = Field((), description="labels in addition to the kind of system")
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -139,10 +145,13 @@ class ModelConfig(Strict):
 
     source: ModelSource = Field(
         "train",
-        description="train from the start, take the weights as they are, go on from them, or go on from the denoiser's "
-        "and take the autoencoder as it is; with weights, the sizes and labels (not the dropout) are theirs",
+        description="train: from the start; pretrained: use the weights unchanged; finetune: continue training "
+        "both networks; finetune-dit: continue training the denoiser only. With weights, their sizes "
+        "and labels are used (but not their dropout)",
     )
     weights: str = Field("weights", description="folder of a bundle of weights, for pretrained and finetune")
-    max_atomic_number: Annotated[int, Field(ge=1, le=118)] = Field(100, description="the vocabulary is Z = 1 … this")
+    max_atomic_number: Annotated[int, Field(ge=1, le=118)] = Field(
+        100, description="largest atomic number of the vocabulary"
+    )
     vae: VaeModelConfig = VaeModelConfig()
     dit: DitModelConfig = DitModelConfig()

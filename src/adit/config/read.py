@@ -13,7 +13,7 @@ class ReadConfig(Strict):
     """How structures are read from files."""
 
     merge_distance: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.2, description="symmetry copies of one site in a CIF nearer than this are one site at their mean, Å"
+        0.2, description="symmetry copies of one site in a CIF closer than this distance are merged at their mean, Å"
     )
     refuse_contradictions: bool = Field(
         False,

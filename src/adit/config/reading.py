@@ -44,7 +44,7 @@ def parse_as(model: type[M], values: Mapping[str, Any], where: str) -> M:
 def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a YAML file over the defaults; ``overrides`` replace top-level keys.
 
-    Datasets of the user's own are read from ``datasets.yaml`` beside the file, where there is one.
+    Datasets of the user's own are read from ``datasets.yaml`` beside the file, if there is one.
 
     Raises:
         ConfigError: the file is missing, empty, no YAML, or does not validate.
@@ -65,7 +65,7 @@ def _mapping(path: Path) -> dict[str, Any]:
     try:
         values = load_yaml(_text(path), str(path)) or {}
     except (OSError, ValueError) as error:  # a path with a null character is a ValueError
-        detail = getattr(error, "strerror", None) or "is no text in UTF-8"
+        detail = getattr(error, "strerror", None) or "is not a text in UTF-8"
         raise ConfigError(f"{path}: {detail}; give a file such as config/demo.yaml") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
@@ -89,7 +89,7 @@ def check_files(paths: Iterable[Path | str]) -> None:
     """Check configuration files that another program reads: Snakemake takes the last of two equal keys.
 
     Raises:
-        ConfigError: a file is no YAML, or has a key twice.
+        ConfigError: a file is not YAML, or has a key twice.
     """
     for path in paths:
         _mapping(Path(path))
@@ -111,7 +111,7 @@ def load_stage(kind: type[S], text: str, **extra: Any) -> S:
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ConfigError(f"--config: is no JSON: {one_line(str(error), 200)}") from None
+            raise ConfigError(f"--config: is not JSON: {one_line(str(error), 200)}") from None
         check_values(values, "--config")
         return parse_as(kind, values, "--config")
     return load(text).stage(kind, **extra)

@@ -21,15 +21,16 @@ class RelaxConfig(Strict):
     weights: str | None = Field(None, description="file of the potential's weights; null: those of its package")
     python: str | None = Field(None, description="interpreter that has the potential; null: this one")
     fmax: PositiveFloat = Field(0.05, description="largest force component at convergence, eV/Å")
-    max_steps: Positive = Field(500, description="steps of the optimiser")
-    wall_limit_s: PositiveFloat = Field(600.0, description="wall time of one structure, s")
-    optimizer: Literal["bfgs", "lbfgs", "fire"] = Field("bfgs", description="ASE's optimiser of atoms and cell")
-    min_distance: Annotated[float, Field(ge=0)] = Field(0.5, description="closer atoms are refused, Å")
+    max_steps: Positive = Field(500, description="maximum number of optimiser steps")
+    wall_limit_s: PositiveFloat = Field(600.0, description="wall-time limit per structure, s")
+    optimizer: Literal["bfgs", "lbfgs", "fire"] = Field("bfgs", description="ASE optimiser for atoms and cell")
+    min_distance: Annotated[float, Field(ge=0)] = Field(0.5, description="smallest allowed distance between atoms, Å")
     overlaps: Literal["refuse", "push"] = Field(
-        "refuse", description="closer atoms: refuse the structure, or push them apart first where there is room"
+        "refuse",
+        description="structures with closer atoms: refuse them, or first push the atoms apart if there is space",
     )
-    max_volume_per_atom: PositiveFloat = Field(250.0, description="emptier cells are refused, Å³")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU where there is one")
+    max_volume_per_atom: PositiveFloat = Field(250.0, description="largest allowed cell volume per atom, Å³")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if available")
     batch_atoms: Positive = Field(4096, description="atoms relaxed together on a GPU")
 
 
@@ -46,43 +47,42 @@ class JudgeConfig(Strict):
 class SelectConfig(Strict):
     """Selection for DFT."""
 
-    max_structures: Count | None = Field(None, description="send at most this many; null: all that pass")
-    max_e_above_hull: float | None = Field(0.5, description="send those at most this far above the hull, eV/atom")
-    max_atoms: Positive | None = Field(None, description="send those of at most this many atoms; null: any")
+    max_structures: Count | None = Field(None, description="maximum number of selected structures; null: all")
+    max_e_above_hull: float | None = Field(0.5, description="maximum energy above the hull, eV/atom")
+    max_atoms: Positive | None = Field(None, description="maximum number of atoms; null: no limit")
     rank_by: Literal["stability", "cost"] = Field(
-        "stability", description="who goes first: lowest above the hull, or cheapest (then lowest)"
+        "stability",
+        description="order of selection: lowest energy above the hull first, or cheapest first (then lowest)",
     )
-    compounds_first: bool = Field(True, description="elements go after all compounds: they are known, and cheap")
+    compounds_first: bool = Field(True, description="select elements after all compounds: they are known, and cheap")
     budget_core_hours: PositiveFloat | None = Field(
-        None, description="predicted cost of all that are sent, core hours; who does not fit is passed over; null: any"
+        None, description="maximum total predicted cost, core hours; structures over budget are skipped; null: no limit"
     )
 
 
 class DftConfig(Strict):
     """DFT relaxation through atomate2."""
 
-    engine: EngineName = Field("vasp", description="what computes energy and forces")
+    engine: EngineName = Field("vasp", description="engine for energies and forces")
     fallback: Literal["gfn1-xtb"] | None = Field(
-        None, description="engine to take, by name, where the first is not installed; null: that is an error"
+        None, description="engine used if the first one is not installed; null: a missing engine is an error"
     )
     preset: str = Field("mp-gga", description="settings file config/dft/<engine>-<preset>.yaml, or mp-gga for VASP")
-    wall_limit_s: PositiveFloat = Field(86400.0, description="wall time of one attempt at a structure, s")
-    restarts: Count = Field(
-        1, description="how often a structure that reached its wall limit goes on from its last geometry"
-    )
-    shards: Positive = Field(100, description="jobs at most")
+    wall_limit_s: PositiveFloat = Field(86400.0, description="wall-time limit per attempt, s")
+    restarts: Count = Field(1, description="number of restarts from the last geometry after the wall-time limit")
+    shards: Positive = Field(100, description="maximum number of jobs")
     references: Literal["none", "elements", "competing"] = Field(
         "none",
-        description="a hull of the DFT energies' own: elements, and competing compounds, computed with the same "
-        "settings; VASP's mp-gga needs none on a hull of the Materials Project",
+        description="compute reference energies for a DFT hull with the same settings: elements, or also "
+        "competing compounds; not needed for VASP's mp-gga on a hull of the Materials Project",
     )
     reference_window: Annotated[float, Field(ge=0)] = Field(
-        0.05, description="compounds this far above the pre-relaxation's hull compete, eV/atom"
+        0.05, description="competing compounds are within this energy above the hull of the pre-relaxation, eV/atom"
     )
     command: str | None = Field(
         None,
-        description="how to start VASP, e.g. 'srun vasp_std', split into arguments and started without a shell; "
-        "null: atomate2's setting",
+        description="command that starts VASP, e.g. 'srun vasp_std', split into arguments and started without a "
+        "shell; null: setting of atomate2",
     )
 
     @model_validator(mode="after")

@@ -31,7 +31,10 @@ class Config(Strict):
     """The whole run; the defaults are the paper's."""
 
     name: str = Field(
-        "paper", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, description="the run is results/<name>"
+        "paper",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="name of the run; its folder is results/<name>",
     )
     results: Annotated[str, AfterValidator(folder_name)] = Field(
         "results",
@@ -39,9 +42,13 @@ class Config(Strict):
         max_length=1000,
         description="folder of all runs: letters of any script, digits, spaces and . _ - /; no part begins with -",
     )
-    seed: Seed = Field(0, description="seed of everything random")
-    mirror: str | None = Field(None, description="folder or URL with copies of the public datasets, tried first")
-    adopt: bool = Field(False, description="replace outputs that no manifest names, as of an earlier version")
+    seed: Seed = Field(0, description="seed of all random numbers")
+    mirror: str | None = Field(
+        None, description="folder or URL with copies of the public datasets; tried before the public sources"
+    )
+    adopt: bool = Field(
+        False, description="replace output files that are not in a manifest, e.g. of an earlier version"
+    )
     data: DataConfig = DataConfig()
     labels: LabelsConfig = LabelsConfig()
     model: ModelConfig = ModelConfig()
@@ -91,10 +98,10 @@ class Config(Strict):
     @model_validator(mode="after")
     def _variants_fit(self) -> Self:
         for name in self.ablations.autoencoders:
-            with _told_of(f"ablations.autoencoders.{name}"):
+            with _located(f"ablations.autoencoders.{name}"):
                 self.autoencoder(name)
         for name in self.ablations.denoisers:
-            with _told_of(f"ablations.denoisers.{name}"):
+            with _located(f"ablations.denoisers.{name}"):
                 self.denoiser(name)
         return self
 
@@ -163,8 +170,8 @@ class Config(Strict):
 
 
 @contextmanager
-def _told_of(where: str) -> Iterator[None]:
-    """Say of an error in which variant it is."""
+def _located(where: str) -> Iterator[None]:
+    """Add the place to the message of an error."""
     try:
         yield
     except ValueError as error:

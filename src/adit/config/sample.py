@@ -27,7 +27,7 @@ class ConditionsOfKind(Strict):
     """What is asked of the samples of one kind; null: nothing."""
 
     atoms: Positive | tuple[Positive, Positive] | None = Field(
-        None, description="number of atoms, or [lowest, highest]; null: as in training"
+        None, description="number of atoms, or [lowest, highest]; null: distribution of the training data"
     )
     spacegroup: Annotated[int, Field(ge=1, le=230)] | None = Field(
         None, description="spacegroup number; the model must have been trained with this label"
@@ -35,10 +35,8 @@ class ConditionsOfKind(Strict):
     composition: str | None = Field(
         None, description="formula (NaCl2; crystals: any number of units), or chemical system (Li-Fe-O)"
     )
-    motif: str | None = Field(None, description="file with the atoms that are held while the rest is sampled")
-    labels: dict[str, float] = Field(
-        default_factory=dict, description="values of further labels that the model was trained with"
-    )
+    motif: str | None = Field(None, description="file with atoms that are fixed while the rest is sampled")
+    labels: dict[str, float] = Field(default_factory=dict, description="values of other labels of the model")
 
     @model_validator(mode="after")
     def _one_spacegroup(self) -> Self:
@@ -79,48 +77,53 @@ class SampleConfig(Strict):
     from_: str | None = Field(
         None,
         alias="from",
-        description="file or folder with samples made elsewhere, of any format that adit score reads: they are "
-        "evaluated in place of this model's, at most as many as asked for below; null: this model's",
+        description="file or folder with samples of another program, in any format of adit score: they are "
+        "evaluated instead of samples of this model, at most as many as requested below; null: "
+        "samples of this model",
     )
-    crystal: Count = Field(10000, description="crystals asked for")
-    molecule: Count = Field(10000, description="molecules asked for")
-    mof: Count = Field(0, description="MOFs asked for")
-    shards: Positive = Field(100, description="jobs per kind")
-    solver: SolverName = Field("euler", description="how the path is integrated (the paper: euler)")
-    grid: GridName = Field("uniform", description="where the steps lie in time (the paper: uniform)")
+    crystal: Count = Field(10000, description="number of requested crystals")
+    molecule: Count = Field(10000, description="number of requested molecules")
+    mof: Count = Field(0, description="number of requested MOFs")
+    shards: Positive = Field(100, description="number of jobs per kind")
+    solver: SolverName = Field("euler", description="solver of the ODE (paper: euler)")
+    grid: GridName = Field("uniform", description="time grid of the steps (paper: uniform)")
     steps: Positive = Field(500, description="integration steps T")
-    guidance: Guidance = Field(2.0, description="classifier-free guidance scale γ; 1: no guidance, half of the work")
+    guidance: Guidance = Field(2.0, description="classifier-free guidance scale γ; 1: no guidance, half of the cost")
     guidance_interval: tuple[Fraction, Fraction] = Field(
-        (0.0, 1.0), description="times between which guidance acts; elsewhere the conditional prediction alone"
+        (0.0, 1.0), description="time interval with guidance; outside, only the conditional prediction is used"
     )
     skip_guidance: Annotated[float, Field(ge=1, le=1000)] = Field(
         1.0, description="scale ω of guidance by the denoiser itself without some of its blocks; 1: none"
     )
     skip_blocks: tuple[Count, ...] = Field(
-        (), description="blocks that the weaker denoiser goes without, counted from 0"
+        (), description="blocks that are skipped in the weaker denoiser, counted from 0"
     )
     churn: Annotated[float, Field(ge=0)] = Field(0.0, description="solver sde: S_churn, noise added over all steps")
     eta: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="solver ddim: η, how much of the noise is drawn anew (0: none, 1: as the ancestral sampler)"
+        0.0,
+        description="solver ddim: η, share of the noise that is drawn again in each step (0: none, 1: "
+        "ancestral sampler)",
     )
     temperature: Annotated[float, Field(ge=0, le=1)] = Field(
-        1.0, description="solver ddim: scale of the noise that is drawn anew; below 1 more is valid and less differs"
+        1.0,
+        description="solver ddim: scale of the noise that is drawn again; below 1, more samples are valid "
+        "and diversity decreases",
     )
-    tolerance: PositiveFloat = Field(1e-3, description="solver adaptive: error of a step, in latent units")
+    tolerance: PositiveFloat = Field(1e-3, description="solver adaptive: error tolerance of a step, in latent units")
     formulas: Formulas = Field(
         "model",
-        description="what decides a composition where none is asked for; training: a formula of the training data, "
-        "drawn as numbers of atoms are (molecules alone, and of sizes seen in training; the paper: model)",
+        description="source of the composition if none is requested; training: a formula drawn from the training "
+        "data (molecules only, with sizes seen in training); model: the model (paper)",
     )
     batch_atoms: Positive | Literal["auto"] = Field(
-        "auto", description="atoms, padding included, in one batch; auto: by device"
+        "auto", description="atoms per batch, with padding; auto: depends on the device"
     )
-    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 where the device is fast at it")
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", description="auto: bf16 if the device computes it fast")
     compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_as_word)] = Field(
-        "auto", description="compile the denoiser; auto: where it pays"
+        "auto", description="compile the denoiser; auto: on GPUs"
     )
     by_kind: dict[Kind, dict[str, Any]] = Field(
-        default_factory=dict, description="settings from solver to formulas that one kind has over those of all"
+        default_factory=dict, description="settings (solver to formulas) that override the general ones for one kind"
     )
     conditions: ConditionsConfig = ConditionsConfig()
 
@@ -175,12 +178,12 @@ class SampleConfig(Strict):
         return self.with_solver(point.solver).model_copy(update={**point.model_dump(), "by_kind": kept})
 
     def count(self, kind: str) -> int:
-        """Return how many systems of a kind are asked for."""
+        """Return how many systems of a kind are requested."""
         return int(getattr(self, kind))
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Return the kinds that are asked for."""
+        """Return the kinds that are requested."""
         return tuple(kind for kind in ("crystal", "molecule", "mof") if self.count(kind))
 
     def n_shards(self, kind: str) -> int:
@@ -194,14 +197,20 @@ class SampleConfig(Strict):
 
 
 class TuneConfig(Strict):
-    """Grid over solver, steps and guidance, on a seed of its own. Source: Fig. 7."""
+    """Grid over solver, steps and guidance, on its own seed. Source: Fig. 7."""
 
     samples: Positive = Field(1000, description="systems of each kind per point of the grid")
-    seed: Seed | None = Field(None, description="seed of tuning, never that of the run; null: derived from it")
-    solvers: tuple[SolverName, ...] = Field(("euler", "ab2"), min_length=1, description="solvers tried")
-    grids: tuple[GridName, ...] = Field(("uniform",), min_length=1, description="time grids tried")
-    steps: tuple[Positive, ...] = Field((10, 50, 100, 250, 500, 1000), min_length=1, description="steps tried")
-    guidance: tuple[Guidance, ...] = Field((1.0, 2.0, 3.0, 4.0, 6.0), min_length=1, description="guidance scales tried")
+    seed: Seed | None = Field(
+        None, description="seed of the tuning, different from the seed of the run; null: derived from it"
+    )
+    solvers: tuple[SolverName, ...] = Field(("euler", "ab2"), min_length=1, description="solvers to compare")
+    grids: tuple[GridName, ...] = Field(("uniform",), min_length=1, description="time grids to compare")
+    steps: tuple[Positive, ...] = Field(
+        (10, 50, 100, 250, 500, 1000), min_length=1, description="numbers of steps to compare"
+    )
+    guidance: tuple[Guidance, ...] = Field(
+        (1.0, 2.0, 3.0, 4.0, 6.0), min_length=1, description="guidance scales to compare"
+    )
 
     def points(self) -> list[TunePoint]:
         """Return all points of the grid."""

@@ -13,14 +13,16 @@ class ScoreConfig(Strict):
     """Scores."""
 
     controls: Count = Field(1000, description="systems per control row (train, test, noise, random)")
-    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="level of the Wilson intervals")
-    posebusters: Count | None = Field(None, description="molecules per population sent to PoseBusters; null: all")
-    xtb: Count | None = Field(200, description="molecules per population relaxed with GFN2-xTB; null: all")
-    mof_controls: Count = Field(20, description="MOFs per control row; MOFChecker takes seconds for each")
-    mofchecker_python: str | None = Field(
-        None, description="Python of the environment that has mofchecker; null: the one that runs"
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.95, description="confidence level of the Wilson intervals"
     )
-    wall_limit_s: PositiveFloat = Field(60.0, description="wall time of one structure's checks, s")
+    posebusters: Count | None = Field(None, description="molecules per population checked with PoseBusters; null: all")
+    xtb: Count | None = Field(200, description="molecules per population relaxed with GFN2-xTB; null: all")
+    mof_controls: Count = Field(20, description="MOFs per control row; MOFChecker takes seconds per MOF")
+    mofchecker_python: str | None = Field(
+        None, description="Python of the environment with mofchecker; null: the current Python"
+    )
+    wall_limit_s: PositiveFloat = Field(60.0, description="wall-time limit for the checks of one structure, s")
 
 
 class ReportConfig(Strict):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, WithJsonSchema
+
+from adit.config.base import load_place
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,8 @@ class SolverEntry:
 
     def make(self, options: Mapping[str, float]) -> Any:
         """Return the solver with its options; those of other solvers are left out."""
-        module, _, name = self.place.partition(":")
         own = {key: options[key] for key in self.options if key in options}
-        return getattr(import_module(module), name)(**{**self.options, **own})
+        return load_place(self.place)(**{**self.options, **own})
 
 
 _ROOM: Final = "adit.flow.solvers"
@@ -59,10 +59,10 @@ SOLVERS: Final[dict[str, SolverEntry]] = {
 }
 
 
-def _known(name: str) -> str:
+def _listed(name: str) -> str:
     if name not in SOLVERS:
         raise ValueError(f"no solver is named {name}; there are {', '.join(SOLVERS)}")
     return name
 
 
-SolverName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(SOLVERS), "type": "string"})]
+SolverName = Annotated[str, AfterValidator(_listed), WithJsonSchema({"enum": list(SOLVERS), "type": "string"})]

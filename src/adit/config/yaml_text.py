@@ -48,7 +48,7 @@ def load_yaml(text: str, where: str) -> Any:
     """Return what a YAML text holds.
 
     Raises:
-        ConfigError: it is no YAML, has a key twice, or is too large or too deep.
+        ConfigError: it is not YAML, has a key twice, or is too large or too deep.
     """
     if len(text) > FILE_CHARACTERS:
         raise ConfigError(f"{where}: has {len(text):,} characters; a configuration has at most {FILE_CHARACTERS:,}")
@@ -56,7 +56,7 @@ def load_yaml(text: str, where: str) -> Any:
         return yaml.load(text.removeprefix("\ufeff"), _Loader)
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         detail = one_line(str(error), 300) or type(error).__name__
-        raise ConfigError(f"{where}: is no YAML for a configuration: {detail}") from None
+        raise ConfigError(f"{where}: is not YAML for a configuration: {detail}") from None
 
 
 def check_values(values: Any, where: str) -> None:

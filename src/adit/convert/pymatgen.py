@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
-"""Tolerances of spglib's Niggli reduction, tried in order: at one alone, some cells go in circles."""
+"""Tolerances of spglib's Niggli reduction, tried in order: with a single one, some cells do not converge."""
 
 
 def to_structure(system: AtomicSystem) -> Structure:
@@ -29,7 +29,7 @@ def to_structure(system: AtomicSystem) -> Structure:
     from pymatgen.core import Lattice, Structure
 
     if system.cell is None:
-        raise DataError(f"{system.system_id}: a molecule is no periodic structure")
+        raise DataError(f"{system.system_id}: a molecule is not a periodic structure")
     return Structure(
         Lattice(system.cell),
         [int(z) for z in system.numbers],
@@ -131,7 +131,7 @@ def _niggli_vectors(cell: np.ndarray) -> np.ndarray | None:
 
 
 def primitive(system: AtomicSystem, symprec: float = 1e-3) -> AtomicSystem:
-    """Return the crystal in a primitive cell; as it is where it is primitive already or spglib finds no symmetry.
+    """Return the crystal in a primitive cell; unchanged if it is primitive already or spglib finds no symmetry.
 
     Args:
         system: a crystal.

@@ -118,7 +118,7 @@ def _mol_of_block(block: str) -> Mol | None:
 
 
 def canonical_smiles(mol: Mol, stereo: bool = False) -> str:
-    """Return the canonical SMILES without hydrogens; without stereochemistry unless asked for."""
+    """Return the canonical SMILES without hydrogens; without stereochemistry unless requested."""
     from rdkit import Chem
 
     return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=stereo))

@@ -11,7 +11,7 @@ from adit.seeds import generator
 
 
 class Mixture:
-    """Draws batches from several datasets in fixed proportions; each dataset is shuffled anew at each of its passes.
+    """Draws batches from several datasets in fixed proportions; each dataset is shuffled again at each of its passes.
 
     Systems are named by their row in the training splits of all datasets, one after the other.
 
@@ -55,7 +55,7 @@ class Mixture:
         return [int(n) for n in np.diff(edges)]
 
     def _rows(self, dataset: int, start: int, stop: int) -> np.ndarray:
-        """Return what stands at some places of a dataset's endless sequence of passes."""
+        """Return the systems at some positions of a dataset's endless sequence of passes."""
         size, pieces = self.sizes[dataset], []
         while start < stop:
             epoch, offset = divmod(start, size)
@@ -86,7 +86,7 @@ def share_of(rank: int, world: int, batch_size: int) -> np.ndarray:
 def size_buckets(
     sizes: Sequence[int] | np.ndarray, waste: float = 0.08, smallest: int = 256, largest: int | None = None
 ) -> list[list[int]]:
-    """Split a batch into parts of like sizes, so that little of what is computed is padding.
+    """Split a batch into parts of similar size, so that little padding is computed.
 
     Args:
         sizes: atoms of each system.

@@ -1,1 +1,1 @@
-"""What a run needs of a machine, checked before anyone waits for it: each finding says how to get what is missing."""
+"""Checks of a machine before a run: each finding says what is missing and how to get it."""

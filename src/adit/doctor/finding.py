@@ -14,10 +14,10 @@ class Finding:
     """What one check found.
 
     Attributes:
-        what: what was looked at.
-        status: ``ok``; ``note``: the run works, with less than it could have; ``missing``: it will not come to its end.
-        detail: what is there.
-        remedy: how to get what is missing; empty where all is well.
+        what: subject of the check.
+        status: ``ok``; ``note``: the run works with limitations; ``missing``: the run will fail.
+        detail: the state found on the machine.
+        remedy: how to fix it; empty if nothing is missing.
     """
 
     what: str
@@ -54,7 +54,7 @@ def examine(checks: Iterable[Check]) -> list[Finding]:
     for check in checks:
         try:
             findings += check()
-        except Exception as error:  # noqa: BLE001 - whatever a broken machine raises, the other checks go on
+        except Exception as error:  # noqa: BLE001 - whatever a broken machine raises, the other checks continue
             name = getattr(check, "__name__", "check").strip("_").replace("_", " ")
             findings.append(
                 missing(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "put that right")

@@ -23,7 +23,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a rule's job asks of each of its nodes; a constraint that is no plain feature is not looked at."""
+    """What a rule's job asks of each of its nodes; a constraint that is not a plain feature is not looked at."""
 
     rule: str
     partition: str
@@ -55,7 +55,7 @@ def offered(output: str) -> dict[str, list[Node]]:
 
 
 def requests(profile: Path) -> Iterator[Wanted]:
-    """Return what the rules named in a profile ask for; expressions are left out, they are known to Snakemake alone."""
+    """Return the resources of the rules in a profile; expressions, which only Snakemake can evaluate, are left out."""
     values = read(profile)
     default: Mapping[str, Any] = values.get("default-resources") or {}
     resources: Mapping[str, Any] = values.get("set-resources") or {}
@@ -93,6 +93,6 @@ def _faults(wanted: Wanted, there: list[Node], profile: Path) -> Iterator[Findin
         yield missing(
             "nodes", f"{rule} asks for {wanted.cores} cores, the largest node of {partition} has {cores}", way
         )
-    if 0 < gpus < wanted.gpus:  # a partition without any is a finding of its own
+    if 0 < gpus < wanted.gpus:  # a partition without any is its own finding
         way = f"set gpu: {gpus} for it at the top of {profile}, or more nodes"
         yield missing("nodes", f"{rule} asks for {wanted.gpus} GPUs a node, those of {partition} have {gpus}", way)

@@ -1,4 +1,4 @@
-"""SLURM as the profile expects it: controller, partitions, GPUs, time limits, account, and how states can be asked."""
+"""SLURM as the profile expects it: controller, partitions, GPUs, time limits, account, and queries of job states."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def controller() -> Iterator[Finding]:
         return
     version = (ask("sinfo", "--version") or "").strip()
     if ask("scontrol", "ping") is None:
-        yield missing("SLURM", f"{version}; the controller does not answer", "wait, or tell those who run the cluster")
+        yield missing("SLURM", f"{version}; the controller does not answer", "wait, or ask the administrators")
     else:
         yield ok("SLURM", f"{version}; the controller answers")
 
@@ -54,7 +54,7 @@ def partitions(profile: Path) -> Iterator[Finding]:
         if limit < wanted["runtime"]:
             way = f"set runtime and longest_min to {limit:.0f} at the top of {profile}; trainings go on later"
             yield missing(
-                "partition", f"{name} ends jobs after {limit:.0f} min, {wanted['runtime']} are asked for", way
+                "partition", f"{name} ends jobs after {limit:.0f} min, {wanted['runtime']} are requested", way
             )
         if all(state != "up" for _, _, state in rows):
             yield note("partition", f"{name} is not up", "jobs wait until it is")
@@ -83,7 +83,7 @@ def file_of(profile: Path) -> Path:
     """Return the file of a profile that is given by its file or, as to Snakemake, by its folder.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no profile.
     """
     path = profile / "config.yaml" if profile.is_dir() else profile
     if not path.is_file():
@@ -95,7 +95,7 @@ def read(profile: Path) -> Mapping[str, Any]:
     """Return a profile's keys.
 
     Raises:
-        ConfigError: it is no file of keys.
+        ConfigError: it is not a file of keys.
     """
     try:
         values = load_yaml(profile.read_text(encoding="utf-8"), str(profile))
@@ -141,7 +141,7 @@ def logs(profile: Path) -> Iterator[Finding]:
 
 
 def status_command() -> Iterator[Finding]:
-    """Tell whether squeue or sacct can be asked what became of a job."""
+    """Report whether squeue or sacct can query the state of a finished job."""
     config = ask("scontrol", "show", "config") or ""
     age = re.search(r"MinJobAge\s*=\s*(\d+)", config)
     remembers = int(age.group(1)) if age else 0

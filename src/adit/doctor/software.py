@@ -24,7 +24,7 @@ def python() -> Iterator[Finding]:
 
 
 def locked(lock: Path) -> Iterator[Finding]:
-    """Compare what is installed with the lock.
+    """Compare the installed versions with the lock.
 
     Args:
         lock: a file of ``name==version`` lines.

@@ -20,7 +20,7 @@ GRIDS: dict[str, Callable[[float], float]] = {
     "uniform": _uniform,
     "quadratic": _quadratic,
 }
-"""Name → where the share i/T of the steps lies in time."""
+"""Name → time after the share i/T of the steps."""
 
 
 def time_grid(name: str, steps: int) -> tuple[float, ...]:

@@ -53,7 +53,7 @@ class Guided:
     al. (2024), "Guiding a diffusion model with a bad version of itself".
 
     Raises:
-        ConfigError: γ is negative, or the interval is none.
+        ConfigError: γ is negative, or the interval is invalid.
     """
 
     denoiser: Denoiser
@@ -85,7 +85,7 @@ class Guided:
         return mixed * self._keep.to(noisy.dtype)
 
     def _mix(self, noisy: Tensor, previous: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Return Z′(c), and its mixture with Z′(φ); with γ = 0 the former is not needed, and Z′(φ) stands for it."""
+        """Return Z′(c), and its mixture with Z′(φ); with γ = 0 the former is not needed, and Z′(φ) replaces it."""
         if self.guidance in (0.0, 1.0):
             conditions = self.conditions if self.guidance else self.nulls
             alone = self.denoiser(noisy, previous, t, conditions, self.mask)

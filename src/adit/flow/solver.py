@@ -21,12 +21,12 @@ Fresh = Callable[[], Tensor]
 
 
 class Evaluation:
-    """The prediction with self-conditioning: each one is told the one before, whichever solver asks.
+    """The prediction with self-conditioning: each denoiser call also receives the previous prediction, with any solver.
 
     Args:
         predict: the (guided) denoiser.
         noise: (B, M, d), gives shape, type and device.
-        self_conditioning: whether the model was trained with it; if not, every evaluation is told zeros.
+        self_conditioning: whether the model was trained with it; if not, every call receives zeros.
 
     Attributes:
         count: evaluations made.
@@ -50,7 +50,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Step:
-    """Where an integration stands after one step.
+    """State of an integration after one step.
 
     Attributes:
         t: time reached.

@@ -14,7 +14,7 @@ from adit.errors import DataError
 
 MAX_QHULL_ELEMENTS: Final = 6
 """Up to here the hull is pymatgen's ``PhaseDiagram``; Qhull's cost explodes with the dimension, so beyond it the same
-lower envelope comes from a linear programme at the one composition asked for."""
+lower envelope is a linear programme at the requested composition."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Hull:
     def gaps(self, elements: frozenset[str]) -> list[str]:
         """Return the pairs of elements that no reference compound of this chemical system holds, e.g. ``Fe-Zr``.
 
-        Where there is a gap the hull between these elements is a straight line from element to element: nobody put
+        In a gap, the hull between these elements is a straight line from element to element: nobody has computed
         their compounds into the reference, and an energy below that line says little of stability.
         """
         lone = [element for element in sorted(elements) if element not in self.elements]

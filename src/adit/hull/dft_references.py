@@ -49,7 +49,7 @@ def dft_references(
     """Compute the references of the chemical systems of relaxed structures and write them as ``adit reference`` does.
 
     Args:
-        stage: settings; ``dft.references`` says elements alone or competing phases too.
+        stage: settings; ``dft.references`` selects only elements, or also competing phases.
         relaxed: tables of ``adit dft``, their structures beside them.
         data: prepared datasets that crystals are taken from.
         elements: crystals of the elements, for those that no dataset has.
@@ -170,7 +170,7 @@ def _near_hull(
 
 
 def table_of(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]], tag: str) -> pd.DataFrame:
-    """Return the table of references, one row a crystal, also those that failed."""
+    """Return the table of references, one row per crystal, also those that failed."""
     import pandas as pd
 
     rows = []

@@ -30,8 +30,8 @@ class EnergyTable:
 
     Attributes:
         path: of the table, or of the file of structures.
-        frame: one row a structure: system_id, energy_per_atom (eV/atom), energy_tag, status, reason, and formula where
-            there are no structures.
+        frame: one row per structure: system_id, energy_per_atom (eV/atom), energy_tag, status, reason, and
+            formula if there are no structures.
         structures: systems and failures by id; empty where the formulas stand for them.
     """
 
@@ -52,7 +52,7 @@ def read_energy_tables(
 
     Raises:
         DataError: a file is missing or holds no energies.
-        ConfigError: an id stands twice, or a table and the structures beside it are not about the same.
+        ConfigError: an id occurs twice, or a table and its structures do not agree.
     """
     tables = [_read(path, energy_tag, reading) for path in paths]
     ids = [str(system_id) for table in tables for system_id in table.frame[Col.SYSTEM_ID]]

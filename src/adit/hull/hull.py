@@ -29,7 +29,7 @@ from adit.readers import ReadSettings
 __all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "lower_envelope", "read_reference"]
 
 DECIMALS: Final = 9
-"""Energies above the hull are rounded to so many decimals, eV/atom, so that what is on the hull has 0."""
+"""Energies above the hull are rounded to so many decimals, eV/atom, so that energies on the hull are 0."""
 
 WHOLE: Final = ("mp-2023-02-07",)
 """References that hold all that is known: a pair of elements without a compound has none."""
@@ -86,13 +86,13 @@ def hull(
 ) -> None:
     """Compute energies above the hull for relaxed structures and write the table.
 
-    The hull is that of the reference entries alone: no structure is part of it, and an energy may be below it
+    The hull contains only the reference entries: no structure is part of it, and an energy may be below it
     (negative).
 
     Args:
         stage: slice of the configuration.
         relaxed: tables with ``system_id`` and ``energy_per_atom`` (eV/atom), and ``status``, ``reason``, ``energy_tag``
-            where there are such; the structures are in the ``.arrow`` beside each, or a column ``formula`` stands for
+            if there are such; the structures are in the ``.arrow`` beside each, or a column ``formula`` stands for
             them. Or files of structures with an energy each.
         reference: ``hull/reference.parquet``.
         out: the table, one row a structure: system_id, ``ENERGIES`` (NaN if unknown), hull_covers_chemistry, hull_gaps,
@@ -103,7 +103,7 @@ def hull(
         complete: gives a hull with compounds of what it misses; see ``hull_of``.
 
     Raises:
-        DataError: a file is missing, an id stands twice, a table is not about the structures beside it, or energies of
+        DataError: a file is missing, an id occurs twice, a table is not about the structures beside it, or energies of
             different methods would meet.
     """
     hull_of(stage, read_energy_tables(relaxed, energy_tag, reading), reference, out, complete)
@@ -191,11 +191,11 @@ def _empty(system_id: str, energy_tag: str, hull_tag: str, surrogate: bool) -> d
 
 
 def _energy(value: Any) -> tuple[float, str]:
-    """Return an energy, NaN where there is none, and what to say then."""
+    """Return an energy, or NaN and the reason."""
     try:
         return (math.nan if value is None else float(value)), "no energy"
     except (TypeError, ValueError):
-        return math.nan, f"energy '{value}' is no number"
+        return math.nan, f"energy '{value}' is not a number"
 
 
 def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references: Hull) -> dict[str, Any]:

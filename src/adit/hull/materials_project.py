@@ -1,4 +1,4 @@
-"""Reference entries of the Materials Project: MP20's formation energies, its whole phase diagram, one's own entries.
+"""Reference entries of the Materials Project: MP20's formation energies, its phase diagram, a user's own entries.
 
 All are PBE(+U) with the MP2020 corrections. A pickle is code: the published phase diagram is loaded only where its
 checksum is the published one.
@@ -72,11 +72,11 @@ def elemental_energies(path: Path) -> dict[str, float]:
             for name, entry in entries.items()
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: is no file of elemental reference entries ({error!r})") from error
+        raise DataError(f"{path}: is not a file of elemental reference entries ({error!r})") from error
 
 
 def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
-    """Return the lowest entry of each composition in the published phase diagram of the whole Materials Project.
+    """Return the lowest entry of each composition in the published phase diagram of the complete Materials Project.
 
     Args:
         find: gives the file.

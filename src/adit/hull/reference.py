@@ -62,13 +62,13 @@ def reference(
         stage: settings.
         data: prepared datasets; only the file ``builtin-crystals.arrow`` is used, all splits, and only for ``builtin``.
         out: the table, ``COLUMNS``.
-        cache: folder for finished entries, from which a killed run goes on.
+        cache: folder for finished entries, from which a killed run resumes.
         workers: processes at most.
         find: gives public files; without it only ``builtin`` and ``entries`` are possible.
         chemical: of ``builtin``, only crystals inside one of these sets of elements; ``None``: all of them.
 
     Raises:
-        DataError: the built-in set or a file is missing, or is not what it should be.
+        DataError: the built-in set or a file is missing or damaged.
     """
     frame = _frame(stage, data, cache, workers, find, chemical)
     good = frame[frame[Col.STATUS].isin(["converged", "unconverged"])]
@@ -194,7 +194,7 @@ def ship(out: Path, data: Path, cache: Path, workers: int, chosen: Chosen = CHGN
     Args:
         out: the table.
         data: the prepared built-in set.
-        cache: folder for finished entries, from which a killed run goes on.
+        cache: folder for finished entries, from which a killed run resumes.
         workers: processes at most.
         chosen: the potential.
 

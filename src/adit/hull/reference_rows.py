@@ -34,9 +34,9 @@ def reference_row(
 
     Args:
         entry_id: of the entry.
-        formula: for people.
+        formula: for display.
         amounts: atoms of each element.
-        energy_per_atom: eV/atom, absolute; NaN where there is none.
+        energy_per_atom: eV/atom, absolute; NaN if there is none.
         tag: method of the energy.
         status: converged, unconverged, failed, timeout or refused.
         reason: one line where it is not converged.

@@ -1,4 +1,4 @@
-"""The energies of reference crystals that travel with the package, so that nobody relaxes the same crystals again.
+"""Energies of the built-in reference crystals, stored in the package, so that they need not be relaxed again.
 
 One file for all potentials, ``references.parquet`` beside this module; ``adit ship-references`` makes it. A row holds
 for one potential, with its version and the hash of its weights, and for one crystal, with the geometry at the start.
@@ -66,7 +66,7 @@ class Shipped:
         return {str(row[Col.ENTRY_ID]): row for row in self.frame.to_dict("records")}
 
     def row(self, system: AtomicSystem, fmax: float) -> dict[str, Any] | None:
-        """Return the reference row of a crystal, or ``None`` where there is none that is as well relaxed as asked.
+        """Return the reference row of a crystal, or ``None`` if none is relaxed tightly enough.
 
         Args:
             system: the crystal before relaxation.
@@ -97,7 +97,7 @@ def read_shipped(identity: Identity, path: Path = TABLE) -> Shipped:
 def _check(frame: pd.DataFrame, path: Path) -> None:
     missing = [name for name in _COLUMNS if name not in frame]
     if missing:
-        raise DataError(f"{path}: has no column {missing[0]}; it is no table of reference energies: name another")
+        raise DataError(f"{path}: has no column {missing[0]}; it is not a table of reference energies: name another")
 
 
 def _of(frame: pd.DataFrame, identity: Identity) -> Any:

@@ -1,4 +1,4 @@
-"""HOMO-LUMO gap of a molecule as it stands (no relaxation) with GFN2-xTB.
+"""HOMO-LUMO gap of a molecule unchanged (no relaxation) with GFN2-xTB.
 
 Source: Bannwarth et al., J. Chem. Theory Comput. 15, 1652 (2019) (GFN2-xTB), as implemented in tblite.
 """
@@ -28,7 +28,7 @@ def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
     """Return the gap between the highest occupied and the lowest empty orbital in eV.
 
     Args:
-        system: a molecule with an even number of electrons; its geometry is used as it is.
+        system: a molecule with an even number of electrons; its geometry is not relaxed.
         charge: total charge, e.
 
     Raises:

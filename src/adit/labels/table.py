@@ -124,7 +124,7 @@ def _systems(table: SystemTable, chosen: np.ndarray) -> list[AtomicSystem]:
 
 
 def _compute(parts: _Parts, systems: Sequence[AtomicSystem], workers: int, wall_limit_s: float) -> None:
-    """Compute what is missing, and write a part as soon as all of it is there."""
+    """Compute missing values, and write each part as soon as it is complete."""
     todo = parts.missing
     progress = Progress(f"molecules with {METHOD}", len(systems), len(systems) - len(todo))
     outcomes: dict[int, Outcome] = {}
@@ -153,16 +153,16 @@ def read_labels(path: Path, ids: Sequence[str]) -> dict[str, list[float | None]]
     """Return label → value of each system of ``ids``, in their order; ``None`` where the table has none.
 
     Args:
-        path: Parquet or CSV table with ``system_id`` and one column a label; ``status`` and ``reason`` are passed over.
+        path: Parquet or CSV table with ``system_id`` and one column per label; ``status`` and ``reason`` are skipped.
         ids: systems of a prepared dataset.
 
     Raises:
-        DataError: it has no ``system_id`` or no label, names a system twice, or holds a value that is no number.
+        DataError: it has no ``system_id`` or no label, names a system twice, or holds a value that is not a number.
     """
     frame = read_frame(path)
     names = [name for name in frame.columns if name not in ("system_id", "status", "reason")]
     if "system_id" not in frame.columns or not names:
-        raise DataError(f"{path}: is no table of labels; it needs a column system_id and one a label")
+        raise DataError(f"{path}: is not a table of labels; it needs a column system_id and one a label")
     if frame["system_id"].duplicated().any():
         twice = frame.loc[frame["system_id"].duplicated(), "system_id"].iloc[0]
         raise DataError(f"{path}: system {twice} is there twice; keep one row")

@@ -106,7 +106,7 @@ class IndexEmbedding(nn.Module):
         self.linear = nn.Linear(d_model, d_model)
 
     def forward(self, x: Float[Tensor, "b m d"]) -> Float[Tensor, "m d"]:
-        """Return what is added to every system of a batch."""
+        """Return the modulation of every system of a batch."""
         return self.linear(sinusoids(torch.arange(x.shape[1], device=x.device), x.shape[-1]).to(x.dtype))
 
 

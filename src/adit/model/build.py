@@ -86,7 +86,7 @@ def parameter_count(module: nn.Module) -> int:
 
 
 def pick_device() -> torch.device:
-    """Return the accelerator of this process (``LOCAL_RANK``) where there is one, else the CPU."""
+    """Return the accelerator of this process (``LOCAL_RANK``) if there is one, else the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

@@ -1,4 +1,4 @@
-"""Compiling what takes the time of a training step: the blocks, one by one."""
+"""Compilation of the blocks, which take most of the time of a training step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adit.model.blocks import EncoderLayer
 from adit.model.dit import DitBlock
 
 PAYS = {"cuda": True, "cpu": False}
-"""Where ``auto`` compiles. On CPUs with shapes that change from part to part it brought 2 to 7 %."""
+"""Where ``auto`` compiles. On CPUs with varying shapes, the gain was only 2 to 7 %."""
 
 
 def compile_blocks(module: nn.Module, backend: str | Callable[..., Any] = "inductor") -> int:
@@ -37,7 +37,7 @@ def to_compile(mode: Literal["auto"] | bool, device: torch.device) -> bool:
     """Return whether to compile on ``device``.
 
     Raises:
-        ConfigError: it is asked for, and there is no compiler.
+        ConfigError: compilation is requested, and there is no compiler.
     """
     if mode is True and not _has_compiler():
         raise ConfigError("compile: needs a C++ compiler and finds none; install g++, or set compile: auto")

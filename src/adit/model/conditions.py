@@ -1,4 +1,4 @@
-"""What the denoiser is told of each system: its kind, and any further labels; each may be null."""
+"""Conditions of the denoiser for each system: its kind, and any further labels; each may be null."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ def encode(
     Args:
         labels: what the model was trained with.
         kinds: kind of each system; ``None`` is null.
-        values: label → value of each system; what is not there, ``None`` or a number that is not finite is null. A
+        values: label → value of each system; a missing value, ``None`` or a number that is not finite is null. A
             composition is a mapping of atomic number → amount.
 
     Raises:
-        ConfigError: a value is asked for that the model was not trained with, or is out of range.
+        ConfigError: a value is requested that the model was not trained with, or is out of range.
     """
     names = {label.name for label in labels}
     unknown = {name for row in values for name, value in row.items() if name not in names and value is not None}
@@ -137,7 +137,7 @@ def _category(label: LabelConfig, value: Any) -> int:
     if value is None:
         return classes
     if not 0 <= int(value) < classes:
-        raise ConfigError(f"{label.name}: {value} is no class; the model knows 0 to {classes - 1}")
+        raise ConfigError(f"{label.name}: {value} is not a class; the model knows 0 to {classes - 1}")
     return int(value)
 
 

@@ -36,7 +36,7 @@ def need_e3nn() -> Any:
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """What a layer is told of the pairs.
+    """Inputs of a layer for each pair.
 
     Attributes:
         target: (E,) atom that looks.
@@ -142,7 +142,7 @@ def softmax_over_pairs(
 
 
 class EquivariantFeedForward(nn.Module):
-    """Linear, gate, linear: scalars pass an activation, every other channel is scaled by a scalar of its own."""
+    """Linear, gate, linear: scalars pass an activation, every other channel is scaled by its own scalar."""
 
     def __init__(self, layout: Any) -> None:
         super().__init__()

@@ -42,7 +42,7 @@ def featurize(batch: SystemBatch, length: int | None = None) -> Features:
 
     Args:
         batch: the systems.
-        length: M, atoms of the largest system; who does not give it waits for the device to tell.
+        length: M, atoms of the largest system; without it, the host waits for the device.
 
     Source: Section 2.1; lengths are normalised as after Eq. 7.
     """

@@ -34,7 +34,7 @@ def pairs_within(
 ) -> Pairs:
     """Return all pairs nearer than ``cutoff``.
 
-    Every image within the cutoff is a pair of its own, also of an atom with itself: nothing hangs on which image is
+    Every image within the cutoff is its own pair, also of an atom with itself: nothing depends on which image is
     the nearest. What is found for a system does not depend on the others.
 
     Args:

@@ -1,4 +1,4 @@
-"""What encoder and decoder exchange: the posterior of the latents, and what is decoded from them."""
+"""Data between encoder and decoder: the posterior of the latents, and the decoded systems."""
 
 from __future__ import annotations
 

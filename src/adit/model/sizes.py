@@ -18,10 +18,10 @@ class Size:
     """A network and its number of parameters.
 
     Attributes:
-        name: what it is called.
+        name: name of the network.
         config: its section of the configuration.
         parameters: counted from the module.
-        published: as the paper has it; ``None`` where it is no network of the paper.
+        published: as the paper has it; ``None`` where it is not a network of the paper.
     """
 
     name: str

@@ -24,7 +24,7 @@ AGAIN = "train again, or fetch the weights again"
 
 
 class Record(BaseModel):
-    """What ``config.json`` beside the weights must hold, where it holds it; the rest is for people."""
+    """What ``config.json`` beside the weights must hold, where it holds it; the rest is for display."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -58,7 +58,7 @@ def read_record(folder: Path, part: Part) -> dict[str, Any]:
     where = folder / "config.json"
     values = read_json(where)
     if not isinstance(values, dict):
-        raise DataError(f"{where}: is no record of a trained network; {AGAIN}")
+        raise DataError(f"{where}: is not a record of a trained network; {AGAIN}")
     try:
         (VaeRecord if part == "vae" else DitRecord).model_validate(values)
     except ValidationError as error:

@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         self.mean = nn.Linear(config.d_model, config.latent_dim)
         self.logvar = nn.Linear(config.d_model, config.latent_dim)
         # Coordinates in nm enter with a size of about 0.05: types must not drown them, nor must the noise of the
-        # latents drown what is to be learnt of both.
+        # latents dominate the features of both.
         nn.init.normal_(self.types.weight, std=0.2)
         nn.init.constant_(self.logvar.bias, -6.0)
 
@@ -85,7 +85,7 @@ class VAE(nn.Module):
     """Variational autoencoder over atoms. Source: Section 2.1; with ``encoder: equivariant``, Appendix D.
 
     Raises:
-        ConfigError: the equivariant encoder is asked for and e3nn is not installed.
+        ConfigError: the equivariant encoder is configured and e3nn is not installed.
     """
 
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:

@@ -1,4 +1,4 @@
-"""The one rule for outputs: a verb replaces and removes only files that its own manifest names.
+"""Rule for outputs: a command replaces and removes only files of its own manifest.
 
 ``parts``     temporary files beside their place, swept after a kill
 ``manifest``  what a verb wrote, with hashes, in the hidden folder ``.adit`` beside it

@@ -1,4 +1,4 @@
-"""What a verb refuses to write: inputs, and files that are not its own."""
+"""Checks before writing: inputs and foreign files are refused."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
     if path.is_dir():
         return f"{path}: is a folder; name a file to write"
     if path.exists() and not path.is_file():
-        return f"{path}: is no plain file; name a file to write"
+        return f"{path}: is not a plain file; name a file to write"
     state = manifest.state(name)
     if adopting() or state in (State.ABSENT, State.OWN):
         return None

@@ -23,7 +23,7 @@ SNAKEMAKE: Final = (
     *("auxiliary", "conda", "conda-archive", "incomplete", "iocache", "locks", "log", "metadata", "scripts", "shadow"),
     *("singularity", "source_cache", "storage"),
 )
-"""What Snakemake keeps in its own folder."""
+"""Files in Snakemake's own folder."""
 
 
 def clean(folder: Path) -> tuple[int, list[Path]]:
@@ -36,12 +36,12 @@ def clean(folder: Path) -> tuple[int, list[Path]]:
         How many files went, and those that are left.
 
     Raises:
-        ConfigError: it is no folder.
+        ConfigError: it is not a folder.
     """
     if not folder.exists():
         return 0, []
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: is no folder")
+        raise ConfigError(f"{folder}: is not a folder")
     before = len(_files(folder))
     for place in list(_places(folder)):
         for manifest in manifests_in(place):

@@ -25,7 +25,7 @@ def own_log(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(path):
             if path.is_symlink() or not path.is_file():
-                raise ConfigError(f"--log {path}: is no plain file; name another")
+                raise ConfigError(f"--log {path}: is not a plain file; name another")
             with path.open("rb") as file:
                 start = file.read(64)
             if start and not _START.match(start):

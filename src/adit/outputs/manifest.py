@@ -38,7 +38,7 @@ class Manifest:
     Attributes:
         folder: the folder.
         key: names the manifest within ``.adit``.
-        verb: who writes.
+        verb: the command that writes.
         files: SHA-256 by name, relative to the folder.
         before: while files are being replaced, the hashes of those that are there now.
     """
@@ -56,7 +56,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path, key: str, verb: str) -> Manifest:
-        """Return the manifest; an empty one where there is none, it cannot be read, or is another verb's."""
+        """Return the manifest; an empty one if it is missing, unreadable, or of another command."""
         manifest = cls(folder, key, verb)
         record = _record(manifest.path)
         if record.get("verb") == verb:
@@ -76,7 +76,7 @@ class Manifest:
             part.replace(self.path)
 
     def state(self, name: str) -> State:
-        """Return what the path of a name is: nothing, as this manifest says, changed since, or not its own."""
+        """Return the state of a file: missing, as in this manifest, changed since, or foreign."""
         path = self.folder / name
         if not os.path.lexists(path):
             return State.ABSENT

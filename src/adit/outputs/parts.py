@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 HIDDEN: Final = ".adit"
-"""Name of the folder, beside outputs, that belongs to this package alone."""
+"""Name of the folder beside outputs that only this package uses."""
 
 PART: Final = ".part"
 LINK: Final = ".link"
@@ -25,7 +25,7 @@ _swept: set[Path] = set()
 def temporary_beside(path: Path) -> Iterator[Path]:
     """Yield an empty file on the file system of ``path``; whatever is left of it goes when the block ends.
 
-    The file gets the permissions that the umask allows. While it is in use it is locked, so that nobody sweeps it.
+    The file gets the permissions that the umask allows. While it is in use it is locked, so that it is not cleaned up.
 
     Raises:
         OSError: the folder cannot be written to.
@@ -57,7 +57,7 @@ def forget_hidden(folder: Path) -> None:
 
 
 def is_hidden(path: Path) -> bool:
-    """Return whether a path lies in a hidden folder of this package."""
+    """Return whether a path is in a hidden folder of this package."""
     return HIDDEN in path.parts
 
 
@@ -111,7 +111,7 @@ def sweep(folder: Path) -> None:
 
 
 def link_into_place(source: Path, path: Path) -> bool:
-    """Give a file a second name, replacing what has that name; return whether the file system can."""
+    """Give a file a second name, replacing a file with this name; return whether the file system supports it."""
     name = hidden_folder(path.parent) / f"{secrets.token_hex(8)}{LINK}"
     try:
         os.link(source, name)

@@ -30,18 +30,18 @@ _TOKEN: Final = 8
 
 @contextmanager
 def replaced_folder(out: Path, verb: str, *, inputs: Iterable[Path] = (), names: Iterable[str] = ()) -> Iterator[Path]:
-    """Yield an empty folder; what it holds when the block ends well replaces what ``verb`` wrote into ``out`` before.
+    """Yield an empty folder; when the block ends without error, its files replace those of ``verb`` in ``out``.
 
     Files of others in ``out`` stay. Nothing changes when the block fails.
 
     Args:
         out: the folder to write to; made where it is not there.
-        verb: who writes.
+        verb: the command that writes.
         inputs: files and folders that are read.
-        names: files that will be written, as far as they are known: a conflict is found before the work.
+        names: files that will be written, if known: conflicts are found before the work.
 
     Raises:
-        ConfigError: an input lies among the files to write or to remove, or one of them is not the verb's own.
+        ConfigError: an input is among the files to write or remove, or one of them is a foreign file.
         ExternalToolError: another process writes there.
     """
     check_is_folder(out)
@@ -52,13 +52,13 @@ def replaced_folder(out: Path, verb: str, *, inputs: Iterable[Path] = (), names:
 
 @contextmanager
 def replaced_files(paths: Sequence[Path], verb: str, *, inputs: Iterable[Path] = ()) -> Iterator[list[Path]]:
-    """Yield a path for each file; what is there when the block ends well replaces the files that were asked for.
+    """Yield a path for each file; when the block ends without error, the written files replace the old ones.
 
-    A file that the block does not write stays as it is.
+    A file that the block does not write is kept.
 
     Args:
         paths: the files to write.
-        verb: who writes.
+        verb: the command that writes.
         inputs: files and folders that are read.
 
     Raises:
@@ -91,7 +91,7 @@ class _Request:
     Attributes:
         folder: the folder.
         key: of the manifest.
-        names: files that will be written, as far as they are known.
+        names: files that will be written, if known.
         removes: whether files of the manifest that are not written again go.
     """
 
@@ -103,7 +103,7 @@ class _Request:
 
 @dataclass
 class _Claim:
-    """A folder that this process alone writes into, with the new content beside it."""
+    """A folder that only this process writes into, with the new content beside it."""
 
     manifest: Manifest
     stage: Path
@@ -170,7 +170,7 @@ def _stage(folder: Path, key: str) -> Iterator[Path]:
 
 
 def _swap(claims: Sequence[_Claim]) -> None:
-    """Check what was written against what is there, and put it there; then remove what is no longer written."""
+    """Compare the new files with the existing ones and move them; then remove files that are no longer written."""
     for claim in claims:
         claim.new = {name: sha256(claim.stage / name) for name in claim.written()}
         check(claim.manifest, claim.new, claim.inputs, removes=claim.removes)

@@ -20,7 +20,7 @@ from adit.outputs.parts import HIDDEN, forget_hidden, sweep
 from adit.progress import log
 
 _UNHASHED: Final = ""
-"""What stands for the hash: these files change while the verb works."""
+"""Placeholder for the hash: these files change while the command runs."""
 
 
 class Scratch:
@@ -69,7 +69,7 @@ class Scratch:
             raise from_os_error(error, str(self.folder)) from error
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files by name, and forget them; what is not one's own stays."""
+        """Remove own files by name, and forget them; foreign files stay."""
         with self._lock:
             self._manifest = Manifest.read(self.folder, folder_key(self._verb), self._verb)
             self._remove([name for name in names if name in self._manifest.files])
@@ -95,7 +95,7 @@ class Scratch:
                 self.folder.rmdir()
 
     def list_tree(self, name: str) -> None:
-        """Remember what a folder of one's own holds, so that what others add to it later is told from it."""
+        """Record the files of an own folder, so that files added later by others are recognised."""
         inside = {f"{name}/{entry}": _UNHASHED for entry in _entries(self.folder / name)}
         self._manifest.files |= inside
         self._manifest.write()

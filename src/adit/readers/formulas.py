@@ -1,4 +1,4 @@
-"""Chemical formulas as people write them in tables: read whole, or refused."""
+"""Chemical formulas as written in tables: read completely, or refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SUBSCRIPTS: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789
 _DOTS: Final = "·•⋅*"
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d+)?")
 _FULL_STOP: Final = re.compile(r"\.(?!\d)|(?<!\d)\.|\.\d+\.|\.\d*[(\[]?[HD]2O")
-"""A full stop that joins two parts, or may do so: before water, and where it is no decimal point of one number."""
+"""A full stop that joins two parts, or may do so: before water, and where it is not a decimal point of one number."""
 
 _OPEN, _CLOSE = "([{", ")]}"
 
@@ -23,7 +23,7 @@ def parse_formula(text: str) -> dict[str, float]:
     A full stop that joins parts (``NaCl.2H2O``) is refused, since it is also a decimal point; deuterium is hydrogen.
 
     Raises:
-        DataError: the text is no formula, or can be read in two ways.
+        DataError: the text is not a formula, or can be read in two ways.
     """
     bare = re.sub(r"[\s_$]|(?<=[A-Za-z\d])[+-](?=[A-Z]|$)", "", text.translate(_SUBSCRIPTS))
     if not bare:
@@ -36,7 +36,7 @@ def parse_formula(text: str) -> dict[str, float]:
         factor = float(leading[0]) if leading else 1.0
         counts, place = _group(part, leading.end() if leading else 0, text)
         if place != len(part) or not counts:
-            raise DataError(f"'{text}' is no formula")
+            raise DataError(f"'{text}' is not a formula")
         for element, amount in counts.items():
             amounts[element] = amounts.get(element, 0.0) + factor * amount
     if min(amounts.values()) <= 0:
@@ -51,7 +51,7 @@ def _group(text: str, place: int, whole: str) -> tuple[dict[str, float], int]:
         if text[place] in _OPEN:
             inner, place = _group(text, place + 1, whole)
             if place >= len(text) or not inner:
-                raise DataError(f"'{whole}' is no formula: a bracket is not closed")
+                raise DataError(f"'{whole}' is not a formula: a bracket is not closed")
             place += 1
         else:
             inner, place = _element(text, place, whole)
@@ -64,12 +64,12 @@ def _group(text: str, place: int, whole: str) -> tuple[dict[str, float], int]:
 def _element(text: str, place: int, whole: str) -> tuple[dict[str, float], int]:
     symbol = re.match(r"[A-Z][a-z]?", text[place:])
     if symbol is None:
-        raise DataError(f"'{whole}' is no formula: '{text[place : place + 4]}' is no element")
+        raise DataError(f"'{whole}' is not a formula: '{text[place : place + 4]}' is not an element")
     for name in (symbol[0], symbol[0][:1]):
         element = "H" if name in ("D", "T") else name
         if element in ATOMIC_NUMBER and (len(name) == 2 or len(symbol[0]) == 1):
             return {element: 1.0}, place + len(name)
-    raise DataError(f"'{whole}' is no formula: '{symbol[0]}' is no element")
+    raise DataError(f"'{whole}' is not a formula: '{symbol[0]}' is not an element")
 
 
 def _amount(text: str, place: int, whole: str) -> tuple[float, int]:
@@ -81,7 +81,7 @@ def _amount(text: str, place: int, whole: str) -> tuple[float, int]:
 
 
 def reduced_from_text(text: str) -> str | None:
-    """Return the reduced formula of a text with whole amounts; ``None`` for any other."""
+    """Return the reduced formula of a text with integer amounts; ``None`` for any other."""
     try:
         amounts = parse_formula(text)
     except DataError:

@@ -11,7 +11,7 @@ from adit.readers.formats.base import Entry
 def assign_ids(entries: Sequence[Entry]) -> list[str]:
     """Return an id for each entry; they differ, and do not depend on the order of what was given.
 
-    A title of the file's own is taken as it is. Else the id is the path without its suffix, from the given folder's or
+    A title in the file is used unchanged. Otherwise the id is the path without its suffix, from the given folder's or
     archive's own name on; of a file that was given, its stem. Several structures of one file get -1, -2, … What is
     still equal gets more of its path in front, then its suffix, until it differs.
     """

@@ -118,7 +118,7 @@ def _some(ids: Iterable[str]) -> str:
 
 
 def need_unique(ids: Iterable[Any], name: str) -> None:
-    """Refuse a table in which an id stands twice.
+    """Refuse a table in which an id occurs twice.
 
     Raises:
         ConfigError: one does; the first three are named.

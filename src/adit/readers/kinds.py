@@ -51,7 +51,7 @@ def _kind_of(row: AtomicSystem | Failure, solid: Kind) -> Kind | None:
 
 
 def as_kind(read: ReadRow, kind: Kind) -> ReadRow:
-    """Return a row as one of a kind; a failure where it cannot be."""
+    """Return a row as one of per kind; a failure where it cannot be."""
     row = read.row
     if row.kind is kind:
         return read

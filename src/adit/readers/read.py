@@ -30,7 +30,7 @@ STARTUP_S: Final = 300.0
 """Longest that a worker may take to load its libraries, s."""
 
 _BATCH_ENTRIES, _BATCH_CHARACTERS = 64, 400_000
-"""Entries, and characters of text, that a worker takes at once; a batch that fails is read again one by one."""
+"""Entries, and characters of text, that a worker takes at once; a batch that fails is read again one at a time."""
 
 _REASON: Final = 400
 """Characters of a reason at most."""
@@ -38,11 +38,11 @@ _REASON: Final = 400
 
 @dataclass(frozen=True)
 class ReadRow:
-    """One structure of a file, or why there is none.
+    """One structure of a file, or the reason of its failure.
 
     Attributes:
         row: the system or the failure; its id is unique among what was read.
-        source: the file it came from; a member of an archive stands behind a colon.
+        source: the file it came from; a member of an archive follows a colon.
         notes: what must be said of how it was read; contradictions of the file open with ``CONTRADICTION``.
         properties: columns, keys or data fields of the structure, as the file has them.
     """
@@ -53,7 +53,7 @@ class ReadRow:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     def kept(self) -> AtomicSystem | Failure:
-        """Return the row as it is kept: a system that does not say it already says where it comes from."""
+        """Return the row to store; a system without a source gets its file as the source."""
         if isinstance(self.row, Failure) or self.row.info:
             return self.row
         notes = {"notes": list(self.notes)} if self.notes else {}
@@ -99,7 +99,7 @@ def settings_of(
 
 
 def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None) -> list[ReadRow]:
-    """Return what files, folders and archives hold, one row a structure, in a fixed order.
+    """Return what files, folders and archives hold, one row per structure, in a fixed order.
 
     Parsing runs in worker processes, so that a text that breaks or hangs a parser costs one row.
 
@@ -126,7 +126,7 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
 
 
 def parse_all(cut: Sequence[Entry], settings: ReadSettings) -> list[Parsed | str]:
-    """Return what each entry holds, or why it is no structure."""
+    """Return what each entry holds, or why it is not a structure."""
     outcomes: list[Parsed | str] = [entry.problem for entry in cut]
     todo = [n for n, entry in enumerate(cut) if not entry.problem and entry.format != "Arrow"]
     for n, entry in enumerate(cut):
@@ -216,7 +216,7 @@ def _batches(cut: Sequence[Entry], todo: Sequence[int]) -> list[list[int]]:
 
 
 def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
-    """Return what an entry holds, or why it is no structure."""
+    """Return what an entry holds, or why it is not a structure."""
     try:
         parsed = FORMATS[entry.format].parse(entry.content, settings)
         check_atoms(len(parsed.system), settings.limits)

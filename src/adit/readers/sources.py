@@ -30,8 +30,8 @@ class _File:
     """One file that holds structures.
 
     Attributes:
-        format: what it is.
-        source: for people.
+        format: format of the file.
+        source: for display.
         path: parts of its name, without its suffix.
         given: how many of the last parts are the name from what was given on.
         suffix: of the file.
@@ -49,7 +49,7 @@ class _File:
 
 
 def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: LimitsConfig = DEFAULTS) -> list[Entry]:
-    """Return the entries of files, folders and archives, in a fixed order; what is beyond a limit has a problem.
+    """Return the entries of files, folders and archives, in a fixed order; entries beyond a limit have a problem.
 
     Raises:
         DataError: a path does not exist, is of no known format, or holds no structure.
@@ -291,7 +291,7 @@ def _tell_skipped(where: str, names: Sequence[PurePath]) -> None:
 
 
 def skipped_text(names: Iterable[PurePath]) -> str:
-    """Return how many files are not read and of which suffixes; empty where there are none.
+    """Return how many files are not read and of which suffixes; empty if there are none.
 
     Args:
         names: the files; hidden ones do not count.

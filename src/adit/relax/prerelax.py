@@ -69,11 +69,11 @@ def prerelax(
     Args:
         stage: settings.
         samples: systems and failures.
-        out: table, one row a sample: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å, ``rmsd_moved`` in Å.
+        out: table, one row per sample: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å, ``rmsd_moved`` in Å.
         structures: relaxed systems, failures for the others.
         extxyz: the relaxed systems for other programs.
         workers: processes at most.
-        cache: folder for finished structures, from which a killed run goes on.
+        cache: folder for finished structures, from which a killed run resumes.
 
     Raises:
         DataError: the samples are missing or unreadable.
@@ -94,7 +94,7 @@ def prerelax(
 def relax_rows(
     config: RelaxConfig, rows: Sequence[AtomicSystem | Failure], workers: int, cache: Path | None
 ) -> list[Relaxed]:
-    """Relax what is a system and return one result a row; see ``batch.relax_all``."""
+    """Relax the systems and return one result per row; see ``batch.relax_all``."""
     results = iter(
         batch.relax_all(
             [row for row in rows if isinstance(row, AtomicSystem)],

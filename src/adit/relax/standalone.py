@@ -1,4 +1,4 @@
-"""``adit relax FILES --engine …``: anyone's structures, with any engine, without a model."""
+"""``adit relax FILES --engine …``: users' structures, with any engine, without a model."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def relax_with_dft(
 
 
 MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
-"""Å and Å³: what no engine is asked for, as in the pre-relaxation."""
+"""Å and Å³: what no engine is requested, as in the pre-relaxation."""
 
 
 def _why_not(row: AtomicSystem | Failure) -> str | None:
@@ -141,14 +141,14 @@ def _relax(
 
 
 def _of_a_kind(read: ReadRow) -> ReadRow:
-    """Return a row that was read; what is no structure counts as a crystal."""
+    """Return a row that was read; what is not a structure counts as a crystal."""
     if isinstance(read.row, Failure) and read.row.kind is None:
         return replace(read, row=replace(read.row, kind=Kind.CRYSTAL))
     return read
 
 
 def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows) -> None:
-    """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row an input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
+    """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row per input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
 
     Structures that an earlier run wrote, and that are not among these inputs, go; finished results of theirs are kept
     elsewhere.
@@ -156,7 +156,7 @@ def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows
     Args:
         out: folder.
         inputs: what was given.
-        table: one row an input, in order.
+        table: one row per input, in order.
         after: the relaxed systems, failures for the others.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Masked types: the most likely atom types that have the composition asked for, by an optimal assignment."""
+"""Masked types: the most likely atom types that have the composition requested, by an optimal assignment."""
 
 from __future__ import annotations
 

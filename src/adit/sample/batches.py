@@ -1,4 +1,4 @@
-"""Which samples share a batch: like sizes together, within a budget of atoms; nothing of a sample depends on it."""
+"""Which samples share a batch: similar sizes together, within a budget of atoms; nothing of a sample depends on it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from adit.sample.prior import Draw
 from adit.sample.request import Request
 
 BUDGET = {"cuda": 32768, "cpu": 256}
-"""Atoms in a batch by type of device: enough to fill it, and on a CPU few enough for its cache and for like sizes."""
+"""Atoms per batch by type of device: enough to use the device, and on a CPU few enough for its cache."""
 
 BATCHES_A_WINDOW = 32
-"""Samples are drawn, sorted by size and written in windows of about this many batches: what is held in memory."""
+"""Samples are drawn, sorted by size and written in windows of about this many batches, which limits the memory."""
 
 
 def budget(batch_atoms: int | Literal["auto"], device: torch.device) -> int:
@@ -38,12 +38,12 @@ def windows(request: Request, indices: Sequence[int], batch_atoms: int) -> Itera
 
 
 def batches(sizes: Sequence[int], batch_atoms: int, *, alone: bool = False) -> list[list[int]]:
-    """Group systems of like size so that no batch holds more than ``batch_atoms`` atoms, padding included.
+    """Group systems of similar size so that no batch holds more than ``batch_atoms`` atoms, padding included.
 
     Args:
         sizes: atoms of each system.
-        batch_atoms: the budget; a larger system is a batch of its own.
-        alone: whether every system gets a batch of its own.
+        batch_atoms: the budget; a larger system is its own batch.
+        alone: whether every system gets its own batch.
     """
     order = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))
     groups: list[list[int]] = []

@@ -110,7 +110,7 @@ def _formula(text: str) -> dict[int, int]:
 
 def _element(name: str, text: str) -> int:
     if name not in ATOMIC_NUMBER:
-        raise ConfigError(f"composition {text}: {name or 'nothing'} is no element; write e.g. NaCl2 or Li-Fe-O")
+        raise ConfigError(f"composition {text}: {name or 'nothing'} is not an element; write e.g. NaCl2 or Li-Fe-O")
     return ATOMIC_NUMBER[name]
 
 

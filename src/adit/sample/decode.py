@@ -1,4 +1,4 @@
-"""Decoder outputs to systems; what is no valid system becomes a ``Failure`` with its reason."""
+"""Decoder outputs to systems; an invalid system becomes a ``Failure`` with its reason."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Arrays:
 
 
 def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str], kind: Kind) -> list[Row]:
-    """Return one row a system of a decoded batch.
+    """Return one row per system of a decoded batch.
 
     Molecules take types and positions, periodic systems take types, fractional coordinates and lattice parameters.
 
@@ -77,7 +77,7 @@ def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str
 
 
 def conditioned_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
-    """Return one row a system of a decoded batch, as it was asked for.
+    """Return one row per system of a decoded batch, as it was requested.
 
     Where the composition is decided, the types are the most likely ones that have it; ``info`` says how many atoms
     had another (``types_assigned``). A motif is written as it was given; ``info`` says how far the decoder had put its
@@ -103,7 +103,7 @@ def _row(system_id: str, kind: Kind, build: Callable[[], tuple[Parts, dict[str, 
 
 
 def _conditioned(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts, dict[str, Any]]:
-    """Return a system with the composition and the motif asked for, and what had to change."""
+    """Return a system with the composition and the motif requested, and what had to change."""
     logits = arrays.logits[i, : len(draw)]
     likely = logits.argmax(axis=1) + 1
     numbers = _types(logits, draw, request)

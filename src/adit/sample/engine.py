@@ -65,7 +65,7 @@ class Sampler:
         self._denoiser: Callable[..., Tensor] = self.dit
 
     def request(self, stage: SampleStage, kind: Kind) -> Request:
-        """Return what is asked of a kind, checked against this model."""
+        """Return the request for a kind, checked against this model."""
         return make_request(
             stage,
             kind,
@@ -80,7 +80,7 @@ class Sampler:
         """Compile the denoiser where it pays.
 
         Args:
-            mode: ``auto`` compiles for much work, and where there is a compiler.
+            mode: ``auto`` compiles for much work, and if there is a compiler.
             atoms: atoms to sample.
             evaluations: of the denoiser, for each atom.
         """
@@ -102,7 +102,7 @@ class Sampler:
 
         Args:
             draws: what the samples start from.
-            request: what is asked of them.
+            request: the conditions of the samples.
             config: solver, steps and guidance.
             on_step: called after each step.
 
@@ -168,7 +168,7 @@ class Sampler:
 
 
 def _round_weights(module: nn.Module) -> None:
-    """Store the weights of linear layers in bf16: what autocast would make of them anew in every evaluation."""
+    """Store the weights of linear layers in bf16: what autocast would make of them again in every evaluation."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             layer.to(torch.bfloat16)

@@ -66,7 +66,7 @@ def training_formulas(
 
 
 def _fits(text: str, elements: Sequence[int] | None, held: Mapping[int, int]) -> bool:
-    """Return whether a formula has the elements asked for and room for the motif."""
+    """Return whether a formula has the elements requested and room for the motif."""
     counts = parse_composition(text).unit or {}
     if elements is not None and set(elements) != set(counts):
         return False

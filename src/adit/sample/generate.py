@@ -45,7 +45,7 @@ def sample_shard(
         kind: kind of system.
         shard: which shard.
         out: the Arrow file.
-        timing: JSON file for what it took, or ``None``.
+        timing: JSON file for the times, or ``None``.
 
     Raises:
         ConfigError: the run has no such shard.

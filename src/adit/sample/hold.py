@@ -1,4 +1,4 @@
-"""Holding a motif: its atoms walk straight from their noise to their own latents while the rest is sampled."""
+"""Fixed motif: its atoms move straight from their noise to their own latents while the rest is sampled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adit.systems import cell_angles
 from adit.units import ANGSTROM_PER_NM
 
 REFRESHES = 20
-"""How often along the path the motif's latents are found anew, in the company of what is being sampled."""
+"""How often along the path the motif's latents are encoded again, together with the sampled atoms."""
 
 
 class Held:
@@ -28,8 +28,8 @@ class Held:
     A solver that is told the same clean latent at all times moves on the straight line Z⁽ᵗ⁾ = (1 − t) Z⁽⁰⁾ + t z:
     replacing the prediction holds the atoms on the path, with every solver and without touching it.
 
-    The latent of an atom depends on its whole system. At first the motif is encoded alone; then, at each of
-    ``REFRESHES`` equal parts of the path, the prediction is decoded, the motif put in its place, and the whole encoded.
+    The latent of an atom depends on its whole system. At first, only the motif is encoded; then, at each of
+    ``REFRESHES`` equal parts of the path, the prediction is decoded, the motif inserted, and the system encoded.
 
     Args:
         predict: the (guided) denoiser.

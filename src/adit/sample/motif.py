@@ -83,7 +83,7 @@ def place(motif: Motif, n: int, counts: dict[int, int] | None, random: np.random
     """
     if counts is None:
         if len(motif) > n:
-            raise ConfigError(f"the motif has {len(motif)} atoms, more than the {n} asked for")
+            raise ConfigError(f"the motif has {len(motif)} atoms, more than the {n} requested")
         return np.sort(random.choice(n, len(motif), replace=False))
     places, start = [], 0
     for z in sorted(counts):

@@ -1,4 +1,4 @@
-"""Sizes and noise of samples: functions of (seed, kind, global index) alone, whatever the shard or batch."""
+"""Sizes and noise of samples: functions of (seed, kind, global index) only, independent of shard and batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Draw:
         system_id: ``<kind>-<seed>-<index>``.
         noise: (n, d) float32, standard normal; its length is the number of atoms.
         counts: atomic number → atoms, where the composition is decided.
-        held: (h,) places of the motif's atoms, where there is a motif.
+        held: (h,) places of the motif's atoms, if there is a motif.
     """
 
     index: int
@@ -75,16 +75,16 @@ def allowed_sizes(
     what: str,
     needs: str = "",
 ) -> dict[int, float]:
-    """Return number of atoms → weight of what is asked for.
+    """Return number of atoms → weight of the requested sizes.
 
-    The training histogram decides among the sizes asked for; where it knows none of them, all are equally likely, and
+    The training histogram decides among the sizes requested; where it knows none of them, all are equally likely, and
     a warning says so.
 
     Args:
         trained: the training histogram.
         atoms: exact number, or lowest and highest; ``None``: as in training.
         fits: whether composition and motif allow a number of atoms.
-        max_atoms: the largest system the model may be asked for.
+        max_atoms: the largest system the model may be requested.
         what: the key that asks, for messages.
         needs: composition and motif in words, for messages.
 
@@ -93,7 +93,7 @@ def allowed_sizes(
     """
     low, high = (1, max_atoms) if atoms is None else (atoms, atoms) if isinstance(atoms, int) else atoms
     if not 1 <= low <= high:
-        raise ConfigError(f"{what}: {low} to {high} is no range of numbers of atoms")
+        raise ConfigError(f"{what}: {low} to {high} is not a range of numbers of atoms")
     if high > max_atoms:
         raise ConfigError(f"{what}: {high} atoms are more than data.max_atoms ({max_atoms})")
     weights = {n: weight for n, weight in trained.items() if low <= n <= high and fits(n) and weight > 0}

@@ -17,12 +17,12 @@ from adit.systems import AtomicSystem, Failure, Kind, SystemBatch, cell_from_par
 from adit.units import ANGSTROM_PER_NM
 
 BATCH = 256
-"""Systems at a time, of like sizes."""
+"""Systems at a time, of similar size."""
 
 
 @torch.no_grad()
 def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: Path) -> None:
-    """Encode systems (the posterior's mean, as they are), decode them, and write what came out.
+    """Encode systems (mean of the posterior, unchanged systems), decode them, and write the results.
 
     Args:
         vae_dir: a trained autoencoder.
@@ -53,7 +53,7 @@ def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: P
 
 
 def _system(decoded: Decoded, place: int, n: int, system_id: str, kind: Kind) -> Row:
-    """Return the system at a place of a decoded batch, or why it is none."""
+    """Return the system at a position of a decoded batch, or the reason of its failure."""
     numbers = decoded.logits[place, :n].argmax(dim=-1).cpu().numpy() + 1
     try:
         if not kind.periodic:

@@ -1,4 +1,4 @@
-"""What is asked of the samples of one kind, checked against what the model knows."""
+"""Request for samples of one kind, checked against the labels of the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from adit.systems import Kind
 
 @dataclass(frozen=True)
 class Request:
-    """The samples of one kind that are asked for, and what each starts from.
+    """The samples of one kind that are requested, and what each starts from.
 
     Attributes:
         seed: of the run.
@@ -33,7 +33,7 @@ class Request:
         latent_dim: channels d.
         values: labels that are the same for all samples.
         composition: what they may consist of, or ``None``.
-        formulas: what decides the composition where none is asked for; ``None``: the model.
+        formulas: prior of the composition if none is requested; ``None``: the model.
         conditioned: whether the model receives the composition as a condition.
         motif: atoms that are held, or ``None``.
     """
@@ -91,7 +91,7 @@ def make_request(
     latent_dim: int,
     max_atomic_number: int,
 ) -> Request:
-    """Check what is asked of a kind against the model and return it.
+    """Check a request for a kind against the model and return it.
 
     Args:
         stage: slice of the configuration.
@@ -103,7 +103,7 @@ def make_request(
         max_atomic_number: the model's vocabulary.
 
     Raises:
-        ConfigError: the model does not know the kind or a label, or nothing can be all that is asked for.
+        ConfigError: the model does not know the kind or a label, or the conditions contradict each other.
     """
     conditions = stage.sample.conditions.of(kind)
     composition = (
@@ -135,7 +135,7 @@ def make_request(
 def _with_formulas(
     sizes: dict[int, float], prior: FormulaPrior, what: str
 ) -> tuple[dict[int, float], FormulaPrior | None]:
-    """Return those of the sizes that formulas have; where there is none, all of them, and no formulas."""
+    """Return the sizes with formulas; if there are none, all sizes, and no formulas."""
     usable = {n: weight for n, weight in sizes.items() if n in prior.sizes}
     if usable:
         return usable, prior
@@ -148,9 +148,11 @@ def _values(conditions: ConditionsOfKind, labels: Sequence[LabelConfig], what: s
     for label in labels:
         value = conditions.labels.get(label.name)
         if value is not None and label.type == "composition":
-            raise ConfigError(f"{what}.labels.{label.name}: is no number; ask for it as a composition, such as NaCl2")
+            raise ConfigError(
+                f"{what}.labels.{label.name}: is not a number; ask for it as a composition, such as NaCl2"
+            )
         if value is not None and label.type == "category" and value != int(value):
-            raise ConfigError(f"{what}.labels.{label.name}: {value:g} is no class; give a whole number")
+            raise ConfigError(f"{what}.labels.{label.name}: {value:g} is not a class; give a whole number")
     return {**conditions.labels, **({} if conditions.spacegroup is None else {"spacegroup": conditions.spacegroup})}
 
 

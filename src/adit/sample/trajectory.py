@@ -23,7 +23,7 @@ def write_trajectories(
     """Write the paths of the samples with these global indices as one extended XYZ file, sample after sample.
 
     The last frame of each is the sample itself, as ``adit sample`` writes it. The others are what the decoder makes
-    of the predicted clean latents Z′ on the way. Steps whose prediction is no valid system have no frame.
+    of the predicted clean latents Z′ on the way. Steps whose prediction is not a valid system have no frame.
 
     Args:
         stage: slice of the configuration.

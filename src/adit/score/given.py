@@ -49,9 +49,9 @@ def read_any_references(paths: Sequence[Path], kinds: Sequence[Kind], settings: 
     return references
 
 
-def _reference(known: Reference, rows: Sequence[ReadRow], kind: Kind) -> Reference:
+def _reference(reference: Reference, rows: Sequence[ReadRow], kind: Kind) -> Reference:
     more = [each.row for each in rows if isinstance(each.row, AtomicSystem)]
-    systems, splits = [*known.systems, *more], [*known.splits, *[None] * len(more)]
+    systems, splits = [*reference.systems, *more], [*reference.splits, *[None] * len(more)]
     if systems and "train" not in splits:
         log.info("the reference names no training split: all %d %ss of it count as one", len(systems), kind)
         return Reference(systems, ["train"] * len(systems))
@@ -59,7 +59,7 @@ def _reference(known: Reference, rows: Sequence[ReadRow], kind: Kind) -> Referen
 
 
 def origins_of(rows: Sequence[ReadRow]) -> Origins:
-    """Return where samples come from and what is to be said of how they were read."""
+    """Return the sources of samples and notes from reading them."""
     return {
         each.row.system_id: {
             SOURCE: each.source,

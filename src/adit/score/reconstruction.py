@@ -21,19 +21,19 @@ MOLECULE_TOLERANCES = (0.05, 0.1, 0.3)
 """RMSD in Å up to which a molecule whose atom types are all right counts as a match."""
 
 
-def compare(original: AtomicSystem, made: AtomicSystem) -> dict[str, Any]:
+def compare(original: AtomicSystem, decoded: AtomicSystem) -> dict[str, Any]:
     """Return whether a reconstruction matches, and how far it is off.
 
     ``rmsd`` is in Å. Of crystals it is pymatgen's, over the best match with periodic images; ``rmsd_normalised`` is the
     same over (V/n)^(1/3), as pymatgen prints it. Of molecules it is that of the best rotation, atoms in their order.
     """
-    types = float(np.mean(original.numbers == made.numbers))
+    types = float(np.mean(original.numbers == decoded.numbers))
     if original.cell is not None:
-        found = rms_distance(original, made, LOOSE)
+        distance = rms_distance(original, decoded, LOOSE)
         scale = (original.volume / len(original)) ** (1.0 / 3.0)
-        rmsd, normalised = (math.nan, math.nan) if found is None else (found * scale, found)
-        return {"types": types, "match": found is not None, "rmsd": rmsd, "rmsd_normalised": normalised}
-    rmsd = kabsch_rmsd(original.positions, made.positions)
+        rmsd, normalised = (math.nan, math.nan) if distance is None else (distance * scale, distance)
+        return {"types": types, "match": distance is not None, "rmsd": rmsd, "rmsd_normalised": normalised}
+    rmsd = kabsch_rmsd(original.positions, decoded.positions)
     return {"types": types, "match": types == 1.0 and rmsd <= MOLECULE_TOLERANCES[-1], "rmsd": rmsd}
 
 
@@ -52,17 +52,17 @@ def _compare(pair: tuple[AtomicSystem, AtomicSystem]) -> dict[str, Any]:
     return compare(*pair)
 
 
-def score_reconstruction(originals: Path, split: str, made: Path, out: Path, workers: int) -> dict[str, Any]:
-    """Write one row a system (``out``.csv) and the summary (``out``.json), and return the summary.
+def score_reconstruction(originals: Path, split: str, decoded: Path, out: Path, workers: int) -> dict[str, Any]:
+    """Write one row per system (``out``.csv) and the summary (``out``.json), and return the summary.
 
     Args:
         originals: prepared dataset.
         split: the split that was reconstructed.
-        made: what came out, with the originals' ids.
+        decoded: what came out, with the originals' ids.
         out: path without its suffix.
         workers: processes.
     """
-    table = read_systems(made)
+    table = read_systems(decoded)
     by_id = {system.system_id: system for system in read_systems(originals).systems(split)}
     rows = list(table)
     pairs = [(by_id[row.system_id], row) for row in rows if isinstance(row, AtomicSystem)]

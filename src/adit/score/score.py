@@ -39,7 +39,7 @@ from adit.score.tools.answers import Answers
 from adit.systems import Kind
 
 NAMED: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
-"""The protocols that can be asked for by name; numbers of others are always there."""
+"""The protocols that can be requested by name; numbers of others are always there."""
 
 OUTPUTS: Final = (
     "summary.json",
@@ -71,11 +71,11 @@ def score(
         samples: shards by kind.
         data: ``data/<dataset>.arrow`` of all datasets; gives the controls and what novelty is measured against.
         relaxed: ``relaxed/<kind>/<shard>.parquet``; the ``.arrow`` beside each holds the structures.
-        hull: ``hull/hull.parquet``, or ``None`` where there is none.
+        hull: ``hull/hull.parquet``, or ``None`` if there is none.
         dft: ``dft/<shard>.parquet``.
         out: the folder of the scores.
         workers: processes at most.
-        cache: folder for what depends on the data alone (control rows, reduced references), or ``None``.
+        cache: folder for results that depend only on the data (control rows, reduced references), or ``None``.
         checks: ``checks/<kind>/<shard>.json``: slow checks that shards did.
 
     Raises:
@@ -84,11 +84,11 @@ def score(
     structures = [table.with_suffix(".arrow") for table in relaxed]
     inputs = [*chain(*samples.values()), *data, *relaxed, *structures, *([hull] if hull else []), *dft, *checks]
     check_folder(out, "score", inputs=inputs, names=OUTPUTS)
-    asked = {Kind(kind): read_rows(paths) for kind, paths in samples.items() if paths}
-    energies = read_energies(relaxed, hull, dft) if Kind.CRYSTAL in asked else Energies()
+    requested = {Kind(kind): read_rows(paths) for kind, paths in samples.items() if paths}
+    energies = read_energies(relaxed, hull, dft) if Kind.CRYSTAL in requested else Energies()
     score_rows(
         stage,
-        asked,
+        requested,
         lambda kind: read_reference(data, kind),
         energies,
         out,
@@ -101,7 +101,7 @@ def score(
 
 def score_rows(
     stage: ScoreStage,
-    asked: Mapping[Kind, list[Row]],
+    requested: Mapping[Kind, list[Row]],
     reference: Callable[[Kind], Reference],
     energies: Energies,
     out: Path,
@@ -116,12 +116,12 @@ def score_rows(
 
     Args:
         stage: slice of the configuration.
-        asked: systems and failures by kind.
+        requested: systems and failures by kind.
         reference: returns the reference of a kind.
         energies: of the crystals.
         out: the folder of the scores.
         workers: processes at most.
-        cache: folder for what depends on the reference alone, or ``None``.
+        cache: folder for results that depend only on the reference, or ``None``.
         protocols: of the named protocols, those to report.
         answers: of the slow tools, as far as there are any yet.
         origins: where a user's own samples come from, by kind; columns of their tables.
@@ -131,12 +131,18 @@ def score_rows(
         ConfigError: a file to write is an input, or not the verb's own.
     """
     scorers: dict[Kind, Scorer] = {
-        Kind.CRYSTAL: lambda rows, known: score_crystals(stage, rows, known, energies, workers, cache),
-        Kind.MOLECULE: lambda rows, known: score_molecules(stage, rows, known, workers, cache, answers),
-        Kind.MOF: lambda rows, known: score_mofs(stage, rows, known, workers, cache, answers),
+        Kind.CRYSTAL: lambda rows, reference_rows: score_crystals(
+            stage, rows, reference_rows, energies, workers, cache
+        ),
+        Kind.MOLECULE: lambda rows, reference_rows: score_molecules(
+            stage, rows, reference_rows, workers, cache, answers
+        ),
+        Kind.MOF: lambda rows, reference_rows: score_mofs(stage, rows, reference_rows, workers, cache, answers),
     }
-    with replaced_folder(out, "score", inputs=inputs, names=[*OUTPUTS[:5], *(f"{kind}.csv" for kind in asked)]) as new:
-        _write_scores(stage, asked, scorers, reference, energies, new, protocols, origins)
+    with replaced_folder(
+        out, "score", inputs=inputs, names=[*OUTPUTS[:5], *(f"{kind}.csv" for kind in requested)]
+    ) as new:
+        _write_scores(stage, requested, scorers, reference, energies, new, protocols, origins)
 
 
 Scorer = Callable[[list[Row], Reference], Scored]
@@ -144,7 +150,7 @@ Scorer = Callable[[list[Row], Reference], Scored]
 
 def _write_scores(
     stage: ScoreStage,
-    asked: Mapping[Kind, list[Row]],
+    requested: Mapping[Kind, list[Row]],
     scorers: Mapping[Kind, Scorer],
     reference: Callable[[Kind], Reference],
     energies: Energies,
@@ -158,13 +164,13 @@ def _write_scores(
     measures: list[Measure] = []
     references: dict[str, Counter[str]] = {}
     followed = None
-    for kind, rows in asked.items():
+    for kind, rows in requested.items():
         if kind not in scorers:
             log.warning("%s samples have no scores: only crystals and molecules are scored", kind)
             continue
-        known = reference(kind)
-        references[kind] = Counter(str(split) for split in known.splits)
-        scored = chosen(scorers[kind](rows, known), protocols)
+        reference_of_kind = reference(kind)
+        references[kind] = Counter(str(split) for split in reference_of_kind.splits)
+        scored = chosen(scorers[kind](rows, reference_of_kind), protocols)
         if origins is not None:
             scored = with_origins(scored, origins.get(kind, {}))
         _write_table(out, kind, scored)
@@ -187,7 +193,7 @@ def _write_scores(
 
 
 def chosen(scored: Scored, protocols: Collection[str]) -> Scored:
-    """Return the scores without the rates and columns of the named protocols that were not asked for."""
+    """Return the scores without the rates and columns of the named protocols that were not requested."""
     left = tuple(f"_{name}" for name in NAMED if name not in protocols)
     columns = [column for column in scored.columns if not left or not str(column).endswith(left)]
     records = [record for record in scored.records if record.protocol in protocols or record.protocol not in NAMED]

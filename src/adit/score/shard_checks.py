@@ -43,12 +43,12 @@ def check_shard(stage: ChecksStage, kind: Kind, samples: Sequence[Path], shard: 
     outcomes = map_isolated(check_molecule, systems, workers=workers, wall_limit_s=limit)
     molecules = [system for system, outcome in zip(systems, outcomes, strict=True) if bonded(outcome)]
     rows = read_rows(samples)
-    found = {}
+    answers = {}
     for tool, count, ask in ((POSEBUSTERS, stage.posebusters, bust), (XTB, stage.xtb, relax_all)):
         ids = chosen(rows, count, stage.seed)
         sent = [system for system in molecules if system.system_id in ids]
-        found[tool] = list(zip(sent, ask(sent, workers=workers, wall_limit_s=limit), strict=True))
-    write_answers(out, found)
+        answers[tool] = list(zip(sent, ask(sent, workers=workers, wall_limit_s=limit), strict=True))
+    write_answers(out, answers)
 
 
 def _check_mofs(stage: ChecksStage, systems: Sequence[AtomicSystem], out: Path, workers: int) -> None:

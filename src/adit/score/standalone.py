@@ -1,4 +1,4 @@
-"""Scores of anyone's samples, with or without a reference, outside a run.
+"""Scores of users' samples, with or without a reference, outside a run.
 
 Reads:  files, folders and archives of structures
 Writes: scores/ as in a run, samples/<kind>/samples.arrow
@@ -60,10 +60,10 @@ def score_files(
     Args:
         stage: slice of the configuration.
         files: files, folders and zip archives of samples.
-        given: what is known besides.
+        given: further inputs.
         out: the folder; laid out as a run, so that a report can be made of it.
         workers: processes at most.
-        cache: folder for what depends on the reference alone, or ``None``.
+        cache: folder for results that depend only on the reference, or ``None``.
         protocols: of the named protocols, those to report.
         reading: how files are read; ``None``: the defaults.
 
@@ -83,21 +83,21 @@ def score_files(
     if asks_energies:
         crystals = samples.get(Kind.CRYSTAL, [])
         energies = joined(energies, crystals, _names_of_tables(given))
-    known: dict[Kind, Reference] = {}
+    references: dict[Kind, Reference] = {}
     if given.reference:
-        known = read_any_references(given.reference, list(samples), reading)
+        references = read_any_references(given.reference, list(samples), reading)
     else:
         log.warning("no --reference: novelty, distances to it and control rows are not measured")
-    asked = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
+    requested = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
     nothing = Reference((), ())
     remove_all(out / "report", "report")  # a page of other scores
-    with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in asked]) as new:
-        for kind, kept in asked.items():
+    with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in requested]) as new:
+        for kind, kept in requested.items():
             store.write_systems(new / "samples" / kind / SAMPLES, kept)
         score_rows(
             stage,
-            asked,
-            lambda kind: known.get(kind, nothing),
+            requested,
+            lambda kind: references.get(kind, nothing),
             energies,
             new / "scores",
             workers,

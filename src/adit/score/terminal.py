@@ -1,4 +1,4 @@
-"""The table at the end of scoring, for people at a terminal."""
+"""The table at the end of scoring, for display at a terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def table_lines(records: Sequence[Record], failing: Mapping[Key, str] | None = N
 
     Args:
         records: rates of one kind.
-        failing: of those that do not tell real systems from noise or random atoms, the control row of real ones.
+        failing: for scores that do not separate real systems from noise or random atoms, the control row of real ones.
     """
     failing = failing or {}
     index = {(record.protocol, record.metric, record.population): record for record in records}
@@ -66,7 +66,7 @@ def table_lines(records: Sequence[Record], failing: Mapping[Key, str] | None = N
 
 
 def _is_headline(record: Record) -> bool:
-    """Return whether a record is in the table; single PoseBusters checks and more subsets are in the file alone."""
+    """Return whether a record is in the table; single PoseBusters checks and more subsets are only in the file."""
     if record.protocol == Protocol.POSEBUSTERS:
         return record.metric.removesuffix(OF_VALID) in (Metric.POSEBUSTERS_ALL, Metric.POSEBUSTERS_SEVEN)
     return record.protocol in (Protocol.ADIT, Protocol.STRICT) or not record.metric.endswith(OF_VALID)

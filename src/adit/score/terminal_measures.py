@@ -49,7 +49,7 @@ def log_sensitivity(followed: pd.DataFrame) -> None:
 
 
 def sensitivity_lines(followed: pd.DataFrame) -> list[str]:
-    """Return one line a number of samples; none where there is one number alone."""
+    """Return one line per number of samples; none if there is only one number."""
     if followed["samples"].nunique() < 2:
         return []
     mine = followed[followed["protocol"].isin(["", str(Protocol.ADIT)]) & followed["metric"].str.endswith(_FOLLOWED)]

@@ -22,7 +22,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     The file gets the permissions that the umask allows.
 
     Raises:
-        DataError: the file cannot be written (no space, no permission), or is no plain file (a folder, a device).
+        DataError: the file cannot be written (no space, no permission), or is not a plain file (a folder, a device).
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -106,7 +106,7 @@ def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) 
 
 
 def link(source: Path | str, path: Path | str) -> None:
-    """Give a whole file a second name, without a second copy where the file system can; what was there is replaced."""
+    """Give a file a second name, without a copy if the file system supports it; an existing file is replaced."""
     source, path = require_file(source), Path(path)
     if link_into_place(source, path):
         return

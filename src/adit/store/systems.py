@@ -84,7 +84,7 @@ def systems_table(rows: Sequence[Row], splits: Sequence[str] | None = None) -> p
 
 
 class SystemTable(Sequence[Row]):
-    """A memory-mapped file of systems and failures; a row is made only when it is asked for."""
+    """A memory-mapped file of systems and failures; a row is made only when it is requested."""
 
     def __init__(self, table: pa.Table, path: Path) -> None:
         self._table = table
@@ -201,7 +201,7 @@ def read_systems(path: Path | str) -> SystemTable:
     table = read_arrow(path)
     missing = [name for name in SYSTEM_SCHEMA.names if name not in table.column_names]
     if missing:
-        raise DataError(f"{path}: is no file of systems (lacks {', '.join(missing)})")
+        raise DataError(f"{path}: is not a file of systems (lacks {', '.join(missing)})")
     return SystemTable(table, path)
 
 

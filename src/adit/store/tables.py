@@ -94,7 +94,7 @@ def read_frame(path: Path | str) -> pd.DataFrame:
     try:
         if path.suffix != ".csv":
             return pd.read_parquet(path)
-        # Names are text as it stands: "nan" may be the name of a structure, "NaN" the formula of one of Na and N.
+        # Names are text unchanged: "nan" may be the name of a structure, "NaN" the formula of one of Na and N.
         names = dict.fromkeys(NAMES_IN_TABLES, str)
         frame = unescaped(pd.read_csv(path, dtype=names, keep_default_na=False, na_values={}))
         for column in frame.columns.difference(list(names)):

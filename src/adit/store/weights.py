@@ -40,7 +40,7 @@ def weight_files(folder: Path | str) -> list[Path]:
     """Return the file of a model's weights, or its shards in order.
 
     Raises:
-        DataError: there is none.
+        DataError: the weights are missing.
     """
     folder = Path(folder)
     whole = folder / "model.safetensors"
@@ -81,12 +81,12 @@ def weights_sha256(folder: Path | str) -> str:
 
 
 def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
-    """Write the resume state of a training (written and read by this package alone)."""
+    """Write the resume state of a training (written and read only by this package)."""
     import io
 
     import torch
 
-    buffer = io.BytesIO()  # torch turns a full disk into an error of its own; plain writing says what it is
+    buffer = io.BytesIO()  # torch turns a full disk into its own error; plain writing says what it is
     torch.save(dict(state), buffer)
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())

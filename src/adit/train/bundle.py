@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return what a bundle says of itself, after checking the hash of every file.
 
     Raises:
-        DataError: it is no bundle, or a file is missing or has changed.
+        DataError: it is not a bundle, or a file is missing or has changed.
     """
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder}: no bundle of weights (it has no {MANIFEST}); give model.weights, or train")
@@ -115,7 +115,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         files = dict(manifest["files"])
         dict(manifest["sample"])
     except (DataError, KeyError, TypeError, ValueError):
-        raise DataError(f"{folder / MANIFEST}: is no list of weights; {again}") from None
+        raise DataError(f"{folder / MANIFEST}: is not a list of weights; {again}") from None
     there = {str(path.relative_to(folder)) for part in ("vae", "dit") for path in (folder / part).glob("*.safetensors")}
     if alien := sorted(there - set(files)):
         raise DataError(f"{folder / alien[0]}: is not among the files that {MANIFEST} names; delete it")
@@ -158,7 +158,7 @@ def part_of(folder: Path, part: Literal["vae", "dit"]) -> tuple[dict[str, Any], 
 
 @dataclass(frozen=True)
 class Start:
-    """What a training goes on from.
+    """What a training continues from.
 
     Attributes:
         where: folder of the network within the bundle.

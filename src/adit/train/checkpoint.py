@@ -1,4 +1,4 @@
-"""Resume states: written beside the training by a thread, the last ones kept, a broken one passed over."""
+"""Resume states: written beside the training by a thread, the last ones kept, a broken one skipped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Checkpoints:
     Args:
         folder: where they are; no output of the workflow, so that a failed job keeps them.
         key: hash of configuration and data; states of another key are not used. The names of the files begin with the
-            step and end with the key, so that trainings do not take each other's states for their own.
+            step and end with the key, so that trainings do not load each other's states.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -33,7 +33,7 @@ class Checkpoints:
         self._error: BaseException | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """Return the newest state that is whole and of this training; ``None`` where there is none.
+        """Return the newest complete state of this training; ``None`` if there is none.
 
         Raises:
             ConfigError: there are states that no manifest names.

@@ -65,7 +65,7 @@ class Dataset:
 
     @property
     def hashes(self) -> list[str]:
-        """Return the hash of the file, and of the table of labels where there is one."""
+        """Return the hash of the file, and of the table of labels if there is one."""
         return [self.sha256, *([self.labels_sha256] if self.labels is not None else [])]
 
 
@@ -112,7 +112,7 @@ class Corpus:
         return Conditions(conditions.kind, {**conditions.labels, "composition": composition_code(batch)})
 
     def _without_compositions(self, labels: tuple[LabelConfig, ...], split: str) -> Conditions:
-        """Return the conditions of a whole split, without compositions; they are made once."""
+        """Return the conditions of a split, without compositions; they are computed once."""
         key = (split, *(label.model_dump_json() for label in labels))
         if key not in self._labels:
             kinds = [list(Kind)[label] for label in self.arrays[split].kind.tolist()]
@@ -127,7 +127,7 @@ class Corpus:
         return self._labels[key]
 
     def systems(self, rows: np.ndarray, split: str) -> list[AtomicSystem]:
-        """Return systems one by one, for people to look at."""
+        """Return systems one at a time, for display to look at."""
         arrays, systems = self.arrays[split], []
         for row in rows.tolist():
             atoms = slice(arrays.offsets[row], arrays.offsets[row + 1])

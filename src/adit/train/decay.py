@@ -1,4 +1,4 @@
-"""A decayed copy of a training at a constant rate: taken at any time from its resume state, which stays as it is."""
+"""A decayed copy of a training at a constant rate: taken at any time from its resume state, which does not change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Decay:
     """What is copied.
 
     Attributes:
-        source: folder of the resume states of the training; read only, also while the training goes on.
+        source: folder of the resume states of the training; read only, also while the training continues.
         steps: steps over which the copy's learning rate falls to zero.
     """
 
@@ -27,7 +27,7 @@ class Decay:
     def plan(self, plan: Plan) -> Plan:
         """Return the plan of the copy, made from that of the training; ``plan.state_dir`` is the copy's own.
 
-        A copy that was begun there goes on from its own state.
+        A copy that was begun there continues from its own state.
 
         Raises:
             ConfigError: the copy would lie in the training's folder.

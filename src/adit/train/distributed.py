@@ -1,4 +1,4 @@
-"""Several processes, one a GPU: who this process is, and sums over all of them.
+"""Several processes, one per GPU: the rank of this process, and sums over all processes.
 
 Every process draws the whole batch's random numbers and works on its own share of the systems; gradients are summed
 before the optimiser's step, so that any number of processes that divides the batch gives the same training.

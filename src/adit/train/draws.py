@@ -80,5 +80,5 @@ class Draws:
 
 
 def step_generator(seed: int, *parts: str | int) -> torch.Generator:
-    """Return the CPU generator of a step: a function of seed, stage and step alone."""
+    """Return the CPU generator of a step: which depends only on seed, stage and step."""
     return torch.Generator().manual_seed(derive_seed("step", seed, *parts))

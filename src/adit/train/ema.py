@@ -21,7 +21,7 @@ class Ema:
 
     @contextmanager
     def in_place_of(self, module: nn.Module) -> Iterator[None]:
-        """Give the module the averaged weights within the block, and its own ones back after it, bit for bit."""
+        """Use the averaged weights within the block, and restore the original ones after it, bit for bit."""
         own = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
         module.load_state_dict(self.weights)
         try:

@@ -44,7 +44,7 @@ def encode_batch(
         vae: the autoencoder.
         batch: what to encode, on its device.
         views: random numbers of the augmentation.
-        translation_std: Å, of the augmented view; ``None``: the systems as they are.
+        translation_std: Å, of the augmented view; ``None``: systems without augmentation.
         length: atoms of the largest system.
     """
     features = featurize(batch if translation_std is None else augment(batch, views, translation_std), length)

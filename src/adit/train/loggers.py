@@ -21,7 +21,7 @@ class Logger(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write buffered values."""
         ...
 
 
@@ -45,14 +45,14 @@ class TensorBoard:
             self._writer.add_scalar(f"{name}/{split}", value, step)
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write buffered values."""
         self._writer.close()
 
 
 class WeightsAndBiases:
     """A run of Weights & Biases, kept in ``folder``; nothing is sent unless ``WANDB_MODE=online`` is set.
 
-    A run kept offline is sent later by ``wandb sync``. A resumed training goes on in the same run.
+    A run kept offline is sent later by ``wandb sync``. A resumed training continues in the same run.
 
     Raises:
         ConfigError: the package is not installed, or refuses to start (no login, no network).
@@ -81,20 +81,20 @@ class WeightsAndBiases:
         self._run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
 
     def close(self) -> None:
-        """Write what is still held."""
+        """Write buffered values."""
         self._run.finish()
 
 
 def make_loggers(
     names: Sequence[str], folder: Path, task: str, key: str, settings: Mapping[str, Any], resumed_at: int
 ) -> list[Logger]:
-    """Return the loggers that were asked for.
+    """Return the loggers that were requested.
 
     Args:
         names: of ``tensorboard`` and ``wandb``.
         folder: where their files go.
         task: stage that is trained.
-        key: hash of configuration and data; tells runs apart.
+        key: hash of configuration and data; identifies the run.
         settings: what to show beside the curve.
         resumed_at: step that the training starts from.
 

@@ -40,7 +40,7 @@ AGREE_EVERY = 8
 
 @dataclass
 class _State:
-    """Where a training stands, beside weights and optimiser; everything here is in the resume state."""
+    """State of a training, besides weights and optimiser; all of it is in the resume state."""
 
     step: int = 0
     seconds: float = 0.0
@@ -52,7 +52,7 @@ class _State:
 
 
 class StoppedError(AditError):
-    """Training was told to stop; its state is on disk and the same command goes on from there."""
+    """Training was told to stop; its state is on disk and the same command continues from there."""
 
     exit_code = 143
 
@@ -268,12 +268,12 @@ class _Trainer:
         return rate * decay_factor(self.state.step - self.state.decay_from, self.plan.decay_steps)
 
     def _validate(self) -> None:
-        """Measure the validation losses of the weights that would be kept: the averaged ones, where there are such."""
+        """Measure the validation losses of the weights that would be kept: the averaged ones, if there are such."""
         with contextlib.nullcontext() if self.ema is None else self.ema.in_place_of(self.task.module):
             self._measure_validation()
 
     def _measure_validation(self) -> None:
-        """Measure the validation losses of the weights as they are; every process does the same."""
+        """Measure the validation losses of the current weights; every process does the same."""
         corpus = self.plan.corpus
         rows = corpus.validation()
         if not len(rows):

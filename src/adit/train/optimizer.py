@@ -55,7 +55,7 @@ def make_optimizer(module: nn.Module, config: OptimConfig, *, in_bf16: bool = Fa
     """Return the optimiser that the configuration names, over the parameters that require gradients.
 
     Args:
-        module: what is trained.
+        module: the trained network.
         config: names the optimiser and its settings.
         in_bf16: whether Muon iterates in bfloat16, where the device multiplies it fast.
     """

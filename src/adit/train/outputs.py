@@ -22,13 +22,13 @@ NAMES: Final = ("config.json", "metrics.csv", "model.safetensors")
 BUDGET: Final = frozenset(
     ("max_epochs", "max_steps", "max_minutes", "checkpoint_minutes", "val_every", "log_every", "loggers", "compile")
 )
-"""Settings of a training that may change while it goes on from its last state."""
+"""Settings of a training that may change while it continues from its last state."""
 
 
 def settings_key(stage: VaeStage | DitStage, *hashes: str) -> str:
-    """Return a hash of a stage's configuration, without how long it trains and what it tells, and of its inputs.
+    """Return a hash of a stage's configuration, without duration and logging, and of its inputs.
 
-    Only what is not the default counts: options that come later do not part a training from its states.
+    Only values that differ from the default count: new options do not invalidate the states of a training.
     """
     settings = stage.model_dump_json(exclude={"train": set(BUDGET)}, exclude_defaults=True)
     return hashlib.sha256("\n".join([settings, *hashes]).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a training is given and what it returns."""
+"""Inputs and results of a training."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Plan:
         task: network and losses.
         corpus: the systems.
         config: optimiser, budget, checkpoints.
-        seed: seed of everything random; each step has a generator of its own.
+        seed: seed of all random numbers; each step has its own generator.
         key: hash of configuration and data; a resume state of another key is not used.
         state_dir: folder of the resume states; not an output of the workflow, so that a failed job keeps it.
         device: where to train.
@@ -68,7 +68,7 @@ class Fit:
         steps: optimiser steps done.
         minutes: training time, min.
         metrics: one row a logged step.
-        averaged: averaged weights, where asked for.
+        averaged: averaged weights, where requested.
         leads: whether this process is the one that writes the result.
     """
 

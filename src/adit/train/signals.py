@@ -1,4 +1,4 @@
-"""Signals that ask a training to save and end: SIGTERM, and SIGUSR1 as schedulers send it before the time limit."""
+"""Signals to save and end a training: SIGTERM, and SIGUSR1 as schedulers send it before the time limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Signals:
-    """Whether the training was asked to end."""
+    """Whether a signal to end the training was received."""
 
     to_stop: bool = False
 

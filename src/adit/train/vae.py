@@ -138,7 +138,7 @@ def check_vectors(corpus: Corpus, model: VaeModelConfig) -> None:
 def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path) -> None:
     """Train the autoencoder and write ``model.safetensors``, ``config.json`` and ``metrics.csv`` into ``out``.
 
-    With weights of a bundle (``stage.source``), training goes on from them, or they are taken as they are.
+    With weights of a bundle (``stage.source``), training continues from them, or they are used unchanged.
     """
     if stage.source in ("pretrained", "finetune-dit"):
         adopt(Path(stage.weights), "vae", out, {})

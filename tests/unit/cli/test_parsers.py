@@ -31,13 +31,13 @@ PARSERS = {
 @pytest.mark.parametrize("name", PARSERS)
 def test_every_option_has_help_with_its_unit_and_default(name: str) -> None:
     for action in PARSERS[name]._actions:
-        told = f"{name}: {' '.join(action.option_strings) or action.dest}"
-        assert action.help, told
+        label = f"{name}: {' '.join(action.option_strings) or action.dest}"
+        assert action.help, label
         switch = action.nargs == 0
         if action.option_strings and not action.required and not switch:
-            assert "default" in action.help, told
+            assert "default" in action.help, label
         for flag in action.option_strings:
-            assert UNITS.get(flag, "") in action.help, told
+            assert UNITS.get(flag, "") in action.help, label
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -47,7 +47,7 @@ def test_files_are_arguments_of_people_alone(name: str) -> None:
 
 
 def test_verbs_of_two_faces_have_two_parsers() -> None:
-    """What a rule passes is no option of the verb for people, and the reverse."""
+    """What a rule passes is not an option of the verb for display, and the reverse."""
     for name, only in {
         "relax": {"samples", "structures", "extxyz", "cache"},
         "hull": {"relaxed"},
@@ -83,3 +83,12 @@ def test_documented_verbs_exist() -> None:
         text = path.read_text(encoding="utf-8")
         for group, name in re.findall(r"(?:`|^    )adit (stage )?([a-z][a-z-]*)(?=[` \n])", text, re.MULTILINE):
             assert name in (STAGES if group else PEOPLE), f"{path.name}: adit {group}{name}"
+
+
+@pytest.mark.parametrize(("verb", "name"), [("relax", "FILE"), ("hull", "TABLE"), ("score", "SAMPLES")])
+def test_a_verb_without_its_files_says_which_are_missing(
+    verb: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parser().parse_args([verb, "--out", "o"])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"required: {name}")

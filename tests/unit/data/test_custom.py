@@ -130,7 +130,7 @@ def test_no_formula_is_in_two_splits(tmp_path: Path) -> None:
     [
         ({"path": "nowhere"}, "nowhere: no such file or folder; check data.custom"),
         ({"format": "csv", "cif": "geometry"}, "has no column 'geometry'"),
-        ({"split": {"by": "column", "column": "gap"}}, "is no split \\(train, val, test\\)"),
+        ({"split": {"by": "column", "column": "gap"}}, "is not a split \\(train, val, test\\)"),
         ({"format": "parquet"}, "is CSV, not parquet; correct format"),
         ({"id": "nope"}, "has no column 'nope' .*; columns: .*name"),
     ],
@@ -144,7 +144,7 @@ def test_what_does_not_fit_is_one_line(tmp_path: Path, changes: dict[str, object
 
 def test_broken_entries_are_rows(tmp_path: Path) -> None:
     described = write(tmp_path, "cif")
-    (tmp_path / "cifs/bad.cif").write_text("this is no CIF")
+    (tmp_path / "cifs/bad.cif").write_text("this is not CIF")
     stage = PrepareStage(
         dataset=ChosenDataset(name="mine"), custom=described, seed=0, max_atoms=9, max_atomic_number=100
     )

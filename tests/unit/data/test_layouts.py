@@ -206,7 +206,7 @@ def test_geom_drugs_pickle_with_code_is_refused(site: Site, monkeypatch: pytest.
 
     data = tar({"rdkit_folder/drugs/0.pickle": pickle.dumps({"smiles": "C", "conformers": [Evil()]})})
     monkeypatch.setattr(geom_drugs, "GEOM_DRUGS", publish(site, geom_drugs.GEOM_DRUGS, [data]))
-    with pytest.raises(DataError, match=r"0\.pickle: is no pickle that may be read \(it wants posix\.system\)"):
+    with pytest.raises(DataError, match=r"0\.pickle: is not a pickle that may be read \(it wants posix\.system\)"):
         geom_drugs.DATASET.load(None)
 
 

@@ -1,4 +1,4 @@
-"""Preparation reads as every verb does: ids are texts, what is missing is no label, a bad frame costs one row."""
+"""Preparation reads as every verb does: ids are texts, what is missing is not a label, a bad frame costs one row."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_file_says_where_it_comes_from(tmp_path):
 def test_broken_rows_among_good_ones_become_failures(tmp_path):
     good = convert.to_cif(rock_salt("x", (12, 8), 4.2))
     extra = [
-        {"material_id": "bad-text", "cif": "this is no CIF"},
+        {"material_id": "bad-text", "cif": "this is not CIF"},
         {"material_id": "bad-empty", "cif": None},
         {"material_id": "bad-number", "cif": good.replace("_cell_length_a", "_cell_length_a   x")},
         {"material_id": "mp-3", "cif": good},

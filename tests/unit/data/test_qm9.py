@@ -102,7 +102,7 @@ def test_unknown_id_is_a_data_error(tmp_path):
     (tmp_path / "qm9").mkdir()
     table = pa.table({"id": ["zinc_1"], "atomic_numbers": [[6]], "positions": [[0.0, 0.0, 0.0]]})
     pyarrow.parquet.write_table(table, tmp_path / qm9.QM9_PARQUET[0].name)
-    with pytest.raises(DataError, match="'zinc_1' is no id of QM9"):
+    with pytest.raises(DataError, match="'zinc_1' is not an id of QM9"):
         known_dataset("qm9").load(str(tmp_path))
 
 

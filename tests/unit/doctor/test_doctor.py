@@ -88,7 +88,7 @@ def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatc
         ("main|(null)|infinite|up", "missing partition: gpu does not exist; set slurm_partition at the top of"),
         ("main|(null)|infinite|up\ngpu|(null)|infinite|up", "missing partition: gpu has no GPUs"),
         ("main|(null)|infinite|up\ngpu|gpu:4|1-00:00:00|up", "missing partition: gpu ends jobs after 1440 min"),
-        ("main|(null)|2-00:00:00|up\ngpu|gpu:4|infinite|up", "main ends jobs after 2880 min, 4320 are asked for"),
+        ("main|(null)|2-00:00:00|up\ngpu|gpu:4|infinite|up", "main ends jobs after 2880 min, 4320 are requested"),
     ],
 )
 def test_partitions_of_the_profile(commands: Path, sinfo: str, finding: str) -> None:
@@ -234,7 +234,7 @@ def test_jobs_of_a_killed_run_are_found_by_its_number(commands: Path, tmp_path: 
     assert slurm.left_behind(logs) == ["11"]
     assert slurm.left_behind(tmp_path / "none") == []
     fake(commands, "squeue", "exit 1")
-    assert slurm.left_behind(logs) is None, "a controller that does not answer is no empty queue"
+    assert slurm.left_behind(logs) is None, "a controller that does not answer is not an empty queue"
     assert slurm.left_behind(tmp_path / "none") == []
 
 

@@ -1,4 +1,4 @@
-"""A surrogate has its name in every table, from the hull to the page; what the hull does not cover is no headline."""
+"""A surrogate keeps its name in every table; crystals outside the hull are no headline."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def record(**values: Any) -> dict[str, Any]:
         ({"status": "timeout", "reason": ""}, "no energy"),
         ({"energy_per_atom": None}, "no energy"),
         ({"energy_per_atom": float("inf")}, "no energy"),
-        ({"energy_per_atom": "n/a"}, "energy 'n/a' is no number"),
+        ({"energy_per_atom": "n/a"}, "energy 'n/a' is not a number"),
     ],
 )
 def test_a_row_without_an_energy_keeps_its_method_and_says_why(values: dict[str, Any], reason: str) -> None:
@@ -48,8 +48,8 @@ def test_a_failed_row_is_a_surrogate_as_the_others_of_its_method(tag: str, surro
 
 
 def test_a_composition_that_cannot_be_told_is_the_reason() -> None:
-    row = _place(record(), "xyz: is no formula", HULL)
-    assert row["reason"] == "xyz: is no formula"
+    row = _place(record(), "xyz: is not a formula", HULL)
+    assert row["reason"] == "xyz: is not a formula"
     assert math.isnan(row["e_above_hull"])
 
 

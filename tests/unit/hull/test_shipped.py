@@ -161,7 +161,7 @@ def test_another_table_is_neither_read_nor_replaced(small: Path, tmp_path: Path)
         lambda: shipped.read_shipped(chgnet.identity(), path),
         lambda: shipped.write_shipped(chgnet.identity(), "x", [], pd.DataFrame(columns=list(COLUMNS)), 0.05, path),
     ):
-        with pytest.raises(DataError, match="no table of reference energies"):
+        with pytest.raises(DataError, match="not a table of reference energies"):
             use()
     assert list(store.read_frame(path)) == ["mine"]
 

@@ -1,4 +1,4 @@
-"""Where GPAW's compiler and libraries are looked for, and what is said where there are none."""
+"""Where GPAW's compiler and libraries are looked for, and what is said if there are none."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("sample: {crystal: 1e20}", "sample.crystal: "),
         ("sample: {crystal: 1.0e+20}", "sample.crystal: "),
         ("sample: {crystal: 10000001}", "sample.crystal: Input should be less than or equal to 10000000"),
-        (f"sample: {{crystal: {'9' * 5000}}}", "is no YAML"),
+        (f"sample: {{crystal: {'9' * 5000}}}", "is not YAML"),
         ("sample: {shards: 1000000000}", "sample.shards: Input should be less than or equal to 10000000"),
         ("sample: {shards: 1000000, crystal: 1000000}", "sample.shards: so many shards do not fit into one command"),
         ("name: a\nseed: 1\nname: b", "the key 'name' in line 3 is there before"),
@@ -56,8 +56,8 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("dft: {command: '  '}", "dft: command: is empty"),
         ("dft: {command: \"a\\0b\"}", "null character"),
         ("{1: 2}", "1"),
-        ("? [a]\n: 1", "is no YAML"),
-        ("a: !!python/object/apply:os.system ['touch PWNED']", "is no YAML"),
+        ("? [a]\n: 1", "is not YAML"),
+        ("a: !!python/object/apply:os.system ['touch PWNED']", "is not YAML"),
     ],
 )  # fmt: skip
 def test_what_no_run_can_have_is_refused_in_one_line(
@@ -77,7 +77,7 @@ def test_bytes_that_are_no_text_and_files_that_never_end_are_refused(
 ) -> None:
     (tmp_path / "run.yaml").write_bytes(b"name: \xff\xfe")
     assert cli.main(["check", "--config", str(tmp_path / "run.yaml")]) == 2
-    assert "is no text in UTF-8" in capsys.readouterr().err
+    assert "is not a text in UTF-8" in capsys.readouterr().err
     assert cli.main(["check", "--config", "/dev/zero"]) == 2
     assert cli.main(["check", "--config", "a\0b"]) == 2
 
@@ -135,7 +135,7 @@ def test_counts_on_the_command_line_have_an_end_too(words: list[str], capsys: py
     with pytest.raises(SystemExit) as ended:
         cli.main([*words, "--kind", "crystal", "--out", "x.arrow"])
     assert ended.value.code == 2
-    assert "is no whole number from" in capsys.readouterr().err
+    assert "is not a whole number from" in capsys.readouterr().err
 
 
 def test_the_largest_atoms_and_seeds_are_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

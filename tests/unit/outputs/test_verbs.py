@@ -43,7 +43,7 @@ def choices(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParse
 
 
 def plant(folder: Path, places: list[Path] | None = None) -> list[Path]:
-    """Put files of a user into every folder: one by a name of its own, one for every suffix that others have there."""
+    """Put files of a user into every folder: one by its own name, one for every suffix that others have there."""
     planted = []
     if places is None:
         places = [Path(below) for below, _, _ in os.walk(folder) if ".adit" not in below and "mine" not in below]
@@ -51,6 +51,8 @@ def plant(folder: Path, places: list[Path] | None = None) -> list[Path]:
         place.mkdir(parents=True, exist_ok=True)
         suffixes = {".txt", *("".join(path.suffixes[-1:]) for path in place.iterdir() if path.is_file())}
         read_whole = {"tune", "ablations", "data"} & set(place.relative_to(folder).parts)  # all files there are inputs
+        if place.is_relative_to(folder / "alone/scored/samples"):
+            suffixes -= {".arrow"}  # adit score refuses to mix its scores with samples of another run
         for suffix in {".txt"} if read_whole else suffixes:
             path = place / f"foreign{suffix}"
             path.write_text(MINE)
@@ -64,7 +66,7 @@ def assert_intact(planted: list[Path]) -> None:
 
 
 def test_the_walk_has_every_verb_that_writes(walked: Path) -> None:
-    assert set((walked / "mine/done.txt").read_text().split()) == verbs() - world.READS_ONLY
+    assert set((walked / "mine/done.txt").read_text().split()) == verbs() - world.READS_ONLY - world.MAINTAINERS
 
 
 def test_no_verb_touches_files_of_others_in_any_folder_that_it_writes(walked: Path) -> None:

@@ -1,4 +1,4 @@
-"""Texts cut into structures: what is broken costs itself alone, and nothing is left out without a word."""
+"""Texts cut into structures: what is broken affects no other, and nothing is left out silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DFT: one result a structure whatever happens; VASP's inputs; engines that are missing."""
+"""DFT: one result per structure whatever happens; VASP's inputs; engines that are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many structures with one evaluation a step: each goes its own way, as if it were alone."""
+"""Many structures with one evaluation per step: each goes its own way, as if it were alone."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_cell_without_room_is_refused() -> None:
     assert "overlap" in result.reason
 
 
-# --- in a worker of its own -------------------------------------------------------------------------------------------
+# --- in its own worker -------------------------------------------------------------------------------------------
 
 
 def deadly(chunk: gpu.Chunk) -> None:

@@ -206,7 +206,7 @@ def test_the_command_is_started_without_a_shell(vasp: Path) -> None:
 
 
 def test_the_whole_flow_mends_an_error_and_corrects_the_energy(vasp: Path) -> None:
-    """Call 2, the second relaxation, stops with ZBRENT; custodian goes on from its CONTCAR (call 3)."""
+    """Call 2, the second relaxation, stops with ZBRENT; custodian continues from its CONTCAR (call 3)."""
     result = run(vasp, task(vasp, MGO), plan={"2": "zbrent"})["mgo"]
     commands = calls(vasp)
     assert [call["wrong"] for call in commands] == [[]] * 4
@@ -317,7 +317,7 @@ def test_potcars_that_are_not_set_up_are_said_before_anything_runs(vasp: Path, m
 
     stage = DftStage(dft=DftConfig(command=str(vasp / "vasp_std")))
     monkeypatch.setitem(pymatgen.core.SETTINGS, "PMG_VASP_PSP_DIR", str(vasp / "nowhere"))
-    with pytest.raises(ExternalToolError, match="nowhere is no folder"):
+    with pytest.raises(ExternalToolError, match="nowhere is not a folder"):
         resolve(stage)
 
 

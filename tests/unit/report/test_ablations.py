@@ -47,16 +47,16 @@ def test_the_autoencoders_are_table_5(paper: config.Config) -> None:
 
 
 def test_the_denoisers_are_table_6(paper: config.Config) -> None:
-    found = {}
+    variants = {}
     for name, variant in paper.ablations.denoisers.items():
         fields = paper.denoiser(name)
         model, encoded = fields["model"], row_of(paper, variant.autoencoder)
         if encoded in TABLE_5 and not model.index_embedding and fields["train"].center_noise:
-            found[encoded, (model.d_model, model.heads, model.layers)] = fields["data"]
+            variants[encoded, (model.d_model, model.heads, model.layers)] = fields["data"]
     joint = [row for row in TABLE_5 if len(row[0]) == 2]
     larger = {(row, SIZES[size]) for row in joint for size in "bl"}
-    assert set(found) == {(row, SIZES["s"]) for row in TABLE_5} | larger
-    assert all(tuple(d.name for d in data.datasets) == row[0] for (row, _), data in found.items())
+    assert set(variants) == {(row, SIZES["s"]) for row in TABLE_5} | larger
+    assert all(tuple(d.name for d in data.datasets) == row[0] for (row, _), data in variants.items())
 
 
 def test_the_shipped_ablations_hold_what_the_paper_leaves_open() -> None:
@@ -114,8 +114,8 @@ def write_variants(folder: Path) -> config.AblationsStage:
         write_json(folder / f"vae/{name}/config.json", stored(encoder))
         write_json(folder / f"dit/{name}/config.json", stored(d_model=64, heads=4, layers=2))
         for dataset, rmsd in (("mp20", 0.125), ("qm9", None)):
-            found = {"match rate": rate, "RMSD of matches, Å": rmsd}
-            write_json(folder / f"reconstructions/{name}/{dataset}.json", found)
+            values = {"match rate": rate, "RMSD of matches, Å": rmsd}
+            write_json(folder / f"reconstructions/{name}/{dataset}.json", values)
         record = {"kind": "crystal", "population": "samples", "protocol": "adit", "metric": "overall_validity"}
         score = {"value": rate, "low": rate - 0.1, "high": rate + 0.1, "denominator": 32}
         records = [{**record, **score}, {**record, **score, "population": "train", "value": 0.9}]

@@ -49,41 +49,43 @@ def run(tmp_path: Path) -> Path:
 
 
 def lines(folder: Path, gpaw_missing: Path = Path("nowhere")) -> dict[str, str]:
-    told = closing(load(folder, GPAW), gpaw_missing)
-    assert len(told) == 5
-    assert not any("\n" in line for line in told)
-    assert tuple(line.split()[0] for line in told) == NAMES
-    return {line.split()[0]: line[9:] for line in told}
+    printed = closing(load(folder, GPAW), gpaw_missing)
+    assert len(printed) == 5
+    assert not any("\n" in line for line in printed)
+    assert tuple(line.split()[0] for line in printed) == NAMES
+    return {line.split()[0]: line[9:] for line in printed}
 
 
 def test_a_run_with_dft(run: Path) -> None:
-    told = lines(run)
-    assert told["made"] == "32 crystals, 22 of them valid; 32 molecules, 14 of them valid"
-    assert told["DFT"] == "2 structures sent, 2 converged"
-    assert told["engine"] == "GPAW 26.7.0, PBE, preset demo"
-    assert told["meaning"].startswith("16 crystals lie below the hull by CHGNet's energies, are unique and new")
-    assert "not yet stability" in told["meaning"]
-    assert told["page"] == (run / "report/index.html").resolve().as_uri()
+    printed = lines(run)
+    assert printed["made"] == "32 crystals, 22 of them valid; 32 molecules, 14 of them valid"
+    assert printed["DFT"] == "2 structures selected, 2 converged"
+    assert printed["engine"] == "GPAW 26.7.0, PBE, preset demo"
+    assert printed["meaning"].startswith("16 crystals are below the hull with CHGNet energies, are unique and new")
+    assert "does not prove stability" in printed["meaning"]
+    assert printed["page"] == (run / "report/index.html").resolve().as_uri()
 
 
 def test_failures_are_told_with_a_reason(run: Path) -> None:
     write_dft(run, "converged", "failed", "timeout", "failed")
-    told = lines(run)
-    assert told["DFT"].startswith("4 structures sent, 1 converged, 2 failed, 1 timeout (e.g. crystal-0-1: SCF not")
+    printed = lines(run)
+    assert printed["DFT"].startswith(
+        "4 structures selected, 1 converged, 2 failed, 1 timeout (e.g. crystal-0-1: SCF not"
+    )
     write_dft(run, "failed")
-    assert "DFT confirms none of them" in lines(run)["meaning"]
+    assert "none converged with DFT" in lines(run)["meaning"]
 
 
 def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path) -> None:
     write_dft(run, "converged", code="gfn1-xtb")
-    told = lines(run)
-    assert "no DFT" in told["DFT"]
-    assert "not DFT: GPAW is not installed" in told["engine"]
-    assert "none has been checked with DFT" in told["meaning"]
+    printed = lines(run)
+    assert "not DFT" in printed["DFT"]
+    assert "not DFT: GPAW is not installed" in printed["engine"]
+    assert "none was checked with DFT" in printed["meaning"]
     reason = run / "gpaw-missing.txt"
     reason.write_text("c/bmgs/zero.c:8: fatal error: algorithm: No such file\n\nsudo apt-get install g++\n")
-    told = lines(run, reason)
-    assert told["engine"].endswith("zero.c:8: fatal error: algorithm: No such file; sudo apt-get install g++")
+    printed = lines(run, reason)
+    assert printed["engine"].endswith("zero.c:8: fatal error: algorithm: No such file; sudo apt-get install g++")
 
 
 def test_crystals_that_the_hull_cannot_judge_are_counted(run: Path) -> None:
@@ -95,10 +97,10 @@ def test_crystals_that_the_hull_cannot_judge_are_counted(run: Path) -> None:
 def test_a_run_that_is_not_done_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
-    told = lines(folder)
-    assert told["made"] == "nothing that has been scored yet"
-    assert told["DFT"] == "has not run"
-    assert told["page"].startswith("none: ")
+    printed = lines(folder)
+    assert printed["made"] == "no scores yet"
+    assert printed["DFT"] == "has not run"
+    assert printed["page"].startswith("none: ")
 
 
 def test_the_verb_prints_them(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

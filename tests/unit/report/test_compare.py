@@ -33,14 +33,14 @@ def test_page_has_a_column_a_run(tmp_path: Path) -> None:
     assert main(["compare", *map(str, runs), "--out", str(tmp_path / "out")]) == 0
     page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
     tags = Tags(page)
-    assert [attributes.get("src") for tag, attributes in tags.found if tag == "script"] == ["assets/page.js"]
-    assert not [tag for tag, _ in tags.found if tag == "img"]
+    assert [attributes.get("src") for tag, attributes in tags.items if tag == "script"] == ["assets/page.js"]
+    assert not [tag for tag, _ in tags.items if tag == "img"]
     assert HOSTILE.replace("/", "|") in "".join(tags.text)
     table = pd.read_csv(tmp_path / "out/metrics.csv")
     assert table["run"].tolist() == ["a", HOSTILE.replace("/", "|")]
     for name in ("compare-rates-crystal", "compare-hull", "compare-scaling"):
         assert (tmp_path / f"out/figures/{name}.svg").is_file(), name
-    for link in (v for _, attributes in tags.found for k, v in attributes.items() if k == "href" and v):
+    for link in (v for _, attributes in tags.items for k, v in attributes.items() if k == "href" and v):
         assert link.startswith("#") or (tmp_path / "out" / link).is_file(), link
 
 
@@ -68,8 +68,8 @@ def test_energies_of_other_methods_are_not_compared_in_silence(tmp_path: Path) -
     runs = [run(tmp_path / "a", 0.4, 0.6, 10), run(tmp_path / "b", 0.4, 0.6, 10)]
     hull = pd.DataFrame({"energy_tag": ["gpaw/PBE"], "hull_tag": ["gpaw/PBE"], "surrogate": [False]})
     store.write_frame(runs[1] / "hull/hull.parquet", hull)
-    told = compare.notices(named(runs))
-    assert any("Stabilities cannot be compared" in text and "b: gpaw/PBE" in text for text in told)
+    texts = compare.notices(named(runs))
+    assert any("Stabilities cannot be compared" in text and "b: gpaw/PBE" in text for text in texts)
 
 
 def test_one_run_is_not_enough(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_energies_beyond_the_axis_are_said() -> None:
 def test_every_element_has_a_place_of_its_own() -> None:
     places = [place(number) for number in range(1, 119)]
     assert len(set(places)) == 118
-    known = {
+    positions = {
         1: (1, 1),
         2: (18, 1),
         5: (13, 2),
@@ -98,7 +98,7 @@ def test_every_element_has_a_place_of_its_own() -> None:
         92: (6, 10),
         118: (18, 7),
     }
-    assert {number: place(number) for number in known} == known
+    assert {number: place(number) for number in positions} == positions
 
 
 def test_bonds_of_methane() -> None:

@@ -91,15 +91,15 @@ def test_statistics_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     store.write_json(run / "data/b.stats.json", {"dataset": "b", "n_systems": [3], "elements": "Na", "n_rows": "x"})
     page = write_page(run)
-    assert "data/b.stats.json: n_systems is no table" in page
-    assert "data/b.stats.json: elements is no table" in page
-    assert "data/b.stats.json: n_rows is no number" in page
+    assert "data/b.stats.json: n_systems is not a table" in page
+    assert "data/b.stats.json: elements is not a table" in page
+    assert "data/b.stats.json: n_rows is not a number" in page
 
 
 def test_scores_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
     store.write_json(tmp_path / "scores/summary.json", {"value": 1})
     read = load(tmp_path, "{}")
-    assert (read.summary, read.problems) == ([], ["scores/summary.json: is no list of records"])
+    assert (read.summary, read.problems) == ([], ["scores/summary.json: is not a list of records"])
 
 
 def test_a_broken_file_is_named_once(tmp_path: Path) -> None:
@@ -116,21 +116,21 @@ def test_surrogates_are_named_wherever_they_stand(tmp_path: Path) -> None:
     steps = [{"kind": "crystal", "step": step, "count": count} for step, count in (("asked", 3), ("stable", 1))]
     store.write_json(run / "scores/funnel.json", steps)
     read = load(run, "{}")
-    assert "1 lies below the hull (CHGNet surrogate)" in outcome.sentence(read)
+    assert "1 is below the hull (CHGNet surrogate)" in outcome.sentence(read)
     (small,) = [note for label, _, note in outcome.tiles(read) if label == "lowest E above hull"]
     assert "CHGNet surrogate" in small
 
 
 def test_surrogate_flags_have_columns_and_filters(tmp_path: Path) -> None:
     frame = ordered("crystal", load(as_surrogate(write_run(tmp_path)), "{}").scores["crystal"])
-    found = fields("crystal", frame)
-    shown = {field.name: field.title for field in found if field.shown}
+    columns = fields("crystal", frame)
+    shown = {field.name: field.title for field in columns if field.shown}
     assert {shown[f"{SURROGATE}{name}_adit"] for name in ("stable", "metastable", "sun")} == {
         "stable*",
         "meta*",
         "S.U.N.*",
     }
-    assert {"S.U.N.*", "metastable*", "below the hull*"} <= {title for title, _ in presets("crystal", found)}
+    assert {"S.U.N.*", "metastable*", "below the hull*"} <= {title for title, _ in presets("crystal", columns)}
 
 
 def test_rates_against_samples_follow_surrogates_by_their_names() -> None:
@@ -146,7 +146,7 @@ def test_a_table_of_the_paper_says_whose_stabilities(prefix: str) -> None:
     table = next(one for one in paper_tables.TABLES if one.name == "table-1")
     frame = paper_tables.build(table, [rate("crystal", "samples", f"{prefix}stable", "adit", 1)], None)
     assert frame is not None
-    assert ("CHGNet surrogates and no DFT" in paper_tables.cells(table, frame)["note"]) == bool(prefix)
+    assert ("CHGNet surrogates, not DFT" in paper_tables.cells(table, frame)["note"]) == bool(prefix)
     assert ("energies" in frame) == bool(prefix)
 
 

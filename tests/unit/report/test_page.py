@@ -111,12 +111,12 @@ class Tags(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.items: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.items.append((tag, dict(attrs)))
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
@@ -146,14 +146,14 @@ def test_page_has_every_section_and_its_numbers(page: str) -> None:
         "12 345",
     ):
         assert wanted in text, wanted
-    assert "Of 3 crystals asked for, 1 is valid." in text
+    assert "Of 3 requested crystals, 1 is valid." in text
 
 
 def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
     page = write_page(write_run(tmp_path, HOSTILE), title=HOSTILE)
     tags = Tags(page)
-    assert not [attributes for tag, attributes in tags.found if tag == "img"]
-    assert [attributes.get("src") for tag, attributes in tags.found if tag == "script"] == SCRIPTS
+    assert not [attributes for tag, attributes in tags.items if tag == "img"]
+    assert [attributes.get("src") for tag, attributes in tags.items if tag == "script"] == SCRIPTS
     for path in (tmp_path / "report/data").iterdir():
         assert "<" not in path.read_text(encoding="utf-8"), path
     assert HOSTILE in "".join(tags.text)
@@ -178,7 +178,7 @@ def test_scripts_lie_beside_the_page(tmp_path: Path) -> None:
 
 def test_links_lead_to_files(tmp_path: Path) -> None:
     page = write_page(write_run(tmp_path))
-    links = [v for _, attributes in Tags(page).found for k, v in attributes.items() if k == "href" and v]
+    links = [v for _, attributes in Tags(page).items for k, v in attributes.items() if k == "href" and v]
     files = [link for link in links if not link.startswith(("#", "data:"))]
     assert {"references.bib", "summary.json", "manifest.json", "tables/table-1.csv"} <= set(files)
     for file in files:
@@ -199,7 +199,7 @@ def test_table_holds_every_row_and_why_it_failed(tmp_path: Path) -> None:
 
 
 def test_page_loads_nothing_from_elsewhere(page: str) -> None:
-    for tag, attributes in Tags(page).found:
+    for tag, attributes in Tags(page).items:
         assert tag not in ("link", "iframe", "object", "embed", "base"), tag
         for name in ("href", "xlink:href", "action", "data", "src"):
             target = attributes.get(name) or "#"
@@ -237,7 +237,12 @@ def test_same_run_same_page(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("quick")
 def test_empty_run_says_what_is_missing(tmp_path: Path) -> None:
     page = write_page(tmp_path, config="{}")
-    for missing in ("This run has no scores", "No structure went to DFT", "No training", "No dataset statistics"):
+    for missing in (
+        "This run has no scores",
+        "No structure was selected for DFT",
+        "No training",
+        "No dataset statistics",
+    ):
         assert missing in page
 
 
@@ -274,16 +279,16 @@ def test_fallback_is_said_to_be_no_dft(tmp_path: Path) -> None:
     run = load(write_run(tmp_path, code="gfn1-xtb"), config)
     first = outcome.notices(run)[0]
     assert (first.tone, first.title) == ("warning", "No DFT: these relaxations are GFN1-xTB")
-    assert "GPAW was asked for" in first.text
+    assert "GPAW was configured" in first.text
     assert "not density-functional theory" in first.text
-    assert outcome.sentence(run).endswith("GFN1-xTB converged for 1 of the 1 structures sent to it.")
+    assert outcome.sentence(run).endswith("GFN1-xTB converged for 1 of the 1 selected structures.")
 
 
 def test_the_page_says_why_gpaw_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
     config = Config.model_validate({"dft": {"engine": "gpaw", "fallback": "gfn1-xtb"}}).model_dump_json()
     line = "GPAW is not installed: c/zero.c:8: fatal error: algorithm: No such file. To get it: RETRY_GPAW=1 make env"
     run = load(write_run(tmp_path, text=line, code="gfn1-xtb"), config)
-    assert f"so the run fell back. {line}. GFN1-xTB is" in outcome.notices(run)[0].text
+    assert f"so the run used the fallback. {line}. GFN1-xTB is" in outcome.notices(run)[0].text
 
 
 def test_real_dft_has_no_fallback_notice(page: str) -> None:
@@ -295,8 +300,8 @@ def test_surrogate_energies_are_a_warning(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     hull = pd.DataFrame({"energy_tag": [CHGNET], "hull_tag": ["vasp/PBE(+U)/MP2020"], "surrogate": [True]})
     store.write_frame(run / "hull/hull.parquet", hull)
-    found = {notice.title: notice.tone for notice in outcome.notices(load(run, "{}"))}
-    assert found["Stability is a surrogate"] == "warning"
+    tones = {notice.title: notice.tone for notice in outcome.notices(load(run, "{}"))}
+    assert tones["Stability is a surrogate"] == "warning"
 
 
 def test_gallery_puts_converged_relaxations_first(tmp_path: Path) -> None:
@@ -326,20 +331,20 @@ def test_without_a_valid_molecule_others_are_shown_as_not_valid(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("counts", "told"),
+    ("counts", "message"),
     [
         (
             {"asked": 9, "valid": 3, "relaxed": 2, "stable": 0, "unique": 0, "novel": 0},
-            "3 are valid, of those 2 relaxed, none lies",
+            "3 are valid, of those 2 relaxed, none is below",
         ),
-        ({"asked": 9, "valid": 0, "unique": 0, "novel": 0}, "Of 9 crystals asked for, none is valid."),
+        ({"asked": 9, "valid": 0, "unique": 0, "novel": 0}, "Of 9 requested crystals, none is valid."),
         ({"asked": 9, "valid": 2, "unique": 1, "novel": 1}, "2 are valid, of those 1 is unique and novel."),
     ],
 )
-def test_outcome_stops_where_nothing_is_left(tmp_path: Path, counts: dict[str, int], told: str) -> None:
+def test_outcome_stops_where_nothing_is_left(tmp_path: Path, counts: dict[str, int], message: str) -> None:
     steps = [{"kind": "crystal", "step": step, "count": count} for step, count in counts.items()]
     store.write_json(tmp_path / "scores/funnel.json", steps)
-    assert told in outcome.sentence(load(tmp_path, "{}"))
+    assert message in outcome.sentence(load(tmp_path, "{}"))
 
 
 def test_published_numbers_stand_beside_their_protocol_only() -> None:
@@ -354,21 +359,21 @@ def test_published_numbers_stand_beside_their_protocol_only() -> None:
 def test_a_run_from_weights_says_so(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     from_weights = '{"model": {"source": "finetune", "weights": "weights"}}'
-    assert any("weights have seen" in notice.title for notice in outcome.notices(load(run, from_weights)))
-    assert outcome.trained_on(load(run, from_weights)).endswith("going on from weights")
+    assert any("training data of the weights" in notice.title for notice in outcome.notices(load(run, from_weights)))
+    assert outcome.trained_on(load(run, from_weights)).endswith("starting from weights")
     assert outcome.trained_on(load(run, from_weights.replace("finetune", "pretrained"))) == "models as in weights"
-    assert not any("weights have seen" in notice.title for notice in outcome.notices(load(run, "{}")))
+    assert not any("training data of the weights" in notice.title for notice in outcome.notices(load(run, "{}")))
 
 
 def test_formulas_from_the_training_data_are_said(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     for sample in ('{"formulas": "training"}', '{"by_kind": {"molecule": {"formulas": "training"}}}'):
-        told = [notice.title for notice in outcome.notices(load(run, f'{{"sample": {sample}}}'))]
-        assert any("Formulas of the molecules" in title for title in told)
+        titles = [notice.title for notice in outcome.notices(load(run, f'{{"sample": {sample}}}'))]
+        assert any("Formulas of the molecules" in title for title in titles)
     for other in (', "from": "x.arrow"', ', "conditions": {"molecule": {"composition": "C6H6"}}', None):
         sample = "{}" if other is None else f'{{"formulas": "training"{other}}}'
-        told = outcome.notices(load(run, f'{{"sample": {sample}}}'))
-        assert not any("Formulas" in notice.title for notice in told)
+        titles = outcome.notices(load(run, f'{{"sample": {sample}}}'))
+        assert not any("Formulas" in notice.title for notice in titles)
 
 
 def test_gaps_of_the_hull_are_said(tmp_path: Path) -> None:
@@ -376,5 +381,5 @@ def test_gaps_of_the_hull_are_said(tmp_path: Path) -> None:
     frame = store.read_frame(folder / "scores/crystal.parquet")
     assert not any("gaps" in notice.title for notice in outcome.notices(load(folder, "{}")))
     store.write_frame(folder / "scores/crystal.parquet", frame.assign(hull_covers_chemistry=[True, False, None]))
-    (found,) = [notice.text for notice in outcome.notices(load(folder, "{}")) if "gaps" in notice.title]
-    assert found.startswith("1 of the 2 crystals")
+    (text,) = [notice.text for notice in outcome.notices(load(folder, "{}")) if "gaps" in notice.title]
+    assert text.startswith("1 of the 2 crystals")

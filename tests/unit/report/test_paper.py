@@ -116,10 +116,10 @@ def test_figures_of_a_run_with_everything(tmp_path: Path) -> None:
         tmp_path / "tune/points.csv", pd.DataFrame({**points, "validity": 0.5, "seconds_per_sample": 1.0})
     )
     drawn: list[str] = []
-    found = paper.figures(load(tmp_path, "{}"), lambda drawing: drawn.append(drawing.name) or {})
+    figures = paper.figures(load(tmp_path, "{}"), lambda drawing: drawn.append(drawing.name) or {})
     assert {"e-above-hull", "spacegroups", "convergence-crystal", "solver-grid-crystal", "speed-crystal"} <= set(drawn)
     assert {"latents-by-kind", "latents-by-element"} <= set(drawn)
-    assert len(found) == len(drawn)
+    assert len(figures) == len(drawn)
 
 
 @pytest.mark.usefixtures("quick")
@@ -142,7 +142,7 @@ def test_card_tells_what_decides_the_numbers(tmp_path: Path) -> None:
     own = {"molecule": {"skip_guidance": 2.0, "skip_blocks": [5]}}
     config = Config.model_validate({"sample": {"by_kind": own}}).model_dump_json()
     card = {title: dict(rows) for title, rows in protocol.card(load(write_run(tmp_path), config))}
-    assert card["Sampling"]["crystals asked for"] == "3"
+    assert card["Sampling"]["requested crystals"] == "3"
     assert card["Sampling"]["molecules apart"] == "skip guidance: 2.0; skip blocks: [5]"
     assert card["Sampling"]["steps T"] == str(Config().sample.steps)
     assert card["Hull"]["energies on it"] == "chgnet-0.3.0/PBE(+U)/MP2020"
@@ -164,10 +164,10 @@ def test_rates_of_several_choices_have_their_spread() -> None:
         "seed": [0, 1, 0, 1],
         "samples": [100, 100, 200, 200],
     }
-    found = convergence.seeded_rates(pd.DataFrame({**columns, "value": [0.1, 0.3, 0.2, 0.2]}))
-    assert found is not None
-    assert found["value"].tolist() == pytest.approx([0.2, 0.2])
-    assert (found["high"] - found["low"]).tolist() == pytest.approx([0.2 + 2 * np.std([0.1, 0.3], ddof=1), 0.0])
+    rates = convergence.seeded_rates(pd.DataFrame({**columns, "value": [0.1, 0.3, 0.2, 0.2]}))
+    assert rates is not None
+    assert rates["value"].tolist() == pytest.approx([0.2, 0.2])
+    assert (rates["high"] - rates["low"]).tolist() == pytest.approx([0.2 + 2 * np.std([0.1, 0.3], ddof=1), 0.0])
     assert convergence.seeded_rates(pd.DataFrame({**columns, "value": 0.1}).head(2)) is None
 
 
@@ -206,17 +206,17 @@ def test_bibliography_is_bibtex_that_a_parser_reads(tmp_path: Path) -> None:
     for name, text in (("b", f"{entry}\n{entry}"), ("c", HOSTILE)):
         stats = {"dataset": name, "kind": "molecule", "citation": text}
         store.write_json(run / f"data/{name}.stats.json", stats)
-    found = bibtexparser.loads(citations.bibliography(load(run, "{}")))
-    keys = [e["ID"] for e in found.entries]
+    bibliography = bibtexparser.loads(citations.bibliography(load(run, "{}")))
+    keys = [e["ID"] for e in bibliography.entries]
     assert keys.count("Own2020") == 1
     assert len(keys) == len(set(keys)) == 1 + len(citations.used(load(run, "{}")))
-    assert all(e.get("title") for e in found.entries)
+    assert all(e.get("title") for e in bibliography.entries)
 
 
 @pytest.mark.usefixtures("quick")
 def test_summary_is_for_programs(tmp_path: Path) -> None:
     write_page(write_run(tmp_path))
-    found = json.loads((tmp_path / "report/summary.json").read_text(encoding="utf-8"))
-    assert found["outcome"].startswith("Of 3 crystals asked for, 1 is valid.")
-    assert found["funnel"][0]["count"] == 3
-    assert {"metric", "low", "high", "numerator", "denominator"} <= set(found["metrics"][0])
+    summary = json.loads((tmp_path / "report/summary.json").read_text(encoding="utf-8"))
+    assert summary["outcome"].startswith("Of 3 requested crystals, 1 is valid.")
+    assert summary["funnel"][0]["count"] == 3
+    assert {"metric", "low", "high", "numerator", "denominator"} <= set(summary["metrics"][0])

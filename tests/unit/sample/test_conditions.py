@@ -172,7 +172,7 @@ def test_a_molecules_motif_keeps_its_shape(weights: Path, tmp_path: Path) -> Non
 
 
 def test_a_motif_is_held_on_the_straight_path(weights: Path, tmp_path: Path) -> None:
-    """At every step its atoms stand at (1 − t) Z⁽⁰⁾ + t z, as long as z is not found anew."""
+    """At every step its atoms stand at (1 − t) Z⁽⁰⁾ + t z, as long as z is not found again."""
     sampler, request, stage = requested(weights, motif=motif(tmp_path, SALT))
     draw = request.draw(0)
     seen: list[tuple[float, torch.Tensor, torch.Tensor]] = []
@@ -247,8 +247,8 @@ def test_a_motif_outside_the_vocabulary_is_refused(weights: Path, tmp_path: Path
         (["--label", "spacegroup=221"], "has a key of its own"),
         (["--guidance", "1e300"], "less than or equal to 1000"),
         (["--out", "/"], "/: is a folder; name a file"),
-        (["--n", "0"], "'0' is no whole number from 1 to"),
-        (["--n", "-3"], "'-3' is no whole number from 1 to"),
+        (["--n", "0"], "'0' is not a whole number from 1 to"),
+        (["--n", "-3"], "'-3' is not a whole number from 1 to"),
     ],
 )
 def test_a_senseless_request_is_one_clear_line(
@@ -271,7 +271,7 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path, capfd: pytest.Cap
     words = ["--weights", str(folder), "--kind", "crystal", "--steps", "2", "--out", str(pipe)]
     assert main(["sample", "--n", "2", *words]) == 2
     assert main(["trajectory", *words]) == 2
-    assert "is no plain file" in capfd.readouterr().err
+    assert "is not a plain file" in capfd.readouterr().err
     assert pipe.is_fifo()
 
 
@@ -309,7 +309,7 @@ def test_a_record_that_lacks_something_says_what(tmp_path: Path, name: str) -> N
 def test_a_class_is_a_whole_number() -> None:
     values = {"conditions": {"crystal": {"labels": {"phase": 2.7}}}}
     stage = SampleStage(seed=0, sample=SampleConfig.model_validate(values))
-    with pytest.raises(ConfigError, match=r"2\.7 is no class"):
+    with pytest.raises(ConfigError, match=r"2\.7 is not a class"):
         make_request(
             stage,
             Kind.CRYSTAL,

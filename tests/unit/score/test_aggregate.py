@@ -44,15 +44,15 @@ def test_funnel_counts_each_row_once() -> None:
         Step("valid", ["", "bad", "bad", ""]),
         Step("novel", ["", "", "", "old"]),
     ]
-    found = funnel("crystal", 4, steps)
-    assert [(step["step"], step["count"]) for step in found] == [
+    steps_counted = funnel("crystal", 4, steps)
+    assert [(step["step"], step["count"]) for step in steps_counted] == [
         ("asked", 4),
         ("decoded", 3),
         ("valid", 2),
         ("novel", 1),
     ]
-    assert [step["reasons"] for step in found] == [{}, {"lost": 1}, {"bad": 1}, {"old": 1}]
-    assert sum(sum(step["reasons"].values()) for step in found) + found[-1]["count"] == 4
+    assert [step["reasons"] for step in steps_counted] == [{}, {"lost": 1}, {"bad": 1}, {"old": 1}]
+    assert sum(sum(step["reasons"].values()) for step in steps_counted) + steps_counted[-1]["count"] == 4
 
 
 def test_many_reasons_are_summed_up() -> None:

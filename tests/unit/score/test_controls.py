@@ -35,11 +35,11 @@ def test_another_seed_is_another_choice() -> None:
 
 
 def test_noise_is_a_tenth_of_an_angstrom() -> None:
-    found = controls(crystals(400), ["test"] * 400, 400, seed=0)
+    populations = controls(crystals(400), ["test"] * 400, 400, seed=0)
     moved = np.concatenate(
         [
             (n.positions - t.positions).ravel()
-            for n, t in zip(found[Population.NOISE], found[Population.TEST], strict=True)
+            for n, t in zip(populations[Population.NOISE], populations[Population.TEST], strict=True)
         ]
     )
     assert abs(moved.std() - NOISE_STD) < 0.005
@@ -48,10 +48,10 @@ def test_noise_is_a_tenth_of_an_angstrom() -> None:
 
 def test_random_atoms_stay_in_their_box() -> None:
     crystal = crystals(1)[0]
-    found = randomised(crystal, np.array([3, 8]), seed=0)
-    assert set(found.numbers) <= {3, 8}
-    assert np.array_equal(found.cell, crystal.cell)
-    unwrapped = found.positions @ np.linalg.inv(crystal.cell)
+    atoms = randomised(crystal, np.array([3, 8]), seed=0)
+    assert set(atoms.numbers) <= {3, 8}
+    assert np.array_equal(atoms.cell, crystal.cell)
+    unwrapped = atoms.positions @ np.linalg.inv(crystal.cell)
     assert ((unwrapped >= 0) & (unwrapped < 1)).all()
     molecule = AtomicSystem("m", Kind.MOLECULE, np.array([8, 1, 1]), np.array([[0, 0, 0], [1.0, 0, 0], [0, 2.0, 0]]))
     positions = randomised(molecule, molecule.numbers, seed=0).positions
@@ -60,8 +60,10 @@ def test_random_atoms_stay_in_their_box() -> None:
 
 
 def test_without_a_test_split_the_fakes_are_made_from_the_training_split() -> None:
-    found = controls(crystals(3), ["train"] * 3, 5, seed=0)
-    assert found[Population.TEST] == []
+    populations = controls(crystals(3), ["train"] * 3, 5, seed=0)
+    assert populations[Population.TEST] == []
     for fake in (Population.NOISE, Population.RANDOM):
-        assert [each.system_id for each in found[fake]] == [each.system_id for each in found[Population.TRAIN]]
+        assert [each.system_id for each in populations[fake]] == [
+            each.system_id for each in populations[Population.TRAIN]
+        ]
     assert not any(controls([], [], 5, seed=0).values())

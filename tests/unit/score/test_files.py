@@ -1,4 +1,4 @@
-"""adit score on anyone's files: every format, broken entries as rows, no reference, a hang in a reader."""
+"""adit score on users' files: every format, broken entries as rows, no reference, a hang in a reader."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ def broken_and_strange(folder: Path) -> Path:
 def test_broken_and_strange_entries_are_rows(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     files = broken_and_strange(tmp_path / "in")
-    asked = len(list(files.iterdir()))
+    total = len(list(files.iterdir()))
     score_files(STAGE, [files], Given(Kind.CRYSTAL), tmp_path / "out", workers=2, protocols=["adit", "strict"])
     table = store.read_frame(tmp_path / "out/scores/crystal.parquet").set_index("system_id")
-    assert len(table) == asked
+    assert len(table) == total
     bad = ["in/unparsable", "in/empty", "in/infinite.cif", "in/no-atoms", "in/zero", "in/infinite.xyz"]
     bad += ["in/flat", "in/none", "in/cut"]
     table = table.rename(index=lambda name: "in" + name.partition("/in")[2] if "/in/" in name else name)
@@ -104,7 +104,7 @@ def test_broken_and_strange_entries_are_rows(tmp_path: Path) -> None:
     assert [each["value"] for each in novelty] == [None]
     assert "no reference" in novelty[0]["basis"]
     validity = next(each for each in summary if each["metric"] == "overall_validity")
-    assert validity["denominator"] == asked
+    assert validity["denominator"] == total
 
 
 def parse_but_hang_on_mgo(entry: Entry, settings: ParseSettings) -> Parsed | str:
@@ -157,11 +157,11 @@ def write_every_format(folder: Path) -> list[tuple[Path, Kind]]:
 
 def test_every_format_is_read_and_its_kind_recognised(tmp_path: Path) -> None:
     files = write_every_format(tmp_path)
-    found = {str(kind): 0 for kind in Kind}
+    counts = {str(kind): 0 for kind in Kind}
     expected = {"crystal": 12, "molecule": 4, "mof": 0}
     for kind, reads in by_kind(read_structures([path for path, _ in files], ReadSettings(2)), None).items():
         rows = [each.row for each in reads]
-        found[kind] = len(rows)
+        counts[kind] = len(rows)
         systems = [row for row in rows if isinstance(row, AtomicSystem)]
         assert {system.kind for system in systems} == {kind}
         assert len({row.system_id for row in rows}) == len(rows)
@@ -171,7 +171,7 @@ def test_every_format_is_read_and_its_kind_recognised(tmp_path: Path) -> None:
                 frozenset({12, 8}),
                 frozenset({11, 17}),
             }
-    assert found == expected
+    assert counts == expected
 
 
 def test_the_kind_can_be_given(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_large_crystals_with_carbon_hydrogen_and_metal_are_mofs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("x.pdf", b"?", "format not known"),
         ("x.zip", b"no zip", "zip"),
@@ -199,9 +199,9 @@ def test_large_crystals_with_carbon_hydrogen_and_metal_are_mofs() -> None:
         ("x.arrow", b"?", "not readable"),
     ],
 )
-def test_files_that_are_none_are_one_clear_line(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+def test_files_that_are_none_are_one_clear_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         entries([tmp_path / name])
     with pytest.raises(DataError, match="no such"):
         entries([tmp_path / "missing.cif"])
@@ -210,9 +210,9 @@ def test_files_that_are_none_are_one_clear_line(tmp_path: Path, name: str, conte
 def test_a_reference_without_splits_counts_as_training(tmp_path: Path) -> None:
     (tmp_path / "MgO.cif").write_text(convert.to_cif(MGO))
     kinds = [Kind.CRYSTAL, Kind.MOLECULE]
-    known = read_any_references([tmp_path / "MgO.cif"], kinds, ReadSettings(0))
-    assert list(known[Kind.CRYSTAL].splits) == ["train"]
-    assert list(known[Kind.MOLECULE].systems) == []
+    references = read_any_references([tmp_path / "MgO.cif"], kinds, ReadSettings(0))
+    assert list(references[Kind.CRYSTAL].splits) == ["train"]
+    assert list(references[Kind.MOLECULE].systems) == []
     with pytest.raises(DataError, match="holds no molecule"):
         read_any_references([tmp_path / "MgO.cif"], [Kind.MOLECULE], ReadSettings(0))
 
@@ -220,8 +220,8 @@ def test_a_reference_without_splits_counts_as_training(tmp_path: Path) -> None:
 def test_the_command_writes_scores_and_page_and_keeps_the_controls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    known = [salt("d-0", 11, 17, 5.6), salt("d-1", 3, 9, 4.0), salt("d-2", 20, 8, 4.81)]
-    store.write_systems(tmp_path / "data.arrow", known, splits=["train", "train", "test"])
+    references = [salt("d-0", 11, 17, 5.6), salt("d-1", 3, 9, 4.0), salt("d-2", 20, 8, 4.81)]
+    store.write_systems(tmp_path / "data.arrow", references, splits=["train", "train", "test"])
     store.write_extxyz(tmp_path / "s.extxyz", [MGO, NACL])
     monkeypatch.chdir(tmp_path)
     command: list[Any] = ["score", "s.extxyz", "--reference", "data.arrow", "--protocol", "adit,strict", "--out", "o"]

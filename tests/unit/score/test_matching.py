@@ -14,7 +14,7 @@ from adit import convert, store
 from adit.score.common.content import content_key
 from adit.score.matching import formula_groups
 from adit.score.matching.fingerprints import Bound, reduce_crystal, reduce_references, successive_minima
-from adit.score.matching.linking import SETTINGS, Groups, MatcherSettings, Task, fits, link, matcher
+from adit.score.matching.linking import SETTINGS, Groups, LinkTask, MatcherSettings, fits, link, matcher
 from adit.score.matching.matcher import Match, Matches, index_references, match_all
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 from tests.conftest import random_crystal
@@ -69,11 +69,11 @@ def brute_force(
     for i, system in enumerate(ordered):
         root = groups.root(i)
         names[root] = min(names.get(root, system.system_id), system.system_id)
-    found = {}
+    pairs = {}
     for i, first in enumerate(structures):
         hits = {split for other, split in zip(others, splits, strict=True) if match(first, other)}
-        found[ordered[i].system_id] = (names[groups.root(i)], "train" in hits, bool(hits))
-    return found
+        pairs[ordered[i].system_id] = (names[groups.root(i)], "train" in hits, bool(hits))
+    return pairs
 
 
 def both_ways(n_samples: int, n_references: int, formulas: int) -> Matches:
@@ -81,31 +81,31 @@ def both_ways(n_samples: int, n_references: int, formulas: int) -> Matches:
     samples = [crystal(random, f"s{n:04d}", formulas) for n in range(n_samples)]
     references = [crystal(random, f"r{n:04d}", formulas) for n in range(n_references)]
     splits = [str(random.choice(["train", "val", "test"], p=[0.3, 0.3, 0.4])) for _ in references]
-    found = match_all({"samples": samples}, index_references(references, splits), workers=2, wall_limit_s=300)
-    assert not found.reasons
+    matches = match_all({"samples": samples}, index_references(references, splits), workers=2, wall_limit_s=300)
+    assert not matches.reasons
     for settings in SETTINGS:
         fast = {}
         for sample in samples:
-            match = found.get("samples", sample.system_id, settings)
+            match = matches.get("samples", sample.system_id, settings)
             assert match is not None
             fast[sample.system_id] = (match.group, match.in_train, match.in_reference)
         expected = brute_force(samples, references, splits, settings)
         assert fast == expected
         assert 1 < len({group for group, _, _ in fast.values()}) < n_samples
-    return found
+    return matches
 
 
 def test_equal_to_brute_force(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formula_groups, "BLOCK", 3)
-    found = both_ways(14, 30, 2)
-    assert found.excluded > 0
-    assert found.compared > 0
+    matches = both_ways(14, 30, 2)
+    assert matches.excluded > 0
+    assert matches.compared > 0
 
 
 @pytest.mark.slow
 def test_equal_to_brute_force_on_300_and_1000() -> None:
-    found = both_ways(300, 1000, len(FORMULAS))
-    assert found.excluded > 1000
+    matches = both_ways(300, 1000, len(FORMULAS))
+    assert matches.excluded > 1000
 
 
 def test_the_bound_excludes_nothing_that_matches() -> None:
@@ -139,8 +139,8 @@ def test_names_and_order_do_not_matter() -> None:
     renamed = [replace(each, system_id=f"x{n}") for n, each in enumerate(reversed(samples))]
     sizes = []
     for population in (samples, renamed):
-        found = match_all({"samples": population}, {}, workers=1, wall_limit_s=300)
-        groups = [found.get("samples", s.system_id, SETTINGS[0]).group for s in population]  # type: ignore[union-attr]
+        matches = match_all({"samples": population}, {}, workers=1, wall_limit_s=300)
+        groups = [matches.get("samples", s.system_id, SETTINGS[0]).group for s in population]  # type: ignore[union-attr]
         sizes.append(sorted(groups.count(group) for group in set(groups)))
     assert sizes[0] == sizes[1]
     assert sizes[0][-1] > 1
@@ -153,9 +153,9 @@ def test_samples_that_repeat_each_other_are_compared_once_each(monkeypatch: pyte
         AtomicSystem(f"s{n:02d}", Kind.CRYSTAL, np.array([11, 17]), np.array([[0, 0, 0], [2.82] * 3]) + n, cell)
         for n in range(24)
     ]
-    found = match_all({"samples": copies}, {}, workers=1, wall_limit_s=300)
-    assert {found.get("samples", each.system_id, SETTINGS[0]) for each in copies} == {Match("s00", False, False)}
-    assert found.compared == 2 * 23  # a spanning tree for each setting, where all pairs would be 276
+    matches = match_all({"samples": copies}, {}, workers=1, wall_limit_s=300)
+    assert {matches.get("samples", each.system_id, SETTINGS[0]) for each in copies} == {Match("s00", False, False)}
+    assert matches.compared == 2 * 23  # a spanning tree for each setting, where all pairs would be 276
 
 
 def hang_on_wide_pairs(first: Any, second: Any, settings: MatcherSettings) -> bool:
@@ -181,16 +181,16 @@ def test_a_hang_costs_its_own_row_alone(where: str) -> None:
         "reduce": {"reduce": hang_on_wide_cells},
     }
     references = index_references([crystal(random, "r", 1)], ["train"])
-    found = match_all({"samples": [*good, bad]}, references, workers=2, wall_limit_s=8, **functions[where])
-    assert list(found.reasons) == [("samples", "bad")]
-    assert "wall limit" in found.reasons["samples", "bad"]
-    assert all(found.get("samples", each.system_id, SETTINGS[0]) for each in good)
+    matches = match_all({"samples": [*good, bad]}, references, workers=2, wall_limit_s=8, **functions[where])
+    assert list(matches.reasons) == [("samples", "bad")]
+    assert "wall limit" in matches.reasons["samples", "bad"]
+    assert all(matches.get("samples", each.system_id, SETTINGS[0]) for each in good)
 
 
 def test_reduced_references_are_kept_on_disk(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     references = [crystal(random, f"r{n}", 3) for n in range(4)]
-    made = reduce_references(references[:3], tmp_path, workers=1, wall_limit_s=300)
+    reduced = reduce_references(references[:3], tmp_path, workers=1, wall_limit_s=300)
     (kept,) = tmp_path.glob("reduced-*.arrow")
     assert len(store.read_systems(kept)) == 3
     rows = store.read_systems(kept).systems()
@@ -198,7 +198,7 @@ def test_reduced_references_are_kept_on_disk(tmp_path: Path) -> None:
     store.write_systems(kept, marked)  # what is read again is what lies there
     again = reduce_references(references, tmp_path, workers=1, wall_limit_s=300)
     assert [row.system_id for row in again] == ["r0", "r1", "r2", "r3"]
-    for one, other in zip(made, again[:3], strict=True):
+    for one, other in zip(reduced, again[:3], strict=True):
         assert isinstance(one, AtomicSystem)
         assert isinstance(other, AtomicSystem)
         assert other.positions == pytest.approx(one.positions + 1.0)
@@ -220,7 +220,7 @@ def fits_larger_second(first: Any, second: Any, settings: MatcherSettings) -> bo
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_both_orders_are_tried(turned: bool) -> None:
-    links = link(Task(skewed("x", turned), ((0, 1),), compare=fits_larger_second))
+    links = link(LinkTask(skewed("x", turned), ((0, 1),), compare=fits_larger_second))
     assert all(edges == [(0, 1)] for edges in links.edges.values())
 
 
@@ -243,9 +243,9 @@ def test_a_sample_that_the_matcher_knows_in_one_order_alone_is_not_novel() -> No
     cubic = AtomicSystem("r", Kind.CRYSTAL, [25] * 3 + [32], np.outer([0.75, 0, 0.25, 0.5], np.ones(3)) @ cell, cell)
     reduced = [convert.to_structure(reduce_crystal(each)) for each in (sample, cubic)]
     orders = [[fits(*pair, settings) for settings in SETTINGS] for pair in (reduced, reduced[::-1])]
-    found = match_all({"s": [sample]}, index_references([cubic], ["train"]), workers=1, wall_limit_s=60)
+    matches = match_all({"s": [sample]}, index_references([cubic], ["train"]), workers=1, wall_limit_s=60)
     assert [order[0] for order in orders] == [False, True]  # loose
     for number, settings in enumerate(SETTINGS):
-        match = found.get("s", "s", settings)
+        match = matches.get("s", "s", settings)
         assert match is not None
         assert match.in_train == any(order[number] for order in orders)

@@ -17,17 +17,17 @@ VALUES = st.lists(st.floats(-50, 50), min_size=1, max_size=20)
 @settings(max_examples=30, deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=6), VALUES)
 def test_wasserstein_is_scipys(groups: list[list[float]], reference: list[float]) -> None:
-    found = MEASURER.wasserstein(groups, reference)
-    assert found.value == pytest.approx(wasserstein_distance([v for g in groups for v in g], reference), abs=1e-9)
-    assert found.low is not None
-    assert found.high is not None
-    assert found.value is not None
-    assert found.low <= found.value <= found.high
+    estimate = MEASURER.wasserstein(groups, reference)
+    assert estimate.value == pytest.approx(wasserstein_distance([v for g in groups for v in g], reference), abs=1e-9)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    assert estimate.value is not None
+    assert estimate.low <= estimate.value <= estimate.high
 
 
 def test_total_variation_by_hand() -> None:
-    found = MEASURER.total_variation([{"C": 2}, {"C": 1, "N": 1}], {"C": 1, "O": 1})
-    assert found.value == pytest.approx(0.5)  # shares 3/4, 1/4, 0 against 1/2, 0, 1/2
+    estimate = MEASURER.total_variation([{"C": 2}, {"C": 1, "N": 1}], {"C": 1, "O": 1})
+    assert estimate.value == pytest.approx(0.5)  # shares 3/4, 1/4, 0 against 1/2, 0, 1/2
     assert MEASURER.total_variation([{"C": 1}], {"O": 5}).value == 1.0
     assert MEASURER.total_variation([{"C": 1}, {"O": 1}], {"C": 5, "O": 5}).value == 0.0
 
@@ -38,7 +38,7 @@ def test_median() -> None:
 
 
 @pytest.mark.parametrize(
-    "found",
+    "estimate",
     [
         MEASURER.wasserstein([], [1.0]),
         MEASURER.wasserstein([[], []], [1.0]),
@@ -48,8 +48,8 @@ def test_median() -> None:
         MEASURER.median([]),
     ],
 )
-def test_nothing_to_measure_has_no_value(found: Estimate) -> None:
-    assert found == Estimate(None, None, None, 0)
+def test_nothing_to_measure_has_no_value(estimate: Estimate) -> None:
+    assert estimate == Estimate(None, None, None, 0)
 
 
 def test_more_systems_have_a_smaller_interval() -> None:
@@ -57,9 +57,9 @@ def test_more_systems_have_a_smaller_interval() -> None:
     reference = generator.normal(size=2000).tolist()
     widths = []
     for count in (50, 5000):
-        found = MEASURER.wasserstein([[v] for v in generator.normal(0.5, size=count)], reference)
-        assert found.value == pytest.approx(0.5, abs=0.3)
-        widths.append((found.high or 0.0) - (found.low or 0.0))
+        estimate = MEASURER.wasserstein([[v] for v in generator.normal(0.5, size=count)], reference)
+        assert estimate.value == pytest.approx(0.5, abs=0.3)
+        widths.append((estimate.high or 0.0) - (estimate.low or 0.0))
     assert widths[1] < widths[0] / 4
 
 

@@ -1,4 +1,4 @@
-"""MOFs through a stand-in of MOFChecker: each in a process of its own, whatever one of them does."""
+"""MOFs through a stand-in of MOFChecker: each in its own process, whatever one of them does."""
 
 from __future__ import annotations
 
@@ -73,22 +73,22 @@ def test_versions_are_those_of_the_other_python(python: str) -> None:
 def test_a_crash_a_hang_and_an_error_touch_nobody_else(python: str) -> None:
     systems = [mof("good", 30, 6, 1), mof("crash", 54, 6), mof("metal-free", 6, 1), mof("hang", 18), mof("error", 10)]
     systems += [mof("no-answer", 36, 30, 6, 1), mof("last", 30, 6, 1)]
-    found = check_all(systems, python=python, workers=1, wall_limit_s=8.0)
-    assert [each.status for each in found] == ["ok", "error", "ok", "timeout", "error", "ok", "ok"]
-    assert found[0].value.all_passed
-    assert "signal 11" in found[1].reason
-    assert [name for name, passed in found[2].value.passed.items() if not passed] == ["mofchecker_has_metal"]
-    assert "NotImplementedError" in found[4].reason
-    assert "no graph" in found[5].value.reasons["mofchecker_no_lone_molecule"]
-    assert not found[5].value.all_passed
-    assert found[6].value == found[0].value
+    outcomes = check_all(systems, python=python, workers=1, wall_limit_s=8.0)
+    assert [each.status for each in outcomes] == ["ok", "error", "ok", "timeout", "error", "ok", "ok"]
+    assert outcomes[0].value.all_passed
+    assert "signal 11" in outcomes[1].reason
+    assert [name for name, passed in outcomes[2].value.passed.items() if not passed] == ["mofchecker_has_metal"]
+    assert "NotImplementedError" in outcomes[4].reason
+    assert "no graph" in outcomes[5].value.reasons["mofchecker_no_lone_molecule"]
+    assert not outcomes[5].value.all_passed
+    assert outcomes[6].value == outcomes[0].value
 
 
 def test_rows_rates_and_funnel(python: str) -> None:
     stage = Config(score=ScoreConfig(mof_controls=1, mofchecker_python=python)).stage(ScoreStage)
     rows = [mof("a", 30, 6, 1), mof("b", 6, 1), Failure("c", "decode", "no atoms", Kind.MOF), mof("d", 10)]
-    known = Reference([mof("r0", 30, 6, 1), mof("r1", 30, 6, 1)], ["train", "test"])
-    scored = score_mofs(stage, rows, known, workers=1)
+    reference = Reference([mof("r0", 30, 6, 1), mof("r1", 30, 6, 1)], ["train", "test"])
+    scored = score_mofs(stage, rows, reference, workers=1)
     assert [row["system_id"] for row in scored.table] == ["a", "b", "c", "d"]
     assert [row[ALL_PASSED] for row in scored.table] == [True, False, False, False]
     assert scored.table[1]["reason"] == "fails mofchecker_has_metal"
@@ -149,9 +149,9 @@ def test_names_say_what_passes() -> None:
 def test_the_real_one_sees_overlaps_and_missing_metals() -> None:
     bdc = mof("x", 30, 6, 1)
     overlap = AtomicSystem("o", Kind.MOF, [30, 6, 6], np.array([[0, 0, 0], [5, 5, 5], [5.1, 5, 5]]), np.eye(3) * 12)
-    found = check_all([bdc, overlap], python=os.environ["ADIT_MOFCHECKER_PYTHON"], workers=1, wall_limit_s=60)
-    assert found[0].value.passed["mofchecker_has_metal"]
-    assert not found[0].value.passed["mofchecker_no_lone_molecule"]
-    assert found[1].status == "ok", found[1].reason
-    assert not found[1].value.passed["mofchecker_no_atomic_overlaps"]
-    assert not found[1].value.passed["mofchecker_has_hydrogen"]
+    outcomes = check_all([bdc, overlap], python=os.environ["ADIT_MOFCHECKER_PYTHON"], workers=1, wall_limit_s=60)
+    assert outcomes[0].value.passed["mofchecker_has_metal"]
+    assert not outcomes[0].value.passed["mofchecker_no_lone_molecule"]
+    assert outcomes[1].status == "ok", outcomes[1].reason
+    assert not outcomes[1].value.passed["mofchecker_no_atomic_overlaps"]
+    assert not outcomes[1].value.passed["mofchecker_has_hydrogen"]

@@ -43,7 +43,7 @@ def atoms(system_id: str, *numbers: int, spacing: float = 1.0) -> AtomicSystem:
 STRANGE: list[Row] = [
     Failure("none", "read", "has no atoms", Kind.MOLECULE),
     Failure("nan", "read", "has positions that are not finite", Kind.MOLECULE),
-    Failure("zero", "read", "has atomic number 0, which is no element", Kind.MOLECULE),
+    Failure("zero", "read", "has atomic number 0, which is not an element", Kind.MOLECULE),
     atoms("huge", *[6, 1, 8, 7] * 250, spacing=1.4),
     atoms("noble", 2, 54),
     atoms("rare", 61, 43, 92),
@@ -51,12 +51,12 @@ STRANGE: list[Row] = [
     atoms("lone", 1),
 ]
 ROWS: list[Row] = [water("w0"), ammonia("a0"), water("w1", 1.02), water("far", 4.0), *STRANGE]
-KNOWN = Reference([water("d0", 1.01), ammonia("d1"), ammonia("d2")], ["train", "test", "test"])
+REFERENCE = Reference([water("d0", 1.01), ammonia("d1"), ammonia("d2")], ["train", "test", "test"])
 
 
 def test_neither_order_nor_workers_matter_and_strange_entries_are_rows(tmp_path: Path) -> None:
-    first = score_molecules(STAGE, ROWS, KNOWN, workers=1, cache=tmp_path)
-    second = score_molecules(STAGE, ROWS[::-1], KNOWN, workers=2, cache=tmp_path)  # control rows as kept
+    first = score_molecules(STAGE, ROWS, REFERENCE, workers=1, cache=tmp_path)
+    second = score_molecules(STAGE, ROWS[::-1], REFERENCE, workers=2, cache=tmp_path)  # control rows as kept
     assert [row["system_id"] for row in first.table] == [row.system_id for row in ROWS]
     for one, other in zip(first.table, second.table[::-1], strict=True):
         for column in first.columns:
@@ -90,8 +90,8 @@ def busts_but_for_w1(system: AtomicSystem) -> dict[str, bool | None]:
 def test_a_check_that_hangs_costs_one_row() -> None:
     rows = {Population.SAMPLES: [water("w0"), water("w1"), water("w2")]}
     config = ScoreConfig(wall_limit_s=2)
-    found = check_populations(hang_on_w1, rows, config, 1, "molecules checked")[Population.SAMPLES]
-    assert [found[name].status for name in ("w0", "w1", "w2")] == ["ok", "timeout", "ok"]
+    outcomes = check_populations(hang_on_w1, rows, config, 1, "molecules checked")[Population.SAMPLES]
+    assert [outcomes[name].status for name in ("w0", "w1", "w2")] == ["ok", "timeout", "ok"]
 
 
 def test_posebusters_cuts_a_hang_and_shows_progress(
@@ -100,10 +100,10 @@ def test_posebusters_cuts_a_hang_and_shows_progress(
     monkeypatch.setattr(posebusters, "STARTUP_S", 40.0)
     log.addHandler(caplog.handler)
     log.setLevel("INFO")
-    found = bust([water("w0"), water("w1"), water("w2")], workers=2, wall_limit_s=2, one=busts_but_for_w1)
+    answers = bust([water("w0"), water("w1"), water("w2")], workers=2, wall_limit_s=2, one=busts_but_for_w1)
     log.removeHandler(caplog.handler)
-    assert [isinstance(each, dict) for each in found] == [True, False, True]
-    assert "wall limit" in str(found[1])
+    assert [isinstance(each, dict) for each in answers] == [True, False, True]
+    assert "wall limit" in str(answers[1])
     assert "3/3 molecules through PoseBusters" in caplog.text
 
 

@@ -47,10 +47,10 @@ def test_both_distances_of_a_crystal() -> None:
     cell, d = np.eye(3) * 4.0, 0.2
     original = AtomicSystem("x", Kind.CRYSTAL, [55, 17], [[0, 0, 0], [2, 2, 2]], cell)
     moved = AtomicSystem("x", Kind.CRYSTAL, [55, 17], [[0, 0, 0], [2 + d, 2, 2]], cell)
-    found = compare(original, moved)
-    assert found["match"]
-    assert found["rmsd"] == pytest.approx(d / 2, rel=1e-3)
-    assert found["rmsd_normalised"] == pytest.approx(d / 2 / (64 / 2) ** (1 / 3), rel=1e-3)
+    comparison = compare(original, moved)
+    assert comparison["match"]
+    assert comparison["rmsd"] == pytest.approx(d / 2, rel=1e-3)
+    assert comparison["rmsd_normalised"] == pytest.approx(d / 2 / (64 / 2) ** (1 / 3), rel=1e-3)
 
 
 @pytest.mark.parametrize("make", [random_crystal, random_molecule])

@@ -62,8 +62,14 @@ MOLECULES = [water("m-0"), water("m-1", 1.01), ammonia("m-2"), water("m-3", 5.0)
 def write_inputs(folder: Path, *, surrogate: bool) -> dict[str, Any]:
     store.write_systems(folder / "x.arrow", CRYSTALS)
     store.write_systems(folder / "m.arrow", MOLECULES)
-    known = [salt("d-0", 11, 17, 5.6), salt("d-1", 3, 9, 4.0), salt("d-2", 20, 8, 4.81), water("d-3"), ammonia("d-4")]
-    store.write_systems(folder / "data.arrow", known, splits=["train", "train", "test", "train", "test"])
+    references = [
+        salt("d-0", 11, 17, 5.6),
+        salt("d-1", 3, 9, 4.0),
+        salt("d-2", 20, 8, 4.81),
+        water("d-3"),
+        ammonia("d-4"),
+    ]
+    store.write_systems(folder / "data.arrow", references, splits=["train", "train", "test", "train", "test"])
     relaxed, hull = [], []
     for row in CRYSTALS:
         energy = ENERGY.get(row.system_id, float("nan"))
@@ -105,18 +111,18 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def record(scores: Path, kind: str, metric: str, protocol: str, population: str = "samples") -> dict[str, Any]:
-    found = [
+    rows = [
         each
         for each in json.loads((scores / "summary.json").read_text())
         if (each["kind"], each["metric"], each["protocol"], each["population"]) == (kind, metric, protocol, population)
     ]
-    assert len(found) == 1, (metric, protocol, population)
-    return found[0]
+    assert len(rows) == 1, (metric, protocol, population)
+    return rows[0]
 
 
 def counts(scores: Path, kind: str, metric: str, protocol: str) -> tuple[int, int]:
-    found = record(scores, kind, metric, protocol)
-    return found["numerator"], found["denominator"]
+    rates = record(scores, kind, metric, protocol)
+    return rates["numerator"], rates["denominator"]
 
 
 def test_one_row_a_sample_asked_for(scores: Path) -> None:
@@ -207,9 +213,9 @@ def test_control_rows_stand_beside(scores: Path) -> None:
     assert record(scores, "crystal", "novelty", "adit", Population.TRAIN)["numerator"] == 0
     assert record(scores, "molecule", "validity", "strict", Population.TEST)["value"] == 1.0
     for population in Population:
-        found = record(scores, "molecule", "adit_pdb_validity", "adit", population)
-        assert found["basis"]
-        assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
+        rate = record(scores, "molecule", "adit_pdb_validity", "adit", population)
+        assert rate["basis"]
+        assert 0 <= rate["low"] <= rate["value"] <= rate["high"] <= 1
 
 
 def test_posebusters_goes_to_as_many_as_asked(scores: Path) -> None:

@@ -88,10 +88,10 @@ def test_distances_are_zero_to_itself_and_grow() -> None:
     reference = described(same)
     rows: list[AtomicSystem | Failure] = [*same, Failure("f", "decode", "no")]
     measurer = Measurer("crystal", "samples", 4, 0.95)
-    found = {m.metric: m for m in distance_measures(described(rows), reference, measurer, "the training split")}
-    assert found.keys() == set(Spread) - {Spread.NEAREST_DISTANCE}
-    assert all(measure.value == pytest.approx(0, abs=1e-12) for measure in found.values())
+    distances = {m.metric: m for m in distance_measures(described(rows), reference, measurer, "the training split")}
+    assert distances.keys() == set(Spread) - {Spread.NEAREST_DISTANCE}
+    assert all(measure.value == pytest.approx(0, abs=1e-12) for measure in distances.values())
     wide = {m.metric: m for m in distance_measures(described([rocksalt(8.0)]), reference, measurer, "x")}
     mean = np.mean([5.0**3, 5.5**3, 6.0**3]) / 8
     assert wide[Spread.VOLUME_DISTANCE].value == pytest.approx(8.0**3 / 8 - mean)
-    assert len(measure_lines(list(found.values()))) == 6
+    assert len(measure_lines(list(distances.values()))) == 6

@@ -25,9 +25,9 @@ def test_a_rate_that_noise_shares_fails() -> None:
 
 
 def test_a_rate_of_nothing_is_no_verdict() -> None:
-    (found,) = separations(rates(95, 40, 0, of_random=0))
-    assert found.random is None
-    assert not found.fails
+    (verdict,) = separations(rates(95, 40, 0, of_random=0))
+    assert verdict.random is None
+    assert not verdict.fails
 
 
 def test_distances_are_better_when_lower() -> None:
@@ -35,8 +35,8 @@ def test_distances_are_better_when_lower() -> None:
         Measurer("molecule", name, 10, 0.95).measure("size_distance", Estimate(v, v - 0.1, v + 0.1, 10), "atoms", "")
         for name, v in ((Population.TEST, 0.2), (Population.NOISE, 0.3), (Population.RANDOM, 5.0))
     ]
-    (found,) = separations([], measures)
-    assert (found.noise, found.random) == (False, True)
+    (verdict,) = separations([], measures)
+    assert (verdict.noise, verdict.random) == (False, True)
 
 
 def test_samples_alone_have_no_verdict() -> None:
@@ -46,20 +46,20 @@ def test_samples_alone_have_no_verdict() -> None:
 def test_without_a_test_split_the_training_split_is_what_is_real() -> None:
     counts = {Population.TRAIN: (95, 100), Population.TEST: (0, 0), Population.RANDOM: (10, 100)}
     records = [Rater("crystal", name, 0.95).ratio("adit", "validity", *pair, "") for name, pair in counts.items()]
-    (found,) = separations(records)
-    assert (found.noise, found.random, found.real) == (None, True, "train")
+    (verdict,) = separations(records)
+    assert (verdict.noise, verdict.random, verdict.real) == (None, True, "train")
 
 
 def test_the_words_name_the_real_systems_there_are() -> None:
     for real, words in ((Population.TEST, "test set"), (Population.TRAIN, "training set")):
         counts = {real: (95, 100), Population.NOISE: (94, 100), Population.SAMPLES: (50, 100)}
         records = [Rater("crystal", n, 0.95).ratio("adit", "validity", *pair, "") for n, pair in counts.items()]
-        (found,) = separations(records)
-        line = table_lines(records, {(found.kind, found.protocol, found.metric): found.real})[-1]
+        (verdict,) = separations(records)
+        line = table_lines(records, {(verdict.kind, verdict.protocol, verdict.metric): verdict.real})[-1]
         assert f"does not tell the {words} from the {words} with noise" in line
-        told = blind([found.to_json()], "crystal")["adit", "validity"]
-        assert told.startswith(f"the {words} ")
-        assert told.endswith(f"the {words} with noise")
+        sentence = blind([verdict.to_json()], "crystal")["adit", "validity"]
+        assert sentence.startswith(f"the {words} ")
+        assert sentence.endswith(f"the {words} with noise")
 
 
 def test_real_crystals_have_a_smaller_share_of_p1() -> None:
@@ -67,5 +67,5 @@ def test_real_crystals_have_a_smaller_share_of_p1() -> None:
     records = [
         Rater("crystal", name, 0.95).ratio("strict", "spacegroup_p1", *pair, "") for name, pair in counts.items()
     ]
-    (found,) = separations(records)
-    assert not found.fails
+    (verdict,) = separations(records)
+    assert not verdict.fails

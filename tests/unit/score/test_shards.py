@@ -18,7 +18,7 @@ from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, XTB, Answers, writ
 from adit.score.tools.mofchecker import MofChecks
 from adit.store import read_json, write_json, write_systems
 from adit.systems import AtomicSystem, Kind
-from tests.unit.score.test_molecule_run import KNOWN, ROWS, ammonia, water
+from tests.unit.score.test_molecule_run import REFERENCE, ROWS, ammonia, water
 
 CONFIG = Config(score=ScoreConfig(controls=2, xtb=3, posebusters=4, wall_limit_s=60))
 STAGE, CHECKS = CONFIG.stage(ScoreStage), CONFIG.stage(ChecksStage)
@@ -36,7 +36,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[P
     return samples, checks
 
 
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return where the ids of what is sent to PoseBusters are noted."""
     from adit.score.molecules import run as molecule_run
 
@@ -54,15 +54,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_scores_with_the_checks_of_shards_are_those_without(
     shards: tuple[list[Path], list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent = asked(monkeypatch)
-    alone = score_molecules(STAGE, ROWS, KNOWN, workers=1)
+    sent = noted(monkeypatch)
+    alone = score_molecules(STAGE, ROWS, REFERENCE, workers=1)
     names = {row.system_id for row in ROWS}
     assert names & set(sent)
     sent.clear()
     answers = Answers.read(shards[1])
-    assert answers.found[POSEBUSTERS]
-    assert answers.found[XTB]
-    together = score_molecules(STAGE, ROWS, KNOWN, workers=1, answers=answers)
+    assert answers.stored[POSEBUSTERS]
+    assert answers.stored[XTB]
+    together = score_molecules(STAGE, ROWS, REFERENCE, workers=1, answers=answers)
     assert not names & set(sent)
     assert sent, "the control rows are asked for here"
     assert together.records == alone.records
@@ -79,7 +79,7 @@ def test_checks_of_other_versions_are_made_again(shards: tuple[list[Path], list[
     table = read_json(shards[1][0])
     table["libraries"]["posebusters"] = "0.0"
     write_json(tmp_path / "old.json", table)
-    assert Answers.read([tmp_path / "old.json"]).found == {}
+    assert Answers.read([tmp_path / "old.json"]).stored == {}
 
 
 def test_an_answer_belongs_to_what_a_system_is(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_answer_belongs_to_what_a_system_is(tmp_path: Path) -> None:
         fresh.extend(systems)
         return ["asked"] * len(systems)
 
-    said = Answers.read([tmp_path / "a.json"]).asked(POSEBUSTERS, rows, ask)
+    said = Answers.read([tmp_path / "a.json"]).complete(POSEBUSTERS, rows, ask)
     assert said == ["no bonding", "asked", flags]
     assert fresh == [moved]
 
@@ -105,7 +105,7 @@ def test_outcomes_of_mofchecker_come_back_and_what_never_ran_is_asked_again(tmp_
     pairs = [(one, good), (two, late), (three, Outcome("unstarted", None, "no Python", 0.0))]
     write_answers(tmp_path / "m.json", {MOFCHECKER: pairs})
     again = Outcome("error", None, "asked again", 0.0)
-    said = Answers.read([tmp_path / "m.json"]).asked(MOFCHECKER, [one, two, three], lambda s: [again] * len(s))
+    said = Answers.read([tmp_path / "m.json"]).complete(MOFCHECKER, [one, two, three], lambda s: [again] * len(s))
     assert said == [good, late, again]
 
 

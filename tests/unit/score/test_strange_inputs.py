@@ -36,8 +36,8 @@ MGO, NACL = salt("MgO", 12, 8, 4.2), salt("NaCl", 11, 17, 5.64)
 CIFS = [convert.to_cif(MGO), convert.to_cif(NACL)]
 
 
-def ids(found: Sequence[Entry]) -> list[str]:
-    return assign_ids(found)
+def ids(items: Sequence[Entry]) -> list[str]:
+    return assign_ids(items)
 
 
 def test_a_stray_molecule_among_crystals_is_a_row_and_a_used_folder_is_emptied(
@@ -79,8 +79,8 @@ def test_every_block_of_a_cif_and_every_member_of_an_archive_is_read_or_named(
             archive.write(tmp_path / name, f"in/{name}")
         archive.writestr("in/notes.txt", "x")
     with caplog.at_level(logging.WARNING):
-        found = entries([tmp_path / "z.zip"])
-    assert ids(found) == ["MgO", "NaCl", "a", "b", "z/in/two-1", "z/in/two-2"]
+        items = entries([tmp_path / "z.zip"])
+    assert ids(items) == ["MgO", "NaCl", "a", "b", "z/in/two-1", "z/in/two-2"]
     assert "1 files of other formats are not read: 1 .txt" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING):
@@ -105,17 +105,17 @@ def test_an_empty_file_is_a_row(tmp_path: Path, suffix: str) -> None:
 
 def test_a_ragged_row_of_a_csv_costs_itself_alone() -> None:
     text = 'id,cif,cif\na,"x\n""y""",1\n\nb,x,2,3,4\nc,x\nd,z,3\n'
-    found = list(cut_csv("\ufeff" + text, "t.csv", CutSettings()))
-    assert [piece.title for piece in found] == ["a", "b", "c", "d"]
-    assert [bool(piece.problem) for piece in found] == [False, True, False, False]
-    assert found[0].content == 'x\n"y"'
-    assert "5 fields, the header 3" in found[1].problem
+    rows = list(cut_csv("\ufeff" + text, "t.csv", CutSettings()))
+    assert [piece.title for piece in rows] == ["a", "b", "c", "d"]
+    assert [bool(piece.problem) for piece in rows] == [False, True, False, False]
+    assert rows[0].content == 'x\n"y"'
+    assert "5 fields, the header 3" in rows[1].problem
 
 
 def test_a_quote_that_is_never_closed_is_a_row_that_says_so() -> None:
-    found = list(cut_csv('id,cif\na,x\nb,"y\nc,z\n', "t.csv", CutSettings()))
-    assert [bool(piece.problem) for piece in found] == [False, True]
-    assert "never closed" in found[1].problem
+    rows = list(cut_csv('id,cif\na,x\nb,"y\nc,z\n', "t.csv", CutSettings()))
+    assert [bool(piece.problem) for piece in rows] == [False, True]
+    assert "never closed" in rows[1].problem
 
 
 def no_reading(*_: object, **__: object) -> None:
@@ -123,7 +123,7 @@ def no_reading(*_: object, **__: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (Given(reference=[Path("gone.arrow")]), "gone.arrow: no such"),
         (Given(reference=[Path("notes.pdf")]), "notes.pdf: format not known"),
@@ -134,14 +134,14 @@ def no_reading(*_: object, **__: object) -> None:
     ],
 )
 def test_paths_are_checked_before_anything_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Given, told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Given, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(standalone, "read_structures", no_reading)
     Path("w.xyz").write_text(WATER)
     for name in ("notes.pdf", "broken.arrow"):
         Path(name).write_text("?")
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         score_files(STAGE, [Path("w.xyz")], given, Path("out"), workers=1)
     assert not Path("out").exists()
 

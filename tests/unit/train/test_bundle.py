@@ -97,7 +97,7 @@ def test_a_file_of_weights_too_many_is_refused(packed: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", '{"files": {}}', '{"files": 3, "sample": {}}'])
 def test_a_broken_list_of_weights_is_one_clear_line(packed: Path, content: str) -> None:
     (packed / bundle.MANIFEST).write_text(content)
-    with pytest.raises(DataError, match="is no list of weights; fetch the weights again"):
+    with pytest.raises(DataError, match="is not a list of weights; fetch the weights again"):
         bundle.read_manifest(packed)
 
 

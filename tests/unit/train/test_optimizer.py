@@ -1,4 +1,4 @@
-"""Muon: orthogonal updates, the right parameters, a state that goes on."""
+"""Muon: orthogonal updates, the right parameters, a state that continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training may be asked for beside the loss curve's file: loggers, compiled blocks."""
+"""Options of a training in addition to the loss curve's file: loggers, compiled blocks."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def prototypes() -> list[AtomicSystem]:
 
 
 def crystals() -> list[AtomicSystem]:
-    """Return the whole set: prototypes, then the crystals of elements that no prototype shows already."""
+    """Return the complete set: prototypes, then crystals of elements that are not among the prototypes."""
     all_crystals = prototypes()
     phases = {_phase(crystal) for crystal in all_crystals if len(set(crystal.numbers)) == 1}
     singles = [*element_crystals.reference_states(), *element_crystals.published()]
@@ -107,7 +107,7 @@ def crystals() -> list[AtomicSystem]:
 
 
 def _phase(crystal: AtomicSystem) -> tuple[int, int, int]:
-    """Return element, spacegroup and number of atoms, which tell the phases of an element apart well enough here."""
+    """Return element, spacegroup and number of atoms, which distinguish the phases of an element here."""
     return int(crystal.numbers[0]), convert.spacegroup_number(crystal), len(crystal)
 
 
@@ -116,7 +116,7 @@ def _load(mirror: str | None) -> Loaded:
 
 
 def _itself(system: AtomicSystem) -> AtomicSystem:
-    """Return the crystal as it is.
+    """Return the crystal unchanged.
 
     Raises:
         DataError: its atoms are closer than real ones ever are; a few of the prototypes are misprinted.

@@ -28,7 +28,7 @@ _CITATION = """@article{Riniker2015,
 
 
 def smiles_list() -> list[tuple[str, str]]:
-    """Return (SMILES, name) of the package's list, one molecule a line."""
+    """Return (SMILES, name) of the package's list, one molecule per line."""
     lines = files("adit.data.datasets").joinpath("molecules.smi").read_text(encoding="utf-8").splitlines()
     pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
     return [(pair[0], pair[1].strip() if len(pair) > 1 else pair[0]) for pair in pairs]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from adit.config import ChosenDataset, CustomDataset
+from adit.config.base import load_place
 from adit.config.datasets import DATASETS
 from adit.data.datasets import custom
 from adit.data.datasets.records import Dataset
@@ -13,7 +12,7 @@ from adit.readers import ReadSettings
 
 def known_dataset(name: str) -> Dataset:
     """Return a dataset of the package by its name."""
-    loaded: Dataset = import_module(DATASETS[name].place).DATASET
+    loaded: Dataset = load_place(DATASETS[name].place)
     return loaded
 
 

@@ -30,7 +30,7 @@ def dataset(name: str, config: CustomDataset, reading: ReadSettings | None = Non
 
     Args:
         name: of the dataset.
-        config: what it is.
+        config: description of the dataset.
         reading: how files are read; ``None``: in this process, with the default limits.
     """
     form = config.format or "formats by suffix"
@@ -87,7 +87,7 @@ def _load(config: CustomDataset, reading: ReadSettings) -> Loaded:
 
 
 def _check_labels(rows: Sequence[ReadRow], config: CustomDataset) -> None:
-    """Check that every column or key that the configuration names stands in some row.
+    """Check that every column or key of the configuration occurs in some row.
 
     Raises:
         DataError: one does not; the ones that there are are named.
@@ -129,7 +129,7 @@ def _record(read: ReadRow, config: CustomDataset) -> Record:
 
 
 def label_text(value: Any) -> str:
-    """Return a value as text, empty where there is none."""
+    """Return a value as text, empty if there is none."""
     return "" if value is None or value != value else str(value).strip()
 
 
@@ -142,7 +142,7 @@ def _split(row: AtomicSystem | Failure, values: Mapping[str, Any], config: Custo
         if isinstance(row, Failure):
             return hashed_split(row.system_id)
         raise DataError(
-            f"{config.path}: {row.system_id}: '{label}' in {config.split.column} is no split (train, val, test); "
+            f"{config.path}: {row.system_id}: '{label}' in {config.split.column} is not a split (train, val, test); "
             "set split.by to formula or id"
         )
     if config.split.by == "id" or isinstance(row, Failure):

@@ -73,7 +73,7 @@ def from_pickles(archive: Path) -> Iterator[Conformer]:
     """Yield the lowest conformers of ``rdkit_folder.tar.gz``: ``rdkit_folder/drugs/<name>.pickle``.
 
     Each pickle is a mapping with ``smiles`` and ``conformers``, a list of mappings with ``rd_mol`` and ``totalenergy``.
-    The archive's checksum was compared before; pickles may make RDKit molecules and nothing else.
+    The archive's checksum was compared before; pickles may only create RDKit molecules.
 
     Raises:
         DataError: the archive holds no such pickle, or one asks for other code.

@@ -72,7 +72,7 @@ def _index(name: str, path: Path) -> int:
     """Return the published number of ``gdb_<number>``."""
     number = name.removeprefix("gdb_")
     if not number.isdigit() or not 1 <= int(number) <= N_PUBLISHED:
-        raise DataError(f"{path}: '{name}' is no id of QM9 (gdb_1 … gdb_{N_PUBLISHED})")
+        raise DataError(f"{path}: '{name}' is not an id of QM9 (gdb_1 … gdb_{N_PUBLISHED})")
     return int(number)
 
 

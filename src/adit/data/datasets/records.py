@@ -17,7 +17,7 @@ class Record:
     Attributes:
         system_id: unique within the dataset.
         split: ``train``, ``val`` or ``test``.
-        make: parses the row; raises ``DataError`` where it is no system.
+        make: parses the row; raises ``DataError`` where it is not a system.
     """
 
     system_id: str
@@ -77,6 +77,6 @@ class Dataset:
 
 
 def hashed_split(identity: str) -> str:
-    """Return the split of an id: 80 % train, 10 % val, 10 % test, a function of the id alone."""
+    """Return the split of an id: 80 % train, 10 % val, 10 % test, which depends only on the id."""
     bucket = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % 10
     return "train" if bucket < 8 else SPLITS[bucket - 7]

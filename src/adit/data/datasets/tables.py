@@ -1,4 +1,4 @@
-"""Parquet tables of systems: one row a system, with list columns of numbers and coordinates."""
+"""Parquet tables of systems: one row per system, with list columns of numbers and coordinates."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SystemColumns:
 
 
 def system_columns(path: Path, id_column: str | None, *, periodic: bool) -> SystemColumns:
-    """Open the columns ``atomic_numbers``, ``positions`` and, for what is periodic, ``cell``.
+    """Open the columns ``atomic_numbers``, ``positions`` and, for periodic systems, ``cell``.
 
     Args:
         path: the Parquet file.

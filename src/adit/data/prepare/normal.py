@@ -12,7 +12,7 @@ from adit.systems import AtomicSystem, Kind
 
 ATOM_ORDER = "atomic number, then fractional (periodic) or principal-axis (molecules) coordinates, rounded to 1e-4"
 """Equal elements stand together and along one direction, so that a place in the order says something of the atom; it is
-made of values alone, so that it does not depend on the order in the file."""
+computed from values only, so that it does not depend on the order in the file."""
 
 
 def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) -> AtomicSystem:

@@ -1,4 +1,4 @@
-"""Preparation in shards: spread over processes, kept on disk, gone on with after a kill."""
+"""Preparation in shards: spread over processes, kept on disk, continued after a kill."""
 
 from __future__ import annotations
 

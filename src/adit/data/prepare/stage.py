@@ -43,7 +43,7 @@ def prepare(
         out: Arrow file of systems.
         stats: JSON file, the dataset's card.
         mirror: folder or URL with copies of the raw files, tried first.
-        state: folder of finished shards, for going on after a kill; beside ``out`` by default.
+        state: folder of finished shards, for continuing after a kill; beside ``out`` by default.
         workers: processes; the result does not depend on them.
 
     Raises:
@@ -96,13 +96,13 @@ def _key(stage: PrepareStage, loaded: Loaded) -> str:
 
 
 def _dropped(loaded: Loaded, kind: Kind) -> pa.Table:
-    """Return the rows that the dataset leaves out by its own rule, as a part."""
+    """Return the rows that the dataset excludes by its own rule, as a part."""
     rows = [Failure(d.system_id, "prepare", d.reason, kind) for d in loaded.dropped]
     return shards.as_shard(store.systems_table(rows, ["train"] * len(rows)), [None] * len(rows), [0] * len(rows))
 
 
 def draw(records: Sequence[Record], limit: int | None, name: str, seed: int) -> list[Record]:
-    """Return at most ``limit`` records in their own order, each split in proportion, before anything is parsed."""
+    """Return at most ``limit`` records in file order, with each split in proportion, before parsing."""
     if limit is None or limit >= len(records):
         return list(records)
     by_split = {split: [i for i, record in enumerate(records) if record.split == split] for split in SPLITS}

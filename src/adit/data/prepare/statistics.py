@@ -67,5 +67,5 @@ class Statistics:
 
 
 def short_reason(reason: str) -> str:
-    """Return what stands before the details of a reason."""
+    """Return a reason without its details."""
     return re.split(r"[:(]", reason)[0].strip()

@@ -68,7 +68,7 @@ def _check_size(name: str, size: int, archive: Path) -> None:
 
 
 class _Restricted(pickle.Unpickler):
-    """An unpickler that makes plain values and the classes it was told of, and nothing else."""
+    """An unpickler that creates only plain values and the given classes."""
 
     def __init__(self, data: bytes, allowed: frozenset[tuple[str, str]]) -> None:
         super().__init__(io.BytesIO(data))
@@ -89,4 +89,4 @@ def unpickle(data: bytes, allowed: frozenset[tuple[str, str]], where: str) -> An
     try:
         return _Restricted(data, allowed).load()
     except (pickle.UnpicklingError, EOFError, AttributeError, ImportError, IndexError, ValueError, TypeError) as error:
-        raise DataError(f"{where}: is no pickle that may be read ({error})") from None
+        raise DataError(f"{where}: is not a pickle that may be read ({error})") from None

@@ -26,7 +26,7 @@ class Upstream:
         url: where it is.
         size: bytes; ``None`` where not published.
         algorithm: ``md5``, ``sha256``, or ``git`` for the SHA-1 of a git blob.
-        digest: hexadecimal checksum; empty where none is published: the first download's SHA-256 is kept beside the
+        digest: hexadecimal checksum; empty if none is published: the first download's SHA-256 is kept beside the
             file and later ones must agree.
         licence: of the file.
     """
@@ -52,7 +52,7 @@ def file_digest(path: Path, algorithm: Algorithm) -> str:
 
 
 def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
-    """Compare a file with what is published.
+    """Compare a file with its published checksum.
 
     Raises:
         DataError: size or checksum differ; names the file, what was expected and what was found.

@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 """Seconds without an answer or a byte before an attempt counts as failed."""
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that another attempt may mend."""
+"""HTTP status codes after which another attempt may succeed."""
 
 MISSING = frozenset({403, 404, 410})
 """Answers that say that there is no such file."""
@@ -66,16 +66,18 @@ class Patience:
     window_s: float = 60.0
     sleep: Callable[[float], None] = time.sleep
 
-    def wait(self, failures: int, asked_s: float | None) -> None:
+    def wait(self, failures: int, retry_after_s: float | None) -> None:
         """Wait after the ``failures``-th failure in a row: as long as the server asks, else by back-off."""
         backoff = self.first_s * 2.0 ** (failures - 1) * random.uniform(0.75, 1.25)
-        self.sleep(min(self.longest_s, backoff) if asked_s is None else min(LIMITS.get().retry_after_s, asked_s))
+        self.sleep(
+            min(self.longest_s, backoff) if retry_after_s is None else min(LIMITS.get().retry_after_s, retry_after_s)
+        )
 
 
 class _TransientError(Exception):
-    def __init__(self, reason: str, asked_s: float | None = None) -> None:
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
-        self.asked_s = asked_s
+        self.retry_after_s = retry_after_s
 
 
 class _TooLargeError(DataError):
@@ -108,9 +110,9 @@ def download(
     patience: Patience | None = None,
     size: int | None = None,
 ) -> bool:
-    """Stream a URL to ``path``; the file appears there only when it is whole and its checksum holds.
+    """Stream a URL to ``path``; the file appears there only when it is complete and its checksum is correct.
 
-    What has come so far lies in ``<path>.partial`` and is gone on with, also by another process after a kill, if the
+    A partial download is in ``<path>.partial`` and is resumed, also by another process after a kill, if the
     server still has the same file (``ETag`` or ``Last-Modified``). Two processes never write the same file.
 
     Args:
@@ -123,7 +125,7 @@ def download(
 
     Raises:
         DataError: the server cannot be reached, keeps breaking off, sends too slowly or more than there can be, or size
-            or checksum differ; the message names what has come so far.
+            or checksum differ; the message names the partial file.
     """
     patience = patience or Patience()
     size = size if upstream is None or upstream.size is None else upstream.size
@@ -161,7 +163,7 @@ def _download(
         if upstream is not None:
             check(partial.path, upstream, url)
     except DataError:
-        partial.forget()  # wrong bytes are not worth going on with
+        partial.forget()  # wrong bytes are not worth continuing with
         raise
     partial.path.replace(path)
     partial.forget()
@@ -219,9 +221,9 @@ class _Partial:
 
 
 def _transfer_all(url: str, partial: _Partial, missing_ok: bool, patience: Patience, size: int | None) -> bool:
-    """Transfer until the file is whole; go on where an attempt broke off.
+    """Transfer until the file is complete; resume interrupted attempts.
 
-    An attempt that brought less than the slowest rate is a failure like one that brought nothing.
+    An attempt below the slowest allowed rate is a failure, like one without data.
     """
     import requests
 
@@ -243,7 +245,7 @@ def _transfer_all(url: str, partial: _Partial, missing_ok: bool, patience: Patie
                 if failures >= patience.attempts:
                     raise DataError(f"{url}: {error} ({failures} attempts); run again later, or {WAY_OUT}") from None
                 log.info("%s: %s; trying again", url, error)
-                patience.wait(failures, error.asked_s)
+                patience.wait(failures, error.retry_after_s)
             else:
                 return True
 
@@ -275,7 +277,7 @@ def _transfer(session: requests.Session, url: str, partial: _Partial, patience: 
             log.info("%s %s", "going on with" if resumed else "downloading", url)
             _stream(response, partial.path, url, have, total, patience, size)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise DataError(f"{url}: is no address ({error}); {WAY_OUT}") from None
+        raise DataError(f"{url}: is not an address ({error}); {WAY_OUT}") from None
     except requests.exceptions.ConnectionError as error:
         raise _TransientError(f"cannot be reached ({_root(error)})") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -301,7 +303,7 @@ def _judge(response: requests.Response, partial: _Partial) -> None:
         raise DataError(f"{response.url}: the server answers {answer}; {WAY_OUT}")
     if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {partial.size}-"):
         partial.forget()
-        raise _TransientError("the server sent another range than asked for")
+        raise _TransientError("the server sent another range than requested")
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -324,7 +326,7 @@ def _validator(response: requests.Response) -> str | None:
 
 
 def _total(response: requests.Response) -> int | None:
-    """Return the length of the whole file, where announced."""
+    """Return the length of the complete file, if announced."""
     if response.status_code == 206:
         whole = response.headers.get("Content-Range", "").rpartition("/")[2]
         return _digits(whole)
@@ -356,7 +358,7 @@ def _stream(
     progress = Progress(f"MB of {url.rpartition('/')[2]}", max(1, (total or 0) >> 20), have >> 20)
     least, since, at_first = LIMITS.get().download_bytes_per_s, time.monotonic(), have
     with path.open("ab") as file:
-        while block := response.raw.read1(BLOCK):  # what is there, however little: the rate is ours to judge
+        while block := response.raw.read1(BLOCK):  # return any available bytes; the rate is checked here
             before = have >> 20
             file.write(block)
             have += len(block)

@@ -150,7 +150,7 @@ def _upstream_outcome(file: RawFile, path: Path) -> str:
 
 
 def _mirror_outcomes(layout: Layout, paths: dict[str, Path]) -> dict[str, str]:
-    """Compare the mirror's files with the published ones, where there is something to compare."""
+    """Compare the mirror's files with the published checksums, if there are any."""
     outcomes = {file.name: _mirror_outcome(file, paths[file.name]) for file in layout}
     for name, outcome in outcomes.items():
         if outcome == DIFFERENT:

@@ -11,7 +11,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Dataverse:
-    """A file of a Dataverse repository, which tells address, size and checksum itself.
+    """A file of a Dataverse repository, which provides address, size and checksum.
 
     Attributes:
         server: its address.
@@ -95,7 +95,7 @@ QMOF: Layout = (
         Upstream("https://figshare.com/ndownloader/articles/13147324", None, "sha256", "", "CC-BY-4.0"),
     ),
 )
-"""Figshare makes this archive anew when asked, so no checksum of it is published: the first download's is kept."""
+"""Figshare packs this archive on request, without a published checksum: that of the first download is kept."""
 
 GEOM_DRUGS: Layout = (
     RawFile(

@@ -1,4 +1,4 @@
-"""Multistep solvers: order 2 at the price of one evaluation a step, by remembering the step before."""
+"""Multistep solvers: order 2 at the price of one evaluation per step, by remembering the step before."""
 
 from __future__ import annotations
 

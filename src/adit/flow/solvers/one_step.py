@@ -41,7 +41,7 @@ def heun_steps(evaluate: Evaluation, latents: Tensor, times: Sequence[float]) ->
 
 
 class Euler:
-    """Order 1, one evaluation a step. Source: Algorithm 3."""
+    """Order 1, one evaluation per step. Source: Algorithm 3."""
 
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
@@ -55,7 +55,7 @@ class Euler:
 
 
 class Heun:
-    """Order 2, two evaluations a step (one in the last, which is an Euler step)."""
+    """Order 2, two evaluations per step (one in the last, which is an Euler step)."""
 
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None

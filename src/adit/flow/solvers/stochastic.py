@@ -1,4 +1,4 @@
-"""A solver that draws part of the noise anew in every step."""
+"""A solver that draws part of the noise again in every step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from adit.flow.solver import Evaluation, Fresh, Step
 
 @dataclass(frozen=True)
 class Ddim:
-    """Order 1, one evaluation a step: Z⁽ˢ⁾ = s Z′ + (1 − s)(√(1 − ρ²) ε′ + ρ τ ξ), with fresh noise ξ.
+    """Order 1, one evaluation per step: Z⁽ˢ⁾ = s Z′ + (1 − s)(√(1 − ρ²) ε′ + ρ τ ξ), with fresh noise ξ.
 
     ε′ = (Z⁽ᵗ⁾ − t Z′)/(1 − t) is the noise that the prediction Z′ implies, and ρ² = min(1, η² (1 − r²)), where
     r = t(1 − s)/(s(1 − t)) is the ratio of the noise levels after and before the step.
 
     Attributes:
-        eta: η. 0 is Euler; 1 draws as much anew as the ancestral sampler; above 1 more. With τ = 1 the distribution
+        eta: η. 0 is Euler; 1 draws as much again as the ancestral sampler; above 1 more. With τ = 1 the distribution
             stays that of the flow as steps get small, whatever η.
         temperature: τ of the fresh noise. Below 1 samples gather where the model is surest: more are valid, fewer
             differ.
@@ -53,6 +53,6 @@ class Ddim:
             yield Step(s, latents, clean)
 
     def _share(self, t: float, s: float) -> float:
-        """Return ρ, the share of the noise at s that is drawn anew."""
+        """Return ρ, the share of the noise at s that is drawn again."""
         ratio = t * (1.0 - s) / (s * (1.0 - t))
         return min(1.0, self.eta * sqrt(1.0 - ratio**2))

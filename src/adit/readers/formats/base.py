@@ -38,14 +38,14 @@ class Entry:
     Attributes:
         format: name of the format that parses ``content``.
         content: text, bytes, arrays, or a row that is one already.
-        source: the file, for people; a member of an archive stands behind a colon.
+        source: the file, for display; a member of an archive follows a colon.
         path: parts of the path that names it, from the outermost folder on, without the file's suffix.
         given: how many of the last parts are the name from the given file, folder or archive on.
-        suffix: of the file, to tell files apart that differ in nothing else.
+        suffix: of the file, to distinguish files with otherwise equal names.
         title: id or title that the file itself gives; empty where it gives none.
-        number: 1, 2, … among several structures of one file; 0 where it is alone.
+        number: 1, 2, … among several structures of one file; 0 for a single one.
         properties: columns, keys or data fields of the entry.
-        problem: why it is no structure; empty where it may be one.
+        problem: why it is not a structure; empty where it may be one.
         notes: for the row.
     """
 
@@ -85,7 +85,7 @@ class Piece:
         content: what the format parses.
         title: id or title that the file gives it.
         properties: columns, keys or data fields.
-        problem: why it is no structure.
+        problem: why it is not a structure.
         format: another format that parses it, as in a table of CIF texts; empty: the file's own.
         notes: for the row.
         own_id: whether the title is an id that holds even where it is not unique (it gets a number then).
@@ -105,10 +105,10 @@ class Format:
     """A file format.
 
     Attributes:
-        name: for people and for the registry.
+        name: for display and for the registry.
         suffixes: of files, in lower case, with the dot.
         cut: cuts a file's content into structures without parsing them.
-        parse: parses one of them; raises ``DataError`` where it is no structure.
+        parse: parses one of them; raises ``DataError`` where it is not a structure.
         names: first parts of file names that say the format without a suffix.
         binary: whether ``cut`` takes bytes and not text.
         remark: for the table in the documentation.
@@ -139,11 +139,11 @@ class CutSettings:
 
 
 class NoStructuresError(DataError):
-    """A file of a known format that holds no structures at all: an error where it was named, else passed over."""
+    """A file of a known format that holds no structures at all: an error where it was named, else skipped."""
 
 
 def refuse_contradictions(parsed: Parsed) -> None:
-    """Raise where a structure contradicts its own file.
+    """Raise an error if a structure contradicts its own file.
 
     Raises:
         DataError: with the contradictions.

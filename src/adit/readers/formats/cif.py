@@ -51,7 +51,7 @@ def parse_cif(text: str, settings: ParseSettings | None = None) -> Parsed:
         settings: bounds.
 
     Raises:
-        DataError: the block is no ordered crystal, with the reason.
+        DataError: the block is not an ordered crystal, with the reason.
     """
     settings = settings or ParseSettings()
     text = text.removeprefix("\ufeff")
@@ -93,7 +93,7 @@ def read_block(text: str) -> dict[str, Any]:
     """Return the items of a CIF block by their names in lower case; columns of loops are lists.
 
     Raises:
-        DataError: the text is no CIF.
+        DataError: the text is not a CIF.
     """
     from pymatgen.io.cif import CifBlock
 
@@ -110,7 +110,7 @@ def read_block(text: str) -> dict[str, Any]:
 
 
 def _value(text: Any) -> float | None:
-    """Return a number without its uncertainty; ``None`` for what is unknown or none."""
+    """Return a number without its uncertainty; ``None`` if it is unknown or not a number."""
     match = _NUMBER.fullmatch(str(text).strip())
     return None if match is None else float(match[1])
 
@@ -138,7 +138,7 @@ def _column(data: Mapping[str, Any], name: str) -> list[str] | None:
 
 
 def _sites(data: Mapping[str, Any]) -> tuple[list[_Site], list[str]]:
-    """Return the sites, and what is to be said of those that are left out.
+    """Return the sites, and notes about sites left out.
 
     Raises:
         DataError: a site has no coordinates, no element or is not full.
@@ -207,17 +207,17 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
     """Return the atomic number of a site's symbol, e.g. of ``Na1+``, ``O2-``, ``CL3``, ``D``.
 
     Args:
-        symbol: type symbol, or the label where there is none.
-        label: of the site, for people.
+        symbol: type symbol, or the label if there is none.
+        label: of the site, for display.
         formula: elements of the file's own formula: a label such as HO1 is hydrogen where it has no holmium.
 
     Raises:
-        DataError: the symbol is no element, or stands for several atoms.
+        DataError: the symbol is not an element, or stands for several atoms.
     """
     letters = re.match(r"[A-Za-z]+", symbol)
     lower = symbol.lower()
     if letters is None or any(re.fullmatch(rf"{group}\d*", lower) for group in _GROUPS):
-        raise DataError(f"site {label}: '{symbol}' is no single element")
+        raise DataError(f"site {label}: '{symbol}' is not a single element")
     two, one = letters[0][:2].title(), letters[0][:1].upper()
     two, one = (re.sub(r"^[DT]$", "H", each) for each in (two, one))
     if formula and two in ATOMIC_NUMBER and two not in formula and one in formula:
@@ -225,11 +225,11 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
     for candidate in (two, one):
         if candidate in ATOMIC_NUMBER:
             return ATOMIC_NUMBER[candidate]
-    raise DataError(f"site {label}: '{symbol}' is no element")
+    raise DataError(f"site {label}: '{symbol}' is not an element")
 
 
 def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], cell: np.ndarray) -> None:
-    """Refuse a block that lists symmetry copies of a site as sites of their own: they would stand there twice."""
+    """Refuse a block that lists symmetry copies as separate sites: they would occur twice."""
     for second in range(1, len(sites)):
         for first in range(second):
             if sites[first].number != sites[second].number:

@@ -22,7 +22,7 @@ _GRAMS_PER_CM3: Final = 1.66053906660
 
 
 def parse_formula(text: str) -> dict[str, float] | None:
-    """Return the counts of a formula sum, e.g. of ``H2 Mg O2``; ``None`` for what is none."""
+    """Return the counts of a formula sum, e.g. of ``H2 Mg O2``; ``None`` for any other text."""
     bare = re.sub(r"[\s'\"]+", " ", text).strip()
     if not bare or not re.fullmatch(r"(?:[A-Z][a-z]?\s*(?:\d+(?:\.\d+)?)?\s*)+", bare):
         return None
@@ -70,7 +70,7 @@ def formula_contradiction(text: str, units: float | None, numbers: np.ndarray) -
     """Return how atoms contradict a formula sum and Z; empty where they do not.
 
     Args:
-        text: the formula sum; what is none is passed over.
+        text: the formula sum; any other text is skipped.
         units: formula units in the cell, or ``None``.
         numbers: (n,) atomic numbers that were read.
     """

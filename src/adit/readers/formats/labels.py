@@ -1,4 +1,4 @@
-"""Labels in texts: numbers as numbers, and what is missing as missing."""
+"""Labels in texts: numbers are converted, missing values are ``None``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FLOAT: Final = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?")
 
 
 def label_of(value: Any) -> Any:
-    """Return a label: a number where the text is one, text else, ``None`` where there is none.
+    """Return a label: a number if the text is one, otherwise the text, ``None`` if it is empty.
 
     Blank fields, ``n/a`` and the like, NaN and infinite numbers are no labels. A number with leading zeros, such as
     ``0012``, is a name and stays text.

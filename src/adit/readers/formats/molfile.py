@@ -21,7 +21,7 @@ def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
     """Return the system of a MOL block, hydrogens as written, whatever the bonds and valences are.
 
     Raises:
-        DataError: RDKit does not read the atoms, one is no element, or they have no geometry.
+        DataError: RDKit does not read the atoms, one is not an element, or they have no geometry.
     """
     from rdkit import Chem, rdBase
 

@@ -22,7 +22,7 @@ _OPERATIONS: Final = re.compile(r"^\s*\d+\s+'([^']*)'\s*$", re.MULTILINE)
 _FORMULA: Final = re.compile(r"^_chemical_formula_sum\s+(?:'([^'\n]*)'|([A-Za-z0-9]+))\s*$", re.MULTILINE)
 _UNITS: Final = re.compile(r"^_cell_formula_units_Z\s+(\d+)\s*$", re.MULTILINE)
 _VOLUME: Final = re.compile(r"^_cell_volume\s+([0-9.]+)\s*$", re.MULTILINE)
-_KNOWN: Final = re.compile(
+_ITEMS: Final = re.compile(
     r"^(?:_cell_(?:length_[abc]|angle_(?:alpha|beta|gamma)|volume|formula_units_Z)|_symmetry_space_group_name_H-M"
     r"|_symmetry_Int_Tables_number|_chemical_formula_s(?:um|tructural))\b"
 )
@@ -99,6 +99,6 @@ def _site_rows(text: str) -> list[list[str]]:
         return []
     items = [line for line in lines[:start] if line.startswith("_")]
     loops = [line for line in items if line.startswith("_symmetry_equiv_pos_")]
-    if len(loops) != 2 or not all(_KNOWN.match(line) for line in items if line not in loops):
+    if len(loops) != 2 or not all(_ITEMS.match(line) for line in items if line not in loops):
         return []
     return [line.split() for line in lines[end:]]

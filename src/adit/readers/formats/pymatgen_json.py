@@ -38,20 +38,20 @@ def loads(text: str) -> Any:
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            raise DataError(f"is no JSON ({error})") from error
+            raise DataError(f"is not JSON ({error})") from error
 
 
 def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parsed:
     """Return the system of a pymatgen dictionary, or of its text.
 
     Raises:
-        DataError: it is none, or its sites are disordered.
+        DataError: it is not a structure, or its sites are disordered.
     """
     value = loads(content) if isinstance(content, str) else content
     if isinstance(value, str):  # a dictionary that was written as a JSON string
         value = loads(value)
     if not is_structure(value):
-        raise DataError("is no pymatgen structure: it has no sites")
+        raise DataError("is not a pymatgen structure: it has no sites")
     if "sites" not in value:
         value = next(value[name] for name in _WRAPPED if isinstance(value.get(name), Mapping))
     try:
@@ -71,7 +71,7 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     """Yield the structures of a JSON text: of one dictionary, a list, dictionaries by id, or a list of records.
 
     Raises:
-        DataError: the text is no JSON, or holds none.
+        DataError: the text is not JSON, or holds none.
     """
     if not text.strip():
         yield Piece("", problem="file is empty")
@@ -79,7 +79,7 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise DataError(f"{source}: is no JSON ({error})") from error
+        raise DataError(f"{source}: is not JSON ({error})") from error
     if is_structure(value):
         yield Piece(value)
     elif isinstance(value, list) and any(is_structure(each) for each in value):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final
 
@@ -15,12 +14,10 @@ from adit.readers.formats.pymatgen_json import PYMATGEN
 from adit.readers.formats.tables import ARRAYS, CSV, PARQUET
 from adit.readers.formats.xyz import XYZ
 
-FORMATS: Final[Mapping[str, Format]] = {
+FORMATS: Final[dict[str, Format]] = {
     each.name: each for each in (CIF, XYZ, SDF, POSCAR, CSV, PARQUET, PYMATGEN, ARROW, ARRAYS)
 }
-"""By name; to add a format, write its ``Format`` in a file of its own and name it here."""
-
-_BY_SUFFIX: Final = {suffix: each for each in FORMATS.values() for suffix in each.suffixes}
+"""By name; to add a format, write its ``Format`` in a file of its own and name it here (docs/extending.md)."""
 
 REFUSED: Final = {
     ".mmcif": "mmCIF (macromolecules) is not read; write it as CIF, extended XYZ or SDF",
@@ -30,18 +27,23 @@ REFUSED: Final = {
 }
 """Suffixes that are refused by name, and the way out."""
 
+
+def _by_suffix() -> dict[str, Format]:
+    return {suffix: each for each in FORMATS.values() for suffix in each.suffixes}
+
+
 GZIP: Final = ".gz"
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def archive_suffix(name: str) -> str | None:
-    """Return the suffix of an archive; ``None`` for what is none."""
+    """Return the suffix of an archive; ``None`` for any other file."""
     lower = name.lower()
     return next((suffix for suffix in sorted(ARCHIVES, key=len, reverse=True) if lower.endswith(suffix)), None)
 
 
 def format_of(path: PurePath) -> tuple[Format, str] | None:
-    """Return the format of a file by its name, and its suffix (with ``.gz``); ``None`` for what is no such file.
+    """Return the format of a file by its name, and its suffix (with ``.gz``); ``None`` for any other file.
 
     Hidden files and the ``__MACOSX`` folders of archives are none.
     """
@@ -51,7 +53,7 @@ def format_of(path: PurePath) -> tuple[Format, str] | None:
     if name.lower().endswith(GZIP):
         name, packed = name[: -len(GZIP)], name[-len(GZIP) :]
     suffix = PurePath(name).suffix
-    if entry := _BY_SUFFIX.get(suffix.lower()):
+    if entry := _by_suffix().get(suffix.lower()):
         return entry, suffix + packed
     if entry := next((each for each in FORMATS.values() if name.split(".")[0] in each.names), None):
         return entry, packed
@@ -61,7 +63,7 @@ def format_of(path: PurePath) -> tuple[Format, str] | None:
 def known_formats() -> str:
     """Return the suffixes that are read, for messages."""
     names = [name for each in FORMATS.values() for name in each.names]
-    return f"{', '.join(_BY_SUFFIX)}, {' and '.join(names)}, .gz of each, {', '.join(ARCHIVES[:4])} and folders"
+    return f"{', '.join(_by_suffix())}, {' and '.join(names)}, .gz of each, {', '.join(ARCHIVES[:4])} and folders"
 
 
 def markdown_table() -> str:

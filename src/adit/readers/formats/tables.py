@@ -25,7 +25,7 @@ _STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "struct
 _IDS: Final = ("system_id", "material_id", "id", "name")
 _NUMBERS: Final = ("numbers", "atomic_numbers")
 _COUNTS: Final = ("nsites", "n_atoms", "num_atoms", "natoms")
-"""Columns that say how many atoms a structure has."""
+"""Columns that say how many atoms per structure has."""
 
 _MAX_FIELD: Final = 2_000_000_000
 """Characters of one field of a CSV file."""
@@ -45,7 +45,7 @@ class Table:
         names: of the columns, each once.
         count: of the rows.
         column: returns the values of a column.
-        source: the file, for people.
+        source: the file, for display.
     """
 
     names: Sequence[str]
@@ -65,7 +65,7 @@ def cut_table(table: Table, settings: CutSettings, problems: Mapping[int, str] |
     Args:
         table: the table.
         settings: columns that are named by the user.
-        problems: by number, why a row is none.
+        problems: by number, why a row cannot be read.
 
     Raises:
         NoStructuresError: no column has structures.
@@ -141,7 +141,7 @@ def _holds(values: Sequence[Any]) -> bool:
 
 
 def _format_of(text: str) -> str:
-    """Return the format of a cell by what it holds; empty where it is none that is known."""
+    """Return the format of a cell by its content; empty if it is unknown."""
     head = text.lstrip('\ufeff \t\r\n"')
     if "_cell_length_a" in text:
         return "CIF"
@@ -242,7 +242,7 @@ def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[i
     """Return the columns of a CSV text, its rows as texts, and why some of them are none.
 
     Raises:
-        DataError: it is no CSV, or is empty.
+        DataError: it is not CSV, or is empty.
     """
     csv.field_size_limit(_MAX_FIELD)
     text = text.removeprefix("\ufeff")
@@ -265,7 +265,7 @@ def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[i
 
 
 def _delimiter(text: str) -> str:
-    """Return what separates the fields of the header: a comma, unless there is none but a tab or a semicolon."""
+    """Return the separator of the header: a comma, or a tab or semicolon if there is no comma."""
     header = text.partition("\n")[0]
     return next((mark for mark in (",", "\t", ";") if mark in header), ",")
 
@@ -294,7 +294,7 @@ def cut_parquet(path: Path, source: str, settings: CutSettings) -> Iterator[Piec
     """Yield the rows of a Parquet table.
 
     Raises:
-        DataError: the file is no Parquet, or has no column of structures.
+        DataError: the file is not Parquet, or has no column of structures.
     """
     import pyarrow as pa
     import pyarrow.parquet

@@ -1,4 +1,4 @@
-"""Texts cut into structures without parsing them: what is broken costs itself alone."""
+"""Texts cut into structures without parsing them: a broken structure affects no other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKS: Final = (
 
 
 def decode(content: bytes) -> str:
-    """Return the text of bytes: by their byte order mark, else as UTF-8; what is none becomes U+FFFD."""
+    """Return the text of bytes: by their byte order mark, else as UTF-8; invalid bytes become U+FFFD."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
@@ -29,7 +29,7 @@ def decode(content: bytes) -> str:
 # --- XYZ --------------------------------------------------------------------------------------------------------------
 
 _COUNT: Final = re.compile(r"\s*([0-9]{1,9})\s*")
-"""A line that opens a frame: a number of atoms and nothing else."""
+"""A line that opens a frame: only a number of atoms."""
 
 _VECTOR: Final = re.compile(r"\s*VEC[1-3]\s")
 """Lattice vectors behind the atoms, as some programs write them."""
@@ -48,7 +48,7 @@ class XyzFrame:
 
     Attributes:
         text: its lines.
-        line: the number of its first line in the whole text, from 1.
+        line: the number of its first line in the text, from 1.
         problem: why it cannot be a frame; empty where it may be one.
     """
 
@@ -65,7 +65,7 @@ class XyzFrame:
 def split_xyz(text: str) -> list[XyzFrame]:
     """Return the frames of an (extended) XYZ text; a broken one ends where the next one starts.
 
-    A frame is a line with the number of atoms alone, a comment, and so many lines of atoms. An atom's line is never a
+    A frame is a line with only the number of atoms, a comment, and this many lines of atoms. An atom's line is never a
     number alone, so that one is where a next frame starts, whatever the count before it says. The three lines behind
     the atoms of a raw QM9 file belong to its frame.
     """
@@ -85,10 +85,10 @@ def split_xyz(text: str) -> list[XyzFrame]:
 
 
 def _frame_end(lines: Sequence[str], at: int) -> tuple[int, str]:
-    """Return where a frame that starts here ends, and why it is none."""
+    """Return where a frame that starts here ends, and why it is invalid."""
     match = _COUNT.fullmatch(lines[at])
     if match is None:
-        return at, f"line {at + 1} is no number of atoms"
+        return at, f"line {at + 1} is not a number of atoms"
     count, first = int(match.group(1)), at + 2
     there = 0
     while there < count and first + there < len(lines) and _is_atom(lines[first + there]):
@@ -120,7 +120,7 @@ def _next_is_qm9(lines: Sequence[str], place: int) -> bool:
 def _next_frame(lines: Sequence[str], at: int) -> int:
     """Return where the next frame starts after one that is broken.
 
-    The line behind a count is a comment, which may be a number itself: it opens a frame only where that one is whole.
+    The line behind a count is a comment, which may be a number itself: it opens a frame only if that frame is complete.
     """
     for start in range(at + 1, len(lines)):
         if _COUNT.fullmatch(lines[start]) and (
@@ -141,9 +141,9 @@ _STRUCTURE: Final = re.compile(r"^\s*(_cell_length_a|_atom_site_)", re.IGNORECAS
 
 
 def split_cif(text: str) -> list[str]:
-    """Return the data blocks of a CIF that hold a cell or atoms; the text as it is where there are none or one block.
+    """Return the data blocks of a CIF that hold a cell or atoms; the unchanged text if there are none or one block.
 
-    Blocks of the publication or of the measurement alone are left out. A ``data_`` inside a text field (between lines
+    Blocks with only the publication or the measurement are left out. A ``data_`` inside a text field (between lines
     that open with ``;``) opens no block.
     """
     text = text.removeprefix("\ufeff")
@@ -200,7 +200,7 @@ def split_poscar(text: str) -> list[str]:
 
 
 def _poscar_end(lines: Sequence[str], at: int) -> int | None:
-    """Return the line behind the coordinates of a POSCAR that starts here; ``None`` where it is none."""
+    """Return the line behind the coordinates of a POSCAR that starts here; ``None`` if there is no such line."""
     if not _opens_poscar(lines, at):
         return None
     place = at + 5
@@ -229,7 +229,7 @@ def _opens_poscar(lines: Sequence[str], at: int) -> bool:
 
 
 def _floats(line: str) -> int:
-    """Return how many numbers a line is made of; 0 where a word of it is none."""
+    """Return how many numbers a line has; 0 if one of its words is not a number."""
     words = line.split()
     try:
         for word in words:

@@ -42,7 +42,7 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     ``pbc`` in the comment line decides; without it a ``Lattice`` makes all three directions periodic.
 
     Raises:
-        DataError: the text is no frame, has no positions, or is periodic without a cell that has a volume.
+        DataError: the text is not a frame, has no positions, or is periodic without a cell that has a volume.
     """
     lines = text.removeprefix("\ufeff").splitlines()
     count, comment = int(lines[0]), lines[1] if len(lines) > 1 else ""
@@ -96,7 +96,7 @@ def _atoms(words: Sequence[Sequence[str]], properties: str | None) -> tuple[np.n
     try:
         positions = np.array([row[place[0] : place[0] + 3] for row in words], dtype=float)
     except ValueError as error:
-        raise DataError(f"a coordinate is no number ({error})") from error
+        raise DataError(f"a coordinate is not a number ({error})") from error
     return np.array([element(row[species[0]]) for row in words]), positions
 
 
@@ -104,12 +104,12 @@ def _columns(properties: str) -> dict[str, tuple[int, str, int]]:
     """Return first place, type and size of each column by its name in lower case."""
     parts = properties.split(":")
     if len(parts) % 3:
-        raise DataError(f"Properties='{properties}' is no list of name:type:size")
+        raise DataError(f"Properties='{properties}' is not a list of name:type:size")
     columns: dict[str, tuple[int, str, int]] = {}
     start = 0
     for name, kind, size in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if not size.isdigit():
-            raise DataError(f"Properties='{properties}' is no list of name:type:size")
+            raise DataError(f"Properties='{properties}' is not a list of name:type:size")
         columns[name.lower()] = (start, kind.upper(), int(size))
         start += int(size)
     return columns
@@ -119,7 +119,7 @@ def element(word: str) -> int:
     """Return the atomic number of an element's symbol or number; deuterium and tritium are hydrogen.
 
     Raises:
-        DataError: it is none.
+        DataError: it is not a cell.
     """
     if word.isdigit():
         return int(word)
@@ -128,7 +128,7 @@ def element(word: str) -> int:
     if symbol not in ATOMIC_NUMBER:
         bare = re.match(r"[A-Z][a-z]?", symbol)
         if bare is None or bare[0] not in ATOMIC_NUMBER or re.search(r"[A-Za-z]", symbol[bare.end() :]):
-            raise DataError(f"'{word}' is no element")
+            raise DataError(f"'{word}' is not an element")
         symbol = bare[0]
     return ATOMIC_NUMBER[symbol]
 
@@ -152,11 +152,11 @@ def _matrix(words: Sequence[str], name: str) -> np.ndarray:
     try:
         values = np.array([float(word) for word in words if word])
     except ValueError as error:
-        raise DataError(f"{name} is no cell ({error})") from error
+        raise DataError(f"{name} is not a cell ({error})") from error
     if values.size == 3:
         return np.diag(values)
     if values.size != 9:
-        raise DataError(f"{name} is no cell: it has {values.size} numbers, not 9")
+        raise DataError(f"{name} is not a cell: it has {values.size} numbers, not 9")
     return values.reshape(3, 3)
 
 

@@ -68,14 +68,14 @@ def hall_operators(symbol: str) -> Operators:
         symbol: e.g. ``-F 4vw 2vw 3``; underscores count as spaces.
 
     Raises:
-        DataError: the symbol is no Hall symbol.
+        DataError: the symbol is not a Hall symbol.
     """
     text = re.sub(r"[\s_]+", " ", symbol).strip()
     text, _, change = text.partition("(")
     words = text.split()
     lattice = re.fullmatch(r"(-?)([PABCIRHF])", words[0].upper()) if words else None
     if lattice is None or len(words) > 5:
-        raise DataError(f"'{symbol}' is no Hall symbol")
+        raise DataError(f"'{symbol}' is not a Hall symbol")
     generators = [_operator(np.eye(3, dtype=int), shift) for shift in _CENTRINGS[lattice[2]]]
     if lattice[1]:
         generators.append(_operator(-np.eye(3, dtype=int), (0, 0, 0)))
@@ -91,7 +91,7 @@ def _generator(word: str, orders: list[int], axes: list[str], symbol: str) -> _O
     """Return the operator of one word, and note its order and axis for the words behind it."""
     parts = _GENERATOR.fullmatch(word.lower())
     if parts is None:
-        raise DataError(f"'{symbol}' is no Hall symbol: '{word}' is not read")
+        raise DataError(f"'{symbol}' is not a Hall symbol: '{word}' is not read")
     sign, order, axis, screw, letters = parts[1], int(parts[2]), parts[3], parts[4], parts[5]
     axis = axis or _implied_axis(order, orders, axes)
     previous = next((each for each in reversed(axes) if each in "xyz"), "z")
@@ -99,7 +99,7 @@ def _generator(word: str, orders: list[int], axes: list[str], symbol: str) -> _O
     shift = np.zeros(3, dtype=int)
     if screw:
         if axis not in "xyz":
-            raise DataError(f"'{symbol}' is no Hall symbol: '{word}' has a screw along a diagonal")
+            raise DataError(f"'{symbol}' is not a Hall symbol: '{word}' has a screw along a diagonal")
         shift["xyz".index(axis)] += 24 * int(screw) // order
     for letter in letters:
         shift += np.array(_TRANSLATIONS[letter])
@@ -120,11 +120,11 @@ def _rotation(order: int, axis: str, previous: str, symbol: str) -> np.ndarray:
     """Return a rotation matrix; ``previous`` is the axis to which ``'`` and ``"`` are perpendicular."""
     if axis == "*":
         if order != 3:
-            raise DataError(f"'{symbol}' is no Hall symbol: only 3 lies along *")
+            raise DataError(f"'{symbol}' is not a Hall symbol: only 3 lies along *")
         return np.array(_THREEFOLD_DIAGONAL)
     if axis in "'\"=":
         if order != 2:
-            raise DataError(f"'{symbol}' is no Hall symbol: only 2 lies along {axis}")
+            raise DataError(f"'{symbol}' is not a Hall symbol: only 2 lies along {axis}")
         base, along = np.array(_TWOFOLD_PRIME if axis == "'" else _TWOFOLD_SECOND), previous
     else:
         base, along = np.array(_ABOUT_Z[order]), axis
@@ -134,7 +134,7 @@ def _rotation(order: int, axis: str, previous: str, symbol: str) -> np.ndarray:
 
 
 def _changed(operator: _Operator, change: str, symbol: str) -> _Operator:
-    """Return an operator in the basis that stands in brackets: a shift in 12ths, or three expressions in x, y, z."""
+    """Return an operator in the basis given in brackets: a shift in 12ths, or three expressions in x, y, z."""
     if "," in change:
         from adit.readers.symmetry.operators import parse_operator
 
@@ -142,7 +142,7 @@ def _changed(operator: _Operator, change: str, symbol: str) -> _Operator:
     else:
         values = change.split()
         if len(values) != 3 or not all(re.fullmatch(r"-?\d+", value) for value in values):
-            raise DataError(f"'{symbol}' is no Hall symbol: ({change}) is not read")
+            raise DataError(f"'{symbol}' is not a Hall symbol: ({change}) is not read")
         matrix, shift = np.eye(3), np.array([int(value) / 12 for value in values])
     rotation, translation = np.array(operator[0]), np.array(operator[1]) / 24
     inverse = np.linalg.inv(matrix)
@@ -174,7 +174,7 @@ def _closed(generators: list[_Operator], symbol: str) -> list[_Operator]:
             seen.add(new)
             members.append(new)
         if len(members) > _LARGEST_ORDER:
-            raise DataError(f"'{symbol}' is no Hall symbol: its operators form no group")
+            raise DataError(f"'{symbol}' is not a Hall symbol: its operators form no group")
     return members
 
 

@@ -14,7 +14,7 @@ from adit.readers.symmetry.hall import Operators
 
 _TERM: Final = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?\*?)?([xyz]?)")
 _SNAP: Final = 2e-3
-"""A translation so near to a 24th is one: 0.333 stands for 1/3."""
+"""A translation this close to a 24th is rounded to it: 0.333 means 1/3."""
 
 
 @lru_cache(maxsize=4096)
@@ -25,18 +25,18 @@ def parse_operator(text: str) -> tuple[np.ndarray, np.ndarray]:
         text: three expressions in x, y and z, separated by commas; a fourth one (time reversal) is left out.
 
     Raises:
-        DataError: the text is no operator.
+        DataError: the text is not an operator.
     """
     parts = text.lower().replace(" ", "").replace("'", "").replace('"', "").split(",")
     if len(parts) not in (3, 4):
-        raise DataError(f"'{text}' is no symmetry operator")
+        raise DataError(f"'{text}' is not a symmetry operator")
     rotation, translation = np.zeros((3, 3)), np.zeros(3)
     for row, part in enumerate(parts[:3]):
         if not part:
-            raise DataError(f"'{text}' is no symmetry operator")
+            raise DataError(f"'{text}' is not a symmetry operator")
         _add_expression(part, rotation[row], translation, row, text)
     if abs(abs(np.linalg.det(rotation)) - 1) > 1e-6:
-        raise DataError(f"'{text}' is no symmetry operator: it changes the volume")
+        raise DataError(f"'{text}' is not a symmetry operator: it changes the volume")
     snapped = np.rint(translation * 24) / 24
     translation = np.where(np.abs(translation - snapped) < _SNAP, snapped, translation)
     rotation.setflags(write=False)
@@ -49,9 +49,9 @@ def _add_expression(part: str, row: np.ndarray, translation: np.ndarray, number:
     while place < len(part):
         term = _TERM.match(part, place)
         if term is None or term.end() == place or not (term[2] or term[4]):
-            raise DataError(f"'{text}' is no symmetry operator")
+            raise DataError(f"'{text}' is not a symmetry operator")
         if term[3] is not None and int(term[3]) == 0:
-            raise DataError(f"'{text}' is no symmetry operator: it divides by zero")
+            raise DataError(f"'{text}' is not a symmetry operator: it divides by zero")
         value = float(term[2] or 1) / float(term[3] or 1)
         value = -value if term[1] == "-" else value
         if term[4]:
@@ -65,7 +65,7 @@ def parse_operators(texts: Sequence[str]) -> Operators:
     """Return rotations (n, 3, 3) and translations (n, 3) of operators, each once.
 
     Raises:
-        DataError: one is no operator.
+        DataError: one is not an operator.
     """
     parsed = [parse_operator(text) for text in texts]
     different = {(r.tobytes(), np.rint((t % 1.0) * 1e6).tobytes()): (r, t) for r, t in parsed}

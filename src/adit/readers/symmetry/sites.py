@@ -38,7 +38,7 @@ _EXACT: Final = 1e-3
 
 @dataclass(frozen=True)
 class Symmetry:
-    """Operators and what is to be said of them.
+    """Operators and notes about them.
 
     Attributes:
         operators: rotations (n, 3, 3) and translations (n, 3).
@@ -77,7 +77,7 @@ def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
         cell: (3, 3), Å.
 
     Raises:
-        DataError: what the block says is no symmetry, contradicts itself, or leaves several settings.
+        DataError: what the block says is not a symmetry, contradicts itself, or leaves several settings.
     """
     if magnetic := _texts(data, _MAGNETIC[:1]):
         return Symmetry(_with_centring(magnetic, _texts(data, _MAGNETIC[1:])))
@@ -108,7 +108,7 @@ def _candidates(name: str, number: str) -> list[Setting]:
 
 
 def _of_hall(hall: str, name: str, candidates: list[Setting]) -> Operators | None:
-    """Return the operators of a Hall symbol; ``None`` where it is none but another symbol names the group.
+    """Return the operators of a Hall symbol; ``None`` if it is invalid but another symbol names the group.
 
     Raises:
         DataError: the symbols are of different groups, or nothing else names the group.
@@ -162,7 +162,7 @@ class Orbit:
 
     Attributes:
         fractional: (m, 3).
-        merged: copies that became one site.
+        merged: copies merged to one site.
         spread: largest distance of such a copy from the site, Å.
     """
 
@@ -233,7 +233,7 @@ def _distances(offsets: np.ndarray, cell: np.ndarray) -> np.ndarray:
 
 
 def merge_note(label: str, orbit_: Orbit) -> str:
-    """Return what to say of copies that became one site; empty where only rounding was between them."""
+    """Return a note about merged copies; empty if they differed only by rounding."""
     if orbit_.merged == 1 or orbit_.spread < _EXACT:
         return ""
     return f"{orbit_.merged} symmetry copies of {label} are one site, {orbit_.spread:.3f} Å from the place in the file"

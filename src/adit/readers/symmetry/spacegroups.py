@@ -18,7 +18,7 @@ _OLD_LETTER: Final = {
     **{322: "a", 323: "a", 324: "b", 325: "b", 326: "b", 327: "b"},
     **{328: "c", 329: "c", 330: "c", 331: "c", 332: "a", 333: "a"},
 }
-"""Hall numbers of groups 67 and 68, whose settings the letter before ``e`` (1992) told apart.
+"""Hall numbers of groups 67 and 68, whose settings the letter before ``e`` (1992) distinguished.
 
 Source: International Tables A (1983), table 4.3.1.
 """
@@ -126,7 +126,7 @@ def _words(symbol: str) -> str:
 
 
 def settings_of(symbol: str) -> list[Setting]:
-    """Return the settings that a Hermann-Mauguin symbol may mean; none where it is no symbol.
+    """Return the settings that a Hermann-Mauguin symbol may mean; none where it is not a symbol.
 
     Args:
         symbol: short or full, with or without its setting behind a colon or a blank, e.g. ``F d -3 m :2``.
@@ -168,7 +168,7 @@ def settings_of_number(number: int) -> list[Setting]:
 
 
 def fits_cell(operators: Operators, cell: np.ndarray, tolerance: float = _SAME_METRIC) -> bool:
-    """Return whether a cell (3, 3), Å, has the symmetry of the operators: they leave its metric tensor as it is."""
+    """Return whether a cell (3, 3), Å, has the symmetry of the operators: they do not change its metric tensor."""
     metric = cell @ cell.T
     rotations = np.unique(np.asarray(operators[0]), axis=0)
     # Fractional coordinates are columns here (x' = R x), so that the metric tensor turns into Rᵀ G R.
@@ -183,7 +183,7 @@ def choose(candidates: Sequence[Setting], cell: np.ndarray, label: str) -> Setti
     Args:
         candidates: what a symbol may mean.
         cell: (3, 3), Å.
-        label: what the file says, for people.
+        label: what the file says, for display.
 
     Raises:
         DataError: none or several are left.

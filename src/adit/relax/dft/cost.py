@@ -1,4 +1,4 @@
-"""What a DFT relaxation is likely to cost: good for an order, and for a budget to a factor of a few."""
+"""Predicted cost of a DFT relaxation: for ranking, and for a budget to a factor of a few."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def valence_electrons(number: int) -> int:
 
 
 def kpoints(system: AtomicSystem, density: float = DEMO.kpoint_density) -> int:
-    """Return the number of irreducible k-points of a grid; of the whole grid where there is no symmetry.
+    """Return the number of irreducible k-points of a grid; of the complete grid if there is no symmetry.
 
     Args:
         system: a crystal.

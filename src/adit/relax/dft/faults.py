@@ -32,7 +32,7 @@ MACHINE_FAULT = MachineFaultError.__name__
 
 
 def machine_fault(error: BaseException, folder: Path, command: str | None = None) -> MachineFaultError | None:
-    """Return what is wrong with the machine where an error (or what caused it) says so, else ``None``.
+    """Return the problem of the machine if an error (or its cause) shows one, else ``None``.
 
     Args:
         error: what an engine raised.
@@ -64,7 +64,7 @@ def machine_fault(error: BaseException, folder: Path, command: str | None = None
 
 @contextlib.contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process alone; the kernel lets it go when the process ends, however that ends.
+    """Lock a folder for this process; the kernel releases the lock when the process ends.
 
     Raises:
         MachineFaultError: another process holds it.

@@ -1,4 +1,4 @@
-"""One DFT relaxation: an atomate2 flow run by jobflow in a folder of its own (inside a worker process)."""
+"""One DFT relaxation: an atomate2 flow run by jobflow in its own folder (inside a worker process)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from adit import convert, store
 from adit.columns import Col
+from adit.config.base import load_place
 from adit.config.engines import ENGINES
 from adit.outputs.scratch import Scratch
 from adit.relax.dft.engines import vasp
-from adit.relax.dft.engines.presets import GpawPreset, VaspPreset, XtbPreset
+from adit.relax.dft.engines.presets import VaspPreset
 from adit.relax.dft.faults import claimed, machine_fault
 from adit.relax.dft.restart import OWNER, RUN, STARTED, start_of
 from adit.relax.dft.task import Task
@@ -96,7 +97,7 @@ def _restarted(task: Task, start: AtomicSystem, steps: int) -> list[str]:
 
 
 def _warnings(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return what engine and libraries warned of, once each; what concerns programmers alone is left out."""
+    """Return the warnings of engine and libraries, once each, without those for programmers."""
     ours = [w for w in caught if not issubclass(w.category, (DeprecationWarning, FutureWarning, ResourceWarning))]
     return sorted({" ".join(str(w.message).split())[:200] for w in ours})
 
@@ -107,7 +108,7 @@ def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
     if isinstance(preset, VaspPreset):
         flow = vasp.flow_maker(preset, task.engine.command).make(structure)
     else:
-        flow = _ase_maker(preset).make(structure)
+        flow = load_place(ENGINES[task.engine.name].maker)(preset).make(structure)
     documents = _documents(flow, run, own_folders=isinstance(preset, VaspPreset))
     if isinstance(preset, VaspPreset):
         return vasp.result_of(documents, preset)
@@ -124,7 +125,7 @@ class VaspError(Exception):
 
 
 def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
-    """Run a flow, or a job alone, and return the output of its jobs in order."""
+    """Run a flow, or a single job, and return the output of its jobs in order."""
     from jobflow import run_locally
 
     try:
@@ -143,12 +144,6 @@ def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
             raise
         raise VaspError(f"{type(error).__name__}: {error} (VASP's last line: {last_line})") from error
     return [answers[max(answers)].output for answers in responses.values()]
-
-
-def _ase_maker(preset: GpawPreset | XtbPreset) -> Any:
-    from adit.relax.dft.engines import ase_maker
-
-    return ase_maker.gpaw_maker(preset) if isinstance(preset, GpawPreset) else ase_maker.xtb_maker(preset)
 
 
 def job_store(folder: Path) -> Any:

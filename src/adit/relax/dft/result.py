@@ -47,7 +47,7 @@ _BLANK: Mapping[str, Any] = {
 
 
 def read_result(task: Task) -> dict[str, Any] | None:
-    """Return the result of exactly this task; ``None`` where there is none, or none that can be read."""
+    """Return the result of exactly this task; ``None`` if there is none, or none that can be read."""
     path = task.folder / RESULT
     if not path.is_file():
         return None
@@ -76,7 +76,7 @@ def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[
 
 
 def complete(task: Task, outcome: Outcome) -> dict[str, Any]:
-    """Return the whole ``result.json`` of a task, whatever became of it."""
+    """Return the ``result.json`` of a task, with any status."""
     engine = task.engine
     if outcome.status == "ok":
         science = {**_BLANK, Col.WARNINGS: [], **outcome.value}

@@ -1,4 +1,4 @@
-"""Runs DFT relaxations, each in a process and a folder of its own, with a wall limit and restarts.
+"""Runs DFT relaxations, each in its own process and folder, with a wall limit and restarts.
 
 Every structure ends with one ``result.json``. What science makes fail is a row; what the machine makes fail (an engine
 that is not installed, a full disk) is an error of the command, so that a scheduler retries that alone.

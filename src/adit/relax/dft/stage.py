@@ -1,4 +1,4 @@
-"""``adit dft``: one shard of the selected structures, each relaxed with DFT in a process and a folder of its own."""
+"""``adit dft``: one shard of the selected structures, each relaxed with DFT in its own process and folder."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run_dft(
         relaxed: tables of the pre-relaxation, their structures beside them.
         shard: which shard.
         folder: each structure has its folder ``<folder>/<system_id>`` with ``result.json``.
-        out: table, one row a structure: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å.
+        out: table, one row per structure: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å.
         structures: relaxed systems, failures for the others.
         workers: structures at a time, one core each (VASP: as its command says).
         settings_dir: folder of the presets; by default ``config/dft`` under the working directory.

@@ -26,7 +26,7 @@ class Task:
         system: the structure to start from.
         engine: the engine and its settings.
         folder: folder of this structure (absolute); everything is done in its ``run`` folder.
-        attempt: which one this is, from 1; later ones go on from the last geometry.
+        attempt: which one this is, from 1; later ones continue from the last geometry.
     """
 
     system: AtomicSystem

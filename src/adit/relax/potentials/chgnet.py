@@ -55,7 +55,7 @@ def unknown_to_chgnet(system: AtomicSystem) -> str | None:
 
 
 def energy_per_atom(system: AtomicSystem) -> float:
-    """Return CHGNet's energy of a crystal as it stands, eV/atom.
+    """Return CHGNet's energy of a crystal unchanged, eV/atom.
 
     Raises:
         DataError: an element is unknown to CHGNet.
@@ -70,7 +70,7 @@ def energy_per_atom(system: AtomicSystem) -> float:
 
 
 def relax(task: tuple[AtomicSystem, Limits]) -> Relaxed:
-    """Relax atoms and cell of one crystal on one CPU thread; refuses what is none."""
+    """Relax atoms and cell of one crystal on one CPU thread; refuses other systems."""
     system, limits = task
     (result,) = relax_together([system], limits, network("cpu"), unknown_to_chgnet)
     return result

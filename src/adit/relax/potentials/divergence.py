@@ -64,7 +64,7 @@ def cell_divergence(volume_per_atom: float, steps: int, largest: float = MAX_VOL
 
 
 def largest_force(forces: Any) -> float:
-    """Return the length of the longest force (n, 3); 0 where there is none."""
+    """Return the length of the longest force (n, 3); 0 if there is none."""
     lengths = np.linalg.norm(np.asarray(forces, dtype=float).reshape(-1, 3), axis=1)
     return float(lengths.max()) if len(lengths) else 0.0
 
@@ -85,7 +85,7 @@ class Watch:
         """Look at a geometry before it is computed.
 
         Raises:
-            DivergedError: its cell is none.
+            DivergedError: its cell is not a valid cell.
         """
         if atoms.cell.rank:
             _refuse(cell_divergence(atoms.get_volume() / len(atoms) if atoms.cell.rank == 3 else 0.0, self._steps))

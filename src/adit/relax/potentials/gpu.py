@@ -18,7 +18,7 @@ from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
 
 BATCHES_A_CHUNK = 8
-"""So many batches' worth of atoms are one item of work: what has ended makes room for what waits."""
+"""Number of batches per item of work: a finished structure is replaced by the next one."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Chunk:
 
 
 def resolve_device(wanted: str) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU where there is one.
+    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU if there is one.
 
     Raises:
-        ExternalToolError: a GPU is asked for and there is none.
+        ExternalToolError: a GPU is requested and there is none.
     """
     if wanted == "cpu" or (wanted == "auto" and not any(Path("/dev").glob("nvidia[0-9]*"))):
         return "cpu"
@@ -91,7 +91,7 @@ def relax_on_gpu(
     warm_up: Callable[[str], object] | None = None,
     chosen: Chosen = CHGNET,
 ) -> None:
-    """Relax in chunks; one whose worker dies or hangs is halved until the structure that does it is alone.
+    """Relax in chunks; a chunk whose worker dies or hangs is halved until the faulty structure is isolated.
 
     Args:
         systems: crystals.

@@ -1,6 +1,7 @@
 """Relax many crystals with one evaluation of the potential a step; each has its own optimiser and ends on its own.
 
-The optimiser is ASE's, one object a structure, in the log-cell coordinates of ``FrechetCellFilter``: a batch takes the
+The optimiser is ASE's, one object per structure, in the log-cell coordinates of ``FrechetCellFilter``: a batch
+takes the
 very steps that each structure would take alone. BFGS on crystals near and far from equilibrium took a third to two
 thirds of FIRE's steps and time, and converged where FIRE ran out of steps.
 """
@@ -33,7 +34,7 @@ def relax_together(
     wall_limit_s: float = float("inf"),
     on_done: Callable[[int, Relaxed], None] | None = None,
 ) -> list[Relaxed]:
-    """Relax atoms and cells; a structure that has ended makes room for the next one.
+    """Relax atoms and cells; a structure that has ended is replaced by the next one.
 
     Args:
         systems: crystals.

@@ -1,4 +1,4 @@
-"""When a pre-relaxation ends, and what became of one structure."""
+"""When a pre-relaxation ends, and the outcome of one structure."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """What became of one structure.
+    """Outcome of one structure.
 
     Attributes:
         status: converged, unconverged (steps ran out), failed, timeout or refused.
         reason: one line where it is not converged.
         system: the relaxed structure, for converged and unconverged.
-        energy: eV for the cell; NaN where there is none.
-        fmax: largest of the forces and the cell's gradient at the end, eV/Å; NaN where there is none.
+        energy: eV for the cell; NaN if there is none.
+        fmax: largest of the forces and the cell's gradient at the end, eV/Å; NaN if there is none.
         steps: steps taken.
         wall_s: wall time, s; in a batch, from when the structure joined it.
-        rmsd_moved: root mean square displacement of the atoms, common drift removed, Å; NaN where there is none.
-        spacegroup_before: international number of the structure as given, 0 where there is none.
+        rmsd_moved: root mean square displacement of the atoms, common drift removed, Å; NaN if there is none.
+        spacegroup_before: international number of the structure as given, 0 if there is none.
         spacegroup_after: of the relaxed one.
         pushed_apart: whether overlapping atoms were pushed apart before the first step.
     """
@@ -65,7 +65,7 @@ class Relaxed:
 
     @property
     def energy_per_atom(self) -> float:
-        """Return the energy in eV/atom; NaN where there is none."""
+        """Return the energy in eV/atom; NaN if there is none."""
         return float("nan") if self.system is None else self.energy / len(self.system)
 
 

@@ -1,4 +1,4 @@
-"""What is no crystal is refused before any energy is computed: overlapping atoms, empty or collapsed cells."""
+"""What is not a crystal is refused before any energy is computed: overlapping atoms, empty or collapsed cells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def refuse(system: AtomicSystem, min_distance: float, max_volume_per_atom: float
     Args:
         system: any system.
         min_distance: Å; atoms, and an atom and its own periodic images, must be further apart.
-        max_volume_per_atom: Å³; emptier cells are no crystals.
+        max_volume_per_atom: Å³; emptier cells are not crystals.
     """
     if system.cell is None:
         return "is not periodic"
@@ -52,7 +52,7 @@ def distance_below(system: AtomicSystem, cutoff: float) -> float | None:
 
 
 def contact(system: AtomicSystem) -> str | None:
-    """Return why a relaxed structure is none: atoms within half a bond, where a learned potential has holes."""
+    """Return why a relaxed structure is invalid: atoms within half a bond, where a learned potential is wrong."""
     from ase.neighborlist import neighbor_list
 
     radii = covalent_radii()[system.numbers]
@@ -66,7 +66,7 @@ def contact(system: AtomicSystem) -> str | None:
 
 
 def push_apart(system: AtomicSystem) -> AtomicSystem | None:
-    """Return the system with overlapping atoms moved apart, the cell kept; ``None`` where there is no room for them.
+    """Return the system with overlapping atoms moved apart, the cell kept; ``None`` if there is no room for them.
 
     Every pair that is too close is moved along its line by half of what it lacks, all pairs together, until none is
     left. Atoms on one and the same place are first moved along a direction that their numbers decide. An atom too close

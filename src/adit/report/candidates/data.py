@@ -60,7 +60,7 @@ def write(run: Run, kind: str, folder: Path) -> Written | None:
     if frame is None or Col.SYSTEM_ID not in frame:
         return None
     frame = ordered(kind, frame)
-    found = fields.fields(kind, frame)
+    columns_shown = fields.fields(kind, frame)
     parts = _parts(run, kind, frame)
     if kind == "molecule" and Col.FORMULA in frame:
         frame[Col.FORMULA] = [_hill(one, text) for one, text in zip(chain(*parts), frame[Col.FORMULA], strict=True)]
@@ -68,20 +68,22 @@ def write(run: Run, kind: str, folder: Path) -> Written | None:
     data = {
         "rows": len(frame),
         "chunk": CHUNK,
-        "columns": [field.to_json() for field in found],
-        "values": {field.name: column(field, frame[field.name].tolist()) for field in found},
+        "columns": [field.to_json() for field in columns_shown],
+        "values": {field.name: column(field, frame[field.name].tolist()) for field in columns_shown},
         "elements": {z: [symbol(z), css_colour(z)] for z in held},
     }
     store.write_text(folder / f"{kind}.js", script("adit.table", kind, data))
     for number, part in enumerate(parts):
         store.write_text(folder / f"{kind}-{number}.js", script("adit.structures", kind, number, part))
     return Written(
-        len(frame), fields.presets(kind, found), ("csv", "sdf", "xyz") if kind == "molecule" else ("csv", "cif", "xyz")
+        len(frame),
+        fields.presets(kind, columns_shown),
+        ("csv", "sdf", "xyz") if kind == "molecule" else ("csv", "cif", "xyz"),
     )
 
 
 def _hill(steps: Sequence[dict[str, Any]], text: Any) -> Any:
-    """Return the whole formula of a molecule; without a structure what the scores say."""
+    """Return the formula of a molecule; without a structure, the one in the scores."""
     return hill(composition(steps[0]["z"])) if steps else text
 
 
@@ -122,26 +124,26 @@ def _number(value: Any, digits: int) -> float | int | None:
 
 
 def _parts(run: Run, kind: str, frame: pd.DataFrame) -> list[list[list[dict[str, Any]]]]:
-    made = structures(run, f"samples/{kind}/*.arrow")
+    generated = structures(run, f"samples/{kind}/*.arrow")
     later = [] if kind == "molecule" else _relaxed(run, kind)
     valid = frame[Col.VALIDITY].fillna(False).astype(bool) if Col.VALIDITY in frame else frame[Col.SYSTEM_ID].isna()
     progress = Progress(f"structures of {kind}s", len(frame))
     rows = []
     for system_id, bonded in zip(frame[Col.SYSTEM_ID].astype(str), valid, strict=True):
-        system = made.get(system_id)
+        system = generated.get(system_id)
         if kind == "molecule":
             drawn = system is not None and len(system) <= PAIRWISE_ATOMS
             rows.append([frames.frame(system, "generated", bonded=bool(bonded))] if drawn and system else [])
         else:
-            steps = [("generated", system), *((label, found.get(system_id)) for label, found in later)]
+            steps = [("generated", system), *((label, structure.get(system_id)) for label, structure in later)]
             rows.append(frames.path(steps))
         progress.update()
     return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
 
 def _relaxed(run: Run, kind: str) -> list[tuple[str, Structures]]:
-    found = [("CHGNet", structures(run, f"relaxed/{kind}/*.arrow"))]
-    return [*found, (method(run), structures(run, "dft/[0-9]*.arrow"))] if kind == "crystal" else found
+    stages = [("CHGNet", structures(run, f"relaxed/{kind}/*.arrow"))]
+    return [*stages, (method(run), structures(run, "dft/[0-9]*.arrow"))] if kind == "crystal" else stages
 
 
 def script(function: str, *arguments: Any) -> str:

@@ -1,4 +1,4 @@
-"""Columns of the candidates' tables: what is known of each by its name, and what is guessed of the others."""
+"""Columns of the candidates' tables: fields with a description, and default fields for all others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Field:
         title: its title; empty: that of the registry.
         hint: meaning.
         digits: decimals of a number.
-        unit: of a number, as it stands beside its title.
-        shown: whether it stands in the table before anyone chooses columns.
+        unit: of a number, unchanged beside its title.
+        shown: whether it is in the table by default.
     """
 
     name: str
@@ -90,7 +90,7 @@ _MOLECULE: Final = (
     _WHY,
 )
 
-KNOWN: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _MOLECULE, "mof": _MOF}
+FIELDS: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _MOLECULE, "mof": _MOF}
 """Fields of each kind in the order of the table; of those the file lacks nothing is shown."""
 
 PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
@@ -124,19 +124,19 @@ _STATUS: Final = ("status", "_status")
 
 def fields(kind: str, frame: pd.DataFrame) -> list[Field]:
     """Return the fields of a frame: the known ones first, then every other column, hidden until it is chosen."""
-    known = {
+    available = {
         field.name: field
-        for plain in KNOWN.get(kind, _COMMON)
+        for plain in FIELDS.get(kind, _COMMON)
         for field in (plain, *(_surrogate(plain, name) for name in _surrogates(plain.name, frame)))
     }
-    found = [field for name, field in known.items() if name in frame and not _empty(frame[name])]
-    others = [name for name in frame.columns if name not in known and not _empty(frame[name])]
-    return found + [_guessed(str(name), frame[name]) for name in others]
+    present = [field for name, field in available.items() if name in frame and not _empty(frame[name])]
+    others = [name for name in frame.columns if name not in available and not _empty(frame[name])]
+    return present + [_guessed(str(name), frame[name]) for name in others]
 
 
-def presets(kind: str, found: list[Field]) -> list[tuple[str, dict[str, str]]]:
+def presets(kind: str, fields_shown: list[Field]) -> list[tuple[str, dict[str, str]]]:
     """Return the filters of a kind whose columns are there."""
-    names = {str(field.name) for field in found}
+    names = {str(field.name) for field in fields_shown}
     chosen = []
     for title, filters in PRESETS.get(kind, ()):
         stored = {columns.stored_as(name, names): condition for name, condition in filters.items()}
@@ -161,8 +161,8 @@ def _surrogates(name: str, frame: pd.DataFrame) -> list[str]:
 
 def _surrogate(field: Field, name: str) -> Field:
     """Return a field for surrogate energies: its title is marked, and its hint says whose they are."""
-    whose = f"{columns.potential_title(columns.potential_of(name))} energies on a DFT hull"
-    return replace(field, name=name, title=field.title + SURROGATE_MARK, hint=f"{field.hint}; {whose}")
+    method = f"{columns.potential_title(columns.potential_of(name))} energies on a DFT hull"
+    return replace(field, name=name, title=field.title + SURROGATE_MARK, hint=f"{field.hint}; {method}")
 
 
 def _empty(values: pd.Series[Any]) -> bool:

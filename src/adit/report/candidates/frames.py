@@ -27,19 +27,19 @@ def frame(system: AtomicSystem, label: str, *, bonded: bool = False) -> dict[str
 
     Args:
         system: the structure.
-        label: what it is, e.g. ``generated``.
+        label: stage of the structure, e.g. ``generated``.
         bonded: find the bonds of a molecule (``b``, ``q`` charges, ``d`` drawing).
     """
-    made: dict[str, Any] = {"l": label, "z": [int(z) for z in system.numbers]}
+    record: dict[str, Any] = {"l": label, "z": [int(z) for z in system.numbers]}
     if system.cell is None:
-        made["x"] = _whole(system.positions * ANGSTROM)
-        return {**made, **molecule_graph(system)} if bonded else made
-    made["x"] = _whole(system.fractional * FRACTION)
-    made["c"] = [round(float(value), 5) for value in system.cell.ravel()]
+        record["x"] = _whole(system.positions * ANGSTROM)
+        return {**record, **molecule_graph(system)} if bonded else record
+    record["x"] = _whole(system.fractional * FRACTION)
+    record["c"] = [round(float(value), 5) for value in system.cell.ravel()]
     energy = system.info.get("dft_energy_per_atom" if label.startswith("DFT") else Col.ENERGY_PER_ATOM)
     if isinstance(energy, int | float) and not formats.is_missing(energy):
-        made["e"] = round(float(energy), 5)
-    return made
+        record["e"] = round(float(energy), 5)
+    return record
 
 
 def _whole(values: np.ndarray) -> list[int]:

@@ -1,4 +1,4 @@
-"""Best candidates: which samples are shown with pictures, and what is said of each."""
+"""Best candidates: samples shown with pictures and facts."""
 
 from __future__ import annotations
 
@@ -57,13 +57,15 @@ def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
     frame = run.scores.get(kind)
     if frame is None or not limit or Col.SYSTEM_ID not in frame:
         return []
-    found = structures(run, "dft/[0-9]*.arrow", f"relaxed/{kind}/*.arrow", f"samples/{kind}/*.arrow")
+    structures_by_id = structures(run, "dft/[0-9]*.arrow", f"relaxed/{kind}/*.arrow", f"samples/{kind}/*.arrow")
     if Col.E_ABOVE_HULL in frame and frame[Col.E_ABOVE_HULL].notna().any():
         frame = _best_first(frame[frame[Col.E_ABOVE_HULL].notna()])
     elif Col.OVERALL_VALIDITY in frame:
         frame = frame.sort_values(Col.OVERALL_VALIDITY, ascending=False, kind="stable")
     dft = {str(row.get(Col.SYSTEM_ID)): row for row in run.dft}
-    return [_crystal(row, system, dft.get(system.system_id, {})) for row, system in _drawn(frame, found, limit)]
+    return [
+        _crystal(row, system, dft.get(system.system_id, {})) for row, system in _drawn(frame, structures_by_id, limit)
+    ]
 
 
 def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
@@ -97,12 +99,12 @@ def molecules(run: Run, limit: int) -> list[Card]:
     frame = frame.assign(_passed=passed)
     keys = [k for k in (Col.NEUTRAL_VALIDITY, Col.PDB_VALIDITY, "_passed", Col.NOVEL, Col.N_ATOMS) if k in frame]
     frame = frame.sort_values(keys, ascending=False, kind="stable")
-    found = structures(run, "samples/molecule/*.arrow")
-    return [_molecule(row, system) for row, system in _drawn(frame, found, limit)]
+    structures_by_id = structures(run, "samples/molecule/*.arrow")
+    return [_molecule(row, system) for row, system in _drawn(frame, structures_by_id, limit)]
 
 
 def _only(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the rows with a true flag; all of them where there is no such row or column."""
+    """Return the rows with a true flag; all of them if there is no such row or column."""
     if column not in frame:
         return frame
     kept = frame[frame[column].fillna(False).astype(bool)]
@@ -114,12 +116,12 @@ def _passed(text: Any) -> int:
     return int(head) if head.isdigit() else -1
 
 
-def _drawn(frame: pd.DataFrame, found: Structures, limit: int) -> list[tuple[Record, AtomicSystem]]:
+def _drawn(frame: pd.DataFrame, structures_by_id: Structures, limit: int) -> list[tuple[Record, AtomicSystem]]:
     chosen: list[tuple[Record, AtomicSystem]] = []
     for row in frame.to_dict("records"):
         if len(chosen) == limit:
             break
-        system = found.get(str(row[Col.SYSTEM_ID]))
+        system = structures_by_id.get(str(row[Col.SYSTEM_ID]))
         if system is not None and len(system) <= PAIRWISE_ATOMS:
             chosen.append((row, system))
     return chosen
@@ -128,10 +130,10 @@ def _drawn(frame: pd.DataFrame, found: Structures, limit: int) -> list[tuple[Rec
 def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
     energy = row.get(Col.E_ABOVE_HULL)
     potential = columns.potential_of(columns.stored_as(Col.E_ABOVE_HULL, row))
-    whose = f", {columns.surrogate_title(potential)}" if potential else ""
+    suffix = f", {columns.surrogate_title(potential)}" if potential else ""
     facts = [
-        (f"E above hull{whose}", _unit(energy, 3, "eV/atom")),
-        (f"formation energy{whose}", _unit(row.get(Col.FORMATION_ENERGY), 3, "eV/atom")),
+        (f"E above hull{suffix}", _unit(energy, 3, "eV/atom")),
+        (f"formation energy{suffix}", _unit(row.get(Col.FORMATION_ENERGY), 3, "eV/atom")),
         ("spacegroup", f"{_group(row.get(Col.SPACEGROUP))} → {_group(row.get(Col.RELAXED_SPACEGROUP))}"),
         ("moved", _unit(row.get(Col.RMSD_MOVED), 2, "Å")),
         ("atoms", str(len(system))),

@@ -27,8 +27,8 @@ def molecule_graph(system: AtomicSystem) -> dict[str, Any]:
     except (DataError, ValueError, RuntimeError):  # RDKit's own errors derive from these
         return {}
     charges = [(atom.GetIdx(), atom.GetFormalCharge()) for atom in mol.GetAtoms() if atom.GetFormalCharge()]
-    found: dict[str, Any] = {"b": _bonds(mol), "d": drawing}
-    return {**found, "q": [value for pair in charges for value in pair]} if charges else found
+    graph: dict[str, Any] = {"b": _bonds(mol), "d": drawing}
+    return {**graph, "q": [value for pair in charges for value in pair]} if charges else graph
 
 
 def _bonds(mol: Mol) -> list[int]:

@@ -40,7 +40,7 @@ RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å"
 
 
 def gather(stage: AblationsStage, folder: Path) -> None:
-    """Write the rows of all variants as CSV and, for people, as tables of Markdown.
+    """Write the rows of all variants as CSV and, for display, as tables of Markdown.
 
     Raises:
         ConfigError: there is no variant.
@@ -48,12 +48,12 @@ def gather(stage: AblationsStage, folder: Path) -> None:
     """
     import pandas as pd
 
-    asked = stage.ablations
-    if not asked.autoencoders:
-        raise ConfigError("ablations.autoencoders: there is no variant; take config/ablations.yaml, or name some")
-    autoencoders = {name: autoencoder_row(folder, name) for name in asked.autoencoders}
+    ablations = stage.ablations
+    if not ablations.autoencoders:
+        raise ConfigError("ablations.autoencoders: there is no variant; use config/ablations.yaml, or add variants")
+    autoencoders = {name: autoencoder_row(folder, name) for name in ablations.autoencoders}
     denoisers = [
-        denoiser_row(folder, name, autoencoders[variant.autoencoder]) for name, variant in asked.denoisers.items()
+        denoiser_row(folder, name, autoencoders[variant.autoencoder]) for name, variant in ablations.denoisers.items()
     ]
     tables = [pd.DataFrame(list(autoencoders.values())), pd.DataFrame(denoisers)]
     inputs = [folder / name for name in ("vae", "dit", "reconstructions", "scores")]
@@ -78,9 +78,9 @@ def autoencoder_row(folder: Path, name: str) -> dict[str, Any]:
         **_training(stored),
     }
     for dataset in stored["data_sha256"]:
-        found = store.read_json(folder / f"reconstructions/{name}/{dataset}.json")
+        record = store.read_json(folder / f"reconstructions/{name}/{dataset}.json")
         for key, (column, factor) in RECONSTRUCTED.items():
-            row[f"{dataset} {column}"] = None if found[key] is None else found[key] * factor
+            row[f"{dataset} {column}"] = None if record[key] is None else record[key] * factor
     return row
 
 
@@ -114,13 +114,13 @@ def _training(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return a table of Markdown; what is the same for all variants stands below it."""
+    """Return a table of Markdown; columns with one value are listed below it."""
     ends = [name for name in table if name.endswith((": low", ": high"))]
     names = [name for name in table if name not in ends and (len(table) == 1 or table[name].nunique(dropna=False) > 1)]
     rows = [[_cell(row, name) for name in names] for row in table.to_dict("records")]
     same = [f"{name}: {_text(table[name].iloc[0])}" for name in table if name not in [*names, *ends]]
     lines = [_line(names), _line(["---"] * len(names)), *map(_line, rows)]
-    return "\n".join([*lines, "", *([f"The same for all: {'; '.join(same)}."] if same else []), ""])
+    return "\n".join([*lines, "", *([f"Common settings: {'; '.join(same)}."] if same else []), ""])
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -21,26 +21,26 @@ RunList = Sequence[tuple[str, Run]]
 
 def drawings(runs: RunList) -> list[tuple[Drawing, str]]:
     """Return what at least two runs have the numbers for, with captions."""
-    found: list[tuple[Drawing, str]] = []
+    figures: list[tuple[Drawing, str]] = []
     for kind in dict.fromkeys(str(r.get("kind")) for _, run in runs for r in run.summary):
         table = main_rates(runs, kind)
         if table["run"].nunique() > 1:
-            found.append((rates(kind, table), f"Main numbers of {kind} samples; lines are confidence intervals."))
+            figures.append((rates(kind, table), f"Main numbers of {kind} samples; lines are confidence intervals."))
     held = [(name, values) for name, run in runs if (values := hull_energies(run))]
     if len(held) > 1:
-        found.append((hulls(held), "Energies above the hull, each run's own energies and hull."))
+        figures.append((hulls(held), "Energies above the hull; each run with its own energies and hull."))
     for network in NETWORKS:
         table = losses(runs, network)
         if table is not None:
-            found.append((loss(network, table), f"{NETWORKS[network]}: training loss against the time of training."))
+            figures.append((loss(network, table), f"{NETWORKS[network]}: training loss against the time of training."))
     table = sizes(runs)
     if table["parameters"].nunique() > 1:
-        found.append((scaling(table), "Rates against the size of the denoiser (Fig. 3)."))
-    return found
+        figures.append((scaling(table), "Rates against the size of the denoiser (Fig. 3)."))
+    return figures
 
 
 def main_rates(runs: RunList, kind: str) -> pd.DataFrame:
-    """Return the main metrics of the samples of a kind, one row a run and metric."""
+    """Return the main metrics of the samples of a kind, one row per run and metric."""
     import pandas as pd
 
     rows = [

@@ -58,7 +58,7 @@ def compare(folders: Sequence[Path], out: Path) -> None:
     if len(folders) < 2:
         raise DataError("adit compare: name at least two runs, e.g. adit compare results/a results/b")
     if len({folder.resolve() for folder in folders}) < len(folders):
-        raise DataError("adit compare: the same run is named twice; name different ones")
+        raise DataError("adit compare: the same run is given twice; give different runs")
     runs = [
         Named(name, load(folder, json.dumps(_config(folder))))
         for name, folder in zip(_names(folders), folders, strict=True)
@@ -102,13 +102,13 @@ def _draw(drawing: Drawing, out: Path) -> Record:
 
 def _config(folder: Path) -> Record:
     path = folder / "report/manifest.json"
-    found = store.read_json(path) if path.is_file() else {}
-    config = found.get("config") if isinstance(found, dict) else None
+    values = store.read_json(path) if path.is_file() else {}
+    config = values.get("config") if isinstance(values, dict) else None
     return config if isinstance(config, dict) else {}
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Return the name of each folder; the whole path where names are the same."""
+    """Return the name of each folder; the complete path if names are equal."""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
@@ -136,13 +136,13 @@ def metrics(runs: Sequence[Named]) -> list[Record]:
 
     The mark is ``higher`` or ``lower`` where the interval does not meet that of the first run.
     """
-    found = [{_key(r): r for r in one.run.summary if r.get("population") == "samples"} for one in runs]
+    rates = [{_key(r): r for r in one.run.summary if r.get("population") == "samples"} for one in runs]
     rows = []
-    for key in dict.fromkeys(key for one in found for key in one):
-        first = found[0].get(key)
+    for key in dict.fromkeys(key for one in rates for key in one):
+        first = rates[0].get(key)
         kind, protocol, metric = key
-        cells = [_cell(one.get(key), first) for one in found]
-        basis = next((str(one[key].get("basis") or "") for one in found if key in one), "")
+        cells = [_cell(one.get(key), first) for one in rates]
+        basis = next((str(one[key].get("basis") or "") for one in rates if key in one), "")
         rows.append(
             {"kind": kind, "protocol": protocol, "metric": formats.metric(metric), "basis": basis, "cells": cells}
         )
@@ -180,15 +180,15 @@ def costs(runs: Sequence[Named]) -> list[tuple[str, list[float | None]]]:
 
 def notices(runs: Sequence[Named]) -> list[str]:
     """Return what a reader must know before the numbers are compared."""
-    found = [f"{one.name} {MISSING_CONFIG}." for one in runs if not one.run.config]
+    warnings = [f"{one.name} {MISSING_CONFIG}." for one in runs if not one.run.config]
     hulls = {one.name: ", ".join(energies(one.run)["hull_tags"]) for one in runs}
     own = {one.name: ", ".join(energies(one.run)["energy_tags"]) for one in runs}
     for what, tags in (("hulls", hulls), ("energies", own)):
         held = {name: tag for name, tag in tags.items() if tag}
         if len(set(held.values())) > 1:
-            told = "; ".join(f"{name}: {tag}" for name, tag in held.items())
-            found.append(f"Stabilities cannot be compared, their {what} differ: {told}.")
-    asked = {one.run.setting("hull.reference") for one in runs if one.run.config}
-    if len(asked) > 1:
-        found.append(f"The hulls are of different references ({', '.join(sorted(map(str, asked)))}).")
-    return found + [f"{one.name}: {problem}" for one in runs for problem in one.run.problems]
+            listing = "; ".join(f"{name}: {tag}" for name, tag in held.items())
+            warnings.append(f"Stabilities cannot be compared, their {what} differ: {listing}.")
+    references = {one.run.setting("hull.reference") for one in runs if one.run.config}
+    if len(references) > 1:
+        warnings.append(f"The hulls are of different references ({', '.join(sorted(map(str, references)))}).")
+    return warnings + [f"{one.name}: {problem}" for one in runs for problem in one.run.problems]

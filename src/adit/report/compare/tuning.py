@@ -65,7 +65,7 @@ def _write(table: pd.DataFrame, out: Path) -> None:
             drawing.figure.savefig(temporary, format="png", dpi=200, facecolor="white")
         for row in rows[rows["pareto"]].sort_values("seconds_per_sample").itertuples():
             log.info(
-                "%s: %s, %s grid, T = %d, γ = %g: %.1f %% valid (%.1f to %.1f), %.4f s a sample",
+                "%s: %s, %s grid, T = %d, γ = %g: %.1f %% valid (%.1f to %.1f), %.4f s per sample",
                 *(kind, row.solver, row.grid, row.steps, row.guidance),
                 *(100 * row.validity, 100 * row.low, 100 * row.high, row.seconds_per_sample),
             )

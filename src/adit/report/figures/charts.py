@@ -23,17 +23,17 @@ def funnel_bars(kind: str, steps: Sequence[Mapping[str, Any]]) -> Drawing:
     data = pd.DataFrame([{"step": str(s.get("step")), "count": int(s.get("count") or 0)} for s in steps])
     figure, grid = new_figure(7.2, 0.42 * len(data) + 0.4)
     axes = grid[0, 0]
-    asked = max(int(data["count"].iloc[0]), 1)
+    total = max(int(data["count"].iloc[0]), 1)
     places = range(len(data))
-    axes.barh(places, [asked] * len(data), color=INK, alpha=0.06, height=0.72)
+    axes.barh(places, [total] * len(data), color=INK, alpha=0.06, height=0.72)
     axes.barh(places, data["count"], color=COLOURS["blue"], height=0.72)
     for place, passed in zip(places, data["count"], strict=True):
         axes.text(
-            passed + asked * 0.012, place, f"{formats.count(passed)}  ({100 * passed / asked:.0f} %)", va="center"
+            passed + total * 0.012, place, f"{formats.count(passed)}  ({100 * passed / total:.0f} %)", va="center"
         )
     axes.set_yticks(places, [_plain(step) for step in data["step"]])
     axes.invert_yaxis()
-    axes.set_xlim(0, asked * 1.18)
+    axes.set_xlim(0, total * 1.18)
     axes.xaxis.set_visible(False)
     for side in ("bottom", "left"):
         axes.spines[side].set_visible(False)
@@ -84,8 +84,8 @@ def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
 @styled
 def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
     """Draw the loss and its parts against the step, training and validation, on a logarithmic scale."""
-    known = ("step", "epoch", "split", "loss", "seconds", "atoms_per_s", "lr")
-    parts = [c for c in metrics.columns if c not in known and metrics[c].dtype.kind == "f"]
+    shared = ("step", "epoch", "split", "loss", "seconds", "atoms_per_s", "lr")
+    parts = [c for c in metrics.columns if c not in shared and metrics[c].dtype.kind == "f"]
     figure, grid = new_figure(9.6, 3.2, columns=2 if parts else 1)
     _curves(grid[0, 0], metrics, ["loss"], "loss")
     if parts:

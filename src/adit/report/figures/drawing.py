@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 INK: Final = "#1a1c1e"
-"""Colour of text and axes; becomes the page's text colour where the figure stands in the page."""
+"""Colour of text and axes; replaced by the text colour of the page in embedded figures."""
 
 COLOURS: Final = {
     "blue": "#0072b2",
@@ -69,7 +69,7 @@ class Drawing:
         name: file name without suffix; letters, digits and dashes.
         figure: the matplotlib figure.
         data: the numbers.
-        text: what it shows, for those who do not see it.
+        text: description of the figure, for screen readers.
     """
 
     name: str

@@ -48,25 +48,25 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
 
     Args:
         stage: slice of the configuration.
-        run: ``results/<run>``; what it lacks is said on the page.
+        run: ``results/<run>``; missing parts are listed on the page.
         out: the folder to write to.
-        run_config: the whole configuration as JSON.
+        run_config: the complete configuration as JSON.
 
     Raises:
-        ConfigError: ``run_config`` is no JSON object, or a file to write is not the report's own.
+        ConfigError: ``run_config`` is not a JSON object, or a file to write is not the report's own.
         DataError: there is no such run.
     """
-    found = load(run, run_config)
+    results = load(run, run_config)
     with replaced_folder(out, "report", inputs=[run / name for name in READ], names=NAMES) as new:
         assets.write(new / "assets")
-        builder = _Builder(stage, found, new)
+        builder = _Builder(stage, results, new)
         page = builder.page()
-        about = manifest(found, stage.name)
+        about = manifest(results, stage.name)
         store.write_text(new / "index.html", environment().get_template("page.html").render(**page, about=about))
         store.write_text(new / "references.bib", page["bibliography"])
         store.write_json(new / "manifest.json", about)
-        store.write_json(new / "summary.json", clean(summary(found, stage.name)))
-    log.info("%s", outcome.sentence(found))
+        store.write_json(new / "summary.json", clean(summary(results, stage.name)))
+    log.info("%s", outcome.sentence(results))
 
 
 def summary(run: Run, name: str) -> Record:
@@ -84,19 +84,19 @@ def summary(run: Run, name: str) -> Record:
 
 def environment() -> Environment:
     """Return the templates' environment: everything that is filled in is escaped."""
-    made = Environment(
+    templates = Environment(
         loader=PackageLoader("adit.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    templates.filters |= {
         "seconds": formats.seconds,
         "count": formats.count,
         "json": lambda value: json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False),
     }
-    return made
+    return templates
 
 
 @dataclass

@@ -57,13 +57,13 @@ def _tags(run: Run) -> Iterable[str]:
 
 
 def entries(text: str) -> dict[str, str]:
-    """Return the entries of a BibTeX text by key; text that is no entry is left out."""
+    """Return the entries of a BibTeX text by key; text that is not an entry is left out."""
     starts = [match.start() for match in re.finditer(r"^[ \t]*@\w+\s*\{", text, flags=re.MULTILINE)]
     ends = [*starts[1:], len(text)][: len(starts)]
     parts = [text[start:end].strip() + "\n" for start, end in zip(starts, ends, strict=True)]
-    found: dict[str, str] = {}
+    entries_by_key: dict[str, str] = {}
     for part in parts:
         key = re.match(r"@\w+\s*\{\s*([^,\s]+)\s*,", part)
         if key:
-            found.setdefault(key.group(1), part)
-    return found
+            entries_by_key.setdefault(key.group(1), part)
+    return entries_by_key

@@ -39,15 +39,15 @@ def dft(run: Run) -> Record:
 
 def training(run: Run, name: str, draw: Draw) -> Record | None:
     """Return the training of a network; ``None`` where there was none."""
-    found = run.training[name]
-    if not found.config and found.metrics is None:
+    curves = run.training[name]
+    if not curves.config and curves.metrics is None:
         return None
-    metrics = found.metrics
+    metrics = curves.metrics
     drawable = metrics is not None and {"step", "loss"} <= set(metrics.columns) and not metrics.empty
     facts: Record = {
-        "parameters": _count(found.config.get("parameters")),
-        "steps": _count(found.config.get("steps")),
-        "training time": _minutes(found.config.get("minutes")),
+        "parameters": _count(curves.config.get("parameters")),
+        "steps": _count(curves.config.get("steps")),
+        "training time": _minutes(curves.config.get("minutes")),
         "throughput (median)": _throughput(metrics),
         **{f"last {split} loss": value for split, value in _last_losses(metrics).items()},
     }
@@ -55,7 +55,7 @@ def training(run: Run, name: str, draw: Draw) -> Record | None:
         "name": NETWORKS[name],
         "figure": draw(figures.loss_curves(name, metrics)) if drawable else None,
         "facts": [(key, value) for key, value in facts.items() if value],
-        "model": found.config.get("model") or {},
+        "model": curves.config.get("model") or {},
     }
 
 

@@ -37,7 +37,7 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     numbers = np.unique(np.geomspace(min(10, len(frame)), len(frame), POINTS).astype(int))
     for plain in FLAGS.get(kind, ()):
         name = stored_as(plain, frame)
-        if name not in frame or frame[name].isna().all():  # what nobody could check has no rate
+        if name not in frame or frame[name].isna().all():  # no rate without any check
             continue
         passed = np.cumsum(frame[name].fillna(False).astype(bool).to_numpy())[numbers - 1]
         low, high = wilson(passed, numbers)
@@ -46,12 +46,12 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def wilson(passed: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wilson(passed: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the 95 % interval of each rate. Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927)."""
-    rate = passed / asked
-    scale = 1 + Z * Z / asked
-    centre = (rate + Z * Z / (2 * asked)) / scale
-    half = Z * np.sqrt(rate * (1 - rate) / asked + Z * Z / (4 * asked**2)) / scale
+    rate = passed / totals
+    scale = 1 + Z * Z / totals
+    centre = (rate + Z * Z / (2 * totals)) / scale
+    half = Z * np.sqrt(rate * (1 - rate) / totals + Z * Z / (4 * totals**2)) / scale
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 

@@ -29,7 +29,7 @@ CAPTIONS: Final = {
     Col.FORMATION_ENERGY: "Formation energies (Fig. 4).",
     Col.N_ELEMENTS: "Number of different elements in a crystal (Fig. 4).",
     "spacegroups": "Spacegroups of the crystals as generated, the most frequent ones (Fig. 5).",
-    "convergence": "Rates against the number of samples, in the order in which they were made (Fig. 6).",
+    "convergence": "Rates against the number of samples, in the order of sampling (Fig. 6).",
     "seeds": "Rates against the number of samples: mean over choices, band of two standard deviations (Fig. 6).",
     "grid": "Validity over guidance and number of steps; the samples are those of the tuning seed (Fig. 7).",
     "speed": "Validity, and the time of 10,000 samples on this hardware, against the number of steps (Fig. 2).",
@@ -47,16 +47,16 @@ def figures(run: Run, save: Save) -> list[Record]:
     Returns:
         Records with ``picture`` and ``caption``.
     """
-    found: list[Record] = []
+    drawings: list[Record] = []
 
     def add(drawing: Drawing, caption: str) -> None:
-        found.append({"picture": save(drawing), "caption": caption})
+        drawings.append({"picture": save(drawing), "caption": caption})
 
-    whose = outcome.hull_text(run)
+    hull_name = outcome.hull_text(run)
     for key in (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY):
         if values := populations.populations(run, key):
-            note = " Those of the training crystals are the dataset's own DFT energies." if "train" in values else ""
-            add(distributions.energies(key, values, whose), f"{CAPTIONS[key]} {whose}{note}")
+            note = " Those of the training crystals are the DFT energies of the dataset." if "train" in values else ""
+            add(distributions.energies(key, values, hull_name), f"{CAPTIONS[key]} {hull_name}{note}")
     if values := populations.populations(run, Col.N_ELEMENTS):
         add(distributions.n_ary(values), CAPTIONS[Col.N_ELEMENTS])
     if groups := populations.spacegroups(run):
@@ -76,7 +76,7 @@ def figures(run: Run, save: Save) -> list[Record]:
         add(latents.by_kind(table), f"{CAPTIONS['latents']}, by kind (Fig. 8).")
         if table["element"].isin(latents.ELEMENTS).any():
             add(latents.by_element(table), f"{CAPTIONS['latents']}, carbon, nitrogen, oxygen and fluorine (Fig. 9).")
-    return found
+    return drawings
 
 
 def _tuning(run: Run) -> list[tuple[str, pd.DataFrame]]:
@@ -95,13 +95,13 @@ def _tuning(run: Run) -> list[tuple[str, pd.DataFrame]]:
 def tables(run: Run, folder: Path) -> list[Record]:
     """Write the tables and return them for the page."""
     size = run.training["dit"].config.get("parameters") if "dit" in run.training else None
-    found = []
+    figure_rows = []
     for table in paper_tables.TABLES:
         frame = paper_tables.build(table, run.summary, size if isinstance(size, int | float) else None)
         if frame is not None:
             store.write_frame(folder / f"{table.name}.csv", frame)
-            found.append(paper_tables.cells(table, frame))
-    return found + [_ablation(run, folder, name, title) for name, title in ABLATIONS.items() if _held(run, name)]
+            figure_rows.append(paper_tables.cells(table, frame))
+    return figure_rows + [_ablation(run, folder, name, title) for name, title in ABLATIONS.items() if _held(run, name)]
 
 
 ABLATIONS: Final = {"autoencoders": "Table 5: autoencoders", "denoisers": "Table 6: denoisers"}

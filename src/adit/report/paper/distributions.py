@@ -17,19 +17,19 @@ MAX_GROUPS: Final = 16
 """Spacegroups that are named."""
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {Col.E_ABOVE_HULL: (-0.5, 1.5), Col.FORMATION_ENERGY: (-4.5, 2.0)}
-"""Range of an energy axis, eV/atom; what lies beyond is in the outer bars."""
+"""Range of an energy axis, eV/atom; larger values are in the outer bars."""
 
 _TITLES: Final[Mapping[str, str]] = {Col.E_ABOVE_HULL: "E above hull", Col.FORMATION_ENERGY: "formation energy"}
 
 
 @styled
-def energies(name: str, values: Mapping[str, Sequence[float]], whose: str) -> Drawing:
+def energies(name: str, values: Mapping[str, Sequence[float]], hull_name: str) -> Drawing:
     """Draw the distribution of an energy (eV/atom) in each population. Source: Fig. 4.
 
     Args:
         name: ``e_above_hull`` or ``formation_energy_per_atom``.
         values: energies by population.
-        whose: whose energies these are.
+        hull_name: whose energies these are.
     """
     import pandas as pd
 
@@ -59,7 +59,7 @@ def energies(name: str, values: Mapping[str, Sequence[float]], whose: str) -> Dr
     axes.legend(fontsize=9)
     grid_lines(axes, "y")
     counts = ", ".join(f"{len(held)} {population}" for population, held in values.items())
-    return Drawing(slug(name.replace("_per_atom", "")), figure, data, f"{_TITLES[name]} of {counts}; {whose}")
+    return Drawing(slug(name.replace("_per_atom", "")), figure, data, f"{_TITLES[name]} of {counts}; {hull_name}")
 
 
 @styled

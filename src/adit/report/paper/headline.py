@@ -80,39 +80,39 @@ def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]
         separation: records of ``separation.json``.
         kind: crystal, molecule or mof.
     """
-    found = {}
+    reasons = {}
     for record in separation:
         real = f"the {'training' if record.get('real') == 'train' else 'test'} set"
         fakes = {"noise": f"{real} with noise", "random": "random atoms"}
         same = [words for name, words in fakes.items() if record.get(name) is False]
         if record.get("kind") == kind and same:
-            told = f"{real} does no better than {' or '.join(same)}"
-            found[str(record.get("protocol")), str(record.get("metric"))] = told
-    return found
+            verdict = f"{real} does no better than {' or '.join(same)}"
+            reasons[str(record.get("protocol")), str(record.get("metric"))] = verdict
+    return reasons
 
 
 def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] = ()) -> Table:
-    """Return one row a metric and protocol, one column a population, and the published numbers.
+    """Return one row a metric and protocol, one column per population, and the published numbers.
 
     Args:
         kind: crystal or molecule.
         records: records of ``summary.json`` of this kind.
-        separation: records of ``separation.json``; what tells nothing is said beside the metric.
+        separation: records of ``separation.json``; metrics that are not informative are marked.
     """
-    told = blind(separation, kind)
+    separation_texts = blind(separation, kind)
     rows = list(dict.fromkeys((str(r.get("protocol")), str(r.get("metric"))) for r in records))
     names = [*POPULATIONS, *sorted({str(r.get("population")) for r in records} - set(POPULATIONS))]
     shown = [name for name in names if any(r.get("population") == name for r in records)]
     index = {(str(r.get("protocol")), str(r.get("metric")), str(r.get("population"))): r for r in records}
     facts = [fact for fact in published() if fact["kind"] == kind]
-    heads = [("metric", "name in the files, and what the denominator counts"), ("protocol", "whose definition")]
+    heads = [("metric", "name in the files, and denominator"), ("protocol", "whose definition")]
     heads += [(name, "% [interval] and counts") for name in shown]
     heads += [("published, %", "other training data, sizes and energies: for orientation, not a comparison")]
-    return Table(heads, [_row(*key, shown, index, facts, told.get(key, "")) for key in rows])
+    return Table(heads, [_row(*key, shown, index, facts, separation_texts.get(key, "")) for key in rows])
 
 
 def measures(records: Sequence[Record], separation: Sequence[Record], kind: str) -> Table | None:
-    """Return one row a measure (distances, medians), one column a population; ``None`` without any.
+    """Return one row a measure (distances, medians), one column per population; ``None`` without any.
 
     Args:
         records: records of ``measures.json``.
@@ -121,13 +121,15 @@ def measures(records: Sequence[Record], separation: Sequence[Record], kind: str)
     """
     held = [r for r in records if r.get("kind") == kind]
     names = [name for name in POPULATIONS if any(r.get("population") == name for r in held)]
-    told = blind(separation, kind)
+    separation_texts = blind(separation, kind)
     index = {(str(r.get("metric")), str(r.get("population"))): r for r in held}
     rows = []
     for metric in dict.fromkeys(str(r.get("metric")) for r in held):
         any_of = next(r for r in held if r.get("metric") == metric)
         unit = f", {any_of['unit']}" if any_of.get("unit") else ""
-        note = "; ".join(text for text in (str(any_of.get("basis") or ""), told.get(("", metric), "")) if text)
+        note = "; ".join(
+            text for text in (str(any_of.get("basis") or ""), separation_texts.get(("", metric), "")) if text
+        )
         first = Cell(f"{formats.metric(metric)}{unit}", metric, "metric", note)
         rows.append([first, *(_measure(index.get((metric, name)), name) for name in names)])
     heads = [("measure", "smaller is closer to the training data"), *((name, "value [interval]") for name in names)]
@@ -149,15 +151,15 @@ def _row(
     populations: Sequence[str],
     index: Mapping[tuple[str, str, str], Record],
     facts: Sequence[Mapping[str, str]],
-    told: str,
+    verdict: str,
 ) -> list[Cell]:
-    found = [index.get((protocol, metric, name)) for name in populations]
-    basis = next((str(r.get("basis") or "") for r in found if r), "")
+    cells = [index.get((protocol, metric, name)) for name in populations]
+    basis = next((str(r.get("basis") or "") for r in cells if r), "")
     note = f"{metric}: {basis}" if basis else metric
     return [
-        Cell(formats.metric(metric), metric, "metric", f"{note}\n⚠ {told}" if told else note),
+        Cell(formats.metric(metric), metric, "metric", f"{note}\n⚠ {verdict}" if verdict else note),
         Cell(protocol),
-        *(_rate(r, name) for r, name in zip(found, populations, strict=True)),
+        *(_rate(r, name) for r, name in zip(cells, populations, strict=True)),
         _facts(protocol, metric, facts),
     ]
 

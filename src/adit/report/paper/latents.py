@@ -26,7 +26,7 @@ KIND_COLOURS: Final = {"crystal": "blue", "molecule": "orange", "mof": "green"}
 
 
 def principal_components(run: Run) -> pd.DataFrame | None:
-    """Return one row an atom: ``dataset``, ``kind``, ``system_id``, ``element``, ``pc1``, ``pc2``.
+    """Return one row per atom: ``dataset``, ``kind``, ``system_id``, ``element``, ``pc1``, ``pc2``.
 
     The components are those of the posterior's means of all rows; ``None`` where the run keeps no latents. What each
     component explains is in ``attrs["explained"]``.
@@ -66,14 +66,14 @@ def _atoms(run: Run, name: str, kind: str) -> tuple[pd.DataFrame, np.ndarray] | 
     splits = np.array(table.column("split").to_pylist(), dtype=str)
     chosen = np.flatnonzero(splits == ("val" if (splits == "val").sum() >= SYSTEMS else "train"))
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(SYSTEMS, len(chosen))).astype(int)] if len(chosen) else chosen
-    found = store.read_systems(systems)
-    places = {system_id: row for row, system_id in enumerate(found.ids)}
+    atom_rows = store.read_systems(systems)
+    places = {system_id: row for row, system_id in enumerate(atom_rows.ids)}
     rows, blocks = [], []
     for row in chosen:
         system_id = str(table.column(Col.SYSTEM_ID)[int(row)].as_py())
         if system_id not in places:
             raise DataError(f"{path}: holds latents of other data; run `adit encode` again")
-        numbers = found[places[system_id]].numbers
+        numbers = atom_rows[places[system_id]].numbers
         rows += [(name, kind, system_id, SYMBOLS[int(z)]) for z in numbers]
         values = np.asarray(table.column("mean")[int(row)].as_py(), dtype=float)
         blocks.append(values.reshape(len(numbers), -1))
@@ -110,8 +110,10 @@ def _scatter(
                 continue
             colour = COLOURS[colours[label]]
             style = {"linewidths": 0.7} if marker == "x" else {"linewidths": 0}
-            told = f"{label}, {'periodic' if periodic else 'molecule'}" if "element" in name else label
-            axes.scatter(rows["pc1"], rows["pc2"], s=11, marker=marker, color=colour, alpha=0.55, label=told, **style)
+            kind_label = f"{label}, {'periodic' if periodic else 'molecule'}" if "element" in name else label
+            axes.scatter(
+                rows["pc1"], rows["pc2"], s=11, marker=marker, color=colour, alpha=0.55, label=kind_label, **style
+            )
     first, second = data.attrs["explained"]
     axes.set_xlabel(f"principal component 1 ({100 * first:.0f} %)")
     axes.set_ylabel(f"principal component 2 ({100 * second:.0f} %)")

@@ -42,8 +42,8 @@ def train_info(run: Run, key: str) -> list[float]:
     values: list[float] = []
     for name in crystal_datasets(run):
         infos = store.read_systems(run.folder / f"data/{name}.arrow").infos("train")[:MAX_TRAIN]
-        found = (info.get(key) for info in infos)
-        values += [float(v) for v in found if isinstance(v, int | float) and not formats.is_missing(v)]
+        infos_of_key = (info.get(key) for info in infos)
+        values += [float(v) for v in infos_of_key if isinstance(v, int | float) and not formats.is_missing(v)]
     return values
 
 
@@ -73,18 +73,18 @@ def populations(run: Run, key: str) -> dict[str, Any]:
         key: ``e_above_hull``, ``formation_energy_per_atom`` or ``n_elements``.
     """
     frame = samples(run)
-    found: dict[str, Any] = {}
+    frames: dict[str, Any] = {}
     if frame is not None and key in frame:
         if key != Col.N_ELEMENTS and Col.RELAX_STATUS in frame:
             frame = frame[frame[Col.RELAX_STATUS] == "converged"]
         if values := frame[key].dropna().tolist():
-            found["samples"] = values
+            frames["samples"] = values
     try:
         train = train_elements(run) if key == Col.N_ELEMENTS else train_info(run, key)
     except DataError as error:
         run.problems.append(str(error).replace(f"{run.folder}/", ""))
         train = []
-    return {**found, "train": train} if train and found else found
+    return {**frames, "train": train} if train and frames else frames
 
 
 def spacegroups(run: Run) -> dict[str, Counter[int]]:
@@ -93,5 +93,5 @@ def spacegroups(run: Run) -> dict[str, Counter[int]]:
     if frame is None or Col.SPACEGROUP not in frame:
         return {}
     train = train_spacegroups(run)
-    made = Counter(int(number) for number in frame[Col.SPACEGROUP].dropna())
-    return {"samples": made, **({"train": train} if train else {})} if made else {}
+    counts = Counter(int(number) for number in frame[Col.SPACEGROUP].dropna())
+    return {"samples": counts, **({"train": train} if train else {})} if counts else {}

@@ -35,7 +35,7 @@ class PaperTable:
 
     Attributes:
         name: file name.
-        title: what it shows.
+        title: title of the table.
         kind: whose metrics.
         metrics: protocol and metric of each column.
         note: what a reader must know.
@@ -70,8 +70,9 @@ TABLES: Final = (
             (Protocol.STRICT, Metric.VALIDITY),
             (Protocol.STRICT, Metric.NOVELTY),
         ],
-        "The paper's validity is the PDB round trip, its uniqueness is of the molecules that pass it; the strict "
-        "validity is this project's headline, and novelty is of strictly valid molecules, of those asked for.",
+        "The validity of the paper is the PDB round trip, and its uniqueness counts molecules that pass it. The "
+        "headline of this project is the strict validity; novelty counts strictly valid molecules, as a share of "
+        "the requested ones.",
     ),
     PaperTable(
         "table-2b",
@@ -182,7 +183,7 @@ def cells(table: PaperTable, frame: pd.DataFrame) -> dict[str, Any]:
 def _note(table: PaperTable, frame: pd.DataFrame) -> str:
     if "energies" not in frame:
         return table.note
-    return f"{table.note} Those of this run are {frame['energies'].dropna().iloc[0]}s and no DFT."
+    return f"{table.note} Those of this run are {frame['energies'].dropna().iloc[0]}s, not DFT."
 
 
 def _title(metric: str, protocol: str) -> str:

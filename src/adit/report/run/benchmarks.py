@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 
 def read(folder: Path) -> list[Record]:
-    """Return one record a job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none.
+    """Return one record per job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none.
 
     Args:
         folder: ``results/<run>``.
@@ -31,8 +31,8 @@ def read(folder: Path) -> list[Record]:
 
 def _gpus(resources: str) -> float:
     """Return the GPUs that a scheduler gave a job; NaN for a job of no scheduler, where the number is a mere wish."""
-    found = re.search(r"'gpu': (\d+)", resources)
-    return float(found.group(1)) if found and "slurm_partition" in resources else float("nan")
+    match = re.search(r"'gpu': (\d+)", resources)
+    return float(match.group(1)) if match and "slurm_partition" in resources else float("nan")
 
 
 def _number(text: str) -> float:

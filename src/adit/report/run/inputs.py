@@ -1,4 +1,4 @@
-"""What a run left on disk, read tolerantly: what was not asked for is empty, a broken file is a problem to show.
+"""What a run left on disk, read tolerantly: what was not requested is empty, a broken file is a problem to show.
 
 Reads: everything under ``results/<run>/`` but the logs
 """
@@ -32,8 +32,8 @@ class Training:
     """What one training left.
 
     Attributes:
-        config: ``config.json``; empty where there is none.
-        metrics: ``metrics.csv``; ``None`` where there is none.
+        config: ``config.json``; empty if there is none.
+        metrics: ``metrics.csv``; ``None`` if there is none.
     """
 
     config: Record
@@ -46,20 +46,20 @@ class Run:
 
     Attributes:
         folder: the run's folder.
-        config: the whole resolved configuration.
+        config: the complete configuration.
         summary: records of ``scores/summary.json``.
         funnel: records of ``scores/funnel.json``.
-        scores: one row a sample asked for, by kind.
+        scores: one row per sample requested, by kind.
         datasets: ``data/<dataset>.stats.json``.
         training: by network.
         hull: ``hull/hull.parquet``.
         judge: ``hull/judge.parquet``.
         reference: ``hull/reference.parquet``.
         selected: ``dft/selected.parquet``.
-        dft: one record a structure that DFT ran on.
-        benchmarks: Snakemake's measurements, one record a job.
+        dft: one record per structure that DFT ran on.
+        benchmarks: Snakemake's measurements, one record per job.
         measures: records of ``scores/measures.json``: numbers that are no rates.
-        separation: records of ``scores/separation.json``: which numbers tell real systems from fakes.
+        separation: records of ``scores/separation.json``: which scores separate real systems from controls.
         card: ``scores/card.json``: matchers and protocols that decided the scores.
         sensitivity: ``scores/sensitivity-crystal.csv``: rates by number of samples and seed.
         problems: what could not be read, one line each.
@@ -99,10 +99,10 @@ def load(folder: Path, run_config: str) -> Run:
 
     Args:
         folder: ``results/<run>``.
-        run_config: the whole configuration as JSON.
+        run_config: the complete configuration as JSON.
 
     Raises:
-        ConfigError: ``run_config`` is no JSON object.
+        ConfigError: ``run_config`` is not a JSON object.
         DataError: there is no such folder.
     """
     if not folder.is_dir():
@@ -133,7 +133,7 @@ def load(folder: Path, run_config: str) -> Run:
         benchmarks=benchmarks.read(folder),
         measures=reader.records("scores/measures.json"),
         separation=reader.records("scores/separation.json"),
-        card=found if isinstance(found := reader.json("scores/card.json"), dict) else {},
+        card=card if isinstance(card := reader.json("scores/card.json"), dict) else {},
         sensitivity=reader.frame("scores/sensitivity-crystal.csv"),
         problems=problems,
     )
@@ -142,7 +142,7 @@ def load(folder: Path, run_config: str) -> Run:
 def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with surrogate energies under their plain names too, for sorting and drawing.
 
-    What is shown keeps the surrogate's name. An energy that is no finite number is missing.
+    What is shown keeps the surrogate's name. An energy that is not a finite number is missing.
     """
     import numpy as np
     import pandas as pd
@@ -158,7 +158,7 @@ def _config(text: str) -> Record:
     try:
         values = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"--run-config: is no JSON: {error}") from None
+        raise ConfigError(f"--run-config: is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError("--run-config: must be a JSON object, the whole configuration")
     return values
@@ -181,9 +181,9 @@ class _Reader:
         try:
             return read(full)
         except DataError as error:
-            told = str(error).replace(f"{self.folder}/", "")
-            if told not in self.problems:  # several parts of the page read the same file
-                self.problems.append(told)
+            message = str(error).replace(f"{self.folder}/", "")
+            if message not in self.problems:  # several parts of the page read the same file
+                self.problems.append(message)
         return None
 
     def json(self, path: Path | str) -> Any:
@@ -193,29 +193,31 @@ class _Reader:
         return self.attempt(path, store.read_frame)
 
     def records(self, path: str) -> list[Record]:
-        found = self.json(path)
-        if found is not None and not isinstance(found, list):
-            self.problems.append(f"{path}: is no list of records")
-        return [record for record in found if isinstance(record, dict)] if isinstance(found, list) else []
+        content = self.json(path)
+        if content is not None and not isinstance(content, list):
+            self.problems.append(f"{path}: is not a list of records")
+        return [record for record in content if isinstance(record, dict)] if isinstance(content, list) else []
 
 
-def _stats(found: Record, path: Path, problems: list[str]) -> Record:
+def _stats(statistics: Record, path: Path, problems: list[str]) -> Record:
     """Return the statistics of a dataset without the entries that are not what they must be."""
     wanted: dict[str, tuple[type, str]] = dict.fromkeys(
         ("n_systems", "size_histogram", "elements", "failures", "verified"), (dict, "table")
     ) | dict.fromkeys(("n_rows", "n_failed"), (int, "number"))
-    wrong = [name for name, (kind, _) in wanted.items() if name in found and not isinstance(found[name], kind)]
+    wrong = [
+        name for name, (kind, _) in wanted.items() if name in statistics and not isinstance(statistics[name], kind)
+    ]
     problems.extend(f"{path}: {name} is no {wanted[name][1]}" for name in wrong)
-    return {name: value for name, value in found.items() if name not in wrong}
+    return {name: value for name, value in statistics.items() if name not in wrong}
 
 
 def _training(reader: _Reader, name: str) -> Training:
-    found = reader.json(f"{name}/config.json")
-    return Training(found if isinstance(found, dict) else {}, reader.frame(f"{name}/metrics.csv"))
+    record = reader.json(f"{name}/config.json")
+    return Training(record if isinstance(record, dict) else {}, reader.frame(f"{name}/metrics.csv"))
 
 
 def _dft(reader: _Reader) -> list[Record]:
-    """Return the rows of ``dft/<shard>.parquet``, each with what its ``result.json`` tells more (warnings)."""
+    """Return the rows of ``dft/<shard>.parquet``, each with the warnings of its ``result.json``."""
     rows: list[Record] = []
     for path in reader.glob("dft/*.parquet"):
         if path.stem.isdigit() and (frame := reader.frame(path)) is not None:
@@ -231,7 +233,7 @@ def _dft(reader: _Reader) -> list[Record]:
 
 
 class Structures:
-    """Structures by id, read only when asked for; of several files that hold one for an id, the first is taken."""
+    """Structures by id, read only when requested; of several files that hold one for an id, the first is taken."""
 
     def __init__(self, tables: Iterable[store.SystemTable]) -> None:
         self._rows: dict[str, tuple[store.SystemTable, int]] = {}
@@ -241,7 +243,7 @@ class Structures:
                     self._rows.setdefault(system_id, (table, index))
 
     def get(self, system_id: str) -> AtomicSystem | None:
-        """Return the structure of an id; ``None`` where there is none."""
+        """Return the structure of an id; ``None`` if there is none."""
         if system_id not in self._rows:
             return None
         table, index = self._rows[system_id]

@@ -99,13 +99,13 @@ def manifest(run: Run, name: str) -> dict[str, Any]:
 
 def versions(names: Iterable[str] = LIBRARIES) -> dict[str, str | None]:
     """Return the installed version of each library."""
-    found: dict[str, str | None] = {}
+    versions_by_name: dict[str, str | None] = {}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions_by_name[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+            versions_by_name[name] = None
+    return versions_by_name
 
 
 def git_state(folder: Path) -> dict[str, Any]:
@@ -143,8 +143,8 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or "unknown"
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else platform.processor() or "unknown"
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -176,7 +176,7 @@ def surrogate_potentials(run: Run) -> list[str] | None:
 
 
 def surrogate_note(run: Run) -> str:
-    """Return what is said beside an energy that is a potential's, e.g. ``CHGNet surrogate``; else an empty text."""
+    """Return the note for energies of a potential, e.g. ``CHGNet surrogate``; else an empty text."""
     return ", ".join(map(surrogate_title, surrogate_potentials(run) or []))
 
 
@@ -198,7 +198,7 @@ def cost(benchmarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "jobs": len({row["job"] for row in rows}),
             Col.WALL_S: _total(rows, "s"),
             "cpu_s": _total(rows, "cpu_time"),
-            "max_rss_mb": max((v for v in _known(rows, "max_rss")), default=None),
+            "max_rss_mb": max((v for v in _numbers(rows, "max_rss")), default=None),
             "core_hours": _hours(rows, "threads"),
             "gpu_hours": _hours(rows, "gpus"),
         }
@@ -206,12 +206,12 @@ def cost(benchmarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _known(rows: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+def _numbers(rows: Iterable[Mapping[str, Any]], name: str) -> list[float]:
     return [float(row[name]) for row in rows if name in row and math.isfinite(row[name])]
 
 
 def _total(rows: Iterable[Mapping[str, Any]], name: str) -> float | None:
-    values = _known(rows, name)
+    values = _numbers(rows, name)
     return round(sum(values), 2) if values else None
 
 
@@ -226,7 +226,7 @@ def planned(run: Run) -> dict[str, dict[str, float]]:
     try:
         whole = parse(run.config)
     except ConfigError:
-        return {}  # a report of files alone, or of an older version
+        return {}  # a report of single files, or of an older version
     site = Site(_most(run.benchmarks, "threads"), _most(run.benchmarks, "gpus"), {})
     return {
         estimate.rule: {"core_hours": round(estimate.core_hours, 3), "gpu_hours": round(estimate.gpu_hours, 3)}
@@ -235,11 +235,11 @@ def planned(run: Run) -> dict[str, dict[str, float]]:
 
 
 def _most(benchmarks: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
-    found: dict[str, int] = {}
+    maxima: dict[str, int] = {}
     for row in benchmarks:
         if math.isfinite(row.get(name, math.nan)):
-            found[str(row["stage"])] = max(found.get(str(row["stage"]), 0), int(row[name]))
-    return found
+            maxima[str(row["stage"])] = max(maxima.get(str(row["stage"]), 0), int(row[name]))
+    return maxima
 
 
 def clean(value: Any) -> Any:

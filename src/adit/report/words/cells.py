@@ -1,4 +1,4 @@
-"""Cells of tables: what is shown and how it sorts; how a cell looks is the template's business."""
+"""Cells of tables: text and sort key; the template defines the style."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Cell:
     """One cell.
 
     Attributes:
-        text: what is shown (escaped by the template unless it is ``Markup``).
+        text: text of the cell (escaped by the template unless it is ``Markup``).
         sort: sort key; ``None``: the text.
         style: CSS classes.
         note: a second line in small print.
@@ -81,7 +81,7 @@ def seconds_cell(value: Any) -> Cell:
 
 
 def status_cell(value: Any) -> Cell:
-    """Return a status, coloured by what it means."""
+    """Return a status, coloured by its meaning."""
     good, bad = ("ok", "converged"), ("failed", "timeout", "refused", "crashed")
     tone = "good" if value in good else "bad" if value in bad else "fair" if value == "unconverged" else "idle"
     return text_cell(value) if formats.is_missing(value) else Cell(str(value).replace("_", " "), None, f"status {tone}")

@@ -1,4 +1,4 @@
-"""What a run came to, in five lines for the terminal: samples, DFT, its engine, what it means, where the page is."""
+"""Summary of a run in five lines for the terminal: samples, DFT, engine, meaning, path of the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def closing(run: Run, gpaw_missing: Path = GPAW_MISSING) -> list[str]:
         run: what the run left, finished or not.
         gpaw_missing: file with the reason, where GPAW could not be built.
     """
-    texts = (_made(run), _dft(run), _engine(run, gpaw_missing), _meaning(run), _page(run))
+    texts = (_samples(run), _dft(run), _engine(run, gpaw_missing), _meaning(run), _page(run))
     return [f"{name:<8} {text}" for name, text in zip(NAMES, texts, strict=True)]
 
 
@@ -34,37 +34,37 @@ def _counts(run: Run, kind: str) -> dict[str, int]:
     return {str(step.get("step")): int(step.get("count") or 0) for step in steps_of(run, kind)}
 
 
-def _made(run: Run) -> str:
+def _samples(run: Run) -> str:
     parts = []
     for kind in kinds(run):
         counts = _counts(run, kind)
         if "asked" in counts:
             parts.append(f"{counts['asked']} {kind}s, {counts.get('valid', 0)} of them valid")
-    return "; ".join(parts) or "nothing that has been scored yet"
+    return "; ".join(parts) or "no scores yet"
 
 
 def _dft(run: Run) -> str:
     converged, total = dft_counts(run)
     if not total:
-        return "no structure was sent" if run.selected is not None else "has not run"
-    text = f"{total} structures sent, {converged} converged"
+        return "no structure was selected" if run.selected is not None else "has not run"
+    text = f"{total} structures selected, {converged} converged"
     others = Counter(str(row.get(Col.STATUS)) for row in run.dft if row.get(Col.STATUS) != "converged")
     if others:
         text += ", " + ", ".join(f"{count} {status}" for status, count in sorted(others.items()))
         first = next(row for row in run.dft if row.get(Col.STATUS) != "converged")
         text += f" (e.g. {first.get(Col.SYSTEM_ID)}: {_short(str(first.get(Col.REASON) or 'no reason given'))})"
-    return f"{text}; no DFT: see the engine" if uses_xtb(run) else text
+    return f"{text}; not DFT: see the engine" if uses_xtb(run) else text
 
 
 def _engine(run: Run, gpaw_missing: Path) -> str:
-    asked = str(run.setting("dft.engine", ""))
+    engine = str(run.setting("dft.engine", ""))
     if uses_xtb(run):
         text = "GFN1-xTB, a semi-empirical method and not DFT"
-        return f"{text}: {_why_no_gpaw(gpaw_missing)}" if asked == "gpaw" else text
-    found = sorted({_code(row) for row in run.dft if row.get(Col.CODE)})
-    if found:
-        return "; ".join(found)
-    return f"{formats.code(asked)} was to be used, and nothing ran" if asked else "none"
+        return f"{text}: {_why_no_gpaw(gpaw_missing)}" if engine == "gpaw" else text
+    codes = sorted({_code(row) for row in run.dft if row.get(Col.CODE)})
+    if codes:
+        return "; ".join(codes)
+    return f"{formats.code(engine)} is configured, but did not run" if engine else "none"
 
 
 def _code(row: Mapping[str, Any]) -> str:
@@ -92,16 +92,16 @@ def _meaning(run: Run) -> str:
         last = next(name for name in ("novel", "unique", "stable") if name in counts)
         words = {"stable": "", "unique": " and are unique", "novel": ", are unique and new to this run's data"}[last]
         potential = potential_title(potential_of_tag(_tag(run)))
-        whose = f"{potential}'s energies" if potential else _tag(run) or "CHGNet's energies"
-        parts.append(f"{counts[last]} crystals lie below the hull by {whose}{words}{_uncovered(run)}")
+        energy_name = f"{potential} energies" if potential else f"energies of {_tag(run) or 'CHGNet'}"
+        parts.append(f"{counts[last]} crystals are below the hull with {energy_name}{words}{_uncovered(run)}")
     converged, total = dft_counts(run)
     if uses_xtb(run) or not total:
-        parts.append("none has been checked with DFT")
+        parts.append("none was checked with DFT")
     elif converged:
         few = "it" if converged == 1 else f"these {converged}"
-        parts.append(f"DFT finds {few} at rest in a nearby structure, which is not yet stability")
+        parts.append(f"DFT relaxes {few} to a nearby structure, which does not prove stability")
     else:
-        parts.append("DFT confirms none of them")
+        parts.append("none converged with DFT")
     return "; ".join(parts)
 
 
@@ -111,7 +111,7 @@ def _tag(run: Run) -> str:
 
 
 def _uncovered(run: Run) -> str:
-    """Return how many crystals the hull cannot judge, where there are such."""
+    """Return how many crystals the hull cannot judge, if there are such."""
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return ""
@@ -122,7 +122,7 @@ def _uncovered(run: Run) -> str:
 
 def _page(run: Run) -> str:
     page = run.folder / PAGE
-    return page.resolve().as_uri() if page.is_file() else f"none: {page} has not been written"
+    return page.resolve().as_uri() if page.is_file() else f"none: {page} was not written"
 
 
 def _short(text: str, longest: int = 100) -> str:

@@ -1,4 +1,4 @@
-"""How values are written for people: missing is a dash, minus is a minus, formulas have subscripts."""
+"""How values are written for display: missing is a dash, minus is a minus, formulas have subscripts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MISSING: Final = "—"
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value stands for nothing: ``None``, NaN, pandas' missing values or an empty text."""
+    """Return whether a value is missing: ``None``, NaN, pandas' missing values or an empty text."""
     if value is None or (isinstance(value, str) and not value):
         return True
     return (isinstance(value, float) and math.isnan(value)) or type(value).__name__ in ("NAType", "NaTType")
@@ -59,7 +59,7 @@ def formula(text: Any) -> Markup:
 
 
 def chemical(text: str) -> str:
-    """Return a reduced formula in the order of electronegativity (``NaCl`` for ``ClNa``); other text stays as it is."""
+    """Return a reduced formula in the order of electronegativity (``NaCl`` for ``ClNa``); other text is unchanged."""
     from pymatgen.core import Composition
 
     try:
@@ -75,7 +75,7 @@ def code(name: str) -> str:
 
 
 def metric(name: str, protocol: str = "") -> str:
-    """Return a metric's name for people, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``.
+    """Return a metric's name for display, e.g. ``chgnet_surrogate_sun`` as ``S.U.N. (CHGNet surrogate)``.
 
     Args:
         name: name in the files.
@@ -90,5 +90,5 @@ def metric(name: str, protocol: str = "") -> str:
 
 
 def heading(column: str) -> str:
-    """Return a column's name for people."""
+    """Return a column's name for display."""
     return columns.column_title(column)

@@ -40,7 +40,7 @@ def trained_on(run: Run) -> str:
         parts.append(f"{formats.count(n)} {stats.get('kind', 'system')}s ({stats.get('dataset', '?')})")
     if not parts:
         return ""
-    return f"trained on {', '.join(parts)}" + ("" if source == "train" else f", going on from {weights}")
+    return f"trained on {', '.join(parts)}" + ("" if source == "train" else f", starting from {weights}")
 
 
 def total_seconds(run: Run) -> float | None:
@@ -55,11 +55,11 @@ def steps_of(run: Run, kind: str) -> list[Mapping[str, Any]]:
 
 
 def kinds(run: Run) -> list[str]:
-    """Return the kinds that were asked for, in a fixed order."""
+    """Return the kinds that were requested, in a fixed order."""
     named = {str(r.get("kind")) for r in (*run.funnel, *run.summary)} | set(run.scores)
-    asked = {kind for kind in ("crystal", "molecule", "mof") if run.setting(f"sample.{kind}", 0)}
+    requested = {kind for kind in ("crystal", "molecule", "mof") if run.setting(f"sample.{kind}", 0)}
     order = ("crystal", "molecule", "mof")
-    return [kind for kind in order if kind in named | asked] + sorted(named - set(order))
+    return [kind for kind in order if kind in named | requested] + sorted(named - set(order))
 
 
 def sentence(run: Run) -> str:
@@ -71,7 +71,7 @@ def sentence(run: Run) -> str:
     text += judge_sentence(run)
     converged, total = dft_counts(run)
     if total:
-        text += f" {method(run)} converged for {converged} of the {total} structures sent to it."
+        text += f" {method(run)} converged for {converged} of the {total} selected structures."
     return text
 
 
@@ -102,35 +102,35 @@ def _judge_notice(run: Run) -> list[Notice]:
 
 def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
     counts = {str(step.get("step")): int(step.get("count") or 0) for step in steps}
-    asked = counts.get("asked", next(iter(counts.values())))
+    total = counts.get("asked", next(iter(counts.values())))
     last = str(steps[-1].get("step"))
     words = {
         "valid": ("is valid", "are valid"),
         "relaxed": ("relaxed", "relaxed"),
-        "stable": ("lies below the hull", "lie below the hull"),
+        "stable": ("is below the hull", "are below the hull"),
         "unique": ("is unique", "are unique"),
         "novel": ("is unique and novel", "are unique and novel"),
     }
-    told: list[str] = []
+    parts: list[str] = []
     for step, word in words.items():
         if step not in counts or (step == "unique" and last == "novel"):
             continue
         number = counts[step]
         remark = f" ({note})" if note and step == "stable" else ""
-        told.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{remark}")
+        parts.append(f"{formats.count(number) if number else 'none'} {word[number > 1]}{remark}")
         if not number:
             break
-    text = ", of those ".join([told[0], ", ".join(told[1:])]) if len(told) > 1 else "".join(told)
-    return f"Of {formats.count(asked)} {kind}s asked for, {text or f'{formats.count(counts[last])} are {last}'}."
+    text = ", of those ".join([parts[0], ", ".join(parts[1:])]) if len(parts) > 1 else "".join(parts)
+    return f"Of {formats.count(total)} requested {kind}s, {text or f'{formats.count(counts[last])} are {last}'}."
 
 
 def dft_counts(run: Run) -> tuple[int, int]:
-    """Return how many structures DFT converged on, and how many it got."""
+    """Return the number of structures converged with DFT, and of selected structures."""
     return sum(row.get(Col.STATUS) == "converged" for row in run.dft), len(run.dft)
 
 
 def method(run: Run) -> str:
-    """Return what computed the last relaxation, for people."""
+    """Return the method of the last relaxation, for display."""
     if uses_xtb(run):
         return "GFN1-xTB"
     codes = sorted({str(row[Col.CODE]) for row in run.dft if isinstance(row.get(Col.CODE), str) and row[Col.CODE]})
@@ -151,67 +151,69 @@ def _reasons(run: Run) -> list[str]:
 
 
 def notices(run: Run) -> list[Notice]:
-    """Return what a reader must know before the numbers."""
-    found = []
+    """Return the notices above the scores."""
+    lines = []
     engine = str(run.setting("dft.engine", ""))
     if uses_xtb(run):
-        asked = formats.code(engine) if engine and engine != XTB else ""
-        why = f"{asked} was asked for but was not at hand, so the run fell back. " if asked else ""
+        engine_name = formats.code(engine) if engine and engine != XTB else ""
+        why = (
+            f"{engine_name} was configured but is not available, so the run used the fallback. " if engine_name else ""
+        )
         why += "".join(f"{line} " for line in _reasons(run))
-        found.append(
+        lines.append(
             Notice(
                 "warning",
                 "No DFT: these relaxations are GFN1-xTB",
-                f"{why}GFN1-xTB is a semi-empirical method, not density-functional theory. Its energies are in no "
-                "metric and on no hull; rerun with VASP or GPAW for DFT.",
+                f"{why}GFN1-xTB is a semi-empirical method, not density-functional theory. Its energies are not used "
+                "in metrics or hulls; run again with VASP or GPAW for DFT.",
             )
         )
-    found += _energy_notice(run)
-    found += _weights_notice(run)
-    found += _formulas_notice(run)
+    lines += _energy_notice(run)
+    lines += _weights_notice(run)
+    lines += _formulas_notice(run)
     trained = sum((stats.get("n_systems") or {}).get("train", 0) for stats in run.datasets)
     if run.datasets and trained < 10_000:
-        found.append(
+        lines.append(
             Notice(
                 "info",
                 "A demonstration, not a benchmark",
-                f"The data of this run hold {formats.count(trained)} training systems; the published models saw tens "
-                "of thousands. Published numbers stand beside these for orientation and are not comparable with them.",
+                f"This run has {formats.count(trained)} training systems; the published models have tens "
+                "of thousands. Published scores are shown for orientation and are not comparable.",
             )
         )
-    found += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
-    return found
+    lines += [Notice("warning", "A file could not be read", problem) for problem in run.problems]
+    return lines
 
 
 def _weights_notice(run: Run) -> list[Notice]:
     if run.setting("model.source", "train") == "train":
         return []
     text = (
-        f"The models come from the weights in {run.setting('model.weights', 'weights')}. Samples are compared with the "
-        "data of this run alone: what counts as novel here may stand in the data that the weights were trained on."
+        f"The models come from the weights in {run.setting('model.weights', 'weights')}. Samples are only compared "
+        "with the data of this run: a novel sample may occur in the training data of the weights."
     )
-    return [Notice("warning", "Novelty does not know what the weights have seen", text)]
+    return [Notice("warning", "Novelty does not include the training data of the weights", text)]
 
 
 def _formulas_notice(run: Run) -> list[Notice]:
     own = run.setting("sample.by_kind.molecule.formulas", run.setting("sample.formulas", "model"))
-    asked = str(run.setting("sample.conditions.molecule.composition") or "-")  # a formula leaves nothing to draw
-    if own != "training" or "-" not in asked or run.setting("sample.from") or "molecule" not in kinds(run):
+    composition = str(run.setting("sample.conditions.molecule.composition") or "-")  # a formula leaves nothing to draw
+    if own != "training" or "-" not in composition or run.setting("sample.from") or "molecule" not in kinds(run):
         return []
     text = (
-        "The number of atoms of each element is drawn from the training data before a molecule is made, as its size "
-        "is; the model makes the rest. Published models decide it themselves: their validity asks for more than this. "
-        "A known molecule is the likelier the fewer of the training data share its formula: look at novelty as well."
+        "The formula of each molecule is drawn from the training data, like its size; the model generates the "
+        "rest. Published models generate the formula too, so their validity is a harder test. If few training "
+        "molecules share a formula, the model is likely to reproduce one of them: check the novelty too."
     )
     return [Notice("info", "Formulas of the molecules come from the training data", text)]
 
 
 def _energy_notice(run: Run) -> list[Notice]:
-    known = energies(run)
+    tags = energies(run)
     text = hull_text(run)
     if not text:
         return []
-    if known["surrogate"]:
+    if tags["surrogate"]:
         return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run), *_judge_notice(run)]
     return [Notice("info", "Whose energies", text), *_gap_notice(run), *_judge_notice(run)]
 
@@ -220,12 +222,12 @@ def _gap_notice(run: Run) -> list[Notice]:
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return []
-    known = frame[frame[Col.E_ABOVE_HULL].notna()]
-    gaps = int((~known[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
+    placed = frame[frame[Col.E_ABOVE_HULL].notna()]
+    gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
     if not gaps:
         return []
     text = (
-        f"{formats.count(gaps)} of the {formats.count(len(known))} crystals with an energy have an unknown hull: "
+        f"{formats.count(gaps)} of the {formats.count(len(placed))} crystals with an energy have an unknown hull: "
         "it has no compound of a pair of their elements. Energies below such a gap mean little: these crystals count "
         "as stable nowhere but in the published protocols, which ask for no more than an energy."
     )
@@ -233,41 +235,41 @@ def _gap_notice(run: Run) -> list[Notice]:
 
 
 def hull_text(run: Run) -> str:
-    """Return whose energies were put on which hull; empty where there is none."""
-    known = energies(run)
-    if not known["hull_tags"]:
+    """Return the methods of energies and hull as text; empty without a hull."""
+    tags = energies(run)
+    if not tags["hull_tags"]:
         return ""
-    own, hull = ", ".join(known["energy_tags"]) or "unknown", ", ".join(known["hull_tags"])
-    entries = f" of {formats.count(known['reference_entries'])} reference entries" if known["reference_entries"] else ""
-    source = f" ({known['reference']})" if known["reference"] else ""
+    own, hull = ", ".join(tags["energy_tags"]) or "unknown", ", ".join(tags["hull_tags"])
+    entries = f" of {formats.count(tags['reference_entries'])} reference entries" if tags["reference_entries"] else ""
+    source = f" ({tags['reference']})" if tags["reference"] else ""
     kind = "computed in the same way" if own == hull else f"of {hull}"
     text = f"Energies above the hull are {own} energies on a hull{entries}{source} {kind}."
-    if known["surrogate"]:
+    if tags["surrogate"]:
         names = " and ".join(f"{surrogate_prefix(each)}…" for each in surrogate_potentials(run) or [])
-        return f"{text} The two methods differ: the metrics are named {names} and are no DFT stabilities."
-    return f"{text} DFT energies are listed on their own and never meet that hull." if run.dft else text
+        return f"{text} The two methods differ: the metrics are named {names} and are not DFT stabilities."
+    return f"{text} DFT energies are listed separately and never compared with this hull." if run.dft else text
 
 
 def tiles(run: Run) -> list[tuple[str, str, str]]:
     """Return the numbers under the title: label, value, small print."""
-    found = []
+    shown = []
     for kind in kinds(run):
         steps = {str(s.get("step")): int(s.get("count") or 0) for s in steps_of(run, kind)}
         if "valid" in steps and steps.get("asked"):
             share = 100 * steps["valid"] / steps["asked"]
-            found.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} asked for"))
+            shown.append((f"valid {kind}s", f"{share:.0f} %", f"{steps['valid']} of {steps['asked']} requested"))
     best = best_energy(run)
     if best is not None:
         note = surrogate_note(run)
-        small = f"eV/atom{f', {note}' if note else ''}; valid compounds of a chemistry that the hull knows"
-        found.append(("lowest E above hull", formats.number(best, 3), small))
+        small = f"eV/atom{f', {note}' if note else ''}; valid compounds with a chemistry in the hull"
+        shown.append(("lowest E above hull", formats.number(best, 3), small))
     converged, total = dft_counts(run)
     if total:
-        found.append((f"{method(run)} converged", f"{converged} of {total}", "structures sent to it"))
+        shown.append((f"{method(run)} converged", f"{converged} of {total}", "selected structures"))
     seconds = total_seconds(run)
     if seconds is not None:
-        found.append(("computing time", formats.seconds(seconds), "all jobs together"))
-    return found
+        shown.append(("computing time", formats.seconds(seconds), "all jobs together"))
+    return shown
 
 
 def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
@@ -275,7 +277,7 @@ def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
 
     Args:
         run: the run.
-        covered: leave out what is no candidate: chemistries that the hull does not cover (energies below a gap mean
+        covered: leave out what is not a candidate: chemistries that the hull does not cover (energies below a gap mean
             little), crystals that are not valid, and single elements.
     """
     frame = run.scores.get("crystal")

@@ -50,27 +50,29 @@ SETTINGS: Final = {
 
 def card(run: Run) -> list[tuple[str, Pairs]]:
     """Return the card: parts, each with names and values."""
-    asked = [(f"{kind}s asked for", _text(n)) for kind in ("crystal", "molecule", "mof") if (n := _asked(run, kind))]
+    requested = [
+        (f"requested {kind}s", _text(n)) for kind in ("crystal", "molecule", "mof") if (n := _requested(run, kind))
+    ]
     parts: list[tuple[str, Pairs]] = [
         (title, [(name, _text(run.setting(path))) for name, path in rows if run.setting(path) is not None])
         for title, rows in SETTINGS.items()
     ]
-    found = dict(parts)
-    found["Sampling"] = asked + found["Sampling"] + _of_one_kind(run) + _checkpoints(run)
-    known = energies(run)
+    settings = dict(parts)
+    settings["Sampling"] = requested + settings["Sampling"] + _of_one_kind(run) + _checkpoints(run)
+    tags = energies(run)
     hull = [
-        ("reference", _text(known["reference"])),
-        ("entries", _text(known["reference_entries"])),
-        ("energies on it", ", ".join(known["energy_tags"])),
-        ("energies of the reference", ", ".join(known["hull_tags"])),
+        ("reference", _text(tags["reference"])),
+        ("entries", _text(tags["reference_entries"])),
+        ("energies on it", ", ".join(tags["energy_tags"])),
+        ("energies of the reference", ", ".join(tags["hull_tags"])),
     ]
-    found["Hull"] = [(name, value) for name, value in hull if value]
-    found["DFT"] = found["DFT"] + _dft(run)
+    settings["Hull"] = [(name, value) for name, value in hull if value]
+    settings["DFT"] = settings["DFT"] + _dft(run)
     order = ("Sampling", "Pre-relaxation", "Hull", "DFT", "Scores")
-    return [(title, found[title]) for title in order if found[title]] + _scored(run.card)
+    return [(title, settings[title]) for title in order if settings[title]] + _scored(run.card)
 
 
-def _scored(found: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
+def _scored(settings: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
     """Return what the scores say of their matchers, protocols and references."""
     titles = {
         "matchers": "Structure matchers",
@@ -79,7 +81,7 @@ def _scored(found: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
     }
     parts = []
     for key, title in titles.items():
-        held = found.get(key)
+        held = settings.get(key)
         if isinstance(held, Mapping) and held:
             parts.append((title, [(str(name), _listed(values)) for name, values in held.items()]))
     return parts
@@ -101,33 +103,33 @@ def definitions(summary: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, st
     return sorted((*key, basis) for key, basis in rows.items())
 
 
-def _asked(run: Run, kind: str) -> int | None:
+def _requested(run: Run, kind: str) -> int | None:
     steps = [step for step in run.funnel if step.get("kind") == kind and step.get("step") == "asked"]
     return int(steps[0].get("count") or 0) if steps else None
 
 
 def _of_one_kind(run: Run) -> Pairs:
-    """Return the settings of sampling that one kind has of its own."""
+    """Return the sampling settings of one kind that differ from the general ones."""
     held = run.setting("sample.by_kind")
     return [(f"{kind}s apart", _listed(own)) for kind, own in held.items()] if isinstance(held, Mapping) else []
 
 
 def _checkpoints(run: Run) -> Pairs:
-    found = []
+    pairs = []
     for name, training in run.training.items():
         digest = training.config.get("weights_sha256")
         if digest:
-            found.append((f"weights of {name}, SHA-256", str(digest)))
-    return found
+            pairs.append((f"weights of {name}, SHA-256", str(digest)))
+    return pairs
 
 
 def _dft(run: Run) -> Pairs:
-    found = []
+    pairs = []
     for key in (Col.CODE_VERSION, Col.FUNCTIONAL, Col.SETTINGS_HASH):
         values = sorted({str(row[key]) for row in run.dft if not formats.is_missing(row.get(key))})
         if values:
-            found.append((key.label, ", ".join(values)))
-    return found
+            pairs.append((key.label, ", ".join(values)))
+    return pairs
 
 
 def _text(value: Any) -> str:

@@ -88,14 +88,14 @@ def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with ``why_not``: the reasons of all stages in one text, each told once."""
-    found = [name for name in _REASONS if name in frame]
+    columns = [name for name in _REASONS if name in frame]
     texts = []
-    for values in frame[found].itertuples(index=False):
-        told: list[str] = []
-        for name, value in zip(found, values, strict=True):
-            if not formats.is_missing(value) and not any(str(value) in other for other in told):
-                told.append(f"{_REASONS[name]}{value}")
-        texts.append("; ".join(told))
+    for values in frame[columns].itertuples(index=False):
+        phrases: list[str] = []
+        for name, value in zip(columns, values, strict=True):
+            if not formats.is_missing(value) and not any(str(value) in other for other in phrases):
+                phrases.append(f"{_REASONS[name]}{value}")
+        texts.append("; ".join(phrases))
     return frame.assign(why_not=texts)
 
 
@@ -120,17 +120,17 @@ def with_posebusters(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def dft(run: Run, records: Sequence[Record]) -> Table:
-    """Return one row a structure that was sent to DFT."""
+    """Return one row per structure that was sent to DFT."""
     import pandas as pd
 
     crystals = run.scores.get("crystal")
-    known: dict[Any, Any] = {}
+    rows_by_id: dict[Any, Any] = {}
     if crystals is not None and Col.SYSTEM_ID in crystals:
-        known = crystals.drop_duplicates(Col.SYSTEM_ID).set_index(Col.SYSTEM_ID).to_dict("index")
+        rows_by_id = crystals.drop_duplicates(Col.SYSTEM_ID).set_index(Col.SYSTEM_ID).to_dict("index")
     energy = Col.E_ABOVE_HULL if crystals is None else stored_as(Col.E_ABOVE_HULL, crystals)
     rows = []
     for record in records:
-        sample = known.get(record.get(Col.SYSTEM_ID), {})
+        sample = rows_by_id.get(record.get(Col.SYSTEM_ID), {})
         extra = {Col.FORMULA: formats.chemical(str(sample.get(Col.FORMULA) or "")), energy: sample.get(energy)}
         warnings = record.get(Col.WARNINGS)
         joined = "; ".join(map(str, warnings)) if isinstance(warnings, list | tuple) else warnings

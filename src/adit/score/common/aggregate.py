@@ -1,4 +1,4 @@
-"""Rates with intervals, and the funnel from what was asked for to what is stable, unique and novel."""
+"""Rates with intervals, and the funnel from requested to stable, unique and novel systems."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def wilson(numerator: int, denominator: int, confidence: float) -> tuple[float, 
 
 @dataclass(frozen=True)
 class Record:
-    """One number with what it is made of; a rate of nothing has no value.
+    """One rate with numerator and denominator; a rate over nothing has no value.
 
     Attributes:
         kind: crystal or molecule.
@@ -50,7 +50,7 @@ class Record:
         high: upper end.
         numerator: how many passed.
         denominator: out of how many.
-        basis: what the denominator counts, and whatever else decides the number, for people.
+        basis: what the denominator counts, and whatever else decides the number, for display.
     """
 
     kind: str
@@ -103,23 +103,23 @@ class Step:
 
     Attributes:
         name: its name.
-        reasons: for each row that was asked for, why it does not pass this step; empty where it does.
+        reasons: for each row that was requested, why it does not pass this step; empty where it does.
     """
 
     name: str
     reasons: Sequence[str]
 
 
-def funnel(kind: str, asked: int, steps: Sequence[Step]) -> list[dict[str, Any]]:
+def funnel(kind: str, total: int, steps: Sequence[Step]) -> list[dict[str, Any]]:
     """Return how many rows pass each step and all before it, and why the others that came so far do not.
 
     Args:
         kind: crystal or molecule.
-        asked: rows asked for.
-        steps: the steps in order, each with a reason (or an empty text) for every row asked for.
+        total: rows requested.
+        steps: the steps in order, each with a reason (or an empty text) for every row requested.
     """
-    records: list[dict[str, Any]] = [{"kind": kind, "step": "asked", "count": asked, "reasons": {}}]
-    alive = list(range(asked))
+    records: list[dict[str, Any]] = [{"kind": kind, "step": "asked", "count": total, "reasons": {}}]
+    alive = list(range(total))
     for step in steps:
         lost = Counter(step.reasons[row] for row in alive if step.reasons[row])
         alive = [row for row in alive if not step.reasons[row]]

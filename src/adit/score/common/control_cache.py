@@ -32,49 +32,51 @@ class Controls:
 
 
 def cached_controls(
-    stage: ScoreStage, known: Reference, kind: Kind, cache: Path | None, make: Callable[[], Controls]
+    stage: ScoreStage, reference: Reference, kind: Kind, cache: Path | None, make: Callable[[], Controls]
 ) -> Controls:
     """Return the control rows from the cache, or make and keep them.
 
     Args:
         stage: slice of the configuration; what decides a number is part of the key, and so are library versions.
-        known: the reference.
+        reference: the reference.
         kind: of the systems.
         cache: folder, or ``None`` for none.
         make: makes them.
     """
     if cache is None:
         return make()
-    key = _key(stage, known)
+    key = _key(stage, reference)
     path = cache / f"controls-{kind}-{key[:12]}.json"
     fresh: list[Controls] = []
 
-    def made() -> dict[str, Any]:
+    def computed() -> dict[str, Any]:
         fresh.append(make())
         records, measures = fresh[0].records, fresh[0].measures
         return {"records": [r.to_json() for r in records], "measures": [m.to_json() for m in measures]}
 
-    found = store.cached_json(path, key, made)
+    values = store.cached_json(path, key, computed)
     if fresh:
         return fresh[0]
     log.info("control rows of %ss: from %s", kind, path)
-    return Controls([Record(**r) for r in found["records"]], [Measure(**m) for m in found["measures"]])
+    return Controls([Record(**r) for r in values["records"]], [Measure.from_json(m) for m in values["measures"]])
 
 
-def _key(stage: ScoreStage, known: Reference) -> str:
+def _key(stage: ScoreStage, reference: Reference) -> str:
     """Return a key of everything that decides the control rows."""
     digest = hashlib.sha256(json.dumps({**stage.model_dump(mode="json"), "libraries": library_versions()}).encode())
-    for system, split in sorted(zip(known.systems, known.splits, strict=True), key=lambda pair: pair[0].system_id):
+    for system, split in sorted(
+        zip(reference.systems, reference.splits, strict=True), key=lambda pair: pair[0].system_id
+    ):
         digest.update(f"{system.system_id} {split} {content_key(system)}\n".encode())
     return digest.hexdigest()
 
 
 def library_versions() -> dict[str, str]:
     """Return the installed versions of the packages that decide numbers."""
-    found = {}
+    versions = {}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "none"
-    return found
+            versions[name] = "none"
+    return versions

@@ -25,11 +25,11 @@ def controls(
         systems: the data of one kind.
         splits: their splits.
         count: systems per population at most; fewer where the split has fewer.
-        seed: seed of the run. The choice depends on it and on the ids alone, not on the order of the data.
+        seed: seed of the run. The choice depends only on it and on the ids, not on the order of the data.
 
     Returns:
         Systems by population. ``noise`` and ``random`` are made from those of ``test``, or from those of
-        ``train`` where there is no test split.
+        ``train`` if there is no test split.
     """
     train, test = (
         _choose([s for s, split in zip(systems, splits, strict=True) if split == name], count, seed, name)

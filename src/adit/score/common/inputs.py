@@ -1,4 +1,4 @@
-"""Reads what is scored: samples, data, relaxations, hull and DFT."""
+"""Reads the inputs of the scores: samples, data, relaxations, hull and DFT."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from adit.errors import DataError
 from adit.hull.energy_tags import potential_of_tag
 from adit.progress import log
 from adit.readers.joins import need_unique
-from adit.systems import AtomicSystem, Failure, Kind
+from adit.store import Row as Row
+from adit.systems import AtomicSystem, Kind
 
-Row = AtomicSystem | Failure
 Table = Mapping[str, Mapping[str, Any]]
 """Rows of a table by system id."""
 
@@ -42,18 +42,18 @@ class Energies:
     """Relaxations, hull and DFT of the samples, by system id.
 
     Attributes:
-        asked: whether the samples were relaxed at all.
+        with_relaxations: whether the samples were relaxed.
         on_hull: whether there is a table of energies above the hull.
         relaxed: rows of ``relaxed/<kind>/<shard>.parquet``.
         structures: relaxed structures.
-        hull: rows of ``hull.parquet``; empty where there is none.
+        hull: rows of ``hull.parquet``; empty if there is none.
         dft: rows of ``dft/<shard>.parquet``.
         potential: whose surrogate energies the hull's rows are; empty for energies of the hull's own method.
         energy_tags: methods of the samples' energies.
         hull_tag: method of the hull.
     """
 
-    asked: bool = False
+    with_relaxations: bool = False
     on_hull: bool = False
     relaxed: Table = field(default_factory=dict)
     structures: Mapping[str, AtomicSystem] = field(default_factory=dict)
@@ -75,12 +75,12 @@ class Energies:
 
     @property
     def basis(self) -> str:
-        """Return whose energies these are, for people."""
+        """Return whose energies these are, for display."""
         return f"{' and '.join(self.energy_tags) or 'no'} energies on a {self.hull_tag or 'nameless'} hull"
 
 
 def read_rows(paths: Sequence[Path]) -> list[Row]:
-    """Read systems and failures of shards, one row a system asked for.
+    """Read systems and failures of shards, one row per system requested.
 
     Raises:
         DataError: an id occurs twice.
@@ -127,7 +127,7 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
     if len(potentials) > 1:
         raise DataError(f"{hull}: mixes surrogate energies with energies of the hull's own method; make it again")
     return Energies(
-        asked=bool(relaxed),
+        with_relaxations=bool(relaxed),
         on_hull=hull is not None,
         relaxed=_by_id(relaxed),
         structures=structures,

@@ -1,10 +1,10 @@
-"""Numbers that are no rates: distances between distributions, medians; each with its interval."""
+"""Scores other than rates: distances between distributions, medians; each with its interval."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -19,7 +19,7 @@ class Estimate:
     """A number with its bootstrap interval over systems.
 
     Attributes:
-        value: of the systems as they are, ``None`` where there is nothing to measure.
+        value: without resampling, ``None`` if there is nothing to measure.
         low: lower end, never below 0.
         high: upper end.
         count: systems it is made of.
@@ -34,6 +34,10 @@ class Estimate:
 NO_ESTIMATE: Final = Estimate(None, None, None, 0)
 
 
+_KEYS: Final = {"requested": "asked"}
+"""Field of a measure → its key in ``measures.json``, where they differ."""
+
+
 @dataclass(frozen=True)
 class Measure:
     """One number of ``measures.json``.
@@ -42,13 +46,13 @@ class Measure:
         kind: crystal, molecule or mof.
         population: samples or a control.
         metric: its name.
-        value: the number in ``unit``, ``None`` where there is nothing to measure.
+        value: the number in ``unit``, ``None`` if there is nothing to measure.
         low: lower end of the interval.
         high: upper end.
         unit: of value and interval; empty for a number without one.
         count: systems it is made of.
-        asked: systems asked for.
-        basis: what is measured against what, for people.
+        requested: requested systems.
+        basis: measured systems and reference, for display.
     """
 
     kind: str
@@ -59,12 +63,18 @@ class Measure:
     high: float | None
     unit: str
     count: int
-    asked: int
+    requested: int
     basis: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as written to ``measures.json``."""
-        return asdict(self)
+        return {_KEYS.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Return a measure from its record."""
+        names = {key: name for name, key in _KEYS.items()}
+        return cls(**{names.get(key, key): value for key, value in record.items()})
 
 
 @dataclass(frozen=True)
@@ -74,25 +84,27 @@ class Measurer:
     Attributes:
         kind: crystal, molecule or mof.
         population: samples or a control.
-        asked: systems asked for.
+        requested: requested systems.
         confidence: level of the intervals.
     """
 
     kind: str
     population: str
-    asked: int
+    requested: int
     confidence: float
 
-    def measure(self, metric: str, found: Estimate, unit: str, basis: str) -> Measure:
+    def measure(self, metric: str, estimate: Estimate, unit: str, basis: str) -> Measure:
         """Return a measure from an estimate."""
-        value, low, high = found.value, found.low, found.high
-        return Measure(self.kind, self.population, metric, value, low, high, unit, found.count, self.asked, basis)
+        value, low, high = estimate.value, estimate.low, estimate.high
+        return Measure(
+            self.kind, self.population, metric, value, low, high, unit, estimate.count, self.requested, basis
+        )
 
     def wasserstein(self, groups: Sequence[Sequence[float]], reference: Sequence[float]) -> Estimate:
         """Return the distance of one-dimensional distributions, in the unit of the values.
 
         Args:
-            groups: the values of each system; systems are resampled whole.
+            groups: the values of each system; complete systems are resampled.
             reference: values of the reference.
 
         Source: first Wasserstein distance, ∫ |F(x) − G(x)| dx.
@@ -117,11 +129,11 @@ class Measurer:
         """Return half the summed difference of two histograms' shares: 0 for equal ones, 1 for disjoint ones.
 
         Args:
-            groups: the counts of each system; systems are resampled whole.
+            groups: the counts of each system; complete systems are resampled.
             reference: counts of the reference.
         """
-        found = {*reference, *(name for group in groups for name in group)}
-        names = {name: index for index, name in enumerate(sorted(found, key=str))}
+        all_names = {*reference, *(name for group in groups for name in group)}
+        names = {name: index for index, name in enumerate(sorted(all_names, key=str))}
         counts = np.zeros((len(groups), len(names)))
         for row, group in enumerate(groups):
             for name, count in group.items():
@@ -139,7 +151,7 @@ class Measurer:
         return self._bootstrap(distance, len(groups), int((counts.sum(axis=1) > 0).sum()))
 
     def median(self, values: Sequence[float]) -> Estimate:
-        """Return the median of one value a system, in their unit."""
+        """Return the median of one value per system, in their unit."""
         if not values:
             return NO_ESTIMATE
         ordered = np.sort(np.asarray(values, dtype=float))
@@ -150,7 +162,7 @@ class Measurer:
         return self._bootstrap(middle, len(ordered), len(ordered))
 
     def _bootstrap(self, of: Callable[[np.ndarray], float | None], n: int, count: int) -> Estimate:
-        """Return the number of the systems as they are, and the spread of resamples around their mean, moved onto it.
+        """Return the score without resampling, and the spread of resamples around their mean, centred on it.
 
         A distance grows by resampling; its spread is what the interval takes.
         """
@@ -159,7 +171,7 @@ class Measurer:
             return NO_ESTIMATE
         generator = seeds.generator("bootstrap", n)
         draws = (np.bincount(generator.integers(0, n, n), minlength=n).astype(float) for _ in range(RESAMPLES))
-        found = np.array([each for each in map(of, draws) if each is not None])
+        samples = np.array([each for each in map(of, draws) if each is not None])
         tail = (1 - self.confidence) / 2
-        low, high = value + np.quantile(found, [tail, 1 - tail]) - found.mean()
+        low, high = value + np.quantile(samples, [tail, 1 - tail]) - samples.mean()
         return Estimate(value, min(value, max(0.0, float(low))), max(value, float(high)), count)

@@ -30,7 +30,7 @@ class Scored:
 
     Attributes:
         columns: columns of the table, also where it has no row.
-        table: one row a sample asked for.
+        table: one row per sample requested.
         records: rates of all populations.
         funnel: steps of the samples.
         measures: numbers of all populations that are no rates.
@@ -43,9 +43,9 @@ class Scored:
     measures: list[Measure] = field(default_factory=list)
 
 
-def populations_of(stage: ScoreStage, rows: Sequence[Row], known: Reference) -> Populations:
+def populations_of(stage: ScoreStage, rows: Sequence[Row], reference: Reference) -> Populations:
     """Return the samples and the control rows made from the reference."""
-    others = controls(known.systems, known.splits, stage.score.controls, stage.seed)
+    others = controls(reference.systems, reference.splits, stage.score.controls, stage.seed)
     sizes = ", ".join(f"{len(systems)} {name}" for name, systems in others.items() if systems)
     log.info("%d samples to score; %s", len(rows), f"controls: {sizes}" if sizes else "no controls without a reference")
     return {Population.SAMPLES: rows, **others}
@@ -81,7 +81,7 @@ def check_populations(
         wall_limit_s=config.wall_limit_s,
         on_result=lambda _, __: progress.update(),
     )
-    found: dict[Name, dict[str, Outcome]] = {name: {} for name in populations}
+    results: dict[Name, dict[str, Outcome]] = {name: {} for name in populations}
     for (name, system), outcome in zip(work, outcomes, strict=True):
-        found[name][system.system_id] = outcome
-    return found
+        results[name][system.system_id] = outcome
+    return results

@@ -1,4 +1,4 @@
-"""Which numbers tell real systems from noise: judged by the control rows alone."""
+"""Which scores separate real systems from noise, according to the control rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOWER_IS_BETTER: Final = (Metric.SPACEGROUP_P1, Metric.RELAXED_SPACEGROUP_P1)
 """Rates of which real systems have less."""
 
 MARK: Final = "*"
-"""Stands behind a number that does not tell real systems from one of the fakes."""
+"""Mark of a score that does not separate real systems from one of the controls."""
 
 
 class _Interval(Protocol):
@@ -61,7 +61,7 @@ class Separation:
 def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> list[Separation]:
     """Return the verdict on every number that has control rows.
 
-    Real systems are those of the test split, or of the training split where there is no test split.
+    Real systems are those of the test split, or of the training split if there is no test split.
     Rates are better when higher (but the share of P1), measures (distances, energies) when lower.
     """
     rates: dict[tuple[str, str, str], dict[str, Record]] = {}
@@ -70,16 +70,18 @@ def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> 
     sizes: dict[tuple[str, str, str], dict[str, Measure]] = {}
     for measure in measures:
         sizes.setdefault((measure.kind, "", measure.metric), {})[measure.population] = measure
-    verdicts = [_verdict(key, found, higher=key[2] not in LOWER_IS_BETTER) for key, found in rates.items()]
-    verdicts += [_verdict(key, found, higher=False) for key, found in sizes.items()]
+    verdicts = [_verdict(key, interval, higher=key[2] not in LOWER_IS_BETTER) for key, interval in rates.items()]
+    verdicts += [_verdict(key, interval, higher=False) for key, interval in sizes.items()]
     return [each for each in verdicts if each is not None]
 
 
-def _verdict(key: tuple[str, str, str], found: Mapping[str, _Interval], *, higher: bool) -> Separation | None:
-    name = next((n for n in (Population.TEST, Population.TRAIN) if n in found and found[n].low is not None), None)
-    if name is None or not any(fake in found for fake in FAKES):
+def _verdict(key: tuple[str, str, str], intervals: Mapping[str, _Interval], *, higher: bool) -> Separation | None:
+    name = next(
+        (n for n in (Population.TEST, Population.TRAIN) if n in intervals and intervals[n].low is not None), None
+    )
+    if name is None or not any(fake in intervals for fake in FAKES):
         return None
-    noise, random = (_better(found[name], found.get(fake), higher) for fake in FAKES)
+    noise, random = (_better(intervals[name], intervals.get(fake), higher) for fake in FAKES)
     return Separation(*key, noise=noise, random=random, real=str(name))
 
 

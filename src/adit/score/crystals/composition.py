@@ -22,7 +22,7 @@ class ElementData:
 
     Attributes:
         states: SMACT14 oxidation states.
-        electronegativity: Pauling's, ``None`` where there is none (He, Ne, Ar, Pm, Rn, Lr).
+        electronegativity: Pauling's, ``None`` if there is none (He, Ne, Ar, Pm, Rn, Lr).
         metal: whether smact counts it as a metal.
         n_native: number of oxidation states in smact's default list.
     """
@@ -59,7 +59,7 @@ def reduced(counts: Mapping[str, int]) -> dict[str, int]:
 def compositionally_valid(counts: Mapping[str, int]) -> bool:
     """Return whether a composition passes the published SMACT test on the SMACT14 oxidation states.
 
-    One element passes; metals alone pass; more than 1e7 combinations of oxidation states fail; otherwise one oxidation
+    One element passes; only metals pass; more than 1e7 combinations of oxidation states fail; otherwise one oxidation
     state per element must exist that makes the reduced formula neutral and passes Pauling's test: every cation is less
     electronegative than every anion, an element without an electronegativity passing.
 

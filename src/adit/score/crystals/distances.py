@@ -30,7 +30,7 @@ class Spread(StrEnum):
 
 @dataclass(frozen=True)
 class Described:
-    """What distributions are made of, one entry a crystal.
+    """What distributions are made of, one entry per crystal.
 
     Attributes:
         densities: g/cm³.
@@ -60,22 +60,22 @@ def described(rows: Iterable[Row]) -> Described:
     )
 
 
-def distance_measures(found: Described, reference: Described, measurer: Measurer, name: str) -> list[Measure]:
+def distance_measures(sample_set: Described, reference: Described, measurer: Measurer, name: str) -> list[Measure]:
     """Return how far distributions are from the reference's; 0 where they are equal.
 
     Args:
-        found: the crystals of a population.
+        sample_set: the crystals of a population.
         reference: those they are measured against.
         measurer: makes the measures.
-        name: what the reference is, for people.
+        name: what the reference is, for display.
     """
     basis = f"crystals that are any; against {len(reference.sizes)} of {name}"
     earth_mover, variation = f"Wasserstein distance, {basis}", f"total variation distance, {basis}"
     lengths: tuple[tuple[Spread, Sequence[float], Sequence[float], str], ...] = (
-        (Spread.DENSITY_DISTANCE, found.densities, reference.densities, "g/cm³"),
-        (Spread.VOLUME_DISTANCE, found.volumes, reference.volumes, "Å³"),
-        (Spread.SIZE_DISTANCE, found.sizes, reference.sizes, "atoms"),
-        (Spread.N_ARY_DISTANCE, found.n_elements, reference.n_elements, "elements"),
+        (Spread.DENSITY_DISTANCE, sample_set.densities, reference.densities, "g/cm³"),
+        (Spread.VOLUME_DISTANCE, sample_set.volumes, reference.volumes, "Å³"),
+        (Spread.SIZE_DISTANCE, sample_set.sizes, reference.sizes, "atoms"),
+        (Spread.N_ARY_DISTANCE, sample_set.n_elements, reference.n_elements, "elements"),
     )
     measures = [
         measurer.measure(metric, measurer.wasserstein([[value] for value in values], target), unit, earth_mover)
@@ -84,7 +84,7 @@ def distance_measures(found: Described, reference: Described, measurer: Measurer
     total: Counter[str] = Counter()
     for counts in reference.elements:
         total.update(counts)
-    estimate = measurer.total_variation(found.elements, total)
+    estimate = measurer.total_variation(sample_set.elements, total)
     return [*measures, measurer.measure(Spread.ELEMENT_DISTANCE, estimate, "", f"shares of atoms; {variation}")]
 
 

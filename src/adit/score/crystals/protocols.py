@@ -60,19 +60,19 @@ class CrystalProtocol:
 
     @property
     def reference(self) -> str:
-        """Return what novelty is measured against, for people."""
+        """Return what novelty is measured against, for display."""
         return "the training split" if self.train_only else "all splits of the data"
 
     @property
     def rule(self) -> str:
-        """Return the rule of stability, for people."""
+        """Return the rule of stability, for display."""
         sign = "<=" if self.stable_inclusive else "<"
         elements = f", at least {self.min_elements} elements" if self.min_elements > 1 else ""
         return f"E above hull {sign} {self.stable_at:g} eV/atom{elements}"
 
     @property
     def metastable_rule(self) -> str:
-        """Return the rule of metastability, for people."""
+        """Return the rule of metastability, for display."""
         sign = "<=" if self.stable_inclusive else "<"
         elements = f", at least {self.min_elements} elements" if self.min_elements > 1 else ""
         without = ", stable ones excluded" if self.metastable_excludes_stable else ", stable ones included"

@@ -26,7 +26,7 @@ from adit.systems import AtomicSystem, Kind
 def score_crystals(
     stage: ScoreStage,
     rows: list[Row],
-    known: Reference,
+    reference: Reference,
     energies: Energies,
     workers: int,
     cache: Path | None = None,
@@ -36,30 +36,30 @@ def score_crystals(
     Args:
         stage: slice of the configuration.
         rows: the samples, failures included.
-        known: the reference crystals.
+        reference: the reference crystals.
         energies: relaxations, hull and DFT of the samples.
         workers: processes at most.
         cache: folder in which the control rows and the reduced references are kept, or ``None``.
     """
-    scorer = _Scorer(stage, known, workers, cache)
-    controls = cached_controls(stage, known, Kind.CRYSTAL, cache, scorer.controls)
+    scorer = _Scorer(stage, reference, workers, cache)
+    controls = cached_controls(stage, reference, Kind.CRYSTAL, cache, scorer.controls)
     table, records, measures, matches = scorer.samples(rows, energies)
     blank = crystal_rows([NOTHING], {}, matches, Population.SAMPLES)
     add_nearest(blank, [], [], [])
-    if energies.asked:
+    if energies.with_relaxations:
         add_energies(blank, energies, matches)
     funnel = crystal_funnel(table, energies, matches)
     return Scored(list(blank[0]), table, [*records, *controls.records], funnel, [*measures, *controls.measures])
 
 
 def add_nearest(
-    table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], known: Sequence[AtomicSystem]
+    table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], references: Sequence[AtomicSystem]
 ) -> None:
-    """Add the nearest known crystal to the samples' table: of the relaxed structure, where there is one."""
+    """Add the nearest known crystal to the samples' table: of the relaxed structure, if there is one."""
     latest = {row.system_id: row for row in [*systems_of(rows), *relaxed]}
-    found = nearest_known(list(latest.values()), known)
+    nearest = nearest_known(list(latest.values()), references)
     for row in table:
-        one = found.get(row[Col.SYSTEM_ID])
+        one = nearest.get(row[Col.SYSTEM_ID])
         row[Col.NEAREST_KNOWN] = one.system_id if one else ""
         row[Col.NEAREST_FORMULA] = one.formula if one else ""
         row[Col.NEAREST_DISTANCE] = one.distance if one else math.nan
@@ -68,17 +68,19 @@ def add_nearest(
 class _Scorer:
     """Scores populations of crystals against one reference."""
 
-    def __init__(self, stage: ScoreStage, known: Reference, workers: int, cache: Path | None) -> None:
-        self.stage, self.known, self.workers, self.cache = stage, known, workers, cache
-        self.index = index_references(known.systems, known.splits)
-        self.against = Against(len(known.systems), {reduced_formula(system.numbers) for system in known.systems})
-        train = known.split("train")
-        self.target: Described = described(train or known.systems)
+    def __init__(self, stage: ScoreStage, reference: Reference, workers: int, cache: Path | None) -> None:
+        self.stage, self.reference, self.workers, self.cache = stage, reference, workers, cache
+        self.index = index_references(reference.systems, reference.splits)
+        self.against = Against(
+            len(reference.systems), {reduced_formula(system.numbers) for system in reference.systems}
+        )
+        train = reference.split("train")
+        self.target: Described = described(train or reference.systems)
         self.target_name = "the training split" if train else "the reference"
 
     def controls(self) -> Controls:
         """Score the control rows."""
-        populations = populations_of(self.stage, [], self.known)
+        populations = populations_of(self.stage, [], self.reference)
         others = {name: populations[name] for name in CONTROLS}
         tables, matches, measures = self._tables(others, {})
         records = [record for name in CONTROLS for record in self._records(tables[name], matches, name)]
@@ -90,11 +92,11 @@ class _Scorer:
         relaxed = [system for system_id, system in energies.structures.items() if system_id in ids]
         tables, matches, measures = self._tables({Population.SAMPLES: rows}, {RELAXED: relaxed})
         table = tables[Population.SAMPLES]
-        add_nearest(table, rows, relaxed, self.known.systems)
-        if energies.asked:
+        add_nearest(table, rows, relaxed, self.reference.systems)
+        if energies.with_relaxations:
             add_energies(table, energies, matches)
         records = self._records(table, matches, Population.SAMPLES)
-        if energies.asked:
+        if energies.with_relaxations:
             rater = Rater(Kind.CRYSTAL, Population.SAMPLES, self.stage.score.confidence)
             records += energy_records(table, energies, rater)
         return table, records, measures, matches

@@ -33,7 +33,7 @@ class Rate:
 
     Attributes:
         metric: its name.
-        protocol: whose definition; empty where there is one alone.
+        protocol: of the definition; empty if there is only one.
         flags: columns that must be true (or not empty) for a row to count.
         group: column of groups of which each counts once; ``None``: each row counts.
     """
@@ -47,19 +47,19 @@ class Rate:
 def crystal_rates(columns: Sequence[str]) -> list[Rate]:
     """Return the rates that a table of crystals with these columns has."""
     validities = (Col.STRUCTURAL_VALIDITY, Col.COMPOSITIONAL_VALIDITY, Col.OVERALL_VALIDITY)
-    found = [Rate(column, "", (column,)) for column in validities]
-    found.append(Rate(Metric.COMPOSITION_UNIQUENESS, "", (Col.FORMULA,), Col.FORMULA))
+    rates = [Rate(column, "", (column,)) for column in validities]
+    rates.append(Rate(Metric.COMPOSITION_UNIQUENESS, "", (Col.FORMULA,), Col.FORMULA))
     for protocol in CRYSTAL_PROTOCOLS:
         group = group_column(protocol.matcher)
-        found.append(Rate(Metric.UNIQUENESS, protocol.name, (group,), group))
-        found.append(Rate(Metric.NOVELTY, protocol.name, (flag(Metric.NOVELTY, protocol.name),)))
+        rates.append(Rate(Metric.UNIQUENESS, protocol.name, (group,), group))
+        rates.append(Rate(Metric.NOVELTY, protocol.name, (flag(Metric.NOVELTY, protocol.name),)))
         together, new = relaxed_group_column(protocol.matcher), relaxed_novelty_column(protocol)
         for metric, joint in ((Metric.STABLE, Metric.SUN), (Metric.METASTABLE, Metric.MSUN)):
             for prefix in map(surrogate_prefix, ("", *POTENTIALS)):
                 low = prefix + flag(metric, protocol.name)
-                found.append(Rate(prefix + metric, protocol.name, (low,)))
-                found.append(Rate(prefix + joint, protocol.name, (low, new), together))
-    return [rate for rate in found if set(rate.flags) <= set(columns)]
+                rates.append(Rate(prefix + metric, protocol.name, (low,)))
+                rates.append(Rate(prefix + joint, protocol.name, (low, new), together))
+    return [rate for rate in rates if set(rate.flags) <= set(columns)]
 
 
 def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
     sizes = [*[size for size in SIZES if size < total], *([total] if total else [])]
     flags = [np.array([all(row[name] for name in rate.flags) for row in rows], dtype=bool) for rate in rates]
     groups = [None if rate.group is None else np.array([str(row[rate.group]) for row in rows]) for rate in rates]
-    found: list[tuple[str, str, int, int, float]] = []
+    records: list[tuple[str, str, int, int, float]] = []
     for number in range(SEEDS if len(sizes) > 1 else min(1, len(sizes))):
         order = seeds.generator("sensitivity", seed, number).permutation(total)
         for size in sizes if number == 0 else sizes[:-1]:  # all samples are one choice
@@ -86,5 +86,5 @@ def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
             for rate, passed, group in zip(rates, flags, groups, strict=True):
                 kept = chosen[passed[chosen]]
                 count = len(kept) if group is None else len(set(group[kept].tolist()))
-                found.append((str(rate.metric), str(rate.protocol), size, number, count / size))
-    return pd.DataFrame(found, columns=list(COLUMNS))
+                records.append((str(rate.metric), str(rate.protocol), size, number, count / size))
+    return pd.DataFrame(records, columns=list(COLUMNS))

@@ -14,7 +14,7 @@ from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, LEMAT, MATTER
 from adit.score.crystals.table import RELAXED, VALIDITIES, Records, group_column
 from adit.score.matching.matcher import Matches
 
-ASKED = "crystals asked for"
+REQUESTED = "requested crystals"
 
 NO_REFERENCE = "not measured: no reference of this kind was given"
 
@@ -36,7 +36,7 @@ class Against:
     """What novelty is measured against.
 
     Attributes:
-        count: structures in all splits; 0 where there is no reference.
+        count: structures in all splits; 0 if there is no reference.
         formulas: their reduced formulas.
     """
 
@@ -49,7 +49,7 @@ def crystal_records(table: Records, matches: Matches, rater: Rater, against: Aga
     records = []
     for column in VALIDITIES:
         protocol = Protocol.ADIT if column in _PUBLISHED else Protocol.STRICT
-        basis = f"{ASKED}; {_RULES[column]}"
+        basis = f"{REQUESTED}; {_RULES[column]}"
         records.append(rater.rate(protocol, str(column), (row[column] for row in table), basis))
     low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table if row[Col.N_ATOMS])  # a failure has no symmetry to lack
     basis = "crystals that decoded; spglib, symprec 0.1 Å"
@@ -63,10 +63,10 @@ def crystal_records(table: Records, matches: Matches, rater: Rater, against: Aga
 def _compositions(table: Records, rater: Rater, against: Against) -> list[Record]:
     formulas = {row[Col.FORMULA] for row in table if row[Col.FORMULA]}
     new = sum(bool(row[Col.FORMULA]) and row[Col.FORMULA] not in against.formulas for row in table)
-    novelty = (new, len(table), f"{ASKED}; reduced formula not in the reference ({against.count} structures)")
+    novelty = (new, len(table), f"{REQUESTED}; reduced formula not in the reference ({against.count} structures)")
     return [
         rater.ratio(
-            Protocol.STRICT, Metric.COMPOSITION_UNIQUENESS, len(formulas), len(table), f"{ASKED}; reduced formulas"
+            Protocol.STRICT, Metric.COMPOSITION_UNIQUENESS, len(formulas), len(table), f"{REQUESTED}; reduced formulas"
         ),
         rater.ratio(Protocol.STRICT, Metric.COMPOSITION_NOVELTY, *(novelty if against.count else (0, 0, NO_REFERENCE))),
     ]
@@ -82,7 +82,7 @@ def _matching(
     groups = {row[group_column(tolerances)] for row in valid} - {""}
     named = f"crystals of overall validity; groups by {how}"
     return [
-        rater.rate(protocol.name, Metric.UNIQUENESS, (row[unique] for row in table), f"{ASKED}; groups by {how}"),
+        rater.rate(protocol.name, Metric.UNIQUENESS, (row[unique] for row in table), f"{REQUESTED}; groups by {how}"),
         rater.ratio(protocol.name, Metric.UNIQUENESS + OF_VALID, len(groups), len(valid), named),
         *_novelties(table, valid, matches, rater, protocol, f"{how}; not in", n_references),
     ]
@@ -101,31 +101,33 @@ def _novelties(
     novel, size = flag(Metric.NOVELTY, protocol.name), f"({n_references} structures in all splits)"
     if not n_references:
         return [rater.ratio(protocol.name, name, 0, 0, NO_REFERENCE) for name in (Metric.NOVELTY, NOVELTY_OF_VALID)]
-    found = [matches.get(rater.population, row[Col.SYSTEM_ID], protocol.matcher) for row in table]
+    matched = [matches.get(rater.population, row[Col.SYSTEM_ID], protocol.matcher) for row in table]
     records = [
         rater.rate(
             protocol.name, name, (row[novel] for row in rows), f"{denominator}; {how} {protocol.reference} {size}"
         )
         for name, rows, denominator in (
-            (Metric.NOVELTY, table, ASKED),
+            (Metric.NOVELTY, table, REQUESTED),
             (NOVELTY_OF_VALID, valid, "crystals of overall validity"),
         )
     ]
     if protocol not in (ADIT, MATTERGEN, LEMAT):  # one for each setting of the matcher
         return records
-    to_train = (match is not None and not match.in_train for match in found)
-    to_all = (match is not None and not match.in_reference for match in found)
+    to_train = (match is not None and not match.in_train for match in matched)
+    to_all = (match is not None and not match.in_reference for match in matched)
     return [
         *records,
-        rater.rate(protocol.name, Metric.NOVELTY_TO_TRAIN, to_train, f"{ASKED}; {how} the training split {size}"),
-        rater.rate(protocol.name, Metric.NOVELTY_TO_ALL, to_all, f"{ASKED}; {how} any split of the reference {size}"),
+        rater.rate(protocol.name, Metric.NOVELTY_TO_TRAIN, to_train, f"{REQUESTED}; {how} the training split {size}"),
+        rater.rate(
+            protocol.name, Metric.NOVELTY_TO_ALL, to_all, f"{REQUESTED}; {how} any split of the reference {size}"
+        ),
     ]
 
 
 def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Record]:
     """Return the rates of the samples that rest on relaxations and energies."""
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
-    records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{ASKED}; relaxation converged")]
+    records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{REQUESTED}; relaxation converged")]
     records += _symmetries(table, rater)
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         rules = {Metric.STABLE: protocol.rule, Metric.SUN: f"{protocol.rule}; unique, not in {protocol.reference}"}
@@ -134,7 +136,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
             rules[Metric.MSUN] = f"{protocol.metastable_rule}; unique, not in {protocol.reference}"
         for metric, rule in rules.items():
             column = energies.prefix + flag(metric, protocol.name)
-            basis = f"{ASKED}; converged relaxations; {energies.basis}; {rule}"
+            basis = f"{REQUESTED}; converged relaxations; {energies.basis}; {rule}"
             if any(row[column] is None for row in table):
                 records.append(rater.ratio(protocol.name, energies.prefix + metric, 0, 0, NO_REFERENCE))
                 continue
@@ -151,7 +153,7 @@ def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
     """Return the share of crystals whose hull is known, and of those stable and S.U.N. that have a known hull."""
     energies_of = [row[energies.prefix + Col.E_ABOVE_HULL] for row in table]
     known = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
-    basis = f"{ASKED}; an energy, and a hull with compounds of every pair of elements; {energies.basis}"
+    basis = f"{REQUESTED}; an energy, and a hull with compounds of every pair of elements; {energies.basis}"
     records = [rater.rate(Protocol.STRICT, Metric.KNOWN_HULL, known, basis)]
     for name, metric in ((Metric.KNOWN_HULL_STABLE, Metric.STABLE), (Metric.KNOWN_HULL_SUN, Metric.SUN)):
         flags = [row[energies.prefix + flag(metric, ADIT.name)] for row in table]
@@ -184,29 +186,29 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
     """
     decoded = ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]
     steps = [Step("decoded", decoded), Step("valid", [_invalid(row) for row in table])]
-    if energies.asked:
+    if energies.with_relaxations:
         steps.append(Step("relaxed", [_unrelaxed(row) for row in table]))
-    if energies.asked and energies.on_hull:
+    if energies.with_relaxations and energies.on_hull:
         steps.append(Step("stable", [_unstable(row, energies) for row in table]))
     alive = [not any(step.reasons[number] for step in steps) for number in range(len(table))]
-    population = RELAXED if energies.asked else Population.SAMPLES
+    population = RELAXED if energies.with_relaxations else Population.SAMPLES
     unique_and_novel = _unique_and_novel(table, alive, matches, population)
     steps += unique_and_novel if matches.has_references else unique_and_novel[:1]
     return funnel("crystal", len(table), steps)
 
 
 def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[Step]:
-    """Return the last two steps; a novel member stands for its group where there is one."""
-    found = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
-    novel = [match is not None and ADIT.novel(match) for match in found]
+    """Return the last two steps; a group is represented by a novel member if there is one."""
+    matched = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
+    novel = [match is not None and ADIT.novel(match) for match in matched]
     chosen: dict[str, int] = {}
     order = sorted(range(len(table)), key=lambda number: (not novel[number], table[number][Col.SYSTEM_ID]))
     for number in order:
-        match = found[number]
+        match = matched[number]
         if alive[number] and match is not None:
             chosen.setdefault(match.group, number)
     kept = set(chosen.values())
-    unique = ["" if n in kept else "matches another sample" if found[n] else "not matched" for n in range(len(table))]
+    unique = ["" if n in kept else "matches another sample" if matched[n] else "not matched" for n in range(len(table))]
     return [Step("unique", unique), Step("novel", ["" if yes else "matches the data" for yes in novel])]
 
 

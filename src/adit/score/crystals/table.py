@@ -1,4 +1,4 @@
-"""Crystals: the checks of one structure, and the table of one row a crystal asked for."""
+"""Crystals: the checks of one structure, and the table of one row per crystal requested."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _row(row: Row, outcome: Outcome | None, matches: Matches, population: Popula
 
 
 def matched_columns(matches: Matches, population: str, system_id: str) -> dict[str, Any]:
-    """Return what a crystal matches; novelty is unknown (``None``) where there is no reference."""
+    """Return what a crystal matches; novelty is unknown (``None``) if there is no reference."""
     columns: dict[str, Any] = {}
     for settings in SETTINGS:
         match = matches.get(population, system_id, settings)
@@ -115,12 +115,12 @@ def matched_columns(matches: Matches, population: str, system_id: str) -> dict[s
 
 
 def group_column(settings: MatcherSettings) -> str:
-    """Return the column with the id that stands for a crystal's group; empty where it could not be matched."""
+    """Return the column with the representative id of a crystal's group; empty if it could not be matched."""
     return f"group_{settings.name}"
 
 
 def relaxed_group_column(settings: MatcherSettings) -> str:
-    """Return the column with the group of the relaxed structure; empty where there is none."""
+    """Return the column with the group of the relaxed structure; empty if there is none."""
     return f"relaxed_group_{settings.name}"
 
 
@@ -130,7 +130,7 @@ def relaxed_novelty_column(protocol: CrystalProtocol) -> str:
 
 
 def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
-    """Add relaxation, hull and DFT to the samples' table, and what is stable, unique and novel by each protocol.
+    """Add relaxation, hull and DFT to the samples' table, with stable, unique and novel flags of each protocol.
 
     Stability is that of the relaxed structure and needs a converged relaxation and a known energy above the hull.
     """

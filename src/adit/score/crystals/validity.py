@@ -17,7 +17,7 @@ MIN_DISTANCE: Final = 0.5
 """Å. Source: CDVAE's test, used by FlowMM and by the paper (Section 4)."""
 
 MIN_VOLUME: Final = 0.1
-"""Å³, of the whole cell. Source: as ``MIN_DISTANCE``."""
+"""Å³, of the cell. Source: as ``MIN_DISTANCE``."""
 
 MIN_DISTANCE_RATIO: Final = 0.7
 """Closest pair over the sum of its covalent radii."""

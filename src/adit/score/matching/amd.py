@@ -72,9 +72,9 @@ def nearest_distances(vectors: Sequence[np.ndarray]) -> list[float]:
     from scipy.spatial.distance import cdist
 
     matrix = np.stack(vectors)
-    found: list[float] = []
+    distances: list[float] = []
     for start in range(0, len(matrix), _BLOCK):
         apart = cdist(matrix[start : start + _BLOCK], matrix, metric="chebyshev")
         apart[np.arange(len(apart)), np.arange(start, start + len(apart))] = np.inf
-        found += apart.min(axis=1).tolist()
-    return found
+        distances += apart.min(axis=1).tolist()
+    return distances

@@ -19,7 +19,7 @@ from adit.score.common.content import content_key
 from adit.systems import AtomicSystem, Failure, Kind
 
 Reduced = AtomicSystem | Failure
-"""A reduced crystal, or why there is none."""
+"""A reduced crystal, or the reason of its failure."""
 
 _STEPS: Final = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 """Whole-number combinations of the vectors of a reduced cell, among which its shortest vectors are."""
@@ -42,7 +42,7 @@ def load_libraries() -> None:
 def reduce_crystal(system: AtomicSystem) -> AtomicSystem:
     """Return the Niggli-reduced primitive crystal as ``StructureMatcher`` makes it, once instead of once a pair.
 
-    The atoms are put into an order of their own first, so that the result does not depend on the order in the file.
+    The atoms are sorted first, so that the result does not depend on the order in the file.
     """
     check_pairwise(len(system))
     x, y, z = (np.rint(system.fractional * 1e6).astype(np.int64) % 1_000_000).T
@@ -136,7 +136,7 @@ def reduce_all(
 def reduce_references(
     systems: Sequence[AtomicSystem], cache: Path | None, *, workers: int, wall_limit_s: float
 ) -> list[Reduced]:
-    """Reduce reference crystals; what was reduced before is read from the cache, what is new is added to it.
+    """Reduce reference crystals; known results are read from the cache, new ones are added to it.
 
     Args:
         systems: reference crystals.
@@ -149,13 +149,13 @@ def reduce_references(
     table = _open(path)
     place = {key: index for index, key in enumerate(table.ids)} if table is not None else {}
     fresh = {key: system for key, system in zip(keys, systems, strict=True) if key not in place}
-    made = reduce_all(list(fresh.values()), workers=workers, wall_limit_s=wall_limit_s, what="references reduced")
-    new = dict(zip(fresh, made, strict=True))
+    reduced = reduce_all(list(fresh.values()), workers=workers, wall_limit_s=wall_limit_s, what="references reduced")
+    new = dict(zip(fresh, reduced, strict=True))
     if path is not None and fresh:
         added = [replace(row, system_id=key) for key, row in new.items() if isinstance(row, AtomicSystem)]
         store.write_systems(path, [*(table or ()), *added])
-    found = [new[key] if key in new else _row(table, place[key]) for key in keys]
-    return [replace(row, system_id=system.system_id) for row, system in zip(found, systems, strict=True)]
+    rows = [new[key] if key in new else _row(table, place[key]) for key in keys]
+    return [replace(row, system_id=system.system_id) for row, system in zip(rows, systems, strict=True)]
 
 
 def _row(table: store.SystemTable | None, index: int) -> Reduced:

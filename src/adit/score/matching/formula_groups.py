@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Final
 
-from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, Task, run_tasks
+from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, LinkTask, run_tasks
 from adit.systems import AtomicSystem
 
 BLOCK: Final = 24
@@ -26,7 +26,7 @@ class FormulaGroup:
         formula: reduced.
         members: reduced samples.
         components: by settings name.
-        known: by settings name, numbers of members that match (a training structure, any reference).
+        matches: by settings name, numbers of members that match (a training structure, any reference).
         reasons: by number, why a member could not be compared.
     """
 
@@ -34,33 +34,33 @@ class FormulaGroup:
     formula: str
     members: list[AtomicSystem] = field(default_factory=list)
     components: dict[str, Groups] = field(default_factory=dict)
-    known: dict[str, tuple[set[int], set[int]]] = field(default_factory=dict)
+    matches: dict[str, tuple[set[int], set[int]]] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
 
 
 def compare_with_references(
-    groups: Sequence[FormulaGroup], known: ReducedIndex, compare: Fits, workers: int, wall_limit_s: float
+    groups: Sequence[FormulaGroup], index: ReducedIndex, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
     """Find which samples match references; a few samples of a formula a task."""
-    tasks: list[tuple[FormulaGroup, int, Task]] = []
+    tasks: list[tuple[FormulaGroup, int, LinkTask]] = []
     for group in groups:
-        group.known = {settings.name: (set(), set()) for settings in SETTINGS}
-        beside = sorted(known.get(group.formula, ()), key=lambda pair: not pair[1])
+        group.matches = {settings.name: (set(), set()) for settings in SETTINGS}
+        beside = sorted(index.get(group.formula, ()), key=lambda pair: not pair[1])
         size = max(1, BLOCK * BLOCK // max(1, len(beside)))
         for start in range(0, len(group.members), size) if beside else ():
             block = group.members[start : start + size]
             members = (*block, *(system for system, _ in beside))
             pairs = tuple(product(range(len(block)), range(len(block), len(members))))
             classes = (*[0] * len(block), *(TRAINING if in_train else TRAINING + 1 for _, in_train in beside))
-            tasks.append((group, start, Task(members, pairs, classes, compare=compare)))
+            tasks.append((group, start, LinkTask(members, pairs, classes, compare=compare)))
     work = [task for _, _, task in tasks]
     results = run_tasks(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with the reference")
     for (group, start, task), links in zip(tasks, results, strict=True):
         for name, edges in links.edges.items():
             for first, second in edges:
-                group.known[name][1].add(start + first)
+                group.matches[name][1].add(start + first)
                 if task.classes[second] == TRAINING:
-                    group.known[name][0].add(start + first)
+                    group.matches[name][0].add(start + first)
         group.reasons |= {start + number: reason for number, reason in links.reasons.items()}
     return sum(links.compared for links in results), sum(links.excluded for links in results)
 
@@ -74,7 +74,7 @@ def compare_with_each_other(
     groups: Sequence[FormulaGroup], stage: str, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
     """Connect the samples of each formula that match, one of ``STAGES`` after the other."""
-    tasks: list[tuple[FormulaGroup, list[int], Task]] = []
+    tasks: list[tuple[FormulaGroup, list[int], LinkTask]] = []
     for group in groups:
         if not group.components:
             group.components = {settings.name: Groups(len(group.members)) for settings in SETTINGS}
@@ -83,11 +83,11 @@ def compare_with_each_other(
             roots = {
                 name: [components.root(number) for number in numbers] for name, components in group.components.items()
             }
-            apart = tuple((i, j) for i, j in pairs if any(found[i] != found[j] for found in roots.values()))
+            apart = tuple((i, j) for i, j in pairs if any(labelling[i] != labelling[j] for labelling in roots.values()))
             if apart:
-                labels = {name: tuple(_first_equal(found)) for name, found in roots.items()}
+                labels = {name: tuple(_first_equal(labelling)) for name, labelling in roots.items()}
                 members = tuple(group.members[number] for number in numbers)
-                tasks.append((group, numbers, Task(members, apart, labels=labels, compare=compare)))
+                tasks.append((group, numbers, LinkTask(members, apart, labels=labels, compare=compare)))
     if not tasks:
         return 0, 0
     work = [task for _, _, task in tasks]

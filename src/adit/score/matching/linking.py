@@ -72,7 +72,7 @@ def fits(first: Any, second: Any, settings: MatcherSettings) -> bool:
 
 
 @dataclass(frozen=True)
-class Task:
+class LinkTask:
     """Comparisons of crystals of one reduced formula.
 
     Attributes:
@@ -109,14 +109,14 @@ class Links:
     reasons: dict[int, str] = field(default_factory=dict)
 
 
-def link(task: Task) -> Links:
+def link(task: LinkTask) -> Links:
     """Compare the pairs of a task: in both orders, since the matcher may find in one what it misses in the other."""
     structures = [convert.to_structure(member) for member in task.members]
     bounds = [Bound(member) for member in task.members]
     edges: dict[str, list[Pair]] = {}
     compared = excluded = 0
     for settings in SETTINGS:
-        found: list[Pair] = []
+        pairs_linked: list[Pair] = []
         search = _Search(task, settings)
         for first, second in task.pairs:
             if search.is_known(first, second):
@@ -132,15 +132,15 @@ def link(task: Task) -> Links:
             compared += 1
             if any(task.compare(structures[one], structures[other], settings) for one, other in orders):
                 search.add(first, second)
-                found.append((first, second))
-        edges[settings.name] = found
+                pairs_linked.append((first, second))
+        edges[settings.name] = pairs_linked
     return Links(edges, compared, excluded)
 
 
 class _Search:
-    """Knows which comparisons can tell nothing new."""
+    """Knows which comparisons are redundant."""
 
-    def __init__(self, task: Task, settings: MatcherSettings) -> None:
+    def __init__(self, task: LinkTask, settings: MatcherSettings) -> None:
         self._classes = task.classes
         self._hits: set[Pair] = set()
         self._groups = Groups(len(task.members))
@@ -160,7 +160,7 @@ class _Search:
 
 
 class Groups:
-    """Connected components of numbers below ``total``; the smallest number stands for its component."""
+    """Connected components of numbers below ``total``; the smallest number represents its component."""
 
     def __init__(self, total: int) -> None:
         self._parent = list(range(total))
@@ -178,7 +178,7 @@ class Groups:
         self._parent[max(one, other)] = min(one, other)
 
 
-def run_tasks(tasks: Sequence[Task], *, workers: int, wall_limit_s: float, what: str) -> list[Links]:
+def run_tasks(tasks: Sequence[LinkTask], *, workers: int, wall_limit_s: float, what: str) -> list[Links]:
     """Run tasks in worker processes; one that hangs or crashes is taken apart until it is known at whose fault.
 
     Args:
@@ -203,7 +203,7 @@ def run_tasks(tasks: Sequence[Task], *, workers: int, wall_limit_s: float, what:
     ]
 
 
-def _row_by_row(task: Task, workers: int, wall_limit_s: float) -> Links:
+def _row_by_row(task: LinkTask, workers: int, wall_limit_s: float) -> Links:
     """Run a task as one row a crystal; a row that fails is a reason for its crystal.
 
     A pair belongs to the row of whichever has the stranger cell, since that is what makes the matcher hang; with

@@ -67,22 +67,22 @@ class Matches:
     """What all structures match.
 
     Attributes:
-        found: by population and id, then by settings name.
-        reasons: why, for those that could not be matched (``found`` has not got them).
+        matches: by population and id, then by settings name.
+        reasons: why, for those that could not be matched (they are not in ``matches``).
         compared: pairs that the matcher saw, for all settings together.
         excluded: pairs of equal formula that the bound excluded.
         has_references: whether there was any reference structure.
     """
 
-    found: Mapping[Key, Mapping[str, Match]]
+    matches: Mapping[Key, Mapping[str, Match]]
     reasons: Mapping[Key, str]
     compared: int = 0
     excluded: int = 0
     has_references: bool = True
 
     def get(self, population: str, system_id: str, settings: MatcherSettings) -> Match | None:
-        """Return the match of a structure, ``None`` where there is none."""
-        return self.found.get((population, system_id), {}).get(settings.name)
+        """Return the match of a structure, ``None`` if there is none."""
+        return self.matches.get((population, system_id), {}).get(settings.name)
 
 
 def match_all(
@@ -98,9 +98,9 @@ def match_all(
     """Group the systems of each population and match them against references.
 
     The systems of a population form a graph in which an edge is a match; a group is a connected component, so that the
-    number of groups does not depend on the order of the systems (a match is no equivalence relation). The order of the
-    two in a comparison, which can matter to the matcher, is that of their content, whatever they are called. The
-    smallest id stands for its group.
+    number of groups does not depend on the order of the systems (a match is not an equivalence relation). The
+    matcher may depend on the order of two structures; they are ordered by content, not by name. The smallest id
+    represents its group.
 
     Args:
         populations: crystals by population, with different ids within each.
@@ -111,14 +111,14 @@ def match_all(
         compare: what compares two reduced structures.
         reduce: what reduces a crystal.
     """
-    found: dict[Key, Mapping[str, Match]] = {}
+    matches: dict[Key, Mapping[str, Match]] = {}
     reasons: dict[Key, str] = {}
     waiting: list[tuple[FormulaGroup, list[AtomicSystem]]] = []
     for name, systems in populations.items():
         for formula, members in _by_formula(systems).items():
             if len(members) == 1 and formula not in references:
                 lone = members[0].system_id
-                found[name, lone] = {settings.name: Match(lone, False, False) for settings in SETTINGS}
+                matches[name, lone] = {settings.name: Match(lone, False, False) for settings in SETTINGS}
             else:
                 waiting.append(
                     (FormulaGroup(name, formula), sorted(members, key=lambda m: (content_key(m), m.system_id)))
@@ -131,17 +131,17 @@ def match_all(
         else:
             group.members.append(row)
     groups = [group for group, _ in waiting]
-    known = _reduced_references(groups, references, cache, workers, wall_limit_s)
-    counts = compare_with_references(groups, known, compare, workers, wall_limit_s)
+    index = _reduced_references(groups, references, cache, workers, wall_limit_s)
+    counts = compare_with_references(groups, index, compare, workers, wall_limit_s)
     for stage in STAGES:
         more = compare_with_each_other(groups, stage, compare, workers, wall_limit_s)
         counts = counts[0] + more[0], counts[1] + more[1]
     for group in groups:
         reasons |= {(group.population, group.members[n].system_id): f"matching: {r}" for n, r in group.reasons.items()}
-        found |= _matches(group)
+        matches |= _matches(group)
     if reasons:
         log.info("%d structures could not be matched: they count as neither unique nor novel", len(reasons))
-    return Matches(found, reasons, *counts, has_references=bool(references))
+    return Matches(matches, reasons, *counts, has_references=bool(references))
 
 
 def _by_formula(systems: Sequence[AtomicSystem]) -> dict[str, list[AtomicSystem]]:
@@ -171,10 +171,10 @@ def _reduced_references(
 
 def _matches(group: FormulaGroup) -> dict[Key, dict[str, Match]]:
     """Return what the members match; those with a reason are left out, as if they were not there."""
-    found: dict[Key, dict[str, Match]] = {}
+    matches: dict[Key, dict[str, Match]] = {}
     kept = [number for number in range(len(group.members)) if number not in group.reasons]
     for settings in SETTINGS:
-        in_train, in_reference = group.known[settings.name]
+        in_train, in_reference = group.matches[settings.name]
         roots = {number: group.components[settings.name].root(number) for number in kept}
         names: dict[int, str] = {}
         for number in kept:
@@ -182,11 +182,11 @@ def _matches(group: FormulaGroup) -> dict[Key, dict[str, Match]]:
             names[roots[number]] = min(names.get(roots[number], system_id), system_id)
         for number in kept:
             match = Match(names[roots[number]], number in in_train, number in in_reference)
-            found.setdefault((group.population, group.members[number].system_id), {})[settings.name] = match
-    return found
+            matches.setdefault((group.population, group.members[number].system_id), {})[settings.name] = match
+    return matches
 
 
 def rms_distance(first: AtomicSystem, second: AtomicSystem, settings: MatcherSettings) -> float | None:
     """Return the RMS distance of two crystals over (V/n)^(1/3), ``None`` where they do not match."""
-    found = matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
-    return None if found is None else float(found[0])
+    distance = matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
+    return None if distance is None else float(distance[0])

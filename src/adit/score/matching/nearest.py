@@ -33,20 +33,20 @@ class Nearest:
     distance: float
 
 
-def nearest_known(systems: Sequence[AtomicSystem], known: Sequence[AtomicSystem]) -> dict[str, Nearest]:
-    """Return, by id, the nearest known crystal of the same formula, else of the same elements, where there is one.
+def nearest_known(systems: Sequence[AtomicSystem], references: Sequence[AtomicSystem]) -> dict[str, Nearest]:
+    """Return, by id, the nearest known crystal of the same formula, else of the same elements, if there is one.
 
     Args:
         systems: crystals.
-        known: reference crystals.
+        references: reference crystals.
     """
-    by_formula, by_elements = _index(known)
+    by_formula, by_elements = _index(references)
 
     @cache
     def of_known(number: int) -> np.ndarray | None:
-        return fingerprint(known[number])
+        return fingerprint(references[number])
 
-    found: dict[str, Nearest] = {}
+    nearest: dict[str, Nearest] = {}
     progress = Progress("nearest known crystals", len(systems))
     for system in systems:
         alike = by_formula.get(reduced_formula(system.numbers)) or by_elements.get(_elements(system)) or []
@@ -55,16 +55,16 @@ def nearest_known(systems: Sequence[AtomicSystem], known: Sequence[AtomicSystem]
         apart = [(float(np.abs(mine - other).max()), number) for other, number in others if other is not None]
         if apart:
             distance, number = min(apart)
-            formula = reduced_formula(known[number].numbers)
-            found[system.system_id] = Nearest(known[number].system_id, formula, distance)
+            formula = reduced_formula(references[number].numbers)
+            nearest[system.system_id] = Nearest(references[number].system_id, formula, distance)
         progress.update()
-    return found
+    return nearest
 
 
-def _index(known: Sequence[AtomicSystem]) -> tuple[Mapping[str, list[int]], Mapping[frozenset[int], list[int]]]:
+def _index(references: Sequence[AtomicSystem]) -> tuple[Mapping[str, list[int]], Mapping[frozenset[int], list[int]]]:
     by_formula: dict[str, list[int]] = {}
     by_elements: dict[frozenset[int], list[int]] = {}
-    for number, system in enumerate(known):
+    for number, system in enumerate(references):
         by_formula.setdefault(reduced_formula(system.numbers), []).append(number)
         by_elements.setdefault(_elements(system), []).append(number)
     return by_formula, by_elements

@@ -23,7 +23,7 @@ from adit.systems import Failure, Kind
 
 ALL_PASSED = f"{PREFIX}all"
 PROTOCOL = "mofchecker"
-ASKED = "MOFs asked for"
+REQUESTED = "requested MOFs"
 NOT_CHECKED = "not_checked"
 """Status of a MOF that MOFChecker never saw; its checks are unknown (``None``), and no denominator counts it."""
 
@@ -31,7 +31,7 @@ NOT_CHECKED = "not_checked"
 def score_mofs(
     stage: ScoreStage,
     rows: list[Row],
-    known: Reference,
+    reference: Reference,
     workers: int,
     cache: Path | None = None,
     answers: Answers | None = None,
@@ -41,7 +41,7 @@ def score_mofs(
     Args:
         stage: slice of the configuration.
         rows: the samples, failures included.
-        known: the reference MOFs.
+        reference: the reference MOFs.
         workers: processes at most.
         cache: folder in which the control rows are kept, or ``None``.
         answers: of MOFChecker, as far as there are any yet.
@@ -53,7 +53,7 @@ def score_mofs(
         log.warning("MOFs are not checked: %s", error)
         return _unchecked(rows, str(error), config.confidence)
     few = stage.model_copy(update={"score": config.model_copy(update={"controls": config.mof_controls})})
-    others = populations_of(few, [], known)
+    others = populations_of(few, [], reference)
     basis = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
 
     def controls() -> Controls:
@@ -64,7 +64,7 @@ def score_mofs(
         return Rater(Kind.MOF, name, config.confidence)
 
     folder = None if cache is None else cache / f"mofchecker-{versions['mofchecker']}"
-    kept = cached_controls(stage, known, Kind.MOF, folder, controls)
+    kept = cached_controls(stage, reference, Kind.MOF, folder, controls)
     table = _tables({Population.SAMPLES: rows}, stage, workers, answers)[Population.SAMPLES]
     records = mof_records(table, _rater(Population.SAMPLES), basis)
     return Scored(_columns(), table, [*records, *kept.records], mof_funnel(table))
@@ -86,11 +86,11 @@ def _tables(
     config = stage.score
     work = [(name, system) for name, rows in populations.items() for system in systems_of(rows)]
     ask = partial(check_all, python=config.mofchecker_python, workers=workers, wall_limit_s=config.wall_limit_s)
-    outcomes = (answers or Answers()).asked(MOFCHECKER, [system for _, system in work], ask)
-    found: dict[Population, dict[str, Outcome]] = {name: {} for name in populations}
+    outcomes = (answers or Answers()).complete(MOFCHECKER, [system for _, system in work], ask)
+    results: dict[Population, dict[str, Outcome]] = {name: {} for name in populations}
     for (name, system), outcome in zip(work, outcomes, strict=True):
-        found[name][system.system_id] = outcome
-    return {name: mof_rows(rows, found[name]) for name, rows in populations.items()}
+        results[name][system.system_id] = outcome
+    return {name: mof_rows(rows, results[name]) for name, rows in populations.items()}
 
 
 def mof_rows(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Records:
@@ -118,10 +118,10 @@ def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
         return record | unknown | {Col.STATUS: NOT_CHECKED, Col.REASON: f"not checked: {outcome.reason}"}
     if outcome is None or outcome.status != "ok":
         return record | {Col.STATUS: "failed", Col.REASON: f"checks: {outcome.reason if outcome else 'not run'}"}
-    found: MofChecks = outcome.value
-    lost = [name for name, passed in found.passed.items() if not passed]
-    reasons = [f"{name}: {found.reasons[name]}" if name in found.reasons else f"fails {name}" for name in lost]
-    return record | found.passed | {ALL_PASSED: found.all_passed, Col.REASON: "; ".join(reasons)}
+    checks: MofChecks = outcome.value
+    lost = [name for name, passed in checks.passed.items() if not passed]
+    reasons = [f"{name}: {checks.reasons[name]}" if name in checks.reasons else f"fails {name}" for name in lost]
+    return record | checks.passed | {ALL_PASSED: checks.all_passed, Col.REASON: "; ".join(reasons)}
 
 
 def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
@@ -130,11 +130,11 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
     Args:
         table: rows of ``mof_rows``.
         rater: makes the records.
-        basis: versions, for people.
+        basis: versions, for display.
     """
-    asked = [row for row in table if row[Col.STATUS] != NOT_CHECKED]
-    if len(asked) < len(table):
-        left_out = len(table) - len(asked)
+    checked = [row for row in table if row[Col.STATUS] != NOT_CHECKED]
+    if len(checked) < len(table):
+        left_out = len(table) - len(checked)
         log.warning(
             "%d of %d MOFs (%s) could not be checked: no rate counts them", left_out, len(table), rater.population
         )
@@ -142,7 +142,8 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
     if _none_checked(table):
         return [rater.ratio(PROTOCOL, name, 0, 0, basis) for name in (ALL_PASSED, *METRICS)]
     return [
-        rater.rate(PROTOCOL, name, (row[name] for row in asked), f"{ASKED}; {basis}") for name in (ALL_PASSED, *METRICS)
+        rater.rate(PROTOCOL, name, (row[name] for row in checked), f"{REQUESTED}; {basis}")
+        for name in (ALL_PASSED, *METRICS)
     ]
 
 

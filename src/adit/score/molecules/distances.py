@@ -17,7 +17,7 @@ from adit.score.molecules.features import MoleculeFeatures
 from adit.systems import AtomicSystem
 
 MIN_BONDS: Final = 100
-"""Kinds of bonds with fewer in the reference have no distance of their own."""
+"""Kinds of bonds with fewer in the reference have no separate distance."""
 
 
 class Distance(StrEnum):
@@ -54,23 +54,25 @@ def described(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Described:
     """
     systems = sorted(systems_of(rows), key=lambda system: system.system_id)
     outcomes = (checks.get(system.system_id) for system in systems)
-    found = (outcome.value for outcome in outcomes if outcome is not None and outcome.status == "ok")
-    return Described(systems, [checks.features for checks in found if checks.features is not None])
+    values = (outcome.value for outcome in outcomes if outcome is not None and outcome.status == "ok")
+    return Described(systems, [checks.features for checks in values if checks.features is not None])
 
 
 _SPREADS: Final[tuple[tuple[Distance, str, Callable[[Described], list[list[float]]]], ...]] = (
-    (Distance.SIZE, "atoms", lambda found: [[len(system)] for system in found.systems]),
-    (Distance.RINGS, "rings", lambda found: [[each.n_rings] for each in found.features]),
+    (Distance.SIZE, "atoms", lambda description: [[len(system)] for system in description.systems]),
+    (Distance.RINGS, "rings", lambda description: [[each.n_rings] for each in description.features]),
 )
 """Distributions of numbers, one a molecule."""
 
 _SHARES: Final[tuple[tuple[Distance, Callable[[Described], list[Mapping[Any, int]]]], ...]] = (
-    (Distance.ELEMENTS, lambda found: [composition(system.numbers) for system in found.systems]),
-    (Distance.RING_SIZES, lambda found: [each.ring_sizes for each in found.features]),
-    (Distance.GROUPS, lambda found: [each.functional_groups for each in found.features]),
+    (Distance.ELEMENTS, lambda description: [composition(system.numbers) for system in description.systems]),
+    (Distance.RING_SIZES, lambda description: [each.ring_sizes for each in description.features]),
+    (Distance.GROUPS, lambda description: [each.functional_groups for each in description.features]),
     (
         Distance.BOND_KINDS,
-        lambda found: [{kind: len(lengths) for kind, lengths in each.bond_lengths.items()} for each in found.features],
+        lambda description: [
+            {kind: len(lengths) for kind, lengths in each.bond_lengths.items()} for each in description.features
+        ],
     ),
 )
 """Histograms."""
@@ -89,14 +91,14 @@ def distance_measures(mine: Described, reference: Described, measurer: Measurer)
     """
     measures = []
     for name, unit, of in _SPREADS:
-        found = measurer.wasserstein(of(mine), _flat(of(reference)))
-        measures.append(measurer.measure(name, found, unit, f"{_basis(name, reference)}; Wasserstein distance"))
+        estimate = measurer.wasserstein(of(mine), _flat(of(reference)))
+        measures.append(measurer.measure(name, estimate, unit, f"{_basis(name, reference)}; Wasserstein distance"))
     for name, counts_of in _SHARES:
         total: Counter[Any] = Counter()
         for counts in counts_of(reference):
             total.update(counts)
-        found = measurer.total_variation(counts_of(mine), total)
-        measures.append(measurer.measure(name, found, "", f"{_basis(name, reference)}; total variation of shares"))
+        estimate = measurer.total_variation(counts_of(mine), total)
+        measures.append(measurer.measure(name, estimate, "", f"{_basis(name, reference)}; total variation of shares"))
     return measures + _bond_lengths(mine, reference, measurer)
 
 
@@ -116,7 +118,7 @@ def _bond_lengths(mine: Described, reference: Described, measurer: Measurer) -> 
     for each in reference.features:
         totals.update({kind: len(lengths) for kind, lengths in each.bond_lengths.items()})
     kinds = sorted(kind for kind, count in totals.items() if count >= MIN_BONDS)
-    found = {
+    lengths_by_bond = {
         kind: measurer.wasserstein(
             [each.bond_lengths.get(kind, ()) for each in mine.features],
             _flat([each.bond_lengths.get(kind, ()) for each in reference.features]),
@@ -124,11 +126,14 @@ def _bond_lengths(mine: Described, reference: Described, measurer: Measurer) -> 
         for kind in kinds
     }
     basis = f"{_basis(Distance.BOND_LENGTHS, reference)}; Wasserstein distance"
-    mean = _mean([(totals[kind], estimate) for kind, estimate in found.items() if estimate.count])
+    mean = _mean([(totals[kind], estimate) for kind, estimate in lengths_by_bond.items() if estimate.count])
     of = f"{basis}, mean of the kinds of bonds with at least {MIN_BONDS} in the reference, by their numbers there"
     return [
         measurer.measure(Distance.BOND_LENGTHS, mean, "Å", of),
-        *(measurer.measure(f"{Distance.BOND_LENGTHS}_{kind}", each, "Å", basis) for kind, each in found.items()),
+        *(
+            measurer.measure(f"{Distance.BOND_LENGTHS}_{kind}", each, "Å", basis)
+            for kind, each in lengths_by_bond.items()
+        ),
     ]
 
 

@@ -78,7 +78,7 @@ def _reach() -> np.ndarray:
 
 
 def bond_orders(system: AtomicSystem) -> np.ndarray:
-    """Return the bond order of every pair, (n, n) int, from the distances alone.
+    """Return the bond order of every pair, (n, n) int, from the distances only.
 
     The orders are tested in turn: a double bond must be short enough for a single one, a triple one for a double one.
     """
@@ -98,7 +98,7 @@ def stable_atoms(numbers: np.ndarray, orders: np.ndarray) -> np.ndarray:
 
 
 def check_edm(system: AtomicSystem) -> EdmChecks:
-    """Apply the bond table to one molecule; one of more than ``PAIRWISE_ATOMS`` is none."""
+    """Apply the bond table to one molecule; a molecule of more than ``PAIRWISE_ATOMS`` atoms fails."""
     if len(system) > PAIRWISE_ATOMS:
         return EdmChecks(0, False, None)
     orders = bond_orders(system)

@@ -52,11 +52,11 @@ def _fragments() -> dict[str, Any]:
 
 def _bond_lengths(mol: Any) -> dict[str, tuple[float, ...]]:
     positions = np.asarray(mol.GetConformer().GetPositions())
-    found: dict[str, list[float]] = {}
+    lengths_by_bond: dict[str, list[float]] = {}
     for bond in mol.GetBonds():
         one, other = bond.GetBeginAtom(), bond.GetEndAtom()
         sign = _ORDER_SIGNS.get(bond.GetBondTypeAsDouble(), "~")
         name = sign.join(sorted((one.GetSymbol(), other.GetSymbol())))
         length = float(np.linalg.norm(positions[one.GetIdx()] - positions[other.GetIdx()]))
-        found.setdefault(name, []).append(length)
-    return {name: tuple(sorted(lengths)) for name, lengths in sorted(found.items())}
+        lengths_by_bond.setdefault(name, []).append(length)
+    return {name: tuple(sorted(lengths)) for name, lengths in sorted(lengths_by_bond.items())}

@@ -1,4 +1,4 @@
-"""Canonical names of molecules, by which uniqueness and novelty are told."""
+"""Canonical names of molecules, for uniqueness and novelty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the training molecules, against which novelty is told; each is named once and kept on disk."""
+"""Names of the training molecules, for novelty; each is computed once and cached on disk."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class KnownNames:
         smiles: their canonical SMILES.
         stereo_smiles: with stereochemistry.
         inchikeys: their InChIKeys.
-        count: molecules of the training split; 0 where there is none to be novel against.
+        count: molecules of the training split; 0 if there is no training split.
     """
 
     smiles: AbstractSet[str] = field(default_factory=frozenset)
@@ -51,7 +51,7 @@ def composition_key(system: AtomicSystem) -> Composition:
 
 
 class TrainNames:
-    """Names of the training molecules, made for those compositions that are asked for.
+    """Names of the training molecules, made for those compositions that are requested.
 
     Args:
         train: training molecules.
@@ -67,7 +67,7 @@ class TrainNames:
         self._workers, self._wall_limit_s = workers, wall_limit_s
         version = metadata.version("rdkit")
         self._path = None if cache is None else cache / f"molecule-names-{VERSION}-rdkit-{version}.parquet"
-        self._found = _read(self._path)
+        self._stored = _read(self._path)
 
     def __len__(self) -> int:
         return len(self._train)
@@ -75,8 +75,8 @@ class TrainNames:
     def of(self, wanted: AbstractSet[Composition]) -> KnownNames:
         """Return the names of the training molecules of these compositions."""
         keys = {content_key(system): system for system in self._train if composition_key(system) in wanted}
-        self._name([(key, system) for key, system in keys.items() if key not in self._found])
-        names = [found for key in keys if (found := self._found.get(key)) is not None]
+        self._name([(key, system) for key, system in keys.items() if key not in self._stored])
+        names = [name for key in keys if (name := self._stored.get(key)) is not None]
         return KnownNames(
             frozenset(each.smiles for each in names),
             frozenset(each.stereo_smiles for each in names),
@@ -96,8 +96,8 @@ class TrainNames:
                 on_result=lambda _, __: progress.update(),
             )
             done = zip(part, outcomes, strict=True)
-            self._found |= {key: outcome.value for (key, _), outcome in done if outcome.status == "ok"}
-            _write(self._path, self._found.items())
+            self._stored |= {key: outcome.value for (key, _), outcome in done if outcome.status == "ok"}
+            _write(self._path, self._stored.items())
 
 
 _COLUMNS: Final = ("key", "smiles", Col.STEREO_SMILES, "inchikey")

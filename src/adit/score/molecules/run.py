@@ -44,7 +44,7 @@ REFERENCE = "reference"
 def score_molecules(
     stage: ScoreStage,
     rows: list[Row],
-    known: Reference,
+    reference: Reference,
     workers: int,
     cache: Path | None = None,
     answers: Answers | None = None,
@@ -54,13 +54,13 @@ def score_molecules(
     Args:
         stage: slice of the configuration.
         rows: the samples, failures included.
-        known: the reference molecules.
+        reference: the reference molecules.
         workers: processes at most.
         cache: folder in which the control rows and the names of the reference are kept, or ``None``.
         answers: of the slow tools, as far as there are any yet.
     """
-    scorer = _Scorer(stage, known, workers, cache, answers or Answers())
-    controls = cached_controls(stage, known, Kind.MOLECULE, cache, scorer.controls)
+    scorer = _Scorer(stage, reference, workers, cache, answers or Answers())
+    controls = cached_controls(stage, reference, Kind.MOLECULE, cache, scorer.controls)
     tables, mine = scorer.score({Population.SAMPLES: rows})
     table = tables[Population.SAMPLES]
     columns = list(molecule_rows([NOTHING], Evidence(), KnownNames())[0])
@@ -71,11 +71,13 @@ def score_molecules(
 class _Scorer:
     """Scores populations of molecules against one reference."""
 
-    def __init__(self, stage: ScoreStage, known: Reference, workers: int, cache: Path | None, answers: Answers) -> None:
-        self.stage, self.known, self.workers, self.answers = stage, known, workers, answers
-        train, limit = known.split("train"), stage.score.wall_limit_s
+    def __init__(
+        self, stage: ScoreStage, reference: Reference, workers: int, cache: Path | None, answers: Answers
+    ) -> None:
+        self.stage, self.workers, self.answers = stage, workers, answers
+        train, limit = reference.split("train"), stage.score.wall_limit_s
         self.names = TrainNames(train, workers=workers, wall_limit_s=limit, cache=cache)
-        self.others = populations_of(stage, [], known)
+        self.others = populations_of(stage, [], reference)
         self.reference = reference_rows(train, self.others, stage.score.controls, stage.seed)
 
     def controls(self) -> Controls:
@@ -93,17 +95,17 @@ class _Scorer:
         busted = self._send(POSEBUSTERS, bust, populations, checks, config.posebusters)
         relaxed = self._send(XTB, relax_all, populations, checks, config.xtb)
         against = described(self.reference, checks[REFERENCE])
-        tables, found = {}, Controls()
+        tables, results = {}, Controls()
         for name, members in populations.items():
             table = molecule_rows(members, Evidence(checks[name], busted[name], relaxed[name]), names)
             rater = Rater(Kind.MOLECULE, name, config.confidence)
             measurer = Measurer(Kind.MOLECULE, name, len(members), config.confidence)
             tables[name] = table
-            found.records.extend(molecule_records(table, rater, len(self.names), version()))
-            found.measures.extend(xtb_measures(table, measurer))
+            results.records.extend(molecule_records(table, rater, len(self.names), version()))
+            results.measures.extend(xtb_measures(table, measurer))
             if against.systems:
-                found.measures.extend(distance_measures(described(members, checks[name]), against, measurer))
-        return tables, found
+                results.measures.extend(distance_measures(described(members, checks[name]), against, measurer))
+        return tables, results
 
     def _send(
         self,
@@ -115,7 +117,9 @@ class _Scorer:
     ) -> dict[str, dict[str, Any]]:
         """Return what a tool says of the chosen rows of each population; a row without bonds has that as its reason."""
         sent = {name: chosen(rows, count, self.stage.seed) for name, rows in populations.items()}
-        found: dict[str, dict[str, Any]] = {name: dict.fromkeys(sorted(ids), NO_BONDING) for name, ids in sent.items()}
+        outcomes: dict[str, dict[str, Any]] = {
+            name: dict.fromkeys(sorted(ids), NO_BONDING) for name, ids in sent.items()
+        }
         work = [
             (name, system)
             for name, rows in populations.items()
@@ -123,16 +127,16 @@ class _Scorer:
             if system.system_id in sent[name] and bonded(checks[name][system.system_id])
         ]
         given = partial(ask, workers=self.workers, wall_limit_s=self.stage.score.wall_limit_s)
-        said = self.answers.asked(tool, [system for _, system in work], given)
+        said = self.answers.complete(tool, [system for _, system in work], given)
         for (name, system), answer in zip(work, said, strict=True):
-            found[name][system.system_id] = answer
-        return found
+            outcomes[name][system.system_id] = answer
+        return outcomes
 
 
 def reference_rows(train: Sequence[AtomicSystem], populations: Populations, count: int, seed: int) -> list[Row]:
     """Return training molecules that are not in the control row of the training set, while there are any.
 
-    So the distances of that row show what sampling alone makes of them.
+    So the distances of that row show the effect of sampling alone.
     """
     control = {row.system_id for row in populations[Population.TRAIN]}
     others = [system for system in train if system.system_id not in control] or list(train)
@@ -141,7 +145,7 @@ def reference_rows(train: Sequence[AtomicSystem], populations: Populations, coun
 
 
 def chosen(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str]:
-    """Return the ids of so many rows, all for ``None``; the choice depends on seed and ids alone, not on the order."""
+    """Return the ids of this many rows, all for ``None``; the choice depends only on seed and ids, not on the order."""
     ids = sorted((row.system_id for row in rows), key=lambda system_id: seeds.derive_seed("chosen", seed, system_id))
     return set(ids[:count])
 

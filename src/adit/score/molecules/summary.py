@@ -20,7 +20,7 @@ from adit.score.common.measures import Measure, Measurer
 from adit.score.molecules.table import Records
 from adit.score.tools.xtb import METHOD
 
-ASKED: Final = "molecules asked for"
+REQUESTED: Final = "requested molecules"
 NO_REFERENCE: Final = "not measured: no reference of this kind was given"
 STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
 
@@ -41,9 +41,9 @@ def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_ver
         return rater.rate(protocol, metric, (row[column] for row in rows), basis)
 
     return [
-        over(table, strict, Metric.VALIDITY, Col.VALIDITY, f"{ASKED}; {STRICT}"),
-        over(table, strict, Metric.NEUTRAL_VALIDITY, Col.NEUTRAL_VALIDITY, f"{ASKED}; {STRICT}; no charged atom"),
-        over(table, adit, Metric.PDB_VALIDITY, Col.PDB_VALIDITY, f"{ASKED}; PDB round trip, largest fragment"),
+        over(table, strict, Metric.VALIDITY, Col.VALIDITY, f"{REQUESTED}; {STRICT}"),
+        over(table, strict, Metric.NEUTRAL_VALIDITY, Col.NEUTRAL_VALIDITY, f"{REQUESTED}; {STRICT}; no charged atom"),
+        over(table, adit, Metric.PDB_VALIDITY, Col.PDB_VALIDITY, f"{REQUESTED}; PDB round trip, largest fragment"),
         over(pdb, adit, Metric.UNIQUENESS + OF_VALID, Col.UNIQUE_PDB, "molecules that pass adit_pdb_validity; SMILES"),
         *_distinct_records(table, rater),
         *_novel_records(table, rater, n_train),
@@ -58,14 +58,14 @@ _NAMES: Final = (
     (SUFFIX_STEREO, "canonical SMILES with stereochemistry", Col.UNIQUE_STEREO, Col.NOVEL_STEREO),
     (SUFFIX_INCHIKEY, "InChIKey", Col.UNIQUE_INCHIKEY, Col.NOVEL_INCHIKEY),
 )
-"""By what molecules are told: suffix of the metric, words, columns."""
+"""Names that distinguish molecules: suffix of the metric, words, columns."""
 
 
 def _distinct_records(table: Records, rater: Rater) -> list[Record]:
     valid = [row for row in table if row[Col.VALIDITY]]
     records = []
     for suffix, by, unique, _ in _NAMES:
-        for end, rows, basis in (("", table, ASKED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
+        for end, rows, basis in (("", table, REQUESTED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
             name = Metric.UNIQUENESS + suffix + end
             flags = (row[unique] for row in rows)
             records.append(rater.rate(Protocol.STRICT, name, flags, f"{basis}; distinct {by} of valid ones"))
@@ -81,11 +81,11 @@ def _novel_records(table: Records, rater: Rater, n_train: int) -> list[Record]:
 
     records = []
     for suffix, by, unique, novel in _NAMES:
-        for end, rows, basis in (("", table, ASKED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
+        for end, rows, basis in (("", table, REQUESTED), (OF_VALID, valid, f"strictly valid molecules ({STRICT})")):
             flags = [row[novel] for row in rows]
             records.append(rate(Metric.NOVELTY + suffix + end, flags, f"{basis}; valid and {by} {against}"))
         both = [row[unique] and row[novel] for row in table]
-        records.append(rate(Metric.UNIQUE_AND_NOVEL + suffix, both, f"{ASKED}; valid, distinct {by}, {against}"))
+        records.append(rate(Metric.UNIQUE_AND_NOVEL + suffix, both, f"{REQUESTED}; valid, distinct {by}, {against}"))
     return records
 
 
@@ -95,8 +95,8 @@ def _edm_records(table: Records, rater: Rater) -> list[Record]:
     stable_atoms, atoms = sum(row[Col.EDM_STABLE_ATOMS] for row in table), sum(row[Col.N_ATOMS] for row in table)
     return [
         rater.ratio(edm, Metric.ATOM_STABILITY, stable_atoms, atoms, f"atoms of molecules that exist; {by}"),
-        rater.rate(edm, Metric.MOLECULE_STABILITY, (r[Col.EDM_STABLE] for r in table), f"{ASKED}; {by}"),
-        rater.rate(edm, Metric.VALIDITY, (r[Col.EDM_VALIDITY] for r in table), f"{ASKED}; {by}, RDKit sanitises"),
+        rater.rate(edm, Metric.MOLECULE_STABILITY, (r[Col.EDM_STABLE] for r in table), f"{REQUESTED}; {by}"),
+        rater.rate(edm, Metric.VALIDITY, (r[Col.EDM_VALIDITY] for r in table), f"{REQUESTED}; {by}, RDKit sanitises"),
         rater.rate(
             edm,
             Metric.UNIQUENESS + OF_VALID,
@@ -114,7 +114,7 @@ def _posebusters_records(table: Records, rater: Rater, version: str) -> list[Rec
     checks |= {Metric.POSEBUSTERS_ALL: POSEBUSTERS_COLUMNS, Metric.POSEBUSTERS_SEVEN: POSEBUSTERS_SEVEN}
     records = []
     for suffix, rows, basis in (
-        ("", sent, "molecules asked for, of those within the number sent to PoseBusters"),
+        ("", sent, "requested molecules, within the number sent to PoseBusters"),
         (OF_VALID, [row for row in sent if row[Col.VALIDITY]], "strictly valid molecules among those sent"),
     ):
         for name, columns in checks.items():
@@ -133,7 +133,7 @@ def _xtb_records(table: Records, rater: Rater) -> list[Record]:
     of_valid = [kept for kept, row in zip(kept, sent, strict=True) if row[Col.VALIDITY]]
     xtb, name = Protocol.XTB, Metric.XTB_KEPT
     return [
-        rater.rate(xtb, name, kept, f"{ASKED}, of {basis}"),
+        rater.rate(xtb, name, kept, f"{REQUESTED}, of {basis}"),
         rater.rate(xtb, name + OF_VALID, of_valid, f"strictly valid molecules, of {basis}"),
     ]
 

@@ -1,4 +1,4 @@
-"""Molecules: the table of one row a molecule asked for."""
+"""Molecules: the table of one row per molecule requested."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Evidence:
     relaxed: Mapping[str, XtbRelaxation | str] = field(default_factory=dict)
 
 
-def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) -> Records:
+def molecule_rows(rows: Sequence[Row], evidence: Evidence, names_of_reference: KnownNames) -> Records:
     """Return the table of a population, failures included.
 
     Args:
         rows: systems and failures.
         evidence: what was found.
-        known: names of the training split; without any, whether a molecule is novel is unknown.
+        names_of_reference: names of the training split; without any, whether a molecule is novel is unknown.
     """
     table = [_row(row, evidence.checks.get(row.system_id)) for row in rows]
     for name, unique in (
@@ -57,11 +57,11 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, known: KnownNames) ->
             record[unique] = record[Col.SYSTEM_ID] in chosen
     for record in table:
         for name, novel, names in (
-            (Col.SMILES, Col.NOVEL, known.smiles),
-            (Col.STEREO_SMILES, Col.NOVEL_STEREO, known.stereo_smiles),
-            (Col.INCHIKEY, Col.NOVEL_INCHIKEY, known.inchikeys),
+            (Col.SMILES, Col.NOVEL, names_of_reference.smiles),
+            (Col.STEREO_SMILES, Col.NOVEL_STEREO, names_of_reference.stereo_smiles),
+            (Col.INCHIKEY, Col.NOVEL_INCHIKEY, names_of_reference.inchikeys),
         ):
-            record[novel] = bool(record[name]) and record[name] not in names if known.count else None
+            record[novel] = bool(record[name]) and record[name] not in names if names_of_reference.count else None
         system_id = record[Col.SYSTEM_ID]
         record |= _posebusters(evidence.busted.get(system_id)) | _xtb(evidence.relaxed.get(system_id))
     return table
@@ -82,18 +82,18 @@ def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
     return record | _values(outcome.value) | {Col.REASON: outcome.value.reason}
 
 
-def _values(found: MoleculeChecks | None) -> dict[str, Any]:
+def _values(checks: MoleculeChecks | None) -> dict[str, Any]:
     """Return the columns that one molecule's checks fill; all false and empty without them."""
-    names = found.names if found else None
-    edm = found.edm if found else None
+    names = checks.names if checks else None
+    edm = checks.edm if checks else None
     return {
-        Col.VALIDITY: bool(found and found.strict),
-        Col.NEUTRAL_VALIDITY: bool(found and found.neutral),
-        Col.PDB_VALIDITY: bool(found and found.pdb),
+        Col.VALIDITY: bool(checks and checks.strict),
+        Col.NEUTRAL_VALIDITY: bool(checks and checks.neutral),
+        Col.PDB_VALIDITY: bool(checks and checks.pdb),
         Col.SMILES: names.smiles if names else "",
         Col.STEREO_SMILES: names.stereo_smiles if names else "",
         Col.INCHIKEY: names.inchikey if names else "",
-        Col.PDB_SMILES: (found.pdb_smiles if found else None) or "",
+        Col.PDB_SMILES: (checks.pdb_smiles if checks else None) or "",
         Col.EDM_STABLE_ATOMS: edm.n_stable if edm else 0,
         Col.EDM_STABLE: bool(edm and edm.stable),
         Col.EDM_VALIDITY: bool(edm and edm.smiles),
@@ -101,33 +101,33 @@ def _values(found: MoleculeChecks | None) -> dict[str, Any]:
     }
 
 
-def _posebusters(found: dict[str, bool | None] | str | None) -> dict[str, Any]:
+def _posebusters(answer: dict[str, bool | None] | str | None) -> dict[str, Any]:
     names = {column: posebusters_name(column) for column in POSEBUSTERS_COLUMNS}
-    if found is None or isinstance(found, str):
-        status = "not_sent" if found is None else "failed"
-        return {Col.POSEBUSTERS_STATUS: status, Col.POSEBUSTERS_REASON: found or ""} | dict.fromkeys(
+    if answer is None or isinstance(answer, str):
+        status = "not_sent" if answer is None else "failed"
+        return {Col.POSEBUSTERS_STATUS: status, Col.POSEBUSTERS_REASON: answer or ""} | dict.fromkeys(
             names.values(), False
         )
-    unknown = [column for column, value in found.items() if value is None]
+    unknown = [column for column, value in answer.items() if value is None]
     reason = f"not computed: {', '.join(unknown)}" if unknown else ""
-    flags = {names[column]: bool(value) for column, value in found.items()}
+    flags = {names[column]: bool(value) for column, value in answer.items()}
     return {Col.POSEBUSTERS_STATUS: "ok", Col.POSEBUSTERS_REASON: reason} | flags
 
 
-def _xtb(found: XtbRelaxation | str | None) -> dict[str, Any]:
-    if found is None or isinstance(found, str):
-        status = "not_sent" if found is None else "failed"
+def _xtb(relaxation: XtbRelaxation | str | None) -> dict[str, Any]:
+    if relaxation is None or isinstance(relaxation, str):
+        status = "not_sent" if relaxation is None else "failed"
         return {
             Col.XTB_STATUS: status,
-            Col.XTB_REASON: found or "",
+            Col.XTB_REASON: relaxation or "",
             Col.XTB_ENERGY: math.nan,
             Col.XTB_RMSD: math.nan,
             Col.XTB_SAME: False,
         }
     return {
-        Col.XTB_STATUS: "converged" if found.converged else "unconverged",
+        Col.XTB_STATUS: "converged" if relaxation.converged else "unconverged",
         Col.XTB_REASON: "",
-        Col.XTB_ENERGY: found.energy,
-        Col.XTB_RMSD: found.rmsd,
-        Col.XTB_SAME: found.same,
+        Col.XTB_ENERGY: relaxation.energy,
+        Col.XTB_RMSD: relaxation.rmsd,
+        Col.XTB_SAME: relaxation.same,
     }

@@ -1,4 +1,4 @@
-"""What the slow tools say of systems: shards of a run write it, each in its own job, and the scores take it.
+"""Results of the slow tools: shards of a run write them, each in its own job, and the scores read them.
 
 An answer belongs to what a system is, not to its name, and to the versions of the libraries: with other ones it is made
 again.
@@ -30,40 +30,40 @@ class Answers:
     """Answers by tool and system.
 
     Args:
-        found: tool → key of a system → answer.
+        answers: tool → key of a system → answer.
     """
 
-    def __init__(self, found: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        self.found = found or {}
+    def __init__(self, answers: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self.stored = answers or {}
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Answers:
         """Read what shards wrote."""
         versions, old = library_versions(), 0
-        found: dict[str, dict[str, Any]] = {}
+        stored: dict[str, dict[str, Any]] = {}
         for path in paths:
             table = store.read_json(path)
             if table["libraries"] != versions:
                 old += 1
                 continue
             for tool, answers in table["answers"].items():
-                found.setdefault(tool, {}).update({key: _DECODE[tool](answer) for key, answer in answers.items()})
+                stored.setdefault(tool, {}).update({key: _DECODE[tool](answer) for key, answer in answers.items()})
         if old:
             log.warning("%d of %d files of checks are of other library versions and made again", old, len(paths))
-        return cls(found)
+        return cls(stored)
 
-    def asked(
+    def complete(
         self, tool: str, systems: Sequence[AtomicSystem], ask: Callable[[list[AtomicSystem]], Sequence[Any]]
     ) -> list[Any]:
-        """Return the answer of a tool to each system, in order; ``ask`` is asked for those that have none yet."""
-        known = self.found.get(tool, {})
+        """Return the answer of a tool to each system, in order; ``ask`` is requested those that have none yet."""
+        stored = self.stored.get(tool, {})
         keys = [content_key(system) for system in systems]
-        fresh = iter(ask([system for system, key in zip(systems, keys, strict=True) if key not in known]))
-        return [known[key] if key in known else next(fresh) for key in keys]
+        fresh = iter(ask([system for system, key in zip(systems, keys, strict=True) if key not in stored]))
+        return [stored[key] if key in stored else next(fresh) for key in keys]
 
 
 def write_answers(path: Path, answers: Mapping[str, Sequence[tuple[AtomicSystem, Any]]]) -> None:
-    """Write the answers of tools to the systems of a shard; what could not be asked has none."""
+    """Write the answers of tools to the systems of a shard; a system without an answer is left out."""
     table = {
         tool: {
             content_key(system): _encode(answer)

@@ -1,4 +1,4 @@
-"""MOFChecker's 15 checks of metal-organic frameworks, each structure in a process of its own with a limit."""
+"""MOFChecker's 15 checks of metal-organic frameworks, each structure in its own process with a limit."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ METRICS: Final = tuple(metric_name(check) for check in CHECKS)
 
 
 def probe(python: str | None) -> dict[str, str]:
-    """Return the versions of MOFChecker and what it rests on.
+    """Return the versions of MOFChecker and its dependencies.
 
     Args:
         python: the interpreter, or ``None`` for this one.
@@ -75,12 +75,12 @@ def probe(python: str | None) -> dict[str, str]:
 def _versions(line: str, python: str | None) -> dict[str, str]:
     where = python or "this Python"
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except ValueError as error:
         raise ExternalToolError(f"{where}: MOFChecker's process ended without a word; {WAY_OUT}") from error
-    if "error" in found:
-        raise ExternalToolError(f"{where}: MOFChecker does not load ({found['error']}); {WAY_OUT}")
-    return dict(found["versions"])
+    if "error" in record:
+        raise ExternalToolError(f"{where}: MOFChecker does not load ({record['error']}); {WAY_OUT}")
+    return dict(record["versions"])
 
 
 def _start(python: str, *arguments: str) -> subprocess.Popen[str]:

@@ -1,8 +1,8 @@
-"""Server of MOFChecker's checks: a program of its own that needs nothing of this package, for the Python that has it.
+"""Server of MOFChecker's checks: its own program that needs nothing of this package, for the Python that has it.
 
 Reads one JSON line a structure (numbers, positions in Å, cell in Å), answers with one JSON line: ``checks`` by name
 (true, false, or null where one gave nothing), ``reasons`` of those, or ``error``. Each structure has a process of its
-own, forked after the libraries are loaded, so that a crash costs that structure alone. With ``--probe`` it says the
+own, forked after the libraries are loaded, so that a crash affects only that structure. With ``--probe`` it says the
 versions and ends.
 
 Source: MOFChecker 0.9.6 (K. M. Jablonka), with its defaults: symmetrised (symprec 0.5), primitive cell.
@@ -64,7 +64,7 @@ def check(checker_class: Any, request: dict[str, Any]) -> dict[str, Any]:
     structure = core.Structure(lattice, request["numbers"], request["positions"], coords_are_cartesian=True)
     try:
         checker = checker_class(structure)
-    except ValueError as error:  # MOFChecker goes on without symmetry, where an older pymatgen raises a TypeError
+    except ValueError as error:  # MOFChecker continues without symmetry, where an older pymatgen raises a TypeError
         if type(error).__name__ != "SymmetryUndeterminedError":
             raise
         checker = checker_class(structure, symprec=None, angle_tolerance=None)
@@ -116,13 +116,13 @@ def main() -> None:
     os.dup2(2, 1)
     try:
         checker_class = load()
-        found: dict[str, Any] = {"versions": versions()}
+        result: dict[str, Any] = {"versions": versions()}
     except Exception as error:  # noqa: BLE001 - whatever a broken environment raises is the answer
-        found = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+        result = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
     with contextlib.suppress(BrokenPipeError):
-        out.write(json.dumps(found) + "\n")
+        out.write(json.dumps(result) + "\n")
         out.flush()
-        if "error" in found or "--probe" in sys.argv:
+        if "error" in result or "--probe" in sys.argv:
             return
         for line in sys.stdin:
             out.write(answer_in_own_process(checker_class, line) + "\n")

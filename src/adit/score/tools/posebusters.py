@@ -47,7 +47,7 @@ def _give_up_early() -> None:
     """Let the energy module give up at the first conformer that cannot be embedded.
 
     It asks for 50 and has no answer if one fails, which it learns after trying all of them for many seconds. Conformer
-    i has a seed of its own, whatever their number, so that the first alone says what it says among the 50.
+    i has its own seed, whatever their number, so that the first alone says what it says among the 50.
     """
     from posebusters.modules import energy_ratio
 

@@ -96,7 +96,7 @@ def _smiles(system: AtomicSystem) -> str:
 
 
 def relax_all(systems: Sequence[AtomicSystem], *, workers: int, wall_limit_s: float) -> list[XtbRelaxation | str]:
-    """Relax molecules and return, in order, what became of each, or the reason why there is nothing.
+    """Relax molecules and return, in order, the outcome of each, or the reason why there is nothing.
 
     Args:
         systems: molecules.

@@ -1,6 +1,6 @@
-"""MP2020 corrections of VASP's energies, with a check that none is left out in silence.
+"""MP2020 corrections of VASP's energies, with a check that none is left out silently.
 
-pymatgen drops an entry that it cannot place without a word: of a set without ``run_type`` nothing is left but what its
+pymatgen drops an entry that it cannot place silently: of a set without ``run_type`` nothing is left but what its
 author forgot to correct. So every set is counted: how many were processed, and how many oxides got their correction.
 
 Source: Wang et al. 2021, doi 10.1038/s41598-021-94550-5, as implemented in pymatgen.

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from adit.config import Positive, PositiveFloat, Strict, parse_as
+from adit.config.base import load_place
+from adit.config.engines import ENGINES
 from adit.config.yaml_text import load_yaml
 from adit.errors import ConfigError
 
@@ -74,7 +76,7 @@ class VaspPreset(Strict):
     flow: Literal["mp-gga", "mp-r2scan"]
 
 
-Preset = GpawPreset | XtbPreset | VaspPreset
+Preset = RelaxPreset | VaspPreset
 
 
 def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
@@ -102,9 +104,8 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
     try:
         values = load_yaml(path.read_text(encoding="utf-8"), str(path)) or {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
-    if engine == "gpaw":
-        return parse_as(GpawPreset, values, str(path))
-    return parse_as(XtbPreset, values, str(path))
+    preset: Preset = parse_as(load_place(ENGINES[engine].settings), values, str(path))
+    return preset

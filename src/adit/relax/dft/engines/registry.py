@@ -1,4 +1,4 @@
-"""The DFT engines: what is installed, what each is called, and how to get one that is missing."""
+"""The DFT engines: their names, whether they are installed, and how to install a missing one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Engine:
         preset_name: name of the settings.
         preset: the settings.
         command: how VASP is started; ``None`` for the others and for atomate2's own setting.
-        note: a sentence where this engine stands in for another, else empty.
+        note: a sentence if this engine replaces another, else empty.
         reason: why the other is missing, as far as the set-up knows, and how to get it; one line.
     """
 
@@ -46,7 +46,7 @@ class Engine:
 
     @property
     def code(self) -> str:
-        """Return the code for people; says so where it stands in for another."""
+        """Return the code for display, with a note if it replaces another."""
         return f"{self.name} ({self.note})" if self.note else self.name
 
     @property
@@ -60,7 +60,7 @@ class Engine:
     def energy_tag(self) -> str:
         """Return ``<code>/<functional>/<correction>``; energies of unequal tags never meet on a hull.
 
-        VASP's settings are the Materials Project's, and mp-gga alone carries the MP2020 corrections. Energies of the
+        VASP's settings are the Materials Project's, and only mp-gga has the MP2020 corrections. Energies of the
         other codes depend on cutoff, k-points and version: their code is named with its preset and the settings' hash.
         """
         if self.name == "vasp":
@@ -148,12 +148,12 @@ def _need_potcars() -> None:
 
     folder = SETTINGS.get("PMG_VASP_PSP_DIR")
     if not folder or not Path(folder).expanduser().is_dir():
-        problem = f"{folder} is no folder" if folder else "PMG_VASP_PSP_DIR is not set"
+        problem = f"{folder} is not a folder" if folder else "PMG_VASP_PSP_DIR is not set"
         raise ExternalToolError(
             f"VASP's POTCARs: {problem}; set it to the folder of your licensed POTCARs as pymatgen says"
         )
 
 
 def describe_fallback(wanted: str, taken: str) -> str:
-    """Return the sentence that goes with every result of an engine that stands in for another."""
+    """Return the sentence for every result of an engine that replaces another."""
     return f"{wanted} is not installed: fallback to {taken}, which is semi-empirical, Γ point only, not DFT"

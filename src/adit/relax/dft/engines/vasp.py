@@ -1,4 +1,4 @@
-"""VASP with the Materials Project's inputs, as atomate2 writes them: the flow, and the inputs alone for checking."""
+"""VASP with the Materials Project's inputs, as atomate2 writes them: the flow, and only the inputs for checking."""
 
 from __future__ import annotations
 

@@ -1,0 +1,67 @@
+"""Names are nouns of what they hold: six participles and pronouns that say nothing are no names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("src", "tests", "benchmarks", "workflow")
+EMPTY = frozenset({"told", "asked", "found", "known", "made", "whose"})
+
+
+def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and name of the variables, parameters, attributes, functions, classes and imports of a module."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name):
+                yield node.lineno, name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield node.lineno, name
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.ExceptHandler(name=str(name)):
+                yield node.lineno, name
+            case ast.alias(asname=str(name)):
+                yield node.lineno, name
+
+
+def empty_names(source: str) -> list[str]:
+    """Return ``line: name`` of the names in a module's source that are no nouns."""
+    return [f"{line}: {name}" for line, name in names(ast.parse(source)) if name.strip("_").lower() in EMPTY]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_names_are_nouns(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    breaches = [
+        f"{path.relative_to(ROOT)}:{each}" for path in files for each in empty_names(path.read_text(encoding="utf-8"))
+    ]
+    assert breaches == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "found = 1",
+        "for known in (): pass",
+        "def f(asked): pass",
+        "def _made(): pass",
+        "class Told: pass",
+        "x.found",
+        "x.whose = 1",
+        "with open('a') as told: pass",
+        "(found := 2)",
+        "lambda made: 1",
+        "from a import b as known",
+        "try: pass\nexcept ValueError as told: pass",
+    ],
+)
+def test_every_kind_of_name_is_seen(source: str) -> None:
+    assert len(empty_names(source)) == 1
+
+
+def test_texts_keys_and_longer_names_are_free() -> None:
+    assert empty_names("{'found': 1}\nf(**{'told': 2})\nis_known = 'asked'\nfoundation = 1") == []
