@@ -117,5 +117,5 @@ def test_a_cache_that_is_another_table_is_refused(tmp_path: Path) -> None:
     import pandas as pd
 
     store.write_frame(tmp_path / "prototypes.parquet", pd.DataFrame({"x": [1]}))
-    with pytest.raises(DataError, match="is no table of reference energies"):
+    with pytest.raises(DataError, match="table of reference energies"):
         with_prototypes(METALS, [PAIR], search(tmp_path))
