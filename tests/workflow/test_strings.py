@@ -104,6 +104,9 @@ def with_texts(text: str, folder: Path) -> dict[str, Any]:
     values["model"] |= {"source": "finetune", "weights": str(place)}
     conditions = {"composition": text, "motif": f"{place}/{text}.xyz", "labels": {text: 1.0}}
     values["sample"] |= {"conditions": {"crystal": conditions, "molecule": conditions, "mof": conditions}}
+    potential = {"engine": "mace", "weights": text, "python": text}
+    values["relax"] |= potential
+    values["judge"] = potential
     values["dft"] |= {"preset": text}
     values["hull"] |= {"entries": f"{place}/{text}.json"}
     values["score"] |= {"mofchecker_python": text}
@@ -118,6 +121,7 @@ COVERED = {
     *(f"sample.conditions.{kind}.{key}" for kind in ("crystal", "molecule", "mof") for key in ("composition", "motif")),
     *(f"sample.conditions.{kind}.labels.*" for kind in ("crystal", "molecule", "mof")),
     "sample.from",
+    *(f"{section}.{key}" for section in ("relax", "judge") for key in ("weights", "python")),
     "dft.preset",
     "hull.entries",
     "score.mofchecker_python",
@@ -185,7 +189,9 @@ def check_started(records: list[dict[str, Any]], verbs: set[str]) -> set[str]:
     return arrived | {word for record in records for word in record["words"]}
 
 
-EVERY = "doctor prepare vae encode dit sample checks relax reference hull select dft score report bundle"
+EVERY = (
+    "doctor prepare vae encode dit sample checks relax reference hull judge judge-hull select dft score report bundle"
+)
 
 
 TEXTS = [pytest.param(" ".join(EVIL.values()), id="all")]

@@ -330,6 +330,7 @@ def test_the_heartbeat_of_vasp_tells_the_job_and_its_step(tmp_path: Path) -> Non
 def test_an_engine_that_cannot_be_imported_counts_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tblite").mkdir()
     (tmp_path / "tblite/__init__.py").write_text("raise ImportError('libxc.so.9: cannot open shared object file')\n")
-    assert engines._imports.__wrapped__("tblite")
+    probe = engines.ENGINES["gfn1-xtb"].probe
+    assert engines._imports.__wrapped__("tblite", probe)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert not engines._imports.__wrapped__("tblite")
+    assert not engines._imports.__wrapped__("tblite", probe)
