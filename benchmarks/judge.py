@@ -30,11 +30,19 @@ from adit.systems import AtomicSystem
 def crystals(data: Path, energies: Path, n: int, seed: int) -> list[tuple[AtomicSystem, float]]:
     """Return test crystals with the Materials Project's formation energy, eV/atom."""
     frame = store.read_frame(energies)
-    known = dict(zip(frame["material_id"].astype(str), frame["formation_energy_per_atom"], strict=True))
+    formation_energies = dict(zip(frame["material_id"].astype(str), frame["formation_energy_per_atom"], strict=True))
     table = store.read_systems(data)
-    test = [row for row, split in zip(table, table.splits, strict=True) if split == "test" and row.system_id in known]
+    test = [
+        row
+        for row, split in zip(table, table.splits, strict=True)
+        if split == "test" and row.system_id in formation_energies
+    ]
     chosen = np.random.default_rng(seed).permutation(len(test))[:n]
-    return [(row, float(known[row.system_id])) for row in (test[i] for i in chosen) if isinstance(row, AtomicSystem)]
+    return [
+        (row, float(formation_energies[row.system_id]))
+        for row in (test[i] for i in chosen)
+        if isinstance(row, AtomicSystem)
+    ]
 
 
 def errors(
@@ -45,12 +53,12 @@ def errors(
     started = time.perf_counter()
     results = relax_all([s for s, _ in rows], limits, wall_limit_s=600.0, workers=workers, chosen=chosen)
     spent = time.perf_counter() - started
-    found = []
+    deviations = []
     for (system, published), result in zip(rows, results, strict=True):
         counts = composition(system.numbers)
         of_elements = sum(n * elements[name] for name, n in counts.items()) / len(system)
-        found.append(result.energy_per_atom - of_elements - published)
-    return np.array(found), spent * workers / max(1, len(rows))
+        deviations.append(result.energy_per_atom - of_elements - published)
+    return np.array(deviations), spent * workers / max(1, len(rows))
 
 
 def main() -> None:

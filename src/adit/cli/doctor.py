@@ -98,16 +98,16 @@ def _potentials(stage: config.DoctorStage) -> Iterator[Finding]:
         wanted.append(("judge", Chosen(judge.engine, judge.weights, judge.python)))
     for what, chosen in wanted:
         entry = chosen.potential
-        whose = f"code {entry.code_licence}, weights {entry.weights_licence}"
+        licence = f"code {entry.code_licence}, weights {entry.weights_licence}"
         try:
             chosen.check()
             version = chosen.identity().version
         except AditError as error:
             bad = note if what == "judge" else missing
-            yield bad(what, f"{entry.label} ({whose})", str(error))
+            yield bad(what, f"{entry.label} ({licence})", str(error))
             continue
         where = f" in {chosen.python}" if chosen.python else ""
-        yield ok(what, f"{entry.label} {version}{where}; {whose}")
+        yield ok(what, f"{entry.label} {version}{where}; {licence}")
 
 
 def _data(stage: config.DoctorStage, mirror: str | None) -> Iterator[Finding]:

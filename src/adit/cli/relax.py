@@ -119,13 +119,13 @@ def _hull(args: argparse.Namespace) -> None:
         raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
     whole = whole_config(args.config)
     named = {"reference": args.hull, "competing": args.competing, "competing_core_hours": args.core_hours}
-    if asked := {name: value for name, value in named.items() if value is not None}:
+    if hull_values := {name: value for name, value in named.items() if value is not None}:
         if args.competing == "prototypes" and args.hull is None:
-            asked["reference"] = "builtin"
-        chosen = config.parse_as(config.HullConfig, asked, "adit hull")
+            hull_values["reference"] = "builtin"
+        chosen = config.parse_as(config.HullConfig, hull_values, "adit hull")
         whole = whole.model_copy(update={"hull": chosen})
     tables = [path / "relaxed.parquet" if (path / "relaxed.parquet").is_file() else path for path in args.tables]
-    reading = settings_of(whole.read, whole.limits, args.workers)
+    reading = settings_of(whole.read, whole.hull_values, args.workers)
     energies = read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
     given = [args.reference] if args.reference else []
     with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):

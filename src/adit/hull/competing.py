@@ -131,7 +131,7 @@ def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
 
 def finished(search: Search, pairs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of pairs that were searched before, in the package's table or in the user's, by pair."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     fmax = limits_for(search.relax.fmax).fmax
     for path in (TABLE, search.cache):
         frame = read_shipped(search.chosen.identity(), path).frame
@@ -139,8 +139,8 @@ def finished(search: Search, pairs: Sequence[str]) -> dict[str, list[dict[str, A
         for name, rows in frame.groupby("set"):
             pair = str(name).removeprefix(SET)
             if pair in pairs and (rows["status"] == SEARCHED).any():
-                found[pair] = rows.to_dict("records")
-    return found
+                results[pair] = rows.to_dict("records")
+    return results
 
 
 def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, Any]], float]:

@@ -79,10 +79,10 @@ def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path
     systems = {row.system_id: row for path in structures for row in store.read_systems(path)}
     frames = [(store.read_frame(path), store.read_metadata(path)) for path in judged]
     rows = {str(row[Col.SYSTEM_ID]): row for frame, _ in frames for row in frame.to_dict("records")}
-    tags = sorted({str(told.get(Col.ENERGY_TAG) or "") for _, told in frames} - {""})
+    tags = sorted({str(info.get(Col.ENERGY_TAG) or "") for _, info in frames} - {""})
     if len(tags) > 1:
         raise DataError(f"{judged[0]} and others: judged as {tags[0]} and as {tags[1]}; judge all with one potential")
-    reason = next((str(told["reason"]) for _, told in frames if told.get("reason")), "")
+    reason = next((str(info["reason"]) for _, info in frames if info.get("reason")), "")
     return Inputs(
         {key: row for key, row in systems.items() if isinstance(row, AtomicSystem)},
         rows,
@@ -223,5 +223,5 @@ def _place(judged: Mapping[str, Any], system: AtomicSystem | None, hull: Hull) -
 
 def counts_of(frame: pd.DataFrame) -> dict[str, int]:
     """Return how many crystals have each verdict, in the order of ``Verdict``; those that none has are left out."""
-    found = Counter(map(str, frame[Col.VERDICT]))
-    return {str(each): found[str(each)] for each in Verdict if found[str(each)]}
+    verdicts = Counter(map(str, frame[Col.VERDICT]))
+    return {str(each): verdicts[str(each)] for each in Verdict if verdicts[str(each)]}

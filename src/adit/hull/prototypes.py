@@ -50,7 +50,7 @@ def prototypes() -> tuple[Prototype, ...]:
         warnings.simplefilter("ignore")
         from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
 
-    found: dict[str, Prototype] = {}
+    prototypes_by_name: dict[str, Prototype] = {}
     for record in AFLOW_PROTOTYPE_LIBRARY:
         structure, name = record["snl"].structure, str(record["tags"]["aflow"])
         amounts = sorted(structure.composition.reduced_composition.values())
@@ -61,8 +61,8 @@ def prototypes() -> tuple[Prototype, ...]:
         except DataError:  # misprinted
             continue
         first, second = dict.fromkeys(system.numbers.tolist())
-        found.setdefault(name, Prototype(name, system, (first, second)))
-    return tuple(found.values())
+        prototypes_by_name.setdefault(name, Prototype(name, system, (first, second)))
+    return tuple(prototypes_by_name.values())
 
 
 def decorated(pair: tuple[int, int]) -> Iterator[tuple[str, AtomicSystem]]:

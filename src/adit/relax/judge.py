@@ -146,5 +146,5 @@ def _result(system: AtomicSystem, chosen: Chosen, tag: str, static: Relaxed, rel
 
 def _row(row: AtomicSystem | Failure, status: str, reason: str, tag: str) -> dict[str, Any]:
     energies = dict.fromkeys((name for name in COLUMNS if name.endswith("_per_atom")), float("nan"))
-    known = {Col.SYSTEM_ID: row.system_id, "status": status, "reason": reason, Col.ENERGY_TAG: tag, Col.WALL_S: 0.0}
-    return energies | known | {Col.N_ATOMS: 0 if isinstance(row, Failure) else len(row)}
+    record = {Col.SYSTEM_ID: row.system_id, "status": status, "reason": reason, Col.ENERGY_TAG: tag, Col.WALL_S: 0.0}
+    return energies | record | {Col.N_ATOMS: 0 if isinstance(row, Failure) else len(row)}

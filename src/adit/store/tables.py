@@ -110,7 +110,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     if path.suffix == ".csv":
         return {}
     try:
-        told = pa.parquet.read_schema(path).metadata or {}
-        return dict(json.loads(told.get(b"adit", b"{}")))
+        metadata = pa.parquet.read_schema(path).metadata or {}
+        return dict(json.loads(metadata.get(b"adit", b"{}")))
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         raise unreadable(path, error) from error

@@ -36,13 +36,13 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_prototypes_are_binary_and_small_and_of_the_common_ratios() -> None:
-    found = prototypes.prototypes()
-    assert len(found) > 80
-    assert len({each.name for each in found}) == len(found)
-    ratios = {tuple(sorted(composition(each.system.numbers).values())) for each in found}
+    prototype_list = prototypes.prototypes()
+    assert len(prototype_list) > 80
+    assert len({each.name for each in prototype_list}) == len(prototype_list)
+    ratios = {tuple(sorted(composition(each.system.numbers).values())) for each in prototype_list}
     assert (1, 1) in ratios
     assert all(len(ratio) == 2 for ratio in ratios)
-    assert {"AB_cF8_225_a_b", "AB_cP2_221_b_a"} & {each.name for each in found}
+    assert {"AB_cF8_225_a_b", "AB_cP2_221_b_a"} & {each.name for each in prototype_list}
 
 
 def test_both_orders_at_each_volume() -> None:

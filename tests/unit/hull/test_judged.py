@@ -89,8 +89,8 @@ def test_by_option_the_judge_relaxes_too(files: Path, tmp_path: Path) -> None:
 
 def test_distances_stand_side_by_side_under_the_potentials_names(files: Path) -> None:
     """The judge's hull is of its own energies: those of Cu, Au and Cu3Au; nothing of platinum is there."""
-    table, told = placed(files)
-    assert told["judge_tag"] == EMT
+    table, info = placed(files)
+    assert info["judge_tag"] == EMT
     row = table.loc["cuau"]
     assert row["chgnet_e_above_hull"] == -0.2
     assert row["e_above_hull_difference"] == pytest.approx(row["emt_e_above_hull"] + 0.2)
@@ -120,10 +120,10 @@ def test_a_missing_judge_is_one_line_and_the_run_goes_on(
 ) -> None:
     stage = STAGE.model_copy(update={"judge": config})
     judge(stage, files / "relaxed.arrow", files / "none.parquet", 1, tmp_path)
-    table, told = placed(files, stage, "none.parquet")
-    assert told["judge_tag"] == ""
-    assert len(told["reason"].splitlines()) == 1
-    assert pd.Series([told["reason"]]).str.contains(reason).all()
+    table, info = placed(files, stage, "none.parquet")
+    assert info["judge_tag"] == ""
+    assert len(info["reason"].splitlines()) == 1
+    assert pd.Series([info["reason"]]).str.contains(reason).all()
     assert set(table["judge_status"]) == {"not judged"}
     assert list(table["verdict"]) == list(store.read_frame(files / "hull.parquet")["verdict"])
     assert "emt_e_above_hull" not in table

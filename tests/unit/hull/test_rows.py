@@ -75,8 +75,8 @@ def test_a_pair_without_a_compound_makes_the_hull_unknown() -> None:
     row = _place(record(energy_per_atom=-5.47), {"Dy": 1.0, "Se": 1.0}, hull)
     assert row["e_above_hull"] == pytest.approx(-1.97)
     assert (row["verdict"], row["missing_pairs"], row["hull_covers_chemistry"]) == ("unknown hull", "Dy-Se", False)
-    known = _place(record(energy_per_atom=-3.5), SALT, HULL)
-    assert (known["verdict"], known["missing_pairs"]) == ("stable", "")
+    placed_row = _place(record(energy_per_atom=-3.5), SALT, HULL)
+    assert (placed_row["verdict"], placed_row["missing_pairs"]) == ("stable", "")
     assert _place(record(energy_per_atom=-3.3), SALT, HULL)["verdict"] == "unstable"
     assert _place(record(status="failed"), SALT, HULL)["verdict"] == "no energy"
 

@@ -36,9 +36,9 @@ def test_an_unknown_hull_ranks_below_every_known_one() -> None:
 
 
 def test_filters_for_stability_ask_for_a_known_hull() -> None:
-    found = dict(presets("crystal", fields("crystal", ordered("crystal", SCORES))))
-    assert found["below the hull"] == {"e_above_hull": "<0", "hull_covers_chemistry": "yes"}
-    assert found["valid"] == {"overall_validity": "yes"}
+    filters = dict(presets("crystal", fields("crystal", ordered("crystal", SCORES))))
+    assert filters["below the hull"] == {"e_above_hull": "<0", "hull_covers_chemistry": "yes"}
+    assert filters["valid"] == {"overall_validity": "yes"}
 
 
 def test_the_sentence_says_what_both_say(tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ def lazy_frechet(atoms: Atoms) -> Any:
 
         def get_forces(self, **options: Any) -> np.ndarray:
             geometry = (self.atoms.positions.copy(), np.array(self.atoms.cell))
-            known = self._geometry
-            if known is None or not all(np.array_equal(a, b) for a, b in zip(known, geometry, strict=True)):
+            latest = self._geometry
+            if latest is None or not all(np.array_equal(a, b) for a, b in zip(latest, geometry, strict=True)):
                 self._forces = super().get_forces(**options)
                 self._geometry = geometry
             return self._forces.copy()

@@ -84,20 +84,20 @@ class Remote:
         return answers
 
     def _ask(self, atoms: Atoms) -> Results | Exception:
-        asked = {
+        request = {
             "numbers": atoms.numbers.tolist(),
             "positions": atoms.positions.tolist(),
             "cell": np.asarray(atoms.cell).tolist(),
         }
         try:
-            self._process.stdin.write(json.dumps(asked) + "\n")  # type: ignore[union-attr]
+            self._process.stdin.write(json.dumps(request) + "\n")  # type: ignore[union-attr]
             self._process.stdin.flush()  # type: ignore[union-attr]
         except OSError as error:
             raise self._ended() from error
-        found = self._read()
-        if "error" in found:
-            return RuntimeError(found["error"])
-        return {name: np.array(value) if isinstance(value, list) else value for name, value in found.items()}
+        reply = self._read()
+        if "error" in reply:
+            return RuntimeError(reply["error"])
+        return {name: np.array(value) if isinstance(value, list) else value for name, value in reply.items()}
 
     def _read(self) -> dict[str, Any]:
         line = self._process.stdout.readline()  # type: ignore[union-attr]

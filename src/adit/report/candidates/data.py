@@ -101,8 +101,9 @@ def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     if keys:
         frame = frame.sort_values(keys, ascending=kind != "molecule", kind="stable", na_position="last")
     if kind == "crystal" and {Col.HULL_COVERS_CHEMISTRY, Col.E_ABOVE_HULL} <= set(frame):
-        known = frame[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)  # an unknown hull ranks above no known one
-        rank = frame[Col.E_ABOVE_HULL].isna().astype(int) * 2 + (~known).astype(int)
+        covered = frame[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)
+        # an unknown hull ranks above no known one
+        rank = frame[Col.E_ABOVE_HULL].isna().astype(int) * 2 + (~covered).astype(int)
         frame = frame.loc[rank.sort_values(kind="stable").index]
     twice = [name for name in columns.ENERGIES if columns.stored_as(name, frame) != name and name in frame]
     return frame.drop(columns=twice).reset_index(drop=True)

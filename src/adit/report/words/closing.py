@@ -115,9 +115,9 @@ def _uncovered(run: Run) -> str:
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return ""
-    known = frame[frame[Col.E_ABOVE_HULL].notna()]
-    gaps = int((~known[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
-    return f" (of {len(known)} with an energy, {gaps} have an unknown hull)" if gaps else ""
+    placed = frame[frame[Col.E_ABOVE_HULL].notna()]
+    gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
+    return f" (of {len(placed)} with an energy, {gaps} have an unknown hull)" if gaps else ""
 
 
 def _page(run: Run) -> str:

@@ -34,13 +34,13 @@ def main() -> None:
         return
     say({"ready": name})
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         try:
-            atoms = Atoms(numbers=asked["numbers"], positions=asked["positions"], cell=asked["cell"], pbc=True)
-            found = answer(calculator, atoms)
-            if not np.isfinite(found["energy"]):
+            atoms = Atoms(numbers=request["numbers"], positions=request["positions"], cell=request["cell"], pbc=True)
+            reply = answer(calculator, atoms)
+            if not np.isfinite(reply["energy"]):
                 raise ValueError("energy is not finite")
-            say({key: value.tolist() if hasattr(value, "tolist") else value for key, value in found.items()})
+            say({key: value.tolist() if hasattr(value, "tolist") else value for key, value in reply.items()})
         except Exception as error:  # noqa: BLE001 - each is this structure's alone
             say({"error": "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:300])})
 
