@@ -125,7 +125,7 @@ def _hull(args: argparse.Namespace) -> None:
         chosen = config.parse_as(config.HullConfig, hull_values, "adit hull")
         whole = whole.model_copy(update={"hull": chosen})
     tables = [path / "relaxed.parquet" if (path / "relaxed.parquet").is_file() else path for path in args.tables]
-    reading = settings_of(whole.read, whole.hull_values, args.workers)
+    reading = settings_of(whole.read, whole.limits, args.workers)
     energies = read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
     given = [args.reference] if args.reference else []
     with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):

@@ -150,17 +150,17 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
 
 
 def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
-    """Return the share of crystals whose hull is known, and of those stable and S.U.N. that have a known hull."""
+    """Return the share of crystals whose hull is on_known_hull, and of those stable and S.U.N. that have a on_known_hull hull."""
     energies_of = [row[energies.prefix + Col.E_ABOVE_HULL] for row in table]
-    known = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
+    on_known_hull = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
     basis = f"{REQUESTED}; an energy, and a hull with compounds of every pair of elements; {energies.basis}"
-    records = [rater.rate(Protocol.STRICT, Metric.KNOWN_HULL, known, basis)]
+    records = [rater.rate(Protocol.STRICT, Metric.KNOWN_HULL, on_known_hull, basis)]
     for name, metric in ((Metric.KNOWN_HULL_STABLE, Metric.STABLE), (Metric.KNOWN_HULL_SUN, Metric.SUN)):
         flags = [row[energies.prefix + flag(metric, ADIT.name)] for row in table]
         if any(each is None for each in flags):
             records.append(rater.ratio(Protocol.STRICT, energies.prefix + name, 0, 0, NO_REFERENCE))
             continue
-        both = (bool(flag) and covered for flag, covered in zip(flags, known, strict=True))
+        both = (bool(flag) and covered for flag, covered in zip(flags, on_known_hull, strict=True))
         rule = f"{basis}; {metric} by protocol {ADIT.name}, unknown hulls not counted"
         records.append(rater.rate(Protocol.STRICT, energies.prefix + name, both, rule))
     return records
