@@ -150,7 +150,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
 
 
 def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
-    """Return the share of crystals whose hull is on_known_hull, and of those stable and S.U.N. that have a on_known_hull hull."""
+    """Return the share of crystals whose hull is known, and of those stable and S.U.N. that have a known hull."""
     energies_of = [row[energies.prefix + Col.E_ABOVE_HULL] for row in table]
     on_known_hull = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
     basis = f"{REQUESTED}; an energy, and a hull with compounds of every pair of elements; {energies.basis}"
