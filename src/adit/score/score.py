@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from adit import store
-from adit.columns import Col, Protocol
+from adit.columns import REQUESTED_PROTOCOLS, Col
 from adit.config import ScoreStage
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
@@ -38,7 +38,7 @@ from adit.score.terminal_measures import log_measures, log_sensitivity
 from adit.score.tools.answers import Answers
 from adit.systems import Kind
 
-NAMED: Final = (Protocol.ADIT, Protocol.FLOWMM, Protocol.MATTERGEN, Protocol.LEMAT, Protocol.STRICT)
+NAMED: Final = REQUESTED_PROTOCOLS
 """The protocols that can be requested by name; numbers of others are always there."""
 
 OUTPUTS: Final = (
