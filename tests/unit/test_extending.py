@@ -144,7 +144,7 @@ def test_a_score_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
         hull = {"salt": {Col.E_ABOVE_HULL: 0.3, Col.SURROGATE: False}}
         relaxed = {"salt": {"status": "converged"}}
         table[0][Col.N_ELEMENTS] = 2
-        add_energies(table, Energies(asked=True, on_hull=True, relaxed=relaxed, hull=hull), Matches({}, {}))
+        add_energies(table, Energies(with_relaxations=True, on_hull=True, relaxed=relaxed, hull=hull), Matches({}, {}))
     finally:
         CRYSTAL_PROTOCOLS.remove(lenient)
     assert table[0][flag(Metric.STABLE, name)] is True

@@ -36,10 +36,12 @@ def test_what_is_no_configuration_is_one_line(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_data_error_is_one_line_and_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "model"
+    empty.mkdir()
     code, text = run(
-        capsys, "sample", "--config", str(ROOT / "config/demo.yaml"), "--vae", str(tmp_path), "--dit", str(tmp_path),
+        capsys, "sample", "--config", str(ROOT / "config/demo.yaml"), "--vae", str(empty), "--dit", str(empty),
         "--kind", "crystal", "--out", str(tmp_path / "x.arrow"),
     )  # fmt: skip
     assert code == 3
     assert len(text.splitlines()) == 1
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == ["model"]

@@ -176,5 +176,5 @@ def test_the_best_candidate_is_valid_and_a_compound(tmp_path: Path) -> None:
 
 def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
-    with pytest.raises(DataError, match="named twice"):
+    with pytest.raises(DataError, match="given twice"):
         compare([run, tmp_path / "run/../run"], tmp_path / "out")

@@ -292,7 +292,7 @@ def test_the_page_says_why_gpaw_is_missing_and_how_to_get_it(tmp_path: Path) -> 
 
 
 def test_real_dft_has_no_fallback_notice(page: str) -> None:
-    assert "DFT (GPAW) converged for 1 of the 1 structures" in page
+    assert "DFT (GPAW) converged for 1 of the 1 selected structures" in page
     assert "No DFT" not in page
 
 

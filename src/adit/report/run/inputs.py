@@ -207,7 +207,7 @@ def _stats(statistics: Record, path: Path, problems: list[str]) -> Record:
     wrong = [
         name for name, (kind, _) in wanted.items() if name in statistics and not isinstance(statistics[name], kind)
     ]
-    problems.extend(f"{path}: {name} is no {wanted[name][1]}" for name in wrong)
+    problems.extend(f"{path}: {name} is not a {wanted[name][1]}" for name in wrong)
     return {name: value for name, value in statistics.items() if name not in wrong}
 
 

@@ -97,4 +97,4 @@ CRYSTALITE: Final = CrystalProtocol(Protocol.CRYSTALITE, DEFAULT, False, 0.1, Tr
 
 Differs: novel against all splits of the run's own data."""
 
-CRYSTAL_PROTOCOLS: Final = (ADIT, FLOWMM, MATTERGEN, LEMAT, CRYSTALITE)
+CRYSTAL_PROTOCOLS: Final = [ADIT, FLOWMM, MATTERGEN, LEMAT, CRYSTALITE]
