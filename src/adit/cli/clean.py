@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from adit.cli.parsing import Verbs
@@ -18,33 +18,33 @@ SHOWN = 10
 
 
 def _clean(args: argparse.Namespace) -> None:
-    from adit.outputs.clean import clean, clean_snakemake
+    from adit.outputs.clean import clean
 
-    with _no_run():
-        for folder in args.folders:
+    for folder in args.folders:
+        with _no_run(folder):
             count, left = clean(folder)
-            log.info("%s: %d files of adit removed, %d other files kept", folder, count, len(left))
-            for path in left[:SHOWN]:
-                log.info("  kept: %s", path)
-        clean_snakemake(SNAKEMAKE)
+        log.info("%s: %d files of adit removed, %d other files kept", folder, count, len(left))
+        for path in left[:SHOWN]:
+            log.info("  kept: %s", path)
 
 
 @contextmanager
-def _no_run() -> Iterator[None]:
-    """Keep runs of the workflow out of this folder while it is cleaned.
+def _no_run(folder: Path) -> Iterator[None]:
+    """Keep workflows out while a folder is cleaned: those that were started in it or in a folder above it.
 
     Raises:
-        ExternalToolError: one works here.
+        ExternalToolError: one works there.
     """
-    lock = SNAKEMAKE / "adit.lock"
-    if not lock.is_file():
-        yield
-        return
-    with lock.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ExternalToolError(f"another run works in this folder ({lock}); wait for it, or stop it") from None
+    place = folder.resolve()
+    with ExitStack() as handles:
+        for lock in [parent / SNAKEMAKE / "adit.lock" for parent in (place, *place.parents)]:
+            if not lock.is_file():
+                continue
+            handle = handles.enter_context(lock.open("a"))
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ExternalToolError(f"another run works in this folder ({lock}); wait for it, or stop it") from None
         yield
 
 

@@ -1,109 +1,154 @@
-"""Removes what manifests name, and what else is recognised for certain as made here; everything of others stays."""
+"""Removes what manifests name and what lies in the own places of a run; everything else stays."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from adit.errors import ConfigError
+from adit.errors import ConfigError, ExternalToolError
 from adit.outputs.logs import is_own_benchmark, is_own_log
-from adit.outputs.manifest import Manifest, manifests_in
-from adit.outputs.parts import HIDDEN
-from adit.outputs.replace import remove
+from adit.outputs.manifest import Manifest, State, manifests_in
+from adit.outputs.parts import HIDDEN, lock, sweep
 
 CACHED: Final = re.compile(r"([a-z]+-)*([0-9a-f]{12}|[0-9a-f]{64})\.json|(reduced|molecule-names)-.+\.(arrow|parquet)")
-"""Names of cached results in state folders: what they depend on, hashed, or the versions of the libraries."""
+"""Names of cached results in the state folder of a run: hashes of what they depend on, or versions of libraries."""
 
-SNAKEMAKE: Final = (
-    *("auxiliary", "conda", "conda-archive", "incomplete", "iocache", "locks", "log", "metadata", "scripts", "shadow"),
-    *("singularity", "source_cache", "storage"),
-)
-"""Files in Snakemake's own folder."""
+OWN_HIDDEN: Final = re.compile(r"(verb|file)-.+\.(json|lock)|.+\.lock|new-[0-9a-f]+.*|[0-9a-f]{16}\.(part|link)")
+"""Names in a hidden folder that this package gives."""
 
 
 def clean(folder: Path) -> tuple[int, list[Path]]:
-    """Remove what this package made in a folder and below it.
+    """Remove what this package wrote in a folder and below it.
+
+    Removed are: files that a manifest names and that are as they were written; intermediate files that a manifest
+    names; logs, times and cached results in the folders ``logs``, ``benchmarks`` and ``state`` of a run. Links are never
+    followed, a folder that a manifest names is never removed as a whole, and only folders that become empty go.
 
     Args:
-        folder: the folder, e.g. ``results``; links to other folders are not followed.
+        folder: the folder, e.g. ``results``.
 
     Returns:
-        How many files went, and those that are left.
+        The number of removed files, and the files that are left.
 
     Raises:
-        ConfigError: it is not a folder.
+        ConfigError: there is no such folder.
+        ExternalToolError: another process writes there.
     """
-    if not folder.exists():
-        return 0, []
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: is not a folder")
-    before = len(_files(folder))
-    for place in list(_places(folder)):
-        for manifest in manifests_in(place):
-            _remove_named(manifest)
-    for path in _files(folder):
-        if _is_recognised(path):
-            path.unlink(missing_ok=True)
-    for place in list(_places(folder)):
-        shutil.rmtree(place / HIDDEN, ignore_errors=True)
-    for below, _, _ in os.walk(folder, topdown=False):
-        with contextlib.suppress(OSError):
-            Path(below).rmdir()
-    left = _files(folder) if folder.exists() else []
-    return before - len(left), left
-
-
-def clean_snakemake(folder: Path) -> None:
-    """Remove what Snakemake keeps in ``.snakemake``."""
-    for name in SNAKEMAKE:
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for file in (*folder.glob("*.lock"), *folder.glob("*timestamp*")):
-        file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    if folder.is_symlink() or not folder.is_dir():
+        raise ConfigError(f"{folder}: is not a folder; name the folder of results to clean")
+    places = list(_places(folder))
+    if not places:
+        return 0, _files(folder)
+    with ExitStack() as locks:
+        for place in places:
+            _keep_writers_out(place / HIDDEN, locks)
+        gone = [path for place in places for manifest in manifests_in(place) for path in _remove_named(manifest)]
+        for run in sorted({root for place in places for root in (place, place.parent) if _is_run(root)}):
+            gone += _remove_own_places(run)
+        for place in places:
+            gone_hidden = _remove_hidden(place / HIDDEN)
+            _remove_empty([*gone_hidden, place / HIDDEN / "x"], folder)
+    _remove_empty(gone, folder)
+    return len(gone), _files(folder) if folder.exists() else []
 
 
 def _places(folder: Path) -> Iterator[Path]:
-    """Yield the folders that have a hidden folder of this package."""
+    """Yield the folders that have a hidden folder of this package, without following links."""
     for below, folders, _ in os.walk(folder):
         if HIDDEN in folders:
             folders.remove(HIDDEN)
-            yield Path(below)
+            if not (Path(below) / HIDDEN).is_symlink() and manifests_in(Path(below)):
+                yield Path(below)
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files below a folder that are not in hidden folders of this package."""
-    paths = []
-    for below, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != HIDDEN]
-        paths += [Path(below) / name for name in files]
-    return sorted(paths)
+    """Return the files below a folder."""
+    return sorted(Path(below) / name for below, _, files in os.walk(folder) for name in files)
 
 
-def _remove_named(manifest: Manifest) -> None:
-    """Remove the files that a manifest names: those with a hash if they are as they were written."""
+def _keep_writers_out(hidden: Path, locks: ExitStack) -> None:
+    """Take every lock of a hidden folder for as long as ``locks`` is open.
+
+    Raises:
+        ExternalToolError: another process holds one.
+    """
+    for path in sorted(hidden.glob("*.lock")):
+        if path.is_symlink() or not path.is_file():
+            continue
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        locks.callback(os.close, handle)
+        if not lock(handle):
+            raise ExternalToolError(f"{hidden.parent}: another process writes there; wait for it, or stop it")
+
+
+def _remove_named(manifest: Manifest) -> list[Path]:
+    """Remove the files that a manifest names, and return their paths; files that were changed since stay."""
+    gone = []
     for name in sorted(manifest.names(), reverse=True):
         path = manifest.folder / name
-        if manifest.files.get(name) != "":
-            remove(manifest, name)
-        elif not path.is_dir():
+        if not _is_inside(manifest.folder, path) or path.is_symlink() or not path.is_file():
+            continue
+        if manifest.files.get(name) == "" or manifest.state(name) is State.OWN:
             path.unlink(missing_ok=True)
-        elif not any(other.startswith(f"{name}/") for other in manifest.files):  # a run that was cut off: its own whole
-            shutil.rmtree(path, ignore_errors=True)
-    manifest.path.unlink(missing_ok=True)
+            gone.append(path)
+    return gone
 
 
-def _is_recognised(path: Path) -> bool:
-    """Return whether a file that no manifest names was made here for certain: a log, times, a cached result."""
-    if path.is_symlink():
+def _is_inside(folder: Path, path: Path) -> bool:
+    """Return whether a path lies below a folder without a step up and without a link on the way."""
+    parts = path.relative_to(folder).parts
+    if ".." in parts or not parts:
         return False
-    if path.suffix == ".log":
-        return is_own_log(path) or (path.parent.name == "logs" and not path.stat().st_size)
-    if path.suffix == ".tsv":
-        return is_own_benchmark(path)
-    return "state" in path.parts and CACHED.fullmatch(path.name) is not None
+    steps = [folder.joinpath(*parts[:number]) for number in range(1, len(parts))]
+    return not any(step.is_symlink() for step in steps)
+
+
+def _is_run(folder: Path) -> bool:
+    """Return whether a folder is laid out as a run: logs of stages beside folders with manifests."""
+    return (folder / "logs").is_dir() and any((each / HIDDEN).is_dir() for each in folder.iterdir() if each.is_dir())
+
+
+def _remove_own_places(run: Path) -> list[Path]:
+    """Remove logs, times and cached results from their folders in a run, and return their paths."""
+    gone = []
+    for place, is_own in (("logs", _is_log), ("benchmarks", _is_times), ("state", _is_cached)):
+        root = run / place
+        for path in [] if root.is_symlink() else _files(root):
+            if not path.is_symlink() and is_own(path):
+                path.unlink(missing_ok=True)
+                gone.append(path)
+    return gone
+
+
+def _is_log(path: Path) -> bool:
+    return path.suffix == ".log" and is_own_log(path)
+
+
+def _is_times(path: Path) -> bool:
+    return path.suffix == ".tsv" and is_own_benchmark(path)
+
+
+def _is_cached(path: Path) -> bool:
+    return CACHED.fullmatch(path.name) is not None
+
+
+def _remove_hidden(hidden: Path) -> list[Path]:
+    """Remove manifests, locks and what killed processes left from a hidden folder; other files in it stay."""
+    sweep(hidden.parent)
+    own = [path for path in sorted(hidden.glob("*")) if OWN_HIDDEN.fullmatch(path.name) and not path.is_dir()]
+    for path in own:
+        path.unlink(missing_ok=True)
+    return own
+
+
+def _remove_empty(gone: list[Path], top: Path) -> None:
+    """Remove the folders of removed files that are empty now, up to ``top`` itself."""
+    parents = {parent for path in gone for parent in path.parents if parent == top or top in parent.parents}
+    for parent in sorted(parents, key=lambda path: len(path.parts), reverse=True):
+        with contextlib.suppress(OSError):
+            parent.rmdir()

@@ -101,11 +101,11 @@ class Scratch:
         self._manifest.write()
 
     def remove_tree(self, name: str) -> None:
-        """Remove a folder of one's own; one that others have added files to is kept under another name."""
+        """Remove a folder of one's own; one that is not, or holds files of others, is kept under another name."""
         tree = self.folder / name
         entries = {entry for entry in self._manifest.files if entry.startswith(f"{name}/")}
         added = entries and {f"{name}/{entry}" for entry in _entries(tree)} - entries
-        if tree.is_symlink() or (name not in self._manifest.files and tree.exists() and not adopting()) or added:
+        if tree.is_symlink() or (name not in self._manifest.files and tree.exists()) or added:
             kept = next(path for number in range(1, 10**6) if not (path := tree.with_name(f"{name}-{number}")).exists())
             log.warning("%s: holds files of others; kept as %s", tree, kept.name)
             tree.rename(kept)
