@@ -26,8 +26,8 @@ def clean(folder: Path) -> tuple[int, list[Path]]:
     """Remove what this package wrote in a folder and below it.
 
     Removed are: files that a manifest names and that are as they were written; intermediate files that a manifest
-    names; logs, times and cached results in the folders ``logs``, ``benchmarks`` and ``state`` of a run. Links are never
-    followed, a folder that a manifest names is never removed as a whole, and only folders that become empty go.
+    names; logs, times and cached results in the folders ``logs``, ``benchmarks`` and ``state`` of a run. Links are
+    never followed, a folder that a manifest names is never removed as a whole, and only folders that become empty go.
 
     Args:
         folder: the folder, e.g. ``results``.
