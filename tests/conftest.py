@@ -19,6 +19,7 @@ with install_import_hook(["adit.model", "adit.flow", "adit.data.augment"], "bear
     import adit.model.features
     import adit.model.vae  # noqa: F401
 
+from adit.outputs import check
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 from tests.failures import Failures
 from tests.order import Order
@@ -48,6 +49,12 @@ def random_crystal(random: np.random.Generator, n: int, name: str = "crystal") -
 
 def random_molecule(random: np.random.Generator, n: int, name: str = "molecule") -> AtomicSystem:
     return AtomicSystem(name, Kind.MOLECULE, random.integers(1, 10, n), random.normal(size=(n, 3)) * 2)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_adopted() -> None:
+    """Forget ``--adopt`` of a command line that an earlier test ran in this process."""
+    check._adopting.set(False)
 
 
 @pytest.fixture

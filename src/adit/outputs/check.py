@@ -72,6 +72,8 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
         above = manifest.folder / parent
         if os.path.lexists(above) and not above.is_dir():
             return f"{above}: is a file where a folder has to be; move it away"
+        if parent.parts and above.is_symlink():
+            return f"{above}: is a link, and outputs follow none below the folder that is named; name another output"
     if path.is_dir():
         return f"{path}: is a folder; name a file to write"
     if path.exists() and not path.is_file():

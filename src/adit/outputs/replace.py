@@ -79,9 +79,8 @@ def check_folder(out: Path, verb: str, *, inputs: Iterable[Path], names: Iterabl
     Raises:
         ConfigError: as there.
     """
-    if out.exists():
-        check_is_folder(out)
-        check(Manifest.read(out, folder_key(verb), verb), names, Inputs(inputs), removes=True)
+    check_is_folder(out)
+    check(Manifest.read(out, folder_key(verb), verb), names, Inputs(inputs), removes=True)
 
 
 @dataclass(frozen=True)

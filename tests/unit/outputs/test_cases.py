@@ -187,3 +187,14 @@ def test_messages_hold_no_raw_bytes_and_end(capfd: pytest.CaptureFixture[str]) -
     (line,) = capfd.readouterr().err.splitlines()
     assert len(line) < 3000
     assert line.isprintable()
+
+
+def test_outputs_never_go_into_a_folder_of_inputs_nor_through_a_link(
+    tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    store.write_text(tmp_path / "D/mine.cif", convert.to_cif(world.SALT))
+    assert "input" in refused("relax", tmp_path / "D", "--out", tmp_path / "D/out")
+    (tmp_path / "P").mkdir()
+    (tmp_path / "Y").mkdir()
+    (tmp_path / "Y/structures").symlink_to("../P")
+    assert "link" in refused("relax", tmp_path / "D/mine.cif", "--out", tmp_path / "Y")
