@@ -13,7 +13,7 @@ from pathlib import Path
 
 from adit import __version__
 from adit.cli import clean, data, doctor, info, judge, plan, prototypes, relax, report, sample, score, take, train
-from adit.cli.parsing import Parser, Verbs, name_of
+from adit.cli.parsing import Parser, Verbs, name_of, used_paths
 from adit.errors import AditError, from_os_error
 from adit.outputs.check import adopt_from_now_on
 from adit.progress import log, setup
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.adopt:
         adopt_from_now_on()
     try:
-        setup(verb, args.log)
+        setup(verb, args.log, used_paths(args))
     except AditError as error:
         sys.stderr.write(f"[{verb}] error: {error}\n")
         return error.exit_code

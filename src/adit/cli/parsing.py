@@ -133,6 +133,24 @@ def name_of(args: argparse.Namespace) -> str:
     return str(args.stage) if args.verb == "stage" else str(args.verb)
 
 
+def used_paths(args: argparse.Namespace) -> list[Path]:
+    """Return the files and folders that a call names, its configuration included, without its log."""
+    paths: list[Path] = []
+    for name, value in vars(args).items():
+        values = value if isinstance(value, list) else [value]
+        if name != "log":
+            paths += [each for each in values if isinstance(each, Path)]
+    return [*paths, *config_file(args)]
+
+
+def config_file(args: argparse.Namespace) -> list[Path]:
+    """Return the file of ``--config`` in a list; an empty one where it is JSON, or there is none."""
+    text = getattr(args, "config", None)
+    if not isinstance(text, str) or text.lstrip().startswith("{"):
+        return []
+    return [Path(text)]
+
+
 def whole_config(path: str) -> config.Config:
     """Return the named configuration, or the defaults if there is no file."""
     return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)

@@ -133,15 +133,6 @@ def test_the_advice_on_a_broken_file_is_for_whose_it_is(tmp_path: Path) -> None:
         store.read_systems(tmp_path / "ours.arrow")
 
 
-def test_a_log_does_not_write_over_a_file_that_is_none(tmp_path: Path) -> None:
-    mine, schema = tmp_path / "notes.txt", str(tmp_path / "schema.json")
-    mine.write_text(MINE)
-    assert main(["schema", "--out", schema, "--log", str(mine)]) == 2
-    assert mine.read_text() == MINE
-    (tmp_path / "own.log").write_text("[vae] training\n")
-    assert main(["schema", "--out", schema, "--log", str(tmp_path / "own.log")]) == 0
-
-
 @pytest.mark.parametrize("words", ["fetch --list", "prepare --dataset builtin-crystals --out x.arrow"])
 def test_datasets_need_no_configuration_file_in_the_folder(
     tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch
