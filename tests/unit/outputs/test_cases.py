@@ -154,13 +154,31 @@ def test_fetch_without_a_configuration_asks_for_the_default_datasets(
     assert calls == ["qmof", "mp20", "qm9"]
 
 
-@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "'=x", "''+x"])
+HIDDEN_FORMULAS = [
+    "\n=1+1",
+    "\r\n=1",
+    " =1",
+    "\x00=1",
+    "\ufeff+1+1",
+    "\xa0@SUM(1)",
+    "' =x",
+    "'\n'=x",
+    "\u200b-1+1",
+    "\uff1d1+1",
+]
+
+
+@pytest.mark.parametrize(
+    "text", ["=HYPERLINK(1)", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "'=x", "''+x", *HIDDEN_FORMULAS]
+)
 def test_cells_that_a_spreadsheet_would_compute_are_text(tmp_path: Path, text: str) -> None:
     frame = pd.DataFrame({"system_id": [text, "plain"], text: [-1.5, 2.0], "formula": ["NaCl", "-1.5"]})
     store.write_frame(tmp_path / "x.csv", frame)
     with (tmp_path / "x.csv").open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
-    assert not [cell for cell in cells if cell[:1] in tuple("=+@\t\r") or (cell[:1] == "-" and not _is_number(cell))]
+    starts = {cell: cell.lstrip(" \n\r\t\0\xa0\ufeff\u200b")[:1] for cell in cells}
+    assert not [cell for cell in cells if starts[cell] in tuple("=+@\uff1d") or cell[:1] in tuple("\t\r")]
+    assert not [cell for cell in cells if starts[cell] == "-" and not _is_number(cell)]
     pd.testing.assert_frame_equal(store.read_frame(tmp_path / "x.csv"), frame, check_dtype=False)
 
 
