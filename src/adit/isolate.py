@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import pickle
 import resource
 import signal
 import time
@@ -94,6 +95,8 @@ def _serve(
         except EOFError:
             return
         try:
+            if isinstance(item, _Unsendable):
+                raise ValueError(f"cannot be sent to a worker ({item.reason}): it is nested too deep or no plain data")
             answer = (index, "ok", function(item), "")
         except MemoryError:
             limit = "there is" if memory_bytes is None else f"{memory_bytes:,} bytes (limits.worker_bytes)"
@@ -104,6 +107,13 @@ def _serve(
             log.debug(traceback.format_exc())
             answer = (index, "error", None, f"{type(error).__name__}: {last}" if last else type(error).__name__)
         connection.send(answer)
+
+
+@dataclass(frozen=True)
+class _Unsendable:
+    """Stands for an item that cannot be pickled, e.g. one that is nested too deep."""
+
+    reason: str
 
 
 class _Worker:
@@ -142,7 +152,10 @@ class _Worker:
 
     def _send(self) -> None:
         self.started = time.monotonic()
-        self.connection.send((self.index, self._item))
+        try:
+            self.connection.send((self.index, self._item))
+        except (RecursionError, ValueError, TypeError, AttributeError, pickle.PicklingError) as error:
+            self.connection.send((self.index, _Unsendable(type(error).__name__)))
         self._item = None
 
     def overdue(self, wall: float, wall_limit_s: float) -> bool:

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adit.errors import AditError, one_line, printable
-from adit.outputs.logs import own_log
+from adit.errors import AditError, from_os_error, one_line, printable
+from adit.outputs.logs import HEADER, own_log
 
 log = logging.getLogger("adit")
 
 
-def setup(stage: str, log_file: Path | str | None = None) -> None:
-    """Send the package's messages to standard error and, where given, to ``log_file``; ``stage`` opens every line."""
+def setup(stage: str, log_file: Path | str | None = None, used: Iterable[Path] = ()) -> None:
+    """Send the package's messages to standard error and, where given, to ``log_file``.
+
+    Args:
+        stage: opens every line.
+        log_file: opens with a line that says that it is a log, and of which stage.
+        used: files and folders that the command reads and writes.
+
+    Raises:
+        ConfigError: the log file is one of these, or a file of others.
+    """
     formatter = _Formatter(f"[{stage}] %(message)s")
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log_file is not None:
-        handlers.append(logging.FileHandler(own_log(Path(log_file)), mode="w", encoding="utf-8", errors="replace"))
+        path = own_log(Path(log_file), used)
+        try:
+            path.write_text(HEADER.format(stage=stage), encoding="utf-8")
+            handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8", errors="replace"))
+        except OSError as error:
+            raise from_os_error(error, f"writing {path}") from error
     log.handlers.clear()
     logging.raiseExceptions = False  # a log file on a full disk must not add tracebacks to the one clear line
     for handler in handlers:

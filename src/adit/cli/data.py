@@ -50,9 +50,12 @@ def _prepare(args: argparse.Namespace) -> None:
 def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path, mirror: str | None) -> None:
     """Prepare one dataset into its two files; the datasets of a call never share a folder of shards."""
     from adit.data.prepare.stage import prepare
+    from adit.data.sources.registry import SOURCES
 
     state = args.state or out.parent / f".{out.name}.shards"
     own = [Path(stage.custom.path)] if stage.custom is not None else []
+    if mirror is not None:
+        own += [Path(mirror) / file.name for layout in SOURCES.get(stage.dataset.name, ()) for file in layout]
     with replaced_files([out, _stats(args, out)], "prepare", inputs=own) as (systems, stats):
         prepare(stage, systems, stats, mirror=mirror, state=state, workers=args.workers)
 

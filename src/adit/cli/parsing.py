@@ -133,6 +133,43 @@ def name_of(args: argparse.Namespace) -> str:
     return str(args.stage) if args.verb == "stage" else str(args.verb)
 
 
+READ: Final = (
+    *("files", "file", "tables", "runs", "data", "latents", "labels", "samples", "shard", "relaxed", "reference"),
+    *("hull", "judged", "dft", "checks", "selected", "profile", "lock", "motif", "weights", "python"),
+)
+"""Options that name what a command reads, in all commands that have them."""
+
+
+def read_files(args: argparse.Namespace) -> list[Path]:
+    """Return the files that a call names to be read; of folders, those that are settings of this package."""
+    paths = config_file(args)
+    for name in READ:
+        value = getattr(args, name, None)
+        paths += [Path(each) for each in (value if isinstance(value, list) else [value]) if each]
+    settings = getattr(args, "settings", None)
+    presets = sorted(settings.glob("*.yaml")) if isinstance(settings, Path) else []
+    inner = [path / name for path in paths for name in ("bundle.json", "config.yaml")]
+    return [*paths, *inner, *presets]
+
+
+def used_paths(args: argparse.Namespace) -> list[Path]:
+    """Return the files and folders that a call names, its configuration included, without its log."""
+    paths: list[Path] = []
+    for name, value in vars(args).items():
+        values = value if isinstance(value, list) else [value]
+        if name != "log":
+            paths += [each for each in values if isinstance(each, Path)]
+    return [*paths, *config_file(args)]
+
+
+def config_file(args: argparse.Namespace) -> list[Path]:
+    """Return the file of ``--config`` in a list; an empty one where it is JSON, or there is none."""
+    text = getattr(args, "config", None)
+    if not isinstance(text, str) or text.lstrip().startswith("{"):
+        return []
+    return [Path(text)]
+
+
 def whole_config(path: str) -> config.Config:
     """Return the named configuration, or the defaults if there is no file."""
     return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)

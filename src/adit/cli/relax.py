@@ -14,6 +14,7 @@ from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zer
 from adit.config.engines import ENGINES
 from adit.errors import ConfigError, DataError
 from adit.limits import DEFAULTS
+from adit.outputs.inputs import also_reads
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
 
@@ -27,9 +28,15 @@ def _relax_stage(args: argparse.Namespace) -> None:
     from adit.relax.prerelax import prerelax
 
     stage = config.load_stage(config.RelaxStage, args.config)
+    also_reads(potential_files(stage.relax))
     outs = [args.out, args.structures, args.extxyz]
     with replaced_files(outs, "relax", inputs=[args.samples]) as (table, structures, extxyz):
         prerelax(stage, args.samples, table, structures, extxyz, args.workers, args.cache)
+
+
+def potential_files(section: config.RelaxConfig | config.JudgeConfig) -> list[Path]:
+    """Return the files of a section that a potential reads: its weights and its interpreter."""
+    return [Path(text) for text in (section.weights, section.python) if text]
 
 
 def _relax(args: argparse.Namespace) -> None:
@@ -45,6 +52,7 @@ def _relax(args: argparse.Namespace) -> None:
         places = {"weights": args.weights, "python": args.python, "wall_limit_s": args.wall_limit}
         named = {"engine": args.engine} | {name: value for name, value in places.items() if value is not None}
         relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
+        also_reads(potential_files(relax))
         standalone.relax_with_potential(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
         return
     for name in ("weights", "python"):

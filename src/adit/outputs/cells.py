@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMULA: Final = re.compile(r"'*[=+\-@\t\r](?s:.)")
+_FORMULA: Final = re.compile(r"(?:'*[\t\r]|['\s\x00-\x1f\x7f-\xa0\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠])(?s:.)")
+"""Spreadsheets skip blanks and characters that are not shown before a formula, and read wide signs as plain ones."""
+
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf|nan", re.IGNORECASE)
 
 

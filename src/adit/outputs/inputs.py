@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextvars import ContextVar
 from pathlib import Path
+
+_read: ContextVar[tuple[Path, ...]] = ContextVar("read", default=())
+
+
+def reads_only(paths: Iterable[Path]) -> None:
+    """Set the files that this call reads: every ``Inputs`` has them, whatever else it is given."""
+    _read.set(tuple(paths))
+
+
+def also_reads(paths: Iterable[Path]) -> None:
+    """Add files that this call reads; see ``reads_only``."""
+    _read.set((*_read.get(), *paths))
 
 
 class Inputs:
-    """Files and folders that a verb reads.
+    """Files and folders that a verb reads, and the files that its command line names (``reads_only``).
 
     Args:
         paths: as they were given; what does not exist does not count.
@@ -21,6 +34,10 @@ class Inputs:
             identity = _identity(path)
             if identity is not None:
                 (self._folders if path.is_dir() else self._files)[identity] = path
+        for path in _read.get():
+            identity = _identity(path)
+            if identity is not None and not path.is_dir():
+                self._files.setdefault(identity, path)
 
     def holding(self, path: Path) -> Path | None:
         """Return the input that a path is, or the folder of inputs that it lies in; ``None``: neither.

@@ -1,39 +1,62 @@
-"""Log files: one that is there is written over only if it is a log of this package."""
+"""Log files: one that is there is written over only if it is certainly a log of this package, and no file in use."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from adit.errors import ConfigError, from_os_error
+from adit.outputs.check import adopting
+from adit.outputs.parts import is_hidden
 
-_START = re.compile(rb"\[[a-z][a-z-]*\] ")
-"""How the first line of a log begins."""
+HEADER: Final = "# log of adit {stage}\n"
+"""First line of every log."""
 
-_TIMES = b"s\th:m:s\t"
+_START: Final = re.compile(rb"# log of adit [a-z][a-z-]*\n")
+
+_TIMES: Final = b"s\th:m:s\t"
 """How the header of Snakemake's times begins."""
 
 
-def own_log(path: Path) -> Path:
+def own_log(path: Path, used: Iterable[Path] = ()) -> Path:
     """Return the path of a log file to write; one that is there has to be a log of this package.
 
+    Args:
+        path: the log.
+        used: what the command reads and writes; the log may be none of it.
+
     Raises:
-        ConfigError: it is another file, or none that can be written to.
+        ConfigError: it is a file that the command uses, one of others, or none that can be written to.
     """
+    for other in used:
+        if _is_same(path, other):
+            raise ConfigError(f"--log {path}: is {other}, which this command reads or writes; name another file")
+    if is_hidden(path):
+        raise ConfigError(f"--log {path}: lies in a folder of manifests; name another file")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(path):
             if path.is_symlink() or not path.is_file():
                 raise ConfigError(f"--log {path}: is not a plain file; name another")
-            with path.open("rb") as file:
-                start = file.read(64)
-            if start and not _START.match(start):
+            if path.stat().st_size and not is_own_log(path) and not adopting():
                 raise ConfigError(f"--log {path}: is there, and no log of adit; name another file")
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab"):
             return path
     except OSError as error:
         raise from_os_error(error, f"writing {path}") from error
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Return whether two paths are one file, under whatever names, or will be."""
+    try:
+        if path.exists() and other.exists():
+            return path.samefile(other)
+        return os.path.realpath(path) == os.path.realpath(other)
+    except (OSError, ValueError):
+        return False
 
 
 def is_own_log(path: Path) -> bool:

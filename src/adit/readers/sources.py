@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import gzip
 import io
-import lzma
-import tarfile
 import tempfile
-import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
-from typing import Final
+from pathlib import Path, PurePath
 
 from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
 from adit.outputs.parts import HIDDEN
 from adit.progress import log
+from adit.readers.archives import ArchiveError, members, reason
 from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
 from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
 from adit.readers.formats.texts import decode
@@ -57,17 +54,30 @@ def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: 
     settings = settings or CutSettings()
     check_paths(paths)
     where = ", ".join(map(str, paths))
-    every = (
-        entry
-        for path, given in _once(paths)
-        for file in _files(path, given, limits)
-        if settings.format in ("", file.format.name)
-        for entry in _entries(file, settings, alone=len(paths) == 1)
-    )
+    alone = len(paths) == 1
+    every = (entry for path, given in _once(paths) for entry in _of_path(path, given, settings, limits, alone=alone))
     kept = list(capped(every, limits, lambda reason: Entry("", "", where, ("rest",), problem=reason)))
     if not kept:
         raise DataError(f"{where}: holds no structure; known are {known_formats()}")
     return kept
+
+
+def _of_path(path: Path, given: int, settings: CutSettings, limits: LimitsConfig, *, alone: bool) -> Iterator[Entry]:
+    """Yield the entries of a file or an archive; what is damaged of an archive is one entry with a problem."""
+    count = 0
+    try:
+        for file in _files(path, given, limits):
+            if settings.format in ("", file.format.name):
+                for entry in _entries(file, settings, alone=alone):
+                    count += 1
+                    yield entry
+    except ArchiveError as error:
+        if alone and not count:
+            raise
+        suffix = archive_suffix(path.name) or ""
+        names = (*path.absolute().parts[1:-1], path.name.removesuffix(suffix))
+        problem = str(error).removeprefix(f"{path}: ")
+        yield Entry("", "", str(path), names, given, path.name[len(names[-1]) :], problem=problem)
 
 
 def check_paths(paths: Sequence[Path]) -> None:
@@ -135,33 +145,17 @@ def _bytes(path: Path, limits: LimitsConfig) -> bytes:
         with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
             return read_bounded(file, limits, str(path))
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from error
+        raise DataError(f"{path}: not readable ({reason(error)})") from error
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------
 
 
 def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File]:
-    members = _zip_members if packed == ".zip" else _tar_members
     counter = Archive(str(path), limits)
-    try:
-        yield from _members(path, packed, members(path, limits, counter), limits, counter)
-    except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        what = "zip" if packed == ".zip" else "tar"
-        raise DataError(
-            f"{path}: not a readable {what} archive ({error}); pack it again, or give the folder"
-        ) from error
-
-
-Member = tuple[PurePosixPath, Callable[[], bytes]]
-
-
-def _members(
-    path: Path, packed: str, members: Iterator[Member], limits: LimitsConfig, counter: Archive
-) -> Iterator[_File]:
     above = (*path.absolute().parts[1:-1], path.name[: -len(packed)])
     skipped: list[PurePath] = []
-    for inner, read in members:
+    for inner, read in members(path, packed, limits, counter, lambda name: format_of(name) is not None):
         if counter.full:  # the member before said so, for all that come after
             break
         match = format_of(inner)
@@ -188,58 +182,12 @@ def _unpacker(read: Callable[[], bytes], source: str, limits: LimitsConfig, coun
     return unpack
 
 
-def _zip_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator[Member]:
-    with zipfile.ZipFile(path) as archive:
-        for member in sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename):
-
-            def read(member: zipfile.ZipInfo = member) -> bytes:
-                source = f"{path}:{member.filename}"
-                try:
-                    with archive.open(member) as file:
-                        return read_bounded(file, limits, source, counter)
-                except _DAMAGED as error:
-                    raise DataError(f"{source}: not readable ({error}); pack it again") from error
-
-            yield PurePosixPath(member.filename), read
-
-
-_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError, OSError)
-"""What a damaged, encrypted or strangely packed member raises."""
-
-
-def _tar_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator[Member]:
-    """Yield the files of a tar archive by name: in one pass, since its members cannot be reached singly."""
-    contents: dict[str, bytes | LimitError] = {}
-    with tarfile.open(path, "r:*") as archive:
-        for member in archive:
-            file = archive.extractfile(member) if member.isfile() else None
-            if file is None:
-                continue
-            contents[member.name] = b""
-            if format_of(PurePosixPath(member.name)) is not None:
-                try:
-                    contents[member.name] = read_bounded(file, limits, f"{path}:{member.name}", counter)
-                except LimitError as error:
-                    contents[member.name] = error
-                if counter.full:
-                    break
-    for name in sorted(contents):
-
-        def read(name: str = name) -> bytes:
-            content = contents.pop(name)
-            if isinstance(content, LimitError):
-                raise content
-            return content
-
-        yield PurePosixPath(name), read
-
-
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 
 def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Entry]:
     try:
-        pieces = _pieces(file, settings)
+        pieces = _readable(file, settings)
     except LimitError as error:
         yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=str(error))
         return
@@ -271,6 +219,18 @@ def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Ent
             piece.problem,
             piece.notes,
         )
+
+
+def _readable(file: _File, settings: CutSettings) -> list[Piece]:
+    """Return the pieces of a file; whatever a library raises becomes a ``DataError``."""
+    try:
+        return _pieces(file, settings)
+    except (DataError, MemoryError):
+        raise
+    except RecursionError as error:
+        raise DataError(f"{file.source}: is not readable (it is nested too deep)") from error
+    except Exception as error:
+        raise DataError(f"{file.source}: not readable ({reason(error)})") from error
 
 
 def _pieces(file: _File, settings: CutSettings) -> list[Piece]:

@@ -17,6 +17,9 @@ _WRAPPED: Final = ("structure", "molecule")
 """Keys under which entries of pymatgen keep their structure."""
 
 
+TOO_DEEP: Final = "is not readable (it is nested too deep)"
+
+
 def is_structure(value: Any) -> bool:
     """Return whether a value is the dictionary of a pymatgen structure or molecule, or of an entry that holds one."""
     if not isinstance(value, Mapping):
@@ -34,6 +37,8 @@ def loads(text: str) -> Any:
     """
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise DataError(TOO_DEEP) from error
     except ValueError as error:
         try:
             return ast.literal_eval(text)
@@ -78,6 +83,8 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
         return
     try:
         value = json.loads(text)
+    except RecursionError as error:
+        raise DataError(f"{source}: {TOO_DEEP}") from error
     except ValueError as error:
         raise DataError(f"{source}: is not JSON ({error})") from error
     if is_structure(value):

@@ -1,0 +1,181 @@
+"""Members of zip and tar archives, in bounded memory; what is damaged is said, and what stands before it is read."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO, Final, cast
+
+from adit.config.limits import LimitsConfig
+from adit.errors import DataError
+from adit.limits import BLOCK, Archive, LimitError, read_bounded
+
+Member = tuple[PurePosixPath, Callable[[], bytes]]
+"""Name in the archive, and what returns the content."""
+
+
+class ArchiveError(DataError):
+    """An archive is damaged: what was read of it before stays."""
+
+
+def reason(error: Exception) -> str:
+    """Return what an error of a library says, with its kind where the text alone says little."""
+    text = str(getattr(error, "strerror", None) or error)
+    is_clear = isinstance(error, OSError | zipfile.BadZipFile | tarfile.TarError | EOFError)
+    return text if is_clear and text else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def members(
+    path: Path, packed: str, limits: LimitsConfig, counter: Archive, wanted: Callable[[PurePath], bool]
+) -> Iterator[Member]:
+    """Yield the files of an archive by name.
+
+    Args:
+        path: the archive.
+        packed: its suffix.
+        limits: of bytes.
+        counter: counts the unpacked bytes.
+        wanted: whether a member is read; the content of others is empty.
+
+    Raises:
+        ArchiveError: it is damaged; the members before that were yielded.
+        LimitError: it has more bytes than may be.
+    """
+    is_zip = packed == ".zip"
+    try:
+        yield from _zip_members(path, limits, counter) if is_zip else _tar_members(path, limits, counter, wanted)
+    except DataError as error:
+        raise ArchiveError(str(error)) from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        what = "zip" if is_zip else "tar"
+        raise ArchiveError(
+            f"{path}: not a readable {what} archive ({reason(error)}); pack it again, or give the folder"
+        ) from error
+
+
+def _zip_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator[Member]:
+    with zipfile.ZipFile(path) as archive:
+        for member in sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename):
+
+            def read(member: zipfile.ZipInfo = member) -> bytes:
+                source = f"{path}:{member.filename}"
+                try:
+                    with archive.open(member) as file:
+                        return read_bounded(file, limits, source, counter)
+                except (DataError, MemoryError):
+                    raise
+                except Exception as error:
+                    raise DataError(f"{source}: not readable ({reason(error)}); pack it again") from error
+
+            yield PurePosixPath(member.filename), read
+
+
+def _tar_members(
+    path: Path, limits: LimitsConfig, counter: Archive, wanted: Callable[[PurePath], bool]
+) -> Iterator[Member]:
+    """Yield the files of a tar archive by name: in one pass, since its members cannot be reached singly."""
+    contents: dict[str, bytes | LimitError] = {}
+    damage: Exception | None = None
+    try:
+        _read_tar(path, limits, counter, contents, wanted)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - said behind the members before it
+        damage = error
+    for name in sorted(contents):
+
+        def read(name: str = name) -> bytes:
+            content = contents.pop(name)
+            if isinstance(content, LimitError):
+                raise content
+            return content
+
+        yield PurePosixPath(name), read
+    if damage is not None:
+        raise damage
+
+
+def _read_tar(
+    path: Path,
+    limits: LimitsConfig,
+    counter: Archive,
+    contents: dict[str, bytes | LimitError],
+    wanted: Callable[[PurePath], bool],
+) -> None:
+    """Put the contents of the files of a tar archive into ``contents``, up to its end, a limit or what is damaged."""
+    with _unpacked(path) as stream:
+        bounded = _Bounded(stream, str(path), limits)
+        with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                archive.members.clear()
+                file = archive.extractfile(member) if member.isfile() else None
+                if file is None:
+                    continue
+                if not wanted(PurePosixPath(member.name)):
+                    contents[member.name] = b""
+                    continue
+                bounded.counts = False
+                try:
+                    contents[member.name] = read_bounded(file, limits, f"{path}:{member.name}", counter)
+                except LimitError as error:
+                    contents[member.name] = error
+                bounded.counts = True
+                if counter.full:
+                    return
+            if bounded.last.strip(b"\0"):  # tarfile takes a damaged header for the end
+                raise tarfile.ReadError(f"a header at byte {archive.offset:,} is damaged; the rest is not read")
+
+
+_PACKED: Final = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open), (b"\x5d\0\0", lzma.open))
+"""How packed files begin, and what unpacks them."""
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        start = file.read(8)
+    for magic, unpack in _PACKED:
+        if start.startswith(magic):
+            return cast(IO[bytes], unpack(path, "rb"))
+    return path.open("rb")
+
+
+class _Bounded:
+    """A tar archive whose headers take bounded memory, whatever sizes they state.
+
+    Args:
+        stream: the unpacked archive.
+        name: of it, for messages.
+        limits: ``archive_bytes`` bounds its headers together.
+    """
+
+    counts = True
+    """Whether what is read are headers."""
+
+    last = b""
+    """What was read last."""
+
+    def __init__(self, stream: IO[bytes], name: str, limits: LimitsConfig) -> None:
+        self._stream, self._name = stream, name
+        self._headers = Archive(name, limits)
+        self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most ``size`` bytes; contents are asked for by blocks, so that more is a header.
+
+        Raises:
+            DataError: a header is larger than a block.
+            LimitError: the headers are larger than ``limits.archive_bytes``.
+        """
+        if not 0 <= size <= 2 * BLOCK:
+            raise DataError(f"{self._name}: has a header of {size:,} bytes; pack it again, or give the folder")
+        self.last = self._stream.read(size)
+        if self.counts:
+            self._headers.take(len(self.last))
+        return self.last
