@@ -12,6 +12,7 @@ from adit.cli import main
 from adit.errors import ExternalToolError
 from adit.outputs.check import ADOPT_VARIABLE
 from adit.outputs.clean import clean
+from adit.outputs.logs import HEADER
 from adit.outputs.replace import replaced_files
 from adit.outputs.scratch import Scratch
 
@@ -28,7 +29,7 @@ def run_folder(folder: Path) -> Path:
     """Return a run with one output, a log, times and a cached result."""
     with replaced_files([folder / "hull/hull.parquet"], "hull") as (new,):
         new.write_text("table")
-    text(folder / "logs/hull.log", "[hull] 1/1 structures\n")
+    text(folder / "logs/hull.log", HEADER.format(stage="hull"))
     text(folder / "benchmarks/hull.tsv", "s\th:m:s\tmax_rss\n")
     text(folder / "state/score/0123456789ab.json", "{}")
     return folder
@@ -46,7 +47,7 @@ def test_files_of_others_that_look_like_outputs_stay(tmp_path: Path) -> None:
     run_folder(tmp_path / "results/a")
     mine = [
         text(tmp_path / "results/server.log", "[info] started\n"),
-        text(tmp_path / "results/other/logs/run.log", "[info] started\n"),
+        text(tmp_path / "results/other/logs/run.log", HEADER.format(stage="hull")),
         text(tmp_path / "results/other/benchmarks/bench.tsv", "s\th:m:s\n"),
         text(tmp_path / "results/state/x/0123456789ab.json"),
         text(tmp_path / "results/a/hull/.adit/notes.txt"),
