@@ -114,7 +114,7 @@ def _read_tar(
         bounded = _Bounded(stream, str(path), limits)
         with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
             while (member := archive.next()) is not None:
-                archive.members.clear()
+                archive.members.clear()  # type: ignore[attr-defined] # it keeps every header otherwise
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is None:
                     continue
