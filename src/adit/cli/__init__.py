@@ -15,7 +15,7 @@ from adit import __version__
 from adit.cli import clean, data, doctor, info, judge, plan, prototypes, relax, report, sample, score, take, train
 from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths
 from adit.errors import AditError, from_os_error
-from adit.outputs.check import adopt_from_now_on
+from adit.outputs.check import set_adopting
 from adit.outputs.inputs import reads_only
 from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     verb = name_of(args)
     reads_only(read_files(args))
-    if args.adopt:
-        adopt_from_now_on()
+    set_adopting(args.adopt)
     try:
         setup(verb, args.log, used_paths(args))
     except AditError as error:

@@ -20,9 +20,9 @@ ADOPT_WAY = "replace it with --adopt (make run ADOPT=1, snakemake --config adopt
 _adopting: ContextVar[bool] = ContextVar("adopting", default=False)
 
 
-def adopt_from_now_on() -> None:
-    """Let this process replace files that it would write and no manifest names (``--adopt``)."""
-    _adopting.set(True)
+def set_adopting(adopt: bool) -> None:
+    """Say whether this call may replace files that it would write and no manifest names (``--adopt``)."""
+    _adopting.set(adopt)
 
 
 def adopting() -> bool:

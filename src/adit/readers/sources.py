@@ -8,7 +8,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from adit.config.limits import LimitsConfig
@@ -51,7 +51,7 @@ def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: 
     Raises:
         DataError: a path does not exist, is of no known format, or holds no structure.
     """
-    settings = settings or CutSettings()
+    settings = replace(settings or CutSettings(), limits=limits)
     check_paths(paths)
     where = ", ".join(map(str, paths))
     alone = len(paths) == 1

@@ -93,6 +93,11 @@ class SystemTable(Sequence[Row]):
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
+    def encoded(self) -> list[str]:
+        """Return the columns in which few bytes may stand for many: dictionaries and runs."""
+        is_encoded = (pa.types.is_dictionary, pa.types.is_run_end_encoded)
+        return [each.name for each in self._table.schema if any(check(each.type) for check in is_encoded)]
+
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self._row(i) for i in range(*index.indices(len(self)))]

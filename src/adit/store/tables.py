@@ -6,17 +6,23 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from adit.errors import DataError
 from adit.outputs.cells import escaped, unescaped
+from adit.store.arrow_sizes import unpacked_size
 from adit.store.files import atomic_path, require_file, unreadable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+UNPACKED: Final = 1_000_000_000
+"""Bytes that a compressed Arrow file of others may take unpacked; files of this package are not compressed."""
 
 
 def provenance_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -49,11 +55,20 @@ def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa
 
 
 def read_arrow(path: Path | str) -> pa.Table:
-    """Open an Arrow file, memory-mapped."""
+    """Open an Arrow file, memory-mapped.
+
+    Raises:
+        DataError: it is missing or broken, or would take more than ``UNPACKED`` bytes unpacked.
+    """
     path = require_file(path)
     try:
+        size = unpacked_size(path)
+        if size > UNPACKED:
+            raise DataError(
+                f"{path}: has {size:,} bytes unpacked, more than {UNPACKED:,}; write it without compression"
+            )
         return pa.ipc.open_file(pa.memory_map(str(path), "r")).read_all()
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise unreadable(path, error) from error
 
 
@@ -100,7 +115,7 @@ def read_frame(path: Path | str) -> pd.DataFrame:
         for column in frame.columns.difference(list(names)):
             frame[column] = _typed(frame[column])
         return frame
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise unreadable(path, error) from error
 
 
@@ -112,5 +127,5 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     try:
         metadata = pa.parquet.read_schema(path).metadata or {}
         return dict(json.loads(metadata.get(b"adit", b"{}")))
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise unreadable(path, error) from error

@@ -9,7 +9,6 @@ import pytest
 
 from adit import store
 from adit.cli import main
-from adit.outputs import check
 from adit.progress import log
 
 MINE = "mine, and nobody else's"
@@ -18,7 +17,6 @@ MINE = "mine, and nobody else's"
 @pytest.fixture(autouse=True)
 def _nothing_stays() -> Iterator[None]:
     yield
-    check._adopting.set(False)
     for handler in log.handlers:
         handler.close()
     log.handlers.clear()

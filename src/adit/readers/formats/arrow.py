@@ -22,6 +22,8 @@ def cut_arrow(path: Path, source: str, settings: CutSettings) -> Iterator[Piece]
         table = store.read_systems(path)
     except DataError as error:
         raise DataError(str(error).replace(str(path), source)) from error
+    if encoded := table.encoded():
+        raise DataError(f"{source}: is not a file of systems: {', '.join(encoded)} are encoded; write plain columns")
     for number, system_id in enumerate(table.ids):
         try:
             row: AtomicSystem | Failure = table[number]

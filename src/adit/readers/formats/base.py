@@ -131,11 +131,13 @@ class CutSettings:
         structure_column: column of the structures; empty: recognised.
         id_column: column or key of the ids; empty: recognised.
         format: name of the only format that is read; empty: all.
+        limits: ``archive_bytes`` bounds what a packed table takes unpacked.
     """
 
     structure_column: str = ""
     id_column: str = ""
     format: str = ""
+    limits: LimitsConfig = DEFAULTS
 
 
 class NoStructuresError(DataError):

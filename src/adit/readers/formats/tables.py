@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from adit.errors import DataError
 from adit.progress import log
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.parquet import read_parquet
 from adit.readers.formats.pymatgen_json import is_structure
 from adit.readers.formats.texts import split_cif
 from adit.systems import AtomicSystem, Kind
@@ -295,28 +295,11 @@ def cut_parquet(path: Path, source: str, settings: CutSettings) -> Iterator[Piec
 
     Raises:
         DataError: the file is not Parquet, or has no column of structures.
+        LimitError: it takes more than ``limits.archive_bytes`` unpacked.
     """
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    try:
-        frame = pyarrow.parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{source}: not readable ({error})") from error
-    columns = {name: partial(_python_values, frame.column(name)) for name in frame.column_names}
-    kept: dict[str, Sequence[Any]] = {}
-
-    def column(name: str) -> Sequence[Any]:
-        if name not in kept:
-            kept[name] = columns[name]()
-        return kept[name]
-
-    yield from cut_table(Table(frame.column_names, frame.num_rows, column, source), settings)
-
-
-def _python_values(column: Any) -> Sequence[Any]:
-    values: Sequence[Any] = column.to_pylist()
-    return values
+    columns = read_parquet(path, source, settings.limits)
+    count = len(next(iter(columns.values()), ()))
+    yield from cut_table(Table(list(columns), count, columns.__getitem__, source), settings)
 
 
 def cut_records(records: Sequence[Mapping[str, Any]], source: str, settings: CutSettings) -> Iterator[Piece]:

@@ -1,0 +1,151 @@
+"""Tables of which a few bytes stand for gigabytes: one failure row, and the main process stays small."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+from adit.config import LimitsConfig, ReadConfig
+from adit.convert import to_cif
+from adit.errors import DataError
+from adit.readers import ReadRow, read_structures, settings_of
+from adit.store import read_systems, write_extxyz, write_systems
+from adit.store.arrow_sizes import unpacked_size
+from adit.systems import Failure
+from tests.conftest import random_crystal
+
+SMALL = {"archive_bytes": 20_000_000}
+READER = """
+import resource, sys
+from pathlib import Path
+from adit.config import LimitsConfig, ReadConfig
+from adit.readers import read_structures, settings_of
+from adit.systems import Failure
+read_structures([Path(sys.argv[2])], settings_of(ReadConfig(), LimitsConfig(), 0))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+limits = LimitsConfig(archive_bytes=150_000_000)
+rows = read_structures([Path(sys.argv[1]), Path(sys.argv[2])], settings_of(ReadConfig(), limits, 0))
+assert [isinstance(each.row, Failure) for each in rows] == [True, False], rows
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(rows[0].row.reason)
+"""
+
+
+def good(path: Path) -> Path:
+    write_extxyz(path / "good.extxyz", [random_crystal(np.random.default_rng(0), 3, "s0")])
+    return path / "good.extxyz"
+
+
+def read(paths: list[Path], **limits: float) -> list[ReadRow]:
+    return read_structures(paths, settings_of(ReadConfig(), LimitsConfig.model_validate(limits), 0))
+
+
+def growth(path: Path) -> tuple[int, str]:
+    """Return by how many bytes a process grows that reads a file, and the reason of its row."""
+    words = [sys.executable, "-c", READER, str(path), str(good(path.parent))]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    size, reason = done.stdout.splitlines()
+    return 1024 * int(size), reason
+
+
+def parquet(path: Path, column: pa.Array) -> Path:
+    pyarrow.parquet.write_table(pa.table({"cif": column}), path, compression="zstd")
+    assert path.stat().st_size < 100_000
+    return path
+
+
+def arrow(path: Path, rows: int, batches: int = 1, compression: str | None = "zstd") -> Path:
+    """Write a file of systems of which each has 10,000 atoms at one place."""
+    system = random_crystal(np.random.default_rng(0), 3, "s0")
+    write_systems(path, [system])
+    table = read_systems(path)._table
+    record = table.to_pylist()[0] | {"numbers": [6] * 10_000, "positions": [0.0] * 30_000}
+    batch = pa.Table.from_pylist([record], schema=table.schema)
+    batch = pa.concat_tables([batch] * rows).combine_chunks()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema, options=options) as out:
+        for _ in range(batches):
+            out.write_table(batch)
+    return path
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_one_long_text_many_times_in_a_parquet_table(tmp_path: Path, nested: bool) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int32()), pa.array(["x" * 300_000]))
+    if nested:
+        column = pa.ListArray.from_arrays(list(range(0, 10_001, 100)), column)
+    size, reason = growth(parquet(tmp_path / "a.parquet", column))
+    assert "limits.archive_bytes" in reason
+    assert size < 600_000_000
+
+
+def test_empty_rows_of_a_parquet_table_count(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", pa.nulls(2_000_000, pa.string()))
+    rows = read([path, good(tmp_path)], **SMALL)
+    assert [isinstance(each.row, Failure) for each in rows] == [True, False]
+
+
+def test_a_parquet_table_within_the_limit_is_read(tmp_path: Path) -> None:
+    text = to_cif(random_crystal(np.random.default_rng(0), 3, "s0"))
+    parquet(tmp_path / "a.parquet", pa.array([text] * 500).dictionary_encode())
+    rows = read([tmp_path / "a.parquet"])
+    assert len(rows) == 500
+    assert not [each for each in rows if isinstance(each.row, Failure)]
+    (beyond,) = read([tmp_path / "a.parquet"], archive_bytes=100_000)
+    assert isinstance(beyond.row, Failure)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_the_unpacked_size_of_an_arrow_file_is_that_of_its_buffers(tmp_path: Path, compression: str) -> None:
+    path = arrow(tmp_path / "a.arrow", 20, 3, compression)
+    with pa.ipc.open_file(path) as file:
+        size = sum(file.get_batch(n).nbytes for n in range(file.num_record_batches))
+    assert unpacked_size(path) == pytest.approx(size, rel=0.01)
+    assert unpacked_size(arrow(tmp_path / "b.arrow", 20, 1, None)) == 0
+
+
+@pytest.mark.parametrize(("rows", "batches"), [(4000, 1), (400, 10)])
+def test_a_compressed_arrow_file_of_gigabytes_is_not_unpacked(tmp_path: Path, rows: int, batches: int) -> None:
+    path = arrow(tmp_path / "a.arrow", rows, batches)
+    assert path.stat().st_size < 2_000_000
+    size, reason = growth(path)
+    assert "without compression" in reason
+    assert size < 100_000_000
+    with pytest.raises(DataError, match="bytes unpacked"):
+        read_systems(path)
+
+
+def test_a_small_compressed_arrow_file_is_read(tmp_path: Path) -> None:
+    assert len(read_systems(arrow(tmp_path / "a.arrow", 20))) == 20
+
+
+def test_an_arrow_file_of_dictionaries_is_a_row(tmp_path: Path) -> None:
+    write_systems(tmp_path / "a.arrow", [random_crystal(np.random.default_rng(0), 3, "s0")])
+    table = read_systems(tmp_path / "a.arrow")._table
+    encoded = table.set_column(0, "system_id", table.column("system_id").dictionary_encode())
+    with pa.OSFile(str(tmp_path / "b.arrow"), "wb") as sink, pa.ipc.new_file(sink, encoded.schema) as out:
+        out.write_table(encoded)
+    rows = read([tmp_path / "b.arrow", good(tmp_path)])
+    assert [isinstance(each.row, Failure) for each in rows] == [True, False]
+
+
+def test_damaged_headers_of_an_arrow_file_are_said(tmp_path: Path) -> None:
+    content = bytearray(arrow(tmp_path / "a.arrow", 5).read_bytes())
+    (length,) = struct.unpack_from("<i", content, len(content) - 10)
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(content)
+        place = len(content) - 10 - int(generator.integers(0, length + 1))
+        damaged[place : place + 4] = generator.bytes(4)
+        (tmp_path / "b.arrow").write_bytes(damaged)
+        rows = read([tmp_path / "b.arrow", good(tmp_path)])
+        assert not isinstance(rows[-1].row, Failure)
