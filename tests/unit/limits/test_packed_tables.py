@@ -57,8 +57,8 @@ def growth(path: Path) -> tuple[int, str]:
     return 1024 * int(size), reason
 
 
-def parquet(path: Path, column: pa.Array) -> Path:
-    pyarrow.parquet.write_table(pa.table({"cif": column}), path, compression="zstd")
+def parquet(path: Path, column: pa.Array, **options: bool) -> Path:
+    pyarrow.parquet.write_table(pa.table({"cif": column}), path, compression="zstd", **options)
     assert path.stat().st_size < 100_000
     return path
 
@@ -78,12 +78,14 @@ def arrow(path: Path, rows: int, batches: int = 1, compression: str | None = "zs
     return path
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_one_long_text_many_times_in_a_parquet_table(tmp_path: Path, nested: bool) -> None:
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("rows", [10_000, 100, 1])
+def test_one_long_text_many_times_in_a_parquet_table(tmp_path: Path, rows: int, told: bool) -> None:
+    """Without ``told``, the file does not say that the column is a dictionary of pyarrow."""
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int32()), pa.array(["x" * 300_000]))
-    if nested:
-        column = pa.ListArray.from_arrays(list(range(0, 10_001, 100)), column)
-    size, reason = growth(parquet(tmp_path / "a.parquet", column))
+    if rows < 10_000:
+        column = pa.ListArray.from_arrays(list(range(0, 10_001, 10_000 // rows)), column)
+    size, reason = growth(parquet(tmp_path / "a.parquet", column, store_schema=told))
     assert "limits.archive_bytes" in reason
     assert size < 600_000_000
 
@@ -92,6 +94,31 @@ def test_empty_rows_of_a_parquet_table_count(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", pa.nulls(2_000_000, pa.string()))
     rows = read([path, good(tmp_path)], **SMALL)
     assert [isinstance(each.row, Failure) for each in rows] == [True, False]
+
+
+def test_many_numbers_in_one_cell_of_a_parquet_table_count(tmp_path: Path) -> None:
+    numbers = pa.ListArray.from_arrays([0, 50_000_000], pa.array(np.zeros(50_000_000, dtype=np.int8)))
+    size, reason = growth(parquet(tmp_path / "a.parquet", numbers))
+    assert "limits.archive_bytes" in reason
+    assert size < 600_000_000
+
+
+def test_nested_columns_of_a_parquet_table_are_read_as_before(tmp_path: Path) -> None:
+    from adit.readers.formats.parquet import read_parquet
+
+    rows = [
+        {"t": "a", "n": [1, 2], "s": {"x": 1.5, "y": ["b", None]}, "m": [("k", "v")], "o": None, "b": b"z", "f": 1.0},
+        {"t": None, "n": None, "s": None, "m": None, "o": None, "b": None, "f": None},
+    ] * 100
+    kinds = {
+        "t": pa.string(),
+        "n": pa.list_(pa.int8()),
+        "s": pa.struct({"x": pa.float64(), "y": pa.list_(pa.string())}),
+    }
+    kinds |= {"m": pa.map_(pa.string(), pa.string()), "o": pa.null(), "b": pa.binary(), "f": pa.float32()}
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), tmp_path / "a.parquet")
+    columns = read_parquet(tmp_path / "a.parquet", "a", LimitsConfig())
+    assert columns == pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pydict()
 
 
 def test_a_parquet_table_within_the_limit_is_read(tmp_path: Path) -> None:

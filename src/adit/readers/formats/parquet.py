@@ -13,7 +13,7 @@ _ROWS: Final = 64
 """Rows that are unpacked at a time."""
 
 _VALUE: Final = 32
-"""Bytes that a value and a row take at least, as objects."""
+"""Bytes that a value takes at least, as an object."""
 
 
 def read_parquet(path: Path, source: str, limits: LimitsConfig) -> dict[str, list[Any]]:
@@ -32,27 +32,39 @@ def read_parquet(path: Path, source: str, limits: LimitsConfig) -> dict[str, lis
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        metadata = pyarrow.parquet.read_metadata(path)
+        _check_stated(metadata, source, limits)
+        with pyarrow.parquet.ParquetFile(path, read_dictionary=_texts(metadata)) as file:
             return _columns(file, source, limits)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{source}: not readable ({error})") from error
 
 
+def _check_stated(metadata: Any, source: str, limits: LimitsConfig) -> None:
+    """Check what the file itself says of its size."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    parts = [group.column(n) for group in groups for n in range(group.num_columns)]
+    _check(sum(part.total_uncompressed_size for part in parts), source, limits)
+    _check(_VALUE * (metadata.num_rows + sum(part.num_values for part in parts)), source, limits)
+
+
+def _texts(metadata: Any) -> list[str]:
+    """Return the columns of texts: read as dictionaries, a text that occurs often is in memory once."""
+    columns = [metadata.schema.column(n) for n in range(len(metadata.schema))]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+
+
 def _columns(file: Any, source: str, limits: LimitsConfig) -> dict[str, list[Any]]:
-    metadata, names = file.metadata, file.schema_arrow.names
+    names = file.schema_arrow.names
     if len(set(names)) < len(names):
         raise DataError(f"{source}: not readable (two columns have the same name)")
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    size = sum(group.column(n).total_uncompressed_size for group in groups for n in range(group.num_columns))
-    _check(max(size, _VALUE * metadata.num_rows * (1 + len(names))), source, limits)
     columns: dict[str, list[Any]] = {name: [] for name in names}
     size = 0
     for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
         for name, column in zip(names, batch.columns, strict=True):
-            plain = column.cast(_plain(column.type))
-            size += plain.nbytes + _VALUE * len(plain)
+            size += _size(column)
             _check(size, source, limits)
-            columns[name] += plain.to_pylist()
+            columns[name] += column.to_pylist()
     return columns
 
 
@@ -63,14 +75,21 @@ def _check(size: int, source: str, limits: LimitsConfig) -> None:
         )
 
 
-def _plain(kind: Any) -> Any:
-    """Return a type without dictionaries, so that its bytes are those of its values."""
+def _size(column: Any) -> int:
+    """Return the bytes of the values of an array as objects, about; a dictionary counts as what it stands for."""
     import pyarrow as pa
+    import pyarrow.compute
 
+    own, kind = _VALUE * len(column), column.type
     if pa.types.is_dictionary(kind):
-        return _plain(kind.value_type)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.large_list(_plain(kind.value_type))
+        if not pa.types.is_string(kind.value_type) and not pa.types.is_binary(kind.value_type):
+            return own + len(column) * _size(column.dictionary)
+        lengths = pa.compute.binary_length(column.dictionary).take(column.indices)
+        return own + (pa.compute.sum(lengths.cast(pa.int64())).as_py() or 0)
+    if pa.types.is_map(kind):
+        return own + _size(column.keys) + _size(column.items)
     if pa.types.is_struct(kind):
-        return pa.struct([kind.field(n).with_type(_plain(kind.field(n).type)) for n in range(kind.num_fields)])
-    return kind
+        return own + sum(map(_size, column.flatten()))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return own + _size(column.flatten())
+    return own + int(column.nbytes)
