@@ -9,8 +9,8 @@ from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import LimitError
 
-_ROWS: Final = 64
-"""Rows that are unpacked at a time."""
+_ROWS: Final = 1 << 16
+"""Rows that are read at a time; every time takes as long as the dictionary is large."""
 
 _VALUE: Final = 32
 """Bytes that a value takes at least, as an object."""
