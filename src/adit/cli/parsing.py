@@ -145,7 +145,8 @@ def read_files(args: argparse.Namespace) -> list[Path]:
     paths = config_file(args)
     for name in READ:
         value = getattr(args, name, None)
-        paths += [Path(each) for each in (value if isinstance(value, list) else [value]) if each]
+        values = value if isinstance(value, list) else [value]  # the shard of some stages is a number
+        paths += [Path(each) for each in values if isinstance(each, str | Path) and each]
     settings = getattr(args, "settings", None)
     presets = sorted(settings.glob("*.yaml")) if isinstance(settings, Path) else []
     inner = [path / name for path in paths for name in ("bundle.json", "config.yaml")]
