@@ -78,14 +78,14 @@ def arrow(path: Path, rows: int, batches: int = 1, compression: str | None = "zs
     return path
 
 
-@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("stated", [False, True])
 @pytest.mark.parametrize("rows", [10_000, 100, 1])
-def test_one_long_text_many_times_in_a_parquet_table(tmp_path: Path, rows: int, told: bool) -> None:
-    """Without ``told``, the file does not say that the column is a dictionary of pyarrow."""
+def test_one_long_text_many_times_in_a_parquet_table(tmp_path: Path, rows: int, stated: bool) -> None:
+    """Without ``stated``, the file does not say that the column is a dictionary of pyarrow."""
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int32()), pa.array(["x" * 300_000]))
     if rows < 10_000:
         column = pa.ListArray.from_arrays(list(range(0, 10_001, 10_000 // rows)), column)
-    size, reason = growth(parquet(tmp_path / "a.parquet", column, store_schema=told))
+    size, reason = growth(parquet(tmp_path / "a.parquet", column, store_schema=stated))
     assert "limits.archive_bytes" in reason
     assert size < 600_000_000
 
