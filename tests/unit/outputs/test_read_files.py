@@ -65,7 +65,7 @@ def test_samples_over_the_manifest_of_the_weights(tmp_path: Path, kept: Callable
         kept(*words, "--kind", "crystal", "--n", "1", "--config", text, *(w for pair in outs.items() for w in pair))
 
 
-def test_scores_of_one_kind_over_a_table_of_labels(kept: Callable[..., None], tmp_path: Path) -> None:
+def test_a_network_over_a_file_of_its_labels(kept: Callable[..., None], tmp_path: Path) -> None:
     store.write_text(tmp_path / "d/config.json", MINE)
     data = store.write_systems(tmp_path / "data.arrow", [world.SALT]) or tmp_path / "data.arrow"
     words = ["--vae", tmp_path / "vae", "--data", data, "--latents", data, "--labels", tmp_path / "d/config.json"]
