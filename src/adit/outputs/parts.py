@@ -46,8 +46,13 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 def hidden_folder(folder: Path) -> Path:
     """Make the hidden folder of a folder, and return it."""
     hidden = folder / HIDDEN
-    hidden.mkdir(parents=True, exist_ok=True)
-    return hidden
+    while True:
+        try:
+            hidden.mkdir(parents=True, exist_ok=True)
+            return hidden
+        except FileExistsError:  # it was there, and another process has removed it since
+            if os.path.lexists(hidden) and not hidden.is_dir():
+                raise
 
 
 def forget_hidden(folder: Path) -> None:
