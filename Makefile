@@ -20,7 +20,7 @@ BIN := $(ENV)/bin
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED := 1
-# Empty: modules are compiled once, when first imported; uv does not compile them, and importing PyTorch takes 5 s without.
+# Empty: modules are compiled once, when first imported; uv does not compile them, and each process would compile PyTorch again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: env wheelhouse run datasets weights test test-long test-install test-slurm test-slurm-run lint schema clean

@@ -52,20 +52,10 @@ def sort(page: Page, kind: str, name: str) -> Locator:
 
 
 def choose(page: Page, kind: str, system_id: str) -> Locator:
-    """Click the row of an id and wait until it is drawn; return its panel.
-
-    A click on a busy machine can meet a row that is just being replaced: it is repeated, as a person would do.
-    """
+    """Click the row of an id and wait until it is drawn; return its panel."""
+    page.locator(f"#rows-{kind} tbody tr", has=page.get_by_text(system_id, exact=True)).click()
     panel = page.locator(f"#rows-{kind} .panel")
-    for left in (2, 1, 0):
-        page.locator(f"#rows-{kind} tbody tr", has=page.get_by_text(system_id, exact=True)).click()
-        try:
-            expect(panel).to_have_attribute("data-shown", system_id, timeout=PATIENCE_MS / 3)
-        except AssertionError:
-            if not left:
-                raise
-        else:
-            break
+    expect(panel).to_have_attribute("data-shown", system_id)
     return panel
 
 

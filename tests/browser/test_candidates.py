@@ -134,6 +134,17 @@ def test_a_molecule_without_bonding_is_atoms_alone(visit: Visit, report: Path) -
     assert (mol.GetNumAtoms(), mol.GetNumBonds()) == (3, 0)
 
 
+def test_a_row_that_is_being_clicked_is_not_replaced(visit: Visit, report: Path) -> None:
+    page = visit.open(report)
+    choose(page, "molecule", "molecule-0-0")
+    row = page.locator("#rows-molecule tbody tr", has=page.get_by_text("molecule-0-5", exact=True)).element_handle()
+    choose(page, "molecule", "molecule-0-1")
+    assert row.evaluate("element => element.isConnected")
+    choose(page, "molecule", "molecule-0-5")
+    assert row.get_attribute("class") == "shown active"
+    assert page.locator("#rows-molecule tbody tr.shown").count() == 1
+
+
 def test_a_selection_is_saved_in_the_order_of_the_table(visit: Visit, report: Path) -> None:
     page = visit.open(report)
     sort(page, "crystal", "e_above_hull")

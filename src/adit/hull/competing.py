@@ -104,13 +104,16 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
             break
         rows, seconds = search_pair(pair, hull, search)
         spent += seconds
+        if not rows:
+            log.warning("%s: no prototype has an energy; the pair stays unknown", pair)
+            continue
         add_set(search.chosen.identity(), SET + pair, rows, limits_for(search.relax.fmax).fmax, search.cache)
         done[pair] = rows
         log.info("%s: %d prototypes of %d pairs, %.2g core hours", pair, len(rows) - 1, len(done), spent / 3600)
     left = len(wanted) - len(done)
     log.info("%d of %d missing pairs completed with prototypes", len(done), len(wanted))
     if left:
-        log.info("%d pairs are beyond the budget of %g core hours and stay unknown", left, search.core_hours)
+        log.info("%d pairs failed or are beyond the budget of %g core hours, and stay unknown", left, search.core_hours)
     return extended(hull, done)
 
 
@@ -152,7 +155,8 @@ def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, A
         search: see ``Search``.
 
     Returns:
-        Reference rows, one a relaxed prototype, and one that says that the pair was searched; and core-seconds spent.
+        Reference rows, one a relaxed prototype, and one that says that the pair was searched; none where the potential
+        failed for all prototypes, or for all that came near the hull. And the core-seconds spent.
     """
     from ase.data import atomic_numbers
 
@@ -163,8 +167,11 @@ def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, A
     relaxed = _energies(chosen, search, limits_for(search.relax.fmax).max_steps, f"best prototypes of {pair}")
     rows = [_row(system, result, hull.tag) for system, result in zip(chosen, relaxed, strict=True)]
     rows = [row for row in rows if row["status"] in ("converged", "unconverged")]
+    seconds = sum(result.wall_s for result in [*static, *relaxed])
+    if not any(math.isfinite(result.energy_per_atom) for result in static) or (chosen and not rows):
+        return [], seconds
     marker = reference_row(f"{SET}{pair}", "", {}, float("nan"), hull.tag, status=SEARCHED)
-    return [*rows, marker], sum(result.wall_s for result in [*static, *relaxed])
+    return [*rows, marker], seconds
 
 
 def best(

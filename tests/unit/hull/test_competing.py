@@ -88,6 +88,15 @@ def test_without_a_budget_nothing_is_searched_and_the_gap_stays(tmp_path: Path) 
     assert not (tmp_path / "prototypes.parquet").exists()
 
 
+def test_a_pair_whose_prototypes_all_failed_stays_unknown(
+    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "relax_all", lambda systems, *_, **__: [Relaxed("timeout", "slow") for _ in systems])
+    grown = with_prototypes(METALS, [PAIR], search(tmp_path))
+    assert grown.gaps(PAIR) == ["Au-Cu"]
+    assert not (tmp_path / "prototypes.parquet").exists()
+
+
 def test_of_each_composition_the_best_three_are_relaxed() -> None:
     candidates = [each for each in decorated((29, 79)) if composition(each[1].numbers) == {"Cu": 1, "Au": 1}]
     energies = [0.01 * number for number in range(len(candidates))]

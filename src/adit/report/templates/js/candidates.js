@@ -117,7 +117,9 @@ class Candidates {
       steps.append(button);
     });
     steps.hidden = frames.length < 2;
-    choose(frames.length - 1, false).then(() => { this.panel.dataset.shown = id; });
+    choose(frames.length - 1, false).then(() => {
+      if (this.id(this.table.shown) === id) this.panel.dataset.shown = id; // another one may have been chosen meanwhile
+    });
   }
 
   fileButton(id, frames, number, format) {

@@ -209,7 +209,12 @@ class RowTable {
 
   choose(index) {
     this.shown = index;
-    this.draw(true);
+    this.draw();
+    const active = String(this.order[this.active]);
+    for (const row of this.body.rows) { // marked in place: a row that is being clicked must not be replaced
+      row.classList.toggle("shown", row.dataset.row === String(index));
+      row.classList.toggle("active", row.dataset.row === active);
+    }
     this.open(index);
   }
 
