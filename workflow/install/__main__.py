@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workflow.install import drawing, gpaw, packages, wheelhouse
+from workflow.install import drawing, gpaw, packages, toolchain, wheelhouse
 from workflow.install.steps import SetupError, say
 
 
@@ -68,7 +68,7 @@ def set_up(folder: Path, stamp: Path, gpaw_stamp: Path) -> None:
         folder, sys.executable, Path(source) if source else None, os.environ.get("INSTALLER") or "uv"
     )
     if not whole:
-        packages.install_packages(installer)
+        packages.install_packages(toolchain.with_headers(installer, toolchain.find_or_get(installer)))
         drawing.install(installer)
         stamp.touch()
     set_up_gpaw(installer, gpaw_stamp)

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from workflow.install import debian, libraries
+from workflow.install import debian, toolchain
 from workflow.install.libraries import Toolchain
 from workflow.install.packages import Installer, installed_versions, read_lock
 from workflow.install.steps import SetupError, run, say
@@ -57,7 +57,8 @@ def install(installer: Installer) -> None:
     Raises:
         SetupError: it cannot be built or does not work here; why, and the way out.
     """
-    chain = _find_or_get(installer)
+    chain = toolchain.find_or_get(installer)
+    _say_what_is_missing(chain)
     if _is_built(installer, chain) and energy_error(installer) is None:
         return
     if not chain.can_build:
@@ -89,21 +90,11 @@ def write_siteconfig(env: Path, chain: Toolchain) -> Path:
     return path
 
 
-def _find_or_get(installer: Installer) -> Toolchain:
-    """Return compiler and libraries, after installing missing ones if possible."""
-    chain = libraries.find(installer.env)
-    missing = chain.missing()
-    if missing and not installer.wheelhouse and debian.is_debian():
-        try:
-            debian.get(missing, installer.env, installer.env / "apt.log")
-        except SetupError as error:
-            say(f"{' '.join(missing)} cannot be had: {error}")
-        chain = libraries.find(installer.env)
+def _say_what_is_missing(chain: Toolchain) -> None:
     if chain.can_build and not chain.libxc:
         say("GPAW is built without libxc: LDA, PBE, RPBE, revPBE and PW91 only")
     if chain.can_build and chain.blas is None:
         say("GPAW is built without BLAS: numpy's is used")
-    return chain
 
 
 def _build(installer: Installer, chain: Toolchain) -> None:

@@ -32,6 +32,17 @@ _CAUSES = [
         "the package index cannot be reached, or lacks the package",
         "check the network and `pip config list`, then run `{again}`; it goes on where it stopped",
     ),
+    (
+        r"Python\.h: No such file",
+        "Python's headers are missing, and a package has no wheel for this Python",
+        "install them (Debian and Ubuntu: python3-dev) or use Python 3.11, then run `{again}`",
+    ),
+    (
+        r"error: command '[^']*(gcc|cc|clang)' failed: No such file|unable to execute '[^']*'"
+        r"|No such file or directory: '[^']*cc'",
+        "there is no C compiler, and a package has no wheel for this Python",
+        "install one (Debian and Ubuntu: gcc libc6-dev) or use Python 3.11, then run `{again}`",
+    ),
     (r"Permission denied|Read-only file system", "a folder cannot be written", "make it writable and run `{again}`"),
     (
         r"No matching distribution|No solution found|not found in the package registry|was not found|no wheels with",

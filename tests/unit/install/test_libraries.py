@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.install import debian, gpaw, libraries
+from workflow.install import debian, gpaw, libraries, toolchain
 from workflow.install.__main__ import set_up_gpaw
 from workflow.install.libraries import Toolchain
 from workflow.install.packages import Installer
@@ -156,6 +156,15 @@ def test_a_gpaw_that_computes_no_energy_is_not_believed(
     with pytest.raises(SetupError, match=reason):
         gpaw.install(installer(tmp_path / "env"))
     assert removed == [tmp_path / "env"]
+
+
+def test_headers_unpacked_without_root_are_seen_by_builds_of_packages(tmp_path: Path) -> None:
+    plain = installer(tmp_path / "env")
+    assert toolchain.with_headers(plain, Toolchain("g++")) is plain
+    unpacked = tmp_path / "env" / "debian" / "usr" / "include" / "python3.13"
+    building = toolchain.with_headers(plain, Toolchain("g++", include_dirs=(unpacked,)))
+    assert building.environ["CPATH"].split(":")[0] == str(unpacked)
+    assert "CPATH" not in plain.environ
 
 
 def test_gpaw_that_works_takes_the_reason_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,11 @@ LOG = Path("install.log")
             "NewConnectionError: Failed to establish: [Errno 111] Connection refused",
             "the package index cannot be reached",
         ),
+        (
+            "chgnet/graph/cygraph.c:38:10: fatal error: Python.h: No such file or directory",
+            "Python's headers are missing",
+        ),
+        ("error: command 'gcc' failed: No such file or directory", "there is no C compiler"),
         ("error: failed to create file `b`: Permission denied (os error 13)", "a folder cannot be written"),
         ("ERROR: No matching distribution found for torch==2.13.0", "a locked package cannot be had"),
         ("Because only uv<=1.0 is available ... No solution found when resolving", "a locked package cannot be had"),
