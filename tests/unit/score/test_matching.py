@@ -181,7 +181,7 @@ def test_a_hang_costs_its_own_row_alone(where: str) -> None:
         "reduce": {"reduce": hang_on_wide_cells},
     }
     references = index_references([crystal(random, "r", 1)], ["train"])
-    matches = match_all({"samples": [*good, bad]}, references, workers=2, wall_limit_s=8, **functions[where])
+    matches = match_all({"samples": [*good, bad]}, references, workers=2, wall_limit_s=20, **functions[where])
     assert list(matches.reasons) == [("samples", "bad")]
     assert "wall limit" in matches.reasons["samples", "bad"]
     assert all(matches.get("samples", each.system_id, SETTINGS[0]) for each in good)
