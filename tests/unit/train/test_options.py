@@ -226,7 +226,7 @@ def test_auto_compiles_on_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [to_compile(mode, torch.device("cuda")) for mode in (True, False)] == [True, False]
     monkeypatch.setattr(compiling, "_has_compiler", lambda: False)
     assert not to_compile("auto", torch.device("cuda"))
-    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler and finds none; install g\+\+"):
+    with pytest.raises(ConfigError, match=r"no C\+\+ compiler was found; install g\+\+"):
         to_compile(True, torch.device("cpu"))
 
 
