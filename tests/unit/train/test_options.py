@@ -133,7 +133,7 @@ def test_a_logger_that_is_not_installed_is_one_clear_line(
         monkeypatch.setitem(sys.modules, module, None)
     stage = with_vae(tiny(steps=1), loggers=(name,))
     with pytest.raises(
-        ConfigError, match=f"{name} is not installed; run `pip install {name}`, or take it off"
+        ConfigError, match=f"{name} is not installed; run `pip install {name}`, or remove it from"
     ) as error:
         train_vae(stage, data, tmp_path / "vae", tmp_path / "state")
     assert "\n" not in str(error.value)
