@@ -16,14 +16,17 @@ import argparse
 import ast
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from mutants import Mutant, equivalent, mutants_of, named
@@ -139,6 +142,14 @@ def draw(rooms: Sequence[str], lines: int, seed: int) -> list[Mutant]:
     return chosen
 
 
+def in_turn(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Return mutants so that the rooms take turns: a run that is cut short has looked at all of them."""
+    rooms: dict[str, list[Mutant]] = {}
+    for mutant in mutants:
+        rooms.setdefault(mutant.module.split(".")[1], []).append(mutant)
+    return [mutant for turn in zip_longest(*rooms.values()) for mutant in turn if mutant is not None]
+
+
 def _rank(seed: int, text: str) -> str:
     return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
 
@@ -182,6 +193,8 @@ def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file
     reasons = equivalent()
     for name in HEAVY:
         __import__(name)
+    if not mutants:
+        return
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copy_tree(Path(folder))
         os.environ |= {"PYTHONPATH": f"{tree / 'src'}:{tree}", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
@@ -196,34 +209,36 @@ def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file
             yield outcome
 
 
-def page(parts: Mapping[str, Sequence[Outcome]], command: str) -> str:
-    """Return the Markdown page: a table for each title."""
+def page(parts: Mapping[str, tuple[int, Sequence[Outcome]]], command: str) -> str:
+    """Return the Markdown page: for each title how many changes there are, and a table of those that were run."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     lines = ["# Mutations", "", "    pip install coverage", f"    {command}", ""]
     lines += [
-        f"Lines of the package changed one at a time, at commit {commit.stdout.strip()} (two cores of an AMD EPYC)."
+        f"Lines of the package changed one at a time, at commit {commit.stdout.strip()}. A mutant is killed by the"
     ]
-    lines += ["A mutant is killed by the first test that fails, or by the limit of processor time."]
-    for title, outcomes in parts.items():
-        lines += ["", f"## {title}", "", _sentence(outcomes), "", *_table(outcomes)]
+    lines += ["first test that fails, or by the limit of processor time."]
+    for title, (total, outcomes) in parts.items():
+        lines += ["", f"## {title}", "", _sentence(total, outcomes), "", *_table(outcomes)]
     return "\n".join([*lines, ""])
 
 
-def _sentence(outcomes: Sequence[Outcome]) -> str:
+def _sentence(total: int, outcomes: Sequence[Outcome]) -> str:
     counts = {name: sum(o.verdict == name for o in outcomes) for name in VERDICTS}
+    rooms = Counter(o.mutant.module.split(".")[1] for o in outcomes)
     return (
-        f"{len(outcomes)} changes: {counts['killed']} killed by a test, {counts['timeout']} by the time limit, "
-        f"{counts['equivalent']} equivalent, {counts['survived']} survived."
+        f"{len(outcomes)} of {total} changes were run ({', '.join(f'{room} {n}' for room, n in rooms.items())}): "
+        f"{counts['killed']} killed by a test, {counts['timeout']} by the time limit, {counts['equivalent']} equivalent, "
+        f"{counts['survived']} survived."
     )
 
 
 def _table(outcomes: Sequence[Outcome]) -> list[str]:
-    head = ["| line | change | verdict | first failing test, or why the change changes nothing | s |"]
-    return [*head, "|---|---|---|---|---|"] + [
+    head = ["| line | change | verdict | first failing test, or why the change changes nothing |"]
+    return [*head, "|---|---|---|---|"] + [
         f"| `{o.mutant.file.removeprefix('src/adit/')}:{o.mutant.line}` | `{_cell(o.mutant.shown[0])}` → "
-        f"`{_cell(o.mutant.shown[1])}` | {o.verdict} | {_cell(o.by)} | {o.seconds:.0f} |"
+        f"`{_cell(o.mutant.shown[1])}` | {o.verdict} | {_cell(o.by)} |"
         for o in outcomes
     ]
 
@@ -246,7 +261,8 @@ def main() -> int:
     )
     parser.add_argument("--list", action="store_true", help="print the mutants and end")
     parser.add_argument("--kept", type=Path, help="file that keeps outcomes; a mutant that was killed is not run again")
-    parser.add_argument("--out", type=Path, help="where to write the table")
+    parser.add_argument("--minutes", type=float, help="start no mutant after this time; 0: write the page of --kept")
+    parser.add_argument("--out", type=Path, help="where to write the page")
     args = parser.parse_args()
     parts = {"Drawn lines": draw(args.rooms, args.lines, args.seed), "Changes that once no test noticed": named(ROOT)}
     parts = {
@@ -259,15 +275,21 @@ def main() -> int:
         print("\n".join(m.key for m in mutants))
         return 0
     kept = json.loads(args.kept.read_text(encoding="utf-8")) if args.kept and args.kept.is_file() else {}
-    done = {m.key: Outcome(m, *kept[m.key]) for m in mutants if m.key in kept and kept[m.key][0] != "survived"}
-    for outcome in outcomes([m for m in mutants if m.key not in done], tests, args.limit, args.reach):
+    done = {m.key: Outcome(m, *kept[m.key]) for m in mutants if m.key in kept}
+    todo = in_turn([m for m in mutants if m.key not in done or done[m.key].verdict == "survived"])
+    end = math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes
+    for outcome in outcomes(todo if args.minutes != 0 else [], tests, args.limit, args.reach):
         done[outcome.mutant.key] = outcome
         if args.kept:
             kept[outcome.mutant.key] = [outcome.verdict, outcome.by, outcome.seconds]
             args.kept.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
         print(f"{outcome.verdict:10} {outcome.seconds:5.0f} s  {outcome.mutant.key}  [{outcome.by}]", flush=True)
+        if time.monotonic() > end:
+            break
     if args.out:
-        rows = {title: [done[m.key] for m in part] for title, part in parts.items() if part}
+        rows = {
+            title: (len(part), [done[m.key] for m in part if m.key in done]) for title, part in parts.items() if part
+        }
         args.out.write_text(page(rows, f"python {' '.join(sys.argv)}"), encoding="utf-8")
     return int(any(outcome.verdict == "survived" for outcome in done.values()))
 

@@ -54,7 +54,7 @@ def training_formulas(
     """
     if kind.periodic:
         raise ConfigError(
-            f"sample.formulas: training would give every {kind} a composition that is known; set it for molecules "
+            f"sample.formulas: training would give every {kind} a known composition; set it for molecules "
             "alone (by_kind.molecule.formulas), or ask for one composition (--composition)"
         )
     if not histograms.get(kind):

@@ -114,7 +114,7 @@ class LatentSource(Protocol):
     device: torch.device
 
     def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
-        """Return a sample of the posterior (B, M, d), from the first d normal numbers of each atom, and the mask (B, M)."""
+        """Return a sample of the posterior (B, M, d), from each atom's first d normal numbers, and the mask (B, M)."""
         ...
 
 
