@@ -229,8 +229,8 @@ def _sentence(total: int, outcomes: Sequence[Outcome]) -> str:
     rooms = Counter(o.mutant.module.split(".")[1] for o in outcomes)
     return (
         f"{len(outcomes)} of {total} changes were run ({', '.join(f'{room} {n}' for room, n in rooms.items())}): "
-        f"{counts['killed']} killed by a test, {counts['timeout']} by the time limit, {counts['equivalent']} equivalent, "
-        f"{counts['survived']} survived."
+        f"{counts['killed']} killed by a test, {counts['timeout']} by the time limit, "
+        f"{counts['equivalent']} equivalent, {counts['survived']} survived."
     )
 
 
