@@ -55,7 +55,7 @@ class Mutant:
     Attributes:
         file: path from the root of the repository.
         line: line number, from 1.
-        start: where the place starts, in characters of the file.
+        start: where the place starts, in characters of the file, from 0.
         before: its text.
         after: what stands there instead.
         column: where the place starts in its line.
@@ -99,10 +99,10 @@ class Mutant:
         Raises:
             ValueError: the place is not there.
         """
-        start = self.start if self.start >= 0 else text.index(self.before)
-        if text[start : start + len(self.before)] != self.before:
+        end = self.start + len(self.before)
+        if text[self.start : end] != self.before:
             raise ValueError(f"{self.file}: does not hold {self.before}")
-        return text[:start] + self.after + text[start + len(self.before) :]
+        return text[: self.start] + self.after + text[end:]
 
 
 def mutants_of(path: Path, root: Path) -> list[Mutant]:
@@ -202,22 +202,52 @@ def _is_str(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _named(file: str, before: str, after: str) -> Mutant:
-    return Mutant(f"src/adit/{file}", 0, -1, before, after)
-
-
 NAMED = (
-    _named("hull/hull.py", "/ sum(counts.values())", "/ len(counts)"),
-    _named("score/crystals/validity.py", "+ 0.5 + 1e-9", "+ 1e-9"),
-    _named("flow/solvers/multistep.py", "width / (2.0 * width_before)", "width_before / (2.0 * width)"),
-    _named(
-        "flow/guidance.py", "self.conditions if self.guidance else self.nulls, self.mask", "self.conditions, self.mask"
-    ),
-    _named("train/dit.py", "draws.uniform[:, 1] < self", "draws.uniform[:, 0] < self"),
-    _named("relax/dft/engines/vasp.py", "else -np.array(output.stress)", "else np.array(output.stress)"),
-    _named("relax/dft/job.py", "(-np.array(output.stress)", "(np.array(output.stress)"),
+    ("flow/guidance.py", "self.conditions if self.guidance else self.nulls, self.mask", "self.conditions, self.mask"),
+    ("flow/solver.py", "self.count += 1", "self.count += 2"),
+    ("flow/solvers/multistep.py", "width / (2.0 * width_before)", "width_before / (2.0 * width)"),
+    ("flow/solvers/one_step.py", "latents + sqrt(variance) * fresh()", "latents - sqrt(variance) * fresh()"),
+    ("model/blocks.py", "* torch.arange(half, device=places.device)", "/ torch.arange(half, device=places.device)"),
+    ("model/blocks.py", "torch.sin(angles)], dim=-1), (", "torch.sin(angles)], dim=-2), ("),
+    ("model/build.py", "names[0] if names", "names[1] if names"),
+    ("model/conditions.py", '", ".join(sorted(names)) or', '", ".join(sorted(names)) and'),
+    ("model/conditions.py", "self.kind.weight, std=0.02", "self.kind.weight, std=0.04"),
+    ("model/conditions.py", "init.normal_(table.weight, std=0.02", "init.normal_(table.weight, std=0.04"),
+    ("model/dit.py", "torch.arange(x.shape[1], device=x.device)", "torch.arange(x.shape[2], device=x.device)"),
+    ("model/equivariant.py", "(features.mask.device.type, enabled=False)", "(features.mask.device.type, enabled=True)"),
+    ("model/equivariant.py", "(latents.device.type, enabled=False)", "(latents.device.type, enabled=True)"),
+    ("train/dit.py", "draws.uniform[:, 1] < self", "draws.uniform[:, 0] < self"),
+    ("score/crystals/validity.py", "+ 0.5 + 1e-9", "+ 1e-9"),
+    ("hull/dft_references.py", "break  # a file holds", "continue  # a file holds"),
+    ("hull/dft_references.py", "max(1, len(systems))", "max(2, len(systems))"),
+    ("hull/hull.py", "/ sum(counts.values())", "/ len(counts)"),
+    ("hull/hull.py", "not isinstance(counted, str) for", "isinstance(counted, str) for"),
+    ("hull/hull.py", 'str(record[Col.ENERGY_TAG] or ""), references', 'str(record[Col.ENERGY_TAG] and ""), references'),
+    ("hull/hull.py", "[:300]", "[:301]"),
+    ("hull/reference_rows.py", "sort_keys=True", "sort_keys=False"),
+    ("relax/dft/engines/vasp.py", "else -np.array(output.stress)", "else np.array(output.stress)"),
+    ("relax/dft/job.py", "(-np.array(output.stress)", "(np.array(output.stress)"),
 )
-"""Changes of meaning that once no test noticed."""
+"""Changes of meaning that once no test noticed: file, text, changed text."""
+
+
+def named(root: Path) -> list[Mutant]:
+    """Return the mutants of ``NAMED``.
+
+    Raises:
+        ValueError: a file does not hold the text exactly once.
+    """
+    mutants = []
+    for file, before, after in NAMED:
+        path = root / "src/adit" / file
+        text = path.read_text(encoding="utf-8")
+        if text.count(before) != 1:
+            raise ValueError(f"{path}: holds {text.count(before)} times, not once: {before}")
+        start = text.index(before)
+        line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start) - 1
+        context = text.splitlines()[line - 1]
+        mutants.append(Mutant(str(path.relative_to(root)), line, start, before, after, column, context))
+    return mutants
 
 
 def equivalent() -> dict[str, str]:

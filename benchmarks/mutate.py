@@ -4,34 +4,39 @@
     python benchmarks/mutate.py --lines 100 --out docs/measurements/mutations.md
 
 A copy of the working tree is changed, never the tree itself. Lines are drawn from a seed, the same number from each
-room. A mutant runs the tests that reach its line, shortest first, or all tests of its room where none does, until one
-fails; one mutant at a time. A survivor is a line that no test holds: write a test, or give the reason why it changes
-nothing (``equivalent_mutants.yaml``). Exit code 1 while a survivor is left without either.
+room, beside the named changes of ``mutants.py``. A mutant runs the tests that reach its line, shortest first, or all
+tests of its room where none does, until one fails; one mutant at a time. A survivor is a line that no test holds: write
+a test, or give the reason why it changes nothing (``equivalent_mutants.yaml``). Exit code 1 while a survivor is left
+without either.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import json
+import math
 import os
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
-from mutants import NAMED, Mutant, equivalent, mutants_of
+from mutants import Mutant, equivalent, mutants_of, named
 from reached import FirstFailure, Reach, forked, measured
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("flow", "model", "score", "hull", "relax")
 COPIED = ("src", "tests", "benchmarks", "pyproject.toml")
 """What a mutant may differ in, or what tests may write beside; everything else of the tree is linked."""
+VERDICTS = ("killed", "timeout", "equivalent", "survived")
 HEAVY = (
     "torch",
     "pandas",
@@ -121,17 +126,32 @@ class Tests:
 
 
 def draw(rooms: Sequence[str], lines: int, seed: int) -> list[Mutant]:
-    """Return ``lines`` mutants, no two of one line, the same number from each room."""
+    """Return ``lines`` mutants, no two of one line, the same number from each room.
+
+    A line is drawn by a hash of its file and text, so that a change of other lines keeps the draw.
+    """
     chosen: list[Mutant] = []
     for room in rooms:
-        candidates = [m for path in sorted((ROOT / "src/adit" / room).rglob("*.py")) for m in mutants_of(path, ROOT)]
-        by_line: dict[tuple[str, int], list[Mutant]] = {}
-        for mutant in candidates:
-            by_line.setdefault((mutant.file, mutant.line), []).append(mutant)
-        generator = random.Random(f"{seed} {room}")
-        drawn = generator.sample(sorted(by_line), min(len(by_line), lines // len(rooms)))
-        chosen += [generator.choice(by_line[key]) for key in sorted(drawn)]
+        by_line: dict[str, list[Mutant]] = {}
+        for path in sorted((ROOT / "src/adit" / room).rglob("*.py")):
+            for mutant in mutants_of(path, ROOT):
+                by_line.setdefault(f"{mutant.file} {mutant.context.strip()}", []).append(mutant)
+        drawn = sorted(by_line, key=lambda line: _rank(seed, line))[: lines // len(rooms)]
+        mutants = [min(by_line[line], key=lambda mutant: _rank(seed, mutant.key)) for line in drawn]
+        chosen += sorted(mutants, key=lambda mutant: (mutant.file, mutant.line))
     return chosen
+
+
+def in_turn(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Return mutants so that the rooms take turns: a run that is cut short has looked at all of them."""
+    rooms: dict[str, list[Mutant]] = {}
+    for mutant in mutants:
+        rooms.setdefault(mutant.module.split(".")[1], []).append(mutant)
+    return [mutant for turn in zip_longest(*rooms.values()) for mutant in turn if mutant is not None]
+
+
+def _rank(seed: int, text: str) -> str:
+    return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
 
 
 def run(mutant: Mutant, tree: Path, reach: Reach, tests: Tests, limit_s: float) -> Outcome:
@@ -173,6 +193,8 @@ def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file
     reasons = equivalent()
     for name in HEAVY:
         __import__(name)
+    if not mutants:
+        return
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copy_tree(Path(folder))
         os.environ |= {"PYTHONPATH": f"{tree / 'src'}:{tree}", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
@@ -187,33 +209,38 @@ def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file
             yield outcome
 
 
-def table(mutants: Sequence[Outcome], command: str) -> str:
-    """Return the Markdown table."""
+def page(parts: Mapping[str, tuple[int, Sequence[Outcome]]], command: str) -> str:
+    """Return the Markdown page: for each title how many changes there are, and a table of those that were run."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    counts = {
-        verdict: sum(o.verdict == verdict for o in mutants)
-        for verdict in ("killed", "timeout", "equivalent", "survived")
-    }
-    head = [
-        "# Mutations",
-        "",
-        f"    {command}",
-        "",
-        f"{len(mutants)} lines changed one at a time, at commit {commit.stdout.strip()}: {counts['killed']} killed by "
-        "a test, "
-        f"{counts['timeout']} by the time limit, {counts['equivalent']} equivalent, {counts['survived']} survived.",
-        "",
-        "| line | change | verdict | first failing test, or why the change changes nothing | s |",
-        "|---|---|---|---|---|",
+    lines = ["# Mutations", "", "    pip install coverage", f"    {command}", ""]
+    lines += [
+        f"Lines of the package changed one at a time, at commit {commit.stdout.strip()}. A mutant is killed by the"
     ]
-    rows = [
+    lines += ["first test that fails, or by the limit of processor time."]
+    for title, (total, outcomes) in parts.items():
+        lines += ["", f"## {title}", "", _sentence(total, outcomes), "", *_table(outcomes)]
+    return "\n".join([*lines, ""])
+
+
+def _sentence(total: int, outcomes: Sequence[Outcome]) -> str:
+    counts = {name: sum(o.verdict == name for o in outcomes) for name in VERDICTS}
+    rooms = Counter(o.mutant.module.split(".")[1] for o in outcomes)
+    return (
+        f"{len(outcomes)} of {total} changes were run ({', '.join(f'{room} {n}' for room, n in rooms.items())}): "
+        f"{counts['killed']} killed by a test, {counts['timeout']} by the time limit, "
+        f"{counts['equivalent']} equivalent, {counts['survived']} survived."
+    )
+
+
+def _table(outcomes: Sequence[Outcome]) -> list[str]:
+    head = ["| line | change | verdict | first failing test, or why the change changes nothing |"]
+    return [*head, "|---|---|---|---|"] + [
         f"| `{o.mutant.file.removeprefix('src/adit/')}:{o.mutant.line}` | `{_cell(o.mutant.shown[0])}` → "
-        f"`{_cell(o.mutant.shown[1])}` | {o.verdict} | {_cell(o.by)} | {o.seconds:.0f} |"
-        for o in mutants
+        f"`{_cell(o.mutant.shown[1])}` | {o.verdict} | {_cell(o.by)} |"
+        for o in outcomes
     ]
-    return "\n".join([*head, *rows, ""])
 
 
 def _cell(text: str) -> str:
@@ -224,11 +251,8 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rooms", nargs="+", default=list(ROOMS), help="rooms to draw lines from")
-    parser.add_argument("--lines", type=int, default=100, help="lines to change")
+    parser.add_argument("--lines", type=int, default=100, help="lines to draw, beside the named changes of mutants.py")
     parser.add_argument("--seed", type=int, default=20, help="of the draw")
-    parser.add_argument(
-        "--named", action="store_true", help="the named changes of benchmarks/mutants.py instead of drawn ones"
-    )
     parser.add_argument("--only", nargs="*", default=[], help="parts of the keys of the mutants to run; default: all")
     parser.add_argument("--limit", type=float, default=240.0, help="processor time of one mutant's tests, s")
     parser.add_argument("--skip", nargs="*", default=[], help="parts of names of test files to leave out")
@@ -237,25 +261,36 @@ def main() -> int:
     )
     parser.add_argument("--list", action="store_true", help="print the mutants and end")
     parser.add_argument("--kept", type=Path, help="file that keeps outcomes; a mutant that was killed is not run again")
-    parser.add_argument("--out", type=Path, help="where to write the table")
+    parser.add_argument("--minutes", type=float, help="start no mutant after this time; 0: write the page of --kept")
+    parser.add_argument("--out", type=Path, help="where to write the page")
     args = parser.parse_args()
-    mutants = list(NAMED) if args.named else draw(args.rooms, args.lines, args.seed)
-    mutants = [m for m in mutants if not args.only or any(part in m.key for part in args.only)]
+    parts = {"Drawn lines": draw(args.rooms, args.lines, args.seed), "Changes that once no test noticed": named(ROOT)}
+    parts = {
+        title: [m for m in mutants if not args.only or any(part in m.key for part in args.only)]
+        for title, mutants in parts.items()
+    }
+    mutants = [mutant for part in parts.values() for mutant in part]
     tests = Tests(ROOT / "tests", args.skip)
     if args.list:
         print("\n".join(m.key for m in mutants))
         return 0
     kept = json.loads(args.kept.read_text(encoding="utf-8")) if args.kept and args.kept.is_file() else {}
-    done = {m.key: Outcome(m, *kept[m.key]) for m in mutants if m.key in kept and kept[m.key][0] != "survived"}
-    for outcome in outcomes([m for m in mutants if m.key not in done], tests, args.limit, args.reach):
+    done = {m.key: Outcome(m, *kept[m.key]) for m in mutants if m.key in kept}
+    todo = in_turn([m for m in mutants if m.key not in done or done[m.key].verdict == "survived"])
+    end = math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes
+    for outcome in outcomes(todo if args.minutes != 0 else [], tests, args.limit, args.reach):
         done[outcome.mutant.key] = outcome
         if args.kept:
             kept[outcome.mutant.key] = [outcome.verdict, outcome.by, outcome.seconds]
             args.kept.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
         print(f"{outcome.verdict:10} {outcome.seconds:5.0f} s  {outcome.mutant.key}  [{outcome.by}]", flush=True)
+        if time.monotonic() > end:
+            break
     if args.out:
-        rows = [done[m.key] for m in mutants]
-        args.out.write_text(table(rows, f"python {' '.join(sys.argv)}"), encoding="utf-8")
+        rows = {
+            title: (len(part), [done[m.key] for m in part if m.key in done]) for title, part in parts.items() if part
+        }
+        args.out.write_text(page(rows, f"python {' '.join(sys.argv)}"), encoding="utf-8")
     return int(any(outcome.verdict == "survived" for outcome in done.values()))
 
 

@@ -135,7 +135,7 @@ def forked(
     """
     child = os.fork()
     if child == 0:
-        os.setsid()
+        os.setpgid(0, 0)  # not a session of its own, which Linux would schedule with a priority of its own
         if limit_s is not None:
             resource.setrlimit(resource.RLIMIT_CPU, (int(limit_s), int(limit_s)))
         os._exit(_pytest(tests, tree, plugin, stop, left_out))

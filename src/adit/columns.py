@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Final, Self
 
 OF_VALID: Final = "_of_valid"
-"""Closes the name of every metric whose denominator is the valid systems and not the requested ones."""
+"""Suffix of every metric whose denominator is the valid systems and not the requested ones."""
 
 SUFFIX_STEREO: Final = "_stereo"
-"""Closes the name of a metric that compares molecules by SMILES with stereochemistry."""
+"""Suffix of a metric that compares molecules by SMILES with stereochemistry."""
 
 SUFFIX_INCHIKEY: Final = "_inchikey"
-"""Closes the name of a metric that compares molecules by InChIKey."""
+"""Suffix of a metric that compares molecules by InChIKey."""
 
 EV_PER_ATOM: Final = "eV/atom"
 
@@ -24,7 +24,7 @@ def plain_words(name: str) -> str:
 
 
 class Labelled(StrEnum):
-    """A name in the files with what people read.
+    """A name in the files, with its label, unit and meaning.
 
     Attributes:
         label: title above a column or beside a number; by default the name in plain words.
@@ -139,7 +139,7 @@ class Col(Labelled):
     FORMULA = "formula", "", "", "reduced formula"
     N_ATOMS = "n_atoms", "atoms"
     SOURCE = "source", "", "", "file that a row came from"
-    READ_NOTES = "read_notes", "", "", "what must be said of how a row was read"
+    READ_NOTES = "read_notes", "", "", "notes on how a row was read"
     # relaxed/<kind>/<shard>.parquet, dft/<shard>.parquet
     ENERGY = "energy", "energy", "eV", "of the cell"
     ENERGY_PER_ATOM = "energy_per_atom", "energy", EV_PER_ATOM
@@ -176,7 +176,7 @@ class Col(Labelled):
         "e_above_hull_difference",
         "",
         EV_PER_ATOM,
-        "the judge's, less the other",
+        "energy above the judge's hull minus that above the run's hull",
     )
     JUDGE_STATUS = "judge_status", "", "", "judged, not judged, or what happened to the row"
     JUDGE_REASON = "judge_reason", "", "", "why the judge has no energy or no hull"
@@ -301,7 +301,7 @@ def flag(metric: Metric, protocol: Protocol) -> str:
 
 
 def surrogate_prefix(potential: str) -> str:
-    """Return what opens the names of a potential's surrogate energies; empty for no potential."""
+    """Return the prefix of the names of a potential's surrogate energies; empty for no potential."""
     return f"{potential}{_SURROGATE}" if potential else ""
 
 
@@ -321,7 +321,7 @@ def stored_as(name: str, names: Iterable[str]) -> str:
 
 
 def surrogate_title(potential: str) -> str:
-    """Return how people are told that energies are a potential's: ``CHGNet surrogate``."""
+    """Return the label of a potential's energies on a DFT hull: ``CHGNet surrogate``."""
     return f"{potential_title(potential)} surrogate"
 
 

@@ -10,7 +10,7 @@ LINE = 900
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control characters, and bytes that are no text, written as escapes."""
+    """Return ``text`` with control characters, and bytes that are not text, written as escapes."""
     return "".join(
         _escaped(character) if unicodedata.category(character) in _UNSEEN else character for character in text
     )

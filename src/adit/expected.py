@@ -1,4 +1,4 @@
-"""What a run is likely to cost before it starts: jobs, core and GPU hours of each rule, good to a factor of a few.
+"""The expected cost of a run before it starts: jobs, core and GPU hours of each rule, accurate to a factor of a few.
 
 Trainings and sampling follow from the operations of the networks and a device's sustained rate; the rest from times
 measured a system. Datasets are taken at their published sizes.
@@ -16,14 +16,14 @@ from adit.config.engines import ENGINES
 from adit.config.solvers import SOLVERS
 
 SUSTAINED: Final = {"cpu": 0.1e12, "v100": 5e12, "a100": 20e12, "h100": 40e12}
-"""Operations a second that these networks sustain, of one core and of one GPU. cpu: measured in bf16; v100: single
+"""Operations per second that these networks sustain on one core and on one GPU. cpu: measured in bf16; v100: single
 precision; the others scaled by their peak in bf16, a tenth of which small systems reach."""
 
 STARTUP_S: Final = 30.0
-"""Of every job: Snakemake twice, the libraries, and the weights, from a network file system."""
+"""Of every job, s: Snakemake twice, the libraries, and the weights, from a network file system."""
 
 UNKNOWN: Final = DatasetEntry("", "", "", 10_000, 8_000, 30.0)
-"""What a dataset of the user's own is taken for."""
+"""Assumed sizes of a user's own dataset: rows, training systems, atoms per system."""
 
 ATOMS: Final = {"crystal": 10.0, "molecule": 18.0, "mof": 90.0}
 PREPARED_A_SECOND: Final = 1_900.0
@@ -32,14 +32,14 @@ GAP_S: Final = 0.012
 RELAX_S_PER_ATOM_STEP: Final = 0.024
 RELAX_STEPS: Final = 60
 REFERENCES: Final = {"builtin": 250}
-"""References with all competing structures; other references need only the elements."""
+"""Number of reference crystals; other references need only the elements."""
 ELEMENTS: Final = 89
 HULL_S: Final = 0.05
 SELECT_S: Final = 0.02
 SCORE_S: Final = {"crystal": 0.5, "molecule": 0.05, "mof": 0.05}
 CHECKS_S: Final = {"molecule": 0.8, "mof": 5.0}
 PASSING: Final = 0.4
-"""Share of crystals that is near the hull and goes to DFT, where nothing else limits their number."""
+"""Share of crystals near the hull that goes to DFT, if nothing else limits their number."""
 XTB_CORE_H: Final = 0.005
 
 
@@ -74,7 +74,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Site:
-    """What the jobs get.
+    """The resources that the jobs get.
 
     Attributes:
         cores: of a job, by rule; 1 if there is none.
@@ -89,7 +89,7 @@ class Site:
     device: str = "a100"
 
     def rate(self, rule: str) -> float:
-        """Return the operations a second of a job of a rule."""
+        """Return the operations per second of a job of a rule."""
         gpus = self.gpus.get(rule, 0)
         return SUSTAINED[self.device] * gpus if gpus else SUSTAINED["cpu"] * self.cores.get(rule, 1)
 
@@ -136,7 +136,7 @@ def _labels(config: Config, site: Site) -> Estimate:
 
 
 def _weights(config: Config) -> dict[str, float]:
-    """Return the weights that act on every atom: 12 d² a layer."""
+    """Return the number of weights that act on every atom: 12 d² per layer."""
     vae, dit = config.model.vae, config.model.dit
     return {
         "encoder": 12.0 * vae.encoder_layers * vae.d_model**2,
@@ -152,7 +152,7 @@ def _mean_atoms(config: Config) -> float:
 
 
 def _models(config: Config, site: Site) -> list[Estimate]:
-    """Return the trainings, where something is sampled from the models."""
+    """Return the trainings; none if nothing is sampled from the models."""
     if config.sample.from_ is not None or not config.sample.kinds:
         return []
     if config.model.source == "pretrained":
@@ -201,7 +201,7 @@ def _sampling(config: Config, site: Site) -> list[Estimate]:
 
 
 def _evaluations(sampling: SampleConfig) -> int:
-    """Return how often the denoiser sees each atom, guidance counted."""
+    """Return the denoiser evaluations of each atom, those of guidance included."""
     a_time = 1 + (sampling.guidance not in (0, 1)) + (sampling.skip_guidance != 1)
     return sampling.steps * a_time * max(1, SOLVERS[sampling.solver].evaluations_a_step)
 

@@ -29,7 +29,7 @@ class Outcome:
 
     Attributes:
         status: ``ok``, ``error`` (the function raised), ``timeout`` (killed at the wall limit), ``crashed``, or
-            ``unstarted``: the worker did not come through ``warm_up``, which says nothing of the item.
+            ``unstarted``: the worker failed in ``warm_up``, before the item was tried.
         value: what the function returned, for ``ok``.
         reason: one line, for the others.
         wall_s: wall time of the item, s.
@@ -50,14 +50,14 @@ def die_with_parent() -> None:
 
 
 _FULL = "full"
-"""Status of an item that needed more memory than its worker may take: a row's error, and the end of the worker."""
+"""Status of an item that needed more memory than its worker may take: the item fails and the worker ends."""
 
 _READY = -1
-"""Index of the message with which a worker says that it has warmed up."""
+"""Index of the message that a worker sends after ``warm_up``."""
 
 
 MEMORY: ContextVar[int | None] = ContextVar("MEMORY", default=None)
-"""Bytes of memory of a worker where ``map_isolated`` is not told; ``None``: no limit. See ``worker_memory``."""
+"""Bytes of memory of a worker if ``memory_bytes`` is not given; ``None``: no limit. See ``worker_memory``."""
 
 
 @contextmanager
@@ -76,15 +76,15 @@ def _serve(
     warm_up: Callable[[], object] | None,
     memory_bytes: int | None,
 ) -> None:
-    """Worker: warm up, then answer items until the pipe closes, or one needed more memory than there is."""
+    """Worker: warm up, then process items until the pipe closes or an item exceeds the memory."""
     die_with_parent()
     if memory_bytes is not None:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         least = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (least, hard))
     os.setsid()
-    # A scheduler that stops a job signals every process of it: the parent alone decides, lest a worker that dies first
-    # looks like a crash of its item. Programs that the worker starts are not kept from it.
+    # A scheduler that stops a job signals all its processes. Only the parent reacts: a worker that died first would
+    # look like a crash of its item. Programs that the worker starts receive the signal as usual.
     signal.signal(signal.SIGTERM, lambda *_: None)
     if warm_up is not None:
         warm_up()
@@ -96,7 +96,9 @@ def _serve(
             return
         try:
             if isinstance(item, _Unsendable):
-                raise ValueError(f"cannot be sent to a worker ({item.reason}): it is nested too deep or no plain data")
+                raise ValueError(
+                    f"cannot be sent to a worker ({item.reason}): it is nested too deeply or not plain data"
+                )
             answer = (index, "ok", function(item), "")
         except MemoryError:
             limit = "there is" if memory_bytes is None else f"{memory_bytes:,} bytes (limits.worker_bytes)"
@@ -145,8 +147,8 @@ class _Worker:
         if self.ready:
             self._send()
 
-    def is_ready(self) -> None:
-        """Note that the worker has warmed up, and send what waits for it: from here on its time counts."""
+    def mark_ready(self) -> None:
+        """Record that the worker has warmed up, and send the waiting item; its time starts now."""
         self.ready = True
         self._send()
 
@@ -162,8 +164,8 @@ class _Worker:
         """Return whether the item, or the start of the worker, takes longer than allowed."""
         return wall > (wall_limit_s + self._allowance if self.ready else self._startup_s)
 
-    def finished_one(self) -> None:
-        """Note that libraries are loaded: no item has an allowance any more."""
+    def mark_loaded(self) -> None:
+        """Record that the libraries are loaded: later items get no extra time."""
         self._allowance = 0.0
 
     def kill(self) -> None:
@@ -258,7 +260,7 @@ def map_isolated(
                     if outcome is None:
                         continue
                     finish(worker, outcome)
-                    worker.finished_one()
+                    worker.mark_loaded()
                     if outcome.status in ("crashed", "unstarted") or worker.full:
                         worker.kill()
                         pool.remove(worker)
@@ -287,7 +289,7 @@ def _receive(worker: _Worker, wall: float) -> Outcome | None:
         message = f"worker process died (exit code {worker.process.exitcode})"
         return Outcome("crashed" if worker.ready else "unstarted", None, message, wall)
     if index == _READY:
-        worker.is_ready()
+        worker.mark_ready()
         return None
     if status == _FULL:
         worker.full, status = True, "error"

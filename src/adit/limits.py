@@ -41,7 +41,7 @@ def check_file(path: Path, limits: LimitsConfig = DEFAULTS) -> None:
 
     Raises:
         LimitError: it is larger than ``limits.file_bytes``.
-        DataError: it cannot be looked at.
+        DataError: it is missing or not accessible.
     """
     try:
         size = path.stat().st_size
@@ -52,7 +52,7 @@ def check_file(path: Path, limits: LimitsConfig = DEFAULTS) -> None:
 
 
 def read_text(path: Path, limits: LimitsConfig = DEFAULTS) -> str:
-    """Return the text of a file as UTF-8; bytes that are none become U+FFFD.
+    """Return the text of a file as UTF-8; invalid bytes become U+FFFD.
 
     Raises:
         LimitError: it is larger than ``limits.file_bytes``.
@@ -67,13 +67,13 @@ def read_text(path: Path, limits: LimitsConfig = DEFAULTS) -> str:
 
 
 def read_bounded(stream: Stream, limits: LimitsConfig, name: str, archive: Archive | None = None) -> bytes:
-    """Return all bytes of a stream, whatever its header says of its size.
+    """Return all bytes of a stream; the size in its header is not trusted.
 
     Args:
         stream: open file, member of an archive, or decompressor (``gzip.open`` …).
         limits: ``file_bytes`` bounds this stream.
         name: of the file, for the message.
-        archive: the archive it is in, which counts the bytes too.
+        archive: the archive that contains it, which counts the bytes too.
 
     Raises:
         LimitError: it has more bytes than ``limits.file_bytes``, or the archive more than ``limits.archive_bytes``.
@@ -103,7 +103,7 @@ class Archive:
 
     @property
     def full(self) -> bool:
-        """Return whether more was unpacked than may be: nothing more of it is read."""
+        """Return whether the limit is exceeded: nothing more of the archive is read."""
         return self.size > self.limits.archive_bytes
 
     def take(self, size: int) -> None:
@@ -121,7 +121,7 @@ class Archive:
 
 
 def check_atoms(count: int, limits: LimitsConfig = DEFAULTS) -> None:
-    """Check a number of atoms: as soon as a file says it, before its atoms are parsed.
+    """Check the number of atoms that a file states, before its atoms are parsed.
 
     Raises:
         LimitError: more than ``limits.atoms``.
@@ -131,7 +131,7 @@ def check_atoms(count: int, limits: LimitsConfig = DEFAULTS) -> None:
 
 
 def check_pairwise(count: int) -> None:
-    """Check a number of atoms before something of the size of its square is made.
+    """Check a number of atoms before an allocation that grows with its square.
 
     Raises:
         LimitError: more than ``PAIRWISE_ATOMS``.
@@ -144,7 +144,7 @@ def capped(items: Iterable[T], limits: LimitsConfig, rest: Callable[[str], T]) -
     """Yield at most ``limits.entries`` items; if there are more, ``rest(reason)`` is the last one.
 
     Args:
-        items: entries or rows; no more of them are made than are yielded, and one.
+        items: entries or rows; at most one more than is yielded is created.
         limits: ``entries`` is the bound.
         rest: returns the row for all items left out, with this reason.
     """

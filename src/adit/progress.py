@@ -23,7 +23,7 @@ def setup(stage: str, log_file: Path | str | None = None, used: Iterable[Path] =
         used: files and folders that the command reads and writes.
 
     Raises:
-        ConfigError: the log file is one of these, or a file of others.
+        ConfigError: the log file is one of these, or was not written by this package.
     """
     formatter = _Formatter(f"[{stage}] %(message)s")
     handlers: list[logging.Handler] = [logging.StreamHandler()]
@@ -52,7 +52,7 @@ _shown: dict[str, str] = {}
 
 @contextmanager
 def shown_as(path: Path, shown: Path) -> Iterator[None]:
-    """Within the block, messages and errors show a path as another one: files that are made beside their place."""
+    """Within the block, messages and errors show ``shown`` for ``path``, a file that is moved there when complete."""
     _shown[str(path)] = str(shown)
     try:
         yield
@@ -68,7 +68,7 @@ def shown_as(path: Path, shown: Path) -> Iterator[None]:
 
 
 def final(text: str) -> str:
-    """Return a text in which files stand where they will be."""
+    """Return a text with the paths of unfinished files replaced by their final ones."""
     for path, shown in reversed(_shown.items()):
         text = text.replace(path, shown)
     return text
@@ -95,7 +95,7 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Counts work done and says so at most every ``interval`` seconds, with the time left.
+    """Counts finished work and logs it at most every ``interval`` seconds, with the time left.
 
     Args:
         what: what is counted, e.g. ``"structures"``.
@@ -110,7 +110,7 @@ class Progress:
         self._first: tuple[float, int] | None = None
 
     def update(self, n: int = 1, note: str = "") -> None:
-        """Count ``n`` more; ``note`` is put at the end of the line, when one is due."""
+        """Count ``n`` more items; ``note`` is added to the next line."""
         self.done += n
         now = time.monotonic()
         self._first = self._first or (now, self.done)
@@ -129,7 +129,7 @@ class Progress:
     def _left(self, now: float) -> float | None:
         """Return the seconds left; None before the rate can be estimated.
 
-        The rate counts from the first update on: before it, workers start and models are loaded.
+        The rate counts from the first update on; before it, workers start and models are loaded.
         """
         if self._first is None:
             return None

@@ -1,6 +1,6 @@
-"""SLURM jobs of a stage: requeueing after a signal to stop, and jobs left by an earlier run.
+"""SLURM jobs of a stage: requeueing after a signal to stop, and jobs left over from an earlier run.
 
-Only the workflow's own jobs do so: it sets ``ADIT_REQUEUE`` for them. Nothing here fails if there is no SLURM.
+Only jobs of the workflow are requeued: it sets ``ADIT_REQUEUE`` for them. Nothing here fails without SLURM.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REQUEUE_VARIABLE = "ADIT_REQUEUE"
 """Set by the workflow in jobs that may be sent back to the queue."""
 
 MOST_RESTARTS = 100
-"""A job that was sent back this often fails instead."""
+"""A job that was requeued this often fails instead."""
 
 EXECUTOR = "snakemake_executor_plugin_slurm"
 """Snakemake's plugin for SLURM, where it is in use."""
@@ -31,11 +31,11 @@ EXECUTOR = "snakemake_executor_plugin_slurm"
 _RUN = re.compile(r"SLURM run ID: (\S+)")
 
 END_S = 60.0
-"""Longest wait of a job that went back to the queue for its end, s."""
+"""Longest time that a requeued job waits to be ended, s."""
 
 
 def requeue() -> bool:
-    """Send this job back to the queue, where it is one of the workflow's and was not cancelled.
+    """Requeue this job if it belongs to the workflow and was not cancelled.
 
     A job that receives a signal before its time limit, or because another job takes its place, continues later
     under the same number; the waiting workflow does not count this as a failure.
@@ -47,14 +47,14 @@ def requeue() -> bool:
     if not os.environ.get(REQUEUE_VARIABLE) or not job.isdigit():
         return False
     if os.environ.get("RANK", "0") != "0":
-        return True  # the first of several processes asks for all
+        return True  # the first of several processes requeues the whole job
     facts = job_facts(job)
     restarts = int(facts.get("Restarts", "0") or 0)
     if facts.get("JobState") != "RUNNING" or facts.get("Requeue") != "1" or restarts >= MOST_RESTARTS:
         return False  # cancelled by its owner, or not to be started twice
     taken = _run("scontrol", "requeue", job) is not None
     if taken:
-        log.info("job %s goes back to the queue and goes on from its saved state", job)
+        log.info("job %s is requeued and continues from its saved state", job)
     return taken
 
 
@@ -71,14 +71,14 @@ def remember_min_job_age() -> None:
 
 
 def job_facts(job: str) -> dict[str, str]:
-    """Return what ``scontrol show job`` says, by its own names; empty if it does not know the job."""
+    """Return the fields of ``scontrol show job`` by name; empty if it does not know the job."""
     text = _run("scontrol", "--oneliner", "show", "job", job) or ""
     return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
 
 @contextmanager
 def back_to_the_queue() -> Iterator[None]:
-    """Within the block, SIGTERM sends the job back to the queue before it ends this process."""
+    """Within the block, SIGTERM requeues the job before it ends this process."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -96,12 +96,12 @@ def back_to_the_queue() -> Iterator[None]:
 
 
 def wait_for_end() -> None:
-    """Wait until SLURM ends this process, as it does with a job that went back to the queue."""
+    """Wait until SLURM ends this process, as it does with a requeued job."""
     time.sleep(END_S)
 
 
 def left_behind(logs: Path) -> list[str] | None:
-    """Return the jobs that a killed workflow left in the queue; None where squeue does not tell.
+    """Return the jobs that a killed workflow left in the queue; ``None`` if squeue gives no answer.
 
     Args:
         logs: Snakemake's folder of logs; each names the run, and so do its jobs.
@@ -117,7 +117,7 @@ def left_behind(logs: Path) -> list[str] | None:
 
 
 def cancel(jobs: Sequence[str], patience_s: float = 120.0) -> bool:
-    """Cancel jobs and wait until they have ended, so that no two write the same files; return whether they have."""
+    """Cancel jobs and wait up to ``patience_s`` seconds for their end; return whether all have ended."""
     _run("scancel", *jobs)
     end = time.monotonic() + patience_s
     while time.monotonic() < end:

@@ -40,7 +40,7 @@ class Failure:
 
     Attributes:
         system_id: the id the system would have had.
-        stage: the stage that gave up, e.g. ``"decode"``.
+        stage: the stage that failed, e.g. ``"decode"``.
         reason: one line for display.
         kind: what was requested, where known.
     """
@@ -130,7 +130,7 @@ class AtomicSystem:
 
 
 def _problem(kind: Kind, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray | None) -> str | None:
-    """Return why the fields are no system, or ``None``."""
+    """Return why the fields are not a valid system, or ``None``."""
     if numbers.ndim != 1 or len(numbers) == 0:
         return "has no atoms"
     if positions.shape != (len(numbers), 3):
@@ -152,7 +152,7 @@ def _problem(kind: Kind, numbers: np.ndarray, positions: np.ndarray, cell: np.nd
 
 
 def wrap(fractional: np.ndarray) -> np.ndarray:
-    """Wrap fractional coordinates into [0, 1); tiny negative values become 0, never 1."""
+    """Wrap fractional coordinates (any shape) into [0, 1); tiny negative values become 0, never 1."""
     wrapped = fractional - np.floor(fractional)
     return np.where(wrapped >= 1.0, 0.0, wrapped)
 
@@ -271,7 +271,7 @@ class SystemBatch:
         import torch
 
         eye = torch.eye(3, dtype=self.cell.dtype, device=self.cell.device)
-        # inv() would wait for the device, to look whether it worked
+        # inv() would wait for the device to check the result
         return torch.linalg.inv_ex(torch.where(self.periodic[:, None, None], self.cell, eye)).inverse
 
     @classmethod

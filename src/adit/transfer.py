@@ -1,4 +1,4 @@
-"""Moving tensors to a device without the host waiting for it, and computing with them in a given precision."""
+"""Tensors on a device: transfer without blocking the host, and computation in a given precision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Return ``tensor`` on ``device``.
 
-    Data on the host are sent to a GPU through pinned memory, in stream order: the host does not wait.
+    Data on the host are copied to a GPU from pinned memory, in stream order; the host does not wait.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Section of the ablations: variants of autoencoder and denoiser, each by what it changes of the run's own settings."""
+"""Section of the ablations: variants of autoencoder and denoiser, each defined by its changes of the run's settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adit.config.datasets import DATASETS
 M = TypeVar("M", bound=BaseModel)
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-"""What a variant may be called: it names a folder and is a wildcard of the workflow."""
+"""Name of a variant; it names a folder and is a wildcard of the workflow."""
 
 
 class AutoencoderVariant(Strict):
@@ -59,7 +59,7 @@ def changed(section: M, changes: Mapping[str, Any]) -> M:
 
 
 def chosen(data: DataConfig, names: tuple[str, ...] | None) -> DataConfig:
-    """Return the data with some of its datasets alone.
+    """Return the data with only some of its datasets.
 
     Raises:
         ValueError: a name is not among them.

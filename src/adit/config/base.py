@@ -1,4 +1,4 @@
-"""What all sections share: frozen, unknown keys are errors, numbers with ranges."""
+"""Common parts of all sections: frozen models, unknown keys are errors, numbers with ranges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Kind = Literal["crystal", "molecule", "mof"]
 
 MOST = 10**7
-"""The largest count: ten thousand times what a run on one machine makes, and no typing error above it is meant."""
+"""The largest count, ten thousand times that of a run on one machine; larger ones are typing errors."""
 
 Positive = Annotated[int, Field(gt=0, le=MOST)]
 Count = Annotated[int, Field(ge=0, le=MOST)]
@@ -33,11 +33,11 @@ class Stage(Strict):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where in ``Config`` a field comes from, where it is not the field's own name."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {}
 
 
 def load_place(place: str) -> Any:
-    """Return what ``module:name`` names; the module is imported now, so that naming it costs nothing."""
+    """Return the object ``module:name``; its module is imported only now."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)

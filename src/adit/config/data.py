@@ -11,7 +11,7 @@ from adit.config.base import Count, Positive, PositiveFloat, Strict
 from adit.config.datasets import DATASETS
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
-"""What a dataset may be called: it names files and is a wildcard of the workflow."""
+"""Pattern of a dataset's name, which names files and is a wildcard of the workflow."""
 
 
 class ChosenDataset(Strict):
@@ -61,7 +61,7 @@ class CustomDataset(Strict):
 
 
 class LabelsConfig(Strict):
-    """Labels that are computed for the data, beside those that are published with it."""
+    """Labels that are computed for the data, in addition to the published ones."""
 
     gaps: Count = Field(
         0,
@@ -72,7 +72,7 @@ class LabelsConfig(Strict):
 
 
 class DataConfig(Strict):
-    """What to train on."""
+    """Training data."""
 
     datasets: tuple[DatasetConfig, ...] = Field(
         (DatasetConfig(name="mp20", ratio=0.5), DatasetConfig(name="qm9", ratio=0.5)),
@@ -100,12 +100,12 @@ class DataConfig(Strict):
 
     @property
     def molecules(self) -> list[str]:
-        """Return the names of the datasets of the mixture that hold molecules."""
+        """Return the names of the mixture's datasets of molecules."""
         own = {name for name, described in self.custom.items() if described.kind == "molecule"}
         names = {name for name, entry in DATASETS.items() if entry.kind == "molecule"}
         return [d.name for d in self.datasets if d.name in own | names]
 
     def chosen(self, name: str) -> ChosenDataset:
-        """Return what to prepare of a dataset: all of it, where the mixture sets no limit."""
+        """Return the selection of a dataset to prepare: all of it, unless the mixture sets a limit."""
         limits = {d.name: d.limit for d in self.datasets}
         return ChosenDataset(name=name, limit=limits.get(name))

@@ -8,10 +8,10 @@ from typing import Final
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """What is known of a dataset wherever its name stands.
+    """Properties of a dataset that are needed without loading it.
 
     Attributes:
-        name: in the configuration; also of its files.
+        name: in the configuration and in file names.
         place: ``module:object`` of its ``Dataset``.
         kind: crystal, molecule or mof.
         rows: systems of all splits, for estimates.
@@ -41,4 +41,4 @@ DATASETS: Final[dict[str, DatasetEntry]] = {
         DatasetEntry("druglike", f"{_ROOM}.druglike:DATASET", "molecule", 4_585, 3_662, 41.1),
     )
 }
-"""Datasets that ``adit prepare`` knows, by name; ``data.custom`` adds a user's own."""
+"""Datasets of ``adit prepare`` by name; ``data.custom`` adds a user's own."""

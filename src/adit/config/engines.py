@@ -11,21 +11,21 @@ from pydantic import AfterValidator, WithJsonSchema
 
 @dataclass(frozen=True)
 class EngineEntry:
-    """What is known of a DFT engine wherever its name stands.
+    """Properties of a DFT engine that are needed without loading it.
 
     Attributes:
         name: in the configuration.
         title: as its authors write it.
-        functional: of its energies, where the preset does not decide it.
-        preset: settings that are taken where nothing else is said.
-        licence: for people.
-        missing: what to say where it is not installed, and the way out.
+        functional: of its energies, unless the preset decides it.
+        preset: name of the default settings.
+        licence: for display.
+        missing: message if it is not installed, with the way out.
         settings: ``module:class`` of its preset, a ``RelaxPreset``; empty for VASP, whose settings are atomate2's.
         maker: ``module:function`` from the preset to atomate2's job that relaxes with ASE; empty for VASP.
-        module: that is imported to see whether it is installed; empty for a program.
-        probe: what a fresh interpreter imports to see whether it works.
-        warm_up: modules that are imported before the wall time of a structure counts.
-        core_hours: of one structure, by preset.
+        module: module to import as a check of the installation; empty for a program.
+        probe: statement that a new interpreter runs as a check that it works.
+        warm_up: modules that are imported before the wall time of a structure starts.
+        core_hours: expected cost of one structure by preset, core hours.
         citations: keys in the report's list of methods.
     """
 

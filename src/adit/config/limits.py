@@ -1,4 +1,4 @@
-"""Section of limits: how much of users' files, memory and network a command takes before it says no."""
+"""Section of limits on input files, memory and network."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydantic import Field
 from adit.config.base import PositiveFloat, Strict
 
 Bytes = Annotated[int, Field(gt=0, le=10**15)]
-"""A number of bytes; no count, so that it may be larger than one."""
+"""A number of bytes, which may be larger than ``MOST``."""
 
 
 class LimitsConfig(Strict):
-    """Limits on input. What lies beyond one is a failure row (or an error) with the key of the limit in its reason."""
+    """Limits on input. Input beyond a limit is a failure row (or an error) whose reason names the key of the limit."""
 
     file_bytes: Bytes = Field(
         500_000_000,

@@ -11,7 +11,7 @@ from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Str
 M = TypeVar("M", bound=BaseModel)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 HIDDEN = 0.5
-"""Share of training systems whose label is hidden, where nothing else is said."""
+"""Default share of training systems with a dropped label."""
 
 
 class VaeModelConfig(Strict):
@@ -58,11 +58,11 @@ Dropout = Annotated[
     Annotated[Fraction, Tag("share")] | Annotated[dict[Kind, Fraction], Tag("by kind")] | Annotated[None, Tag("none")],
     Discriminator(_form_of_dropout),
 ]
-"""A share for all kinds, or one by kind."""
+"""One share for all kinds, or one per kind."""
 
 
 class LabelConfig(Strict):
-    """One label that the denoiser is conditioned on, beside the kind of system."""
+    """One label that the denoiser is conditioned on, in addition to the kind of system."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9_]+$",
@@ -88,14 +88,14 @@ class LabelConfig(Strict):
         return self
 
     def dropout_of(self, kind: str) -> float:
-        """Return the share of a kind's training systems whose label is hidden."""
+        """Return the share of a kind's training systems with a dropped label."""
         chosen = self.dropout
         if isinstance(chosen, dict):
             chosen = next((share for name, share in chosen.items() if name == kind), None)
         return HIDDEN if chosen is None else chosen
 
     def over(self, other: LabelConfig) -> LabelConfig:
-        """Return ``other`` with the dropout that is given here."""
+        """Return ``other`` with the dropout of this label, if it is set."""
         if self.dropout is None:
             return other
         if not isinstance(self.dropout, dict):

@@ -1,4 +1,4 @@
-"""What the folder of the runs may be called: nothing that a shell, an option or a pattern could mean."""
+"""Names of the folder of the runs: none that a shell, an option parser or a pattern could misread."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import unicodedata
 from pathlib import Path
 
 PART_BYTES = 200
-"""Bytes of one part of a path; file systems allow 255, and files beside it have longer names."""
+"""Largest size of one part of a path, bytes; file systems allow 255, and derived file names are longer."""
 
 
 def folder_name(text: str) -> str:
-    """Return ``text`` where it may name the folder of the runs.
+    """Return ``text`` if it is a valid name for the folder of the runs.
 
     Raises:
         ValueError: it has other characters than letters of any script, digits, spaces and ``._-/``; a part of it begins
@@ -31,10 +31,10 @@ def folder_name(text: str) -> str:
 
 
 def why_no_folder(path: str) -> str:
-    """Return why a folder cannot be made at ``path``, as far as can be seen without making it; empty where it can."""
+    """Return why the folder ``path`` cannot be created, as far as can be checked beforehand; empty if it can."""
     place = Path(path)
     while not os.path.lexists(place) and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        return f"{place} is there and no folder"
+        return f"{place} exists and is not a folder"
     return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"

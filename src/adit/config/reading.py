@@ -1,4 +1,4 @@
-"""Reading and validating configurations; an error is one line that names the key and the way out."""
+"""Reads and validates configurations; an error is one line that names the key and the way out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def parse(values: Mapping[str, Any], where: str = "config") -> Config:
 
 
 def parse_as(model: type[M], values: Mapping[str, Any], where: str) -> M:
-    """Validate a mapping as any model of this module; see ``parse``."""
+    """Validate a mapping as a given model; see ``parse``.
+
+    Raises:
+        ConfigError: as of ``parse``.
+    """
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
@@ -44,10 +48,10 @@ def parse_as(model: type[M], values: Mapping[str, Any], where: str) -> M:
 def load(path: Path | str, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a YAML file over the defaults; ``overrides`` replace top-level keys.
 
-    Datasets of the user's own are read from ``datasets.yaml`` beside the file, if there is one.
+    A user's own datasets are read from ``datasets.yaml`` beside the file, if it exists.
 
     Raises:
-        ConfigError: the file is missing, empty, no YAML, or does not validate.
+        ConfigError: the file is missing, empty, not YAML, or invalid.
     """
     path = Path(path)
     values = _mapping(path)
@@ -80,13 +84,13 @@ def _section(values: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """Return the text of a file, no more of it than a configuration has."""
+    """Return the text of a file, up to the largest size of a configuration."""
     with path.open(encoding="utf-8") as file:
         return file.read(FILE_CHARACTERS + 1)
 
 
 def check_files(paths: Iterable[Path | str]) -> None:
-    """Check configuration files that another program reads: Snakemake takes the last of two equal keys.
+    """Check configuration files that Snakemake reads, which silently uses the last of two equal keys.
 
     Raises:
         ConfigError: a file is not YAML, or has a key twice.
@@ -96,17 +100,26 @@ def check_files(paths: Iterable[Path | str]) -> None:
 
 
 def check_places(checked: Config) -> None:
-    """Check that the folder of the run can be made.
+    """Check that the folder of the run can be created.
 
     Raises:
-        ConfigError: something else is there, or it is not writable.
+        ConfigError: something else has its name, or the place is not writable.
     """
     if problem := why_no_folder(checked.run):
-        raise ConfigError(f"results: {checked.run} cannot be made: {problem}; choose another folder")
+        raise ConfigError(f"results: {checked.run} cannot be created: {problem}; choose another folder")
 
 
 def load_stage(kind: type[S], text: str, **extra: Any) -> S:
-    """Read a stage's slice: JSON as the workflow passes it, or a configuration file to cut it from."""
+    """Read a stage's slice from JSON, as the workflow passes it, or from a configuration file.
+
+    Args:
+        kind: class of the stage.
+        text: JSON, or the path of a YAML file.
+        extra: fields of the stage that are not sections, for a YAML file.
+
+    Raises:
+        ConfigError: the JSON or the file is invalid.
+    """
     if text.lstrip().startswith("{"):
         try:
             values = json.loads(text)

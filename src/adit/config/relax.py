@@ -11,7 +11,7 @@ from adit.config.base import Count, Positive, PositiveFloat, Strict
 from adit.config.engines import EngineName
 
 PotentialName = Literal["chgnet", "sevennet", "mace", "orb", "mattersim", "emt"]
-"""Learned potentials; what they are is in the registry of the relax room."""
+"""Learned potentials; their properties are in the registry of the relax room."""
 
 
 class RelaxConfig(Strict):
@@ -35,13 +35,13 @@ class RelaxConfig(Strict):
 
 
 class JudgeConfig(Strict):
-    """A second potential that judges the relaxed crystals."""
+    """A second potential for the energies of the relaxed crystals."""
 
-    engine: PotentialName | None = Field(None, description="potential of the judge; null: no judge")
+    engine: PotentialName | None = Field(None, description="potential of the judge; null: none")
     weights: str | None = Field(None, description="file of the judge's weights; null: those of its package")
     python: str | None = Field(None, description="interpreter that has the judge; null: this one")
     relax: bool = Field(False, description="relax each crystal with the judge too, from the relaxed structure")
-    wall_limit_s: PositiveFloat = Field(300.0, description="wall time of one structure, s")
+    wall_limit_s: PositiveFloat = Field(300.0, description="wall-time limit per structure, s")
 
 
 class SelectConfig(Strict):
@@ -54,7 +54,7 @@ class SelectConfig(Strict):
         "stability",
         description="order of selection: lowest energy above the hull first, or cheapest first (then lowest)",
     )
-    compounds_first: bool = Field(True, description="select elements after all compounds: they are known, and cheap")
+    compounds_first: bool = Field(True, description="select elements after all compounds, since elements are known")
     budget_core_hours: PositiveFloat | None = Field(
         None, description="maximum total predicted cost, core hours; structures over budget are skipped; null: no limit"
     )
@@ -111,11 +111,11 @@ class HullConfig(Strict):
     )
     competing: Literal["none", "prototypes"] = Field(
         "none",
-        description="prototypes: compounds of pairs of elements that the reference has none of, from AFLOW's "
+        description="prototypes: add compounds of the pairs of elements without one in the reference, from AFLOW's "
         "prototypes, with the pre-relaxation's potential; for reference: builtin",
     )
     competing_core_hours: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="no further pair is searched once so much was spent, core hours"
+        1.0, description="budget of the search; no further pair is started after it is spent, core hours"
     )
     entries: str | None = Field(None, description="JSON file of pymatgen's computed entries, for reference: entries")
 

@@ -24,7 +24,7 @@ from adit.config.train import LatentsConfig, TrainConfig
 S = TypeVar("S", bound=Stage)
 
 COMMAND_BYTES = 1_500_000
-"""What the longest command of the workflow may take; Linux starts programs with at most 2 MiB of arguments."""
+"""Largest size of a command of the workflow, bytes; Linux allows 2 MiB of arguments."""
 
 
 class Config(Strict):
@@ -90,7 +90,7 @@ class Config(Strict):
 
         if periodic := [kind for kind in self.sample.kinds if kind != "molecule" and drawn(kind)]:
             raise ValueError(
-                f"sample.formulas: training would give every {periodic[0]} a composition that is known; set it for "
+                f"sample.formulas: training would give every {periodic[0]} a known composition; set it for "
                 "molecules alone (by_kind.molecule)"
             )
         return self
@@ -119,7 +119,7 @@ class Config(Strict):
 
     @property
     def programs(self) -> dict[str, list[str]]:
-        """Return the programs that this configuration starts, split into arguments, by key."""
+        """Return the programs that this configuration starts, by key; each is a list of arguments."""
         named = {
             "dft.command": self.dft.words,
             "score.mofchecker_python": [self.score.mofchecker_python or ""],
@@ -130,7 +130,7 @@ class Config(Strict):
 
     @property
     def n_dft_shards(self) -> int:
-        """Return the number of DFT shards: no more than there can be structures."""
+        """Return the number of DFT shards, at most the number of structures."""
         most = [self.dft.shards, self.sample.count("crystal") + self.sample.count("mof")]
         return min([*most, *([] if self.select.max_structures is None else [self.select.max_structures])])
 
@@ -152,7 +152,7 @@ class Config(Strict):
         """Return the fields of ``DitStage`` that a variant changes: data, model, train.
 
         Raises:
-            ValueError: it names an autoencoder that is none.
+            ValueError: its autoencoder is not a variant.
         """
         variant = self.ablations.denoisers[name]
         if variant.autoencoder not in self.ablations.autoencoders:
@@ -164,7 +164,7 @@ class Config(Strict):
         }
 
     def stage(self, kind: type[S], **extra: Any) -> S:
-        """Return the slice of a stage; ``extra`` gives the fields that are not sections (e.g. ``dataset``)."""
+        """Return the slice of a stage; ``extra`` has the fields that are not sections (e.g. ``dataset``)."""
         names = [name for name in kind.model_fields if name not in extra and name != "version"]
         return kind(**{name: _dig(self, kind.sources().get(name, name)) for name in names}, **extra)
 

@@ -16,15 +16,15 @@ OF_ONE_KIND = (
     *("solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
     *("churn", "eta", "temperature", "tolerance", "formulas"),
 )
-"""Settings of sampling that one kind may have of its own."""
+"""Settings of sampling that can be set for one kind."""
 
 
 WHATEVER_THE_SOLVER = ("guidance_interval", "skip_guidance", "skip_blocks", "formulas")
-"""Those of them that a grid of solvers, steps and guidance leaves as they are."""
+"""Those of them that a grid of solvers, steps and guidance does not change."""
 
 
 class ConditionsOfKind(Strict):
-    """What is asked of the samples of one kind; null: nothing."""
+    """Conditions on the samples of one kind; null: none."""
 
     atoms: Positive | tuple[Positive, Positive] | None = Field(
         None, description="number of atoms, or [lowest, highest]; null: distribution of the training data"
@@ -59,13 +59,13 @@ class ConditionsConfig(Strict):
         return self
 
     def of(self, kind: str) -> ConditionsOfKind:
-        """Return what is asked of a kind."""
+        """Return the conditions of a kind."""
         conditions: ConditionsOfKind = getattr(self, kind)
         return conditions
 
 
 def _as_word(value: Any) -> Any:
-    """Return what was written where YAML made a truth value of ``on`` or ``off``."""
+    """Return ``on`` or ``off`` for the boolean that YAML makes of it."""
     return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
@@ -133,13 +133,13 @@ class SampleConfig(Strict):
         if low > high:
             raise ValueError(f"guidance_interval: {low} is above {high}")
         if (self.skip_guidance != 1.0) != bool(self.skip_blocks):
-            raise ValueError("skip_guidance above 1 and skip_blocks belong together: one without the other is nothing")
+            raise ValueError("skip_guidance above 1 and skip_blocks must be set together")
         for other in self._others(self.solver):
             if any(getattr(self, name) != plain for name, plain in other.options.items()):
                 words = f"{' and '.join(other.options)} belong{'s' if len(other.options) == 1 else ''}"
                 raise ValueError(f"{words} to solver {other.name}, not to {self.solver}")
         if self.temperature != 1.0 and not self.eta:
-            raise ValueError("temperature acts on noise that is drawn anew, and eta is 0")
+            raise ValueError("temperature scales the replaced noise, and eta is 0")
         for kind, own in self.by_kind.items():
             if alien := sorted(set(own) - set(OF_ONE_KIND)):
                 raise ValueError(f"by_kind.{kind}: {', '.join(alien)} is not among {', '.join(OF_ONE_KIND)}")
@@ -147,7 +147,7 @@ class SampleConfig(Strict):
         return self
 
     def of_kind(self, kind: str) -> SampleConfig:
-        """Return the settings of one kind: those of all with its own over them."""
+        """Return the settings of one kind: the general ones, updated with its own."""
         own = next((own for name, own in self.by_kind.items() if name == kind), {})
         general = self.with_solver(own.get("solver", self.solver)).model_dump(by_alias=True)
         return type(self).model_validate({**general, **own, "by_kind": {}})
@@ -158,7 +158,7 @@ class SampleConfig(Strict):
         return any(getattr(self, each.stochastic) > 0 for each in SOLVERS.values() if each.stochastic)
 
     def with_solver(self, solver: SolverName) -> SampleConfig:
-        """Return these settings with another solver, without what belongs to that of before."""
+        """Return these settings with another solver, without the options of the previous one."""
         plain = {name: value for other in self._others(solver) for name, value in other.options.items()}
         return self.model_copy(update={"solver": solver, **plain})
 
@@ -169,11 +169,11 @@ class SampleConfig(Strict):
 
     @staticmethod
     def _others(solver: str) -> list[SolverEntry]:
-        """Return the other solvers whose options change the noise along the path, and so belong to them alone."""
+        """Return the other solvers that add noise along the path; their options are not allowed here."""
         return [each for each in SOLVERS.values() if each.stochastic and each.name != solver]
 
     def at(self, point: TunePoint) -> SampleConfig:
-        """Return these settings at a point of a grid."""
+        """Return these settings with those of a point of a grid."""
         kept = {kind: {n: v for n, v in own.items() if n in WHATEVER_THE_SOLVER} for kind, own in self.by_kind.items()}
         return self.with_solver(point.solver).model_copy(update={**point.model_dump(), "by_kind": kept})
 
@@ -228,7 +228,7 @@ class TuneConfig(Strict):
 
 
 TUNING_OFFSET = 1_000_003
-"""What lies between the seed of a run and that of its tuning."""
+"""Difference between the seed of a run and that of its tuning."""
 
 
 class TunePoint(Strict):

@@ -1,4 +1,4 @@
-"""The paper's networks by name, and how many parameters it says they have."""
+"""The paper's networks by name, with the published numbers of parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class PaperModel:
     """One network of the paper.
 
     Attributes:
-        name: as the paper has it.
+        name: in the paper.
         config: width, heads, layers.
         parameters: millions, as published.
     """
@@ -28,5 +28,5 @@ PAPER_MODELS = (
     PaperModel("DiT-B", DitModelConfig(), 129.7),
     PaperModel("DiT-L", DitModelConfig(d_model=1024, heads=16, layers=24), 450.0),
 )
-"""Source: Section 3 and Appendix D; the 24 heads that it gives DiT-L do not divide 1024:
+"""Source: Section 3 and Appendix D. The paper's 24 heads of DiT-L do not divide 1024:
 docs/decisions/0012-heads-of-dit-l.md."""

@@ -13,16 +13,16 @@ from adit.config.base import load_place
 
 @dataclass(frozen=True)
 class SolverEntry:
-    """What is known of a solver wherever its name stands.
+    """Properties of a solver that are needed without loading it.
 
     Attributes:
         name: in the configuration.
         place: ``module:class`` of the solver; the class takes the options by name.
-        order: of the error in the step size.
-        evaluations_a_step: calls of the denoiser; 0 where they are not known beforehand.
-        options: settings of ``sample`` that are this solver's own, with the values that leave it plain.
-        stochastic: the option that adds noise along the path, where one does.
-        alone: whether its steps depend on all systems of a batch, so that it gets one system at a time.
+        order: order of convergence in the step size.
+        evaluations_a_step: calls of the denoiser per step; 0 for a solver with step control.
+        options: this solver's own settings of ``sample``, with their neutral values.
+        stochastic: the option that adds noise along the path; empty if there is none.
+        alone: whether each system needs its own batch, because steps depend on all systems of a batch.
     """
 
     name: str
@@ -34,11 +34,11 @@ class SolverEntry:
     alone: bool = False
 
     def evaluations(self, steps: int) -> int:
-        """Return how many evaluations ``steps`` steps take; the last step takes one (0 where it is not known)."""
+        """Return the number of evaluations of ``steps`` steps; the last step takes one. 0 with step control."""
         return max(0, self.evaluations_a_step * steps - (self.evaluations_a_step - 1)) if self.evaluations_a_step else 0
 
     def make(self, options: Mapping[str, float]) -> Any:
-        """Return the solver with its options; those of other solvers are left out."""
+        """Return the solver with its options; options of other solvers are ignored."""
         own = {key: options[key] for key in self.options if key in options}
         return load_place(self.place)(**{**self.options, **own})
 

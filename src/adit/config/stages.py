@@ -17,7 +17,7 @@ _FROM = {"source": "model.source", "weights": "model.weights"}
 
 
 class PrepareStage(Stage):
-    """``adit prepare``: one dataset to systems."""
+    """``adit prepare``: normalise the systems of one dataset."""
 
     version: int = 2
     dataset: ChosenDataset
@@ -35,7 +35,7 @@ class PrepareStage(Stage):
 
 
 class LabelsStage(Stage):
-    """``adit labels``: the label that is computed for one dataset."""
+    """``adit stage labels``: computed labels of one dataset."""
 
     version: int = 1
     seed: int
@@ -94,7 +94,7 @@ class DitStage(Stage):
 
 
 class SampleStage(Stage):
-    """``adit sample``: one shard of samples of one kind."""
+    """``adit stage sample``: one shard of samples of one kind."""
 
     version: int = 3
     seed: int
@@ -108,7 +108,7 @@ class SampleStage(Stage):
 
 
 class TakeStage(Stage):
-    """``adit take``: samples made elsewhere, in place of this model's."""
+    """``adit stage take``: samples of another program instead of this model's."""
 
     from_: str | None
     crystal: int
@@ -125,27 +125,27 @@ class TakeStage(Stage):
 
 
 class TuneStage(Stage):
-    """``adit tune``: the points of the grid side by side."""
+    """``adit stage tune``: comparison of the points of the grid."""
 
     seed: int
     tune: TuneConfig
 
 
 class AblationsStage(Stage):
-    """``adit ablations``: the variants side by side."""
+    """``adit stage ablations``: comparison of the variants."""
 
     ablations: AblationsConfig
 
 
 class RelaxStage(Stage):
-    """``adit relax``: pre-relaxation of one shard."""
+    """``adit stage relax``: pre-relaxation of one shard."""
 
     version: int = 2
     relax: RelaxConfig
 
 
 class ReferenceStage(Stage):
-    """``adit reference``: reference energies for the hull."""
+    """``adit stage reference``: reference energies for the hull."""
 
     version: int = 2
     relax: RelaxConfig
@@ -164,7 +164,7 @@ class JudgeStage(Stage):
 
 
 class HullStage(Stage):
-    """``adit hull``: energies above the hull."""
+    """``adit stage hull``: energies above the hull."""
 
     version: int = 3
     hull: HullConfig
@@ -172,7 +172,7 @@ class HullStage(Stage):
 
 
 class SelectStage(Stage):
-    """``adit select``: which structures go to DFT."""
+    """``adit stage select``: selection of structures for DFT."""
 
     version: int = 2
     select: SelectConfig
@@ -186,14 +186,14 @@ class SelectStage(Stage):
 
 
 class DftStage(Stage):
-    """``adit dft``: DFT relaxation of one shard, or of the references of its hull."""
+    """``adit stage dft``: DFT relaxation of one shard, or of the references of its hull."""
 
     version: int = 2
     dft: DftConfig
 
 
 class ScoreStage(Stage):
-    """``adit score``: scores of all kinds."""
+    """``adit stage score``: scores of all kinds."""
 
     version: int = 5
     seed: int
@@ -202,7 +202,7 @@ class ScoreStage(Stage):
 
 
 class ChecksStage(Stage):
-    """``adit checks``: the slow checks of one shard of samples."""
+    """``adit stage checks``: the slow checks of one shard of samples."""
 
     version: int = 1
     seed: int
@@ -218,7 +218,7 @@ class ChecksStage(Stage):
 
 
 class DoctorStage(Stage):
-    """``adit doctor``: what the run needs of a machine."""
+    """``adit doctor``: requirements of a run on the machine."""
 
     name: str
     results: str

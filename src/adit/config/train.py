@@ -12,7 +12,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class OptimConfig(Strict):
-    """What both trainings share. Source: Section 3."""
+    """Common settings of both trainings. Source: Section 3."""
 
     max_epochs: Positive = Field(5000, description="stop after this many passes over the training mixture")
     max_steps: Positive | None = Field(None, description="stop after this many optimiser steps; null: no limit")

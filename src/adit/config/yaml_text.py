@@ -1,4 +1,4 @@
-"""YAML as configurations have it: a key twice, a tree without end or a text that no program takes is an error."""
+"""YAML of configurations: duplicate keys, endless trees and texts that no program accepts are errors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import yaml
 from adit.errors import ConfigError, one_line
 
 FILE_CHARACTERS = 1_000_000
-"""Characters of a configuration file."""
+"""Largest number of characters of a configuration file."""
 
 DEPTH = 40
-"""Sections within sections."""
+"""Largest nesting depth."""
 
 ENTRIES = 100_000
-"""Keys and values of a configuration, aliases counted as often as they occur."""
+"""Largest number of keys and values; aliases count each time they occur."""
 
 ARGUMENT_BYTES = 100_000
-"""What a program is given of a configuration in one argument; Linux allows 128 KiB."""
+"""Largest size of one argument of a program, bytes; Linux allows 128 KiB."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that refuses a key that occurs twice, and a tree that is too deep."""
+    """YAML's safe loader that refuses duplicate keys and deep nesting."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth = getattr(self, "depth", 0) + 1
@@ -39,16 +39,16 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
-                    raise yaml.YAMLError(f"the key '{key.value}' in line {key.start_mark.line + 1} is there before")
+                    raise yaml.YAMLError(f"the key '{key.value}' in line {key.start_mark.line + 1} is a duplicate")
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def load_yaml(text: str, where: str) -> Any:
-    """Return what a YAML text holds.
+    """Return the content of a YAML text.
 
     Raises:
-        ConfigError: it is not YAML, has a key twice, or is too large or too deep.
+        ConfigError: it is not YAML, has a duplicate key, or is too large or too deep.
     """
     if len(text) > FILE_CHARACTERS:
         raise ConfigError(f"{where}: has {len(text):,} characters; a configuration has at most {FILE_CHARACTERS:,}")
@@ -60,10 +60,10 @@ def load_yaml(text: str, where: str) -> Any:
 
 
 def check_values(values: Any, where: str) -> None:
-    """Check that all texts can be arguments of programs, and that there is an end to them.
+    """Check that all texts can be arguments of programs, and that their number is bounded.
 
     Raises:
-        ConfigError: a text holds a null character or no Unicode; or there are too many values.
+        ConfigError: a text contains a null character or invalid Unicode, or there are too many values.
     """
     size = 0
     for number, (path, value) in enumerate(_walk(values, ())):
@@ -76,13 +76,13 @@ def check_values(values: Any, where: str) -> None:
             size += len(text)
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 key = ".".join(map(str, path))
-                raise ConfigError(f"{where}: {key}: holds a null character or half a character, which no file name has")
+                raise ConfigError(f"{where}: {key}: contains a null character or invalid Unicode")
     if size > ARGUMENT_BYTES:
         raise ConfigError(f"{where}: its texts have {size:,} characters together, more than {ARGUMENT_BYTES:,}")
 
 
 def _walk(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield every value with its keys, containers before what they hold; no deeper than is allowed, and one."""
+    """Yield every value with its keys, containers before their content, up to one level below ``DEPTH``."""
     yield path, value
     if len(path) > DEPTH:
         return

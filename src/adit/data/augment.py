@@ -14,11 +14,11 @@ from adit.transfer import exact, to_device
 
 @dataclass(frozen=True)
 class Views:
-    """What turns and moves each system of a batch: numbers drawn before it is known how the batch is computed.
+    """Random numbers of the augmentation of each system, drawn before the batch is split into parts.
 
     Attributes:
-        quaternion: (B, 4) standard normal; its direction is a rotation uniform over SO(3).
-        uniform: (B, 3) in [0, 1): shift of what is periodic, in fractions of the cell.
+        quaternion: (B, 4) standard normal; its direction gives a rotation uniform over SO(3).
+        uniform: (B, 3) in [0, 1): shift of periodic systems, in fractions of the cell.
         normal: (B, 3) standard normal: shift of molecules.
     """
 
@@ -36,12 +36,12 @@ class Views:
         )
 
     def part(self, rows: Tensor, device: torch.device | str) -> Views:
-        """Return those of some systems, on ``device``."""
+        """Return the numbers of some systems, on ``device``."""
         return Views(*(to_device(values[rows], device) for values in (self.quaternion, self.uniform, self.normal)))
 
 
 def rotations(quaternion: Float[Tensor, "b 4"]) -> Float[Tensor, "b 3 3"]:
-    """Return the rotation matrices of quaternions of any length; of normals: uniform over SO(3)."""
+    """Return the rotation matrices of quaternions of any norm; for normal components they are uniform over SO(3)."""
     w, x, y, z = (quaternion / quaternion.norm(dim=1, keepdim=True)).unbind(1)
     rows = [
         torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], dim=1),
@@ -52,7 +52,7 @@ def rotations(quaternion: Float[Tensor, "b 4"]) -> Float[Tensor, "b 3 3"]:
 
 
 def rotate(batch: SystemBatch, matrices: Float[Tensor, "b 3 3"]) -> SystemBatch:
-    """Rotate positions and cells; fractional coordinates and lattice parameters stay."""
+    """Rotate positions and cells; fractional coordinates and lattice parameters do not change."""
     return replace(
         batch,
         positions=torch.einsum("nj,nkj->nk", batch.positions, matrices[batch.system_idx]),
@@ -69,7 +69,7 @@ def translate(batch: SystemBatch, shifts: Float[Tensor, "b 3"]) -> SystemBatch:
 
 
 def center(batch: SystemBatch) -> SystemBatch:
-    """Move the centroid of every molecule to the origin; crystals stay."""
+    """Move the centroid of every molecule to the origin; crystals do not change."""
     sums = torch.zeros(len(batch), 3, dtype=batch.positions.dtype, device=batch.positions.device)
     sums.index_add_(0, batch.system_idx, batch.positions)
     centroid = sums / batch.n_atoms[:, None]
@@ -79,7 +79,7 @@ def center(batch: SystemBatch) -> SystemBatch:
 def augment(batch: SystemBatch, views: Views, translation_std: float) -> SystemBatch:
     """Rotate and translate every system at random.
 
-    Molecules are centred, rotated and shifted by N(0, translation_std²) per axis; what is periodic is rotated and
+    Molecules are centred, rotated and shifted by N(0, translation_std²) per axis; periodic systems are rotated and
     shifted by a vector uniform over the cell.
 
     Args:

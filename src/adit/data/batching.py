@@ -1,4 +1,4 @@
-"""Which systems make up a training step: a fixed function of seed and step, so that resuming is exact."""
+"""The systems of a training step: a fixed function of seed and step, so that resuming is exact."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from adit.seeds import generator
 
 
 class Mixture:
-    """Draws batches from several datasets in fixed proportions; each dataset is shuffled again at each of its passes.
+    """Draws batches from several datasets in fixed proportions; each dataset is shuffled again in each pass.
 
-    Systems are named by their row in the training splits of all datasets, one after the other.
+    Systems are given by their row in the concatenated training splits of all datasets.
 
     Args:
         sizes: number of training systems of each dataset.
@@ -37,7 +37,7 @@ class Mixture:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Return the steps in which as many systems are seen as the mixture holds."""
+        """Return the number of steps after which as many systems were used as the mixture contains."""
         return max(1, sum(self.sizes) // self.batch_size)
 
     def batch(self, step: int) -> np.ndarray:
@@ -50,12 +50,12 @@ class Mixture:
         return np.concatenate(parts)
 
     def _drawn(self, step: int) -> list[int]:
-        """Return how many systems of each dataset were drawn before ``step``."""
+        """Return the number of systems of each dataset that were drawn before ``step``."""
         edges = np.floor(self._edges * self.batch_size * step + 0.5).astype(int)
         return [int(n) for n in np.diff(edges)]
 
     def _rows(self, dataset: int, start: int, stop: int) -> np.ndarray:
-        """Return the systems at some positions of a dataset's endless sequence of passes."""
+        """Return the rows at some positions of a dataset's endless sequence of passes."""
         size, pieces = self.sizes[dataset], []
         while start < stop:
             epoch, offset = divmod(start, size)
@@ -73,10 +73,10 @@ class Mixture:
 
 
 def share_of(rank: int, world: int, batch_size: int) -> np.ndarray:
-    """Return the places in a batch that a process works on: every ``world``-th, so that all see every dataset.
+    """Return the positions in a batch that process ``rank`` of ``world`` computes: every ``world``-th one.
 
     Raises:
-        DataError: the batch cannot be shared out evenly.
+        DataError: the batch size is not a multiple of ``world``.
     """
     if batch_size % world:
         raise DataError(f"batch_size {batch_size} is not a multiple of the {world} processes; change one of them")
@@ -91,8 +91,8 @@ def size_buckets(
     Args:
         sizes: atoms of each system.
         waste: a part grows while at most this share of it is padding.
-        smallest: a part grows to this many atoms, padding included, whatever the waste: tiny parts do not pay.
-        largest: no part holds more atoms, padding included (the memory of the device); a single system may.
+        smallest: a part grows to this many atoms, padding included, regardless of ``waste``.
+        largest: largest number of atoms of a part, padding included; a single system may be larger.
 
     Returns:
         Positions in ``sizes``, part by part, from the largest systems to the smallest; each position once.

@@ -33,7 +33,7 @@ def time_grid(name: str, steps: int) -> tuple[float, ...]:
     Source: Algorithm 3 for ``uniform``.
 
     Raises:
-        ConfigError: there is no step, or no grid of that name.
+        ConfigError: ``steps`` is below 1, or no grid has this name.
     """
     if steps < 1:
         raise ConfigError(f"sampling needs at least one step (given: {steps})")

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: conditional and unconditional prediction in one evaluation, and only where it acts."""
+"""Classifier-free guidance: conditional and unconditional prediction in one evaluation, within an interval of t."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Denoiser(Protocol):
 class Guided:
     """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; both only where γ is neither 0 nor 1, and within the interval.
 
-    With a weaker denoiser, (ω − 1)·(Z′(c) − Z′weak(c)) is added within the interval (with γ = 0, of φ): away from the
-    errors that both make, of which it makes more.
+    With a weaker denoiser, (ω − 1)·(Z′(c) − Z′weak(c)) is added within the interval (with γ = 0, of φ). This moves the
+    prediction away from errors that both denoisers make and the weaker one makes more strongly.
 
     Attributes:
         denoiser: the model.

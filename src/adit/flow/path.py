@@ -50,5 +50,8 @@ def center(values: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[T
 
 
 def logit_normal_times(uniform: Float[Tensor, " b"], mean: float, std: float) -> Float[Tensor, " b"]:
-    """Return times whose log(t/(1−t)) is normal, from uniform numbers in [0, 1). Source: Esser et al. (2024)."""
+    """Return times with log(t/(1−t)) ~ N(``mean``, ``std``²), from uniform numbers in [0, 1).
+
+    Source: Esser et al. (2024).
+    """
     return torch.sigmoid(mean + std * torch.special.ndtri(uniform.clamp(1e-6, 1.0 - 1e-6)))

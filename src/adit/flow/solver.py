@@ -1,4 +1,4 @@
-"""What every solver shares: a prediction with its memory, steps, and the loop from noise to clean latents."""
+"""Common parts of all solvers: the prediction with its memory, steps, and the loop from noise to clean latents."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Evaluation:
         self_conditioning: whether the model was trained with it; if not, every call receives zeros.
 
     Attributes:
-        count: evaluations made.
+        count: number of evaluations so far.
     """
 
     def __init__(self, predict: Predict, noise: Tensor, self_conditioning: bool = True) -> None:
@@ -92,7 +92,7 @@ def integrate(
         times: 0 = t₀ < … < t_T = 1, see ``adit.flow.grid``.
         solver: see ``adit.flow.solvers.registry``.
         fresh: noise for solvers that add some.
-        on_step: called after each step; nothing of a step is kept unless this does.
+        on_step: called after each step; steps are not kept otherwise.
         self_conditioning: whether the model was trained with it.
 
     Source: Algorithm 3. Differs: its ``linspace(0, 1, T)`` holds t = 1, where the field divides by zero; here the

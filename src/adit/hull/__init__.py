@@ -1,1 +1,1 @@
-"""Hull room: reference entries, energies above the convex hull, and which energies may be compared."""
+"""Hull room: reference entries, energies above the convex hull, and rules for comparing energies."""

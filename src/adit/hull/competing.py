@@ -1,7 +1,8 @@
 """Competing phases without a network: prototypes of the pairs of elements of which a hull has no compound.
 
-The static energies of all prototypes of a pair, the best of each composition relaxed with the potential whose hull it
-is. A pair is done as a whole and kept in a table of the format of ``shipped``, which may be carried and merged.
+All prototypes of a pair get a static energy; the best of each composition are relaxed with the potential of the hull. A
+pair is searched completely or not at all, and kept in a table of the format of ``shipped``, which can be copied and
+merged.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from adit.relax.prerelax import chosen_of
 from adit.systems import AtomicSystem
 
 SET: Final = "prototypes:"
-"""Opens the name of the set of a pair in the table, e.g. ``prototypes:Fe-Zr``."""
+"""Prefix of the name of a pair's set in the table, e.g. ``prototypes:Fe-Zr``."""
 
 BEST: Final = 3
 """Prototypes of each composition that are relaxed."""
 
 WINDOW: Final = 0.3
-"""eV/atom above the line between the elements up to which a static energy is relaxed at all."""
+"""Prototypes with a static energy further above the line between the elements are not relaxed, eV/atom."""
 
 SEARCHED: Final = "searched"
 """Status of the row that says that a pair was searched; it has no energy."""
@@ -51,7 +52,7 @@ class Search:
     Attributes:
         relax: settings; the potential is that of the hull.
         cache: table of finished pairs, read and written.
-        core_hours: no pair is begun once so much was spent.
+        core_hours: budget; no further pair is started after it is spent, core hours.
         workers: processes at most.
     """
 
@@ -67,7 +68,7 @@ class Search:
 
 
 def missing_pairs(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
-    """Return the pairs of which a hull has no compound, those of most chemical systems first, e.g. ``Fe-Zr``.
+    """Return the pairs of which a hull has no compound, e.g. ``Fe-Zr``; pairs of most chemical systems come first.
 
     A pair with an element that has no reference is left out: compounds alone make no hull.
     """
@@ -80,7 +81,7 @@ def missing_pairs(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
 
 
 def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Search) -> Hull:
-    """Return a hull with the prototypes of its missing pairs, as far as they are at hand or can be afforded.
+    """Return a hull with the prototypes of its missing pairs, as far as they are cached or within the budget.
 
     Args:
         hull: reference entries of the search's potential.
@@ -88,7 +89,7 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
         search: see ``Search``.
 
     Raises:
-        ConfigError: the hull's energies are of another method, so that prototypes have no place on it.
+        ConfigError: the hull's energies are of another method than those of the prototypes.
     """
     tag = search.chosen.energy_tag
     if tag != hull.tag:
@@ -118,7 +119,7 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
 
 
 def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
-    """Return a hull with the rows of completed pairs, by pair."""
+    """Return the hull with the reference rows of completed pairs added."""
     import json
 
     entries = [entry for each in hull.entries.values() for entry in each]
@@ -133,7 +134,7 @@ def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
 
 
 def finished(search: Search, pairs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of pairs that were searched before, in the package's table or in the user's, by pair."""
+    """Return the rows of pairs that were searched before, from the package's table or the user's, by pair."""
     results: dict[str, list[dict[str, Any]]] = {}
     fmax = limits_for(search.relax.fmax).fmax
     for path in (TABLE, search.cache):
@@ -155,8 +156,8 @@ def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, A
         search: see ``Search``.
 
     Returns:
-        Reference rows, one a relaxed prototype, and one that says that the pair was searched; none where the potential
-        failed for all prototypes, or for all that came near the hull. And the core-seconds spent.
+        The reference rows, and the time spent in core-seconds. There is one row per relaxed prototype, and one that
+        marks the pair as searched; no row if the potential failed for all prototypes, or for all near the hull.
     """
     from ase.data import atomic_numbers
 
@@ -177,7 +178,7 @@ def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, A
 def best(
     candidates: Sequence[tuple[str, AtomicSystem]], results: Sequence[Relaxed], elements: dict[str, float]
 ) -> list[AtomicSystem]:
-    """Return of each composition the ``BEST`` prototypes, each at its best volume, that come near the hull at all.
+    """Return the ``BEST`` prototypes of each composition within ``WINDOW``, each at its best volume.
 
     Args:
         candidates: names and crystals; the volumes of one prototype share a name.

@@ -1,4 +1,4 @@
-"""The convex hull of reference entries: its energy at a composition, and whether it knows a chemistry at all."""
+"""The convex hull of reference entries: its energy at a composition, and the pairs of elements that it lacks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from adit.errors import DataError
 
 MAX_QHULL_ELEMENTS: Final = 6
-"""Up to here the hull is pymatgen's ``PhaseDiagram``; Qhull's cost explodes with the dimension, so beyond it the same
-lower envelope is a linear programme at the requested composition."""
+"""Up to so many elements the hull is pymatgen's ``PhaseDiagram``. Qhull's cost grows steeply with the dimension, so for
+more elements the same lower envelope is found by linear programming at the requested composition."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Hull:
         tag: energy tag of all entries.
         entries: entries by their set of elements.
         elements: lowest energy of each element that has a reference, eV/atom.
-        complete: whether all that is known is here, so that a pair without a compound has none.
-        completed: pairs that were searched for compounds, e.g. ``Fe-Zr``; they are no gaps.
+        complete: whether the reference holds all known compounds: a pair without one is then no gap.
+        completed: pairs that were searched for compounds, e.g. ``Fe-Zr``; they are not gaps.
     """
 
     tag: str
@@ -61,7 +61,7 @@ class Hull:
 
     @classmethod
     def from_entries(cls, tag: str, entries: Iterable[Entry]) -> Hull:
-        """Index entries."""
+        """Return the hull of entries of one energy tag."""
         index: dict[frozenset[str], list[Entry]] = {}
         for entry in entries:
             index.setdefault(entry.elements, []).append(entry)
@@ -81,8 +81,8 @@ class Hull:
     def gaps(self, elements: frozenset[str]) -> list[str]:
         """Return the pairs of elements that no reference compound of this chemical system holds, e.g. ``Fe-Zr``.
 
-        In a gap, the hull between these elements is a straight line from element to element: nobody has computed
-        their compounds into the reference, and an energy below that line says little of stability.
+        In a gap, the hull between two elements is a straight line, because the reference holds none of their compounds.
+        An energy below that line says little about stability.
         """
         lone = [element for element in sorted(elements) if element not in self.elements]
         if self.complete:

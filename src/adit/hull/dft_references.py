@@ -1,7 +1,7 @@
 """``adit dft-references``: elements and competing phases, computed as the structures were, for a hull of the same tag.
 
-Which crystals these are is decided by CHGNet: of each composition the lowest, and of the compounds those near the hull
-of their chemical system. Their energies come from the engine alone.
+CHGNet selects the crystals: the lowest of each composition, and of the compounds those near the hull of their chemical
+system. Their energies come from the engine alone.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 FOLDER = "references"
 MAX_ATOMS = 20
-"""Larger cells are no reference: as in MP20."""
+"""Larger cells are not used as references, as in MP20."""
 ENERGY_LIMIT_S = 300.0
+"""Wall limit of one of CHGNet's energies, s."""
 
 
 def dft_references(
@@ -52,11 +53,11 @@ def dft_references(
         stage: settings; ``dft.references`` selects only elements, or also competing phases.
         relaxed: tables of ``adit dft``, their structures beside them.
         data: prepared datasets that crystals are taken from.
-        elements: crystals of the elements, for those that no dataset has.
+        elements: crystals of the elements, for those that are in no dataset.
         folder: every reference has its folder ``<folder>/references/<id>`` with ``result.json``; finished ones of the
             same settings are used again.
         out: the table of references; ``hull_tag`` is the engine's.
-        workers: structures at a time.
+        workers: structures computed in parallel.
         settings_dir: folder of the presets.
 
     Raises:
@@ -87,7 +88,7 @@ def chemical_systems(relaxed: Sequence[Path]) -> set[frozenset[str]]:
 def candidates(
     data: Sequence[Path], elements: Iterable[AtomicSystem], systems: set[frozenset[str]]
 ) -> list[AtomicSystem]:
-    """Return the crystals that lie inside one of the chemical systems; ids are unique. Failure rows are skipped."""
+    """Return the crystals inside the chemical systems, each id once; failure rows are skipped."""
     elements_of_all = frozenset().union(*systems) if systems else frozenset()
     inside_one: dict[str, AtomicSystem] = {}
     pools: list[Iterable[Any]] = [*(store.read_systems(path) for path in data), elements]
@@ -106,13 +107,13 @@ def candidates(
 def choose(
     wanted: Sequence[AtomicSystem], systems: set[frozenset[str]], which: str, window: float, workers: int
 ) -> list[AtomicSystem]:
-    """Return the references: of each composition the lowest in CHGNet's energy, compounds where they compete.
+    """Return the references: the crystal of lowest energy (CHGNet) of each composition, and compounds near the hull.
 
     Args:
         wanted: crystals inside the chemical systems.
         systems: chemical systems.
-        which: elements or competing.
-        window: eV/atom above CHGNet's hull up to which a compound is taken.
+        which: ``elements``, or ``competing`` for compounds too.
+        window: largest energy of a compound above CHGNet's hull, eV/atom.
         workers: processes.
     """
     pool = [system for system in wanted if which == "competing" or len(composition(system.numbers)) == 1]
@@ -126,7 +127,7 @@ def choose(
 
 
 def _energies(systems: Sequence[AtomicSystem], workers: int) -> dict[str, float]:
-    """Return CHGNet's energies as the crystals stand, eV/atom; NaN where it has none."""
+    """Return CHGNet's energies of the unrelaxed crystals by id, eV/atom; NaN where there is none."""
     energies = {system.system_id: float("nan") for system in systems}
     progress = Progress("crystals compared", len(systems))
 
@@ -160,7 +161,7 @@ def _near_hull(
     ]
     present = {frozenset(composition(system.numbers)) for system in inside}
     if any(frozenset({element}) not in present for element in chemical):
-        return [system.system_id for system in inside]  # no hull without its corners: all of them compete
+        return [system.system_id for system in inside]  # no hull without its elements: all compounds are taken
     entries = {
         system.system_id: PDEntry(Composition(composition(system.numbers)), energies[system.system_id] * len(system))
         for system in inside
@@ -170,7 +171,7 @@ def _near_hull(
 
 
 def table_of(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]], tag: str) -> pd.DataFrame:
-    """Return the table of references, one row per crystal, also those that failed."""
+    """Return the table of references, one row per crystal, failures included."""
     import pandas as pd
 
     rows = []

@@ -1,4 +1,4 @@
-"""Tables of energies that a hull is asked about: of `adit relax`, like them, or structures with an energy each."""
+"""Tables of energies to place on a hull: of `adit relax`, tables like them, or structures with an energy each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class EnergyTable:
         path: of the table, or of the file of structures.
         frame: one row per structure: system_id, energy_per_atom (eV/atom), energy_tag, status, reason, and
             formula if there are no structures.
-        structures: systems and failures by id; empty where the formulas stand for them.
+        structures: systems and failures by id; empty if the column ``formula`` replaces them.
     """
 
     path: Path
@@ -47,12 +47,12 @@ def read_energy_tables(
 
     Args:
         paths: Parquet and CSV tables, or files of any format that the readers know.
-        energy_tag: the method of energies that do not say it.
+        energy_tag: method of energies whose table does not name it.
         reading: how files of structures are read.
 
     Raises:
         DataError: a file is missing or holds no energies.
-        ConfigError: an id occurs twice, or a table and its structures do not agree.
+        ConfigError: an id occurs twice, or a table and its structures contradict each other.
     """
     tables = [_read(path, energy_tag, reading) for path in paths]
     ids = [str(system_id) for table in tables for system_id in table.frame[Col.SYSTEM_ID]]
@@ -87,10 +87,10 @@ def _add_tag(frame: Any, path: Path, energy_tag: str | None) -> None:
 
 
 def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSystem | Failure]) -> None:
-    """Check that the structures beside a table are those that it is about.
+    """Check that the structures beside a table are those of its rows.
 
     Raises:
-        ConfigError: none is, or one has another composition or number of atoms.
+        ConfigError: no id is the same, or a structure has another composition or number of atoms.
     """
     if structures:
         rows = {str(record[Col.SYSTEM_ID]): identity_of_record(record) for record in frame.to_dict("records")}
@@ -102,7 +102,7 @@ def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSys
 def _of_structures(
     path: Path, energy_tag: str | None, reading: ReadSettings | None, columns: Sequence[str] = ()
 ) -> EnergyTable:
-    """Return the energies that stand with structures."""
+    """Return the energies in a file of structures."""
     import pandas as pd
 
     try:
@@ -152,7 +152,7 @@ def _record(read: ReadRow) -> dict[str, Any]:
 
 
 def counts_of(record: Mapping[str, Any], structures: Mapping[str, Any]) -> dict[str, float] | str:
-    """Return the composition of a row, or why there is none."""
+    """Return the composition of a row (atoms of each element), or the reason why there is none."""
     structure = structures.get(record[Col.SYSTEM_ID])
     if isinstance(structure, AtomicSystem):
         return {element: float(count) for element, count in composition(structure.numbers).items()}
@@ -168,7 +168,7 @@ def counts_of(record: Mapping[str, Any], structures: Mapping[str, Any]) -> dict[
 def identity_columns(
     record: Mapping[str, Any], counts: Mapping[str, float] | str, structures: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return formula and number of atoms of a row, by which a join with its structure is checked."""
+    """Return formula and number of atoms of a row; joins with its structure are checked with them."""
     structure = structures.get(record[Col.SYSTEM_ID])
     if isinstance(structure, AtomicSystem):
         return {Col.FORMULA: hill(composition(structure.numbers)), Col.N_ATOMS: len(structure)}

@@ -1,4 +1,4 @@
-"""Which energies may meet on which hull: tags are ``<code>/<functional>/<correction>``."""
+"""Energy tags ``<code>/<functional>/<correction>``: which energies can be compared with which hull."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adit.columns import POTENTIALS, surrogate_prefix
 from adit.errors import DataError
 
 MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
-"""The one tag of a hull on which energies of a potential are allowed, as a labelled surrogate."""
+"""The only hull tag with which energies of a potential may be compared, as a labelled surrogate."""
 
 
 def potential_of_tag(energy_tag: str) -> str:
@@ -38,7 +38,7 @@ def surrogate_of(energy_tag: str, hull_tag: str) -> str:
 
 
 def column_of(name: str, energy_tag: str, hull_tag: str) -> str:
-    """Return the name of a column of energies beside those of other potentials, e.g. ``sevennet_e_above_hull``.
+    """Return the name of a column of energies in a table with several potentials, e.g. ``sevennet_e_above_hull``.
 
     Raises:
         DataError: energies of these two methods cannot be compared.

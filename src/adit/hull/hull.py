@@ -29,16 +29,16 @@ from adit.readers import ReadSettings
 __all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "lower_envelope", "read_reference"]
 
 DECIMALS: Final = 9
-"""Energies above the hull are rounded to so many decimals, eV/atom, so that energies on the hull are 0."""
+"""Decimals of energies above the hull (eV/atom): rounding makes energies on the hull 0."""
 
 WHOLE: Final = ("mp-2023-02-07",)
-"""References that hold all that is known: a pair of elements without a compound has none."""
+"""References that hold all known compounds, so that a pair of elements without one is no gap."""
 
 _NO_ENERGY: Final = ("failed", "timeout", "refused")
 
 
 def read_reference(path: Path) -> Hull:
-    """Read the reference entries, of `adit reference` or of `adit relax`; rows that failed are left out.
+    """Read the reference entries from a table of `adit reference` or `adit relax`; failed rows are left out.
 
     Raises:
         DataError: the table is empty, or holds entries of different tags.
@@ -57,7 +57,7 @@ def read_reference(path: Path) -> Hull:
 
 
 def _as_reference(path: Path, frame: Any) -> Any:
-    """Return a table of `adit reference`, or one of `adit relax`, whose structures become the entries of a hull."""
+    """Return a table of reference entries: one of `adit reference` unchanged, or the structures of `adit relax`."""
     if Col.HULL_TAG in frame and Col.COMPOSITION in frame:
         return frame
     (energies,) = read_energy_tables([path], None)
@@ -69,7 +69,7 @@ def _as_reference(path: Path, frame: Any) -> Any:
 
 
 def _numbers(values: Any) -> Any:
-    """Return a column as numbers, NaN where it holds none."""
+    """Return a column as numbers; NaN for other values."""
     import pandas as pd
 
     return pd.to_numeric(values, errors="coerce").astype(float)
@@ -91,20 +91,20 @@ def hull(
 
     Args:
         stage: slice of the configuration.
-        relaxed: tables with ``system_id`` and ``energy_per_atom`` (eV/atom), and ``status``, ``reason``, ``energy_tag``
-            if there are such; the structures are in the ``.arrow`` beside each, or a column ``formula`` stands for
-            them. Or files of structures with an energy each.
+        relaxed: tables with ``system_id`` and ``energy_per_atom`` (eV/atom), and optionally ``status``, ``reason`` and
+            ``energy_tag``; the structures are in the ``.arrow`` beside each, or a column ``formula`` replaces them. Or
+            files of structures with an energy each.
         reference: ``hull/reference.parquet``.
-        out: the table, one row a structure: system_id, ``ENERGIES`` (NaN if unknown), hull_covers_chemistry, hull_gaps,
+        out: table, one row per structure: system_id, ``ENERGIES`` (NaN if unknown), hull_covers_chemistry, hull_gaps,
             missing_pairs, verdict, energy_tag, hull_tag, surrogate, reason, formula (Hill) and n_atoms (0 if unknown),
-            by which a join is checked.
-        energy_tag: the method of tables that do not say it.
+            for checks of joins.
+        energy_tag: method of energies whose table does not name it.
         reading: how files of structures are read.
-        complete: gives a hull with compounds of what it misses; see ``hull_of``.
+        complete: adds compounds of missing pairs to the hull; see ``hull_of``.
 
     Raises:
-        DataError: a file is missing, an id occurs twice, a table is not about the structures beside it, or energies of
-            different methods would meet.
+        DataError: a file is missing, an id occurs twice, a table and the structures beside it differ, or energies of
+            different methods would be compared.
     """
     hull_of(stage, read_energy_tables(relaxed, energy_tag, reading), reference, out, complete)
 
@@ -116,14 +116,14 @@ def hull_of(
     out: Path,
     complete: Callable[[Hull, Sequence[frozenset[str]]], Hull] | None = None,
 ) -> None:
-    """Compute energies above the hull for tables that are read already; see ``hull``.
+    """Compute energies above the hull for tables in memory; see ``hull``.
 
     Args:
         stage: slice of the configuration.
         tables: energies.
         reference: ``hull/reference.parquet``.
         out: the table.
-        complete: gives a hull with compounds of what it misses for these sets of elements; see ``competing``.
+        complete: adds compounds of the pairs that the hull misses in these sets of elements; see ``competing``.
 
     Raises:
         DataError: energies of different methods would meet.
@@ -158,7 +158,7 @@ def hull_of(
 
 
 def _chemical(tables: Sequence[EnergyTable]) -> list[frozenset[str]]:
-    """Return the set of elements of each structure that has an energy, one a structure."""
+    """Return the set of elements of each structure with an energy."""
     good = [
         (record, table.structures)
         for table in tables
@@ -170,7 +170,7 @@ def _chemical(tables: Sequence[EnergyTable]) -> list[frozenset[str]]:
 
 
 def _potentials(rows: Any) -> set[str]:
-    """Return whose surrogate energies rows hold; an empty name stands for energies of the hull's own method."""
+    """Return the potentials of the rows' surrogate energies; "" for energies of the hull's own method."""
     tags = zip(rows[Col.ENERGY_TAG], rows[Col.SURROGATE], strict=True)
     return {potential_of_tag(str(tag)) if surrogate else "" for tag, surrogate in tags}
 
@@ -191,7 +191,7 @@ def _empty(system_id: str, energy_tag: str, hull_tag: str, surrogate: bool) -> d
 
 
 def _energy(value: Any) -> tuple[float, str]:
-    """Return an energy, or NaN and the reason."""
+    """Return an energy (eV/atom) and an empty text, or NaN and the reason."""
     try:
         return (math.nan if value is None else float(value)), "no energy"
     except (TypeError, ValueError):
@@ -199,7 +199,7 @@ def _energy(value: Any) -> tuple[float, str]:
 
 
 def _place(record: Mapping[str, Any], counts: dict[str, float] | str, references: Hull) -> dict[str, Any]:
-    """Return the row of one structure; tags that do not fit end the run, whatever else goes wrong is a reason."""
+    """Return the row of one structure; incompatible tags are an error, every other problem is the row's reason."""
     energy, reason = _energy(record[Col.ENERGY_PER_ATOM])
     if record[Col.STATUS] in _NO_ENERGY or not math.isfinite(energy):
         why = str(record[Col.REASON] or reason)

@@ -40,11 +40,11 @@ FIXED: Final = (
     Col.JUDGE_STATUS,
     Col.JUDGE_REASON,
 )
-"""Columns beside those named after the two potentials. The difference is the judge's less the other's, eV/atom."""
+"""Columns in addition to those named after the two potentials; the difference (eV/atom) is judge minus run."""
 
 
 def reference_stage(stage: JudgeStage) -> ReferenceStage:
-    """Return the settings by which the judge's own references are made: as the run's, with the judge's potential."""
+    """Return the settings of the judge's own references: those of the run, with the judge's potential."""
     judge = stage.judge
     place = {"engine": judge.engine, "weights": judge.weights, "python": judge.python}
     relax = RelaxConfig.model_validate({**stage.relax.model_dump(), **place})
@@ -53,11 +53,11 @@ def reference_stage(stage: JudgeStage) -> ReferenceStage:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the two potentials said, by system id.
+    """Results of the two potentials.
 
     Attributes:
-        systems: relaxed crystals.
-        judged: rows of the judge.
+        systems: relaxed crystals by id.
+        judged: rows of the judge by id.
         placed: rows of the run's hull.
         tag: of the judge's energies; empty where nothing was judged.
         reason: why nothing was judged.
@@ -71,10 +71,10 @@ class Inputs:
 
 
 def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path) -> Inputs:
-    """Read the files of the stages before.
+    """Read the files of the earlier stages.
 
     Raises:
-        DataError: one is missing, or the judge's energies are of several methods.
+        DataError: a file is missing, or the judge's energies are of several methods.
     """
     systems = {row.system_id: row for path in structures for row in store.read_systems(path)}
     frames = [(store.read_frame(path), store.read_metadata(path)) for path in judged]
@@ -103,21 +103,22 @@ def judge_hull(
 ) -> None:
     """Place the judge's energies on its hull and write both potentials' distances with their verdict.
 
-    With ``hull.reference: builtin`` the judge has references of its own, of the chemical systems in question alone;
-    otherwise the run's hull serves both. Where the judge has none, the rows say so and the verdict is the first one's.
+    With ``hull.reference: builtin``, references of the judge's own are computed for the chemical systems in question;
+    otherwise both use the run's hull. Without a hull of the judge, its columns are empty with a reason, and the verdict
+    is that of the run's potential.
 
     Args:
         stage: settings.
         inputs: see ``read_inputs``.
         references: the run's table of references.
         data: prepared datasets, for references of the judge's own.
-        out: table, one row a crystal of the run's hull: ``FIXED`` and ``<potential>_e_above_hull`` (eV/atom),
+        out: table, one row per crystal of the run's hull: ``FIXED`` and ``<potential>_e_above_hull`` (eV/atom),
             ``<potential>_formation_energy_per_atom``; ``<potential>_surrogate_…`` where the hull is DFT's.
         cache: folder for finished references.
         workers: processes at most.
 
     Raises:
-        DataError: a file is not what it should be, or methods would mix.
+        DataError: a file is invalid, or energies of different methods would be compared.
     """
     tag, why, hull = inputs.tag, inputs.reason, None
     if tag:
@@ -127,7 +128,7 @@ def judge_hull(
             if isinstance(error, DataError) and stage.hull.reference != "builtin":
                 raise
             why = str(error)
-            log.warning("the judge has no hull, the run goes on without: %s", error)
+            log.warning("the judge has no hull, the run continues without it: %s", error)
     frame = table_of(inputs, hull, why)
     metadata = {"judge_tag": tag if hull is not None else "", "reason": why, "rows": len(frame)}
     store.write_frame(out, frame, metadata)
@@ -162,7 +163,7 @@ def _hull(
 
 
 def table_of(inputs: Inputs, hull: Hull | None, reason: str) -> pd.DataFrame:
-    """Return the table, one row a crystal of the run's hull; ``reason`` says why there is no hull of the judge's."""
+    """Return the table, one row per crystal of the run's hull; ``reason``: why the judge has no hull."""
     import pandas as pd
 
     rows = [_row(dict(placed), inputs, hull, reason) for placed in inputs.placed]
@@ -222,6 +223,6 @@ def _place(judged: Mapping[str, Any], system: AtomicSystem | None, hull: Hull) -
 
 
 def counts_of(frame: pd.DataFrame) -> dict[str, int]:
-    """Return how many crystals have each verdict, in the order of ``Verdict``; those that none has are left out."""
+    """Return the number of crystals with each verdict that occurs, in the order of ``Verdict``."""
     verdicts = Counter(map(str, frame[Col.VERDICT]))
     return {str(each): verdicts[str(each)] for each in Verdict if verdicts[str(each)]}

@@ -1,7 +1,7 @@
 """Reference entries of the Materials Project: MP20's formation energies, its phase diagram, a user's own entries.
 
-All are PBE(+U) with the MP2020 corrections. A pickle is code: the published phase diagram is loaded only where its
-checksum is the published one.
+All are PBE(+U) with the MP2020 corrections. A pickle is code: the published phase diagram is loaded only if it has the
+published checksum.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ PHASE_DIAGRAM_MD5: Final = "60d19d691fa1d338aa496a40a9641bef"
 """Of 2023-02-07-ppd-mp.pkl.gz, https://figshare.com/files/48241624 (Matbench Discovery, CC-BY-4.0)."""
 
 LEAST_CORRECTED: Final = 0.99
-"""Fraction of one's own entries that MP2020 must take."""
+"""Smallest fraction of a user's entries that MP2020 must correct."""
 
 Rows = list[dict[str, object]]
 Find = Callable[[str], Path]
 
 
 def formation_energies(find: Find) -> Rows:
-    """Return the formation energies of MP20 on the absolute scale of the elemental references, and these.
+    """Return the formation energies of MP20 on the absolute scale of the elemental references, and the references.
 
     E = E_f + Σ xᵢ·E(elemental entry i), all in eV/atom.
     """
@@ -79,16 +79,18 @@ def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
     """Return the lowest entry of each composition in the published phase diagram of the complete Materials Project.
 
     Args:
-        find: gives the file.
+        find: returns the local path of a public file.
         md5: checksum that the file must have before it is opened.
 
     Raises:
-        DataError: the file is another, or holds no phase diagram.
+        DataError: the file has another checksum, or holds no phase diagram.
     """
     path = find(PHASE_DIAGRAM)
     digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
     if digest != md5:
-        raise DataError(f"{path}: md5 is {digest}, published is {md5}; a pickle is code and stays shut; fetch it again")
+        raise DataError(
+            f"{path}: md5 is {digest}, published is {md5}; not opened, since a pickle is code; fetch it again"
+        )
     try:
         with gzip.open(path) as file:
             diagram = pickle.load(file)
@@ -106,10 +108,10 @@ def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
 
 
 def own_entries(path: Path) -> Rows:
-    """Return computed entries of the user's own, corrected with MP2020: a JSON file (or .json.gz) of pymatgen entries.
+    """Return a user's computed entries, corrected with MP2020, from a JSON file (or .json.gz) of pymatgen entries.
 
     Raises:
-        DataError: the file is no such file, or MP2020 does not take its entries.
+        DataError: the file is invalid, or MP2020 cannot correct its entries.
     """
     from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
 
@@ -155,4 +157,4 @@ READERS: Final[Mapping[str, Callable[[Find], Rows]]] = {
     "mp20-formation-energies": formation_energies,
     "mp-2023-02-07": phase_diagram,
 }
-"""What ``hull.reference`` may name, beside ``builtin`` and ``entries``."""
+"""Values of ``hull.reference``, in addition to ``builtin`` and ``entries``."""

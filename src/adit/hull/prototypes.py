@@ -1,6 +1,6 @@
-"""Hypothetical compounds of two elements: the binary prototypes of AFLOW, in both orders, at a few volumes.
+"""Hypothetical compounds of two elements: AFLOW's binary prototypes, in both orders, at a few volumes.
 
-Source: Mehl et al. 2017, doi 10.1016/j.commatsci.2017.01.017, the library as it comes with pymatgen.
+Source: Mehl et al. 2017, doi 10.1016/j.commatsci.2017.01.017, the library in pymatgen.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 MAX_ATOMS: Final = 10
-"""Of a prototype's primitive cell."""
+"""Largest primitive cell of a prototype, atoms."""
 
 STOICHIOMETRIES: Final = ((1, 1), (1, 2), (1, 3), (2, 3), (1, 4), (1, 5), (3, 4), (3, 5))
 """Ratios of two elements that are searched, each in both orders."""
 
 BONDS: Final = (0.95, 1.05, 1.15)
-"""Shortest distance over the sum of covalent radii: the volumes at which a prototype is tried."""
+"""Shortest distance over the sum of covalent radii, for each volume of a prototype."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Prototype:
 
     Attributes:
         name: AFLOW's, e.g. ``AB_cF8_225_a_b``.
-        system: a crystal of it, its elements those of the library.
+        system: a crystal of this type, with the elements of the library.
         species: atomic number of each of its two elements, in the order of the name.
     """
 
@@ -45,7 +45,7 @@ class Prototype:
 
 @cache
 def prototypes() -> tuple[Prototype, ...]:
-    """Return the binary prototypes of at most ``MAX_ATOMS`` atoms and of ``STOICHIOMETRIES``; one of each name."""
+    """Return the binary prototypes with at most ``MAX_ATOMS`` atoms and of ``STOICHIOMETRIES``, each name once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
@@ -66,7 +66,7 @@ def prototypes() -> tuple[Prototype, ...]:
 
 
 def decorated(pair: tuple[int, int]) -> Iterator[tuple[str, AtomicSystem]]:
-    """Yield the prototypes made of two elements, with the name of the candidate: all its volumes share it.
+    """Yield the prototypes of two elements; the volumes of one prototype share its name.
 
     Args:
         pair: atomic numbers.
@@ -84,9 +84,12 @@ def scaled(system: AtomicSystem, numbers: np.ndarray, bond: float, system_id: st
 
     Args:
         system: the crystal.
-        numbers: (n,) atomic numbers that its atoms get.
-        bond: share of the sum of covalent radii.
-        system_id: of the new crystal.
+        numbers: (n,) new atomic numbers.
+        bond: shortest bond over the sum of covalent radii.
+        system_id: id of the new crystal.
+
+    Raises:
+        DataError: the system has no cell.
     """
     from ase.neighborlist import neighbor_list
 

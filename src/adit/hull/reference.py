@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 BUILTIN = "builtin-crystals"
 FMAX, MAX_STEPS = 0.05, 200
-"""eV/Å and steps of a reference crystal: no settings of a run, so that its energy can travel with the package. Where a
-run relaxes its samples further than ``FMAX``, its references are computed as far."""
+"""Limits of the relaxation of a reference crystal, eV/Å and steps: independent of a run's settings, so that its energy
+can be shipped with the package. A run that relaxes its samples to smaller forces does so with its references."""
 
 SHIP_LIMIT_S = 3600.0
-"""Wall limit of one crystal of the table: so long that no machine's load decides."""
+"""Wall limit of one crystal of the shipped table, s: long enough even on a busy machine."""
 
 Find = Callable[[str], Path]
-"""Gives the local path of a public file by its name in a mirror, fetched and checked first where it must be."""
+"""Returns the local path of a public file by its name in a mirror; the file is downloaded and checked if needed."""
 
 
 def reference(
@@ -49,14 +49,14 @@ def reference(
 ) -> None:
     """Write the reference entries of the hull: one row each, with absolute energies in eV/atom on one scale.
 
-    ``builtin``: every crystal of the built-in set, relaxed with the run's potential to ``FMAX``, or as far as the
-    samples where that is further; one that is not converged in ``MAX_STEPS`` keeps its energy, which is an upper
-    bound, and says so; hull_tag is that potential's. Energies that travel with the package (``shipped``) are taken,
-    the others computed.
+    ``builtin``: every crystal of the built-in set, relaxed with the run's potential to ``FMAX``, or to the samples'
+    limit if that is lower. A crystal that is not converged within ``MAX_STEPS`` keeps its energy, an upper bound, with
+    the status ``unconverged``. ``hull_tag`` is the potential's. Energies that ship with the package (``shipped``) are
+    used; the others are computed.
     ``mp20-formation-energies``: the Materials Project's formation energies of MP20, put on the absolute scale with its
     elemental references.
-    ``mp-2023-02-07``: the whole Materials Project, from the published phase diagram. ``entries``: computed entries in a
-    file of the user's own (``hull.entries``), corrected with MP2020 here.
+    ``mp-2023-02-07``: the whole Materials Project, from the published phase diagram. ``entries``: a user's file of
+    computed entries (``hull.entries``), corrected here with MP2020.
 
     Args:
         stage: settings.
@@ -64,8 +64,8 @@ def reference(
         out: the table, ``COLUMNS``.
         cache: folder for finished entries, from which a killed run resumes.
         workers: processes at most.
-        find: gives public files; without it only ``builtin`` and ``entries`` are possible.
-        chemical: of ``builtin``, only crystals inside one of these sets of elements; ``None``: all of them.
+        find: returns local paths of public files; without it only ``builtin`` and ``entries`` are possible.
+        chemical: for ``builtin``: use only crystals inside one of these sets of elements; ``None``: all.
 
     Raises:
         DataError: the built-in set or a file is missing or damaged.
@@ -128,7 +128,7 @@ def _builtin(
     shipped = read_shipped(chosen_of(stage.relax).identity())
     rows = {system.system_id: shipped.row(system, fmax) for system in systems}
     missing = [system for system in systems if rows[system.system_id] is None]
-    log.info("%d of %d energies came with the package", len(systems) - len(missing), len(systems))
+    log.info("%d of %d energies are shipped with the package", len(systems) - len(missing), len(systems))
     rows |= {str(row[Col.ENTRY_ID]): row for row in relaxed_rows(missing, stage, workers, cache)}
     return pd.DataFrame([rows[system.system_id] for system in systems], columns=list(COLUMNS))
 
@@ -140,14 +140,14 @@ def inside(system: AtomicSystem, chemical: Set[frozenset[str]]) -> bool:
 
 
 def limits_for(fmax: float) -> Limits:
-    """Return how a reference crystal is relaxed: as samples are by default, whatever a run's settings."""
+    """Return the limits of relaxation of a reference crystal: the defaults, and ``fmax`` (eV/Å) if it is lower."""
     return dataclasses.replace(limits_of(RelaxConfig()), fmax=min(fmax, FMAX), max_steps=MAX_STEPS)
 
 
 def relaxed_rows(
     systems: Sequence[AtomicSystem], stage: ReferenceStage, workers: int, cache: Path | None
 ) -> list[dict[str, object]]:
-    """Relax crystals and return their reference rows, in order, also of those that have no energy.
+    """Relax crystals and return their reference rows, in order, failures included.
 
     Args:
         systems: the crystals.
@@ -189,7 +189,7 @@ def _row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, object]:
 
 
 def ship(out: Path, data: Path, cache: Path, workers: int, chosen: Chosen = CHGNET) -> None:
-    """Relax the whole built-in set and put its energies into the table that travels with the package.
+    """Relax the whole built-in set and put its energies into the table that ships with the package.
 
     Args:
         out: the table.

@@ -1,4 +1,4 @@
-"""The table of reference entries that a hull is built from: one row each, absolute energies on one scale."""
+"""The table of reference entries of a hull: one row per entry, absolute energies on one scale."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def reference_row(
     """Return a row.
 
     Args:
-        entry_id: of the entry.
+        entry_id: id of the entry.
         formula: for display.
         amounts: atoms of each element.
         energy_per_atom: eV/atom, absolute; NaN if there is none.
         tag: method of the energy.
         status: converged, unconverged, failed, timeout or refused.
-        reason: one line where it is not converged.
+        reason: one line if it is not converged.
     """
     return {
         Col.ENTRY_ID: entry_id,

@@ -1,7 +1,7 @@
-"""Energies of the built-in reference crystals, stored in the package, so that they need not be relaxed again.
+"""Energies of the built-in reference crystals, shipped with the package, so that they need not be relaxed again.
 
-One file for all potentials, ``references.parquet`` beside this module; ``adit ship-references`` makes it. A row holds
-for one potential, with its version and the hash of its weights, and for one crystal, with the geometry at the start.
+One file for all potentials, ``references.parquet`` beside this module, written by ``adit ship-references``. A row
+is valid for one potential (version and hash of its weights) and for one crystal (its geometry before relaxation).
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 TABLE = Path(__file__).with_name("references.parquet")
 TOLERANCE = 1e-3
-"""eV/atom: so far may an energy of the table be from the one that another machine computes, whose roundings can end a
-relaxation a step earlier or later."""
+"""Largest difference between a shipped energy and the one that another machine computes, eV/atom: rounding can end a
+relaxation one step earlier or later."""
 
 KEY = ("potential", "version", "weights_sha256")
 GEOMETRY = (Col.VOLUME_PER_ATOM, "shortest_distance")
-"""Å³ and Å of the crystal as it was given: the same id with another geometry is another crystal."""
+"""Volume (Å³ per atom) and shortest distance (Å) before relaxation; other values mean another crystal."""
 
 GEOMETRY_TOLERANCE = 1e-3
-"""Relative: what preparation on another machine may change by rounding."""
+"""Relative tolerance of the geometry: rounding on other machines."""
 
 _COLUMNS = (*KEY, "set", *COLUMNS, "fmax", *GEOMETRY)
 
 SEARCH = 4.0
-"""Å within which the shortest distance is looked for."""
+"""Search radius of the shortest distance, Å."""
 
 
 def geometry(system: AtomicSystem) -> dict[str, float]:
@@ -56,7 +56,7 @@ class Shipped:
     """The rows of one potential.
 
     Attributes:
-        frame: ``COLUMNS``, ``fmax`` (eV/Å, to which they were relaxed) and the geometry.
+        frame: ``COLUMNS``, ``fmax`` (largest force after relaxation, eV/Å) and the geometry.
     """
 
     frame: pd.DataFrame
@@ -66,11 +66,11 @@ class Shipped:
         return {str(row[Col.ENTRY_ID]): row for row in self.frame.to_dict("records")}
 
     def row(self, system: AtomicSystem, fmax: float) -> dict[str, Any] | None:
-        """Return the reference row of a crystal, or ``None`` if none is relaxed tightly enough.
+        """Return the reference row of a crystal, or ``None`` if there is none relaxed to ``fmax``.
 
         Args:
             system: the crystal before relaxation.
-            fmax: eV/Å; a row that was relaxed less far does not hold.
+            fmax: largest force, eV/Å; rows relaxed to larger forces are not used.
         """
         row = self._by_id.get(system.system_id)
         if row is None or row[Col.FMAX] > fmax or row[Col.N_ATOMS] != len(system):
@@ -82,10 +82,10 @@ class Shipped:
 
 
 def read_shipped(identity: Identity, path: Path = TABLE) -> Shipped:
-    """Return the rows of exactly this potential; none where the file has none, or is not there.
+    """Return the rows of exactly this potential; none if the file is missing or has none.
 
     Raises:
-        DataError: the file is another table.
+        DataError: the file is not a table of reference energies.
     """
     import pandas as pd
 
@@ -107,7 +107,7 @@ def _of(frame: pd.DataFrame, identity: Identity) -> Any:
 def write_shipped(
     identity: Identity, name: str, systems: Sequence[AtomicSystem], frame: pd.DataFrame, fmax: float, path: Path = TABLE
 ) -> None:
-    """Put the entries of a set in place of those that the file has of the same set and potential.
+    """Write the entries of a set; they replace those of the same set and potential in the file.
 
     Args:
         identity: whose energies they are.
@@ -118,7 +118,7 @@ def write_shipped(
         path: the file.
 
     Raises:
-        DataError: the file that is there is another table.
+        DataError: the existing file is not a table of reference energies.
     """
     import pandas as pd
 
@@ -129,7 +129,7 @@ def write_shipped(
 
 
 def add_set(identity: Identity, name: str, rows: Sequence[Mapping[str, Any]], fmax: float, path: Path) -> None:
-    """Put reference rows without a geometry in place of those that the file has of the same set and potential.
+    """Write reference rows without a geometry; they replace those of the same set and potential in the file.
 
     Args:
         identity: whose energies they are.
@@ -139,7 +139,7 @@ def add_set(identity: Identity, name: str, rows: Sequence[Mapping[str, Any]], fm
         path: the file.
 
     Raises:
-        DataError: the file that is there is another table.
+        DataError: the existing file is not a table of reference energies.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""What energies above the hull say of a crystal, by one potential and by two, and where they say nothing."""
+"""Stability class of a crystal from its energy above the hull, by one potential or two; unknown at gaps of the hull."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ TIE = 1e-6
 """eV/atom: energies closer than this to the hull are on it."""
 
 MIN_ELEMENTS = 2
-"""Crystals of fewer elements are never called stable: they are known."""
+"""Crystals of fewer elements are never called stable: elements are known."""
 
 
 class Verdict(StrEnum):
-    """The class of a crystal; ``UNKNOWN_HULL`` is none of stable and unstable."""
+    """The class of a crystal; ``UNKNOWN_HULL`` is neither stable nor unstable."""
 
     STABLE = "stable"
     UNSTABLE = "unstable"
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 
 def is_stable(e_above_hull: float, n_elements: int) -> bool:
-    """Return whether a crystal is below the hull (eV/atom), as the paper's protocol has it; NaN is not."""
+    """Return whether a crystal is stable by the paper's protocol; ``e_above_hull`` in eV/atom, NaN is not stable."""
     return n_elements >= MIN_ELEMENTS and e_above_hull < -TIE
 
 
@@ -35,7 +35,7 @@ def verdict(e_above_hull: float, n_elements: int, missing_pairs: str) -> Verdict
     Args:
         e_above_hull: eV/atom; NaN where there is none.
         n_elements: of the crystal.
-        missing_pairs: pairs of its elements of which the hull has no compound; empty: none is missing.
+        missing_pairs: pairs of its elements of which the hull has no compound, or an empty text.
     """
     if missing_pairs:
         return Verdict.UNKNOWN_HULL
@@ -45,7 +45,7 @@ def verdict(e_above_hull: float, n_elements: int, missing_pairs: str) -> Verdict
 
 
 def joint(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the class by two potentials; where one has no energy or no hull, so has the pair."""
+    """Return the class by two potentials; unknown if one of them has no energy or no hull."""
     for blank in (Verdict.UNKNOWN_HULL, Verdict.NO_ENERGY):
         if blank in verdicts:
             return blank

@@ -16,7 +16,13 @@ def full_precision(values: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention over the real atoms of each system."""
+    """Multi-head self-attention over the real atoms of each system.
+
+    Args:
+        d_model: width of the features.
+        heads: attention heads.
+        qk_norm: normalise queries and keys (not in the paper).
+    """
 
     def __init__(self, d_model: int, heads: int, qk_norm: bool = False) -> None:
         super().__init__()
@@ -91,7 +97,7 @@ class TransformerEncoder(nn.Module):
 
 
 def sinusoids(places: Int[Tensor, " m"], width: int) -> Float[Tensor, "m w"]:
-    """Return sines and cosines of places 0, 1, 2, … Source: Vaswani et al. (2017)."""
+    """Return the sinusoidal encoding of integer positions 0, 1, 2, … Source: Vaswani et al. (2017)."""
     half = width // 2
     frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, device=places.device) / half)
     angles = places[:, None] * frequencies[None, :]
@@ -99,7 +105,7 @@ def sinusoids(places: Int[Tensor, " m"], width: int) -> Float[Tensor, "m w"]:
 
 
 class IndexEmbedding(nn.Module):
-    """Tells a network each atom's place in the canonical order. Differs: not in the paper."""
+    """Embedding of each atom's index in the canonical order. Differs: not in the paper."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()

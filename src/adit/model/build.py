@@ -1,4 +1,4 @@
-"""Networks from their stored configuration and weights; a checkpoint of another shape is an error that says so."""
+"""Networks from their stored configuration and weights; other shapes are a ``DataError``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -
 
 
 def build_vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: str) -> VAE:
-    """Return the autoencoder of a stored ``vae/config.json`` with its weights, in evaluation mode."""
+    """Return the autoencoder of a stored ``vae/config.json`` with its weights, in evaluation mode.
+
+    Raises:
+        DataError: as of ``load_weights``, or an entry of the configuration is missing.
+    """
     model = VAE(
         parse_as(VaeModelConfig, _entry(config, "model", where), where), int(_entry(config, "max_atomic_number", where))
     )
@@ -41,7 +45,11 @@ def build_vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: s
 
 
 def build_dit(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: str) -> DiT:
-    """Return the denoiser of a stored ``dit/config.json`` with its weights, in evaluation mode."""
+    """Return the denoiser of a stored ``dit/config.json`` with its weights, in evaluation mode.
+
+    Raises:
+        DataError: as of ``load_weights``, or an entry of the configuration is missing.
+    """
     model = DiT(
         parse_as(DitModelConfig, _entry(config, "model", where), where), int(_entry(config, "latent_dim", where))
     )
@@ -50,13 +58,21 @@ def build_dit(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: s
 
 
 def load_vae(folder: Path) -> tuple[dict[str, Any], VAE]:
-    """Return record and network of a trained autoencoder, after all checks of ``read_model``."""
+    """Return record and network of a trained autoencoder.
+
+    Raises:
+        DataError: as of ``stored.read_model``.
+    """
     record, tensors = read_model(folder, "vae")
     return record, build_vae(record, tensors, str(folder))
 
 
 def load_dit(folder: Path) -> tuple[dict[str, Any], DiT]:
-    """Return record and network of a trained denoiser, after all checks of ``read_model``."""
+    """Return record and network of a trained denoiser.
+
+    Raises:
+        DataError: as of ``stored.read_model``.
+    """
     record, tensors = read_model(folder, "dit")
     return record, build_dit(record, tensors, str(folder))
 
@@ -68,7 +84,7 @@ def _entry(config: Mapping[str, Any], key: str, where: str) -> Any:
 
 
 def hardware() -> dict[str, str | int]:
-    """Return what a training ran on: processor or accelerator, threads, version of torch."""
+    """Return the hardware of a training: processor or accelerator, threads, version of torch."""
     described: dict[str, str | int] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         return {"device": torch.cuda.get_device_name(), **described}
@@ -102,7 +118,7 @@ def fast_bf16(device: torch.device) -> bool:
 
 
 def in_bf16(device: torch.device, precision: str) -> bool:
-    """Return whether ``auto``, ``bf16`` or ``fp32`` means bf16 on a device."""
+    """Return whether a precision (``auto``, ``bf16`` or ``fp32``) means bf16 on a device."""
     return precision == "bf16" or (precision == "auto" and fast_bf16(device))
 
 

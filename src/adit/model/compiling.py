@@ -15,13 +15,13 @@ from adit.model.blocks import EncoderLayer
 from adit.model.dit import DitBlock
 
 PAYS = {"cuda": True, "cpu": False}
-"""Where ``auto`` compiles. On CPUs with varying shapes, the gain was only 2 to 7 %."""
+"""Devices on which ``auto`` compiles. On CPUs with varying shapes, the gain was only 2 to 7 %."""
 
 
 def compile_blocks(module: nn.Module, backend: str | Callable[..., Any] = "inductor") -> int:
     """Compile the Transformer blocks of a network in place and return how many there are.
 
-    All blocks share their code, so that one is compiled for all of them; names of weights stay.
+    All blocks share their code, so it is compiled once; the names of the weights do not change.
 
     Args:
         module: autoencoder or denoiser.
@@ -40,10 +40,10 @@ def to_compile(mode: Literal["auto"] | bool, device: torch.device) -> bool:
         ConfigError: compilation is requested, and there is no compiler.
     """
     if mode is True and not _has_compiler():
-        raise ConfigError("compile: needs a C++ compiler and finds none; install g++, or set compile: auto")
+        raise ConfigError("compile: no C++ compiler was found; install g++, or set compile: auto")
     return PAYS.get(device.type, False) and _has_compiler() if mode == "auto" else mode
 
 
 def _has_compiler() -> bool:
-    """Return whether a compiler is there: code for GPUs needs one too, for what launches it."""
+    """Return whether a C++ compiler is installed; code for GPUs needs one too, to launch the kernels."""
     return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))

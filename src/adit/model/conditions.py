@@ -44,7 +44,7 @@ class Conditions:
         return Conditions(to_device(self.kind, device), {n: to_device(code, device) for n, code in self.labels.items()})
 
     def drop(self, chosen: Bool[Tensor, " b"], nulls: Conditions, labels: Sequence[str] | None = None) -> Conditions:
-        """Return the conditions with those of ``nulls`` where ``chosen``: all of them, or the named ``labels`` only."""
+        """Return the conditions, replaced by ``nulls`` where ``chosen``: all of them, or only the named ``labels``."""
         kind = torch.where(chosen, nulls.kind, self.kind) if labels is None else self.kind
         names = self.labels.keys() if labels is None else labels
         replaced = {
@@ -70,7 +70,7 @@ def null_conditions(labels: Sequence[LabelConfig], count: int, device: torch.dev
 
 
 def conditions_of(labels: Sequence[LabelConfig], systems: Sequence[AtomicSystem]) -> Conditions:
-    """Return what ``systems`` themselves are, for training; a label that a system's ``info`` lacks is null."""
+    """Return the conditions of training systems; a label that is missing in a system's ``info`` is null."""
     values: list[dict[str, Any]] = []
     for system in systems:
         values_of = {label.name: system.info[label.name] for label in labels if label.name in system.info}
@@ -100,7 +100,7 @@ def encode(
     """Return conditions from plain values.
 
     Args:
-        labels: what the model was trained with.
+        labels: the model's labels.
         kinds: kind of each system; ``None`` is null.
         values: label → value of each system; a missing value, ``None`` or a number that is not finite is null. A
             composition is a mapping of atomic number → amount.

@@ -85,7 +85,7 @@ class DiT(nn.Module):
             t: times in [0, 1].
             conditions: kind and further labels of each system.
             mask: real atoms.
-            skip: blocks to go without, counted from 0: a weaker model, for guidance.
+            skip: blocks to leave out, counted from 0: a weaker model, for guidance.
         """
         condition = nn.functional.silu(self.time(t) + self.condition(conditions))
         x = self.embed(torch.cat([noisy, previous], dim=-1))

@@ -1,4 +1,4 @@
-"""The equivariant autoencoder's halves: attention on spherical tensors, and equivariant output heads.
+"""Encoder and decoder of the equivariant autoencoder: attention on spherical tensors, and equivariant output heads.
 
 A latent is ``latent_dim - 3 k`` scalars, then k vectors (x, y, z): when a system turns, the scalars stay and the
 vectors turn with it. Displacements alone tell the encoder where atoms are: moving a molecule changes nothing.
@@ -25,7 +25,7 @@ RADIAL = 16
 """Basis functions of the distance."""
 
 NARROWING = 4
-"""Channels of the scalars over those of each higher degree, and of the values of the attention."""
+"""Ratio of the scalar channels to the channels of each higher degree, and to those of the attention's values."""
 
 
 class EquivariantEncoder(nn.Module):
@@ -87,7 +87,7 @@ class EquivariantEncoder(nn.Module):
             return Posterior(pad(mean, features.mask), pad(logvar, features.mask))
 
     def neighborhood(self, features: Features) -> Neighborhood:
-        """Return all pairs of atoms within the cutoff, with what the layers need to know of them."""
+        """Return all pairs of atoms within the cutoff, with the inputs of the layers for each pair."""
         e3nn = need_e3nn()
         pairs = pairs_within(
             features.positions[features.mask],
@@ -105,7 +105,7 @@ class EquivariantEncoder(nn.Module):
 
 
 class VectorBlock(nn.Module):
-    """Scalars and vectors of an atom: scalars hear of the vectors' lengths, vectors are mixed and scaled by scalars."""
+    """Update of an atom's scalars and vectors: scalars receive the vectors' lengths, vectors are mixed and scaled."""
 
     def __init__(self, scalars: int, vectors: int) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class EquivariantHeads(nn.Module):
             self.lattice.bias.copy_(torch.tensor([3.0] * 3 + [math.pi / 2] * 3))
 
     def forward(self, latents: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Decoded:
-        """Decode a batch; the lattice is the one thing that is made of all atoms of a system."""
+        """Decode a batch; only the lattice depends on all atoms of a system."""
         with torch.autocast(latents.device.type, enabled=False):
             s, v = torch.split(latents, [latents.shape[-1] - 3 * self.vectors, 3 * self.vectors], dim=-1)
             s, v = self.scalars(s), self._expanded(v)

@@ -29,7 +29,7 @@ def need_e3nn() -> Any:
     except ImportError as error:
         raise ConfigError(
             f"model.vae.encoder: equivariant needs e3nn ({error}); pip install 'adit-pipeline[equivariant]', "
-            "or take encoder: transformer"
+            "or set encoder: transformer"
         ) from None
     return e3nn
 
@@ -39,8 +39,8 @@ class Neighborhood:
     """Inputs of a layer for each pair.
 
     Attributes:
-        target: (E,) atom that looks.
-        source: (E,) atom that is seen.
+        target: (E,) atom that receives (the query).
+        source: (E,) its neighbour.
         harmonics: (E, (L + 1)²) spherical harmonics of the displacement.
         radial: (E, R) basis functions of the distance.
         envelope: (E,) 1 at distance 0, smoothly 0 at the cutoff.
@@ -80,7 +80,7 @@ class EquivariantNorm(nn.Module):
 
 
 class EquivariantAttention(nn.Module):
-    """Attention whose values are tensor products of what a neighbour knows with the harmonics of its direction.
+    """Attention whose values are tensor products of a neighbour's features with the harmonics of its direction.
 
     The weights come from scalars alone and fade out at the cutoff. Source: Liao et al. (2024), Section 3, in its form
     before the reduction to SO(2) convolutions.
@@ -119,7 +119,7 @@ class EquivariantAttention(nn.Module):
         self.register_buffer("head_of", torch.cat(heads_of), persistent=False)
 
     def forward(self, x: Float[Tensor, "n i"], around: Neighborhood) -> Float[Tensor, "n i"]:
-        """Gather from the neighbours of every atom, itself among them."""
+        """Attend from every atom to its neighbours and to itself."""
         invariants = x[:, : self.scalars]
         strength, bias = torch.split(self.distance(around.radial), [self.product.weight_numel, self.scalars], dim=-1)
         mixed = nn.functional.silu(self.query(invariants)[around.target] + self.key(invariants)[around.source] + bias)

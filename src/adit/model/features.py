@@ -1,4 +1,4 @@
-"""What the networks see of a batch: padded types, nm, fractional coordinates and lattice parameters."""
+"""Inputs of the networks: padded atom types, positions in nm, fractional coordinates and lattice parameters."""
 
 from __future__ import annotations
 

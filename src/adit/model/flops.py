@@ -15,8 +15,8 @@ from adit.model.build import autocast
 def training_flops(module: nn.Module, sizes: np.ndarray) -> float:
     """Return the operations of one forward and one backward pass over systems of some sizes, without padding.
 
-    Two operations a weight and atom forward, four backward; the products of attention go with the square of the size.
-    Weights that act once a system (embeddings of times and labels, adaLN) and the second evaluation of
+    Two operations per weight and atom forward, four backward; the products of attention grow with the square of the
+    size. Weights that act once per system (embeddings of times and labels, adaLN) and the second evaluation of
     self-conditioning are not counted.
 
     Args:
@@ -41,12 +41,12 @@ def per_atom_weights(module: nn.Module) -> tuple[int, int]:
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:
-    """Return the operations a second of plain square matrix products, in the precision of a training.
+    """Return the rate of plain square matrix products in the precision of a training, operations per second.
 
-    The best of a few: what else runs on the machine makes it smaller.
+    The best of several measurements, since other load on the machine lowers it.
 
     Args:
-        device: where.
+        device: the device to measure.
         precision: ``auto``, ``bf16`` or ``fp32``.
     """
     size = 4096 if device.type == "cuda" else 512

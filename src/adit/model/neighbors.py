@@ -14,8 +14,8 @@ class Pairs:
     """Ordered pairs of atoms of the same system; an atom's pair with itself, at distance 0, is one of them.
 
     Attributes:
-        target: (E,) atom that looks.
-        source: (E,) atom that is seen.
+        target: (E,) first atom of each pair.
+        source: (E,) second atom.
         vectors: (E, 3) displacement from target to source, in the unit of the positions.
     """
 
@@ -34,13 +34,13 @@ def pairs_within(
 ) -> Pairs:
     """Return all pairs nearer than ``cutoff``.
 
-    Every image within the cutoff is its own pair, also of an atom with itself: nothing depends on which image is
-    the nearest. What is found for a system does not depend on the others.
+    Every image within the cutoff is its own pair, also of an atom with itself, so the result does not depend on which
+    image is the nearest. The pairs of a system do not depend on the other systems.
 
     Args:
         positions: of the atoms of all systems, one system after the other.
         n_atoms: atoms of each system.
-        cell: rows are lattice vectors; not looked at for molecules.
+        cell: rows are lattice vectors; ignored for molecules.
         periodic: whether there is a cell.
         cutoff: in the unit of positions and cell.
     """
@@ -67,6 +67,6 @@ def pairs_within(
 
 
 def _grid(index: Int[Tensor, " e"], width: Int[Tensor, "e 3"]) -> Int[Tensor, "e 3"]:
-    """Return the three coordinates of places in grids of the given widths."""
+    """Return the three coordinates of flat indices in grids of the given widths."""
     last = index // width[:, 0]
     return torch.stack([index % width[:, 0], last % width[:, 1], last // width[:, 1]], dim=1)

@@ -1,4 +1,4 @@
-"""The padded view of a batch: it exists only inside ``model`` and what feeds it; the mask goes with it everywhere."""
+"""The padded view of a batch, used inside ``model`` and where its inputs are made; a mask always accompanies it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def padding_mask(n_atoms: Int[Tensor, " b"], length: int | None = None) -> Bool[
 
 def pad(values: Tensor, mask: Bool[Tensor, "b m"]) -> Tensor:
     """Spread concatenated values (N, …) over the padded view (B, M, …); padding is zero."""
-    # Gathered by the number of each atom: an index by the mask would wait for the device to count the atoms.
+    # Gathered by atom index: boolean indexing with the mask would make the host wait for the device.
     order = (mask.flatten().cumsum(0) - 1).clamp(min=0)
     spread = values[order].view(*mask.shape, *values.shape[1:])
     return torch.where(mask.view(*mask.shape, *[1] * (values.ndim - 1)), spread, spread.new_zeros(()))

@@ -35,7 +35,7 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the decoder says of each system.
+    """Output of the decoder for each system.
 
     Attributes:
         logits: (B, M, Z_max) scores of atomic numbers 1 … Z_max.

@@ -1,4 +1,4 @@
-"""How large networks are, counted from the modules themselves."""
+"""Numbers of parameters of the networks, counted from the modules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Size:
         name: name of the network.
         config: its section of the configuration.
         parameters: counted from the module.
-        published: as the paper has it; ``None`` where it is not a network of the paper.
+        published: number in the paper; ``None`` for a network that is not in the paper.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Size:
 
 
 def shape(config: VaeModelConfig | DitModelConfig) -> str:
-    """Return width, heads and layers in words."""
+    """Return width, heads and layers as text."""
     if isinstance(config, VaeModelConfig):
         layers = f"{config.encoder_layers} + {config.decoder_layers} layers, {config.latent_dim} channels"
     else:
@@ -46,7 +46,7 @@ def shape(config: VaeModelConfig | DitModelConfig) -> str:
 
 
 def count(config: VaeModelConfig | DitModelConfig, max_atomic_number: int, latent_dim: int) -> int:
-    """Return the number of parameters of a network; it is built without memory for its weights.
+    """Return the number of parameters of a network; no memory is allocated for its weights.
 
     Args:
         config: of an autoencoder or a denoiser.

@@ -24,7 +24,7 @@ AGAIN = "train again, or fetch the weights again"
 
 
 class Record(BaseModel):
-    """What ``config.json`` beside the weights must hold, where it holds it; the rest is for display."""
+    """Checked entries of the ``config.json`` beside the weights; other entries are for display."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -53,7 +53,7 @@ def read_record(folder: Path, part: Part) -> dict[str, Any]:
     """Return ``config.json`` of a trained network.
 
     Raises:
-        DataError: it is missing, no JSON, lacks an entry or holds one of another form.
+        DataError: it is missing or not JSON, or an entry is missing or of a wrong type.
     """
     where = folder / "config.json"
     values = read_json(where)
@@ -70,10 +70,10 @@ def read_record(folder: Path, part: Part) -> dict[str, Any]:
 
 
 def check_hash(folder: Path, record: Mapping[str, Any]) -> str:
-    """Return the hash of the weights in a folder, which is the one that their record has.
+    """Return the SHA-256 of the weights in a folder, after comparing it with their record.
 
     Raises:
-        DataError: it is another one.
+        DataError: they differ.
     """
     there = weights_sha256(folder)
     if there != record["weights_sha256"]:
@@ -86,7 +86,7 @@ def read_model(folder: Path, part: Part) -> tuple[dict[str, Any], dict[str, Tens
 
     Args:
         folder: holds ``config.json`` and ``model.safetensors``, or shards of it.
-        part: which network it must be.
+        part: the expected network.
 
     Raises:
         DataError: a file is missing or broken, the weights are not those of the record, or have other shapes.
@@ -98,10 +98,10 @@ def read_model(folder: Path, part: Part) -> tuple[dict[str, Any], dict[str, Tens
 
 
 def check_shapes(record: Mapping[str, Any], part: Part, shapes: Shapes, where: str) -> None:
-    """Compare the shapes in a file with those of the network that its record describes, which is not made.
+    """Compare the shapes in a file with those of the network that its record describes, without allocating it.
 
     Raises:
-        DataError: the record describes no network, or names or shapes differ.
+        DataError: the record does not describe a network, or names or shapes differ.
     """
     try:
         if part == "vae":
@@ -141,13 +141,13 @@ def compare_shapes(own: Shapes, stored: Shapes, where: str) -> None:
 
 
 def _check_layers(layers: int, shapes: Shapes, where: str) -> None:
-    """Check that there are as many tensors as layers at least, before so many layers are made even without tensors."""
+    """Check that there are at least as many tensors as layers, before modules are created for the layers."""
     if layers > len(shapes):
         raise DataError(f"{where}: config.json says {layers} layers, the file has {len(shapes)} tensors; {AGAIN}")
 
 
 def _check_equivariant(config: VaeModelConfig, max_atomic_number: int, shapes: Shapes, where: str) -> None:
-    """Check the sizes that decide how large an equivariant network is; e3nn makes none without memory."""
+    """Check the sizes of an equivariant network, which e3nn cannot create without allocating its weights."""
     width, scalars = config.d_model, config.latent_dim - 3 * config.latent_vectors
     wanted = {
         "encoder.types.weight": (max_atomic_number + 1, width),

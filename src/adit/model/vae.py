@@ -32,8 +32,8 @@ class Encoder(nn.Module):
         self.transformer = TransformerEncoder(config.d_model, config.heads, config.encoder_layers)
         self.mean = nn.Linear(config.d_model, config.latent_dim)
         self.logvar = nn.Linear(config.d_model, config.latent_dim)
-        # Coordinates in nm enter with a size of about 0.05: types must not drown them, nor must the noise of the
-        # latents dominate the features of both.
+        # The features of coordinates in nm are about 0.05 in size: those of the types must not be much larger, and the
+        # noise of the latents must be smaller than both.
         nn.init.normal_(self.types.weight, std=0.2)
         nn.init.constant_(self.logvar.bias, -6.0)
 

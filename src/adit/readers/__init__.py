@@ -1,4 +1,4 @@
-"""Other people's files: one way to read them for every verb."""
+"""Readers of users' files, the same for every verb."""
 
 from adit.readers.formats.base import CONTRADICTION, CutSettings, ParseSettings
 from adit.readers.kinds import as_kind, by_kind

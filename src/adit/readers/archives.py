@@ -1,4 +1,4 @@
-"""Members of zip and tar archives, in bounded memory; what is damaged is said, and what stands before it is read."""
+"""Members of zip and tar archives, in bounded memory; those before a damaged part are read."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from adit.errors import DataError
 from adit.limits import BLOCK, Archive, LimitError, read_bounded
 
 Member = tuple[PurePosixPath, Callable[[], bytes]]
-"""Name in the archive, and what returns the content."""
+"""Name in the archive, and a function that returns the content."""
 
 
 class ArchiveError(DataError):
-    """An archive is damaged: what was read of it before stays."""
+    """An archive is damaged; the members before the damage are used."""
 
 
 def reason(error: Exception) -> str:
-    """Return what an error of a library says, with its kind where the text alone says little."""
+    """Return the message of a library's error, with its class if the text alone says little."""
     text = str(getattr(error, "strerror", None) or error)
     is_clear = isinstance(error, OSError | zipfile.BadZipFile | tarfile.TarError | EOFError)
     return text if is_clear and text else f"{type(error).__name__}: {text}".removesuffix(": ")
@@ -33,18 +33,18 @@ def reason(error: Exception) -> str:
 def members(
     path: Path, packed: str, limits: LimitsConfig, counter: Archive, wanted: Callable[[PurePath], bool]
 ) -> Iterator[Member]:
-    """Yield the files of an archive by name.
+    """Yield name and content of the files of an archive.
 
     Args:
         path: the archive.
         packed: its suffix.
-        limits: of bytes.
-        counter: counts the unpacked bytes.
-        wanted: whether a member is read; the content of others is empty.
+        limits: limits on bytes.
+        counter: counter of the unpacked bytes.
+        wanted: returns whether a member is read; the content of others is empty.
 
     Raises:
-        ArchiveError: it is damaged; the members before that were yielded.
-        LimitError: it has more bytes than may be.
+        ArchiveError: it is damaged; the members before the damage were yielded.
+        LimitError: it is larger than a limit.
     """
     is_zip = packed == ".zip"
     try:
@@ -80,14 +80,14 @@ def _zip_members(path: Path, limits: LimitsConfig, counter: Archive) -> Iterator
 def _tar_members(
     path: Path, limits: LimitsConfig, counter: Archive, wanted: Callable[[PurePath], bool]
 ) -> Iterator[Member]:
-    """Yield the files of a tar archive by name: in one pass, since its members cannot be reached singly."""
+    """Yield the files of a tar archive, read in one pass, since there is no access to single members."""
     contents: dict[str, bytes | LimitError] = {}
     damage: Exception | None = None
     try:
         _read_tar(path, limits, counter, contents, wanted)
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - said behind the members before it
+    except Exception as error:  # noqa: BLE001 - raised after the members before it
         damage = error
     for name in sorted(contents):
 
@@ -109,7 +109,7 @@ def _read_tar(
     contents: dict[str, bytes | LimitError],
     wanted: Callable[[PurePath], bool],
 ) -> None:
-    """Put the contents of the files of a tar archive into ``contents``, up to its end, a limit or what is damaged."""
+    """Put the contents of a tar archive's files into ``contents``, up to its end, a limit or a damaged part."""
     with _unpacked(path) as stream:
         bounded = _Bounded(stream, str(path), limits)
         with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
@@ -134,7 +134,7 @@ def _read_tar(
 
 
 _PACKED: Final = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open), (b"\x5d\0\0", lzma.open))
-"""How packed files begin, and what unpacks them."""
+"""First bytes of packed files, and the functions that unpack them."""
 
 
 def _unpacked(path: Path) -> IO[bytes]:
@@ -147,19 +147,19 @@ def _unpacked(path: Path) -> IO[bytes]:
 
 
 class _Bounded:
-    """A tar archive whose headers take bounded memory, whatever sizes they state.
+    """A tar archive whose headers take bounded memory, regardless of the sizes they state.
 
     Args:
         stream: the unpacked archive.
-        name: of it, for messages.
+        name: name of the archive, for messages.
         limits: ``archive_bytes`` bounds its headers together.
     """
 
     counts = True
-    """Whether what is read are headers."""
+    """Whether headers are being read."""
 
     last = b""
-    """What was read last."""
+    """Bytes of the last read."""
 
     def __init__(self, stream: IO[bytes], name: str, limits: LimitsConfig) -> None:
         self._stream, self._name = stream, name
@@ -167,7 +167,7 @@ class _Bounded:
         self.seek, self.tell, self.close = stream.seek, stream.tell, stream.close
 
     def read(self, size: int = -1) -> bytes:
-        """Return at most ``size`` bytes; contents are asked for by blocks, so that more is a header.
+        """Return at most ``size`` bytes; contents are read in blocks, so a larger request is a header.
 
         Raises:
             DataError: a header is larger than a block.

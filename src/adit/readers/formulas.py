@@ -1,4 +1,4 @@
-"""Chemical formulas as written in tables: read completely, or refused."""
+"""Chemical formulas in tables: read completely or refused."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _SUBSCRIPTS: Final = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789
 _DOTS: Final = "·•⋅*"
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d+)?")
 _FULL_STOP: Final = re.compile(r"\.(?!\d)|(?<!\d)\.|\.\d+\.|\.\d*[(\[]?[HD]2O")
-"""A full stop that joins two parts, or may do so: before water, and where it is not a decimal point of one number."""
+"""A full stop that joins two parts, or may do so: before water, or if it is not the decimal point of one number."""
 
 _OPEN, _CLOSE = "([{", ")]}"
 
 
 def parse_formula(text: str) -> dict[str, float]:
-    """Return the amounts of a formula: brackets, subscripts, decimal amounts, and parts behind a middle dot.
+    """Return the amounts of a formula with brackets, subscripts, decimal amounts, and parts after a middle dot.
 
     A full stop that joins parts (``NaCl.2H2O``) is refused, since it is also a decimal point; deuterium is hydrogen.
 
@@ -45,7 +45,7 @@ def parse_formula(text: str) -> dict[str, float]:
 
 
 def _group(text: str, place: int, whole: str) -> tuple[dict[str, float], int]:
-    """Return the amounts up to the end or a closing bracket, and where that is."""
+    """Return the amounts up to the end or a closing bracket, and its position."""
     counts: dict[str, float] = {}
     while place < len(text) and text[place] not in _CLOSE:
         if text[place] in _OPEN:

@@ -1,4 +1,4 @@
-"""Ids of structures: the same for a file in every verb, and different from each other."""
+"""Ids of structures: the same for a file in every verb, and unique."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from adit.readers.formats.base import Entry
 
 
 def assign_ids(entries: Sequence[Entry]) -> list[str]:
-    """Return an id for each entry; they differ, and do not depend on the order of what was given.
+    """Return a unique id for each entry; ids do not depend on the order of the entries.
 
     A title in the file is used unchanged. Otherwise the id is the path without its suffix, from the given folder's or
-    archive's own name on; of a file that was given, its stem. Several structures of one file get -1, -2, … What is
-    still equal gets more of its path in front, then its suffix, until it differs.
+    archive's name on; for a given file, its stem. Several structures of one file get -1, -2, … Ids that are still equal
+    are extended by more of the path, then by the suffix, until they are unique.
     """
     names = [_name(entry, kth) for entry, kth in zip(entries, _occurrences(entries), strict=True)]
     parents = [list(entry.path if entry.title else entry.path[: -entry.given]) for entry in entries]
@@ -38,7 +38,7 @@ def _name(entry: Entry, occurrence: int) -> str:
 
 
 def _occurrences(entries: Sequence[Entry]) -> list[int]:
-    """Return for each title that its file has more than once which one of them it is, 0 for the others."""
+    """Return for each entry the number of its title within its file, if the title is repeated; else 0."""
     total = Counter((entry.source, entry.title) for entry in entries if entry.title)
     seen: Counter[tuple[str, str]] = Counter()
     occurrences = []
@@ -58,7 +58,7 @@ def _with_suffixes(names: list[str], entries: Sequence[Entry]) -> list[str]:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Return the names, those that occur before with a number."""
+    """Return the names; repeated names get a number."""
     used: set[str] = set()
     different = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Joins of structures with tables about them, by id: checked, so that no structure gets another one's values."""
+"""Checked joins of structures with tables by id, so that no structure gets the values of another one."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from adit.progress import log
 from adit.systems import AtomicSystem, Failure
 
 _NAMED: Final = 3
-"""Ids that an error names."""
+"""Number of ids in a message."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What is known of a structure beside its id.
+    """Properties of a structure by which a join is checked.
 
     Attributes:
         n_atoms: number of atoms, or ``None``.
-        formula: reduced formula as ``reduced_formula`` spells it, or ``None``.
+        formula: reduced formula as of ``reduced_formula``, or ``None``.
     """
 
     n_atoms: int | None = None
     formula: str | None = None
 
     def differs(self, other: Identity) -> bool:
-        """Return whether the two cannot be of one structure."""
+        """Return whether the two cannot belong to the same structure."""
         return any(
             mine is not None and theirs is not None and mine != theirs
             for mine, theirs in ((self.n_atoms, other.n_atoms), (self.formula, other.formula))
@@ -41,14 +41,14 @@ class Identity:
 
 
 def identity_of(row: AtomicSystem | Failure | None) -> Identity:
-    """Return the identity of a system; of a failure nothing is known."""
+    """Return the identity of a system; it is empty for a failure."""
     if not isinstance(row, AtomicSystem):
         return Identity()
     return Identity(len(row), reduced_formula(row.numbers))
 
 
 def identity_of_record(record: Mapping[str, Any]) -> Identity:
-    """Return the identity that a row of a table gives: its columns ``n_atoms`` and ``formula``."""
+    """Return the identity of a row of a table, from its columns ``n_atoms`` and ``formula``."""
     from adit.readers.formulas import reduced_from_text
 
     count = record.get("n_atoms")
@@ -58,23 +58,22 @@ def identity_of_record(record: Mapping[str, Any]) -> Identity:
 
 
 def join_ids(structures: Mapping[str, Identity], table: Mapping[str, Identity], name: str) -> dict[str, str]:
-    """Return the structure's id for each id of a table that meets one.
+    """Return table id → structure id for the ids that match.
 
-    Ids meet where they are equal. Of those left over, the last parts of their paths meet where they are unique on both
-    sides.
+    Equal ids match. Of the others, those whose last parts of the path are equal, and unique on both sides, match.
 
     Args:
         structures: by id.
         table: by id.
-        name: of the table, for messages.
+        name: name of the table, for messages.
 
     Raises:
-        ConfigError: no id meets, or one that does is of another structure; the first three are named.
+        ConfigError: no id matches, or an id belongs to another structure; the message names the first three.
     """
     met = {each: each for each in table if each in structures}
     by_stem = _by_stem(table.keys() - met.keys(), structures.keys() - met.keys())
     if by_stem:
-        log.info("%s: %d ids meet by the last part of their path alone (e.g. %s)", name, len(by_stem), _first(by_stem))
+        log.info("%s: %d ids match only by the last part of their path (e.g. %s)", name, len(by_stem), _first(by_stem))
     met |= by_stem
     if table and structures and not met:
         raise ConfigError(
@@ -121,10 +120,10 @@ def need_unique(ids: Iterable[Any], name: str) -> None:
     """Refuse a table in which an id occurs twice.
 
     Raises:
-        ConfigError: one does; the first three are named.
+        ConfigError: one does; the message names the first three.
     """
     repeated = [str(each) for each, count in Counter(ids).items() if count > 1]
     if repeated:
         raise ConfigError(
-            f"{name}: {len(repeated)} ids stand in several rows ({', '.join(repeated[:_NAMED])}); give each row its own"
+            f"{name}: {len(repeated)} ids occur in several rows ({', '.join(repeated[:_NAMED])}); give each row its own"
         )

@@ -1,4 +1,4 @@
-"""Which kind the structures of a file are: crystals, molecules or MOFs."""
+"""The kind of structures in a file: crystal, molecule or MOF."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from adit.readers.read import ReadRow
 from adit.systems import AtomicSystem, Failure, Kind
 
 MOF_ATOMS: Final = 30
-"""Periodic systems with carbon, hydrogen, a metal and at least so many atoms count as MOFs where no kind is given."""
+"""Smallest number of atoms of a MOF (with carbon, hydrogen and a metal), if no kind is given."""
 
 _NONMETAL_NUMBERS: Final = (1, 2, *range(5, 11), *range(14, 19), *range(32, 37), *range(51, 55), 85, 86)
 
 
 def by_kind(rows: Sequence[ReadRow], kind: Kind | None) -> dict[Kind, list[ReadRow]]:
-    """Return rows by kind; a row that cannot be of the kind given is a failure.
+    """Return rows by kind; a row that cannot be of the given kind is a failure.
 
     Args:
-        rows: what was read.
-        kind: of all of them; ``None``: what has a cell is a crystal, or a MOF where most look like one, the rest are
-            molecules. What cannot be read goes with the most frequent kind.
+        rows: the rows that were read.
+        kind: kind of all rows; ``None``: systems with a cell are crystals, or MOFs if most look like one, the others
+            molecules. Failures get the most frequent kind.
     """
     if kind is not None:
         return {kind: [as_kind(row, kind) for row in rows]}
@@ -51,7 +51,7 @@ def _kind_of(row: AtomicSystem | Failure, solid: Kind) -> Kind | None:
 
 
 def as_kind(read: ReadRow, kind: Kind) -> ReadRow:
-    """Return a row as one of per kind; a failure where it cannot be."""
+    """Return a row as one of a kind; a failure if that is impossible."""
     row = read.row
     if row.kind is kind:
         return read

@@ -1,4 +1,4 @@
-"""The one way in: other people's files as rows, systems or failures, with their ids, sources and notes."""
+"""Reads users' files into rows: systems or failures with ids, sources and notes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from adit.readers.sources import entries
 from adit.systems import AtomicSystem, Failure
 
 STARTUP_S: Final = 300.0
-"""Longest that a worker may take to load its libraries, s."""
+"""Longest time for loading libraries in a worker, s."""
 
 _BATCH_ENTRIES, _BATCH_CHARACTERS = 64, 400_000
-"""Entries, and characters of text, that a worker takes at once; a batch that fails is read again one at a time."""
+"""Entries and characters of text in a batch of a worker; a batch that fails is read again one by one."""
 
 _REASON: Final = 400
-"""Characters of a reason at most."""
+"""Largest number of characters of a reason."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class ReadRow:
     """One structure of a file, or the reason of its failure.
 
     Attributes:
-        row: the system or the failure; its id is unique among what was read.
-        source: the file it came from; a member of an archive follows a colon.
-        notes: what must be said of how it was read; contradictions of the file open with ``CONTRADICTION``.
-        properties: columns, keys or data fields of the structure, as the file has them.
+        row: the system or the failure; its id is unique among the rows.
+        source: its file; a member of an archive follows a colon.
+        notes: notes on how it was read; contradictions of the file begin with ``CONTRADICTION``.
+        properties: columns, keys or data fields of the structure in the file.
     """
 
     row: AtomicSystem | Failure
@@ -53,7 +53,7 @@ class ReadRow:
     properties: Mapping[str, Any] = field(default_factory=dict)
 
     def kept(self) -> AtomicSystem | Failure:
-        """Return the row to store; a system without a source gets its file as the source."""
+        """Return the row to store; ``source`` in ``info`` is set to its file if missing."""
         if isinstance(self.row, Failure) or self.row.info:
             return self.row
         notes = {"notes": list(self.notes)} if self.notes else {}
@@ -62,12 +62,12 @@ class ReadRow:
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """How files are read.
+    """Settings of reading.
 
     Attributes:
         workers: processes at most; 0: in this process, without a limit of time.
-        parse: bounds of the parsers, and the limits (``limits.read_s``: wall time of reading one structure).
-        cut: named columns of tables.
+        parse: settings of parsing, with the limits (``limits.read_s``: wall time of one structure, s).
+        cut: settings of tables.
     """
 
     workers: int = 1
@@ -84,28 +84,28 @@ def settings_of(
     structure_column: str = "",
     id_column: str = "",
 ) -> ReadSettings:
-    """Return how files are read by a configuration.
+    """Return the settings of reading of a configuration.
 
     Args:
         read: section of the configuration.
         limits: section of the configuration.
         workers: processes at most.
-        refuse: contradictions are failures, whatever the section says.
-        structure_column: column of tables that holds the structures; empty: recognised.
-        id_column: column or key that holds the ids; empty: recognised.
+        refuse: contradictions are failures, even if not configured.
+        structure_column: column of the structures in tables; empty: detected.
+        id_column: column or key of the ids; empty: detected.
     """
     parse = ParseSettings(read.merge_distance, read.refuse_contradictions or refuse, limits)
     return ReadSettings(workers, parse, CutSettings(structure_column, id_column))
 
 
 def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None) -> list[ReadRow]:
-    """Return what files, folders and archives hold, one row per structure, in a fixed order.
+    """Return the structures of files, folders and archives, one row per structure, in a fixed order.
 
-    Parsing runs in worker processes, so that a text that breaks or hangs a parser costs one row.
+    Parsing runs in worker processes, so that a text that crashes or hangs a parser affects one row only.
 
     Args:
         paths: files, folders and archives.
-        settings: how to read them.
+        settings: settings of reading; ``None``: the defaults.
 
     Raises:
         DataError: a path does not exist, is of no known format, or holds no structure.
@@ -126,7 +126,7 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
 
 
 def parse_all(cut: Sequence[Entry], settings: ReadSettings) -> list[Parsed | str]:
-    """Return what each entry holds, or why it is not a structure."""
+    """Return the parsed structure of each entry, or why it is not a structure."""
     outcomes: list[Parsed | str] = [entry.problem for entry in cut]
     todo = [n for n, entry in enumerate(cut) if not entry.problem and entry.format != "Arrow"]
     for n, entry in enumerate(cut):
@@ -187,7 +187,7 @@ def _parse_task(task: _Task) -> list[Parsed | str]:
 
 
 def load_parsers() -> None:
-    """Load what a worker needs, outside the limit of its first entry."""
+    """Load the libraries of a worker before the time of its first entry starts."""
     import pymatgen.io.cif  # noqa: F401
 
     FORMATS["SDF"].parse("\n\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n" + _ONE_ATOM, ParseSettings())
@@ -197,7 +197,7 @@ _ONE_ATOM: Final = "    0.0000    0.0000    0.0000 C   0  0\nM  END\n"
 
 
 def _bare(entry: Entry) -> Entry:
-    """Return an entry with no more than what parsing takes."""
+    """Return an entry with only the fields that parsing needs."""
     return Entry(entry.format, entry.content)
 
 
@@ -216,7 +216,7 @@ def _batches(cut: Sequence[Entry], todo: Sequence[int]) -> list[list[int]]:
 
 
 def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
-    """Return what an entry holds, or why it is not a structure."""
+    """Return the parsed structure of an entry, or why it is not a structure."""
     try:
         parsed = FORMATS[entry.format].parse(entry.content, settings)
         check_atoms(len(parsed.system), settings.limits)
@@ -225,9 +225,9 @@ def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
         return parsed
     except DataError as error:
         return _one_line(str(error))
-    except MemoryError:  # the worker says what it may take, and is replaced
+    except MemoryError:  # reported by the worker, which is replaced
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a library raises becomes the row's reason
+    except Exception as error:  # noqa: BLE001 - any exception of a library becomes the row's reason
         return _one_line(f"{type(error).__name__}: {error}")
 
 

@@ -1,4 +1,4 @@
-"""Files, folders and archives, opened into entries: one a structure, none parsed yet."""
+"""Files, folders and archives as entries: one per structure, not parsed yet."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class _File:
 
     Attributes:
         format: format of the file.
-        source: for display.
+        source: name for display.
         path: parts of its name, without its suffix.
-        given: how many of the last parts are the name from what was given on.
+        given: number of last parts from the given file, folder or archive on.
         suffix: of the file.
-        named: whether the user named it, and not its folder or archive.
-        open: returns its bytes, or a local path where the format asks for one.
+        named: whether the user named it, rather than its folder or archive.
+        open: returns its bytes, or a local path if the format needs one.
     """
 
     format: Format
@@ -63,7 +63,7 @@ def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: 
 
 
 def _of_path(path: Path, given: int, settings: CutSettings, limits: LimitsConfig, *, alone: bool) -> Iterator[Entry]:
-    """Yield the entries of a file or an archive; what is damaged of an archive is one entry with a problem."""
+    """Yield the entries of a file or an archive; the damaged part of an archive is one entry with a problem."""
     count = 0
     try:
         for file in _files(path, given, limits):
@@ -81,7 +81,7 @@ def _of_path(path: Path, given: int, settings: CutSettings, limits: LimitsConfig
 
 
 def check_paths(paths: Sequence[Path]) -> None:
-    """Check that files and folders are there and of a known format, before anything is read.
+    """Check that files and folders exist and have a known format, before anything is read.
 
     Raises:
         DataError: one is not.
@@ -98,7 +98,7 @@ def check_paths(paths: Sequence[Path]) -> None:
 
 
 def _once(paths: Sequence[Path]) -> list[tuple[Path, int]]:
-    """Return every file once, with how many parts of its path are its name from what was given on."""
+    """Return every file once, with the number of parts of its path from the given file or folder on."""
     depth: dict[Path, int] = {}
     order: dict[Path, Path] = {}
     for path in paths:
@@ -156,7 +156,7 @@ def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File
     above = (*path.absolute().parts[1:-1], path.name[: -len(packed)])
     skipped: list[PurePath] = []
     for inner, read in members(path, packed, limits, counter, lambda name: format_of(name) is not None):
-        if counter.full:  # the member before said so, for all that come after
+        if counter.full:  # reported by the member before, for all later ones
             break
         match = format_of(inner)
         if match is None:
@@ -222,7 +222,7 @@ def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Ent
 
 
 def _readable(file: _File, settings: CutSettings) -> list[Piece]:
-    """Return the pieces of a file; whatever a library raises becomes a ``DataError``."""
+    """Return the pieces of a file; any exception of a library becomes a ``DataError``."""
     try:
         return _pieces(file, settings)
     except (DataError, MemoryError):
@@ -251,10 +251,10 @@ def _tell_skipped(where: str, names: Sequence[PurePath]) -> None:
 
 
 def skipped_text(names: Iterable[PurePath]) -> str:
-    """Return how many files are not read and of which suffixes; empty if there are none.
+    """Return a text with number and suffixes of the files that are not read; empty if there are none.
 
     Args:
-        names: the files; hidden ones do not count.
+        names: the files; hidden files do not count.
     """
     shown = [name for name in names if not name.name.startswith(".") and "__MACOSX" not in name.parts]
     if not shown:

@@ -1,1 +1,1 @@
-"""Relax room: CHGNet pre-relaxation, selection for DFT, DFT engines through atomate2, reference energies."""
+"""Relax room: pre-relaxation with learned potentials, the judge, selection for DFT, DFT engines through atomate2."""

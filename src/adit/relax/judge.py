@@ -1,7 +1,7 @@
-"""``adit stage judge``: a second potential's energies of relaxed crystals, static and, by option, relaxed.
+"""``adit stage judge``: a second potential's energies of relaxed crystals, static and optionally relaxed.
 
-Both come from the machinery of the pre-relaxation: a static energy is a relaxation of no step. So one structure costs
-no other, finished ones are kept, and a GPU takes many together.
+Both are computed by the functions of the pre-relaxation; a static energy is a relaxation with no steps. So a failure
+affects one structure only, finished structures are kept, and a GPU processes many together.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_JUDGED = "not judged"
-"""Status of every row where the judge is missing or does not load."""
+"""Status of every row if the judge is missing or does not load."""
 
 COLUMNS = (
     Col.SYSTEM_ID,
@@ -45,30 +45,30 @@ COLUMNS = (
 
 
 def judge_of(stage: JudgeStage) -> Chosen | None:
-    """Return the judge that a configuration asks for; ``None`` where it asks for none."""
+    """Return the configured judge; ``None`` if there is none."""
     judge = stage.judge
     return None if judge.engine is None else Chosen(judge.engine, judge.weights, judge.python)
 
 
 def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: Path | None = None) -> None:
-    """Judge the relaxed crystals of one file and write one row a crystal, in the order of the file.
+    """Judge the relaxed crystals of one file and write one row per crystal, in the order of the file.
 
-    A judge that is missing, or that does not load, ends nothing: it is one line, and every row says so.
+    If the judge is missing or does not load, a warning is logged and every row has the reason.
 
     Args:
         stage: settings.
         structures: relaxed systems, failures for the others.
-        out: table, ``COLUMNS``: energies in eV/atom, corrections in; ``energy_per_atom`` is the relaxed one where it
-            was asked for, else the static one; ``correction_per_atom`` is part of all of them.
+        out: table, ``COLUMNS``: corrected energies in eV/atom; ``energy_per_atom`` is the relaxed energy if requested,
+            else the static one; ``correction_per_atom`` is contained in all of them.
         workers: processes at most.
-        cache: folder for finished structures, from which a killed run goes on.
+        cache: folder for finished structures, from which a killed run resumes.
 
     Raises:
         DataError: the structures are missing or unreadable.
     """
     rows = list(store.read_systems(structures))
     chosen = judge_of(stage)
-    why, tag = "no judge is asked for (judge.engine)", ""
+    why, tag = "no judge is configured (judge.engine)", ""
     table: list[dict[str, Any]] = []
     if chosen is not None:
         try:
@@ -77,7 +77,7 @@ def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: P
             table = _judged(stage, chosen, tag, rows, workers, cache)
         except AditError as error:
             why, tag = str(error), ""
-            log.warning("no judge, the run goes on without: %s", error)
+            log.warning("no judge, the run continues without it: %s", error)
     if not tag:
         table = [_row(row, NOT_JUDGED, why, "") for row in rows]
     store.write_frame(out, frame_of(table), {Col.ENERGY_TAG: tag, "reason": "" if tag else why})
@@ -86,7 +86,7 @@ def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: P
 
 
 def frame_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as the table, ``COLUMNS``."""
+    """Return the table of rows, ``COLUMNS``."""
     import pandas as pd
 
     return pd.DataFrame(list(rows), columns=list(COLUMNS))

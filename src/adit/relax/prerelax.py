@@ -1,4 +1,4 @@
-"""``adit relax``: one shard of samples, every row of it, relaxed with a learned potential."""
+"""``adit stage relax``: relax every row of one shard of samples with a learned potential."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ COLUMNS = (
 
 
 def chosen_of(config: RelaxConfig) -> Chosen:
-    """Return the potential that a configuration asks for."""
+    """Return the configured potential."""
     return Chosen(config.engine, config.weights, config.python)
 
 
 def limits_of(config: RelaxConfig) -> Limits:
-    """Return the limits of a relaxation that a configuration asks for."""
+    """Return the configured limits of a relaxation."""
     return Limits(
         config.fmax,
         config.max_steps,
@@ -64,7 +64,7 @@ def prerelax(
     workers: int,
     cache: Path | None = None,
 ) -> None:
-    """Relax the samples of one file; systems and failures alike become one row each, in the order of the file.
+    """Relax the samples of one file; every system and every failure becomes one row, in the order of the file.
 
     Args:
         stage: settings.
@@ -113,7 +113,7 @@ def relax_rows(
 def table_of(
     rows: Sequence[AtomicSystem | Failure], results: Sequence[Relaxed], tag: str
 ) -> tuple[pd.DataFrame, list[AtomicSystem | Failure]]:
-    """Return the table, ``COLUMNS``, and the relaxed systems, failures for the others; energies have ``tag``."""
+    """Return the table (``COLUMNS``) and the relaxed systems or failures; ``tag`` is the energies' tag."""
     import pandas as pd
 
     pairs = list(zip(rows, results, strict=True))

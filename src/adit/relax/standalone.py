@@ -1,4 +1,4 @@
-"""``adit relax FILES --engine …``: users' structures, with any engine, without a model."""
+"""``adit relax FILES --engine …``: relax a user's structures with any engine, without a model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIRST = (Col.SYSTEM_ID, Col.STATUS, Col.ENERGY, Col.REASON, Col.ENERGY_PER_ATOM)
-"""Columns that open every table, in this order."""
+"""First columns of every table, in this order."""
 
 TABLES = ("relaxed.arrow", "relaxed.extxyz", "relaxed.csv", "relaxed.parquet")
 
@@ -37,10 +37,10 @@ Rows = list[AtomicSystem | Failure]
 def relax_with_potential(
     stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
 ) -> None:
-    """Relax structures with a learned potential; see ``write``. A second run does only what is missing.
+    """Relax structures with a learned potential; see ``write``. A second run computes only what is missing.
 
     Raises:
-        ConfigError: the potential needs a file of weights that is not there.
+        ConfigError: the potential needs a file of weights, and it is missing.
         ExternalToolError: it is not installed.
     """
     chosen = chosen_of(stage.relax)
@@ -62,7 +62,7 @@ def relax_with_dft(
     settings_dir: Path | None,
     reading: ReadSettings | None = None,
 ) -> None:
-    """Relax structures with VASP, GPAW or GFN1-xTB; see ``write``. A second run does only what is missing.
+    """Relax structures with VASP, GPAW or GFN1-xTB; see ``write``. A second run computes only what is missing.
 
     Raises:
         ExternalToolError: the engine is not installed.
@@ -93,7 +93,7 @@ def relax_with_dft(
 
 
 MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
-"""Å and Å³: what no engine is requested, as in the pre-relaxation."""
+"""Å and Å³: structures outside these limits are refused, as in the pre-relaxation."""
 
 
 def _why_not(row: AtomicSystem | Failure) -> str | None:
@@ -141,7 +141,7 @@ def _relax(
 
 
 def _of_a_kind(read: ReadRow) -> ReadRow:
-    """Return a row that was read; what is not a structure counts as a crystal."""
+    """Return a row that was read; a failure without a kind counts as a crystal."""
     if isinstance(read.row, Failure) and read.row.kind is None:
         return replace(read, row=replace(read.row, kind=Kind.CRYSTAL))
     return read
@@ -150,17 +150,17 @@ def _of_a_kind(read: ReadRow) -> ReadRow:
 def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows) -> None:
     """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row per input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
 
-    Structures that an earlier run wrote, and that are not among these inputs, go; finished results of theirs are kept
+    Structure files of an earlier run that are not among these inputs are removed; their finished results are kept
     elsewhere.
 
     Args:
         out: folder.
-        inputs: what was given.
+        inputs: the rows that were read.
         table: one row per input, in order.
         after: the relaxed systems, failures for the others.
 
     Raises:
-        ConfigError: a file to write is an input, or not the verb's own.
+        ConfigError: a file to write is an input, or was not written by this verb.
     """
     table = table.assign(
         source=[given.source for given in inputs], read_notes=["; ".join(given.notes) for given in inputs]

@@ -1,1 +1,1 @@
-"""Sample room: generation in shards and the prior over system sizes."""
+"""Sample room: generation in shards, priors of sizes and formulas, motifs."""

@@ -1,4 +1,4 @@
-"""Masked types: the most likely atom types that have the composition requested, by an optimal assignment."""
+"""Atom types with a requested composition: the most likely ones, by an optimal assignment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def assign(scores: np.ndarray) -> np.ndarray:
-    """Return the column (n,) of each row of a square matrix so that every column is used once and the sum is largest.
+    """Return a column (n,) for each row of a square matrix: each column once, with the largest sum.
 
     Args:
         scores: (n, n) finite.
@@ -63,7 +63,7 @@ def exact_types(logits: np.ndarray, counts: Mapping[int, int]) -> np.ndarray:
 
 
 def system_types(logits: np.ndarray, elements: Sequence[int]) -> np.ndarray:
-    """Return the most likely atomic numbers (n,) with every one of ``elements`` at least once, and no other.
+    """Return the most likely atomic numbers (n,) that contain each of ``elements`` and no other element.
 
     Args:
         logits: (n, Z_max) scores of atomic numbers 1 … Z_max.
@@ -74,7 +74,7 @@ def system_types(logits: np.ndarray, elements: Sequence[int]) -> np.ndarray:
     best = scores.argmax(axis=1)
     if len(np.unique(best)) == len(allowed):
         return allowed[best]
-    # One place for each element, and places that take whatever an atom likes best.
+    # One slot for each element; every other slot takes the element with the highest score of its atom.
     liked = np.repeat(scores.max(axis=1)[:, None], len(logits) - len(allowed), axis=1)
     column = assign(np.concatenate([scores, liked], axis=1))
     return np.where(column < len(allowed), allowed[np.minimum(column, len(allowed) - 1)], allowed[best])

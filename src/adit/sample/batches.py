@@ -1,4 +1,4 @@
-"""Which samples share a batch: similar sizes together, within a budget of atoms; nothing of a sample depends on it."""
+"""Batches of samples of similar size within a budget of atoms; a sample does not depend on its batch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ BUDGET = {"cuda": 32768, "cpu": 256}
 """Atoms per batch by type of device: enough to use the device, and on a CPU few enough for its cache."""
 
 BATCHES_A_WINDOW = 32
-"""Samples are drawn, sorted by size and written in windows of about this many batches, which limits the memory."""
+"""Batches in a window; samples are drawn, sorted by size and written window by window, which limits the memory."""
 
 
 def budget(batch_atoms: int | Literal["auto"], device: torch.device) -> int:
-    """Return the atoms, padding included, that one batch may hold."""
+    """Return the largest number of atoms of a batch, padding included."""
     return BUDGET.get(device.type, BUDGET["cpu"]) if batch_atoms == "auto" else batch_atoms
 
 

@@ -18,11 +18,11 @@ _TOKEN = re.compile(r"([A-Z][a-z]?)(\d*)|(\()|(\))(\d*)")
 
 @dataclass(frozen=True)
 class Composition:
-    """What a sample may consist of.
+    """Allowed composition of a sample.
 
     Attributes:
         text: as it was written.
-        elements: atomic numbers, ascending; a sample holds each of them and no other.
+        elements: atomic numbers, ascending; a sample contains each of them and no other.
         unit: atomic number → atoms of one formula unit; ``None`` for a chemical system.
     """
 
@@ -41,7 +41,7 @@ class Composition:
         Args:
             n: atoms.
             kind: a crystal may hold several formula units, a molecule holds one.
-            held: atomic number → atoms that it must hold, of elements of the composition.
+            held: atomic number → atoms that it must contain, for elements of the composition.
         """
         held = held or {}
         if self.unit is None:
@@ -51,7 +51,7 @@ class Composition:
         return all(count <= self.unit.get(z, 0) * n // self.unit_size for z, count in held.items())
 
     def least(self, held: Mapping[int, int]) -> dict[int, int]:
-        """Return the fewest atoms of each element: one, or what is ``held``."""
+        """Return the smallest number of atoms of each element: one, or the number in ``held``."""
         return {z: max(1, held.get(z, 0)) for z in self.elements}
 
     def counts(self, n: int) -> dict[int, int] | None:

@@ -1,4 +1,4 @@
-"""Decoder outputs to systems; an invalid system becomes a ``Failure`` with its reason."""
+"""Conversion of decoder outputs to systems; an invalid system becomes a ``Failure`` with its reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Parts = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 @dataclass(frozen=True)
 class Arrays:
-    """What the decoder says of a batch, as arrays in Å and degrees.
+    """Decoder outputs of a batch as arrays, in Å and degrees.
 
     Attributes:
         logits: (B, M, Z_max).
@@ -50,7 +50,7 @@ class Arrays:
         )
 
     def parts(self, i: int, numbers: np.ndarray, kind: Kind) -> Parts:
-        """Return system ``i`` with these atoms: fractional coordinates and lattice, or positions from their centre."""
+        """Return system ``i`` with these atoms: from fractional coordinates and lattice, or from centred positions."""
         n = len(numbers)
         if not kind.periodic:
             return numbers, self.positions[i, :n] - self.positions[i, :n].mean(axis=0), None
@@ -77,12 +77,12 @@ def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str
 
 
 def conditioned_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
-    """Return one row per system of a decoded batch, as it was requested.
+    """Return one row per system of a decoded batch, with the requested composition and motif.
 
-    Where the composition is decided, the types are the most likely ones that have it; ``info`` says how many atoms
-    had another (``types_assigned``). A motif is written as it was given; ``info`` says how far the decoder had put its
-    atoms (``motif_rmsd``, Å), how many types it had wrong (``motif_types_wrong``), and the largest deviation of a cell
-    length (``motif_cell_error``, relative).
+    With a given composition, the types are the most likely ones that have it; ``types_assigned`` in ``info`` is the
+    number of atoms whose type was changed. A motif replaces its decoded atoms; ``info`` has the deviation of these from
+    the motif (``motif_rmsd``, Å), the number of wrong types (``motif_types_wrong``), and the largest relative deviation
+    of a cell length (``motif_cell_error``).
     """
     if request.composition is None and request.formulas is None and request.motif is None:
         return decode_rows(decoded, [len(d) for d in draws], [d.system_id for d in draws], request.kind)
@@ -103,7 +103,7 @@ def _row(system_id: str, kind: Kind, build: Callable[[], tuple[Parts, dict[str, 
 
 
 def _conditioned(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[Parts, dict[str, Any]]:
-    """Return a system with the composition and the motif requested, and what had to change."""
+    """Return a system with the requested composition and motif, and the entries of ``info`` about the changes."""
     logits = arrays.logits[i, : len(draw)]
     likely = logits.argmax(axis=1) + 1
     numbers = _types(logits, draw, request)
@@ -117,7 +117,7 @@ def _conditioned(arrays: Arrays, i: int, draw: Draw, request: Request) -> tuple[
 
 
 def _types(logits: np.ndarray, draw: Draw, request: Request) -> np.ndarray:
-    """Return atomic numbers (n,); a motif's atoms keep theirs, and count in the composition."""
+    """Return atomic numbers (n,); a motif's atoms keep their types and count in the composition."""
     if draw.counts is None and request.composition is None:
         return logits.argmax(axis=1) + 1
     if not np.isfinite(logits).all():
@@ -131,7 +131,7 @@ def _types(logits: np.ndarray, draw: Draw, request: Request) -> np.ndarray:
 
 
 def _held(parts: Parts, likely: np.ndarray, held: np.ndarray, request: Request) -> tuple[Parts, dict[str, Any]]:
-    """Return the parts with the motif in its place, and how far the decoder was from it."""
+    """Return the parts with the motif inserted, and the deviations of the decoder from it."""
     motif = request.motif
     if motif is None:
         raise DataError("atoms are held, but there is no motif")

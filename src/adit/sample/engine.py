@@ -1,4 +1,4 @@
-"""A trained pair of autoencoder and denoiser, made ready to sample: device, precision, compilation."""
+"""A trained autoencoder and denoiser prepared for sampling: device, precision, compilation."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from adit.sample.request import Request, make_request
 from adit.systems import Kind
 
 COMPILE_PAYS = {"cpu": 3e13, "cuda": 2e16}
-"""Floating-point operations from which on compiling takes less time than it saves, by type of device."""
+"""Floating-point operations above which compilation saves time, by type of device."""
 
 
 class Sampler:
-    """Turns what samples start from into what the decoder says of them.
+    """Integrates samples from their draws and decodes them.
 
     Args:
         vae_dir: folder of the autoencoder.
@@ -44,7 +44,7 @@ class Sampler:
             fractional coordinate to 0.004, which is 0.04 Å in a cell of 10 Å.
 
     Raises:
-        DataError: the denoiser was trained on latents of another autoencoder, or its record lacks something.
+        DataError: the denoiser was trained on latents of another autoencoder, or its record is incomplete.
     """
 
     def __init__(self, vae_dir: Path, dit_dir: Path, precision: str = "auto") -> None:
@@ -77,10 +77,10 @@ class Sampler:
         )
 
     def prepare(self, mode: Literal["auto", "on", "off"], atoms: int, evaluations: int) -> None:
-        """Compile the denoiser where it pays.
+        """Compile the denoiser if that saves time.
 
         Args:
-            mode: ``auto`` compiles for much work, and if there is a compiler.
+            mode: ``auto``: compile for large amounts of work if there is a compiler.
             atoms: atoms to sample.
             evaluations: of the denoiser, for each atom.
         """
@@ -101,7 +101,7 @@ class Sampler:
         """Integrate one batch from noise.
 
         Args:
-            draws: what the samples start from.
+            draws: sizes, noise and compositions of the samples.
             request: the conditions of the samples.
             config: solver, steps and guidance.
             on_step: called after each step.
@@ -123,7 +123,7 @@ class Sampler:
 
     @torch.no_grad()
     def decode(self, latents: Tensor, mask: Tensor, kind: Kind) -> Decoded:
-        """Return what the decoder says of latents in the model's space, of systems of one kind, on the CPU."""
+        """Return the decoder's outputs, on the CPU, for latents in the model's space of systems of one kind."""
         decoded = self.vae.decoder(self.dit.denormalize(latents, self._labels(kind, len(latents))), mask)
         return Decoded(
             *(part.cpu() for part in (decoded.logits, decoded.positions, decoded.fractional, decoded.lattice))
@@ -144,7 +144,7 @@ class Sampler:
         return torch.full((count,), kind.label, device=self.device)
 
     def _weak(self, skip: tuple[int, ...]) -> Denoiser | None:
-        """Return the denoiser without some of its blocks; none of them: no weaker one."""
+        """Return the denoiser without some of its blocks; ``None`` if ``skip`` is empty."""
         blocks = len(self.dit.blocks)
         if not skip:
             return None
@@ -162,13 +162,13 @@ class Sampler:
         return fresh
 
     def _spread(self, noise: Sequence[np.ndarray], mask: Tensor) -> Tensor:
-        """Return noise as a padded batch, centred where the model was trained so."""
+        """Return noise as a padded batch, centred if the model was trained with centred noise."""
         padded = pad(torch.from_numpy(np.concatenate(noise)).to(self.device), mask)
         return center(padded, mask) if self.config["center_noise"] else padded
 
 
 def _round_weights(module: nn.Module) -> None:
-    """Store the weights of linear layers in bf16: what autocast would make of them again in every evaluation."""
+    """Store the weights of linear layers in bf16, so that autocast need not convert them in every evaluation."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             layer.to(torch.bfloat16)

@@ -1,4 +1,4 @@
-"""Formulas drawn from the training data: what a sample consists of, as its number of atoms is drawn."""
+"""Formulas of samples, drawn from the training data like the numbers of atoms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adit.systems import Kind
 
 
 class FormulaPrior:
-    """Draws formulas of a number of atoms.
+    """Draws formulas with a given number of atoms.
 
     Args:
         weights: formula → weight.
@@ -41,20 +41,20 @@ class FormulaPrior:
 def training_formulas(
     histograms: Mapping[str, Mapping[str, float]], kind: Kind, elements: Sequence[int] | None, held: Mapping[int, int]
 ) -> FormulaPrior:
-    """Return what draws the formulas of a kind; it may know none.
+    """Return the formula prior of a kind; it may be empty.
 
     Args:
         histograms: kind → formula → weight in the training data.
         kind: kind of system.
-        elements: atomic numbers that a formula must have, and no other; ``None``: any.
-        held: atomic number → atoms of a motif, which a formula must have.
+        elements: exact set of atomic numbers of a formula; ``None``: any.
+        held: atomic number → atoms of a motif, which a formula must contain.
 
     Raises:
-        ConfigError: formulas of this kind are not drawn, or the model knows none.
+        ConfigError: formulas of this kind are not drawn, or the model has none.
     """
     if kind.periodic:
         raise ConfigError(
-            f"sample.formulas: training would give every {kind} a composition that is known; set it for molecules "
+            f"sample.formulas: training would give every {kind} a known composition; set it for molecules "
             "alone (by_kind.molecule.formulas), or ask for one composition (--composition)"
         )
     if not histograms.get(kind):

@@ -22,12 +22,12 @@ from adit.store import SYSTEM_SCHEMA, Row, arrow_writer, provenance_metadata, sy
 from adit.systems import Kind
 
 WAITING = 2
-"""Batches that may wait for conversion while the next is integrated."""
+"""Batches that can wait for conversion while the next one is integrated."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch on its way to disk: the rows of some places of a window."""
+    """One batch before writing: its rows and their places in a window."""
 
     places: list[int]
     rows: Future[list[Row]]
@@ -43,7 +43,7 @@ def sample_shard(
         vae_dir: folder of the autoencoder.
         dit_dir: folder of the denoiser.
         kind: kind of system.
-        shard: which shard.
+        shard: index of the shard, from 0.
         out: the Arrow file.
         timing: JSON file for the times, or ``None``.
 
@@ -61,7 +61,7 @@ def sample_shard(
 def write_samples(
     sampler: Sampler, stage: SampleStage, kind: Kind, indices: Sequence[int], out: Path, timing: Path | None = None
 ) -> None:
-    """Write the samples with these global indices; see ``sample_shard``."""
+    """Write the samples with the given global indices; see ``sample_shard``."""
     config = stage.sample
     request = sampler.request(stage, kind)
     started = time.perf_counter()
@@ -75,7 +75,7 @@ def write_samples(
 
 
 def provenance(sampler: Sampler, stage: SampleStage, kind: Kind) -> dict[str, Any]:
-    """Return what a file of samples says of how they were made."""
+    """Return the provenance that is stored in a file of samples."""
     config = stage.sample
     conditions = config.conditions.of(kind).model_dump(mode="json", exclude_defaults=True)
     settings = config.model_dump(mode="json", include={*OF_ONE_KIND, "precision"})
@@ -87,7 +87,7 @@ def sample_rows(
 ) -> Iterator[list[Row]]:
     """Yield the rows of ``indices`` in order, a window at a time.
 
-    Decoding results are turned into systems by a thread while the next batch is integrated.
+    A thread converts decoder outputs to systems while the next batch is integrated.
     """
     size = budget(config.batch_atoms, sampler.device)
     progress = Progress(f"{request.kind}s sampled", len(indices))

@@ -1,4 +1,4 @@
-"""Fixed motif: its atoms move straight from their noise to their own latents while the rest is sampled."""
+"""Fixed motif: its atoms move on a straight path from noise to their own latents while the rest is sampled."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from adit.systems import cell_angles
 from adit.units import ANGSTROM_PER_NM
 
 REFRESHES = 20
-"""How often along the path the motif's latents are encoded again, together with the sampled atoms."""
+"""Number of times along the path that the motif is encoded again, together with the sampled atoms."""
 
 
 class Held:
-    """Predicts the motif's own latents for its atoms, and what the denoiser says for the others.
+    """Predicts the motif's own latents for its atoms, and the denoiser's prediction for the others.
 
-    A solver that is told the same clean latent at all times moves on the straight line Z⁽ᵗ⁾ = (1 − t) Z⁽⁰⁾ + t z:
-    replacing the prediction holds the atoms on the path, with every solver and without touching it.
+    A solver that receives the same clean latent z at all times moves on the straight line Z⁽ᵗ⁾ = (1 − t) Z⁽⁰⁾ + t z. So
+    replacing the prediction fixes the motif's atoms with every solver, and no solver is changed.
 
     The latent of an atom depends on its whole system. At first, only the motif is encoded; then, at each of
     ``REFRESHES`` equal parts of the path, the prediction is decoded, the motif inserted, and the system encoded.
@@ -34,7 +34,7 @@ class Held:
     Args:
         predict: the (guided) denoiser.
         vae: the autoencoder.
-        dit: gives the space in which the latents live.
+        dit: the denoiser, for the normalisation of its latents.
         motif: the atoms.
         draws: the samples of the batch.
         mask: (B, M) real atoms.
@@ -70,7 +70,7 @@ class Held:
             return self._dit.normalize(self._vae.encoder(features).mean, self._kind)
 
     def _alone(self) -> Features:
-        """Return the motif as the only atoms of each system; its lattice is that of the whole system."""
+        """Return systems that contain only the motif; its lattice is that of the whole system."""
         count, size = len(self._n_atoms), len(self._motif)
         mask = torch.ones(count, size, dtype=torch.bool, device=self._mask.device)
         return Features(
@@ -84,7 +84,7 @@ class Held:
         )
 
     def _in_place(self, decoded: Decoded) -> Features:
-        """Return the decoded systems with the motif in its place, and in its cell."""
+        """Return the decoded systems with the motif inserted, in its cell."""
         whole = Features(
             numbers=((decoded.logits.argmax(dim=-1) + 1) * self._mask).index_put(
                 (self._rows, self._places), self._numbers.expand_as(self._places)
@@ -125,5 +125,5 @@ class Held:
 
 
 def _device_type(values: Tensor) -> str:
-    """Return the type of device that values lie on, for ``torch.autocast``."""
+    """Return the type of the values' device, for ``torch.autocast``."""
     return values.device.type

@@ -1,4 +1,4 @@
-"""Shards of samples that are kept until their run is done, under a key of all that decides them."""
+"""Cached shards of samples of a run, under a key of everything that they depend on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adit.config import SampleStage
 
 
 def settings_key(stage: SampleStage, vae: Path, dit: Path, kind: str) -> str:
-    """Return a hash of what decides the samples: settings, motif, weights (their hashes are in the models' records)."""
+    """Return a hash of everything that samples depend on: settings, motif, weights (by the hashes in their records)."""
     records = [folder / "config.json" for folder in (vae, dit)]
     parts = [record.read_text(encoding="utf-8") if record.is_file() else "" for record in records]
     motif = stage.sample.conditions.of(kind).motif

@@ -1,4 +1,4 @@
-"""Motifs: given atoms that are held while the rest of a system is sampled around them (scaffolding, infilling)."""
+"""Motifs: fixed atoms, around which the rest of a system is sampled (scaffolding, infilling)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from adit.systems import AtomicSystem, Failure, Kind
 
 @dataclass(frozen=True)
 class Motif:
-    """Atoms that are held, in the order in which the model sees atoms.
+    """Fixed atoms, in the model's order of atoms.
 
     Attributes:
         numbers: (h,) atomic numbers, ascending.
         positions: (h, 3) Å.
         fractional: (h, 3); zeros for molecules.
-        cell: (3, 3) Å, held too; ``None`` for molecules.
+        cell: (3, 3) Å, fixed too; ``None`` for molecules.
     """
 
     numbers: np.ndarray
@@ -40,12 +40,12 @@ class Motif:
 
 
 def read_motif(path: Path, kind: Kind) -> Motif:
-    """Read the atoms to hold: the first structure of a file of any format that the readers know.
+    """Read the fixed atoms: the first structure of a file of any format that the readers know.
 
     Periodic kinds need a cell; a crystal's is brought to its Niggli form, as in training.
 
     Raises:
-        ConfigError: the file is missing, or lacks a cell, or has one that the kind has not.
+        ConfigError: the file is missing, or a cell is missing or not allowed for the kind.
         DataError: the file is of no known format, or cannot be read.
     """
     if not path.is_file():
@@ -73,10 +73,16 @@ def read_motif(path: Path, kind: Kind) -> Motif:
 
 
 def place(motif: Motif, n: int, counts: dict[int, int] | None, random: np.random.Generator) -> np.ndarray:
-    """Return which of the ``n`` atoms of a sample are held (h,), ascending.
+    """Return the indices (h,) of the motif's atoms among the ``n`` atoms of a sample, ascending.
 
-    Atoms stand in the order of their atomic numbers. Where the composition is known, a held atom stands among the
-    atoms of its element; else any ascending choice is as good as another. Which one is drawn.
+    Atoms are ordered by atomic number. With a given composition, an atom of the motif is placed among the atoms of its
+    element; otherwise every ascending choice is equally likely.
+
+    Args:
+        motif: the fixed atoms.
+        n: atoms of the sample.
+        counts: atomic number → atoms of the sample; ``None``: not known.
+        random: generator of the choice.
 
     Raises:
         ConfigError: the motif has more atoms, or more of an element, than the sample.
@@ -98,7 +104,7 @@ def place(motif: Motif, n: int, counts: dict[int, int] | None, random: np.random
 
 
 def superpose(moving: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return ``moving`` (h, 3) rotated and shifted onto ``target`` (h, 3) with least squared distance, not mirrored.
+    """Return ``moving`` (h, 3) rotated and shifted onto ``target`` (h, 3) with least squares, without reflection.
 
     Source: W. Kabsch, Acta Cryst. A 32, 922 (1976).
     """

@@ -15,14 +15,14 @@ from adit.systems import Kind
 
 @dataclass(frozen=True)
 class Draw:
-    """What a sample starts from.
+    """Initial state of a sample.
 
     Attributes:
         index: global index.
         system_id: ``<kind>-<seed>-<index>``.
         noise: (n, d) float32, standard normal; its length is the number of atoms.
-        counts: atomic number → atoms, where the composition is decided.
-        held: (h,) places of the motif's atoms, if there is a motif.
+        counts: atomic number → atoms, if the composition is given.
+        held: (h,) indices of the motif's atoms, if there is a motif.
     """
 
     index: int
@@ -53,7 +53,7 @@ class SizePrior:
 
 
 def training_sizes(histograms: Mapping[str, Mapping[str, float]], kind: Kind) -> dict[int, float]:
-    """Return number of atoms → weight in the training data of a kind.
+    """Return number of atoms → weight in a kind's training data.
 
     Raises:
         ConfigError: the model was not trained on this kind.
@@ -77,16 +77,16 @@ def allowed_sizes(
 ) -> dict[int, float]:
     """Return number of atoms → weight of the requested sizes.
 
-    The training histogram decides among the sizes requested; where it knows none of them, all are equally likely, and
-    a warning says so.
+    The weights are those of the training histogram. If it contains none of the requested sizes, all are equally likely,
+    and a warning is logged.
 
     Args:
         trained: the training histogram.
-        atoms: exact number, or lowest and highest; ``None``: as in training.
+        atoms: exact number of atoms, or lowest and highest; ``None``: as in training.
         fits: whether composition and motif allow a number of atoms.
-        max_atoms: the largest system the model may be requested.
-        what: the key that asks, for messages.
-        needs: composition and motif in words, for messages.
+        max_atoms: largest allowed number of atoms.
+        what: key of the configuration, for messages.
+        needs: text about composition and motif, for messages.
 
     Raises:
         ConfigError: no size is left, or one is above ``max_atoms``.
@@ -113,5 +113,5 @@ def _span(sizes: list[int]) -> str:
 
 
 def churn_noise(seed: int, kind: Kind, index: int) -> np.random.Generator:
-    """Return the generator of the noise that a stochastic solver adds to one sample."""
+    """Return the random generator of the noise that a stochastic solver adds to one sample."""
     return generator("churn", seed, str(kind), index)

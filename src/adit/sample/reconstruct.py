@@ -1,4 +1,4 @@
-"""Systems through the autoencoder and back, as Table 5 measures it."""
+"""Reconstruction of systems by the autoencoder, as in Table 5."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from adit.systems import AtomicSystem, Failure, Kind, SystemBatch, cell_from_par
 from adit.units import ANGSTROM_PER_NM
 
 BATCH = 256
-"""Systems at a time, of similar size."""
+"""Systems in a batch."""
 
 
 @torch.no_grad()
 def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: Path) -> None:
-    """Encode systems (mean of the posterior, unchanged systems), decode them, and write the results.
+    """Encode systems without augmentation (mean of the posterior), decode them, and write the results.
 
     Args:
         vae_dir: a trained autoencoder.
         data: prepared dataset.
-        split: which split.
-        limit: the first so many systems; ``None``: all.
-        out: Arrow file; ids are those of the originals, a system that does not decode is a failure.
+        split: name of the split.
+        limit: number of systems, from the first; ``None``: all.
+        out: Arrow file with the ids of the originals; a system that does not decode is a failure.
     """
     device = pick_device()
     vae = load_vae(vae_dir)[1].to(device)

@@ -24,18 +24,18 @@ from adit.systems import Kind
 
 @dataclass(frozen=True)
 class Request:
-    """The samples of one kind that are requested, and what each starts from.
+    """Requested samples of one kind, and the distributions of their initial states.
 
     Attributes:
-        seed: of the run.
+        seed: seed of the run.
         kind: kind of system.
-        sizes: number of atoms.
+        sizes: prior of the number of atoms.
         latent_dim: channels d.
         values: labels that are the same for all samples.
-        composition: what they may consist of, or ``None``.
-        formulas: prior of the composition if none is requested; ``None``: the model.
+        composition: allowed composition, or ``None``.
+        formulas: prior of the composition if none is requested; ``None``: the model decides.
         conditioned: whether the model receives the composition as a condition.
-        motif: atoms that are held, or ``None``.
+        motif: fixed atoms, or ``None``.
     """
 
     seed: int
@@ -49,9 +49,9 @@ class Request:
     motif: Motif | None
 
     def draw(self, index: int) -> Draw:
-        """Return what the sample with global index ``index`` starts from.
+        """Return the initial state of the sample with global index ``index``.
 
-        Size and noise do not depend on the conditions, nor on formulas, beyond the sizes that they allow.
+        Conditions and formulas affect size and noise only through the sizes that they allow.
         """
         random = generator("sample", self.seed, str(self.kind), index)
         n = self.sizes.draw(random)
@@ -72,7 +72,7 @@ class Request:
         if self.composition is None:
             return None
         counts = self.composition.counts(n)
-        if counts is None and self.conditioned:  # the model wants amounts: any that give each element what it needs
+        if counts is None and self.conditioned:  # the model needs amounts: any that contain the required atoms
             least = self.composition.least({} if self.motif is None else self.motif.counts)
             places = n - sum(least.values()) + len(least) - 1
             cuts = np.sort(random.choice(places, len(least) - 1, replace=False))
@@ -98,7 +98,7 @@ def make_request(
         kind: kind of system.
         histograms: kind → number of atoms → weight in the training data.
         formulas: kind → formula → weight in the training data.
-        labels: what the model was trained with.
+        labels: the model's labels.
         latent_dim: channels d.
         max_atomic_number: the model's vocabulary.
 
@@ -135,7 +135,7 @@ def make_request(
 def _with_formulas(
     sizes: dict[int, float], prior: FormulaPrior, what: str
 ) -> tuple[dict[int, float], FormulaPrior | None]:
-    """Return the sizes with formulas; if there are none, all sizes, and no formulas."""
+    """Return the sizes that have formulas, and the prior; if there are none, all sizes and ``None``."""
     usable = {n: weight for n, weight in sizes.items() if n in prior.sizes}
     if usable:
         return usable, prior
@@ -165,7 +165,7 @@ def _check_motif(motif: Motif, composition: Composition | None, max_atomic_numbe
 
 
 def _needs(composition: Composition | None, motif: Motif | None) -> str:
-    """Return in words what decides which numbers of atoms are possible."""
+    """Return a text about the conditions on the number of atoms."""
     needs = []
     if composition is not None and composition.unit is not None:
         needs.append(f"{composition.text} ({composition.unit_size} atoms a formula unit)")

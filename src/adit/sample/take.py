@@ -1,4 +1,4 @@
-"""``adit stage take``: samples made elsewhere become the shards of a run.
+"""``adit stage take``: samples of another program become the shards of a run.
 
 Reads:  sample.from
 Writes: samples/<kind>/<shard>.arrow
@@ -18,7 +18,7 @@ from adit.systems import Kind
 
 
 def take(stage: TakeStage, source: Path, shards: Mapping[Kind, Sequence[Path]], workers: int, *, refuse: bool) -> None:
-    """Read the samples and write the shards of every kind: the first ones, as many as the run asks for.
+    """Read the samples and write the shards of every kind: the first ones, up to the requested number.
 
     Args:
         stage: slice of the configuration.
@@ -28,7 +28,7 @@ def take(stage: TakeStage, source: Path, shards: Mapping[Kind, Sequence[Path]], 
         refuse: whether structures that contradict their own file are failures.
 
     Raises:
-        DataError: the source is missing or unreadable, or holds none of a kind that the run asks for.
+        DataError: the source is missing or unreadable, or contains none of a requested kind.
     """
     reading = settings_of(stage.read, stage.limits, workers, refuse=refuse)
     samples = by_kind(read_structures([source], reading), None)

@@ -1,4 +1,4 @@
-"""Trajectories: the denoising path of chosen samples, decoded frame by frame, for films."""
+"""Trajectories: the denoising path of selected samples, decoded frame by frame, for animations."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def write_trajectories(
 ) -> None:
     """Write the paths of the samples with these global indices as one extended XYZ file, sample after sample.
 
-    The last frame of each is the sample itself, as ``adit sample`` writes it. The others are what the decoder makes
-    of the predicted clean latents Z′ on the way. Steps whose prediction is not a valid system have no frame.
+    The last frame of each is the sample itself, as ``adit sample`` writes it. The others are the decoded predictions Z′
+    of the clean latents along the path. Steps whose prediction is not a valid system have no frame.
 
     Args:
         stage: slice of the configuration.
@@ -31,7 +31,7 @@ def write_trajectories(
         dit_dir: folder of the denoiser.
         kind: kind of system.
         indices: global indices.
-        frames: frames of each sample at most.
+        frames: largest number of frames per sample.
         out: the file.
     """
     sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)

@@ -1,1 +1,1 @@
-"""Score room: hull, validity, uniqueness, novelty, PoseBusters and their aggregation with intervals."""
+"""Score room: validity, uniqueness, novelty, stability, external checks, and rates with intervals."""

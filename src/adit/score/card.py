@@ -1,4 +1,4 @@
-"""The protocol card: what decided the numbers, beside them."""
+"""The protocol card: everything that decided the scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def card(stage: ScoreStage, references: Mapping[str, Mapping[str, int]], energie
     Args:
         stage: slice of the configuration.
         references: structures of each split, by kind.
-        energies: of the crystals.
+        energies: relaxations, hull and DFT of the crystals.
     """
     return {
         "stage": stage.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""What a user gives to score: samples, references and tables about the samples, read and joined."""
+"""A user's inputs of scoring: samples, references and tables about the samples, read and joined."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from adit.score.common.inputs import Energies, Reference, Table, read_reference
 from adit.systems import AtomicSystem, Kind
 
 SOURCE: Final = Col.SOURCE
-"""Column of the scores of a user's own files: the file that a sample came from."""
+"""Column in the scores of a user's files: the file of a sample."""
 
 NOTES: Final = Col.READ_NOTES
-"""Column: what must be said of how a sample was read; contradictions of its file stand in the reason too."""
+"""Column with notes on how a sample was read; contradictions of its file are in the reason too."""
 
 Origins = Mapping[str, Mapping[str, str]]
 """``SOURCE``, ``NOTES`` and the contradictions of a sample, by its id."""
 
 
 def read_any_references(paths: Sequence[Path], kinds: Sequence[Kind], settings: ReadSettings) -> dict[Kind, Reference]:
-    """Return the systems of some kinds in a user's files; where no split is named, all count as the training split.
+    """Return the systems of some kinds in a user's files; without split names, all are in the training split.
 
-    A kind that the files do not hold has an empty reference, and the log says so.
+    A kind that is not in the files has an empty reference, and a warning is logged.
 
     Raises:
-        DataError: a path does not exist, is of no known format, or the files hold none of the kinds.
+        DataError: a path does not exist or has an unknown format, or the files contain none of the kinds.
     """
     own = [path for path in paths if path.suffix == ".arrow"]
     others = [path for path in paths if path.suffix != ".arrow"]
@@ -59,7 +59,7 @@ def _reference(reference: Reference, rows: Sequence[ReadRow], kind: Kind) -> Ref
 
 
 def origins_of(rows: Sequence[ReadRow]) -> Origins:
-    """Return the sources of samples and notes from reading them."""
+    """Return sources and reading notes of samples."""
     return {
         each.row.system_id: {
             SOURCE: each.source,
@@ -71,15 +71,15 @@ def origins_of(rows: Sequence[ReadRow]) -> Origins:
 
 
 def joined(energies: Energies, rows: Sequence[ReadRow], names: Mapping[str, str]) -> Energies:
-    """Return the tables about the samples under the samples' own ids.
+    """Return the tables about the samples with the samples' ids.
 
     Args:
-        energies: as the tables have them.
+        energies: tables with their own ids.
         rows: the samples.
-        names: of the tables ``relaxed``, ``hull`` and ``dft``, for messages.
+        names: names of the tables ``relaxed``, ``hull`` and ``dft``, for messages.
 
     Raises:
-        DataError: a table meets no sample, or has another structure under a sample's id.
+        ConfigError: no id of a table matches, or a sample's id has another structure in a table.
     """
     samples = {each.row.system_id: identity_of(each.row) for each in rows}
     tables: dict[str, Table] = {"relaxed": energies.relaxed, "hull": energies.hull, "dft": energies.dft}

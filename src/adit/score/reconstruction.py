@@ -18,14 +18,14 @@ from adit.store import read_systems, write_frame, write_json
 from adit.systems import AtomicSystem, Failure
 
 MOLECULE_TOLERANCES = (0.05, 0.1, 0.3)
-"""RMSD in Å up to which a molecule whose atom types are all right counts as a match."""
+"""Largest RMSD of a matching molecule with correct atom types, Å."""
 
 
 def compare(original: AtomicSystem, decoded: AtomicSystem) -> dict[str, Any]:
-    """Return whether a reconstruction matches, and how far it is off.
+    """Return whether a reconstruction matches, and its deviation.
 
-    ``rmsd`` is in Å. Of crystals it is pymatgen's, over the best match with periodic images; ``rmsd_normalised`` is the
-    same over (V/n)^(1/3), as pymatgen prints it. Of molecules it is that of the best rotation, atoms in their order.
+    ``rmsd`` is in Å. For crystals it is pymatgen's, over the best match with periodic images, and ``rmsd_normalised``
+    is the same over (V/n)^(1/3). For molecules it is that of the best rotation, atoms in their order.
     """
     types = float(np.mean(original.numbers == decoded.numbers))
     if original.cell is not None:
@@ -58,9 +58,9 @@ def score_reconstruction(originals: Path, split: str, decoded: Path, out: Path, 
     Args:
         originals: prepared dataset.
         split: the split that was reconstructed.
-        decoded: what came out, with the originals' ids.
+        decoded: reconstructions, with the originals' ids.
         out: path without its suffix.
-        workers: processes.
+        workers: processes at most.
     """
     table = read_systems(decoded)
     by_id = {system.system_id: system for system in read_systems(originals).systems(split)}
@@ -80,7 +80,7 @@ def score_reconstruction(originals: Path, split: str, decoded: Path, out: Path, 
         )
     frame = pd.DataFrame(records)
     for column in ("types", "match", "rmsd"):
-        frame[column] = frame.get(column, math.nan)  # missing where no system came through
+        frame[column] = frame.get(column, math.nan)  # missing if no system was decoded
     summary = {**summarise(frame), "dataset": originals.stem, "split": split, **table.metadata}
     write_frame(out.with_suffix(".csv"), frame)
     write_json(out.with_suffix(".json"), summary)

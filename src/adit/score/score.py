@@ -1,4 +1,4 @@
-"""Scores every sample beside control rows, with intervals and reasons.
+"""Scores every sample and control rows, with intervals and reasons.
 
 Reads:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow, relaxed/<kind>/<shard>.parquet, hull/hull.parquet,
         dft/<shard>.parquet
@@ -39,7 +39,7 @@ from adit.score.tools.answers import Answers
 from adit.systems import Kind
 
 NAMED: Final = REQUESTED_PROTOCOLS
-"""The protocols that can be requested by name; numbers of others are always there."""
+"""Protocols that can be requested by name; scores of the others are always written."""
 
 OUTPUTS: Final = (
     "summary.json",
@@ -49,7 +49,7 @@ OUTPUTS: Final = (
     "card.json",
     "sensitivity-crystal.csv",
 )
-"""Files beside the tables of the kinds."""
+"""Files in addition to the tables of the kinds."""
 
 
 def score(
@@ -69,17 +69,17 @@ def score(
     Args:
         stage: slice of the configuration.
         samples: shards by kind.
-        data: ``data/<dataset>.arrow`` of all datasets; gives the controls and what novelty is measured against.
+        data: ``data/<dataset>.arrow`` of all datasets, for control rows and as reference of novelty.
         relaxed: ``relaxed/<kind>/<shard>.parquet``; the ``.arrow`` beside each holds the structures.
         hull: ``hull/hull.parquet``, or ``None`` if there is none.
         dft: ``dft/<shard>.parquet``.
         out: the folder of the scores.
         workers: processes at most.
         cache: folder for results that depend only on the data (control rows, reduced references), or ``None``.
-        checks: ``checks/<kind>/<shard>.json``: slow checks that shards did.
+        checks: ``checks/<kind>/<shard>.json``: results of the slow checks.
 
     Raises:
-        DataError: a file is missing or broken, or the hull mixes energies of different meaning.
+        DataError: a file is missing or broken, or the hull mixes energies of different methods.
     """
     structures = [table.with_suffix(".arrow") for table in relaxed]
     inputs = [*chain(*samples.values()), *data, *relaxed, *structures, *([hull] if hull else []), *dft, *checks]
@@ -118,17 +118,17 @@ def score_rows(
         stage: slice of the configuration.
         requested: systems and failures by kind.
         reference: returns the reference of a kind.
-        energies: of the crystals.
+        energies: relaxations, hull and DFT of the crystals.
         out: the folder of the scores.
         workers: processes at most.
         cache: folder for results that depend only on the reference, or ``None``.
-        protocols: of the named protocols, those to report.
-        answers: of the slow tools, as far as there are any yet.
-        origins: where a user's own samples come from, by kind; columns of their tables.
-        inputs: files that all this was read from; none of them is written over.
+        protocols: named protocols to report.
+        answers: existing answers of the slow tools; ``None``: none.
+        origins: sources and notes of a user's samples by kind, written as columns.
+        inputs: files that were read, which must not be overwritten.
 
     Raises:
-        ConfigError: a file to write is an input, or not the verb's own.
+        ConfigError: a file to write is an input, or was not written by this verb.
     """
     scorers: dict[Kind, Scorer] = {
         Kind.CRYSTAL: lambda rows, reference_rows: score_crystals(
@@ -193,7 +193,7 @@ def _write_scores(
 
 
 def chosen(scored: Scored, protocols: Collection[str]) -> Scored:
-    """Return the scores without the rates and columns of the named protocols that were not requested."""
+    """Return the scores without rates and columns of named protocols that were not requested."""
     left = tuple(f"_{name}" for name in NAMED if name not in protocols)
     columns = [column for column in scored.columns if not left or not str(column).endswith(left)]
     records = [record for record in scored.records if record.protocol in protocols or record.protocol not in NAMED]
@@ -201,7 +201,7 @@ def chosen(scored: Scored, protocols: Collection[str]) -> Scored:
 
 
 def with_origins(scored: Scored, origins: Origins) -> Scored:
-    """Return the scores of a user's own samples with their files and notes; contradictions are reasons too."""
+    """Return the scores of a user's samples with their files and notes; contradictions are added to the reasons."""
     for record in scored.table:
         origin = origins.get(record[Col.SYSTEM_ID], {})
         record |= {SOURCE: origin.get(SOURCE, ""), NOTES: origin.get(NOTES, "")}

@@ -1,6 +1,6 @@
-"""The slow checks of one shard of samples, so that many jobs share them.
+"""The slow checks of one shard of samples, which can run in parallel jobs.
 
-Reads:  samples/<kind>/<shard>.arrow of all shards: which molecules a tool is given is chosen among all
+Reads:  samples/<kind>/<shard>.arrow of all shards, from which the molecules for a tool are selected
 Writes: checks/<kind>/<shard>.json
 """
 
@@ -25,13 +25,13 @@ from adit.systems import AtomicSystem, Kind
 
 
 def check_shard(stage: ChecksStage, kind: Kind, samples: Sequence[Path], shard: Path, out: Path, workers: int) -> None:
-    """Run the slow checks on one shard; crystals have none.
+    """Run the slow checks on one shard; there are none for crystals.
 
     Args:
         stage: slice of the configuration.
-        kind: of the samples.
+        kind: kind of the samples.
         samples: all shards of the kind.
-        shard: the one to check.
+        shard: the shard to check.
         out: the file to write.
         workers: processes at most.
     """

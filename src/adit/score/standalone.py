@@ -27,11 +27,11 @@ SAMPLES: Final = "samples.arrow"
 
 @dataclass(frozen=True)
 class Given:
-    """What is known of the samples, besides themselves.
+    """Further inputs of scoring a user's samples.
 
     Attributes:
-        kind: of all of them; ``None``: recognised.
-        reference: files that novelty, distances and control rows rest on; none: those are left out.
+        kind: kind of all samples; ``None``: detected.
+        reference: reference files of novelty, distances and control rows; empty: these are left out.
         relaxed: tables of relaxations, as ``adit relax`` writes them.
         hull: table of ``adit hull``.
         dft: tables of DFT results.
@@ -61,16 +61,16 @@ def score_files(
         stage: slice of the configuration.
         files: files, folders and zip archives of samples.
         given: further inputs.
-        out: the folder; laid out as a run, so that a report can be made of it.
+        out: the folder, with the layout of a run, so that it can have a report.
         workers: processes at most.
         cache: folder for results that depend only on the reference, or ``None``.
-        protocols: of the named protocols, those to report.
-        reading: how files are read; ``None``: the defaults.
+        protocols: named protocols to report.
+        reading: settings of reading; ``None``: the defaults.
 
     Raises:
         ConfigError: ``out`` is a file or the folder of a run.
-        DataError: a file is missing, of no known format, or holds no sample; the reference has none of the kinds; a
-            table is not about these samples.
+        DataError: a file is missing, has an unknown format or no sample; the reference has none of the kinds; a
+            table belongs to other samples.
     """
     reading = reading or ReadSettings(workers, ParseSettings())
     _check(files, given, out)
@@ -113,7 +113,7 @@ def _names_of_tables(given: Given) -> dict[str, str]:
 
 
 def _check(files: Sequence[Path], given: Given, out: Path) -> None:
-    """Check every path before minutes of work."""
+    """Check every path before long computations."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file; name a folder")
     foreign = [path for path in out.glob("samples/*/*.arrow") if path.name != SAMPLES]

@@ -19,7 +19,7 @@ def log_table(
 ) -> None:
     """Log value, interval and counts of the samples' main metrics, with the control rows beside them.
 
-    A metric that the control rows show to be the same for real systems and for noise or random atoms has a mark.
+    Metrics that do not separate real systems from noise or random atoms, by the control rows, are marked.
     """
     failing = {(v.kind, v.protocol, v.metric): v.real for v in verdicts if v.fails}
     for kind in dict.fromkeys(record.kind for record in records):
@@ -37,7 +37,7 @@ def table_lines(records: Sequence[Record], failing: Mapping[Key, str] | None = N
 
     Args:
         records: rates of one kind.
-        failing: for scores that do not separate real systems from noise or random atoms, the control row of real ones.
+        failing: metric → control row of real systems, for metrics that do not separate them from noise or random atoms.
     """
     failing = failing or {}
     index = {(record.protocol, record.metric, record.population): record for record in records}
@@ -61,12 +61,12 @@ def table_lines(records: Sequence[Record], failing: Mapping[Key, str] | None = N
     keys = [(record.kind, record.protocol, record.metric) for record in mine]
     for real in sorted({failing[key] for key in keys if key in failing}):
         words = "training set" if real == Population.TRAIN else "test set"
-        lines.append(f"{MARK} does not tell the {words} from the {words} with noise, or from random atoms")
+        lines.append(f"{MARK} does not separate the {words} from the {words} with noise, or from random atoms")
     return lines
 
 
 def _is_headline(record: Record) -> bool:
-    """Return whether a record is in the table; single PoseBusters checks and more subsets are only in the file."""
+    """Return whether a record is in the table; single PoseBusters checks and other subsets are only in the file."""
     if record.protocol == Protocol.POSEBUSTERS:
         return record.metric.removesuffix(OF_VALID) in (Metric.POSEBUSTERS_ALL, Metric.POSEBUSTERS_SEVEN)
     return record.protocol in (Protocol.ADIT, Protocol.STRICT) or not record.metric.endswith(OF_VALID)

@@ -1,4 +1,4 @@
-"""What follows the table of rates at a terminal: distances beside the control rows, rates by number of samples."""
+"""Tables after that of the rates, for the terminal: distances with the control rows, rates by number of samples."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def measure_lines(measures: Sequence[Measure], failing: set[str] | frozenset[str
 
 
 def log_sensitivity(followed: pd.DataFrame) -> None:
-    """Log how the main rates depend on the number of samples: mean and spread over choices."""
+    """Log the main rates by number of samples: mean and spread over selections."""
     for line in sensitivity_lines(followed):
         log.info("%s", line)
 

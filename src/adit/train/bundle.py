@@ -1,7 +1,7 @@
 """Bundles of trained weights: autoencoder and denoiser in files small enough to ship, with their hashes.
 
-bundle.json                       hash of every file, what it was made of
-vae/model.safetensors             32-bit: what it decodes is to be right to 0.01 Å
+bundle.json                       hash of every file, provenance
+vae/model.safetensors             float32: decoded positions need a precision of 0.01 Å
 vae/config.json, metrics.csv
 dit/model-00001-of-00002.safetensors …   bfloat16
 dit/config.json, metrics.csv
@@ -29,7 +29,7 @@ from adit.store import read_json, read_weights, sha256, weights_sha256, write_js
 from adit.train.distributed import World
 
 SHARD_BYTES = 12 * 2**20
-"""Largest size of a file of weights."""
+"""Largest size of a file of weights, bytes."""
 
 MANIFEST = "bundle.json"
 
@@ -44,18 +44,18 @@ def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | No
         vae_dir: autoencoder.
         dit_dir: denoiser that was trained on its latents.
         out: folder of the bundle.
-        sample: settings of sampling that go well with it, of section ``sample``.
+        sample: recommended settings of sampling, from section ``sample``.
 
     Raises:
-        DataError: the two do not belong together.
-        ConfigError: ``sample`` holds what the section does not; or a file to write is not the verb's own.
+        DataError: the denoiser was trained on latents of another autoencoder.
+        ConfigError: ``sample`` has an unknown key; or a file to write was not written by this verb.
     """
     parse_as(SampleConfig, dict(sample or {}), "sample")
     check_folder(out, "bundle", inputs=[vae_dir, dit_dir], names=NAMES)
     vae_config, dit_config = read_record(vae_dir, "vae"), read_record(dit_dir, "dit")
     check_hash(dit_dir, dit_config)
     if dit_config["vae_sha256"] != check_hash(vae_dir, vae_config):
-        raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}")
+        raise DataError(f"{dit_dir}: was trained on latents of another autoencoder than {vae_dir}; train it again")
     with replaced_folder(out, "bundle", inputs=[vae_dir, dit_dir], names=NAMES) as new:
         _write_part(vae_dir, new / "vae", vae_config, torch.float32)
         _write_part(dit_dir, new / "dit", dit_config | {"vae_sha256": weights_sha256(new / "vae")}, torch.bfloat16)
@@ -85,7 +85,7 @@ def _write_part(source: Path, out: Path, config: Mapping[str, Any], precision: t
 
 
 def _shards(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Cut tensors, in order, into files below ``SHARD_BYTES`` unless one tensor alone is larger."""
+    """Split tensors, in order, into files below ``SHARD_BYTES``; a larger tensor gets its own file."""
     total = sum(t.numel() * t.element_size() for t in tensors.values())
     if total <= SHARD_BYTES * 4 / 3:
         return [dict(tensors)]
@@ -102,7 +102,7 @@ def _shards(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return what a bundle says of itself, after checking the hash of every file.
+    """Return the manifest of a bundle, after checking the hash of every file.
 
     Raises:
         DataError: it is not a bundle, or a file is missing or has changed.
@@ -135,7 +135,7 @@ def adopt(folder: Path, part: Literal["vae", "dit"], out: Path, changes: Mapping
         folder: the bundle.
         part: which network.
         out: folder of the run's network.
-        changes: entries of its ``config.json`` that differ in the run.
+        changes: entries of its ``config.json`` to replace.
     """
     manifest = read_manifest(folder)
     config, tensors = part_of(folder, part)
@@ -158,7 +158,7 @@ def part_of(folder: Path, part: Literal["vae", "dit"]) -> tuple[dict[str, Any], 
 
 @dataclass(frozen=True)
 class Start:
-    """What a training continues from.
+    """Weights that a training starts from.
 
     Attributes:
         where: folder of the network within the bundle.
@@ -174,7 +174,7 @@ class Start:
 
     @classmethod
     def of(cls, stage: VaeStage | DitStage, part: Literal["vae", "dit"]) -> Start | None:
-        """Return what a stage starts from; ``None``: random weights."""
+        """Return the initial weights of a stage; ``None``: random weights."""
         if stage.source == "train":
             return None
         folder = Path(stage.weights)
@@ -184,14 +184,14 @@ class Start:
 
     @staticmethod
     def described(start: Start | None) -> dict[str, str]:
-        """Return what the configuration of the trained network says of its start."""
+        """Return the entries about the initial weights for the record of the trained network."""
         return {} if start is None else {"started_from": start.where, "started_from_sha256": start.sha256}
 
     def same_settings(self, requested: OptimConfig, section: str, names: tuple[str, ...]) -> None:
-        """Refuse settings that the weights were not made with.
+        """Check that settings are those that the weights were trained with.
 
         Raises:
-            ConfigError: names the first that differs.
+            ConfigError: a setting differs; the message names the first.
         """
         made_with = self.config.get("train", {})
         for name in names:

@@ -1,4 +1,4 @@
-"""Resume states: written beside the training by a thread, the last ones kept, a broken one skipped."""
+"""Resume states: written in a background thread; the last ones are kept, a broken one is skipped."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from adit.progress import log
 from adit.store import read_torch, write_tensors, write_torch
 
 KEEP = 2
-"""Resume states on disk: should the newest be broken, the one before it is used."""
+"""Resume states kept on disk: if the newest is broken, the one before it is used."""
 
 
 class Checkpoints:
     """The resume states of one training.
 
     Args:
-        folder: where they are; no output of the workflow, so that a failed job keeps them.
-        key: hash of configuration and data; states of another key are not used. The names of the files begin with the
-            step and end with the key, so that trainings do not load each other's states.
+        folder: folder of the states; not an output of the workflow, so that a failed job keeps them.
+        key: hash of configuration and data; states of another key are not used. File names begin with the step and end
+            with the key, so that trainings do not load each other's states.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -36,7 +36,7 @@ class Checkpoints:
         """Return the newest complete state of this training; ``None`` if there is none.
 
         Raises:
-            ConfigError: there are states that no manifest names.
+            ConfigError: there are states that are in no manifest.
         """
         own = self._own()
         self._scratch.promise(path.name for path in own)
@@ -54,7 +54,7 @@ class Checkpoints:
         """Return the path of another file of the training in its folder.
 
         Raises:
-            ConfigError: it is there, and no manifest names it.
+            ConfigError: it exists and is in no manifest.
         """
         self._scratch.promise([name])
         return self.folder / name
@@ -80,7 +80,7 @@ class Checkpoints:
             self.wait()
 
     def wait(self) -> None:
-        """Wait until the write under way is done."""
+        """Wait for the end of a running write."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -98,7 +98,7 @@ class Checkpoints:
             write_torch(self.path(name), state)
             own = self._own()
             self._scratch.remove(old.name for old in [*own[KEEP:], *(self._others() if len(own) >= KEEP else ())])
-        except BaseException as error:  # noqa: BLE001 - it is raised where the training can see it
+        except BaseException as error:  # noqa: BLE001 - raised later in the thread of the training
             self._error = error
 
 
@@ -108,7 +108,7 @@ def _step(path: Path) -> int:
 
 
 def _copy(value: Any) -> Any:
-    """Return a copy on the CPU that the training does not change any more."""
+    """Return a copy on the CPU, independent of the training."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The training mixture in memory: systems of all datasets as flat arrays, and what the models need to know of them."""
+"""The training mixture in memory: systems of all datasets as flat arrays, with their statistics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from adit.systems import AtomicSystem, Kind, SystemArrays, SystemBatch
 SPLITS = ("train", "val")
 
 VALIDATION_SYSTEMS = 512
-"""Systems of the validation split that a validation looks at, over all datasets."""
+"""Systems of the validation split that are used in a validation, over all datasets."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Dataset:
         table: the file, memory-mapped.
         counts: systems of each split.
         sizes: number of atoms → number of training systems.
-        kind: of its systems.
+        kind: kind of its systems.
         sha256: hash of the file.
         labels: table of further labels, see ``adit.labels.table``; ``None`` for none.
         labels_sha256: hash of that table.
@@ -54,7 +54,7 @@ class Dataset:
     labels_sha256: str = ""
 
     def infos(self, split: str) -> list[dict[str, Any]]:
-        """Return the annotations of the systems of a split, and what the table says of them over it."""
+        """Return the annotations of the systems of a split, updated with the values of the table of labels."""
         infos = self.table.infos(split)
         if self.labels is not None:
             for name, values in read_labels(self.labels, self.table.split_ids(split)).items():
@@ -72,7 +72,7 @@ class Dataset:
 class Corpus:
     """All datasets of a training, in the order of the configuration.
 
-    A row is the place of a system in a split of all datasets, one after the other.
+    A row is the index of a system in a split of all datasets, concatenated in order.
     """
 
     def __init__(self, datasets: Sequence[Dataset]) -> None:
@@ -86,7 +86,7 @@ class Corpus:
         return hashlib.sha256(" ".join(text for d in self.datasets for text in d.hashes).encode()).hexdigest()
 
     def mixture(self, batch_size: int, seed: int) -> Mixture:
-        """Return the order in which training sees the systems."""
+        """Return the order of the systems in training."""
         return Mixture([d.counts["train"] for d in self.datasets], [d.ratio for d in self.datasets], batch_size, seed)
 
     def sizes(self, rows: np.ndarray, split: str) -> np.ndarray:
@@ -102,7 +102,7 @@ class Corpus:
         return SystemBatch.from_arrays(self.arrays[split], rows)
 
     def conditions(self, labels: Sequence[LabelConfig], rows: np.ndarray, split: str) -> Conditions:
-        """Return what systems are; a label that a system lacks is null."""
+        """Return the conditions of systems; a missing label is null."""
         conditions = self._without_compositions(tuple(label for label in labels if label.type != "composition"), split)[
             torch.from_numpy(rows)
         ]
@@ -121,13 +121,13 @@ class Corpus:
                 infos = [info for d in self.datasets for info in d.infos(split)]
             for label in labels:
                 if split == "train" and all(label.name not in info for info in infos):
-                    log.warning("label %s: no training system has it, it is not learnt", label.name)
+                    log.warning("label %s: no training system has it, so it is not learned", label.name)
             values = [{label.name: info.get(label.name) for label in labels} for info in infos]
             self._labels[key] = encode(labels, kinds, values)
         return self._labels[key]
 
     def systems(self, rows: np.ndarray, split: str) -> list[AtomicSystem]:
-        """Return systems one at a time, for display to look at."""
+        """Return systems as separate objects, for display."""
         arrays, systems = self.arrays[split], []
         for row in rows.tolist():
             atoms = slice(arrays.offsets[row], arrays.offsets[row + 1])
@@ -190,8 +190,8 @@ def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path
         labels: tables ``<name>.labels.parquet`` of further labels.
 
     Raises:
-        DataError: a dataset of the configuration is not among the files, or has no training system; a table of labels
-            belongs to none.
+        DataError: a configured dataset is not among the files, or has no training system; or a table of labels
+            belongs to no dataset.
     """
     by_name = {path.stem: path for path in paths}
     tables = {path.name.removesuffix(SUFFIX): path for path in labels}

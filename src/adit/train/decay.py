@@ -1,4 +1,4 @@
-"""A decayed copy of a training at a constant rate: taken at any time from its resume state, which does not change."""
+"""A decayed copy of a training with a constant rate, made at any time from its resume state, which is only read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adit.train.plan import Plan
 
 @dataclass(frozen=True)
 class Decay:
-    """What is copied.
+    """A copy of a training.
 
     Attributes:
         source: folder of the resume states of the training; read only, also while the training continues.
@@ -27,7 +27,7 @@ class Decay:
     def plan(self, plan: Plan) -> Plan:
         """Return the plan of the copy, made from that of the training; ``plan.state_dir`` is the copy's own.
 
-        A copy that was begun there continues from its own state.
+        An unfinished copy in this folder continues from its own state.
 
         Raises:
             ConfigError: the copy would lie in the training's folder.
@@ -38,7 +38,7 @@ class Decay:
         key = hashlib.sha256(f"{plan.key} decay {self.steps}".encode()).hexdigest()
         copy = Checkpoints(plan.state_dir, key)
         if copy.load() is not None:
-            log.info("%s: going on with the copy that was begun there", plan.state_dir)
+            log.info("%s: continuing the unfinished copy", plan.state_dir)
             return replace(plan, key=key, decay_steps=self.steps)
         state = Checkpoints(self.source, plan.key).load()
         if state is None:

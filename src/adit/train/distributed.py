@@ -1,7 +1,7 @@
 """Several processes, one per GPU: the rank of this process, and sums over all processes.
 
-Every process draws the whole batch's random numbers and works on its own share of the systems; gradients are summed
-before the optimiser's step, so that any number of processes that divides the batch gives the same training.
+Every process draws the random numbers of the whole batch and processes its own share of the systems. Gradients are
+summed before the optimiser's step, so that the result does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class World:
     """The processes of a training.
 
     Attributes:
-        rank: number of this process.
-        size: how many there are.
-        local_rank: number of this process on its machine, and of its GPU.
+        rank: index of this process.
+        size: number of processes.
+        local_rank: index of this process on its machine, and of its GPU.
     """
 
     rank: int = 0
@@ -30,12 +30,12 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     @classmethod
     def named(cls) -> World:
-        """Return this process as ``torchrun`` (or ``srun`` with its variables set) names it, without meeting others."""
+        """Return this process from the variables of ``torchrun`` (or ``srun``), without connecting to the others."""
         rank, size, local = (os.environ.get(name) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
         return cls(int(rank or 0), int(size or 1), int(local or 0))
 
@@ -51,7 +51,7 @@ class World:
 
 
 def join() -> World:
-    """Return the world that ``torchrun`` (or ``srun`` with its variables set) started this process in."""
+    """Return the world of this process from the variables of ``torchrun`` (or ``srun``), connected to the others."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World()

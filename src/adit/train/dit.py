@@ -46,11 +46,11 @@ class DitTask:
         self.per_atom = 2 * module.latent_dim
 
     def passes(self, draws: Draws) -> float:
-        """Return what a step costs, in forward and backward passes: a self-conditioned one has a second forward."""
+        """Return the cost of a step in forward and backward passes; self-conditioning adds a forward pass."""
         return 4.0 / 3.0 if draws.step < self.config.self_conditioning else 1.0
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
-        """Return the flow-matching loss of each system, and the plain squared error per latent channel."""
+        """Return the flow-matching loss of each system, and its unweighted squared error per latent channel."""
         dim = self.dit.latent_dim
         latents, mask = self.source.latents(rows, draws, split)
         kinds = to_device(torch.from_numpy(self.corpus.kinds(rows, split)), self.device)
@@ -61,7 +61,7 @@ class DitTask:
         conditions = self._conditions(rows, draws, split)
         noisy = interpolate(noise, clean, t)
         previous = torch.zeros_like(noisy)
-        # Self-conditioning is decided for a whole step: half of the steps pay for the second evaluation.
+        # Self-conditioning is drawn for a whole step, so that half of the steps need no second evaluation.
         if split == "train" and draws.step < self.config.self_conditioning:
             with torch.no_grad():
                 previous = self.dit(noisy, previous, t, conditions, mask) * mask[..., None]
@@ -70,13 +70,13 @@ class DitTask:
         return {"loss": flow_loss(predicted, clean, t, mask, self.config.t_clip), "squared_error": error}
 
     def _times(self, uniform: Tensor, split: str) -> Tensor:
-        """Return the times; validation keeps them uniform, so that its losses compare."""
+        """Return the times; they are uniform in validation, so that its losses are comparable."""
         logit_normal = split == "train" and self.config.t_distribution == "logit-normal"
         shares = logit_normal_times(uniform, self.config.t_logit_mean, self.config.t_logit_std)
         return self.config.t_min + (1.0 - self.config.t_min) * (shares if logit_normal else uniform)
 
     def _conditions(self, rows: np.ndarray, draws: Draws, split: str) -> Conditions:
-        """Return what the systems are; in training each label, and at times all of them, is dropped at random."""
+        """Return the conditions; in training, single labels and sometimes all conditions are dropped at random."""
         labels = self.dit.config.labels
         conditions = self.corpus.conditions(labels, rows, split).to(self.device)
         if split == "train":
@@ -110,6 +110,10 @@ def train_dit(
         state_dir: folder of the resume state.
         labels: tables of computed labels, ``<dataset>.labels.parquet``.
         decay: makes a decayed copy of this training instead, whose states are in ``state_dir``.
+
+    Raises:
+        DataError: an input is missing or broken, or was made by another autoencoder.
+        ConfigError: the settings contradict the weights to start from.
     """
     vae_hash = weights_sha256(vae_dir)
     if stage.source == "pretrained":
@@ -157,19 +161,19 @@ def train_dit(
 
 
 def _model_of(start: Start, requested: DitModelConfig) -> DitModelConfig:
-    """Return the model of the weights; how often a label is hidden is the run's to say, as all of training."""
+    """Return the model configuration of the weights, with the label dropout of the run."""
     model = parse_as(DitModelConfig, start.config["model"], start.where)
     wanted = {label.name: label for label in requested.labels}
     if alien := sorted(set(wanted) - {label.name for label in model.labels}):
-        log.warning("%s: does not know label %s, which is not trained", start.where, ", ".join(alien))
+        log.warning("%s: does not have the label %s, which is not trained", start.where, ", ".join(alien))
     labels = tuple(wanted[label.name].over(label) if label.name in wanted else label for label in model.labels)
     return model.model_copy(update={"labels": labels})
 
 
 def _normalize(module: DiT, stage: DitStage, source: LatentSource, corpus: Corpus) -> None:
-    """Set the mean and the spread of each latent channel from some thousand training systems, of all or of each kind.
+    """Set mean and standard deviation of each latent channel from some thousand training systems, of all or each kind.
 
-    By kind: a kind that is not in the data has the values of all systems.
+    By kind, a kind that is not in the data gets the values of all systems.
     """
     mixture = corpus.mixture(stage.train.batch_size, stage.seed)
     steps = range(max(1, 4096 // stage.train.batch_size))

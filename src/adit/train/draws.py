@@ -1,7 +1,6 @@
-"""Random numbers of a training step, drawn for the whole batch before it is cut into parts.
+"""Random numbers of a training step, drawn for the whole batch before it is split into parts.
 
-What is drawn for a system depends on the seed, the step and the batch alone: not on how the batch is cut, nor on the
-number of processes.
+The numbers of a system depend only on the seed, the step and the batch, not on the parts or on the number of processes.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Draws:
         uniform: (B, k) in [0, 1) for each system.
         atom_uniform: (N,) in [0, 1) for each atom.
         atom_normal: (N, c) standard normal for each atom.
-        step: in [0, 1), one number for the whole step.
+        step: one number in [0, 1) for the whole step.
         sizes: (B,) atoms of each system.
         choices: (B, k) the numbers of ``uniform``, on the host.
     """
@@ -46,7 +45,7 @@ class Draws:
 
     @classmethod
     def make(cls, sizes: np.ndarray, generator: torch.Generator, per_system: int, per_atom: int) -> Draws:
-        """Draw for systems of the given sizes, on the CPU."""
+        """Draw ``per_system`` and ``per_atom`` numbers for systems of ``sizes`` atoms, on the CPU."""
         count, atoms = len(sizes), int(sizes.sum())
         step = float(torch.rand((), generator=generator))
         views = Views.draw(count, generator)
@@ -80,5 +79,5 @@ class Draws:
 
 
 def step_generator(seed: int, *parts: str | int) -> torch.Generator:
-    """Return the CPU generator of a step: which depends only on seed, stage and step."""
+    """Return the CPU generator of a step; it depends only on seed, stage and step."""
     return torch.Generator().manual_seed(derive_seed("step", seed, *parts))

@@ -21,7 +21,7 @@ class Ema:
 
     @contextmanager
     def in_place_of(self, module: nn.Module) -> Iterator[None]:
-        """Use the averaged weights within the block, and restore the original ones after it, bit for bit."""
+        """Use the averaged weights within the block, and restore the original ones exactly after it."""
         own = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
         module.load_state_dict(self.weights)
         try:
@@ -31,7 +31,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Take in the module's present weights."""
+        """Update the average with the module's current weights."""
         state = module.state_dict()
         names = [k for k, v in state.items() if v.is_floating_point()]
         averaged = [self.weights[k] for k in names]

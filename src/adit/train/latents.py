@@ -1,4 +1,4 @@
-"""The latent cache: K augmented encodings of a dataset on disk, and encoding on the fly where K = 0."""
+"""The latent cache: K augmented encodings of a dataset on disk, or encoding on the fly if K = 0."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def encode_batch(
 
     Args:
         vae: the autoencoder.
-        batch: what to encode, on its device.
+        batch: systems to encode, on their device.
         views: random numbers of the augmentation.
-        translation_std: Å, of the augmented view; ``None``: systems without augmentation.
+        translation_std: random shift of molecules, Å; ``None``: no augmentation.
         length: atoms of the largest system.
     """
     features = featurize(batch if translation_std is None else augment(batch, views, translation_std), length)
@@ -53,9 +53,18 @@ def encode_batch(
 
 
 def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) -> None:
-    """Write one file a view: mean and log-variance of every training and validation system.
+    """Write one file per view: mean and log-variance of every training and validation system.
 
-    The rows of a split stand in the order of the dataset's file.
+    The rows of a split have the order of the dataset's file.
+
+    Args:
+        stage: slice of the configuration.
+        vae_dir: the trained autoencoder.
+        data: prepared dataset.
+        outs: files to write, one per view.
+
+    Raises:
+        DataError: an input is missing or broken.
     """
     vae = load_vae(vae_dir).to(pick_device())
     table = read_systems(data)
@@ -79,7 +88,7 @@ def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) 
 def _encode_split(
     vae: VAE, arrays: SystemArrays, stage: EncodeStage, name: str, view: int, progress: Progress
 ) -> tuple[pa.ListArray, pa.ListArray]:
-    """Return mean and log-variance, a list of n × d numbers a system."""
+    """Return mean and log-variance: for each system a list of n × d numbers."""
     device = next(vae.parameters()).device
     dim = vae.config.latent_dim
     filled = [np.zeros((len(arrays.numbers), dim), dtype=np.float32) for _ in range(2)]
@@ -99,13 +108,13 @@ def _encode_split(
 
 
 class LatentSource(Protocol):
-    """Gives the clean latents of training systems."""
+    """Source of the clean latents of training systems."""
 
     latent_dim: int
     device: torch.device
 
     def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
-        """Return one sample of the posterior (B, M, d), from the first d normals of each atom, and the mask (B, M)."""
+        """Return a sample of the posterior (B, M, d), from each atom's first d normal numbers, and the mask (B, M)."""
         ...
 
 
@@ -131,11 +140,11 @@ class Cached:
         files: for each dataset of the mixture, its K files.
         corpus: the datasets, in the same order.
         latent_dim: d.
-        device: where the latents go.
-        vae_sha256: hash of the autoencoder whose latents they are to be.
+        device: device of the latents.
+        vae_sha256: expected hash of the autoencoder; ``None``: any.
 
     Raises:
-        DataError: a file was made of other data, or by another autoencoder.
+        DataError: a file was made from other data, or by another autoencoder.
     """
 
     def __init__(
@@ -154,7 +163,7 @@ class Cached:
         self._starts = {split: np.cumsum([0, *(d.counts[split] for d in corpus.datasets)]) for split in SPLITS}
 
     def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
-        """Pick a view of each system at random and sample its posterior."""
+        """Select a random view of each system and sample its posterior."""
         sizes = self.corpus.sizes(rows, split)
         ends = np.cumsum(sizes)
         moments = np.empty((2, int(ends[-1]), self.latent_dim), dtype=np.float32)

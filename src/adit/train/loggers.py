@@ -1,4 +1,4 @@
-"""The training curve while it grows, to TensorBoard or Weights & Biases, beside ``metrics.csv``."""
+"""Live logging of the training curve to TensorBoard or Weights & Biases, in addition to ``metrics.csv``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, Protocol
 from adit.errors import ConfigError
 
 PROJECT = "adit"
-"""What Weights & Biases files the runs under, unless WANDB_PROJECT says otherwise."""
+"""Project name for Weights & Biases, unless WANDB_PROJECT is set."""
 
 
 class Logger(Protocol):
-    """Takes rows of the training curve."""
+    """Writes rows of the training curve."""
 
     def add(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """Take one row: ``split`` is train or val."""
+        """Write one row; ``split`` is ``train`` or ``val``."""
         ...
 
     def close(self) -> None:
@@ -50,9 +50,9 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """A run of Weights & Biases, kept in ``folder``; nothing is sent unless ``WANDB_MODE=online`` is set.
+    """A run of Weights & Biases, stored in ``folder``; nothing is sent unless ``WANDB_MODE=online`` is set.
 
-    A run kept offline is sent later by ``wandb sync``. A resumed training continues in the same run.
+    An offline run is sent later with ``wandb sync``. A resumed training continues the same run.
 
     Raises:
         ConfigError: the package is not installed, or refuses to start (no login, no network).
@@ -88,14 +88,14 @@ class WeightsAndBiases:
 def make_loggers(
     names: Sequence[str], folder: Path, task: str, key: str, settings: Mapping[str, Any], resumed_at: int
 ) -> list[Logger]:
-    """Return the loggers that were requested.
+    """Return the requested loggers.
 
     Args:
         names: of ``tensorboard`` and ``wandb``.
-        folder: where their files go.
-        task: stage that is trained.
-        key: hash of configuration and data; identifies the run.
-        settings: what to show beside the curve.
+        folder: folder of their files.
+        task: name of the trained network.
+        key: hash of configuration and data, which identifies the run.
+        settings: settings to show with the curve.
         resumed_at: step that the training starts from.
 
     Raises:
@@ -112,6 +112,6 @@ def make_loggers(
 
 def _missing(package: str) -> ConfigError:
     return ConfigError(
-        f"loggers: {package} is not installed; run `pip install {package}`, or take it off train.vae.loggers and "
+        f"loggers: {package} is not installed; run `pip install {package}`, or remove it from train.vae.loggers and "
         "train.dit.loggers (metrics.csv is written in any case)"
     )

@@ -1,4 +1,4 @@
-"""One loop for both stages: deterministic in seed and step, resumable at any time, progress on the terminal."""
+"""Training loop of both stages: deterministic in seed and step, resumable at any time, progress on the terminal."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ SAID_EVERY_S = 5.0
 """Seconds between lines on the terminal."""
 
 AGREE_EVERY = 8
-"""Steps between two agreements of several processes on the clock and on stopping."""
+"""Steps between synchronisations of the clock and of stopping, with several processes."""
 
 
 @dataclass
 class _State:
-    """State of a training, besides weights and optimiser; all of it is in the resume state."""
+    """State of a training besides weights and optimiser; it is part of the resume state."""
 
     step: int = 0
     seconds: float = 0.0
@@ -52,17 +52,17 @@ class _State:
 
 
 class StoppedError(AditError):
-    """Training was told to stop; its state is on disk and the same command continues from there."""
+    """Training was stopped by a signal; its state is on disk, and the same command continues from it."""
 
     exit_code = 143
 
 
 def fit(plan: Plan) -> Fit:
-    """Train and return what came out.
+    """Train a network and return the result.
 
     Raises:
-        AditError: the loss is not finite; the batch that made it so is saved.
-        StoppedError: SIGTERM or SIGUSR1 came; the state was saved.
+        AditError: the loss is not finite; its batch is saved.
+        StoppedError: SIGTERM or SIGUSR1 was received; the state is saved.
     """
     return _Trainer(plan, join()).run()
 
@@ -73,7 +73,7 @@ class _Trainer:
         self.task, self.config, self.device = plan.task, plan.config, plan.device
         self.mixture = plan.corpus.mixture(plan.config.batch_size, plan.seed)
         fast = in_bf16(plan.device, plan.config.precision)
-        self.waste, self.smallest = (0.15, 1024) if fast else (0.08, 256)  # where products are cheap, small parts cost
+        self.waste, self.smallest = (0.15, 1024) if fast else (0.08, 256)  # small parts waste fast matrix products
         self.share = share_of(world.rank, world.size, plan.config.batch_size)
         self.parameters = [p for p in plan.task.module.parameters() if p.requires_grad]
         self.optimizer = make_optimizer(plan.task.module, plan.config, in_bf16=fast)
@@ -158,7 +158,7 @@ class _Trainer:
             )
         if stopped:
             self.save(wait=True)
-            raise StoppedError(f"stopped at step {self.state.step}; the same command goes on from there")
+            raise StoppedError(f"stopped at step {self.state.step}; the same command continues from there")
         self._log_train()
         self._validate()
         self.save(wait=True)
@@ -167,7 +167,7 @@ class _Trainer:
         return Fit(self.state.step, self.state.seconds / 60, metrics, averaged, self.world.leads)
 
     def _steps(self, signals: Signals) -> bool:
-        """Train until the budget is spent; return whether it was a signal that ended it."""
+        """Train until the budget is spent; return whether a signal ended it."""
         started = saved = self.said = time.monotonic()
         before = self.state.seconds
         while self.state.step < self.total and not self._out_of_time():
@@ -189,9 +189,9 @@ class _Trainer:
         return False
 
     def _agree(self, seconds: float, stop: bool) -> bool:
-        """Set the clock; return whether to stop. Several processes agree on both, so that all end at the same step.
+        """Set the clock; return whether to stop. Several processes synchronise both, so that all end at the same step.
 
-        Several agree every few steps only, since each time the host waits for the device.
+        They synchronise every few steps only, since the host waits for the device.
         """
         if self.world.size == 1:
             self.state.seconds = seconds
@@ -268,7 +268,7 @@ class _Trainer:
         return rate * decay_factor(self.state.step - self.state.decay_from, self.plan.decay_steps)
 
     def _validate(self) -> None:
-        """Measure the validation losses of the weights that would be kept: the averaged ones, if there are such."""
+        """Measure the validation losses of the weights to be stored: the averaged ones, if there are any."""
         with contextlib.nullcontext() if self.ema is None else self.ema.in_place_of(self.task.module):
             self._measure_validation()
 
@@ -297,10 +297,10 @@ class _Trainer:
             self.checkpoints.save_best(self.task.module.state_dict(), means["loss"])
         self.state.best = min(self.state.best, means["loss"])
 
-    # --- telling ------------------------------------------------------------------------------------------------------
+    # --- reporting ----------------------------------------------------------------------------------------------------
 
     def _say(self, now: float) -> None:
-        """Say how it goes; the one place, beside the metrics, that waits for the device."""
+        """Log the progress; apart from the metrics, only this waits for the device."""
         self._refuse_not_finite()
         seconds = now - self.said
         loss = float(self.state.sums["loss"]) / self.state.since if self.state.since else self.state.rows[-1]["loss"]
@@ -320,7 +320,7 @@ class _Trainer:
 
     @cached_property
     def _peak(self) -> float:
-        """Operations a second of plain matrix products, of which the model's are a share: its utilisation."""
+        """Operations per second of plain matrix products; the model's rate divided by it is the utilisation."""
         return matmul_rate(self.device, self.config.precision)
 
     def _time_spent(self) -> float:

@@ -20,13 +20,13 @@ MOMENTUM = 0.95
 
 
 class Optimizers:
-    """Several optimisers that are stepped, saved and resumed as one."""
+    """Several optimisers that are used as one."""
 
     def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
         self.parts = list(parts)
 
     def set_rate(self, lr: float) -> None:
-        """Set the learning rate of all."""
+        """Set the learning rate of all optimisers."""
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = lr
@@ -57,7 +57,7 @@ def make_optimizer(module: nn.Module, config: OptimConfig, *, in_bf16: bool = Fa
     Args:
         module: the trained network.
         config: names the optimiser and its settings.
-        in_bf16: whether Muon iterates in bfloat16, where the device multiplies it fast.
+        in_bf16: whether Muon iterates in bfloat16, for devices with fast bfloat16.
     """
     named = {name: p for name, p in module.named_parameters() if p.requires_grad}
     matrices = {name: p for name, p in named.items() if config.optimizer == "muon" and is_block_matrix(name, p)}
@@ -75,16 +75,16 @@ def make_optimizer(module: nn.Module, config: OptimConfig, *, in_bf16: bool = Fa
 
 
 def is_block_matrix(name: str, parameter: Tensor) -> bool:
-    """Return whether a parameter is a matrix of attention or feed-forward in a block."""
+    """Return whether a parameter is a matrix of the attention or the feed-forward network in a block."""
     return parameter.ndim == 2 and (".attention." in name or ".feed." in name)
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose matrix is replaced by the nearest orthogonal one, in 32 bits or in bfloat16.
+    """Momentum with each update matrix replaced by the nearest orthogonal one, in float32 or bfloat16.
 
     The update of an m × n matrix is scaled by 0.2 √max(m, n), so that its elements have the size of AdamW's and both
-    share a learning rate. ``pieces`` of a group cuts its matrices into that many along the rows (queries, keys and
-    values stand in one matrix). Equal shapes are orthogonalised together.
+    share a learning rate. ``pieces`` of a group is the number of parts into which its matrices are split along the rows
+    (queries, keys and values are in one matrix). Equal shapes are orthogonalised together.
 
     Source: Jordan et al. (2024); the scale: Liu et al., "Muon is scalable" (2025). Differs: ``torch.optim.Muon``
     always iterates in bfloat16, which is slow on a CPU without it.
@@ -127,7 +127,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
-    """Return matrices (k, m, n) whose singular values are near 1 (0.7 to 1.2) and whose singular vectors are kept."""
+    """Return matrices (k, m, n) with the same singular vectors and singular values near 1 (0.7 to 1.2)."""
     wide = matrices.shape[-2] <= matrices.shape[-1]
     x = matrices if wide else matrices.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

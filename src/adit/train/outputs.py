@@ -1,4 +1,4 @@
-"""What a training leaves behind: weights, configuration with provenance, metrics."""
+"""Outputs of a training: weights, configuration with provenance, metrics."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ NAMES: Final = ("config.json", "metrics.csv", "model.safetensors")
 BUDGET: Final = frozenset(
     ("max_epochs", "max_steps", "max_minutes", "checkpoint_minutes", "val_every", "log_every", "loggers", "compile")
 )
-"""Settings of a training that may change while it continues from its last state."""
+"""Settings that may change when a training continues from its last state."""
 
 
 def settings_key(stage: VaeStage | DitStage, *hashes: str) -> str:
-    """Return a hash of a stage's configuration, without duration and logging, and of its inputs.
+    """Return a hash of a stage's configuration, without duration and logging, and of its inputs' ``hashes``.
 
     Only values that differ from the default count: new options do not invalidate the states of a training.
     """
@@ -43,7 +43,7 @@ def write_model(
     result: Fit,
     data: Mapping[str, str],
 ) -> None:
-    """Write ``metrics.csv``, ``model.safetensors`` and ``config.json`` with the hash of the weights, all at once."""
+    """Write ``metrics.csv``, ``model.safetensors`` and ``config.json`` (with the hash of the weights) together."""
     if not result.leads:
         return
     with replaced_folder(out, name, names=NAMES) as new:

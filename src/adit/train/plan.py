@@ -17,7 +17,7 @@ from adit.train.draws import Draws
 
 
 class Task(Protocol):
-    """What is trained: a network and the loss of each system of a batch."""
+    """A network and the loss of each system of a batch."""
 
     name: str
     module: nn.Module
@@ -25,7 +25,7 @@ class Task(Protocol):
     per_atom: int
 
     def passes(self, draws: Draws) -> float:
-        """Return what a step costs, in forward and backward passes of the network."""
+        """Return the cost of a step in forward and backward passes of the network."""
         ...
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
@@ -35,7 +35,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What to train, on what, and how.
+    """A training: network, data and settings.
 
     Attributes:
         task: network and losses.
@@ -44,7 +44,7 @@ class Plan:
         seed: seed of all random numbers; each step has its own generator.
         key: hash of configuration and data; a resume state of another key is not used.
         state_dir: folder of the resume states; not an output of the workflow, so that a failed job keeps it.
-        device: where to train.
+        device: device of the training.
         ema_decay: decay of the averaged weights; ``None`` for none.
         decay_steps: for a decayed copy, whose state is in ``state_dir``: steps over which its rate falls to zero.
     """
@@ -66,10 +66,10 @@ class Fit:
 
     Attributes:
         steps: optimiser steps done.
-        minutes: training time, min.
-        metrics: one row a logged step.
-        averaged: averaged weights, where requested.
-        leads: whether this process is the one that writes the result.
+        minutes: training time, minutes.
+        metrics: one row per logged step.
+        averaged: averaged weights, if requested.
+        leads: whether this process writes the result.
     """
 
     steps: int

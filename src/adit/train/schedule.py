@@ -8,12 +8,12 @@ from adit.config import OptimConfig
 
 
 def learning_rate(config: OptimConfig, step: int, spent: float) -> float:
-    """Return the rate of a step.
+    """Return the learning rate of a step.
 
     Args:
         config: rate, warm-up, and whether there is a cosine decay.
-        step: steps done.
-        spent: share of the budget that is used up.
+        step: number of steps done.
+        spent: used share of the budget, 0 to 1.
     """
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     if not config.lr_decay:
@@ -22,7 +22,7 @@ def learning_rate(config: OptimConfig, step: int, spent: float) -> float:
 
 
 def decay_factor(done: int, steps: int) -> float:
-    """Return what the rate of a decayed copy is multiplied by after ``done`` of its ``steps``: 1 - √(done / steps).
+    """Return the factor of a decayed copy's learning rate after ``done`` of its ``steps``: 1 - √(done / steps).
 
     Source: Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations" (2024).
     """

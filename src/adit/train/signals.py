@@ -1,4 +1,4 @@
-"""Signals to save and end a training: SIGTERM, and SIGUSR1 as schedulers send it before the time limit."""
+"""Signals that save and end a training: SIGTERM, and SIGUSR1, which schedulers send before the time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Signals:
 
 @contextmanager
 def listening() -> Iterator[Signals]:
-    """Note SIGTERM and SIGUSR1 instead of dying of them, within the block."""
+    """Within the block, SIGTERM and SIGUSR1 are recorded and do not end the process."""
     signals = Signals()
 
     def handle(_signal: int, _frame: FrameType | None) -> None:

@@ -55,7 +55,7 @@ def centered(positions: Float[Tensor, "b m 3"], mask: Bool[Tensor, "b m"]) -> Fl
 def vae_losses(
     decoded: Decoded, posterior: Posterior, target: Features, kl_weight: float
 ) -> dict[str, Float[Tensor, " b"]]:
-    """Return the total loss of each system as ``loss``, and the weighted parts it is the sum of.
+    """Return the total loss of each system as ``loss``, and its weighted parts.
 
     Source: Eq. 8 and the KL term after it.
     """
@@ -79,11 +79,11 @@ class VaeTask:
             module.encoder.requires_grad_(requires_grad=False)
 
     def passes(self, draws: Draws) -> float:
-        """Return what a step costs, in forward and backward passes."""
+        """Return the cost of a step in forward and backward passes."""
         return 1.0
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
-        """Return the losses of each system; only training corrupts the input."""
+        """Return the losses of each system; the input is corrupted in training only."""
         clean = self.corpus.batch(rows, split).to(self.device)
         if self.config.augment:
             clean = augment(clean, draws.views, self.config.translation_std)
@@ -107,10 +107,10 @@ class VaeTask:
 
 
 def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
-    """Refuse data with elements that the model does not know.
+    """Check that the model's vocabulary contains all elements of the data.
 
     Raises:
-        DataError: names the elements and the key to change.
+        DataError: it does not; the message names the elements and the key to change.
     """
     unknown = outside_vocabulary(np.unique(corpus.arrays["train"].numbers).tolist(), max_atomic_number)
     if unknown:
@@ -121,10 +121,10 @@ def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
 
 
 def check_vectors(corpus: Corpus, model: VaeModelConfig) -> None:
-    """Refuse molecules where latents have no vector to hold their positions.
+    """Check that latents of molecules have a vector for their positions.
 
     Raises:
-        DataError: names the dataset and the key to change.
+        DataError: they have none; the message names the dataset and the key to change.
     """
     if model.encoder == "equivariant" and not model.latent_vectors:
         without_cell = [d.name for d in corpus.datasets if not d.kind.periodic]
@@ -139,6 +139,16 @@ def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path)
     """Train the autoencoder and write ``model.safetensors``, ``config.json`` and ``metrics.csv`` into ``out``.
 
     With weights of a bundle (``stage.source``), training continues from them, or they are used unchanged.
+
+    Args:
+        stage: slice of the configuration.
+        data: prepared datasets.
+        out: output folder.
+        state_dir: folder of the resume states.
+
+    Raises:
+        ConfigError: the settings contradict each other or the weights.
+        DataError: an input is missing or broken, or the model cannot represent the data.
     """
     if stage.source in ("pretrained", "finetune-dit"):
         adopt(Path(stage.weights), "vae", out, {})

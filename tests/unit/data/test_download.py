@@ -66,7 +66,7 @@ def test_a_dropped_transfer_goes_on_where_it_stopped(site: Site, cache: Path) ->
 
 def test_a_killed_download_is_gone_on_with(site: Site, cache: Path) -> None:
     site.drop_after["a.bin"] = [4_000_000, 0, 0, 0]
-    with pytest.raises(DataError, match="run again to go on"):
+    with pytest.raises(DataError, match="run again to continue"):
         download(f"{site.url}/a.bin", cache / "a.bin", patience=patience(attempts=2))
     assert left(cache) == ["a.bin.partial", "a.bin.partial.json"]
     have = (cache / "a.bin.partial").stat().st_size
@@ -279,7 +279,7 @@ def test_a_dataverse_tells_address_size_and_checksum(site: Site, cache: Path) ->
     site.files["api/access/datafile/7"] = BODY
     location = mirrors.locate("geom", [(RawFile("geom/f.gz", entry),)], None)
     assert next(iter(location.paths.values())).read_bytes() == BODY
-    with pytest.raises(DataError, match=r"does not tell where g\.gz is"):
+    with pytest.raises(DataError, match=r"gives no address of g\.gz"):
         mirrors.resolve(Dataverse(site.url, "doi:10.7910/DVN/X", "g.gz"))
 
 

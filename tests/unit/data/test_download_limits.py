@@ -79,7 +79,9 @@ def test_a_byte_at_a_time_is_given_up_and_what_came_is_named(site: Site, tmp_pat
     with pytest.raises(DataError, match=r"sends \d+ bytes/s, less than 1000 \(3 attempts\)") as failed:
         download(f"{site.url}/a.bin", tmp_path / "a.bin", patience=patience())
     size = left(tmp_path)["a.bin.partial"]
-    assert f"{size:,} bytes are in {tmp_path / 'a.bin.partial'}: run again to go on, or delete it" in str(failed.value)
+    assert f"{size:,} bytes are in {tmp_path / 'a.bin.partial'}: run again to continue, or delete it" in str(
+        failed.value
+    )
 
 
 def test_a_server_that_gives_a_byte_a_connection_is_given_up(site: Site, tmp_path: Path) -> None:

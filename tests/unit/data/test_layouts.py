@@ -206,7 +206,7 @@ def test_geom_drugs_pickle_with_code_is_refused(site: Site, monkeypatch: pytest.
 
     data = tar({"rdkit_folder/drugs/0.pickle": pickle.dumps({"smiles": "C", "conformers": [Evil()]})})
     monkeypatch.setattr(geom_drugs, "GEOM_DRUGS", publish(site, geom_drugs.GEOM_DRUGS, [data]))
-    with pytest.raises(DataError, match=r"0\.pickle: is not a pickle that may be read \(it wants posix\.system\)"):
+    with pytest.raises(DataError, match=r"0\.pickle: is not a pickle that may be read \(it needs posix\.system\)"):
         geom_drugs.DATASET.load(None)
 
 
@@ -275,7 +275,7 @@ def test_members_that_unpack_to_too_much_are_refused(tmp_path: Path, monkeypatch
 def test_broken_raw_files_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "qm9").mkdir()
     (tmp_path / qm9.QM9_PARQUET[0].name).write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(DataError, match=r"qm9_hcno\.parquet: cut short or broken") as error:
+    with pytest.raises(DataError, match=r"qm9_hcno\.parquet: truncated or broken") as error:
         qm9.DATASET.load(str(tmp_path))
     assert "\n" not in str(error.value)
     (tmp_path / "mp20").mkdir()
@@ -284,5 +284,5 @@ def test_broken_raw_files_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train\.csv\.gz: lacks the column cif"):
         mp20.DATASET.load(str(tmp_path))
     (tmp_path / "mp20/train.csv.gz").write_bytes(gzip.compress(b"material_id,cif\na,b\n" * 99)[:30])
-    with pytest.raises(DataError, match=r"train\.csv\.gz: cut short or broken"):
+    with pytest.raises(DataError, match=r"train\.csv\.gz: truncated or broken"):
         mp20.DATASET.load(str(tmp_path))

@@ -109,7 +109,7 @@ def test_distances_stand_side_by_side_under_the_potentials_names(files: Path) ->
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (JudgeConfig(), "no judge is asked for"),
+        (JudgeConfig(), "no judge is configured"),
         (JudgeConfig(engine="mace", weights="nowhere.model"), "nowhere.model: no such file"),
         (JudgeConfig(engine="emt", python="/nowhere/python"), "does not load|does not start"),
     ],

@@ -142,7 +142,7 @@ def test_a_pickle_of_another_checksum_stays_shut(published: tuple[Path, str, Any
             return (Path.touch, (tmp_path / "opened",))
 
     path.write_bytes(gzip.compress(pickle.dumps(Evil())))
-    with pytest.raises(DataError, match="a pickle is code and stays shut"):
+    with pytest.raises(DataError, match="not opened, since a pickle is code"):
         reference.reference(stage("mp-2023-02-07"), [], tmp_path / "r.parquet", None, 1, lambda name: path)
     assert not (tmp_path / "opened").exists()
 

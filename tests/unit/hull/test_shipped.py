@@ -167,7 +167,7 @@ def test_another_table_is_neither_read_nor_replaced(small: Path, tmp_path: Path)
 
 
 def test_the_verb_hull_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "relax_all", lambda *_, **__: pytest.fail("relaxed what came with the package"))
+    monkeypatch.setattr(batch, "relax_all", lambda *_, **__: pytest.fail("relaxed what ships with the package"))
     monkeypatch.chdir(tmp_path)
     rows = shipped.read_shipped(chgnet.identity()).frame
     salt = rows[rows["formula"] == "NaCl"].iloc[0]

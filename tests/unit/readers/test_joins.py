@@ -37,7 +37,7 @@ def test_another_structure_under_the_same_id_is_an_error(other: Identity) -> Non
 
 def test_ids_that_repeat_are_an_error() -> None:
     need_unique(["a", "b"], "t")
-    with pytest.raises(ConfigError, match=r"1 ids stand in several rows \(a\)"):
+    with pytest.raises(ConfigError, match=r"1 ids occur in several rows \(a\)"):
         need_unique(["a", "b", "a"], "t")
 
 

@@ -62,7 +62,7 @@ def test_a_run_that_was_cut_short_goes_on_from_its_last_geometry(tmp_path: Path)
     assert second["status"] == "converged"
     assert second["energy"] == pytest.approx(whole["energy"], abs=5e-3)
     assert second["n_steps"] > 2
-    assert "went on from the last geometry of an earlier attempt (2 steps)" in second["warnings"]
+    assert "continued from the last geometry of an earlier attempt (2 steps)" in second["warnings"]
     assert whole["warnings"] == []
 
 
@@ -210,7 +210,7 @@ def test_a_fault_of_the_machine_leaves_no_result_and_the_others_theirs(
     tasks = [task(tmp_path / name, silicon(name=name)) for name in ("a", "b")]
     fault = Outcome("error", None, "MachineFaultError: /x: No space left on device", 1.0)
     monkeypatch.setattr(dft_run, "map_isolated", outcomes(fault, done_well()))
-    with pytest.raises(ExternalToolError, match="No space left on device; put that right and run the same"):
+    with pytest.raises(ExternalToolError, match="No space left on device; fix it and run the same"):
         dft_run.run_tasks(tasks, wall_limit_s=10.0, workers=1)
     assert not (tmp_path / "a" / "result.json").exists()
     assert (tmp_path / "b" / "result.json").exists()

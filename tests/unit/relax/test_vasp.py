@@ -222,7 +222,7 @@ def test_the_whole_flow_mends_an_error_and_corrects_the_energy(vasp: Path) -> No
     assert result["energy_tag"] == "vasp/PBE(+U)/MP2020"
     assert result["code_version"] == VERSION
     assert result["n_steps"] == 4 + 4 + 1
-    assert "MP GGA relax 2: custodian mended zbrent" in result["warnings"]
+    assert "MP GGA relax 2: custodian corrected zbrent" in result["warnings"]
     assert np.array(result["forces"]).shape == (2, 3)
     assert np.array(result["stress"]).shape == (3, 3)
     with job_store(vasp / "mgo" / "run" / "jobs") as jobs:
@@ -292,7 +292,7 @@ def test_a_killed_run_goes_on_from_the_last_contcar(vasp: Path) -> None:
     assert volumes[0] == pytest.approx(4.5**3 / 4)
     assert volumes[1] < volumes[0] * 0.95
     assert result["status"] == "converged"
-    assert any("went on from the last geometry" in warning for warning in result["warnings"])
+    assert any("continued from the last geometry" in warning for warning in result["warnings"])
 
 
 @pytest.mark.slow

@@ -208,7 +208,7 @@ def test_a_run_that_goes_on_says_how_often_labels_are_hidden(
     run_all(tmp_path / "second", parse(config), data)
     (label,) = read_json(tmp_path / "second/dit/config.json")["model"]["labels"]
     assert label["dropout"] == {"crystal": 0.7, "molecule": 0.1, "mof": 0.7}
-    assert "does not know label gap" in caplog.text
+    assert "does not have the label gap" in caplog.text
 
 
 def test_the_denoiser_alone_goes_on(packed: Path, tmp_path: Path, data: list[Path]) -> None:

@@ -133,7 +133,7 @@ def test_a_logger_that_is_not_installed_is_one_clear_line(
         monkeypatch.setitem(sys.modules, module, None)
     stage = with_vae(tiny(steps=1), loggers=(name,))
     with pytest.raises(
-        ConfigError, match=f"{name} is not installed; run `pip install {name}`, or take it off"
+        ConfigError, match=f"{name} is not installed; run `pip install {name}`, or remove it from"
     ) as error:
         train_vae(stage, data, tmp_path / "vae", tmp_path / "state")
     assert "\n" not in str(error.value)
@@ -226,7 +226,7 @@ def test_auto_compiles_on_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [to_compile(mode, torch.device("cuda")) for mode in (True, False)] == [True, False]
     monkeypatch.setattr(compiling, "_has_compiler", lambda: False)
     assert not to_compile("auto", torch.device("cuda"))
-    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler and finds none; install g\+\+"):
+    with pytest.raises(ConfigError, match=r"no C\+\+ compiler was found; install g\+\+"):
         to_compile(True, torch.device("cpu"))
 
 

@@ -1,1 +1,1 @@
-"""The datasets, one file each, and what they share: records, provenance, tables."""
+"""The datasets, one file each, and their common parts: records, provenance, tables."""

@@ -22,7 +22,7 @@ from adit.systems import AtomicSystem, Kind
 MAX_ATOMS = 20
 """Largest primitive cell of the set, as in MP20."""
 MIN_CONTACT = 0.65
-"""Smallest distance between atoms over the sum of their covalent radii; dense actinides come down to 0.68."""
+"""Smallest allowed distance between atoms over the sum of their covalent radii (dense actinides: 0.68)."""
 
 _PROTOTYPES = Path("analysis", "prototypes", "aflow_prototypes.json.gz")
 _CITATION = """@article{Mehl2017,
@@ -119,7 +119,7 @@ def _itself(system: AtomicSystem) -> AtomicSystem:
     """Return the crystal unchanged.
 
     Raises:
-        DataError: its atoms are closer than real ones ever are; a few of the prototypes are misprinted.
+        DataError: its atoms are closer than in real crystals; a few prototypes have misprints.
     """
     ratio = _closest_contact(system)
     if ratio < MIN_CONTACT:

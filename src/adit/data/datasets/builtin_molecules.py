@@ -35,7 +35,7 @@ def smiles_list() -> list[tuple[str, str]]:
 
 
 def canonical(smiles: str) -> str:
-    """Return the canonical SMILES without stereochemistry.
+    """Return the canonical SMILES without stereochemistry of a SMILES.
 
     Raises:
         DataError: RDKit does not read it.
@@ -50,7 +50,7 @@ def canonical(smiles: str) -> str:
 
 
 def conformer(smiles: str, system_id: str, name: str = "") -> AtomicSystem:
-    """Return one conformer with hydrogens: ETKDGv3, then MMFF94; the same one on every call.
+    """Return one conformer with hydrogens (ETKDGv3, then MMFF94), the same one on every call.
 
     Raises:
         DataError: the SMILES does not parse or no conformer is found.
@@ -93,7 +93,7 @@ def g2_molecules() -> Iterator[AtomicSystem]:
 
 
 def _load(mirror: str | None) -> Loaded:
-    """Return G2's molecules and a conformer of every listed one that G2 does not hold, so that no two rows agree."""
+    """Return G2's molecules, and a conformer of every listed molecule that is not in G2."""
     g2 = list(g2_molecules())
     held = {system.info["smiles"] for system in g2}
     records = [Record(s.system_id, hashed_split(s.system_id), partial(_itself, s)) for s in g2]

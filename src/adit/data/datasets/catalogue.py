@@ -1,4 +1,4 @@
-"""The datasets by name; what is known of each is in ``config.datasets``."""
+"""The datasets by name; their properties are in ``config.datasets``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def known_dataset(name: str) -> Dataset:
 
 
 def dataset(chosen: ChosenDataset, described: CustomDataset | None, reading: ReadSettings | None = None) -> Dataset:
-    """Return a known dataset, or the user's own that is described.
+    """Return a known dataset, or a user's own.
 
     Args:
-        chosen: its name.
-        described: the user's own dataset, or ``None``.
+        chosen: name and limit of the dataset.
+        described: description of a user's own dataset, or ``None``.
         reading: how a user's own files are read.
     """
     return known_dataset(chosen.name) if described is None else custom.dataset(chosen.name, described, reading)

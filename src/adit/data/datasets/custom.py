@@ -44,10 +44,10 @@ def dataset(name: str, config: CustomDataset, reading: ReadSettings | None = Non
 
 
 def files_of(config: CustomDataset) -> list[Path]:
-    """Return the files that a dataset is read from, in a fixed order.
+    """Return the files of a dataset, in a fixed order.
 
     Raises:
-        DataError: there is no such file or folder, or it is of another format than the configuration says.
+        DataError: the file or folder does not exist, or has another format than configured.
     """
     path = Path(config.path)
     if path.is_file():
@@ -87,10 +87,10 @@ def _load(config: CustomDataset, reading: ReadSettings) -> Loaded:
 
 
 def _check_labels(rows: Sequence[ReadRow], config: CustomDataset) -> None:
-    """Check that every column or key of the configuration occurs in some row.
+    """Check that every configured column or key occurs in some row.
 
     Raises:
-        DataError: one does not; the ones that there are are named.
+        DataError: one does not; the message lists the existing ones.
     """
     good = [row for row in rows if isinstance(row.row, AtomicSystem)] or rows
     held = dict.fromkeys(name for row in good for name in row.properties)
@@ -106,7 +106,7 @@ def _check_labels(rows: Sequence[ReadRow], config: CustomDataset) -> None:
 
 @dataclass(frozen=True)
 class _Conversion:
-    """Returns the system of a row that was read, or raises its reason."""
+    """Returns the system of a row, or raises the reason of a failure."""
 
     row: AtomicSystem | Failure
 

@@ -1,4 +1,4 @@
-"""Drug-like conformers of a mirror, a stand-in for GEOM-DRUGS: an SDF file whose hydrogens are all there."""
+"""Drug-like conformers from a mirror, a substitute for GEOM-DRUGS: an SDF file with explicit hydrogens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _load(mirror: str | None) -> Loaded:
 
 
 def read_blocks(path: Path) -> list[Record]:
-    """Return one record a conformer; all conformers of a molecule are in one split."""
+    """Return one record per conformer; all conformers of a molecule are in the same split."""
     records = []
     for row, (block, _) in enumerate(convert.read_sdf(path)):
         name = f"druglike-{row}"

@@ -1,4 +1,4 @@
-"""Elements as crystals, for the hull: ASE's experimental reference states and published structures it cannot build."""
+"""Crystals of the elements, for the hull: ASE's experimental reference states, and published structures for others."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from adit.progress import Progress
 from adit.systems import AtomicSystem, Kind
 
 RDKIT_CLASSES = frozenset({("rdkit.Chem.rdchem", "Mol"), ("rdkit.Chem", "Mol")})
-"""The only classes that a pickle of the archive may make."""
+"""The only classes that a pickle of the archive may create."""
 
 _SCHEMA = pa.schema(
     [
@@ -56,7 +56,7 @@ def _load(mirror: str | None) -> Loaded:
 
 
 def _write_lowest(path: Path, conformers: Iterator[Conformer]) -> None:
-    """Write the conformers as Parquet, a few thousand at a time: the archive itself is many times larger."""
+    """Write the conformers as Parquet, a few thousand at a time, since the archive is much larger than the memory."""
     progress = Progress("molecules of GEOM-DRUGS read", 304_466)
     with store.parquet_writer(path, _SCHEMA) as write:
         rows: list[dict[str, Any]] = []
@@ -73,10 +73,10 @@ def from_pickles(archive: Path) -> Iterator[Conformer]:
     """Yield the lowest conformers of ``rdkit_folder.tar.gz``: ``rdkit_folder/drugs/<name>.pickle``.
 
     Each pickle is a mapping with ``smiles`` and ``conformers``, a list of mappings with ``rd_mol`` and ``totalenergy``.
-    The archive's checksum was compared before; pickles may only create RDKit molecules.
+    The archive's checksum has been verified; pickles may create RDKit molecules only.
 
     Raises:
-        DataError: the archive holds no such pickle, or one asks for other code.
+        DataError: the archive has no such pickle, or a pickle needs another class.
     """
     any_member = False
     for name, data in tar_members(archive):

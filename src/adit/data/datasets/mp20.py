@@ -24,7 +24,7 @@ _NUMBERS = {
 }
 
 LAYOUTS = (MP20_COMPRESSED, MP20)
-"""The forms that MP20 comes in: compressed (mirrors) and as published."""
+"""Forms of MP20: compressed (mirrors) and as published."""
 
 
 def _load(mirror: str | None) -> Loaded:
@@ -39,7 +39,7 @@ def read_table(path: Path, split: str) -> list[Record]:
     """Return the records of one CSV file in CDVAE's columns (``.csv`` or ``.csv.gz``).
 
     Raises:
-        DataError: the file is cut short, or lacks a column.
+        DataError: the file is truncated, or lacks a column.
     """
     import pandas as pd
 
@@ -63,7 +63,7 @@ def _crystal(row: dict[str, Any]) -> AtomicSystem:
 
 
 def _info(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the published properties that the row holds."""
+    """Return the published properties in a row."""
     info: dict[str, Any] = {"source": f"MP20, {row.get('geometry_source', 'mp20')}"}
     for column, name in _NUMBERS.items():
         value = row.get(column)

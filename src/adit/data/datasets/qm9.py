@@ -23,7 +23,7 @@ N_PUBLISHED = 133_885
 """Molecules in the published archive, numbered from 1."""
 
 N_CHARACTERIZED = 130_831
-"""Molecules that are left without the 3,054 whose geometry does not fit their SMILES."""
+"""Molecules without the 3,054 whose geometry does not fit their SMILES."""
 
 N_TRAIN = 100_000
 
@@ -34,7 +34,7 @@ PROPERTIES = ("mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H"
 Ha, a0², cal/mol/K)."""
 
 _WHOLE = 120_000
-"""From this many molecules on, the set is QM9 (perhaps without fluorine) and no extract of it."""
+"""A set with at least so many molecules is QM9 (perhaps without fluorine), not an extract."""
 
 
 def _load(mirror: str | None) -> Loaded:
@@ -47,10 +47,10 @@ def _load(mirror: str | None) -> Loaded:
 
 
 def splits(indices: Sequence[int]) -> list[str]:
-    """Return the split of each molecule: one fixed permutation of all published ones, cut as in EDM.
+    """Return the split of each molecule: a fixed permutation of all published molecules, split as in EDM.
 
-    The first 100,000 of the molecules at hand in the permutation's order are train, the next tenth of all at hand is
-    test, the rest validation; a small extract keeps the proportions.
+    In the order of the permutation, the first 100,000 of the given molecules are train, the next tenth test, and the
+    rest validation; a small extract keeps the proportions.
 
     Args:
         indices: published numbers, from 1.
@@ -117,7 +117,7 @@ def _members(archive: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_excluded(path: Path) -> frozenset[int]:
-    """Return the published numbers of ``uncharacterized.txt``: of its rows of number, SMILES and more, not its text."""
+    """Return the published numbers in the rows of ``uncharacterized.txt``; its text is skipped."""
     with mirrors.reading(path):
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     rows = (line.split() for line in lines)
@@ -128,7 +128,7 @@ def read_xyz(text: str, system_id: str) -> AtomicSystem:
     """Return the molecule of QM9's extended XYZ; floats may be written ``6.2*^-7``.
 
     Raises:
-        DataError: the text is no such file.
+        DataError: the text is not such a file.
     """
     lines = text.splitlines()
     try:
@@ -144,7 +144,7 @@ def read_xyz(text: str, system_id: str) -> AtomicSystem:
 
 
 def _properties(comment: str) -> dict[str, float]:
-    """Return the properties of a comment line: tag, number, A, B, C, then ``PROPERTIES``; none of another line."""
+    """Return the properties of a comment line (tag, number, A, B, C, then ``PROPERTIES``); empty for another line."""
     fields = comment.replace("*^", "e").split()[5:]
     try:
         values = [float(field) for field in fields]

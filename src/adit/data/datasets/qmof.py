@@ -48,7 +48,7 @@ def read_archive(path: Path) -> list[Record]:
     The archive may hold ``relaxed_structures.zip`` in place of the folder, as published.
 
     Raises:
-        DataError: the archive holds no structures.
+        DataError: the archive contains no structures.
     """
     properties: dict[str, dict[str, Any]] = {}
     cifs: dict[str, str] = {}

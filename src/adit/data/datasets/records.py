@@ -1,4 +1,4 @@
-"""What a dataset is: its provenance and a list of records, each of which makes one system when asked."""
+"""Datasets: provenance and a list of records; each record makes its system when it is needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Record:
     Attributes:
         system_id: unique within the dataset.
         split: ``train``, ``val`` or ``test``.
-        make: parses the row; raises ``DataError`` where it is not a system.
+        make: parses the row; raises ``DataError`` if it is not a system.
     """
 
     system_id: str
@@ -27,11 +27,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A published row that is left out by the dataset's own rule.
+    """A published row that the dataset's own rule excludes.
 
     Attributes:
         system_id: its id.
-        reason: why.
+        reason: one line.
     """
 
     system_id: str
@@ -46,8 +46,8 @@ class Loaded:
         records: rows in the dataset's own order.
         files: SHA-256 of each file read, by its name in the dataset; empty for built-in sets.
         origin: where the files come from: ``package``, ``mirror`` or ``upstream``.
-        verified: how far each file is known to be the published one, by name.
-        dropped: published rows that are left out before any limit is drawn.
+        verified: how each file was compared with the published one, by name.
+        dropped: published rows that are excluded before a limit is applied.
     """
 
     records: Sequence[Record]
@@ -62,8 +62,8 @@ class Dataset:
     """A dataset that ``adit prepare`` knows.
 
     Attributes:
-        kind: what its systems are.
-        source: where the data come from, one line.
+        kind: kind of its systems.
+        source: origin of the data, one line.
         licence: licence of the data.
         citation: BibTeX of what to cite.
         load: takes the mirror (folder, URL or ``None``) and returns the records.
@@ -77,6 +77,6 @@ class Dataset:
 
 
 def hashed_split(identity: str) -> str:
-    """Return the split of an id: 80 % train, 10 % val, 10 % test, which depends only on the id."""
+    """Return the split of an id (80 % train, 10 % val, 10 % test); it depends only on the id."""
     bucket = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % 10
     return "train" if bucket < 8 else SPLITS[bucket - 7]

@@ -17,7 +17,7 @@ from adit.systems import AtomicSystem, Kind
 
 @dataclass(frozen=True)
 class SystemColumns:
-    """The columns of such a table.
+    """Columns of a table of systems.
 
     Attributes:
         ids: id of each row.
@@ -55,8 +55,8 @@ def system_columns(path: Path, id_column: str | None, *, periodic: bool) -> Syst
 
     Args:
         path: the Parquet file.
-        id_column: column of the ids; ``None``: the row's number.
-        periodic: whether there must be cells.
+        id_column: column of the ids; ``None``: the index of the row.
+        periodic: whether cells are required.
 
     Raises:
         DataError: a column is missing.

@@ -1,1 +1,1 @@
-"""Stage ``prepare``: normal form, splits, statistics; spread over processes and resumable."""
+"""Stage ``prepare``: normal form, splits, statistics; parallel and resumable."""

@@ -1,4 +1,4 @@
-"""The normal form of a system: one cell, one frame and one order of atoms, whatever the file they came in."""
+"""The normal form of a system: cell, frame and order of atoms, independent of those in the file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 ATOM_ORDER = "atomic number, then fractional (periodic) or principal-axis (molecules) coordinates, rounded to 1e-4"
-"""Equal elements stand together and along one direction, so that a place in the order says something of the atom; it is
-computed from values only, so that it does not depend on the order in the file."""
+"""Equal elements are adjacent and ordered along one direction, so that an index is informative. The order depends only
+on values, not on the order in the file."""
 
 
 def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) -> AtomicSystem:
@@ -22,7 +22,7 @@ def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) ->
     and turned into their principal axes. The atoms are put into ``ATOM_ORDER``.
 
     Raises:
-        DataError: it is too large, holds an element outside the vocabulary, or its cell cannot be reduced.
+        DataError: it is too large, contains an element outside the vocabulary, or its cell cannot be reduced.
     """
     if len(system) > max_atoms:
         raise DataError(f"too many atoms: {len(system)}, the limit is {max_atoms}")
@@ -40,9 +40,9 @@ def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) ->
 def principal_frame(positions: np.ndarray) -> np.ndarray:
     """Return positions (n, 3), Å, from the centroid, along the principal axes.
 
-    The axes stand in the order of falling spread; each points to where the third moment is positive, the last one so
-    that the handedness stays. Where two spreads or a moment are equal or vanish (linear and symmetric molecules), the
-    axis within that plane, or its sign, is left to rounding.
+    The axes are in the order of decreasing spread. Each points in the direction of a positive third moment, except the
+    last one, which keeps the handedness. If two spreads are equal or a moment vanishes (linear and symmetric
+    molecules), the axis within the plane, or its sign, depends on rounding.
     """
     centred = positions - positions.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
@@ -61,13 +61,13 @@ def atom_order(system: AtomicSystem) -> np.ndarray:
 
 
 def fingerprint(system: AtomicSystem) -> bytes:
-    """Return a key that two systems in normal form share if they agree in atoms, cell and positions to 1e-4."""
+    """Return a key that is equal for two systems in normal form with atoms, cell and positions equal to 1e-4."""
     cell = b"" if system.cell is None else np.rint(system.cell * 1e4).astype(np.int64).tobytes()
     return system.numbers.tobytes() + cell + _rounded(system).tobytes()
 
 
 def _rounded(system: AtomicSystem) -> np.ndarray:
-    """Return coordinates (n, 3) in units of 1e-4 as integers; fractional ones wrap to 0 at 1."""
+    """Return coordinates (n, 3) in units of 1e-4 as integers; fractional coordinates wrap to 0 at 1."""
     if system.cell is None:
         return np.rint(system.positions * 1e4).astype(np.int64)
     return np.rint(system.fractional * 1e4).astype(np.int64) % 10_000

@@ -1,4 +1,4 @@
-"""Preparation in shards: spread over processes, kept on disk, continued after a kill."""
+"""Preparation in shards: parallel, kept on disk, resumed after a kill."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ SHARD_SCHEMA = store.SYSTEM_SCHEMA.append(pa.field("fingerprint", pa.binary())).
 
 @dataclass(frozen=True)
 class Work:
-    """What to normalise.
+    """Records to normalise, and their limits.
 
     Attributes:
         records: the rows.
-        kind: what the systems are.
+        kind: kind of the systems.
         max_atoms: larger systems are dropped.
         max_atomic_number: systems with heavier elements are dropped.
-        folder: where finished shards are kept; its name says of which configuration and files they are.
+        folder: folder of finished shards; its name is a hash of configuration and files.
     """
 
     records: Sequence[Record]
@@ -60,9 +60,14 @@ class Work:
 
 
 def run(work: Work, workers: int, what: str) -> None:
-    """Make every shard that is not there yet.
+    """Make every missing shard.
 
-    The result does not depend on the number of processes, nor on how often it was interrupted.
+    The result does not depend on the number of processes or on interruptions.
+
+    Args:
+        work: records and folder.
+        workers: processes at most.
+        what: name of the dataset, for messages.
 
     Raises:
         AditError: a process died.
@@ -70,14 +75,14 @@ def run(work: Work, workers: int, what: str) -> None:
     missing = [shard for shard in range(work.count) if not work.path(shard).is_file()]
     done = sum(len(work.part(shard)) for shard in range(work.count)) - sum(len(work.part(s)) for s in missing)
     if done:
-        log.info("%s: going on after %d of %d rows", what, done, len(work.records))
+        log.info("%s: continuing after %d of %d rows", what, done, len(work.records))
     progress = Progress(what, len(work.records), done)
     for shard in _finished(work, missing, workers):
         progress.update(len(work.part(shard)))
 
 
 _work: Work | None = None
-"""The work of this process and, by fork, of its children: records are not sent, they are inherited."""
+"""The work of this process, which its forked children inherit: records are not sent to them."""
 
 
 def _finished(work: Work, missing: Sequence[int], workers: int) -> Iterator[int]:
@@ -125,24 +130,24 @@ def as_shard(table: pa.Table, fingerprints: Sequence[bytes | None], spacegroups:
 
 
 def _row(record: Record, work: Work) -> store.Row:
-    """Return the system in its normal form, or why it is dropped."""
+    """Return the system in its normal form, or a failure with the reason why it is dropped."""
     name = record.system_id
     try:
         return normal_form(record.make(), work.max_atoms, work.max_atomic_number)
     except DataError as error:
         return Failure(name, "prepare", str(error).removeprefix(f"{name}: "), work.kind)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # whatever a broken row makes a parser raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # exceptions of parsers at broken rows
         return Failure(name, "prepare", f"does not parse ({type(error).__name__}: {error})", work.kind)
 
 
 def _spacegroup(system: AtomicSystem) -> int:
-    """Return the published spacegroup number, else the one spglib finds; 0 for molecules."""
+    """Return the published spacegroup number, else spglib's; 0 for molecules."""
     published = system.info.get("spacegroup")
     return published if isinstance(published, int) else convert.spacegroup_number(system)
 
 
 def merged(work: Work) -> Iterator[pa.Table]:
-    """Yield the shards in order; rows whose id or whose atoms and geometry came before become failures."""
+    """Yield the shards in order; rows with an id, or with atoms and geometry, of an earlier row become failures."""
     ids: dict[str, int] = {}
     seen: dict[bytes, str] = {}
     for shard in range(work.count):
@@ -152,7 +157,7 @@ def merged(work: Work) -> Iterator[pa.Table]:
         for i, (name, key) in enumerate(zip(names, prints, strict=True)):
             ids[name] = ids.get(name, 0) + 1
             if ids[name] > 1:
-                reason = f"duplicate: the id {name} stands in an earlier row"
+                reason = f"duplicate: an earlier row has the id {name}"
                 twins[i] = Failure(f"{name}#{ids[name]}", "prepare", reason, work.kind)
             elif key is not None and seen.setdefault(key, name) != name:
                 reason = f"duplicate: same atoms and geometry as {seen[key]}"

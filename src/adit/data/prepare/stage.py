@@ -1,4 +1,4 @@
-"""Stage ``prepare``: one dataset to one file of systems with splits, and its card."""
+"""Stage ``prepare``: convert one dataset to a file of systems with splits, and its card."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def prepare(
         out: Arrow file of systems.
         stats: JSON file, the dataset's card.
         mirror: folder or URL with copies of the raw files, tried first.
-        state: folder of finished shards, for continuing after a kill; beside ``out`` by default.
-        workers: processes; the result does not depend on them.
+        state: folder of finished shards, for resuming after a kill; default: beside ``out``.
+        workers: number of processes; the result does not depend on it.
 
     Raises:
-        DataError: the raw files are missing or broken, or no system is left to train on.
-        ConfigError: a shard to write is there, and is not the verb's own.
+        DataError: the raw files are missing or broken, or no training system is left.
+        ConfigError: a shard to write exists and was not written by this verb.
     """
     name = stage.dataset.name
     dataset = catalogue.dataset(stage.dataset, stage.custom, settings_of(stage.read, stage.limits, workers))
@@ -69,7 +69,7 @@ def prepare(
 def _make(
     stage: PrepareStage, dataset: Dataset, loaded: Loaded, work: shards.Work, out: Path, stats: Path, workers: int
 ) -> None:
-    """Make the missing shards, and of all of them the two files."""
+    """Make the missing shards, and the two files from all shards."""
     name = stage.dataset.name
     shards.run(work, workers, f"rows of {name}")
     counted = Statistics()
@@ -85,7 +85,7 @@ def _make(
 
 
 def _key(stage: PrepareStage, loaded: Loaded) -> str:
-    """Return a name for what the shards depend on."""
+    """Return a hash of everything that the shards depend on."""
     parts = [
         stage.model_dump_json(),
         str(shards.SHARD),
@@ -96,13 +96,13 @@ def _key(stage: PrepareStage, loaded: Loaded) -> str:
 
 
 def _dropped(loaded: Loaded, kind: Kind) -> pa.Table:
-    """Return the rows that the dataset excludes by its own rule, as a part."""
+    """Return the rows that the dataset's own rule excludes, as a part."""
     rows = [Failure(d.system_id, "prepare", d.reason, kind) for d in loaded.dropped]
     return shards.as_shard(store.systems_table(rows, ["train"] * len(rows)), [None] * len(rows), [0] * len(rows))
 
 
 def draw(records: Sequence[Record], limit: int | None, name: str, seed: int) -> list[Record]:
-    """Return at most ``limit`` records in file order, with each split in proportion, before parsing."""
+    """Return at most ``limit`` unparsed records in file order, with the proportions of the splits."""
     if limit is None or limit >= len(records):
         return list(records)
     by_split = {split: [i for i, record in enumerate(records) if record.split == split] for split in SPLITS}
@@ -129,7 +129,7 @@ def _need_systems(name: str, counted: Statistics) -> None:
 
 
 def provenance(stage: PrepareStage, dataset: Dataset, loaded: Loaded) -> dict[str, Any]:
-    """Return what the file of systems says about where it comes from and how it was made."""
+    """Return the provenance that is stored in the file of systems."""
     return {
         "dataset": stage.dataset.name,
         "kind": str(dataset.kind),

@@ -1,4 +1,4 @@
-"""Counts of a prepared dataset, gathered while its parts pass by."""
+"""Counts of a prepared dataset, updated part by part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adit.data.sources.registry import SPLITS
 
 
 class Statistics:
-    """Counts rows; histograms are of the training split (atoms by element, systems by the others)."""
+    """Counts of rows; histograms of the training split (atoms per element, systems for the others)."""
 
     def __init__(self) -> None:
         self.by_split: Counter[str] = Counter()
@@ -40,7 +40,7 @@ class Statistics:
         self._spacegroups.update(train.column("spacegroup").to_pylist())
 
     def commonest_failure(self) -> str:
-        """Return the commonest reason and its share; empty where nothing failed."""
+        """Return the most frequent reason and its share; empty if nothing failed."""
         if not self.failures:
             return ""
         reason, count = self.failures.most_common(1)[0]

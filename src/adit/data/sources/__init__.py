@@ -1,1 +1,1 @@
-"""Where raw files come from: mirrors, downloads, checksums, and the archives they are packed in."""
+"""Sources of raw files: mirrors, downloads, checksums, archives."""

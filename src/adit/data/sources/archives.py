@@ -1,4 +1,4 @@
-"""Members of archives, read in a stream: nothing is unpacked to disk, and what could do harm is refused."""
+"""Members of archives, read as a stream: nothing is unpacked to disk, and dangerous members are refused."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 from adit.errors import DataError
 
 LARGEST = 4 << 30
-"""Bytes that a member may unpack to."""
+"""Largest unpacked size of a member, bytes."""
 
 
 def safe_name(name: str, archive: Path) -> str:
     """Return a member's name.
 
     Raises:
-        DataError: it is absolute or leaves the folder that the archive would be unpacked in.
+        DataError: it is absolute, or points outside the folder of the archive.
     """
     pure = PurePosixPath(name.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or (pure.parts and pure.parts[0].endswith(":")):
@@ -48,7 +48,7 @@ def tar_members(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def zip_members(archive: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each file of a zip archive whose name ends as asked, in its order.
+    """Yield name and content of each file of a zip archive with one of the suffixes, in its order.
 
     Raises:
         DataError: a name leaves the folder, or a member is larger than ``LARGEST``.
@@ -76,15 +76,15 @@ class _Restricted(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self._allowed:
-            raise pickle.UnpicklingError(f"it wants {module}.{name}")
+            raise pickle.UnpicklingError(f"it needs {module}.{name}")
         return super().find_class(module, name)
 
 
 def unpickle(data: bytes, allowed: frozenset[tuple[str, str]], where: str) -> Any:
-    """Return a pickled value; only the ``allowed`` (module, name) pairs may be called.
+    """Return a pickled value; it may create only the ``allowed`` (module, name) classes.
 
     Raises:
-        DataError: the pickle is broken or asks for anything else.
+        DataError: the pickle is broken or needs another class.
     """
     try:
         return _Restricted(data, allowed).load()

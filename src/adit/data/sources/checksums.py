@@ -1,4 +1,4 @@
-"""Sizes and checksums of raw files: nothing is used before they hold."""
+"""Sizes and checksums of raw files; files are used only after these checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adit.errors import DataError
 Algorithm = Literal["md5", "sha256", "git"]
 
 BLOCK = 1 << 20
-"""Bytes that are read at a time."""
+"""Bytes read at a time."""
 
 WAY_OUT = "give a folder or URL with copies: MIRROR=..."
 
@@ -23,8 +23,8 @@ class Upstream:
     """A published file.
 
     Attributes:
-        url: where it is.
-        size: bytes; ``None`` where not published.
+        url: its address.
+        size: bytes; ``None`` if not published.
         algorithm: ``md5``, ``sha256``, or ``git`` for the SHA-1 of a git blob.
         digest: hexadecimal checksum; empty if none is published: the first download's SHA-256 is kept beside the
             file and later ones must agree.
@@ -55,7 +55,7 @@ def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
     """Compare a file with its published checksum.
 
     Raises:
-        DataError: size or checksum differ; names the file, what was expected and what was found.
+        DataError: size or checksum differ; the message names the file and both values.
     """
     name = name or str(path)
     size = path.stat().st_size
@@ -70,10 +70,10 @@ def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
 
 
 def first_use(path: Path) -> str:
-    """Return the SHA-256 of a file without a published checksum: of its first download, which it must still have.
+    """Return the SHA-256 of a file without a published checksum, after comparing it with that of its first download.
 
     Raises:
-        DataError: the file is not the one of its first download.
+        DataError: the file has changed since its first download.
     """
     note = path.with_name(path.name + ".sha256")
     digest = file_digest(path, "sha256")

@@ -1,4 +1,4 @@
-"""Downloads: streamed, resumed by HTTP Range, retried with back-off; a file appears only when its checksum holds."""
+"""Downloads: streamed, resumed by HTTP Range, retried with back-off; a file appears only once it is verified."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     import requests
 
 TIMEOUT_S = 60.0
-"""Seconds without an answer or a byte before an attempt counts as failed."""
+"""Longest time without an answer or a byte in an attempt, s."""
 
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP status codes after which another attempt may succeed."""
 
 MISSING = frozenset({403, 404, 410})
-"""Answers that say that there is no such file."""
+"""HTTP status codes for a missing file."""
 
 
 LIMITS: ContextVar[LimitsConfig] = ContextVar("LIMITS", default=DEFAULTS)
@@ -40,7 +40,7 @@ LIMITS: ContextVar[LimitsConfig] = ContextVar("LIMITS", default=DEFAULTS)
 
 @contextmanager
 def limited(limits: LimitsConfig) -> Iterator[None]:
-    """Within the block, downloads have the limits of a configuration: bytes, bytes per second, waits."""
+    """Within the block, downloads use the limits of a configuration: bytes, bytes per second, waits."""
     token = LIMITS.set(limits)
     try:
         yield
@@ -50,12 +50,12 @@ def limited(limits: LimitsConfig) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long to try.
+    """Number of attempts and waiting times.
 
     Attributes:
         attempts: failures in a row, without a byte of progress, before giving up.
-        first_s: wait after the first failure; doubled after each, with jitter.
-        longest_s: no wait is longer that the server did not ask for.
+        first_s: wait after the first failure, s; doubled after each failure, with jitter.
+        longest_s: longest wait that the server did not ask for, s.
         window_s: time over which the rate of a transfer is measured, s.
         sleep: waits; replaced in tests.
     """
@@ -89,7 +89,7 @@ class _MissingError(Exception):
 
 
 def fetch(upstream: Upstream, path: Path, patience: Patience | None = None) -> Path:
-    """Return ``path``, downloaded if it is not there; its size and checksum hold.
+    """Return ``path``, after downloading it if it is missing; size and checksum are verified.
 
     Raises:
         DataError: it cannot be reached, or size or checksum differ.
@@ -116,16 +116,16 @@ def download(
     server still has the same file (``ETag`` or ``Last-Modified``). Two processes never write the same file.
 
     Args:
-        url: what to fetch (``http``, ``https`` or ``file``).
-        path: where to put it.
-        upstream: what to compare it with before it is put into place; ``None``: its announced length only.
-        missing_ok: return ``False`` where the server says that there is no such file.
-        patience: how often to try.
-        size: bytes that it has, where ``upstream`` does not say; ``None``: at most ``limits.download_bytes``.
+        url: address (``http``, ``https`` or ``file``).
+        path: the file to write.
+        upstream: published size and checksum to verify; ``None``: only the announced length is verified.
+        missing_ok: return ``False`` if the server has no such file.
+        patience: attempts and waiting times.
+        size: its size in bytes, if not in ``upstream``; ``None``: at most ``limits.download_bytes``.
 
     Raises:
-        DataError: the server cannot be reached, keeps breaking off, sends too slowly or more than there can be, or size
-            or checksum differ; the message names the partial file.
+        DataError: the server cannot be reached, breaks off repeatedly, sends too slowly or too much, or size or
+            checksum differ; the message names the partial file.
     """
     patience = patience or Patience()
     size = size if upstream is None or upstream.size is None else upstream.size
@@ -151,7 +151,7 @@ def _download(
         elif not _transfer_all(url, partial, missing_ok, patience, size):
             return False
     except _TooLargeError:
-        partial.forget()  # it never was the file
+        partial.forget()  # it is not the file
         raise
     except DataError as error:
         raise DataError(f"{error}{partial.remainder}") from None
@@ -163,7 +163,7 @@ def _download(
         if upstream is not None:
             check(partial.path, upstream, url)
     except DataError:
-        partial.forget()  # wrong bytes are not worth continuing with
+        partial.forget()  # wrong bytes cannot be continued
         raise
     partial.path.replace(path)
     partial.forget()
@@ -184,7 +184,7 @@ def _copy_local(url: str, path: Path, missing_ok: bool) -> bool:
 
 
 class _Partial:
-    """What has come so far of a file, and of which version of it."""
+    """Downloaded part of a file, and the version it belongs to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".partial")
@@ -196,12 +196,12 @@ class _Partial:
 
     @property
     def remainder(self) -> str:
-        """What is left on the disk, as the end of a message."""
-        return f"; {self.size:,} bytes are in {self.path}: run again to go on, or delete it" if self.size else ""
+        """Text about the partial file on disk, for the end of a message."""
+        return f"; {self.size:,} bytes are in {self.path}: run again to continue, or delete it" if self.size else ""
 
     @property
     def validator(self) -> str | None:
-        """The ``ETag`` or date of the version that the bytes belong to."""
+        """``ETag`` or date of the version of the bytes."""
         try:
             value = json.loads(self._note.read_text(encoding="utf-8"))["validator"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -274,7 +274,7 @@ def _transfer(session: requests.Session, url: str, partial: _Partial, patience: 
             if not resumed:
                 partial.begin(_validator(response))
                 have = 0
-            log.info("%s %s", "going on with" if resumed else "downloading", url)
+            log.info("%s %s", "continuing with" if resumed else "downloading", url)
             _stream(response, partial.path, url, have, total, patience, size)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise DataError(f"{url}: is not an address ({error}); {WAY_OUT}") from None
@@ -289,10 +289,10 @@ def _transfer(session: requests.Session, url: str, partial: _Partial, patience: 
 
 
 def _judge(response: requests.Response, partial: _Partial) -> None:
-    """Let a usable answer pass; say what the others mean."""
+    """Return for a usable answer; raise the meaning of the others."""
     status = response.status_code
     answer = f"{status} {response.reason}"
-    if status == 416:  # more is here than the server has: another file
+    if status == 416:  # the partial file is larger than the server's: another file
         partial.forget()
         raise _TransientError(f"the server answers {answer}")
     if status in MISSING:
@@ -307,7 +307,7 @@ def _judge(response: requests.Response, partial: _Partial) -> None:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds that the server asks to wait, which it may say as a date."""
+    """Return the seconds that the server asks to wait, given as a number or as a date."""
     value = response.headers.get("Retry-After", "")
     if value.isascii() and value.isdigit():
         return float(value)
@@ -338,7 +338,7 @@ def _digits(text: str) -> int | None:
 
 
 def _check_size(url: str, count: int, size: int | None) -> None:
-    """Check a number of bytes, announced or come, against what there can be."""
+    """Check an announced or received number of bytes against the expected size and the limit."""
     if size is not None and count > size:
         raise _TooLargeError(f"{url}: has {count} bytes, expected {size}; nothing of it is kept; {WAY_OUT}")
     if size is None and count > (most := LIMITS.get().download_bytes):

@@ -1,4 +1,4 @@
-"""``adit fetch``: bring the public files to the cache, and say of each where it came from and how far it is checked."""
+"""``adit fetch``: download the public files to the cache, and log the origin and verification of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adit.progress import log
 
 
 def fetch_all(names: Sequence[str], mirror: str | None, limits: LimitsConfig = DEFAULTS) -> None:
-    """Fetch sources by name; each is tried, also when one before it failed.
+    """Fetch sources by name; each is tried, even if an earlier one failed.
 
     Args:
         names: sources of the registry.
@@ -24,7 +24,7 @@ def fetch_all(names: Sequence[str], mirror: str | None, limits: LimitsConfig = D
         limits: bytes of a download, bytes per second, waits.
 
     Raises:
-        ConfigError: a name is not known.
+        ConfigError: a name is unknown.
         DataError: a source could not be fetched; the message names the first, the log all.
     """
     unknown = [name for name in names if name not in SOURCES]
@@ -47,7 +47,7 @@ def fetch_all(names: Sequence[str], mirror: str | None, limits: LimitsConfig = D
 
 
 def listing() -> list[str]:
-    """Return one line a published file: source, name, address, size, checksum, licence."""
+    """Return one line per published file: source, name, address, size, checksum, licence."""
     lines = [f"files are kept in {cache_folder()} ($ADIT_CACHE)"]
     for source, layouts in SOURCES.items():
         files = [file for layout in layouts for file in layout]

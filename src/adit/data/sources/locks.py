@@ -1,4 +1,4 @@
-"""Locks between processes: kernel locks, which end with the process that holds them, however that ends."""
+"""Locks between processes: kernel locks, which are released when their process ends."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from adit.progress import log
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Be the only process that makes ``path``; wait for another one that does. The lock's own file stays.
+    """Be the only process that makes ``path``; wait for another one. The lock file is kept.
 
     Raises:
-        DataError: the lock's file cannot be made.
+        DataError: the lock file cannot be created.
     """
     try:
         handle = (hidden_folder(path.parent) / f"{path.name}.lock").open("a")
@@ -27,6 +27,6 @@ def alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s: another process makes it; waiting", path.name)
+            log.info("%s: another process is making it; waiting", path.name)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Where raw files come from: a mirror folder or URL, then upstream; nothing is used before its checksum holds."""
+"""Location of raw files: a mirror folder or URL, then upstream; files are used only once verified."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from adit.data.sources.registry import Dataverse, Layout, RawFile
 from adit.errors import DataError
 from adit.progress import log
 
-PUBLISHED = "as published (its checksum holds)"
+PUBLISHED = "as published (checksum verified)"
 FIRST_USE = "as at its first download (no checksum is published)"
 MIRROR_ONLY = "from the mirror (no published file to compare with)"
 DIFFERENT = "from the mirror; differs from the published file"
-"""How far the bytes of a file are known to be the published ones."""
+"""How the bytes of a file were compared with the published ones."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Location:
     """The files of one layout, all from one place.
 
     Attributes:
-        layout: which of the layouts it is.
+        layout: layout of the files.
         paths: local files by name.
         origin: ``mirror`` or ``upstream``.
-        verified: how far each file is known to be the published one, by name.
+        verified: how each file was compared with the published one, by name.
     """
 
     layout: Layout
@@ -52,10 +52,10 @@ class Location:
 
 
 def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Location:
-    """Return the dataset's files: from the mirror in the first layout that is complete there, else from upstream.
+    """Return the dataset's files: from the mirror, in the first layout that is complete there, else from upstream.
 
     Raises:
-        DataError: the mirror folder does not exist, nothing can be reached, or a checksum is wrong.
+        DataError: the mirror folder does not exist, no source can be reached, or a checksum is wrong.
     """
     if mirror is not None:
         location = _in_url(layouts, mirror) if is_url(mirror) else _in_folder(layouts, Path(mirror))
@@ -82,7 +82,7 @@ def is_url(mirror: str) -> bool:
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: ``$ADIT_CACHE``, else ``~/.cache/adit``."""
+    """Return the folder of downloads: ``$ADIT_CACHE``, else ``~/.cache/adit``."""
     return Path(os.environ.get("ADIT_CACHE") or Path.home() / ".cache" / "adit")
 
 
@@ -116,13 +116,13 @@ def _fetch(file: RawFile, path: Path) -> Path:
     upstream = file.upstream
     if isinstance(upstream, Dataverse):
         if path.is_file():
-            return path  # it was checked when it came, and its first SHA-256 is checked now
+            return path  # verified when it was downloaded; its first SHA-256 is compared now
         upstream = resolve(upstream)
     return path if upstream is None else fetch(upstream, path)
 
 
 def resolve(entry: Dataverse) -> Upstream:
-    """Ask a Dataverse repository for address, size and MD5 of a file.
+    """Return address, size and MD5 of a file from a Dataverse repository.
 
     Raises:
         DataError: it cannot be reached, or has no such file.
@@ -139,7 +139,7 @@ def resolve(entry: Dataverse) -> Upstream:
         return Upstream(address, int(chosen["filesize"]), "md5", str(chosen["md5"]), entry.licence)
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise DataError(f"{entry.url}: does not tell where {entry.filename} is ({reason}); {WAY_OUT}") from None
+        raise DataError(f"{entry.url}: gives no address of {entry.filename} ({reason}); {WAY_OUT}") from None
 
 
 def _upstream_outcome(file: RawFile, path: Path) -> str:
@@ -150,7 +150,7 @@ def _upstream_outcome(file: RawFile, path: Path) -> str:
 
 
 def _mirror_outcomes(layout: Layout, paths: dict[str, Path]) -> dict[str, str]:
-    """Compare the mirror's files with the published checksums, if there are any."""
+    """Compare the mirror's files with the published checksums, if any."""
     outcomes = {file.name: _mirror_outcome(file, paths[file.name]) for file in layout}
     for name, outcome in outcomes.items():
         if outcome == DIFFERENT:
@@ -168,7 +168,7 @@ def _mirror_outcome(file: RawFile, path: Path) -> str:
 
 
 def _unpacked_git(path: Path) -> str:
-    """Return the git checksum of what a ``.gz`` file holds."""
+    """Return the git checksum of the content of a ``.gz`` file."""
     with reading(path), gzip.open(path) as file:
         size = 0
         while block := file.read(BLOCK):
@@ -182,10 +182,10 @@ def _unpacked_git(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn whatever a broken raw file makes its reader raise into one line.
+    """Within the block, turn exceptions of readers at a broken raw file into one line.
 
     Raises:
-        DataError: the file is cut short or of another format.
+        DataError: the file is truncated or of another format.
     """
     broken = (
         OSError,
@@ -201,4 +201,4 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except broken as error:
         message = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{path}: cut short or broken ({message}); copy or download it again") from error
+        raise DataError(f"{path}: truncated or broken ({message}); copy or download it again") from error

@@ -1,4 +1,4 @@
-"""Every public file that the pipeline can use: where it is, its checksum, its licence."""
+"""Every public file that the pipeline can use: address, checksum, licence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Dataverse:
 
     @property
     def url(self) -> str:
-        """Return where the file list is."""
+        """Return the address of the list of files."""
         return f"{self.server}/api/datasets/:persistentId/?persistentId={self.doi}"
 
 
@@ -37,8 +37,8 @@ class RawFile:
 
     Attributes:
         name: path in a mirror and in the cache, e.g. ``mp20/train.csv``.
-        upstream: where it is published; ``None`` for a form that only mirrors hold.
-        compressed_of: for a ``.gz`` form of a published file: that file, whose bytes the unpacked ones should be.
+        upstream: published file; ``None`` for a form that only mirrors have.
+        compressed_of: for a ``.gz`` form: the published file that it must unpack to.
     """
 
     name: str
@@ -47,7 +47,7 @@ class RawFile:
 
 
 Layout = tuple[RawFile, ...]
-"""Files that together make a dataset in one of its forms."""
+"""Files of a dataset in one of its forms."""
 
 CDVAE_COMMIT = "f857f598d6f6cca5dc1ea0582d228f12dcc2c2ea"
 _MP20 = {
@@ -95,7 +95,7 @@ QMOF: Layout = (
         Upstream("https://figshare.com/ndownloader/articles/13147324", None, "sha256", "", "CC-BY-4.0"),
     ),
 )
-"""Figshare packs this archive on request, without a published checksum: that of the first download is kept."""
+"""Figshare packs this archive on request, without a published checksum; that of the first download is stored."""
 
 GEOM_DRUGS: Layout = (
     RawFile(
@@ -134,4 +134,4 @@ SOURCES: dict[str, tuple[Layout, ...]] = {
     "mp-elemental-references": (MP_ELEMENTAL_REFERENCES,),
     "mp-energies": (MP_ENERGIES,),
 }
-"""What ``adit fetch`` knows: the forms of each source, the one that is published last."""
+"""Sources of ``adit fetch``: the forms of each, the published one last."""

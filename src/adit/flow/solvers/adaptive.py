@@ -1,4 +1,4 @@
-"""Adaptive integration by SciPy: slow and careful, a reference for the solvers of fixed steps."""
+"""Adaptive integration by SciPy: accurate but slow; a reference for the solvers with fixed steps."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ LAST_T = 0.999
 """Where the adaptive part ends; from there one Euler step leads to t = 1."""
 
 STEPS_LEFT = 100
-"""Steps of the rest of a path on which step control was given up."""
+"""Steps of Heun's method after step control was stopped."""
 
 LIMIT = 1000
-"""Evaluations after which step control is given up."""
+"""Evaluations after which step control is stopped."""
 
 
 @dataclass(frozen=True)
 class Adaptive:
     """Runge–Kutta of order 5(4) with step control over all latents of a batch; the times of the grid are not used.
 
-    The steps depend on all systems of a batch, so that it gets one system at a time (``config.solvers``). The
-    self-conditioning of a step is the prediction at its start, so that a step that is tried again sees the same field.
-    Where the field is too rough for the tolerance, a warning says so, and the rest of the path is Heun's.
+    The steps depend on all systems of a batch, so each system gets its own batch (``config.solvers``). The
+    self-conditioning of a step is the prediction at its start, so that a repeated step sees the same field. If the
+    tolerance cannot be met, a warning is logged, and Heun's method integrates the rest of the path.
 
     Attributes:
         tolerance: relative and absolute tolerance of a step.

@@ -1,4 +1,4 @@
-"""Multistep solvers: order 2 at the price of one evaluation per step, by remembering the step before."""
+"""Multistep solvers: order 2 with one evaluation per step, since they use the previous step too."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class ExponentialAdamsBashforth2:
 
     dZ/dt = (Z′ − Z)/(1 − t) is linear in Z, so that a step with such a Z′ is solved exactly. Differs from the multistep
     method of Lu et al. (2022), DPM-Solver++(2M), in one thing: that one extrapolates in log(t/(1 − t)), which is
-    infinite at both ends of this path. The first step is Euler's, and so is the last: what is extrapolated to t = 1
-    would be taken as it is.
+    infinite at both ends of this path. The first and the last step are Euler's: an extrapolated prediction at t = 1
+    would be the result itself.
     """
 
     def __call__(

@@ -1,4 +1,4 @@
-"""Solvers that look at one step at a time: Euler, Heun, and Heun with churn."""
+"""One-step solvers: Euler, Heun, and Heun with churn."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Heun:
 
 @dataclass(frozen=True)
 class Churned:
-    """Heun with churn: before each step the noise level (1 − t)/t rises by a factor, and fresh noise makes up for it.
+    """Heun with churn: before each step, the noise level (1 − t)/t is raised by a factor by adding fresh noise.
 
     Attributes:
         churn: S_churn; shared equally among the steps. 0 is Heun.

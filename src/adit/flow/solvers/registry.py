@@ -1,4 +1,4 @@
-"""Solvers by name; what is known of each is in ``config.solvers``."""
+"""Solvers by name; their properties are in ``config.solvers``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from adit.flow.solver import Solver
 
 
 def solver_entry(name: str) -> SolverEntry:
-    """Return what is known of a solver.
+    """Return the entry of a solver.
 
     Raises:
         ConfigError: there is no such solver.
@@ -35,5 +35,9 @@ def make_solver(name: str, options: Mapping[str, float] | None = None) -> Solver
 
 
 def evaluations(name: str, steps: int) -> int:
-    """Return how many evaluations ``steps`` steps take (0 where it is not known beforehand)."""
+    """Return the number of evaluations of ``steps`` steps; 0 for a solver with step control.
+
+    Raises:
+        ConfigError: there is no such solver.
+    """
     return solver_entry(name).evaluations(steps)

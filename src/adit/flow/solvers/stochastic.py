@@ -1,4 +1,4 @@
-"""A solver that draws part of the noise again in every step."""
+"""A solver that replaces part of the noise in every step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Ddim:
     r = t(1 − s)/(s(1 − t)) is the ratio of the noise levels after and before the step.
 
     Attributes:
-        eta: η. 0 is Euler; 1 draws as much again as the ancestral sampler; above 1 more. With τ = 1 the distribution
-            stays that of the flow as steps get small, whatever η.
-        temperature: τ of the fresh noise. Below 1 samples gather where the model is surest: more are valid, fewer
-            differ.
+        eta: η. 0 is Euler; 1 replaces as much noise as the ancestral sampler; larger values replace more. With τ = 1
+            and small steps, the distribution is that of the flow for every η.
+        temperature: τ, scale of the fresh noise. Below 1, samples concentrate where the model is most certain: more are
+            valid, and fewer are distinct.
 
     Source: Song, Meng and Ermon (2021), Eqs. 12 and 16, for α = t and σ = 1 − t; temperature as in Geffner et al.
     (2025).
@@ -38,7 +38,7 @@ class Ddim:
     ) -> Iterator[Step]:
         """Yield the state after each step."""
         if self.eta and fresh is None:
-            raise ConfigError("a solver that draws noise anew needs a source of it")
+            raise ConfigError("solver ddim with eta above 0 needs a source of noise")
         latents = noise
         for t, s in pairwise(times):
             clean = evaluate(latents, t)
@@ -53,6 +53,6 @@ class Ddim:
             yield Step(s, latents, clean)
 
     def _share(self, t: float, s: float) -> float:
-        """Return ρ, the share of the noise at s that is drawn again."""
+        """Return ρ, the share of the noise at s that is replaced."""
         ratio = t * (1.0 - s) / (s * (1.0 - t))
         return min(1.0, self.eta * sqrt(1.0 - ratio**2))

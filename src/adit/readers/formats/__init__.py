@@ -1,1 +1,1 @@
-"""File formats: how each is cut into structures and how one is parsed; the registry names them all."""
+"""File formats: each is cut into structures, which are parsed one by one; the registry lists the formats."""

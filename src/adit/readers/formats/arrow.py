@@ -1,4 +1,4 @@
-"""This package's own Arrow files: rows that are systems or failures already."""
+"""This package's own Arrow files, whose rows are systems or failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cut_arrow(path: Path, source: str, settings: CutSettings) -> Iterator[Piece]
 
 
 def parse_row(content: Any, settings: ParseSettings | None = None) -> Parsed:
-    """Return a row that is a system already.
+    """Return a row, which needs no parsing.
 
     Raises:
         DataError: it is a failure.

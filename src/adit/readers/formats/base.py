@@ -1,4 +1,4 @@
-"""What the readers share: an entry (one structure, cut out but not parsed), what parsing gives, and a format."""
+"""Common types of the readers: an entry (one structure, not parsed yet), the result of parsing, and a format."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from adit.readers.symmetry.sites import MERGE_DISTANCE
 from adit.systems import AtomicSystem
 
 CONTRADICTION: Final = "contradiction: "
-"""Opens a note that the file contradicts itself."""
+"""Prefix of a note that the file contradicts itself."""
 
 
 @dataclass(frozen=True)
 class ParseSettings:
-    """What parsing depends on besides the text.
+    """Settings of parsing.
 
     Attributes:
-        merge_distance: symmetry copies of one site nearer than this become one site, Å.
-        refuse_contradictions: whether a file that contradicts itself is a failure and not a flagged row.
-        limits: of bytes, structures and atoms.
+        merge_distance: symmetry copies of one site closer than this become one site, Å.
+        refuse_contradictions: whether a file that contradicts itself is a failure instead of a row with a note.
+        limits: limits on bytes, structures and atoms.
     """
 
     merge_distance: float = MERGE_DISTANCE
@@ -37,15 +37,15 @@ class Entry:
 
     Attributes:
         format: name of the format that parses ``content``.
-        content: text, bytes, arrays, or a row that is one already.
+        content: text, bytes, arrays, or a finished row.
         source: the file, for display; a member of an archive follows a colon.
-        path: parts of the path that names it, from the outermost folder on, without the file's suffix.
-        given: how many of the last parts are the name from the given file, folder or archive on.
-        suffix: of the file, to distinguish files with otherwise equal names.
-        title: id or title that the file itself gives; empty where it gives none.
+        path: parts of its path, from the outermost folder on, without the file's suffix.
+        given: number of last parts from the given file, folder or archive on.
+        suffix: suffix of the file, to distinguish files with otherwise equal names.
+        title: id or title in the file; empty if there is none.
         number: 1, 2, … among several structures of one file; 0 for a single one.
         properties: columns, keys or data fields of the entry.
-        problem: why it is not a structure; empty where it may be one.
+        problem: why it is not a structure; empty if it may be one.
         notes: for the row.
     """
 
@@ -64,12 +64,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What parsing gives.
+    """Result of parsing.
 
     Attributes:
         system: the structure; its id is a placeholder.
-        notes: what the row must say; contradictions open with ``CONTRADICTION``.
-        properties: labels that the text holds, by name.
+        notes: notes for the row; contradictions begin with ``CONTRADICTION``.
+        properties: labels in the text, by name.
     """
 
     system: AtomicSystem
@@ -82,13 +82,13 @@ class Piece:
     """One structure cut out of a file.
 
     Attributes:
-        content: what the format parses.
-        title: id or title that the file gives it.
+        content: input of the format's parser.
+        title: id or title in the file.
         properties: columns, keys or data fields.
         problem: why it is not a structure.
-        format: another format that parses it, as in a table of CIF texts; empty: the file's own.
+        format: format of the content if it is not the file's own, as in a table of CIF texts; else empty.
         notes: for the row.
-        own_id: whether the title is an id that holds even where it is not unique (it gets a number then).
+        own_id: whether the title is an id that is kept even if it is not unique (then with a number).
     """
 
     content: Any
@@ -106,11 +106,11 @@ class Format:
 
     Attributes:
         name: for display and for the registry.
-        suffixes: of files, in lower case, with the dot.
+        suffixes: file suffixes, in lower case, with the dot.
         cut: cuts a file's content into structures without parsing them.
-        parse: parses one of them; raises ``DataError`` where it is not a structure.
-        names: first parts of file names that say the format without a suffix.
-        binary: whether ``cut`` takes bytes and not text.
+        parse: parses one of them; raises ``DataError`` if it is not a structure.
+        names: beginnings of file names without a suffix that identify the format.
+        binary: whether ``cut`` reads bytes instead of text.
         remark: for the table in the documentation.
     """
 
@@ -125,13 +125,13 @@ class Format:
 
 @dataclass(frozen=True)
 class CutSettings:
-    """What cutting tables depends on.
+    """Settings of cutting tables.
 
     Attributes:
-        structure_column: column of the structures; empty: recognised.
-        id_column: column or key of the ids; empty: recognised.
+        structure_column: column of the structures; empty: detected.
+        id_column: column or key of the ids; empty: detected.
         format: name of the only format that is read; empty: all.
-        limits: ``archive_bytes`` bounds what a packed table takes unpacked.
+        limits: ``archive_bytes`` bounds the unpacked size of a packed table.
     """
 
     structure_column: str = ""
@@ -141,7 +141,7 @@ class CutSettings:
 
 
 class NoStructuresError(DataError):
-    """A file of a known format that holds no structures at all: an error where it was named, else skipped."""
+    """A file of a known format without any structure: an error if the user named the file, else skipped."""
 
 
 def refuse_contradictions(parsed: Parsed) -> None:

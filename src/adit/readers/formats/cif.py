@@ -1,4 +1,4 @@
-"""CIF: one data block as a crystal, exactly as the file says it, or a reason why not."""
+"""CIF: one data block as a crystal, exactly as written, or the reason of a failure."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CELL: Final = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta",
 _FRACTIONAL: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 _NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\))?\.?")
 _GROUPS: Final = ("wat", "oh", "h2o", "oh2", "nh4", "no3", "ch3", "o-h")
-"""Symbols of sites that stand for several atoms."""
+"""Symbols of sites that represent several atoms."""
 
 _MIN_THICKNESS: Final = 0.01
-"""Thinnest cell that is read, Å: neighbours of thinner ones cannot be searched."""
+"""Smallest thickness of a cell, Å; neighbours in thinner cells cannot be searched."""
 
 _FULL: Final = 1e-6
 _SHOWN: Final = 6
@@ -44,11 +44,11 @@ class _Site:
 def parse_cif(text: str, settings: ParseSettings | None = None) -> Parsed:
     """Return the crystal of a CIF block, as written: no reduction, no rounding of coordinates.
 
-    Atoms stand in the order of the file, symmetry copies behind each site. In P 1 the coordinates are not wrapped.
+    Atoms have the order of the file, each site followed by its symmetry copies. In P 1, coordinates are not wrapped.
 
     Args:
         text: one data block.
-        settings: bounds.
+        settings: settings of parsing.
 
     Raises:
         DataError: the block is not an ordered crystal, with the reason.
@@ -104,7 +104,7 @@ def read_block(text: str) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         try:
             block = CifBlock.from_str(text[start.start() :].lstrip())
-        except Exception as error:  # the parser raises whatever the text makes it raise
+        except Exception as error:  # the parser raises many classes
             raise DataError(f"CIF does not parse ({type(error).__name__}: {error})") from error
     return {name.lower().replace(".", "_"): value for name, value in block.data.items()}
 
@@ -141,7 +141,7 @@ def _sites(data: Mapping[str, Any]) -> tuple[list[_Site], list[str]]:
     """Return the sites, and notes about sites left out.
 
     Raises:
-        DataError: a site has no coordinates, no element or is not full.
+        DataError: a site has no coordinates, no element, or partial occupancy.
     """
     columns = [_column(data, name) for name in _FRACTIONAL]
     symbols, labels = _column(data, "_atom_site_type_symbol"), _column(data, "_atom_site_label")
@@ -209,10 +209,10 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
     Args:
         symbol: type symbol, or the label if there is none.
         label: of the site, for display.
-        formula: elements of the file's own formula: a label such as HO1 is hydrogen where it has no holmium.
+        formula: elements of the file's formula: a label such as HO1 is hydrogen if the formula has no holmium.
 
     Raises:
-        DataError: the symbol is not an element, or stands for several atoms.
+        DataError: the symbol is not an element, or represents several atoms.
     """
     letters = re.match(r"[A-Za-z]+", symbol)
     lower = symbol.lower()
@@ -229,7 +229,7 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
 
 
 def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], cell: np.ndarray) -> None:
-    """Refuse a block that lists symmetry copies as separate sites: they would occur twice."""
+    """Refuse a block that lists symmetry copies as separate sites, which would occur twice."""
     for second in range(1, len(sites)):
         for first in range(second):
             if sites[first].number != sites[second].number:
@@ -245,11 +245,11 @@ def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], 
 
 
 _LISTED: Final = 1e-2
-"""Å."""
+"""Distance up to which two sites are the same, Å."""
 
 
 def cut_cif(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
-    """Yield the data blocks that hold a structure."""
+    """Yield the data blocks with a structure."""
     for block in split_cif(text):
         yield Piece(block)
 

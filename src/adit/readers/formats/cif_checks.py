@@ -1,4 +1,4 @@
-"""A CIF against itself: what was read beside the file's own formula, Z, density, volume and multiplicities."""
+"""Consistency of a CIF: the structure compared with the file's formula, Z, density, volume and multiplicities."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from adit.systems import AtomicSystem
 
 _FORMULA_TERM: Final = re.compile(r"([A-Z][a-z]?)\s*(\d+(?:\.\d+)?)?")
 _DENSITY_TOLERANCE, _VOLUME_TOLERANCE = 0.05, 0.01
-"""Relative differences up to which densities and volumes agree: those of rounding, and of isotopes."""
+"""Relative tolerances of densities (rounding, isotopes) and volumes (rounding)."""
 
 _GRAMS_PER_CM3: Final = 1.66053906660
-"""One atomic mass unit per Å³."""
+"""One atomic mass unit per Å³, g/cm³."""
 
 
 def parse_formula(text: str) -> dict[str, float] | None:
@@ -36,12 +36,12 @@ def parse_formula(text: str) -> dict[str, float] | None:
 
 
 def contradictions(data: Mapping[str, Any], system: AtomicSystem, multiplicities: Sequence[str]) -> tuple[str, ...]:
-    """Return what of a CIF block contradicts the structure that was read from it.
+    """Return the contradictions between a CIF block and the structure that was read from it.
 
     Args:
         data: items by name in lower case.
         system: the structure.
-        multiplicities: sites whose number of copies is not the one in the file.
+        multiplicities: sites whose number of copies differs from that in the file.
     """
     from adit.readers.formats.base import CONTRADICTION
 
@@ -67,10 +67,10 @@ def _number(data: Mapping[str, Any], name: str) -> float | None:
 
 
 def formula_contradiction(text: str, units: float | None, numbers: np.ndarray) -> str:
-    """Return how atoms contradict a formula sum and Z; empty where they do not.
+    """Return the contradiction between atoms and a formula sum with Z; empty if there is none.
 
     Args:
-        text: the formula sum; any other text is skipped.
+        text: the formula sum; any other text is ignored.
         units: formula units in the cell, or ``None``.
         numbers: (n,) atomic numbers that were read.
     """

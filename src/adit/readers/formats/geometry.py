@@ -1,4 +1,4 @@
-"""What every reader asks of coordinates."""
+"""Checks of coordinates in every reader."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from adit.errors import DataError
 
 
 def need_geometry(positions: np.ndarray) -> None:
-    """Refuse coordinates that say nothing: several atoms, all at one point.
+    """Refuse coordinates without information: several atoms, all at one point.
 
     Args:
         positions: (n, 3), Å.
 
     Raises:
-        DataError: so it is.
+        DataError: all atoms are at one point.
     """
     if len(positions) > 1 and np.ptp(positions, axis=0).max() < 1e-6:
         raise DataError("no geometry: all atoms lie at one point")

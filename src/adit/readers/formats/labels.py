@@ -16,7 +16,7 @@ _FLOAT: Final = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?")
 def label_of(value: Any) -> Any:
     """Return a label: a number if the text is one, otherwise the text, ``None`` if it is empty.
 
-    Blank fields, ``n/a`` and the like, NaN and infinite numbers are no labels. A number with leading zeros, such as
+    Blank fields, ``n/a`` and similar, NaN and infinite numbers are missing values. A number with leading zeros, such as
     ``0012``, is a name and stays text.
     """
     if value is None:

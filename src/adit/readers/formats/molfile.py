@@ -1,4 +1,4 @@
-"""SDF and MOL files, V2000 and V3000: the atoms as they are written; the bonds are not used."""
+"""SDF and MOL files, V2000 and V3000: the atoms as written; the bonds are not used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ID_FIELDS: Final = ("system_id", "id", "ID", "name", "mol_id", "molecule_id", "
 
 
 def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
-    """Return the system of a MOL block, hydrogens as written, whatever the bonds and valences are.
+    """Return the system of a MOL block, with hydrogens as written; bonds and valences are ignored.
 
     Raises:
         DataError: RDKit does not read the atoms, one is not an element, or they have no geometry.
@@ -45,13 +45,13 @@ def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
 
 
 def _is_drawing(block: str, positions: np.ndarray) -> bool:
-    """Return whether the header says 2D and the atoms lie in the plane of the paper."""
+    """Return whether the header says 2D and all atoms have z = 0."""
     header = [*block.split("\n", 2), "", ""][1]
     return header[20:22] == "2D" and bool((positions[:, 2] == 0).all()) and len(positions) > 2
 
 
 def cut_sdf(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
-    """Yield the entries of an SDF text; an entry's title is its first line, else a data field that names it."""
+    """Yield the entries of an SDF text; the title is the first line of an entry, else a data field with an id."""
     names = (settings.id_column,) if settings.id_column else _ID_FIELDS
     for block, fields in split_sdf(text):
         title = "" if settings.id_column else re.sub(r"\s+", " ", block.partition("\n")[0]).strip()

@@ -1,6 +1,6 @@
-"""A fast reader of the CIFs that pymatgen writes in P 1; every other text goes to the general reader.
+"""A fast reader for CIFs that pymatgen writes in P 1; other texts are read by the general reader.
 
-The two give the same structure, bit for bit: ``tests/unit/readers/test_p1_cif.py`` holds that.
+Both give exactly the same structure, which ``tests/unit/readers/test_p1_cif.py`` checks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ITEMS: Final = re.compile(
     r"^(?:_cell_(?:length_[abc]|angle_(?:alpha|beta|gamma)|volume|formula_units_Z)|_symmetry_space_group_name_H-M"
     r"|_symmetry_Int_Tables_number|_chemical_formula_s(?:um|tructural))\b"
 )
-"""Items that pymatgen writes outside loops: with any other one the text is not pymatgen's."""
+"""Items that pymatgen writes outside loops; a text with others is not pymatgen's."""
 
 _SITE_COLUMNS: Final = (
     "_atom_site_type_symbol",
@@ -89,7 +89,7 @@ def _float(text: str) -> float:
 
 
 def _site_rows(text: str) -> list[list[str]]:
-    """Return the rows of the atom sites; none where the text is not laid out as pymatgen does."""
+    """Return the rows of the atom sites; none if the text does not have pymatgen's layout."""
     lines = [line.strip() for line in text.strip().splitlines()]
     if _SITE_COLUMNS[0] not in lines:
         return []

@@ -1,4 +1,4 @@
-"""Parquet tables as columns of values, in bounded memory: a few hundred bytes may stand for gigabytes."""
+"""Parquet tables as columns of values, in bounded memory: a few hundred bytes can unpack to gigabytes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from adit.errors import DataError
 from adit.limits import LimitError
 
 _ROWS: Final = 1 << 16
-"""Rows that are read at a time; every time takes as long as the dictionary is large."""
+"""Rows read at a time; each read decodes the whole dictionary."""
 
 _VALUE: Final = 32
-"""Bytes that a value takes at least, as an object."""
+"""Smallest size of a value as an object, bytes."""
 
 
 def read_parquet(path: Path, source: str, limits: LimitsConfig) -> dict[str, list[Any]]:
@@ -21,12 +21,12 @@ def read_parquet(path: Path, source: str, limits: LimitsConfig) -> dict[str, lis
 
     Args:
         path: the file.
-        source: for messages.
-        limits: ``archive_bytes`` bounds what it takes unpacked.
+        source: name for messages.
+        limits: ``archive_bytes`` bounds the unpacked size.
 
     Raises:
         DataError: the file is not Parquet.
-        LimitError: it takes more.
+        LimitError: it is larger.
     """
     import pyarrow as pa
     import pyarrow.parquet
@@ -41,7 +41,7 @@ def read_parquet(path: Path, source: str, limits: LimitsConfig) -> dict[str, lis
 
 
 def _check_stated(metadata: Any, source: str, limits: LimitsConfig) -> None:
-    """Check what the file itself says of its size."""
+    """Check the size that the file itself states."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     parts = [group.column(n) for group in groups for n in range(group.num_columns)]
     _check(sum(part.total_uncompressed_size for part in parts), source, limits)
@@ -49,7 +49,7 @@ def _check_stated(metadata: Any, source: str, limits: LimitsConfig) -> None:
 
 
 def _texts(metadata: Any) -> list[str]:
-    """Return the columns of texts: read as dictionaries, a text that occurs often is in memory once."""
+    """Return the columns of texts; read as dictionaries, each distinct text is in memory once."""
     columns = [metadata.schema.column(n) for n in range(len(metadata.schema))]
     return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
 
@@ -76,7 +76,7 @@ def _check(size: int, source: str, limits: LimitsConfig) -> None:
 
 
 def _size(column: Any) -> int:
-    """Return the bytes of the values of an array as objects, about; a dictionary counts as what it stands for."""
+    """Return the approximate bytes of an array's values as objects; a dictionary counts as its decoded values."""
     import pyarrow as pa
     import pyarrow.compute
 

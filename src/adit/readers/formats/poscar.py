@@ -27,7 +27,7 @@ def parse_poscar(text: str, settings: ParseSettings | None = None) -> Parsed:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             poscar = Poscar.from_str(text)
-    except Exception as error:  # the parser raises whatever the text makes it raise
+    except Exception as error:  # the parser raises many classes
         raise DataError(f"POSCAR does not parse ({type(error).__name__}: {error})") from error
     if not poscar.true_names:
         raise DataError("POSCAR without element symbols (VASP 4); write them in its sixth line")
@@ -46,5 +46,5 @@ POSCAR: Final = Format(
     cut_poscar,
     parse_poscar,
     names=("POSCAR", "CONTCAR"),
-    remark="VASP 5 (with element symbols), also several one behind the other; files named POSCAR… or CONTCAR…",
+    remark="VASP 5 (with element symbols), also several in one file; files named POSCAR… or CONTCAR…",
 )

@@ -14,14 +14,14 @@ from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Pa
 from adit.readers.formats.geometry import need_geometry
 
 _WRAPPED: Final = ("structure", "molecule")
-"""Keys under which entries of pymatgen keep their structure."""
+"""Keys of the structure in pymatgen's entries."""
 
 
 TOO_DEEP: Final = "is not readable (it is nested too deep)"
 
 
 def is_structure(value: Any) -> bool:
-    """Return whether a value is the dictionary of a pymatgen structure or molecule, or of an entry that holds one."""
+    """Return whether a value is the dictionary of a pymatgen structure or molecule, or of an entry with one."""
     if not isinstance(value, Mapping):
         return False
     if "sites" in value:
@@ -30,7 +30,7 @@ def is_structure(value: Any) -> bool:
 
 
 def loads(text: str) -> Any:
-    """Return the value of a text in JSON, or as Python spells a dictionary.
+    """Return the value of a text in JSON, or of a Python literal of a dictionary.
 
     Raises:
         DataError: it is neither.
@@ -65,7 +65,7 @@ def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parse
             system = convert.from_pymatgen_dict(value, "json")
     except DataError:
         raise
-    except Exception as error:  # pymatgen raises whatever the dictionary makes it raise
+    except Exception as error:  # pymatgen raises many classes
         raise DataError(f"pymatgen does not read the dictionary ({type(error).__name__}: {error})") from error
     if system.cell is None:
         need_geometry(system.positions)
@@ -76,7 +76,7 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     """Yield the structures of a JSON text: of one dictionary, a list, dictionaries by id, or a list of records.
 
     Raises:
-        DataError: the text is not JSON, or holds none.
+        DataError: the text is not JSON, or has no structures.
     """
     if not text.strip():
         yield Piece("", problem="file is empty")

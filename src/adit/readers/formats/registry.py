@@ -1,4 +1,4 @@
-"""The registry of formats: what files the readers know, by suffix and by name."""
+"""The registry of file formats, by suffix and by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adit.readers.formats.xyz import XYZ
 FORMATS: Final[dict[str, Format]] = {
     each.name: each for each in (CIF, XYZ, SDF, POSCAR, CSV, PARQUET, PYMATGEN, ARROW, ARRAYS)
 }
-"""By name; to add a format, write its ``Format`` in a file of its own and name it here (docs/extending.md)."""
+"""Formats by name; to add one, write its ``Format`` in its own file and list it here (docs/extending.md)."""
 
 REFUSED: Final = {
     ".mmcif": "mmCIF (macromolecules) is not read; write it as CIF, extended XYZ or SDF",
@@ -25,7 +25,7 @@ REFUSED: Final = {
     ".mol2": "MOL2 is not read; write it as SDF",
     ".xlsx": "Excel is not read; save it as CSV",
 }
-"""Suffixes that are refused by name, and the way out."""
+"""Refused suffixes, with the way out."""
 
 
 def _by_suffix() -> dict[str, Format]:
@@ -43,9 +43,9 @@ def archive_suffix(name: str) -> str | None:
 
 
 def format_of(path: PurePath) -> tuple[Format, str] | None:
-    """Return the format of a file by its name, and its suffix (with ``.gz``); ``None`` for any other file.
+    """Return the format and the suffix (with ``.gz``) of a file by its name; ``None`` if the format is unknown.
 
-    Hidden files and the ``__MACOSX`` folders of archives are none.
+    Hidden files and files in the ``__MACOSX`` folders of archives have no format.
     """
     if path.name.startswith(".") or "__MACOSX" in path.parts:
         return None
@@ -75,9 +75,7 @@ def markdown_table() -> str:
         if files:
             lines.append(f"| {each.name} | {', '.join(files)} | {verbs} | {each.remark} |")
     packed = ", ".join(f"`{suffix}`" for suffix in ARCHIVES)
-    lines.append(f"| packed files | `{GZIP}` behind any of these | {verbs} | |")
-    lines.append(
-        f"| archives | {packed} | {verbs} | every file in it that is of these formats; no archives in archives |"
-    )
+    lines.append(f"| packed files | `{GZIP}` after any of these suffixes | {verbs} | |")
+    lines.append(f"| archives | {packed} | {verbs} | every file of these formats in it; no archives in archives |")
     lines += [f"| — | `{suffix}` | none | {reason} |" for suffix, reason in REFUSED.items()]
     return "\n".join(lines) + "\n"

@@ -25,13 +25,13 @@ _STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "struct
 _IDS: Final = ("system_id", "material_id", "id", "name")
 _NUMBERS: Final = ("numbers", "atomic_numbers")
 _COUNTS: Final = ("nsites", "n_atoms", "num_atoms", "natoms")
-"""Columns that say how many atoms per structure has."""
+"""Columns with the number of atoms of a structure."""
 
 _MAX_FIELD: Final = 2_000_000_000
-"""Characters of one field of a CSV file."""
+"""Largest number of characters of a field of a CSV file."""
 
 _LOOKED_AT: Final = 50
-"""Rows from which a column is recognised."""
+"""Rows that are used to detect the content of a column."""
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ class Table:
     source: str
 
     def find(self, names: Sequence[str]) -> str | None:
-        """Return the first of some names that a column has, whatever its case."""
+        """Return the column with the first of some names that occurs, ignoring case."""
         lower = {name.lower(): name for name in reversed(self.names)}
         return next((lower[name] for name in names if name in lower), None)
 
@@ -64,12 +64,12 @@ def cut_table(table: Table, settings: CutSettings, problems: Mapping[int, str] |
 
     Args:
         table: the table.
-        settings: columns that are named by the user.
-        problems: by number, why a row cannot be read.
+        settings: columns named by the user.
+        problems: row number → why the row cannot be read.
 
     Raises:
         NoStructuresError: no column has structures.
-        DataError: a column that is named is not there.
+        DataError: a named column is missing.
     """
     problems = problems or {}
     used, contents = _contents(table, settings)
@@ -105,7 +105,7 @@ def _named(table: Table, name: str, what: str) -> str | None:
 
 
 def _contents(table: Table, settings: CutSettings) -> tuple[set[str], Sequence[Any]]:
-    """Return the columns that the structures are made of, and what each row holds of one."""
+    """Return the columns of the structures, and the content of each row's structure."""
     column = _named(table, settings.structure_column, "structures") or _structure_column(table)
     if column is not None:
         return {column}, table.column(column)
@@ -122,7 +122,7 @@ def _contents(table: Table, settings: CutSettings) -> tuple[set[str], Sequence[A
 
 
 def _structure_column(table: Table) -> str | None:
-    """Return the column of the structures: the first by name whose cells hold some, else the first that does."""
+    """Return the column of the structures: the first with a known name and structures, else the first with any."""
     by_name = [name for each in _STRUCTURES for name in table.names if name.lower() == each]
     holding = [name for name in [*by_name, *(n for n in table.names if n not in by_name)] if _holds(table.column(name))]
     if len(holding) > 1:
@@ -131,7 +131,7 @@ def _structure_column(table: Table) -> str | None:
 
 
 def _holds(values: Sequence[Any]) -> bool:
-    """Return whether the first cells that hold anything hold structures."""
+    """Return whether the first cells that are not empty contain structures."""
     for value in list(values[:_LOOKED_AT]):
         if isinstance(value, str) and value.strip():
             return _format_of(value) != ""
@@ -153,7 +153,7 @@ def _format_of(text: str) -> str:
 
 
 def _as_format(content: Any) -> tuple[str, Any]:
-    """Return the format of a cell and what its reader takes."""
+    """Return the format of a cell and the input of its reader."""
     if isinstance(content, str):
         return _format_of(content) or "CIF", content
     if isinstance(content, Mapping):
@@ -164,7 +164,7 @@ def _as_format(content: Any) -> tuple[str, Any]:
 
 
 def _listed(value: Any) -> Any:
-    """Return a value of a Parquet cell as JSON would have it."""
+    """Return a value of a Parquet cell as plain lists and dictionaries."""
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list):
@@ -198,7 +198,7 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
 
 
 def _flat(value: Any) -> np.ndarray | None:
-    """Return numbers as they lie in a table, nested, flat or as text, as one flat array; ``None``: there are none."""
+    """Return numbers of a cell (nested, flat or as text) as a flat array; ``None`` if there are none."""
     if isinstance(value, str):
         from adit.readers.formats.pymatgen_json import loads
 
@@ -211,7 +211,7 @@ def _flat(value: Any) -> np.ndarray | None:
 
 
 def count_contradiction(properties: Mapping[str, Any], n_atoms: int) -> str:
-    """Return how a number of atoms contradicts the table's own; empty where it does not."""
+    """Return the contradiction between a number of atoms and the table's; empty if there is none."""
     for name, value in properties.items():
         if name.lower() in _COUNTS:
             try:
@@ -227,7 +227,7 @@ def count_contradiction(properties: Mapping[str, Any], n_atoms: int) -> str:
 
 
 def cut_csv(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
-    """Yield the rows of a CSV text; one with more fields than the header is a row with that reason.
+    """Yield the rows of a CSV text; a row with more fields than the header has that as its problem.
 
     Raises:
         DataError: there is no header, or no column of structures.
@@ -239,7 +239,7 @@ def cut_csv(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
 
 
 def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[int, str]]:
-    """Return the columns of a CSV text, its rows as texts, and why some of them are none.
+    """Return the columns of a CSV text, its rows as texts, and the problems of rows by number.
 
     Raises:
         DataError: it is not CSV, or is empty.
@@ -283,7 +283,7 @@ def _is_open(text: str) -> bool:
 
 
 def _different(names: Sequence[str]) -> list[str]:
-    """Return names of columns, those that occur before with a number."""
+    """Return the names of columns; repeated names get a number."""
     return [f"{name}.{seen}" if (seen := names[:n].count(name)) else name for n, name in enumerate(names)]
 
 
@@ -295,7 +295,7 @@ def cut_parquet(path: Path, source: str, settings: CutSettings) -> Iterator[Piec
 
     Raises:
         DataError: the file is not Parquet, or has no column of structures.
-        LimitError: it takes more than ``limits.archive_bytes`` unpacked.
+        LimitError: its unpacked size is above ``limits.archive_bytes``.
     """
     columns = read_parquet(path, source, settings.limits)
     count = len(next(iter(columns.values()), ()))
@@ -306,7 +306,7 @@ def cut_records(records: Sequence[Mapping[str, Any]], source: str, settings: Cut
     """Yield the rows of a list of records.
 
     Raises:
-        DataError: no key has structures.
+        DataError: there are no structures under any key.
     """
     names = list(dict.fromkeys(str(name) for record in records for name in record))
     yield from cut_table(

@@ -15,11 +15,11 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-"""Byte order marks, the longer ones first."""
+"""Byte order marks, longer ones first."""
 
 
 def decode(content: bytes) -> str:
-    """Return the text of bytes: by their byte order mark, else as UTF-8; invalid bytes become U+FFFD."""
+    """Return the text of bytes, decoded by their byte order mark, else as UTF-8; invalid bytes become U+FFFD."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, errors="replace")
@@ -29,17 +29,17 @@ def decode(content: bytes) -> str:
 # --- XYZ --------------------------------------------------------------------------------------------------------------
 
 _COUNT: Final = re.compile(r"\s*([0-9]{1,9})\s*")
-"""A line that opens a frame: only a number of atoms."""
+"""First line of a frame: only a number of atoms."""
 
 _VECTOR: Final = re.compile(r"\s*VEC[1-3]\s")
-"""Lattice vectors behind the atoms, as some programs write them."""
+"""Lattice vectors after the atoms, as some programs write them."""
 
 _QM9_COMMENT: Final = re.compile(r"\s*gdb\s+\d+(?:\s+[-+0-9.eE*^]+){15}\s*")
-"""The second line of a raw QM9 file: three more lines (frequencies, SMILES, InChI) stand behind its atoms."""
+"""Second line of a raw QM9 file, in which three lines (frequencies, SMILES, InChI) follow the atoms."""
 
 _LINES: Final = re.compile(r"\r\n|\n|\r")
 _ATOM_COLUMNS: Final = 4
-"""An atom's line has an element and three coordinates at least."""
+"""Smallest number of columns of an atom's line: an element and three coordinates."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class XyzFrame:
     Attributes:
         text: its lines.
         line: the number of its first line in the text, from 1.
-        problem: why it cannot be a frame; empty where it may be one.
+        problem: why it is not a frame; empty if it may be one.
     """
 
     text: str
@@ -66,8 +66,8 @@ def split_xyz(text: str) -> list[XyzFrame]:
     """Return the frames of an (extended) XYZ text; a broken one ends where the next one starts.
 
     A frame is a line with only the number of atoms, a comment, and this many lines of atoms. An atom's line is never a
-    number alone, so that one is where a next frame starts, whatever the count before it says. The three lines behind
-    the atoms of a raw QM9 file belong to its frame.
+    single number, so a single number starts the next frame, even if it contradicts the count before it. The three lines
+    after the atoms of a raw QM9 file belong to its frame.
     """
     lines = _LINES.split(text.removeprefix("\ufeff"))
     frames: list[XyzFrame] = []
@@ -85,7 +85,7 @@ def split_xyz(text: str) -> list[XyzFrame]:
 
 
 def _frame_end(lines: Sequence[str], at: int) -> tuple[int, str]:
-    """Return where a frame that starts here ends, and why it is invalid."""
+    """Return the end of the frame that starts at ``at``, and why it is invalid (or "")."""
     match = _COUNT.fullmatch(lines[at])
     if match is None:
         return at, f"line {at + 1} is not a number of atoms"
@@ -106,7 +106,7 @@ def _frame_end(lines: Sequence[str], at: int) -> tuple[int, str]:
 
 
 def _behind_qm9(lines: Sequence[str], end: int) -> int:
-    """Return where the lines behind the atoms of a raw QM9 file end: at the next count, three lines on at most."""
+    """Return the end of the lines after the atoms of a raw QM9 file: the next count, or three lines later."""
     for place in range(end, min(end + 3, len(lines))):
         if _COUNT.fullmatch(lines[place]) and _next_is_qm9(lines, place):
             return place
@@ -118,9 +118,9 @@ def _next_is_qm9(lines: Sequence[str], place: int) -> bool:
 
 
 def _next_frame(lines: Sequence[str], at: int) -> int:
-    """Return where the next frame starts after one that is broken.
+    """Return the start of the next frame after a broken one.
 
-    The line behind a count is a comment, which may be a number itself: it opens a frame only if that frame is complete.
+    The line after a count is a comment, which may be a number: it starts a frame only if that frame is complete.
     """
     for start in range(at + 1, len(lines)):
         if _COUNT.fullmatch(lines[start]) and (
@@ -141,21 +141,21 @@ _STRUCTURE: Final = re.compile(r"^\s*(_cell_length_a|_atom_site_)", re.IGNORECAS
 
 
 def split_cif(text: str) -> list[str]:
-    """Return the data blocks of a CIF that hold a cell or atoms; the unchanged text if there are none or one block.
+    """Return the data blocks of a CIF with a cell or atoms; the unchanged text if there is at most one block.
 
     Blocks with only the publication or the measurement are left out. A ``data_`` inside a text field (between lines
-    that open with ``;``) opens no block.
+    that begin with ``;``) does not start a block.
     """
     text = text.removeprefix("\ufeff")
     starts, is_open = _block_starts(text, with_text_fields=True)
-    if is_open:  # a field that never ends would swallow every block behind it
+    if is_open:  # a field without an end would contain every block after it
         starts, _ = _block_starts(text, with_text_fields=False)
     blocks = [text[start:end] for start, end in zip(starts, [*starts, len(text)][1:], strict=True)]
     return [block for block in blocks if _STRUCTURE.search(block)] or [text]
 
 
 def _block_starts(text: str, *, with_text_fields: bool) -> tuple[list[int], bool]:
-    """Return where blocks start, and whether a text field is still open at the end."""
+    """Return the starts of blocks, and whether a text field is still open at the end."""
     starts: list[int] = []
     inside, place = False, 0
     for line in text.splitlines(keepends=True):
@@ -186,7 +186,7 @@ def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def split_poscar(text: str) -> list[str]:
-    """Return the structures of a text with one POSCAR behind the other; velocities stay with their structure."""
+    """Return the structures of a text with several POSCARs; velocities belong to the structure before them."""
     lines = _LINES.split(text.removeprefix("\ufeff"))
     starts = [0]
     at = 0
@@ -200,7 +200,7 @@ def split_poscar(text: str) -> list[str]:
 
 
 def _poscar_end(lines: Sequence[str], at: int) -> int | None:
-    """Return the line behind the coordinates of a POSCAR that starts here; ``None`` if there is no such line."""
+    """Return the line after the coordinates of a POSCAR that starts at ``at``; ``None`` if it is not a POSCAR."""
     if not _opens_poscar(lines, at):
         return None
     place = at + 5
@@ -222,14 +222,14 @@ def _poscar_end(lines: Sequence[str], at: int) -> int | None:
 
 
 def _opens_poscar(lines: Sequence[str], at: int) -> bool:
-    """Return whether a comment, a scale and three vectors stand here."""
+    """Return whether a comment, a scale and three vectors start at ``at``."""
     if at + 5 >= len(lines) or _floats(lines[at]) == 3:
         return False
     return _floats(lines[at + 1]) in (1, 3) and all(_floats(lines[at + n]) == 3 for n in (2, 3, 4))
 
 
 def _floats(line: str) -> int:
-    """Return how many numbers a line has; 0 if one of its words is not a number."""
+    """Return the number of numbers in a line; 0 if a word is not a number."""
     words = line.split()
     try:
         for word in words:

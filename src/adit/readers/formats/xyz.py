@@ -1,4 +1,4 @@
-"""XYZ, extended XYZ and raw QM9 XYZ: one frame as a molecule or a crystal, or a reason why not."""
+"""XYZ, extended XYZ and raw QM9 XYZ: one frame as a molecule or a crystal, or the reason of a failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adit.readers.formats.texts import split_xyz
 from adit.systems import AtomicSystem, Kind
 
 ID_KEYS: Final = ("system_id", "material_id", "mol_id", "structure_id", "id", "name", "title")
-"""Keys of the comment line that name a frame."""
+"""Keys of the comment line with the id of a frame."""
 
 _KEY: Final = re.compile(
     r"""(?:^|\s)([A-Za-z_][\w.:\-]*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s"']+)"""
@@ -37,7 +37,7 @@ _TRUE: Final = ("t", "true", "1")
 
 
 def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
-    """Return the system of one frame: a crystal where any direction is periodic, else a molecule, whatever its box.
+    """Return the system of one frame: a crystal if any direction is periodic, else a molecule without its box.
 
     ``pbc`` in the comment line decides; without it a ``Lattice`` makes all three directions periodic.
 
@@ -75,7 +75,7 @@ def comment_keys(comment: str) -> dict[str, str]:
 
 
 def labels(keys: Mapping[str, str]) -> dict[str, str]:
-    """Return the keys that say something of the structure, and not how it is written."""
+    """Return the keys that describe the structure, without those of the format."""
     return {name: value for name, value in keys.items() if name.lower() not in ("lattice", "properties", "pbc", "cell")}
 
 
@@ -101,7 +101,7 @@ def _atoms(words: Sequence[Sequence[str]], properties: str | None) -> tuple[np.n
 
 
 def _columns(properties: str) -> dict[str, tuple[int, str, int]]:
-    """Return first place, type and size of each column by its name in lower case."""
+    """Return first index, type and size of each column by its name in lower case."""
     parts = properties.split(":")
     if len(parts) % 3:
         raise DataError(f"Properties='{properties}' is not a list of name:type:size")
@@ -119,7 +119,7 @@ def element(word: str) -> int:
     """Return the atomic number of an element's symbol or number; deuterium and tritium are hydrogen.
 
     Raises:
-        DataError: it is not a cell.
+        DataError: it is not an element.
     """
     if word.isdigit():
         return int(word)
@@ -136,7 +136,7 @@ def element(word: str) -> int:
 def _cell(
     keys: Mapping[str, str], lower: Mapping[str, str], behind: Sequence[str]
 ) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return the cell (3, 3), Å, and what to say of how it was named."""
+    """Return the cell (3, 3), Å, and notes about its key."""
     vectors = {match[1]: match[2].split()[:3] for line in behind if (match := _VECTOR.match(line))}
     if len(vectors) == 3:
         return _matrix([word for number in "123" for word in vectors[number]], "VEC1, VEC2, VEC3"), ()

@@ -1,1 +1,1 @@
-"""Symmetry of crystals in files: operators, Hall symbols, the settings of space groups, and the sites they make."""
+"""Symmetry of crystals in files: operators, Hall symbols, settings of space groups, and orbits of sites."""

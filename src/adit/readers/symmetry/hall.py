@@ -1,4 +1,4 @@
-"""Hall symbols: the operators of a space group in the setting that the symbol spells.
+"""Hall symbols: the operators of a space group in the setting of the symbol.
 
 Source: S. R. Hall, Acta Cryst. A 37, 517 (1981); International Tables B (2001), appendix A1.4.2.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from adit.errors import DataError
 
 Operators = tuple[np.ndarray, np.ndarray]
-"""Rotations (n, 3, 3), whole numbers, and translations (n, 3) in fractions of the cell: x' = R x + t."""
+"""Rotations (n, 3, 3), integers, and translations (n, 3) in fractions of the cell: x' = R x + t."""
 
 _CENTRINGS: Final[dict[str, tuple[tuple[int, int, int], ...]]] = {
     "P": (),
@@ -52,7 +52,7 @@ _TWOFOLD_PRIME: Final = ((0, -1, 0), (-1, 0, 0), (0, 0, -1))
 _TWOFOLD_SECOND: Final = ((0, 1, 0), (1, 0, 0), (0, 0, -1))
 _THREEFOLD_DIAGONAL: Final = ((0, 0, 1), (1, 0, 0), (0, 1, 0))
 _CYCLE: Final = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
-"""Carries the axes x → y → z → x."""
+"""Permutes the axes x → y → z → x."""
 
 _GENERATOR: Final = re.compile(r"(-?)([12346])([xyz'\"*=]?)([1-5]?)([abcnuvwd]*)")
 _LARGEST_ORDER: Final = 192
@@ -88,7 +88,7 @@ def hall_operators(symbol: str) -> Operators:
 
 
 def _generator(word: str, orders: list[int], axes: list[str], symbol: str) -> _Operator:
-    """Return the operator of one word, and note its order and axis for the words behind it."""
+    """Return the operator of one word, and append its order and axis, which later words use."""
     parts = _GENERATOR.fullmatch(word.lower())
     if parts is None:
         raise DataError(f"'{symbol}' is not a Hall symbol: '{word}' is not read")
@@ -154,13 +154,13 @@ def _changed(operator: _Operator, change: str, symbol: str) -> _Operator:
 
 
 def _operator(rotation: np.ndarray, shift: object) -> _Operator:
-    """Return an operator that can be a key: whole numbers, the translation in 24ths within the cell."""
+    """Return an operator as a hashable key: integers, with the translation in 24ths within the cell."""
     x, y, z = (int(value) % 24 for value in np.asarray(shift))
     return tuple(tuple(int(value) for value in row) for row in rotation), (x, y, z)
 
 
 def _closed(generators: list[_Operator], symbol: str) -> list[_Operator]:
-    """Return the group of generators.
+    """Return the group that operators generate.
 
     Raises:
         DataError: it has more operators than any space group has.
@@ -192,7 +192,7 @@ def _as_arrays(members: list[_Operator]) -> Operators:
 
 
 def operator_key(operators: Operators) -> frozenset[tuple[int, ...]]:
-    """Return what two sets of operators share if they are the same: rotations and translations in 24ths."""
+    """Return a key that is equal for equal sets of operators: rotations and translations in 24ths."""
     rotations, translations = operators
     shifts = np.rint(np.asarray(translations) * 24).astype(int) % 24
     return frozenset(

@@ -1,4 +1,4 @@
-"""Symmetry operators as CIFs spell them, e.g. ``-x+1/2, y, z``."""
+"""Symmetry operators as in CIFs, e.g. ``-x+1/2, y, z``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The symmetry of a CIF: its operators, whatever says them, and the sites that they make of one."""
+"""The symmetry of a CIF: its operators, however they are given, and the orbit of a site."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adit.readers.symmetry.operators import parse_operators
 from adit.readers.symmetry.spacegroups import Setting, choose, fits_cell, settings_of, settings_of_number
 
 MERGE_DISTANCE: Final = 0.2
-"""Symmetry copies of one site nearer than this are one site, Å."""
+"""Symmetry copies of one site closer than this are one site, Å."""
 
 _OPERATORS: Final = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
 _MAGNETIC: Final = ("_space_group_symop_magn_operation_xyz", "_space_group_symop_magn_centering_xyz")
@@ -30,10 +30,10 @@ _NAMES: Final = (
 )
 _NUMBERS: Final = ("_space_group_it_number", "_symmetry_int_tables_number")
 _LOOSE: Final = 0.02
-"""Relative difference of metric tensors from which a cell is said not to have the symmetry of its operators."""
+"""Relative difference of metric tensors above which a cell does not have the symmetry of its operators."""
 
 _EXACT: Final = 1e-3
-"""Copies nearer than this need no word: it is the rounding of the file, Å."""
+"""Copies closer than this differ by rounding and need no note, Å."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Symmetry:
 
 
 def _text(data: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    """Return the first value of some items that says anything."""
+    """Return the first value of some items that is not empty."""
     for name in names:
         value = data.get(name)
         value = value[0] if isinstance(value, list) and value else value
@@ -70,14 +70,14 @@ def _texts(data: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
 
 
 def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
-    """Return the operators of a CIF block: the written ones, else the Hall symbol's, else the H-M symbol's setting.
+    """Return the operators of a CIF block: as written, else from the Hall symbol, else from the H-M symbol.
 
     Args:
         data: items by name in lower case.
         cell: (3, 3), Å.
 
     Raises:
-        DataError: what the block says is not a symmetry, contradicts itself, or leaves several settings.
+        DataError: the symmetry is invalid, contradicts itself, or is ambiguous.
     """
     if magnetic := _texts(data, _MAGNETIC[:1]):
         return Symmetry(_with_centring(magnetic, _texts(data, _MAGNETIC[1:])))
@@ -111,7 +111,7 @@ def _of_hall(hall: str, name: str, candidates: list[Setting]) -> Operators | Non
     """Return the operators of a Hall symbol; ``None`` if it is invalid but another symbol names the group.
 
     Raises:
-        DataError: the symbols are of different groups, or nothing else names the group.
+        DataError: the symbols belong to different groups, or no other symbol names the group.
     """
     try:
         operators = hall_operators(hall)
@@ -158,12 +158,12 @@ def _cell_note(operators: Operators, cell: np.ndarray) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Orbit:
-    """The sites that symmetry makes of one.
+    """The orbit of a site under the symmetry operators.
 
     Attributes:
         fractional: (m, 3).
-        merged: copies merged to one site.
-        spread: largest distance of such a copy from the site, Å.
+        merged: number of copies merged into one site.
+        spread: largest distance of a merged copy from the site, Å.
     """
 
     fractional: np.ndarray
@@ -172,7 +172,7 @@ class Orbit:
 
 
 def orbit(site: np.ndarray, operators: Operators, cell: np.ndarray, merge_distance: float) -> Orbit:
-    """Return the sites of one site: its copies, those nearer than a bound as one at their mean.
+    """Return the orbit of a site; copies closer than a bound are merged at their mean.
 
     Args:
         site: (3,), fractional.
@@ -181,7 +181,7 @@ def orbit(site: np.ndarray, operators: Operators, cell: np.ndarray, merge_distan
         merge_distance: the bound, Å.
 
     Raises:
-        DataError: the copies near the bound make no whole number of sites.
+        DataError: some distances are too near the bound to decide which copies are the same site.
     """
     rotations, translations = operators
     if len(rotations) == 1:
@@ -210,10 +210,10 @@ def orbit(site: np.ndarray, operators: Operators, cell: np.ndarray, merge_distan
 def _on_special_position(
     site: np.ndarray, operators: Operators, cell: np.ndarray, merge_distance: float
 ) -> tuple[np.ndarray, int, float]:
-    """Return a site moved to the mean of its near copies, how many those are, and their largest distance from it, Å."""
+    """Return a site moved to the mean of its near copies, their number, and their largest distance from it, Å."""
     rotations, translations = operators
     moved, merged = site, 1
-    for _ in range(3):  # the mean may have nearer copies than the site had
+    for _ in range(3):  # the copies of the mean may be closer than those of the site
         offsets = rotations @ moved + translations - moved
         offsets -= np.rint(offsets)
         near = _distances(offsets, cell) < merge_distance
@@ -226,7 +226,7 @@ def _on_special_position(
 
 
 def _distances(offsets: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Return lengths (n,), Å, of the shortest images of fractional offsets (n, 3), short ones exactly."""
+    """Return the lengths (n,), Å, of the shortest images of fractional offsets (n, 3); exact for short ones."""
     wrapped = offsets - np.rint(offsets)
     lengths: np.ndarray = np.linalg.norm(wrapped @ cell, axis=-1)
     return lengths

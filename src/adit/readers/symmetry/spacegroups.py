@@ -1,4 +1,4 @@
-"""Space groups by their symbols: every spelling of spglib's 530 settings, and what of them remains ambiguous."""
+"""Space groups by symbol: every spelling of spglib's 530 settings; ambiguous symbols are errors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _OLD_LETTER: Final = {
     **{322: "a", 323: "a", 324: "b", 325: "b", 326: "b", 327: "b"},
     **{328: "c", 329: "c", 330: "c", 331: "c", 332: "a", 333: "a"},
 }
-"""Hall numbers of groups 67 and 68, whose settings the letter before ``e`` (1992) distinguished.
+"""Hall numbers of groups 67 and 68, whose settings were distinguished by the letter that ``e`` replaced in 1992.
 
 Source: International Tables A (1983), table 4.3.1.
 """
 
 _GLIDES: Final = ("bc", "ac", "ab")
-"""Glide letters that ``e`` may stand for, by the direction in the symbol."""
+"""Glide letters that ``e`` replaces, by direction in the symbol."""
 
 _ORIGIN_WORDS: Final = {"s": "1", "z": "2", "h": "H", "r": "R", "hr": "H", "rs": "R", "hs": "H", "1": "1", "2": "2"}
-"""Words behind a symbol that name its setting: origin choices 1 and 2 (ICSD: S, Z), hexagonal and rhombohedral axes."""
+"""Words after a symbol that name its setting: origin choices 1 and 2 (ICSD: S, Z), hexagonal and rhombohedral axes."""
 
 _SAME_METRIC: Final = 1e-3
 """Relative difference of metric tensors up to which a cell has the symmetry of an operator."""
@@ -40,7 +40,7 @@ class Setting:
     Attributes:
         hall_number: 1 to 530.
         number: of the space group, 1 to 230.
-        choice: of axes, cell and origin, as spglib spells it.
+        choice: choice of axes, cell and origin, as in spglib.
         hall: Hall symbol.
         full: full Hermann-Mauguin symbol.
     """
@@ -104,13 +104,13 @@ def _spellings(setting: Setting, short: str) -> set[str]:
 
 
 def _is_old_cubic(spelling: str) -> bool:
-    """Return whether ``3`` stood for ``-3`` in a cubic symbol, as in F m 3 m."""
+    """Return whether a cubic symbol has ``3`` for ``-3``, as in F m 3 m."""
     words = spelling.split()
     return len(words) > 2 and words[2] == "-3" and words[1][-1].isalpha()
 
 
 def _before_e(spelling: str, hall_number: int) -> Iterable[str]:
-    """Return a symbol with the glide letters that stood for ``e`` before 1992."""
+    """Return a symbol with the glide letters that were used before ``e`` (1992)."""
     words = spelling.split()
     for place, word in enumerate(words[1:4]):
         if word.endswith("e"):
@@ -120,16 +120,16 @@ def _before_e(spelling: str, hall_number: int) -> Iterable[str]:
 
 
 def _words(symbol: str) -> str:
-    """Return a symbol in lower case, screw axes without underscores, one blank between its parts."""
+    """Return a symbol in lower case, with screw axes without underscores and one space between its parts."""
     text = re.sub(r"(?<=\d)[_(]?(\d)\)?(?=[\s/a-z]|$)", r"\1", symbol.strip().lower())
     return re.sub(r"[\s_]+", " ", text).strip()
 
 
 def settings_of(symbol: str) -> list[Setting]:
-    """Return the settings that a Hermann-Mauguin symbol may mean; none where it is not a symbol.
+    """Return the settings that a Hermann-Mauguin symbol may mean; none if it is not a symbol.
 
     Args:
-        symbol: short or full, with or without its setting behind a colon or a blank, e.g. ``F d -3 m :2``.
+        symbol: short or full, with or without its setting after a colon or a space, e.g. ``F d -3 m :2``.
     """
     base, colon, choice = (part.strip() for part in symbol.strip().strip("'\"").partition(":"))
     named = _named(base)
@@ -154,7 +154,7 @@ def _named(base: str) -> list[Setting]:
 
 
 def _of_choice(named: list[Setting], choice: str) -> list[Setting]:
-    """Return the settings that a word behind a symbol leaves: those of that very choice, else those of its origin."""
+    """Return the settings that match the word after a symbol: those with this choice, else those with its origin."""
     wanted = choice.replace(" ", "").lower()
     if exact := [setting for setting in named if setting.choice.lower() == wanted]:
         return exact
@@ -178,15 +178,15 @@ def fits_cell(operators: Operators, cell: np.ndarray, tolerance: float = _SAME_M
 
 
 def choose(candidates: Sequence[Setting], cell: np.ndarray, label: str) -> Setting:
-    """Return the one setting that is meant: the only one, or the only one whose symmetry the cell has.
+    """Return the setting of a structure: the only candidate, or the only one whose symmetry the cell has.
 
     Args:
-        candidates: what a symbol may mean.
+        candidates: possible settings of a symbol.
         cell: (3, 3), Å.
-        label: what the file says, for display.
+        label: symbol in the file, for display.
 
     Raises:
-        DataError: none or several are left.
+        DataError: no or several settings are possible.
     """
     if not candidates:
         raise DataError(f"space group {label} is not in the table of settings; give the operators")

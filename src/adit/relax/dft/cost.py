@@ -1,4 +1,4 @@
-"""Predicted cost of a DFT relaxation: for ranking, and for a budget to a factor of a few."""
+"""Predicted cost of a DFT relaxation, for ranking and for budgets; accurate to a factor of a few."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ XTB_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard an engine works under a preset.
+    """Cost of an engine under a preset, relative to GPAW's preset ``demo``.
 
     Attributes:
         kpoint_density: k-points per Å⁻¹.
-        factor: times of GPAW's preset ``demo`` at equal k-points; 0: no plane waves at all (GFN1-xTB).
+        factor: cost at equal k-points relative to GPAW's preset ``demo``; 0: no plane waves (GFN1-xTB).
     """
 
     kpoint_density: float
@@ -37,7 +37,7 @@ VASP = Effort(4.0, 4.0)
 
 
 def effort_of(preset: Preset) -> Effort:
-    """Return the effort of a preset: with the cutoff to 3/2, twice with spin, with the root of the tightness."""
+    """Return the effort of a preset: ∝ cutoff^(3/2), doubled with spin, ∝ 1/√fmax."""
     if isinstance(preset, GpawPreset):
         factor = (preset.encut / DEMO_ENCUT) ** 1.5 * (2 if preset.spin else 1) * (DEMO_FMAX / preset.fmax) ** 0.5
         return Effort(preset.kpoint_density, factor)
@@ -83,7 +83,7 @@ def valence_electrons(number: int) -> int:
 
 
 def kpoints(system: AtomicSystem, density: float = DEMO.kpoint_density) -> int:
-    """Return the number of irreducible k-points of a grid; of the complete grid if there is no symmetry.
+    """Return the number of irreducible k-points of a grid; without symmetry, of the complete grid.
 
     Args:
         system: a crystal.

@@ -1,4 +1,4 @@
-"""Tells faults of the machine, which say nothing of a structure, from failures of the structure."""
+"""Distinguishes faults of the machine from failures of a structure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adit.outputs.parts import hidden_folder
 
 LOCK = "dft.lock"
 MIN_FREE_BYTES = 16 * 2**20
-"""With less room than this on the disk no failure is the structure's."""
+"""With less free disk space than this, a failure is the machine's fault, bytes."""
 
 _ERRNOS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM, errno.EMFILE}
@@ -24,20 +24,20 @@ _ERRNOS = frozenset(
 
 
 class MachineFaultError(ExternalToolError):
-    """The machine or an installation is at fault; the structure is computed again by the same command."""
+    """The machine or an installation is at fault; the same command computes the structure again."""
 
 
 MACHINE_FAULT = MachineFaultError.__name__
-"""With it the reason of a worker's ``Outcome`` begins."""
+"""Prefix of the reason in a worker's ``Outcome``."""
 
 
 def machine_fault(error: BaseException, folder: Path, command: str | None = None) -> MachineFaultError | None:
-    """Return the problem of the machine if an error (or its cause) shows one, else ``None``.
+    """Return the fault of the machine if an error (or its cause) shows one, else ``None``.
 
     Args:
-        error: what an engine raised.
-        folder: where it worked.
-        command: how the engine is started: that its program is not there is no failure of the structure.
+        error: exception of an engine.
+        folder: its working folder.
+        command: command that starts the engine; a missing program is no failure of the structure.
     """
     seen: BaseException | None = error
     while seen is not None:

@@ -1,4 +1,4 @@
-"""Says every few seconds how far the running DFT relaxations are: step, energy, fmax, time."""
+"""Logs the progress of the running DFT relaxations every few seconds: step, energy, fmax, time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adit.relax.dft.restart import RUN, STARTED
 
 
 class Heartbeat:
-    """Context manager with a thread that logs one line a running structure.
+    """Context manager with a thread that logs one line per running structure.
 
     Args:
         folders: folder of each structure, named after it.
@@ -47,7 +47,7 @@ class Heartbeat:
 
 
 def status_line(folder: Path, since: float = 0.0) -> str | None:
-    """Return how far a run is, or ``None`` if it has not started after ``since`` (seconds of the epoch)."""
+    """Return the progress of a run, or ``None`` if it has not started after ``since`` (Unix time, s)."""
     run = folder / RUN
     try:
         started = (run / STARTED).stat().st_mtime

@@ -27,11 +27,11 @@ from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
 VOLUME_RATIO = 2.0
-"""A relaxation that ends with a cell this much larger or smaller than CHGNet's has fallen apart."""
+"""Largest ratio of the final volume to the initial one, or its inverse; beyond it the relaxation has failed."""
 
 
 def warm_up(engine: str) -> None:
-    """Import what a relaxation needs, so that no structure's wall time counts that."""
+    """Import the modules of a relaxation before the wall time of a structure starts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in ("jobflow", "maggma.stores.mongolike", *ENGINES[engine].warm_up):
@@ -41,12 +41,12 @@ def warm_up(engine: str) -> None:
 def execute(task: Task) -> dict[str, Any]:
     """Run one relaxation and return the scientific part of its ``result.json``.
 
-    It starts from the last geometry of an earlier attempt where there was one. Job documents are kept in ``run/jobs``
-    (SQLite), the engine's own output beside them.
+    It starts from the last geometry of an earlier attempt if there is one. Job documents are kept in ``run/jobs``
+    (SQLite), with the engine's output beside them.
 
     Raises:
         MachineFaultError: the machine is at fault, or another process computes this structure.
-        Exception: whatever the engine raises; the caller makes it the structure's row.
+        Exception: any exception of the engine; the caller turns it into the structure's row.
     """
     started = time.perf_counter()
     with claimed(task.folder):
@@ -93,11 +93,11 @@ def _in_run(task: Task, start: AtomicSystem, steps: int, run: Path) -> dict[str,
 
 
 def _restarted(task: Task, start: AtomicSystem, steps: int) -> list[str]:
-    return [] if start is task.system else [f"went on from the last geometry of an earlier attempt ({steps} steps)"]
+    return [] if start is task.system else [f"continued from the last geometry of an earlier attempt ({steps} steps)"]
 
 
 def _warnings(caught: list[warnings.WarningMessage]) -> list[str]:
-    """Return the warnings of engine and libraries, once each, without those for programmers."""
+    """Return the warnings of engine and libraries, once each, without deprecation warnings."""
     ours = [w for w in caught if not issubclass(w.category, (DeprecationWarning, FutureWarning, ResourceWarning))]
     return sorted({" ".join(str(w.message).split())[:200] for w in ours})
 
@@ -121,7 +121,7 @@ def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
 
 
 class VaspError(Exception):
-    """VASP, or what reads its output, gave up."""
+    """VASP, or the parser of its output, failed."""
 
 
 def _documents(flow: Any, run: Path, *, own_folders: bool) -> list[Any]:
@@ -169,7 +169,7 @@ def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str
     stress = None if output.stress is None else (-np.array(output.stress) * vasp.KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
     return {
         Col.STATUS: "converged" if converged else "unconverged",
-        Col.REASON: "" if converged else f"fmax {residual} after {summary[Col.N_STEPS]} steps, asked {fmax:g}",
+        Col.REASON: "" if converged else f"fmax {residual} after {summary[Col.N_STEPS]} steps, requested {fmax:g}",
         Col.ENERGY: energy,
         Col.FMAX: reached,
         Col.N_STEPS: int(summary[Col.N_STEPS]),

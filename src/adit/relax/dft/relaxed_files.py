@@ -1,4 +1,4 @@
-"""Reads the shards of the pre-relaxation: tables and, beside each, its structures."""
+"""Reads the shards of the pre-relaxation: tables, and the structures beside each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a relaxation that was cut short got to: the last geometry that its engine wrote."""
+"""Restart of an interrupted relaxation from the last geometry that its engine wrote."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from adit.relax.dft.task import Task
 from adit.systems import AtomicSystem
 
 OWNER = "dft"
-"""Whose files those of a structure's folder are."""
+"""Verb that owns the files of a structure's folder."""
 
 RUN = "run"
 STARTED = "started"
 RESTART = "restart.json"
 TRAJECTORY = "relax.traj"
-"""ASE's trajectory of the engines that ASE drives; a frame that was cut short is not in it."""
+"""Trajectory of engines that run through ASE; it contains complete frames only."""
 
 
 def start_of(task: Task) -> tuple[AtomicSystem, int]:
-    """Return the geometry to start from, and the steps that were made to get there (0: the task's own).
+    """Return the geometry to start from, and the steps done before it (0: the task's own structure).
 
-    What an earlier attempt at exactly this task left is kept in ``restart.json``, so that the run folder can go.
+    The last geometry of an earlier attempt at exactly this task is copied to ``restart.json``, so that the run folder
+    can be removed.
     """
     run = task.folder / RUN
     steps, geometry = _left(task, run)
@@ -39,12 +40,12 @@ def start_of(task: Task) -> tuple[AtomicSystem, int]:
     if geometry is None:
         (task.folder / RESTART).unlink(missing_ok=True)
         return task.system, 0
-    log.debug("%s goes on after %d steps", task.system.system_id, steps)
+    log.debug("%s continues after %d steps", task.system.system_id, steps)
     return geometry, steps
 
 
 def _left(task: Task, run: Path) -> tuple[int, AtomicSystem | None]:
-    """Return the steps and the last geometry of the run folder where it is this task's."""
+    """Return the steps and the last geometry of the run folder if it belongs to this task."""
     started = _read(run / STARTED)
     if started is None or started.get("key") != task.key:
         return 0, None

@@ -1,4 +1,4 @@
-"""The one ``result.json`` of a DFT relaxation: its key, its fields, when it holds later on, the stage's table."""
+"""``result.json`` of a DFT relaxation: its key, its fields, its validity in later runs, and the stage's table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _BLANK: Mapping[str, Any] = {
 
 
 def read_result(task: Task) -> dict[str, Any] | None:
-    """Return the result of exactly this task; ``None`` if there is none, or none that can be read."""
+    """Return the result of exactly this task; ``None`` if it is missing or unreadable."""
     path = task.folder / RESULT
     if not path.is_file():
         return None
@@ -59,9 +59,14 @@ def read_result(task: Task) -> dict[str, Any] | None:
 
 
 def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[str, dict[str, Any]]:
-    """Return the results on disk that hold for these tasks, by system id.
+    """Return the results on disk that are valid for these tasks, by system id.
 
-    A crash does not hold, nor does a timeout where more restarts or a longer limit are allowed now.
+    A crash is computed again, and so is a timeout if more restarts or a longer limit are allowed now.
+
+    Args:
+        tasks: the relaxations.
+        wall_limit_s: wall time of one attempt, s.
+        restarts: allowed restarts after the wall limit.
     """
     rows: dict[str, dict[str, Any]] = {}
     for task in tasks:
@@ -76,7 +81,7 @@ def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[
 
 
 def complete(task: Task, outcome: Outcome) -> dict[str, Any]:
-    """Return the ``result.json`` of a task, with any status."""
+    """Return the content of the ``result.json`` of a task, for any outcome."""
     engine = task.engine
     if outcome.status == "ok":
         science = {**_BLANK, Col.WARNINGS: [], **outcome.value}
@@ -113,7 +118,7 @@ def frame_of(results: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def structure_of(start: AtomicSystem, result: Mapping[str, Any]) -> AtomicSystem | Failure:
-    """Return the relaxed system with its energy (eV/atom), the energy's tag and the status in ``info``, or why none."""
+    """Return the relaxed system with energy (eV/atom), energy tag and status in ``info``, or a failure."""
     final = result["structure"]
     if final is None:
         return Failure(start.system_id, "dft", f"{result[Col.STATUS]}: {result[Col.REASON]}", start.kind)
@@ -127,10 +132,10 @@ def structure_of(start: AtomicSystem, result: Mapping[str, Any]) -> AtomicSystem
 
 
 def check_corrections(results: Sequence[Mapping[str, Any]]) -> None:
-    """Make sure that of energies tagged MP2020 every oxide's holds a correction.
+    """Check that the energy of every oxide with an MP2020 tag contains a correction.
 
     Raises:
-        DataError: one does not; names it.
+        DataError: one does not; the message names it.
     """
     for result in results:
         if not result[Col.ENERGY_TAG].endswith("/MP2020") or result[Col.ENERGY] is None:
@@ -146,10 +151,10 @@ def check_corrections(results: Sequence[Mapping[str, Any]]) -> None:
 def write_results(
     out: Path, structures: Path, starts: Mapping[str, AtomicSystem], results: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write the stage's table and structures, one row a result.
+    """Write the stage's table and structures, one row per result.
 
     Raises:
-        DataError: energies tagged as corrected are not.
+        DataError: an energy is tagged as corrected but is not.
     """
     check_corrections(results)
     rows = [structure_of(starts[result[Col.SYSTEM_ID]], result) for result in results]

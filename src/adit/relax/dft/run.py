@@ -1,7 +1,7 @@
 """Runs DFT relaxations, each in its own process and folder, with a wall limit and restarts.
 
-Every structure ends with one ``result.json``. What science makes fail is a row; what the machine makes fail (an engine
-that is not installed, a full disk) is an error of the command, so that a scheduler retries that alone.
+Every structure ends with one ``result.json``. A failure of the structure is a row; a fault of the machine (an engine
+that is not installed, a full disk) is an error of the command, so that a scheduler can retry it.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from adit.relax.dft.result import RESULT, complete, finished, read_result
 from adit.relax.dft.task import Task
 
 _STARTUP_S = 300.0
-"""Longest that a worker may take to import the engine; no part of a structure's time."""
+"""Longest time for importing the engine in a worker, s; it does not count for a structure."""
 
 
 def run_tasks(
     tasks: Sequence[Task], *, wall_limit_s: float, workers: int, restarts: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """Return the result of every task by system id; those on disk that still hold are not computed again.
+    """Return the result of every task by system id; results on disk that are still valid are used.
 
     Args:
         tasks: what to run; ids are unique.
-        wall_limit_s: wall time of one attempt, s; the process and everything it started is killed at it.
-        workers: structures at a time.
-        restarts: how often a structure that reached its wall limit is continued from its last geometry.
+        wall_limit_s: wall time of one attempt, s; then the process and all its children are killed.
+        workers: structures computed in parallel.
+        restarts: number of restarts from the last geometry after the wall limit.
 
     Raises:
         ExternalToolError: the machine or the engine's installation is at fault.
-        ConfigError: a structure's folder holds results or runs of others.
+        ConfigError: a structure's folder contains files that this package did not write.
     """
     results = finished(tasks, wall_limit_s, restarts)
     todo = [task for task in tasks if task.system.system_id not in results]
@@ -59,7 +59,7 @@ def run_tasks(
 
 
 def _attempts(task: Task) -> int:
-    """Return how many attempts at exactly this task ended at their wall limit."""
+    """Return the number of attempts at exactly this task that reached the wall limit."""
     result = read_result(task)
     return int(result[Col.ATTEMPTS]) if result is not None and result[Col.STATUS] == "timeout" else 0
 
@@ -96,7 +96,7 @@ def _round(tasks: Sequence[Task], wall_limit_s: float, workers: int) -> dict[str
             warm_up=partial(warm_up, engine),
         )
     if faults:
-        raise ExternalToolError(f"{faults[0]}; put that right and run the same command again")
+        raise ExternalToolError(f"{faults[0]}; fix it and run the same command again")
     return results
 
 

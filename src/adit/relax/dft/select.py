@@ -1,4 +1,4 @@
-"""``adit select``: which of the relaxed structures go to DFT, and in which order."""
+"""``adit stage select``: selects relaxed structures for DFT and orders them."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ COLUMNS = (
 )
 
 _UNKNOWN = "unknown_hull"
-"""Column of the ranking: such crystals never go before those whose hull is known."""
+"""Column of the ranking: crystals with an unknown hull come after those with a known one."""
 
 
 def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, settings_dir: Path | None = None) -> None:
-    """Choose structures for DFT: within the limits and the budget, one of each kind, the most promising first.
+    """Select structures for DFT: within the limits and the budget, no duplicates, the most promising first.
 
     Args:
         stage: settings.
         relaxed: tables of the pre-relaxation, their structures beside them.
         hull: energies above the hull.
-        out: table, one row a relaxed sample: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected), ``predicted_cost``
+        out: table, one row per sample: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected), ``predicted_cost``
             in core-seconds, ``e_above_hull`` in eV/atom (by its surrogate's name where it is one).
-        settings_dir: folder of the presets of DFT, which decide the predicted cost.
+        settings_dir: folder of the DFT presets, for the predicted cost.
 
     Raises:
         DataError: an input is missing or unreadable.
@@ -87,7 +87,7 @@ def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, setti
 
 
 def _above_hull(hull: Path) -> tuple[pd.DataFrame, str]:
-    """Return ids with energies above the hull, in a column of the plain name, and the name it has in the file."""
+    """Return ids with energies above the hull in a column ``e_above_hull``, and the column's name in the file."""
     table = store.read_frame(hull)
     names = [name for name in table.columns if name.endswith(HULL_COLUMN)]
     if not names:
@@ -111,9 +111,13 @@ def _refusal(config: SelectConfig, row: Any) -> str:
 
 
 def duplicates(systems: list[AtomicSystem], energies: dict[str, float]) -> dict[str, str]:
-    """Return, for each structure that matches a lower one of the same reduced formula, the id of that one.
+    """Return duplicate → original: each matches one of lower energy and the same reduced formula.
 
     Matching is pymatgen's ``StructureMatcher`` with its defaults (ltol 0.2, stol 0.3, angle_tol 5).
+
+    Args:
+        systems: relaxed structures.
+        energies: eV/atom by id.
     """
     from pymatgen.analysis.structure_matcher import StructureMatcher
 

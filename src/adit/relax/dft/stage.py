@@ -1,4 +1,4 @@
-"""``adit dft``: one shard of the selected structures, each relaxed with DFT in its own process and folder."""
+"""``adit stage dft``: one shard of the selected structures, each relaxed with DFT in its own process and folder."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def run_dft(
         stage: settings.
         selected: table of ``adit select``.
         relaxed: tables of the pre-relaxation, their structures beside them.
-        shard: which shard.
+        shard: index of the shard, from 0.
         folder: each structure has its folder ``<folder>/<system_id>`` with ``result.json``.
         out: table, one row per structure: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å.
         structures: relaxed systems, failures for the others.
-        workers: structures at a time, one core each (VASP: as its command says).
+        workers: structures computed in parallel, one core each (VASP: as its command specifies).
         settings_dir: folder of the presets; by default ``config/dft`` under the working directory.
 
     Raises:

@@ -15,18 +15,18 @@ from adit.relax.dft.engines.registry import Engine
 from adit.systems import AtomicSystem
 
 _CODE = 2
-"""Raised when ``dft_job.execute`` gives other results, so that finished ones are not taken."""
+"""Version of the results: increased when ``job.execute`` gives other results, so that old ones are not used."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to run.
+    """One relaxation to run.
 
     Attributes:
         system: the structure to start from.
         engine: the engine and its settings.
         folder: folder of this structure (absolute); everything is done in its ``run`` folder.
-        attempt: which one this is, from 1; later ones continue from the last geometry.
+        attempt: number of the attempt, from 1; later ones continue from the last geometry.
     """
 
     system: AtomicSystem
@@ -44,7 +44,7 @@ class Task:
 
 
 def folder_name(system_id: str) -> str:
-    """Return the name of a structure's folder: its id, with what cannot be in a name written as ``%2F``.
+    """Return the name of a structure's folder: its id, with special characters percent-encoded (``%2F``).
 
     Raises:
         DataError: the id is empty.

@@ -1,1 +1,1 @@
-"""Relaxation with machine-learned potentials (CHGNet): in worker processes or batched on a GPU."""
+"""Relaxation with machine-learned potentials: in worker processes, or batched on a GPU."""

@@ -1,4 +1,4 @@
-"""Relax many crystals with one potential: isolated workers, one result file each, from which a killed run goes on."""
+"""Relax many crystals with one potential: isolated workers, and one result file per crystal for resuming."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def relax_all(
     batch_atoms: int = 4096,
     chosen: Chosen = CHGNET,
 ) -> list[Relaxed]:
-    """Relax every system and return the results in order; nothing one of them does can end the others.
+    """Relax every system and return the results in order; a failure affects one system only.
 
     Args:
         systems: crystals.
-        limits: how a relaxation goes and when it ends.
-        wall_limit_s: wall time of one structure, s; a longer one is killed and has status ``timeout``.
-        workers: single-threaded processes at most (on a GPU one process, whatever is said here).
-        cache: folder for finished results; those found there are taken where settings and structure are the same.
+        limits: limits of a relaxation.
+        wall_limit_s: wall time of one structure, s; after it the structure has the status ``timeout``.
+        workers: single-threaded processes at most; on a GPU always one process.
+        cache: folder for finished results, which are used if settings and structure are the same.
         what: noun for the progress lines.
         device: cpu or cuda.
-        batch_atoms: atoms that are relaxed together on a GPU.
+        batch_atoms: atoms relaxed together on a GPU.
         chosen: the potential.
 
     Raises:
-        ConfigError: the potential needs a file of weights that is not there.
+        ConfigError: the potential needs a file of weights, and it is missing.
         ExternalToolError: it is not installed, or does not load.
     """
     if systems:
@@ -76,7 +76,7 @@ def relax_all(
 _REINSTALL = "install the packages of requirements.lock and run the same command again"
 
 Take = Callable[[int, Relaxed, bool], None]
-"""Called with (position, result, whether it holds for a later run too)."""
+"""Called with (position, result, whether later runs can use it)."""
 
 
 def _on_cpu(

@@ -1,8 +1,8 @@
 """CHGNet (Deng et al. 2023, doi 10.1038/s42256-023-00716-3): energies and relaxation of crystals.
 
 The weights 0.3.0 come with the package. Energies are the Materials Project's: PBE(+U) with the MP2020 corrections.
-On CPUs everything runs on one thread and one structure at a time: small crystals gain nothing from a second thread, and
-a batch of them takes longer than one after the other; structures are spread over processes. On a GPU many go together.
+On CPUs, one thread relaxes one structure at a time, and structures are spread over processes: small crystals gain
+nothing from a second thread or from batches. On a GPU many structures form a batch.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def unsupported(numbers: Iterable[int]) -> list[str]:
 
 @cache
 def identity() -> Identity:
-    """Return which potential this is; nothing of it is loaded.
+    """Return the identity of the potential; nothing is loaded.
 
     Raises:
-        ExternalToolError: its weights are not where the package has them.
+        ExternalToolError: its weights are not in the package.
     """
     spec = find_spec("chgnet")
     folder = Path(spec.origin).parent / "pretrained" / WEIGHTS if spec and spec.origin else Path("chgnet")
@@ -55,7 +55,7 @@ def unknown_to_chgnet(system: AtomicSystem) -> str | None:
 
 
 def energy_per_atom(system: AtomicSystem) -> float:
-    """Return CHGNet's energy of a crystal unchanged, eV/atom.
+    """Return CHGNet's energy of an unrelaxed crystal, eV/atom.
 
     Raises:
         DataError: an element is unknown to CHGNet.
@@ -70,7 +70,7 @@ def energy_per_atom(system: AtomicSystem) -> float:
 
 
 def relax(task: tuple[AtomicSystem, Limits]) -> Relaxed:
-    """Relax atoms and cell of one crystal on one CPU thread; refuses other systems."""
+    """Relax atoms and cell of one crystal on one CPU thread; other systems have the status ``refused``."""
     system, limits = task
     (result,) = relax_together([system], limits, network("cpu"), unknown_to_chgnet)
     return result

@@ -1,7 +1,7 @@
-"""CHGNet made for many small relaxations: one backward pass a step, any number of structures in one evaluation.
+"""CHGNet for many small relaxations: one backward pass per step, any number of structures in one evaluation.
 
-CHGNet's own calculator takes the gradients for forces and stress apart, keeps the graph for second derivatives and
-computes magnetic moments; here forces and stress come from one pass, in 0.55 of the time, with the same values.
+CHGNet's own calculator computes the gradients for forces and stress separately, keeps the graph for second derivatives
+and computes magnetic moments. Here one pass gives forces and stress, in 0.55 of the time and with the same values.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Network:
         self.device, self._model = device, model
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure; an error where CHGNet makes no graph of one."""
+        """Return energy, forces and stress of each structure, or the error if CHGNet makes no graph of it."""
         from pymatgen.io.ase import AseAtomsAdaptor
 
         answers: list[Any] = []

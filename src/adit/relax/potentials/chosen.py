@@ -1,4 +1,4 @@
-"""A potential as a run uses it: which weights, in which interpreter. Picklable; nothing is loaded before use."""
+"""A potential of a run, with its weights and interpreter. Picklable; nothing is loaded before use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from adit.relax.potentials.remote import Remote
 from adit.systems import AtomicSystem
 
 HASH_LENGTH = 8
-"""Digits of the weights' hash in the tag of energies whose weights a file of the user's gives."""
+"""Digits of the weights' hash in the energy tag, for weights from a user's file."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Chosen:
     Attributes:
         name: of the potential in the registry.
         weights: file of weights; ``None``: those of the package.
-        python: interpreter that has it; ``None``: this one.
+        python: interpreter in which it is installed; ``None``: this one.
     """
 
     name: str = "chgnet"
@@ -50,12 +50,12 @@ class Chosen:
 
     @property
     def label(self) -> str:
-        """Return its name for people."""
+        """Return its name for display."""
         return self.potential.label
 
     @property
     def energy_tag(self) -> str:
-        """Return the tag of its energies, corrections in.
+        """Return the tag of its corrected energies.
 
         Raises:
             ConfigError: it needs a file of weights, and none is named or there.
@@ -63,7 +63,7 @@ class Chosen:
         return self.potential.energy_tag(self.identity().version)
 
     def check(self) -> None:
-        """Make sure that its parts are where they should be, without loading any.
+        """Check that package, interpreter and weights exist; nothing is loaded.
 
         Raises:
             ConfigError: it needs a file of weights, and none is named or there.
@@ -82,10 +82,10 @@ class Chosen:
             )
 
     def check_weights(self) -> None:
-        """Make sure that the file of weights is there, where one is needed or named.
+        """Check that the file of weights exists if one is needed or named.
 
         Raises:
-            ConfigError: it is not.
+            ConfigError: it does not exist.
         """
         if self.potential.needs_weights and not self.weights:
             raise ConfigError(f"{self.label} needs a file of weights: set relax.weights or judge.weights to it")
@@ -93,11 +93,11 @@ class Chosen:
             raise ConfigError(f"{self.weights}: no such file of weights for {self.label}")
 
     def identity(self) -> Identity:
-        """Return name, version and hash of the weights; nothing of it is loaded.
+        """Return name, version and hash of the weights; nothing is loaded.
 
         Raises:
             ConfigError: it needs a file of weights, and none is named or there.
-            ExternalToolError: its weights are not where the package has them.
+            ExternalToolError: its weights are not in the package.
         """
         return chgnet.identity() if self == Chosen() else _identity(self)
 
@@ -107,7 +107,7 @@ class Chosen:
         return f"{self.label} does not know {', '.join(unknown)}" if unknown else None
 
     def evaluator(self, device: str = "cpu") -> Evaluator:
-        """Return what gives its energies, without corrections; loaded once per process.
+        """Return the evaluator of its uncorrected energies, loaded once per process.
 
         Raises:
             ConfigError: it needs a file of weights, and none is named or there.
@@ -116,7 +116,7 @@ class Chosen:
         return _evaluator(self, device)
 
     def correction(self, system: AtomicSystem) -> float:
-        """Return what its energy of a crystal needs to meet the Materials Project's, eV for the cell.
+        """Return the correction that makes its energy comparable with the Materials Project's, eV per cell.
 
         Raises:
             DataError: there is no correction for it.
@@ -124,7 +124,7 @@ class Chosen:
         return mp2020(system) if self.potential.corrections == "MP2020" else 0.0
 
     def energy_per_atom(self, system: AtomicSystem) -> float:
-        """Return its energy of a crystal as it stands, correction in, eV/atom.
+        """Return its corrected energy of an unrelaxed crystal, eV/atom.
 
         Raises:
             DataError: an element is unknown to it, or there is no correction.
@@ -138,7 +138,7 @@ class Chosen:
             return (float(atoms.get_potential_energy()) + self.correction(system)) / len(system)
 
     def relax(self, task: tuple[AtomicSystem, Limits]) -> Relaxed:
-        """Relax atoms and cell of one crystal on one CPU thread; refuses what is none."""
+        """Relax atoms and cell of one crystal on one CPU thread; other systems have the status ``refused``."""
         if self == Chosen():
             return chgnet.relax(task)
         system, limits = task
@@ -148,7 +148,7 @@ class Chosen:
 
 
 CHGNET = Chosen()
-"""What relaxes and decides where nothing else is said."""
+"""The default potential."""
 
 
 def unknown_elements(entry: Potential, numbers: Iterable[int]) -> list[str]:
@@ -174,7 +174,7 @@ def packaged_weights(entry: Potential) -> Path:
     """Return the file of weights in a potential's package.
 
     Raises:
-        ExternalToolError: the package is not installed here, or has not this one file.
+        ExternalToolError: the package is not installed here, or does not contain exactly one such file.
     """
     spec = find_spec(entry.package)
     if spec is None or spec.origin is None:

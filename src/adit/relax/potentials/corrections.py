@@ -1,4 +1,4 @@
-"""MP2020 corrections of energies of potentials that learned uncorrected PBE(+U) energies.
+"""MP2020 corrections for potentials that were trained on uncorrected PBE(+U) energies.
 
 The corrections depend on what a crystal is (its anions, and transition metals with oxygen or fluorine), not on its
 energy, so that the Materials Project's own can be added to a potential's. Without them formation energies of oxides are
@@ -26,7 +26,7 @@ def _scheme() -> Any:
 
 
 def hubbards(elements: set[str]) -> dict[str, float]:
-    """Return the U (eV) that the Materials Project's inputs give to the elements of a compound; empty: plain PBE."""
+    """Return the U (eV) of the elements of a compound in the Materials Project's inputs; empty: plain PBE."""
     anion = next((name for name in ("F", "O") if name in elements), None)
     if anion is None:
         return {}
@@ -35,7 +35,7 @@ def hubbards(elements: set[str]) -> dict[str, float]:
 
 
 def mp2020(system: AtomicSystem) -> float:
-    """Return the correction of a crystal, eV for the cell.
+    """Return the correction of a crystal, eV per cell.
 
     Raises:
         DataError: the scheme has none for it.

@@ -1,7 +1,7 @@
-"""When a relaxation has run away: the one place of its bounds, for every engine.
+"""Bounds that tell a diverged relaxation, for every engine.
 
-Semi-empirical and learned potentials have holes where atoms are closer than any they were made for, and so have
-plane-wave codes where PAW spheres overlap. A relaxation that falls into one never comes back; it spends its whole time.
+Semi-empirical and learned potentials have spurious minima where atoms are closer than in their training data, and so
+have plane-wave codes where PAW spheres overlap. A relaxation that falls into one would use up its whole time limit.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ is an atom without spin, and of potentials trained on them, reach −15 (gadolin
 −10⁷."""
 
 MAX_FORCE = 1e3
-"""eV/Å on one atom, once atoms had time to part. Bonds break below 20; atoms at half a bond length repel with 10²."""
+"""Largest force on an atom after ``PARTING_STEPS``, eV/Å. Bonds break below 20; at half a bond length it is 10²."""
 
 PARTING_STEPS = 10
-"""Steps after which ``MAX_FORCE`` holds: a step is 0.2 Å at most, and a heap of atoms starts with larger forces."""
+"""Steps after which ``MAX_FORCE`` applies: a step is at most 0.2 Å, and close atoms start with larger forces."""
 
 MAX_FORCE_AT_ALL = 1e6
 """eV/Å at any step: twice the repulsion of two bare nuclei of Z = 90 at 0.5 Å, the closest that any engine is given."""
 
 MIN_VOLUME_PER_ATOM, MAX_VOLUME_PER_ATOM = 1.0, 500.0
-"""Å³ (diamond has 5.7). The upper one is twice what a sample may have to be relaxed at all, by default."""
+"""Å³ (diamond: 5.7). The upper bound is twice the default limit for samples."""
 
 
 class DivergedError(Exception):
-    """A relaxation ran away; the text is its reason."""
+    """A relaxation diverged; the text is its reason."""
 
 
 def divergence(energy_per_atom: float, force: float, steps: int) -> str | None:
-    """Return why an energy or a force belongs to a relaxation that has run away (``diverged: …``), or ``None``.
+    """Return why an energy or a force shows that a relaxation diverged (``diverged: …``), or ``None``.
 
     Args:
-        energy_per_atom: eV/atom above free atoms.
+        energy_per_atom: energy relative to free atoms, eV/atom.
         force: largest force on an atom, eV/Å.
         steps: steps done before.
     """
@@ -51,15 +51,15 @@ def divergence(energy_per_atom: float, force: float, steps: int) -> str | None:
 
 
 def cell_divergence(volume_per_atom: float, steps: int, largest: float = MAX_VOLUME_PER_ATOM) -> str | None:
-    """Return why a cell belongs to a relaxation that has run away, or ``None``; to ask before computing in it.
+    """Return why a cell shows that a relaxation diverged, or ``None``; called before its energy is computed.
 
     Args:
         volume_per_atom: Å³.
         steps: steps done before.
-        largest: Å³; emptier cells are none.
+        largest: largest volume per atom, Å³.
     """
     if MIN_VOLUME_PER_ATOM <= volume_per_atom <= largest:
-        return None  # what is not a number is not between them
+        return None  # false for NaN
     return f"diverged: {volume_per_atom:.3g} Å³ per atom after {steps} steps"
 
 
@@ -70,11 +70,11 @@ def largest_force(forces: Any) -> float:
 
 
 class Watch:
-    """Sees each geometry of an ASE calculator, before and after it is computed; raises once the relaxation ran away.
+    """Checks each geometry of an ASE calculator, before and after its computation; raises if the relaxation diverged.
 
     Args:
-        free_atoms: gives the energy (eV) of the free atoms of atomic numbers on the calculator's scale; ``None``: the
-            scale's zero is theirs.
+        free_atoms: returns the energy (eV) of the free atoms of some atomic numbers on the calculator's scale;
+            ``None``: it is 0.
     """
 
     def __init__(self, free_atoms: Callable[[Any], float] | None = None) -> None:
@@ -82,19 +82,19 @@ class Watch:
         self._steps = 0
 
     def enter(self, atoms: Any) -> None:
-        """Look at a geometry before it is computed.
+        """Check a geometry before it is computed.
 
         Raises:
-            DivergedError: its cell is not a valid cell.
+            DivergedError: the cell is outside the bounds.
         """
         if atoms.cell.rank:
             _refuse(cell_divergence(atoms.get_volume() / len(atoms) if atoms.cell.rank == 3 else 0.0, self._steps))
 
     def leave(self, atoms: Any, energy: float, forces: Any) -> None:
-        """Look at the results of a geometry: energy in eV, forces in eV/Å.
+        """Check the results of a geometry: energy in eV, forces (n, 3) in eV/Å.
 
         Raises:
-            DivergedError: the relaxation has run away.
+            DivergedError: the relaxation diverged.
         """
         zero = 0.0 if self._free_atoms is None else self._free_atoms(atoms.numbers)
         _refuse(divergence((float(energy) - zero) / len(atoms), largest_force(forces), self._steps))

@@ -1,4 +1,4 @@
-"""What gives energies, whatever the potential: batches of structures in, energy, forces and stress out."""
+"""Evaluators of any potential: energy, forces and stress of batches of structures."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 Results = dict[str, Any]
-"""energy and free_energy (eV for the cell), forces (n, 3) in eV/Å, stress (6,) in eV/Å³, Voigt order."""
+"""energy and free_energy (eV per cell), forces (n, 3) in eV/Å, stress (6,) in eV/Å³, Voigt order."""
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Swallow what potentials, pymatgen and ASE print and warn."""
+    """Suppress output and warnings of potentials, pymatgen and ASE."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 class Evaluator(Protocol):
-    """What gives energies."""
+    """Evaluates energies of structures."""
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure, or why there are none."""
+        """Return energy, forces and stress of each structure, or its error."""
         ...
 
 
 class ByCalculator:
-    """Asks an ASE calculator about one structure after the other.
+    """Evaluates one structure after the other with an ASE calculator.
 
     Args:
         calculator: gives energy, forces and stress.
@@ -44,7 +44,7 @@ class ByCalculator:
         self._calculator = calculator
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure; an error where the calculator has none."""
+        """Return energy, forces and stress of each structure, or the calculator's error."""
         from adit.relax.potentials.interpreter.loaders import answer
 
         answers: list[Results | Exception] = []
@@ -57,14 +57,14 @@ class ByCalculator:
 
 
 def fed(evaluator: Evaluator) -> Any:
-    """Return a new ASE calculator (eV, eV/Å, eV/Å³) that can also be fed with results of a batch: ``feed``."""
+    """Return a new ASE calculator (eV, eV/Å, eV/Å³) that also accepts results of a batch through ``feed``."""
     from ase.calculators.calculator import Calculator, all_changes
 
     class Fed(Calculator):  # type: ignore[misc]
         implemented_properties = ("energy", "free_energy", "forces", "stress")
 
         def feed(self, atoms: Atoms, results: Results) -> None:
-            """Take results for a geometry, as if computed here."""
+            """Store the results of a geometry, as if they were computed here."""
             self.atoms, self.results = atoms.copy(), dict(results)
 
         def calculate(
@@ -80,7 +80,7 @@ def fed(evaluator: Evaluator) -> Any:
 
 
 def lazy_frechet(atoms: Atoms) -> Any:
-    """Return ASE's ``FrechetCellFilter`` that computes its generalised forces once a geometry, not once a question."""
+    """Return ASE's ``FrechetCellFilter`` with generalised forces that are computed once per geometry."""
     from ase.filters import FrechetCellFilter
 
     class Lazy(FrechetCellFilter):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Relax on a GPU: many structures together in one worker process; whatever brings it down costs one structure."""
+"""Relax on a GPU: many structures together in one worker process; a crash costs one structure only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
 
 BATCHES_A_CHUNK = 8
-"""Number of batches per item of work: a finished structure is replaced by the next one."""
+"""Batches per chunk; within a chunk a finished structure is replaced by the next one."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Chunk:
 
     Attributes:
         systems: the structures.
-        limits: how a relaxation goes and when it ends.
+        limits: limits of a relaxation.
         device: as PyTorch names it.
-        batch_atoms: atoms that are relaxed at a time.
-        wall_limit_s: time a structure may spend in the batch, s.
-        scratch: every result is kept here as soon as there is one.
+        batch_atoms: atoms relaxed at a time.
+        wall_limit_s: longest time of a structure in the batch, s.
+        scratch: folder in which each result is stored as soon as it is finished.
         chosen: the potential.
     """
 
@@ -45,7 +45,7 @@ class Chunk:
 
 
 def resolve_device(wanted: str) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` takes a GPU if there is one.
+    """Return ``cpu`` or ``cuda``; ``auto`` means a GPU if there is one.
 
     Raises:
         ExternalToolError: a GPU is requested and there is none.
@@ -91,18 +91,21 @@ def relax_on_gpu(
     warm_up: Callable[[str], object] | None = None,
     chosen: Chosen = CHGNET,
 ) -> None:
-    """Relax in chunks; a chunk whose worker dies or hangs is halved until the faulty structure is isolated.
+    """Relax in chunks; if a worker dies or hangs, its chunk is halved until the faulty structure is isolated.
 
     Args:
         systems: crystals.
-        limits: how a relaxation goes and when it ends.
+        limits: limits of a relaxation.
         device: as PyTorch names it.
-        batch_atoms: atoms that are relaxed at a time.
-        wall_limit_s: time a structure may spend in a batch, s.
-        take: called with (position, result, whether it holds for a later run too).
-        work: what a worker does with a chunk.
-        warm_up: what a worker does once with the device, before its first chunk; ``None``: it loads the potential.
+        batch_atoms: atoms relaxed at a time.
+        wall_limit_s: longest time of a structure in a batch, s.
+        take: called with (position, result, whether later runs can use it).
+        work: function that a worker applies to a chunk.
+        warm_up: function of the device that a worker calls before its first chunk; ``None``: load the potential.
         chosen: the potential.
+
+    Raises:
+        ExternalToolError: the potential does not load on the device.
     """
     with tempfile.TemporaryDirectory(prefix="adit-relax-") as folder:
         scratch = Path(folder)
@@ -122,7 +125,7 @@ def _one_round(
     work: Callable[[Chunk], None],
     warm_up: Callable[[], object],
 ) -> list[list[int]]:
-    """Relax every chunk once and return what must be done again, in smaller groups of positions."""
+    """Relax every chunk once and return the unfinished positions, in smaller groups."""
     again: list[list[int]] = []
 
     def done(number: int, outcome: Outcome) -> None:
@@ -140,7 +143,7 @@ def _one_round(
         if len(left) == 1:
             take(left[0], of_outcome(outcome), False)
         elif left:
-            log.warning("%d structures again in halves: %s", len(left), outcome.reason)
+            log.warning("%d structures are repeated in two halves: %s", len(left), outcome.reason)
             again.extend([left[: len(left) // 2], left[len(left) // 2 :]])
 
     first = items[0]

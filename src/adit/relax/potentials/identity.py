@@ -1,4 +1,4 @@
-"""Which potential energies come from: its name, its version, and the hash of its weights."""
+"""Identity of a potential: name, version, and hash of the weights."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Identity:
-    """What parts the energies of one potential from those of another.
+    """The potential that energies come from; energies of other identities are not comparable.
 
     Attributes:
         potential: name.
         version: of the weights.
-        weights_sha256: of the file of the weights.
+        weights_sha256: SHA-256 of the file of weights.
     """
 
     potential: str

@@ -1,4 +1,4 @@
-"""Finished pre-relaxations, one JSON file each, named after the hash of everything they depend on."""
+"""Finished pre-relaxations, one JSON file each, named by the hash of everything they depend on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem
 
 _CODE = 2
-"""Raised when ``chgnet.relax`` gives other results, so that kept ones are not taken."""
+"""Version of the results: increased when ``chgnet.relax`` gives other results, so that old ones are not used."""
 
 _SCALARS = ("energy", "fmax", "wall_s", "rmsd_moved")
 _OTHERS = ("status", "reason", "steps", "spacegroup_before", "spacegroup_after", "pushed_apart")
@@ -33,7 +33,7 @@ def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
 
 
 def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Relaxed | None:
-    """Return the result of a system under these settings; ``None`` where there is none, or none that can be read."""
+    """Return the result of a system with these settings; ``None`` if it is missing or unreadable."""
     if folder is None:
         return None
     path = folder / f"{key(system, limits, tag)}.json"
@@ -56,7 +56,7 @@ def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = E
 
 
 def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed, tag: str = ENERGY_TAG) -> None:
-    """Keep a result; nothing happens where there is no folder.
+    """Store a result; without a folder, nothing happens.
 
     Raises:
         DataError: it cannot be written (no space, no permission).

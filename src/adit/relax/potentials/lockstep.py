@@ -1,4 +1,4 @@
-"""Relax many crystals with one evaluation of the potential a step; each has its own optimiser and ends on its own.
+"""Relax many crystals with one evaluation of the potential per step; each has its own optimiser and its own end.
 
 The optimiser is ASE's, one object per structure, in the log-cell coordinates of ``FrechetCellFilter``: a batch
 takes the
@@ -38,16 +38,16 @@ def relax_together(
 
     Args:
         systems: crystals.
-        limits: how a relaxation goes and when it ends.
-        potential: what gives energies.
-        unknown: why the potential has no energy for a system, or ``None``.
-        correction: eV for the cell of a relaxed crystal, added to its energy; ``None``: none.
-        batch_atoms: structures join as long as the atoms together are no more (one always may).
-        wall_limit_s: time a structure may spend in the batch, s.
-        on_done: called with (index, result) as soon as a structure has ended.
+        limits: limits of a relaxation.
+        potential: evaluator of energies.
+        unknown: returns why the potential has no energy for a system, or ``None``.
+        correction: returns the correction of a relaxed crystal's energy, eV per cell; ``None``: no correction.
+        batch_atoms: largest number of atoms in the batch; a single larger structure is allowed.
+        wall_limit_s: longest time of a structure in the batch, s.
+        on_done: called with (index, result) as soon as a structure is finished.
 
     Returns:
-        One result a system, in order.
+        One result per system, in order.
     """
     results: dict[int, Relaxed] = {}
     waiting = list(range(len(systems)))[::-1]
@@ -125,7 +125,7 @@ class _Member:
         self._blank = Relaxed("failed", "", spacegroup_before=spacegroup, pushed_apart=start is not system)
 
     def take(self, answer: Results | Exception) -> Relaxed | None:
-        """Take the energies of the present geometry and make a step; return the result once it has ended."""
+        """Take the results of the current geometry and make a step; return the result if the relaxation ended."""
         try:
             if isinstance(answer, Exception):
                 raise answer

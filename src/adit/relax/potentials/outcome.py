@@ -1,4 +1,4 @@
-"""When a pre-relaxation ends, and the outcome of one structure."""
+"""Limits of a pre-relaxation, and the result of one structure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Optimizer = Literal["bfgs", "lbfgs", "fire"]
 
 @dataclass(frozen=True)
 class Limits:
-    """How a relaxation goes and when it ends.
+    """Limits of a relaxation.
 
     Attributes:
-        fmax: eV/Å; converged when no force and no row of the cell's gradient is longer.
+        fmax: converged when no force and no row of the cell's gradient is larger, eV/Å.
         max_steps: steps of the optimiser.
         min_distance: Å, see ``screen.refuse``.
         max_volume_per_atom: Å³, see ``screen.refuse``.
         optimizer: bfgs, lbfgs or fire.
-        push_apart: whether atoms that overlap are pushed apart first, where that is possible, instead of refused.
+        push_apart: whether overlapping atoms are first pushed apart if possible, instead of being refused.
     """
 
     fmax: float
@@ -35,19 +35,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Relaxed:
-    """Outcome of one structure.
+    """Result of one structure.
 
     Attributes:
         status: converged, unconverged (steps ran out), failed, timeout or refused.
-        reason: one line where it is not converged.
+        reason: one line if it is not converged.
         system: the relaxed structure, for converged and unconverged.
-        energy: eV for the cell; NaN if there is none.
+        energy: eV per cell; NaN if there is none.
         fmax: largest of the forces and the cell's gradient at the end, eV/Å; NaN if there is none.
         steps: steps taken.
-        wall_s: wall time, s; in a batch, from when the structure joined it.
+        wall_s: wall time, s; in a batch, since the structure joined it.
         rmsd_moved: root mean square displacement of the atoms, common drift removed, Å; NaN if there is none.
         spacegroup_before: international number of the structure as given, 0 if there is none.
-        spacegroup_after: of the relaxed one.
+        spacegroup_after: international number of the relaxed structure, 0 if there is none.
         pushed_apart: whether overlapping atoms were pushed apart before the first step.
     """
 
@@ -70,7 +70,7 @@ class Relaxed:
 
 
 def of_outcome(outcome: Outcome) -> Relaxed:
-    """Return the result of a worker process, also of one that did not come to an end."""
+    """Return the result of a worker's outcome, also of one that was killed or crashed."""
     if outcome.status == "ok":
         relaxed: Relaxed = outcome.value
         return relaxed

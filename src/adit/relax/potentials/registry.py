@@ -1,7 +1,7 @@
-"""The potentials that can relax and judge crystals: what they are, whose they are, what they know.
+"""The potentials that can relax and judge crystals: weights, elements, corrections, licences.
 
-CHGNet and SevenNet are installed with their weights. MACE, ORB and MatterSim are for those who have their weights;
-where their packages do not fit beside this project's, they run in an interpreter of their own (``Chosen.python``).
+CHGNet and SevenNet are installed with their weights. MACE, ORB and MatterSim need a file of weights; if their packages
+conflict with this project's, they run in another interpreter (``Chosen.python``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, Literal
 from adit.errors import ConfigError
 
 Corrections = Literal["trained in", "MP2020", "none"]
-"""trained in: the potential learned corrected energies; MP2020: the Materials Project's are added; none: neither."""
+"""trained in: trained on corrected energies; MP2020: the Materials Project's corrections are added; none: neither."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class Potential:
     """One potential.
 
     Attributes:
-        name: as the configuration and the energy tags spell it.
-        label: for people.
-        package: what Python imports.
-        distribution: what pip installs.
-        version: of the weights in the package; empty where a file of weights must be named.
-        files: where the weights lie in the package, a pattern; empty where they do not.
+        name: in the configuration and in energy tags.
+        label: for display.
+        package: name for import.
+        distribution: name for pip.
+        version: of the weights in the package; empty if a file of weights must be named.
+        files: pattern of the weights in the package; empty if they are not in it.
         code_licence: of the package.
         weights_licence: of the weights.
-        elements: atomic numbers it was trained on.
-        corrections: what its energies need to meet the Materials Project's.
-        method: what it learned from.
+        elements: atomic numbers of the training data.
+        corrections: how its energies become comparable with the Materials Project's.
+        method: method of its training data.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Potential:
         return bool(self.package != "ase" and not self.files)
 
     def energy_tag(self, version: str) -> str:
-        """Return the tag of its energies, corrections in, for a version of the weights."""
+        """Return the tag of its corrected energies for a version of the weights."""
         scheme = "none" if self.corrections == "none" else "MP2020"
         return f"{self.name}-{version}/{self.method}/{scheme}"
 
@@ -88,7 +88,7 @@ def potential(name: str) -> Potential:
     """Return a potential by its name.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is no such potential.
     """
     if name not in POTENTIALS:
         raise ConfigError(f"no potential '{name}'; there are {', '.join(POTENTIALS)}")

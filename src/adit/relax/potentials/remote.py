@@ -1,4 +1,4 @@
-"""A potential in another interpreter: its packages need not be those of this project."""
+"""A potential in another interpreter, with packages of its own."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ SERVER = Path(__file__).parent / "interpreter" / "server.py"
 
 
 class Remote:
-    """Asks ``interpreter/server.py``; one process for the life of this object.
+    """Client of ``interpreter/server.py``, which runs as long as this object exists.
 
     Args:
         python: the interpreter.
-        name: of the potential, as the loaders call it.
-        weights: file of the weights, or empty.
+        name: name of the potential in ``LOADERS``.
+        weights: file of weights, or empty.
         device: as PyTorch names it.
 
     Raises:
@@ -68,9 +68,9 @@ class Remote:
         self._errors.close()
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure; an error where the potential has none.
+        """Return energy, forces and stress of each structure, or its error.
 
-        A structure at which the process ends has that as its error; the next one gets a new process.
+        If the process ends, the current structure gets an error, and the next one a new process.
         """
         answers: list[Results | Exception] = []
         for atoms in structures:

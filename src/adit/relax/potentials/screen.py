@@ -1,4 +1,4 @@
-"""What is not a crystal is refused before any energy is computed: overlapping atoms, empty or collapsed cells."""
+"""Checks before any energy is computed: overlapping atoms, empty or collapsed cells are refused."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from adit.elements import covalent_radii, symbol
 from adit.systems import AtomicSystem
 
 MIN_VOLUME_PER_ATOM = 1.0
-"""Å³; denser cells are refused (diamond, the densest packing of atoms at no pressure, has 5.7; LiH 8.2)."""
+"""Smallest volume per atom, Å³ (diamond, the densest at zero pressure: 5.7; LiH: 8.2)."""
 
 MIN_CONTACT = 0.5
-"""Relaxed atoms must be further apart than this share of the sum of their covalent radii."""
+"""Smallest distance of relaxed atoms over the sum of their covalent radii."""
 
 PUSHED_CONTACT = 0.7
-"""Atoms that are pushed apart end this share of the sum of their covalent radii apart, or further."""
+"""Smallest distance after pushing atoms apart, over the sum of their covalent radii."""
 
 PUSH_ROUNDS = 200
 
 
 def refuse(system: AtomicSystem, min_distance: float, max_volume_per_atom: float) -> str | None:
-    """Return why a system is not worth relaxing, or ``None``.
+    """Return why a system is not relaxed, or ``None``.
 
     Args:
         system: any system.
-        min_distance: Å; atoms, and an atom and its own periodic images, must be further apart.
-        max_volume_per_atom: Å³; emptier cells are not crystals.
+        min_distance: smallest distance between atoms, periodic images included, Å.
+        max_volume_per_atom: largest volume per atom, Å³.
     """
     if system.cell is None:
         return "is not periodic"
@@ -42,7 +42,7 @@ def refuse(system: AtomicSystem, min_distance: float, max_volume_per_atom: float
 
 
 def distance_below(system: AtomicSystem, cutoff: float) -> float | None:
-    """Return the shortest distance (Å) where it is below ``cutoff``, else ``None``; periodic images count."""
+    """Return the shortest distance (Å, periodic images included) if it is below ``cutoff`` (Å), else ``None``."""
     from ase.neighborlist import neighbor_list
 
     if cutoff <= 0:
@@ -52,7 +52,7 @@ def distance_below(system: AtomicSystem, cutoff: float) -> float | None:
 
 
 def contact(system: AtomicSystem) -> str | None:
-    """Return why a relaxed structure is invalid: atoms within half a bond, where a learned potential is wrong."""
+    """Return why a relaxed structure is invalid (atoms closer than half a bond length), or ``None``."""
     from ase.neighborlist import neighbor_list
 
     radii = covalent_radii()[system.numbers]
@@ -66,11 +66,11 @@ def contact(system: AtomicSystem) -> str | None:
 
 
 def push_apart(system: AtomicSystem) -> AtomicSystem | None:
-    """Return the system with overlapping atoms moved apart, the cell kept; ``None`` if there is no room for them.
+    """Return the system with overlapping atoms moved apart in the same cell; ``None`` if that is impossible.
 
-    Every pair that is too close is moved along its line by half of what it lacks, all pairs together, until none is
-    left. Atoms on one and the same place are first moved along a direction that their numbers decide. An atom too close
-    to its own image cannot be helped.
+    In each round, both atoms of every pair that is too close are moved along their connecting line by half of the
+    missing distance, all pairs at once, until there is no such pair. Atoms at exactly the same position are first moved
+    in a direction that depends on their indices. An atom too close to its own image cannot be moved away.
 
     Args:
         system: a crystal.
@@ -101,7 +101,7 @@ def push_apart(system: AtomicSystem) -> AtomicSystem | None:
 
 
 def _direction(first: int, second: int) -> np.ndarray:
-    """Return a unit vector from one atom to another on the same place; the opposite one the other way round."""
+    """Return a unit vector for two atoms at the same position; exchanging the atoms reverses it."""
     low, high = sorted((first, second))
     vector = np.array([np.cos(low + 1.0), np.sin(high + 1.0), np.cos(low * 3.0 + high + 1.0)])
     return vector / np.linalg.norm(vector) * (1.0 if first == low else -1.0)

@@ -1,1 +1,1 @@
-"""What scores of all kinds share: names, inputs, rates with intervals, control rows."""
+"""Common parts of the scores of all kinds: inputs, rates with intervals, control rows."""

@@ -11,7 +11,7 @@ from statistics import NormalDist
 from typing import Any, Final
 
 MAX_REASONS: Final = 12
-"""Reasons named per step; rarer ones are counted together."""
+"""Largest number of reasons per step; rarer ones are counted together."""
 
 OTHER: Final = "other reasons"
 
@@ -38,19 +38,19 @@ def wilson(numerator: int, denominator: int, confidence: float) -> tuple[float, 
 
 @dataclass(frozen=True)
 class Record:
-    """One rate with numerator and denominator; a rate over nothing has no value.
+    """One rate with numerator and denominator; with a denominator of 0 it has no value.
 
     Attributes:
         kind: crystal or molecule.
         population: samples or a control.
-        protocol: whose definition.
-        metric: its name.
+        protocol: protocol of the definition.
+        metric: name of the metric.
         value: numerator / denominator, ``None`` where the denominator is 0.
         low: lower end of the interval.
         high: upper end.
-        numerator: how many passed.
-        denominator: out of how many.
-        basis: what the denominator counts, and whatever else decides the number, for display.
+        numerator: number of passing rows.
+        denominator: number of counted rows.
+        basis: what the denominator counts, and everything else that decides the number, for display.
     """
 
     kind: str
@@ -84,7 +84,7 @@ class Rater:
     confidence: float
 
     def rate(self, protocol: str, metric: str, flags: Iterable[bool], basis: str) -> Record:
-        """Return the share of true flags; every row of the denominator has one."""
+        """Return the share of true flags; each row of the denominator has one flag."""
         values = [bool(flag) for flag in flags]
         return self.ratio(protocol, metric, sum(values), len(values), basis)
 
@@ -102,8 +102,8 @@ class Step:
     """One step of the funnel.
 
     Attributes:
-        name: its name.
-        reasons: for each row that was requested, why it does not pass this step; empty where it does.
+        name: name of the step.
+        reasons: for each requested row, why it does not pass this step; empty if it passes.
     """
 
     name: str
@@ -111,12 +111,12 @@ class Step:
 
 
 def funnel(kind: str, total: int, steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Return how many rows pass each step and all before it, and why the others that came so far do not.
+    """Return the number of rows that pass each step and all before it, and the reasons of those that fail at it.
 
     Args:
         kind: crystal or molecule.
-        total: rows requested.
-        steps: the steps in order, each with a reason (or an empty text) for every row requested.
+        total: number of requested rows.
+        steps: the steps in order, each with a reason (or an empty text) for every requested row.
     """
     records: list[dict[str, Any]] = [{"kind": kind, "step": "asked", "count": total, "reasons": {}}]
     alive = list(range(total))
@@ -144,7 +144,7 @@ def representatives(candidates: Sequence[tuple[str, str]]) -> set[str]:
     """Return one id of each group.
 
     Args:
-        candidates: (id, group) of the rows in question; the smallest id stands for its group.
+        candidates: (id, group) of rows; the smallest id represents its group.
     """
     first: dict[str, str] = {}
     for system_id, group in sorted(candidates):

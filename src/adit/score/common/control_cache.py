@@ -1,4 +1,4 @@
-"""Control rows are computed once per reference: they depend on it and on the settings, not on the samples."""
+"""Cache of control rows, which depend on the reference and the settings but not on the samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adit.score.common.measures import Measure
 from adit.systems import Kind
 
 _LIBRARIES: Final = ("adit", "pymatgen", "spglib", "smact", "rdkit", "posebusters", "tblite", "numpy", "scipy")
-"""Packages whose versions decide a number."""
+"""Packages whose versions affect the scores."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Controls:
 def cached_controls(
     stage: ScoreStage, reference: Reference, kind: Kind, cache: Path | None, make: Callable[[], Controls]
 ) -> Controls:
-    """Return the control rows from the cache, or make and keep them.
+    """Return the control rows from the cache, or compute and store them.
 
     Args:
-        stage: slice of the configuration; what decides a number is part of the key, and so are library versions.
+        stage: slice of the configuration; everything that affects a score is part of the key, with library versions.
         reference: the reference.
-        kind: of the systems.
+        kind: kind of the systems.
         cache: folder, or ``None`` for none.
-        make: makes them.
+        make: computes them.
     """
     if cache is None:
         return make()
@@ -62,7 +62,7 @@ def cached_controls(
 
 
 def _key(stage: ScoreStage, reference: Reference) -> str:
-    """Return a key of everything that decides the control rows."""
+    """Return a key of everything that the control rows depend on."""
     digest = hashlib.sha256(json.dumps({**stage.model_dump(mode="json"), "libraries": library_versions()}).encode())
     for system, split in sorted(
         zip(reference.systems, reference.splits, strict=True), key=lambda pair: pair[0].system_id
@@ -72,7 +72,7 @@ def _key(stage: ScoreStage, reference: Reference) -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the installed versions of the packages that decide numbers."""
+    """Return the installed versions of the packages that affect the scores."""
     versions = {}
     for name in _LIBRARIES:
         try:

@@ -24,8 +24,8 @@ def controls(
     Args:
         systems: the data of one kind.
         splits: their splits.
-        count: systems per population at most; fewer where the split has fewer.
-        seed: seed of the run. The choice depends only on it and on the ids, not on the order of the data.
+        count: largest number of systems per population.
+        seed: seed of the run. The selection depends on it and on the ids, not on the order of the data.
 
     Returns:
         Systems by population. ``noise`` and ``random`` are made from those of ``test``, or from those of
@@ -58,11 +58,11 @@ def noisy(system: AtomicSystem, seed: int) -> AtomicSystem:
 
 
 def randomised(system: AtomicSystem, pool: np.ndarray, seed: int) -> AtomicSystem:
-    """Return as many random atoms in the same cell (or the molecule's bounding box), uniformly.
+    """Return as many random atoms, uniform in the same cell (or the molecule's bounding box).
 
     Args:
         system: gives the box and the number of atoms.
-        pool: (m,) atomic numbers to draw elements from, all those of the population.
+        pool: (m,) atomic numbers to draw from: those of all atoms of the population.
         seed: seed of the run.
     """
     generator = seeds.generator("control-random", seed, system.system_id)

@@ -48,7 +48,7 @@ class Energies:
         structures: relaxed structures.
         hull: rows of ``hull.parquet``; empty if there is none.
         dft: rows of ``dft/<shard>.parquet``.
-        potential: whose surrogate energies the hull's rows are; empty for energies of the hull's own method.
+        potential: potential of the surrogate energies in the hull's rows; empty for the hull's own method.
         energy_tags: methods of the samples' energies.
         hull_tag: method of the hull.
     """
@@ -70,17 +70,17 @@ class Energies:
 
     @property
     def prefix(self) -> str:
-        """Return what opens the names of columns and metrics that rest on these energies."""
+        """Return the prefix of columns and metrics that are based on these energies."""
         return surrogate_prefix(self.potential)
 
     @property
     def basis(self) -> str:
-        """Return whose energies these are, for display."""
+        """Return the methods of energies and hull, for display."""
         return f"{' and '.join(self.energy_tags) or 'no'} energies on a {self.hull_tag or 'nameless'} hull"
 
 
 def read_rows(paths: Sequence[Path]) -> list[Row]:
-    """Read systems and failures of shards, one row per system requested.
+    """Read systems and failures of shards, one row per requested system.
 
     Raises:
         DataError: an id occurs twice.
@@ -95,7 +95,11 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
 
 
 def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
-    """Read the systems of one kind from the data files."""
+    """Read the systems of one kind from the data files.
+
+    Raises:
+        DataError: a file is missing or broken.
+    """
     systems: list[AtomicSystem] = []
     splits: list[str | None] = []
     for path in paths:
@@ -110,7 +114,7 @@ def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
 
 
 def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path]) -> Energies:
-    """Read what the later stages found for the samples.
+    """Read the results of later stages for the samples.
 
     Raises:
         DataError: the hull's rows mix surrogate energies with others.
@@ -140,7 +144,7 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
 
 
 def _plain(table: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the rows under the bare names of their columns; the column ``surrogate`` says what they are."""
+    """Return the rows with bare column names; the column ``surrogate`` marks surrogate energies."""
     return {key: {bare_name(name): value for name, value in row.items()} for key, row in table.items()}
 
 

@@ -1,4 +1,4 @@
-"""Scores other than rates: distances between distributions, medians; each with its interval."""
+"""Scores other than rates: distances between distributions, and medians, with intervals."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RESAMPLES: Final = 200
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its bootstrap interval over systems.
+    """A number with a bootstrap interval over systems.
 
     Attributes:
         value: without resampling, ``None`` if there is nothing to measure.
         low: lower end, never below 0.
         high: upper end.
-        count: systems it is made of.
+        count: number of measured systems.
     """
 
     value: float | None
@@ -50,7 +50,7 @@ class Measure:
         low: lower end of the interval.
         high: upper end.
         unit: of value and interval; empty for a number without one.
-        count: systems it is made of.
+        count: number of measured systems.
         requested: requested systems.
         basis: measured systems and reference, for display.
     """
@@ -79,7 +79,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Measurer:
-    """Makes measures of one population.
+    """Measures one population.
 
     Attributes:
         kind: crystal, molecule or mof.
@@ -104,7 +104,7 @@ class Measurer:
         """Return the distance of one-dimensional distributions, in the unit of the values.
 
         Args:
-            groups: the values of each system; complete systems are resampled.
+            groups: the values of each system; systems are resampled as a whole.
             reference: values of the reference.
 
         Source: first Wasserstein distance, ∫ |F(x) − G(x)| dx.
@@ -126,10 +126,10 @@ class Measurer:
         return self._bootstrap(distance, len(groups), len([group for group in groups if len(group)]))
 
     def total_variation(self, groups: Sequence[Mapping[Any, int]], reference: Mapping[Any, int]) -> Estimate:
-        """Return half the summed difference of two histograms' shares: 0 for equal ones, 1 for disjoint ones.
+        """Return half the summed absolute difference of two histograms' shares: 0 if equal, 1 if disjoint.
 
         Args:
-            groups: the counts of each system; complete systems are resampled.
+            groups: the counts of each system; systems are resampled as a whole.
             reference: counts of the reference.
         """
         all_names = {*reference, *(name for group in groups for name in group)}
@@ -162,9 +162,9 @@ class Measurer:
         return self._bootstrap(middle, len(ordered), len(ordered))
 
     def _bootstrap(self, of: Callable[[np.ndarray], float | None], n: int, count: int) -> Estimate:
-        """Return the score without resampling, and the spread of resamples around their mean, centred on it.
+        """Return the score without resampling, with an interval from the spread of the resamples around their mean.
 
-        A distance grows by resampling; its spread is what the interval takes.
+        Resampling increases a distance, so the interval is centred on the score and only its width is resampled.
         """
         value = of(np.ones(n))
         if value is None:

@@ -1,4 +1,4 @@
-"""What scoring each kind shares: populations, checks in worker processes, and the result."""
+"""Common parts of scoring each kind: populations, checks in worker processes, and the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Populations = Mapping[Population, Sequence[Row]]
 Name = TypeVar("Name", bound=str)
 
 NOTHING = Failure("", "", "")
-"""A row that names the columns of an empty table."""
+"""A failure row that gives the columns of an empty table."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Scored:
     """The scores of one kind.
 
     Attributes:
-        columns: columns of the table, also where it has no row.
-        table: one row per sample requested.
+        columns: columns of the table, even if it has no row.
+        table: one row per requested sample.
         records: rates of all populations.
         funnel: steps of the samples.
-        measures: numbers of all populations that are no rates.
+        measures: scores of all populations that are not rates.
     """
 
     columns: list[str]
@@ -63,14 +63,14 @@ def check_populations(
     workers: int,
     what: str,
 ) -> dict[Name, dict[str, Outcome]]:
-    """Apply a check to every system of every population; the outcomes by population and id.
+    """Apply a check to every system of every population; return the outcomes by population and id.
 
     Args:
         function: importable function of one system.
         populations: samples and control rows.
-        config: gives the wall limit of one system.
+        config: section with the wall limit of one system, s.
         workers: processes at most.
-        what: what is counted, for the progress line.
+        what: noun for the progress lines.
     """
     work = [(name, system) for name, rows in populations.items() for system in systems_of(rows)]
     progress = Progress(what, len(work))

@@ -11,10 +11,10 @@ from adit.score.common.aggregate import Record
 from adit.score.common.measures import Measure
 
 FAKES: Final = (Population.NOISE, Population.RANDOM)
-"""Control rows that a number must place below real systems."""
+"""Control rows that a score must rank below real systems."""
 
 LOWER_IS_BETTER: Final = (Metric.SPACEGROUP_P1, Metric.RELAXED_SPACEGROUP_P1)
-"""Rates of which real systems have less."""
+"""Rates that are lower for real systems."""
 
 MARK: Final = "*"
 """Mark of a score that does not separate real systems from one of the controls."""
@@ -35,8 +35,8 @@ class Separation:
         kind: crystal, molecule or mof.
         protocol: whose definition; empty for measures.
         metric: its name.
-        noise: whether the interval of real systems lies on the better side of theirs with noise, without touching it;
-            ``None`` where one of the two has no number.
+        noise: whether the interval of real systems is on the better side of that of noisy ones, without overlap;
+            ``None`` if one of them has no number.
         random: the same for random atoms.
         real: the control row of real systems: ``test``, or ``train`` where the reference has no test split.
     """
@@ -50,7 +50,7 @@ class Separation:
 
     @property
     def fails(self) -> bool:
-        """Return whether the number is the same for real systems and for a fake."""
+        """Return whether the number does not separate real systems from one of the fakes."""
         return self.noise is False or self.random is False
 
     def to_json(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> 
     """Return the verdict on every number that has control rows.
 
     Real systems are those of the test split, or of the training split if there is no test split.
-    Rates are better when higher (but the share of P1), measures (distances, energies) when lower.
+    Higher rates are better (except ``LOWER_IS_BETTER``); lower measures (distances, energies) are better.
     """
     rates: dict[tuple[str, str, str], dict[str, Record]] = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""Compositional validity: the SMACT test as published, and smact's own function beside it."""
+"""Compositional validity: the published SMACT test, and smact's own function for comparison."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MAX_COMBINATIONS: Final = 10_000_000
 """Products of oxidation states above this fail. Source: CDVAE's test."""
 
 MAX_NATIVE_COMBINATIONS: Final = 100_000
-"""smact's own function enumerates; above this (seconds to minutes a composition) it is not called and fails. No crystal
-of MP20's test set has more than 13,440."""
+"""smact's own function enumerates combinations; above this number (seconds to minutes per composition) it is not called
+and the composition fails. No crystal of MP20's test set has more than 13,440."""
 
 
 @dataclass(frozen=True)
 class ElementData:
-    """What the test knows of an element.
+    """Data of an element for the test.
 
     Attributes:
         states: SMACT14 oxidation states.
@@ -59,12 +59,12 @@ def reduced(counts: Mapping[str, int]) -> dict[str, int]:
 def compositionally_valid(counts: Mapping[str, int]) -> bool:
     """Return whether a composition passes the published SMACT test on the SMACT14 oxidation states.
 
-    One element passes; only metals pass; more than 1e7 combinations of oxidation states fail; otherwise one oxidation
-    state per element must exist that makes the reduced formula neutral and passes Pauling's test: every cation is less
-    electronegative than every anion, an element without an electronegativity passing.
+    A single element passes, and so does a composition of metals only; more than 1e7 combinations of oxidation states
+    fail. Otherwise, one oxidation state per element must make the reduced formula neutral and pass Pauling's test:
+    every cation is less electronegative than every anion (elements without an electronegativity pass).
 
-    The combinations are not enumerated: Pauling's test holds exactly if some threshold has all cations below and all
-    anions above it, and for each threshold the sums of charges that can be reached form a small set.
+    The combinations are not enumerated: Pauling's test holds if and only if some threshold has all cations below it and
+    all anions above it, and for each threshold the possible sums of charges form a small set.
 
     Args:
         counts: atoms per element; multiples of the reduced formula give the same answer.
@@ -80,7 +80,7 @@ def compositionally_valid(counts: Mapping[str, int]) -> bool:
 
 
 def _sums(counts: Mapping[str, int], elements: Mapping[str, ElementData], threshold: float) -> set[int]:
-    """Return the total charges within reach when elements up to the threshold are no anions, and others no cations."""
+    """Return the possible total charges if elements up to the threshold are not anions, and others not cations."""
     sums = {0}
     for symbol, data in elements.items():
         electronegativity = data.electronegativity

@@ -1,4 +1,4 @@
-"""Crystals: distances of their distributions to the reference's, and how far apart samples are."""
+"""Crystals: distances of their distributions to the reference's, and distances between samples."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Spread(StrEnum):
 
 @dataclass(frozen=True)
 class Described:
-    """What distributions are made of, one entry per crystal.
+    """Properties of crystals, one entry per crystal.
 
     Attributes:
         densities: g/cm³.
         volumes: Å³ per atom.
         sizes: atoms in the cell.
         n_elements: different elements.
-        elements: atoms by element.
+        elements: atoms of each element.
     """
 
     densities: Sequence[float]
@@ -48,7 +48,7 @@ class Described:
 
 
 def described(rows: Iterable[Row]) -> Described:
-    """Describe the crystals among some rows; failures have no density."""
+    """Return the properties of the crystals among rows; failures are skipped."""
     systems = [row for row in rows if isinstance(row, AtomicSystem)]
     counts = [composition(system.numbers) for system in systems]
     return Described(
@@ -61,15 +61,15 @@ def described(rows: Iterable[Row]) -> Described:
 
 
 def distance_measures(sample_set: Described, reference: Described, measurer: Measurer, name: str) -> list[Measure]:
-    """Return how far distributions are from the reference's; 0 where they are equal.
+    """Return the distances of distributions from the reference's; 0 if they are equal.
 
     Args:
         sample_set: the crystals of a population.
-        reference: those they are measured against.
+        reference: the reference crystals.
         measurer: makes the measures.
-        name: what the reference is, for display.
+        name: name of the reference, for display.
     """
-    basis = f"crystals that are any; against {len(reference.sizes)} of {name}"
+    basis = f"crystals that decoded; against {len(reference.sizes)} of {name}"
     earth_mover, variation = f"Wasserstein distance, {basis}", f"total variation distance, {basis}"
     lengths: tuple[tuple[Spread, Sequence[float], Sequence[float], str], ...] = (
         (Spread.DENSITY_DISTANCE, sample_set.densities, reference.densities, "g/cm³"),
@@ -89,9 +89,9 @@ def distance_measures(sample_set: Described, reference: Described, measurer: Mea
 
 
 def spread_measure(checks: Mapping[str, Outcome], measurer: Measurer) -> Measure:
-    """Return how far a crystal is from the nearest other one: near 0 where samples repeat each other.
+    """Return the median distance of a crystal to the nearest other one; near 0 if samples repeat each other.
 
-    The continuous counterpart of uniqueness: it needs no tolerance, and does not depend on the order of samples.
+    This is a continuous form of uniqueness, without a tolerance and independent of the order of samples.
     """
     values: list[Any] = [outcome.value.get(AMD) for outcome in checks.values() if outcome.status == "ok"]
     nearest = nearest_distances([value for value in values if value is not None])

@@ -1,4 +1,4 @@
-"""The named protocols of crystals: when a structure is stable, unique and novel."""
+"""The named protocols of crystals: definitions of stable, unique and novel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from adit.columns import Protocol
 from adit.score.matching.matcher import DEFAULT, LOOSE, TIGHT, Match, MatcherSettings
 
 TIE: Final = 1e-6
-"""Energies closer than this to a threshold are on it, eV/atom: a sample equal to a reference is not below the hull."""
+"""Energies closer than this to a threshold are equal to it, eV/atom: a copy of a reference is not below the hull."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class CrystalProtocol:
         train_only: novel means not in the training split; otherwise not in any split of the data.
         stable_at: threshold of "stable", eV/atom.
         stable_inclusive: whether an energy on the threshold is stable.
-        metastable_at: threshold of "metastable", eV/atom; ``None`` where the protocol has none.
+        metastable_at: threshold of "metastable", eV/atom; ``None`` if the protocol has none.
         metastable_excludes_stable: whether stable structures are not metastable.
         min_elements: structures with fewer elements are never stable.
     """
@@ -37,7 +37,7 @@ class CrystalProtocol:
     min_elements: int
 
     def stable(self, e_above_hull: float, n_elements: int) -> bool:
-        """Return whether a structure is stable; NaN (eV/atom) is not."""
+        """Return whether a structure is stable; ``e_above_hull`` in eV/atom, NaN is not stable."""
         if n_elements < self.min_elements:
             return False
         if self.stable_inclusive:
@@ -45,7 +45,7 @@ class CrystalProtocol:
         return e_above_hull < self.stable_at - TIE
 
     def metastable(self, e_above_hull: float, n_elements: int) -> bool:
-        """Return whether a structure is metastable; NaN (eV/atom) is not."""
+        """Return whether a structure is metastable; ``e_above_hull`` in eV/atom, NaN is not metastable."""
         if self.metastable_at is None or n_elements < self.min_elements:
             return False
         if self.metastable_excludes_stable and self.stable(e_above_hull, n_elements):
@@ -60,7 +60,7 @@ class CrystalProtocol:
 
     @property
     def reference(self) -> str:
-        """Return what novelty is measured against, for display."""
+        """Return the reference of novelty, for display."""
         return "the training split" if self.train_only else "all splits of the data"
 
     @property
@@ -85,15 +85,15 @@ ADIT: Final = CrystalProtocol(Protocol.ADIT, LOOSE, False, 0.0, False, 0.1, Fals
 FLOWMM: Final = CrystalProtocol(Protocol.FLOWMM, DEFAULT, True, 0.0, False, 0.1, False, 2)
 
 MATTERGEN: Final = CrystalProtocol(Protocol.MATTERGEN, DEFAULT, False, 0.1, True, None, False, 1)
-"""Calls stable what others call metastable."""
+"""Its "stable" is the "metastable" of other protocols."""
 
 LEMAT: Final = CrystalProtocol(Protocol.LEMAT, TIGHT, False, 0.0, True, 0.1, True, 1)
 """LeMat-GenBench's thresholds and its leaderboard's matcher.
 
-Differs: one potential in place of an ensemble, and the run's hull in place of LeMat-Bulk's."""
+Differs: one potential instead of an ensemble, and the run's hull instead of LeMat-Bulk's."""
 
 CRYSTALITE: Final = CrystalProtocol(Protocol.CRYSTALITE, DEFAULT, False, 0.1, True, None, False, 1)
-"""Stable at 0.1 eV/atom by a potential, as papers of 2026 report it.
+"""Stable up to 0.1 eV/atom by a potential, as papers of 2026 report it.
 
 Differs: novel against all splits of the run's own data."""
 

@@ -37,9 +37,9 @@ def score_crystals(
         stage: slice of the configuration.
         rows: the samples, failures included.
         reference: the reference crystals.
-        energies: relaxations, hull and DFT of the samples.
+        energies: relaxations, hull and DFT of the samples, energies in eV/atom.
         workers: processes at most.
-        cache: folder in which the control rows and the reduced references are kept, or ``None``.
+        cache: folder for the control rows and the reduced references, or ``None``.
     """
     scorer = _Scorer(stage, reference, workers, cache)
     controls = cached_controls(stage, reference, Kind.CRYSTAL, cache, scorer.controls)
@@ -55,7 +55,7 @@ def score_crystals(
 def add_nearest(
     table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], references: Sequence[AtomicSystem]
 ) -> None:
-    """Add the nearest known crystal to the samples' table: of the relaxed structure, if there is one."""
+    """Add the nearest known crystal to the samples' table, for the relaxed structure if there is one."""
     latest = {row.system_id: row for row in [*systems_of(rows), *relaxed]}
     nearest = nearest_known(list(latest.values()), references)
     for row in table:

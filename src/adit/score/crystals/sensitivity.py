@@ -1,4 +1,4 @@
-"""How rates depend on the number of samples and on their choice. Source: Fig. 6."""
+"""Dependence of rates on the number of samples and on their selection. Source: Fig. 6."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIZES: Final = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
-"""Numbers of samples, as far as there are so many; all of them come last."""
+"""Numbers of samples up to the available number; all samples come last."""
 
 SEEDS: Final = 10
-"""Choices of samples at each number."""
+"""Random selections of samples for each number."""
 
 COLUMNS: Final = ("metric", "protocol", "samples", "seed", "value")
 
@@ -29,13 +29,13 @@ Rows = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate that can be had from any part of the samples.
+    """A rate that can be computed for any subset of the samples.
 
     Attributes:
         metric: its name.
-        protocol: of the definition; empty if there is only one.
+        protocol: protocol of the definition; empty if there is only one.
         flags: columns that must be true (or not empty) for a row to count.
-        group: column of groups of which each counts once; ``None``: each row counts.
+        group: column of groups, each of which counts once; ``None``: each row counts.
     """
 
     metric: str
@@ -45,7 +45,7 @@ class Rate:
 
 
 def crystal_rates(columns: Sequence[str]) -> list[Rate]:
-    """Return the rates that a table of crystals with these columns has."""
+    """Return the rates that can be computed from a table of crystals with these columns."""
     validities = (Col.STRUCTURAL_VALIDITY, Col.COMPOSITIONAL_VALIDITY, Col.OVERALL_VALIDITY)
     rates = [Rate(column, "", (column,)) for column in validities]
     rates.append(Rate(Metric.COMPOSITION_UNIQUENESS, "", (Col.FORMULA,), Col.FORMULA))
@@ -63,17 +63,17 @@ def crystal_rates(columns: Sequence[str]) -> list[Rate]:
 
 
 def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
-    """Return one row a rate, number of samples and seed; what a seed chooses first is part of all its larger choices.
+    """Return one row per rate, number of samples and seed; a seed's smaller selections are part of its larger ones.
 
     Args:
         rows: the table of all samples, failures included.
-        rates: what to follow.
+        rates: rates to compute.
         seed: of the run.
     """
     import pandas as pd
 
     rates = [rate for rate in rates if not any(row[name] is None for row in rows for name in rate.flags)]
-    rows = sorted(rows, key=lambda row: str(row[Col.SYSTEM_ID]))  # the choice must not depend on their order
+    rows = sorted(rows, key=lambda row: str(row[Col.SYSTEM_ID]))  # the selection must not depend on their order
     total = len(rows)
     sizes = [*[size for size in SIZES if size < total], *([total] if total else [])]
     flags = [np.array([all(row[name] for name in rate.flags) for row in rows], dtype=bool) for rate in rates]
@@ -81,7 +81,7 @@ def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
     records: list[tuple[str, str, int, int, float]] = []
     for number in range(SEEDS if len(sizes) > 1 else min(1, len(sizes))):
         order = seeds.generator("sensitivity", seed, number).permutation(total)
-        for size in sizes if number == 0 else sizes[:-1]:  # all samples are one choice
+        for size in sizes if number == 0 else sizes[:-1]:  # there is one selection of all samples
             chosen = order[:size]
             for rate, passed, group in zip(rates, flags, groups, strict=True):
                 kept = chosen[passed[chosen]]

@@ -1,4 +1,4 @@
-"""Crystals: from the tables to rates and to the funnel."""
+"""Crystals: rates and funnel from the tables."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PUBLISHED = (Col.STRUCTURAL_VALIDITY, Col.COMPOSITIONAL_VALIDITY, Col.OVERALL_V
 
 @dataclass(frozen=True)
 class Against:
-    """What novelty is measured against.
+    """Reference of novelty.
 
     Attributes:
         count: structures in all splits; 0 if there is no reference.
@@ -45,13 +45,13 @@ class Against:
 
 
 def crystal_records(table: Records, matches: Matches, rater: Rater, against: Against) -> list[Record]:
-    """Return the rates of one population that need no energies."""
+    """Return the rates of one population that are independent of energies."""
     records = []
     for column in VALIDITIES:
         protocol = Protocol.ADIT if column in _PUBLISHED else Protocol.STRICT
         basis = f"{REQUESTED}; {_RULES[column]}"
         records.append(rater.rate(protocol, str(column), (row[column] for row in table), basis))
-    low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table if row[Col.N_ATOMS])  # a failure has no symmetry to lack
+    low_symmetry = (row[Col.SPACEGROUP] == 1 for row in table if row[Col.N_ATOMS])  # a failure has no symmetry
     basis = "crystals that decoded; spglib, symprec 0.1 Å"
     records.append(rater.rate(Protocol.STRICT, Metric.SPACEGROUP_P1, low_symmetry, basis))
     records += _compositions(table, rater, against)
@@ -97,7 +97,7 @@ def _novelties(
     how: str,
     n_references: int,
 ) -> list[Record]:
-    """Return novelty by the protocol, over all and over valid ones, and against the training split and everything."""
+    """Return novelty by the protocol over all and over valid crystals, and against training split and all splits."""
     novel, size = flag(Metric.NOVELTY, protocol.name), f"({n_references} structures in all splits)"
     if not n_references:
         return [rater.ratio(protocol.name, name, 0, 0, NO_REFERENCE) for name in (Metric.NOVELTY, NOVELTY_OF_VALID)]
@@ -125,7 +125,7 @@ def _novelties(
 
 
 def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Record]:
-    """Return the rates of the samples that rest on relaxations and energies."""
+    """Return the rates of the samples that depend on relaxations and energies."""
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
     records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{REQUESTED}; relaxation converged")]
     records += _symmetries(table, rater)
@@ -150,7 +150,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
 
 
 def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
-    """Return the share of crystals whose hull is known, and of those stable and S.U.N. that have a known hull."""
+    """Return the shares of crystals with a known hull, and of stable and S.U.N. ones with a known hull."""
     energies_of = [row[energies.prefix + Col.E_ABOVE_HULL] for row in table]
     on_known_hull = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
     basis = f"{REQUESTED}; an energy, and a hull with compounds of every pair of elements; {energies.basis}"
@@ -167,7 +167,7 @@ def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
 
 
 def _symmetries(table: Records, rater: Rater) -> list[Record]:
-    """Return how relaxation changes the symmetry."""
+    """Return the rates about changes of symmetry by relaxation."""
     pairs = [(row[Col.SPACEGROUP], row[Col.RELAXED_SPACEGROUP]) for row in table if row[Col.RELAXED_SPACEGROUP]]
     basis = "crystals with a relaxed structure; spglib, symprec 0.1 Å"
     low, raised = (after == 1 for _, after in pairs), (after > before for before, after in pairs)
@@ -180,9 +180,9 @@ def _symmetries(table: Records, rater: Rater) -> list[Record]:
 def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list[dict[str, Any]]:
     """Return the funnel of the samples by the paper's protocol: asked, decoded, valid, relaxed, stable, unique, novel.
 
-    Stable is below a hull that knows every pair of the elements: what has an unknown hull leaves the funnel there.
-    A step counts what passes it and all before it. Valid is the overall validity, which S.U.N. does not ask for, so
-    that the last step can be below S.U.N. Without relaxations the structures as generated are compared.
+    "Stable" needs a known hull, with a compound of every pair of the elements; crystals with an unknown hull fail at
+    this step. A step counts the rows that pass it and all before it. "Valid" is the overall validity, which S.U.N. does
+    not need, so the last step can be below S.U.N. Without relaxations, the generated structures are compared.
     """
     decoded = ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]
     steps = [Step("decoded", decoded), Step("valid", [_invalid(row) for row in table])]
@@ -198,7 +198,7 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
 
 
 def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[Step]:
-    """Return the last two steps; a group is represented by a novel member if there is one."""
+    """Return the last two steps; a novel member represents its group if there is one."""
     matched = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
     novel = [match is not None and ADIT.novel(match) for match in matched]
     chosen: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Crystals: the checks of one structure, and the table of one row per crystal requested."""
+"""Crystals: the checks of one structure, and the table with one row per requested crystal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from adit.score.matching.matcher import SETTINGS, MatcherSettings, Matches
 from adit.systems import AtomicSystem, Failure
 
 RELAXED = "relaxed"
-"""The relaxed samples, as a population of the matcher."""
+"""Name of the relaxed samples as a population of the matcher."""
 
 VALIDITIES = (
     Col.STRUCTURAL_VALIDITY,
@@ -42,7 +42,7 @@ Records = list[dict[str, Any]]
 
 
 def check_crystal(system: AtomicSystem) -> dict[str, Any]:
-    """Return the values of one crystal that need no other: distances, density, composition, spacegroup."""
+    """Return the values of a single crystal: distances, density, composition, spacegroup."""
     contacts = closest_contacts(system)
     counts = composition(system.numbers)
     per_atom, heaviness = system.volume / len(system), density(system)
@@ -72,8 +72,8 @@ def crystal_rows(
     Args:
         rows: systems and failures.
         checks: outcome of ``check_crystal`` by system id.
-        matches: of the structures as they are (not relaxed).
-        population: which one it is.
+        matches: matches of the unrelaxed structures.
+        population: name of the population.
     """
     return [_row(row, checks.get(row.system_id), matches, population) for row in rows]
 
@@ -101,7 +101,7 @@ def _row(row: Row, outcome: Outcome | None, matches: Matches, population: Popula
 
 
 def matched_columns(matches: Matches, population: str, system_id: str) -> dict[str, Any]:
-    """Return what a crystal matches; novelty is unknown (``None``) if there is no reference."""
+    """Return the columns about a crystal's matches; novelty is unknown (``None``) without a reference."""
     columns: dict[str, Any] = {}
     for settings in SETTINGS:
         match = matches.get(population, system_id, settings)
@@ -115,24 +115,24 @@ def matched_columns(matches: Matches, population: str, system_id: str) -> dict[s
 
 
 def group_column(settings: MatcherSettings) -> str:
-    """Return the column with the representative id of a crystal's group; empty if it could not be matched."""
+    """Return the name of the column with the representative id of a crystal's group."""
     return f"group_{settings.name}"
 
 
 def relaxed_group_column(settings: MatcherSettings) -> str:
-    """Return the column with the group of the relaxed structure; empty if there is none."""
+    """Return the name of the column with the group of the relaxed structure."""
     return f"relaxed_group_{settings.name}"
 
 
 def relaxed_novelty_column(protocol: CrystalProtocol) -> str:
-    """Return the column that says whether the relaxed structure is novel."""
+    """Return the name of the column with the novelty of the relaxed structure."""
     return f"relaxed_{flag(Metric.NOVELTY, protocol.name)}"
 
 
 def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
-    """Add relaxation, hull and DFT to the samples' table, with stable, unique and novel flags of each protocol.
+    """Add relaxation, hull and DFT to the samples' table, with the flags of each protocol.
 
-    Stability is that of the relaxed structure and needs a converged relaxation and a known energy above the hull.
+    Stability is that of the relaxed structure; it needs a converged relaxation and an energy above the hull.
     """
     for record in table:
         system_id = record[Col.SYSTEM_ID]

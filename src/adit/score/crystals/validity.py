@@ -23,21 +23,21 @@ MIN_DISTANCE_RATIO: Final = 0.7
 """Closest pair over the sum of its covalent radii."""
 
 VOLUME_PER_ATOM_RANGE: Final = (5.0, 125.0)
-"""Å³. Holds 99.9 % of MP20's validation and test sets, diamond (5.7) and caesium (117)."""
+"""Å³. Contains 99.9 % of MP20's validation and test sets, diamond (5.7) and caesium (117)."""
 
 DENSITY_RANGE: Final = (0.5, 23.0)
-"""g/cm³. Holds 99.9 % of MP20's validation and test sets, and osmium (22.6)."""
+"""g/cm³. Contains 99.9 % of MP20's validation and test sets, and osmium (22.6)."""
 
 _GRAMS_PER_CM3: Final = 1.66053906660
 """One atomic mass unit in 1 Å³, in g/cm³."""
 
 _BLOCK: Final = 2_000_000
-"""Pair distances held at once."""
+"""Largest number of pair distances in memory."""
 
 _MAX_IMAGES: Final = 200_000
 
 _DENSE: Final = 300
-"""Atoms up to which all pairs are held at once."""
+"""Largest number of atoms for which all pairs are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Contacts:
 def closest_contacts(system: AtomicSystem) -> Contacts:
     """Return the closest contacts over all periodic images, an atom's own images included.
 
-    The shortest vector b of the LLL-reduced basis joins every atom to an image of itself, so nothing further apart than
-    |b| can be the closest pair; nor can it have the smallest ratio, since the largest atom and its image have a smaller
-    one. The images within |b| are few, whatever the cell's skew.
+    The shortest vector b of the LLL-reduced basis connects every atom to an image of itself. So pairs further apart
+    than |b| are not the closest pair, and do not have the smallest ratio, since the largest atom and its image have a
+    smaller one. Only few images are within |b|, even in skewed cells.
 
     Raises:
         DataError: the system has no cell, or the cell is too flat to enumerate images.
@@ -89,7 +89,7 @@ def closest_contacts(system: AtomicSystem) -> Contacts:
 
 
 def _of_many(fractional: np.ndarray, basis: np.ndarray, reach: float, radii: np.ndarray, system_id: str) -> Contacts:
-    """Return the closest contacts of many atoms from trees of neighbours, in memory that grows as their number.
+    """Return the closest contacts of many atoms from neighbour trees, with memory proportional to their number.
 
     No lattice of spheres is denser than close packing, so the closest pair is at most 1.13 (V/n)^(1/3) apart, and the
     pair with the smallest ratio at most the largest radius over the smallest times as far.
@@ -123,7 +123,7 @@ def _of_many(fractional: np.ndarray, basis: np.ndarray, reach: float, radii: np.
 
 
 def _images(basis: np.ndarray, reach: float, system_id: str) -> np.ndarray:
-    """Return the integer shifts (k, 3) that can bring wrapped differences within ``reach`` (Å)."""
+    """Return the integer shifts (k, 3) of images within ``reach`` (Å) of wrapped differences."""
     heights = 1.0 / np.linalg.norm(np.linalg.inv(basis), axis=0)
     bound = np.floor(reach / heights + 0.5 + 1e-9)
     if not np.isfinite(bound).all() or np.prod(2 * bound + 1) > _MAX_IMAGES:
@@ -140,9 +140,9 @@ def density(system: AtomicSystem) -> float:
 
 
 def structurally_valid(contacts: Contacts, volume: float) -> bool:
-    """Return the published test: closest distance at least 0.5 Å and volume (Å³) at least 0.1.
+    """Return whether the published test passes: closest distance ≥ 0.5 Å and ``volume`` ≥ 0.1 Å³.
 
-    Differs: the common code masks the diagonal of the distance matrix and so never sees an atom on its own image.
+    Differs: the common code masks the diagonal of the distance matrix and ignores an atom's own images.
     """
     return contacts.distance >= MIN_DISTANCE and volume >= MIN_VOLUME
 

@@ -1,1 +1,1 @@
-"""Which crystals are the same: uniqueness, novelty and nearest known crystals."""
+"""Comparison of crystals: uniqueness, novelty and nearest known crystals."""

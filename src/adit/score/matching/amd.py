@@ -1,4 +1,4 @@
-"""Average minimum distances: a fingerprint of a crystal that changes as little as its atoms move."""
+"""Average minimum distances: a continuous fingerprint of a crystal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem
 
 AMD: Final = "amd"
-"""Under this name among the values of a crystal's checks."""
+"""Key of the fingerprint among the values of a crystal's checks."""
 
 NEIGHBOURS: Final = 100
 """Neighbours of each atom. Source: the authors' choice for the Cambridge Structural Database."""
@@ -49,7 +49,7 @@ def average_minimum_distances(system: AtomicSystem, neighbours: int = NEIGHBOURS
 
 
 def fingerprint(system: AtomicSystem) -> np.ndarray | None:
-    """Return the average minimum distances of a crystal; ``None`` where its cell is too flat to have any."""
+    """Return the average minimum distances (Å) of a crystal; ``None`` if its cell is too flat."""
     try:
         return average_minimum_distances(system)
     except DataError:
@@ -57,13 +57,13 @@ def fingerprint(system: AtomicSystem) -> np.ndarray | None:
 
 
 def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
-    """Return the ``count`` smallest distances but the atom's own, ascending; infinite where there are too few."""
+    """Return the ``count`` smallest distances without the atom itself, ascending; infinite if there are too few."""
     padded = np.concatenate([distances, np.full(max(0, count + 1 - len(distances)), np.inf)])
     return np.asarray(np.sort(np.partition(padded, count)[: count + 1])[1:])
 
 
 def nearest_distances(vectors: Sequence[np.ndarray]) -> list[float]:
-    """Return for each vector the distance to the nearest other one: the largest difference of their entries.
+    """Return for each vector the distance (Å) to the nearest other one: the largest difference of their entries.
 
     Two crystals whose atoms can be moved onto each other by at most d each are at most 2 d apart.
     """

@@ -1,4 +1,4 @@
-"""Crystals reduced for matching, kept on disk for references, and a bound on which of them can match."""
+"""Reduction of crystals for matching (cached on disk for references), and a bound that excludes pairs."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ Reduced = AtomicSystem | Failure
 """A reduced crystal, or the reason of its failure."""
 
 _STEPS: Final = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-"""Whole-number combinations of the vectors of a reduced cell, among which its shortest vectors are."""
+"""Integer combinations of the vectors of a reduced cell that contain its shortest vectors."""
 
 REDUCTION: Final = 2
-"""Raised when ``reduce_crystal`` gives something else: reduced references that are kept are made again."""
+"""Version of the reduction: increased when ``reduce_crystal`` changes, so that cached references are made again."""
 
 STARTUP_S: Final = 300.0
-"""Longest that a worker may take to load its libraries, s."""
+"""Longest time for loading libraries in a worker, s."""
 
 _SLACK: Final = 1.01
-"""Room for rounding and for the tolerance of the Niggli reduction, so that the bound never rejects too much."""
+"""Margin for rounding and the tolerance of the Niggli reduction, so that the bound never excludes a match."""
 
 
 def load_libraries() -> None:
-    """Load what a worker needs, outside the limit of its first crystal."""
+    """Load the libraries of a worker before the time of its first crystal starts."""
     reduce_crystal(AtomicSystem("po", Kind.CRYSTAL, np.array([84]), np.zeros((1, 3)), np.eye(3) * 3.35))
 
 
 def reduce_crystal(system: AtomicSystem) -> AtomicSystem:
-    """Return the Niggli-reduced primitive crystal as ``StructureMatcher`` makes it, once instead of once a pair.
+    """Return the Niggli-reduced primitive crystal as in ``StructureMatcher``, once per crystal instead of per pair.
 
     The atoms are sorted first, so that the result does not depend on the order in the file.
     """
@@ -53,7 +53,7 @@ def reduce_crystal(system: AtomicSystem) -> AtomicSystem:
 
 
 def successive_minima(cell: np.ndarray) -> np.ndarray:
-    """Return the successive minima (3,) of a lattice, Å: the least lengths of 1, 2 and 3 independent vectors.
+    """Return the successive minima (3,) of a lattice, Å: the shortest lengths of 1, 2 and 3 independent vectors.
 
     Args:
         cell: (3, 3) rows are vectors of a reduced cell, Å.
@@ -71,7 +71,7 @@ def successive_minima(cell: np.ndarray) -> np.ndarray:
 
 
 class Bound:
-    """What of a reduced crystal bounds which others it can match.
+    """Lattice data of a reduced crystal that bound its possible matches.
 
     Args:
         system: a reduced crystal.
@@ -84,7 +84,7 @@ class Bound:
         self.minima = successive_minima(np.asarray(system.cell)) * scale
 
     def excludes(self, other: Bound, ltol: float) -> bool:
-        """Return whether ``StructureMatcher.fit(self, other)`` cannot be true; false says nothing.
+        """Return whether ``StructureMatcher.fit(self, other)`` is certainly false.
 
         Without supercells the matcher asks for equal numbers of sites in the primitive cells. It scales both to one
         volume, and asks the first lattice for three independent vectors whose lengths are within a factor 1 + ltol of
@@ -108,14 +108,14 @@ def reduce_all(
     function: Callable[[AtomicSystem], AtomicSystem] = reduce_crystal,
     what: str = "crystals reduced",
 ) -> list[Reduced]:
-    """Reduce crystals in worker processes; one that raises, hangs or crashes is a failure with its reason.
+    """Reduce crystals in worker processes; an exception, a timeout or a crash is a failure with its reason.
 
     Args:
         systems: crystals.
         workers: processes at most.
         wall_limit_s: wall time of one crystal, s.
-        function: what reduces one.
-        what: what is counted, for the progress line.
+        function: reduces one crystal.
+        what: noun for the progress lines.
     """
     progress = Progress(what, len(systems))
     outcomes = map_isolated(
@@ -136,7 +136,7 @@ def reduce_all(
 def reduce_references(
     systems: Sequence[AtomicSystem], cache: Path | None, *, workers: int, wall_limit_s: float
 ) -> list[Reduced]:
-    """Reduce reference crystals; known results are read from the cache, new ones are added to it.
+    """Reduce reference crystals; cached results are used, and new ones are added to the cache.
 
     Args:
         systems: reference crystals.
@@ -166,7 +166,7 @@ def _row(table: store.SystemTable | None, index: int) -> Reduced:
 
 
 def _open(path: Path | None) -> store.SystemTable | None:
-    """Return the cache; a broken one counts as none and is made again."""
+    """Return the cache; ``None`` if it is missing or broken."""
     if path is None or not path.is_file():
         return None
     try:

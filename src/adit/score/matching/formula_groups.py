@@ -1,4 +1,4 @@
-"""The samples of one reduced formula: which of them match references, and which match each other."""
+"""The samples of one reduced formula: their matches with references and with each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, LinkTa
 from adit.systems import AtomicSystem
 
 BLOCK: Final = 24
-"""Crystals compared in one task; larger groups of one formula are cut into blocks, so that all processes have work."""
+"""Crystals compared in one task; larger groups of one formula are split into blocks for parallel work."""
 
 ReducedIndex = Mapping[str, Sequence[tuple[AtomicSystem, bool]]]
 """By reduced formula: (reduced reference, is in the training split)."""
@@ -22,12 +22,12 @@ class FormulaGroup:
     """The samples of one formula in one population, in the order of their content.
 
     Attributes:
-        population: which.
+        population: name of the population.
         formula: reduced.
         members: reduced samples.
         components: by settings name.
-        matches: by settings name, numbers of members that match (a training structure, any reference).
-        reasons: by number, why a member could not be compared.
+        matches: by settings name, indices of members that match (a training structure, any reference).
+        reasons: by index, why a member could not be compared.
     """
 
     population: str
@@ -41,7 +41,7 @@ class FormulaGroup:
 def compare_with_references(
     groups: Sequence[FormulaGroup], index: ReducedIndex, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
-    """Find which samples match references; a few samples of a formula a task."""
+    """Find matches of samples with references, and return the compared and the excluded pairs."""
     tasks: list[tuple[FormulaGroup, int, LinkTask]] = []
     for group in groups:
         group.matches = {settings.name: (set(), set()) for settings in SETTINGS}
@@ -66,14 +66,14 @@ def compare_with_references(
 
 
 STAGES: Final = ("within", "next", "others")
-"""Samples of a formula are compared within blocks, then with the next block, then with all others: where samples repeat
-each other all are connected after the second stage, and what is connected is not compared again."""
+"""Samples of a formula are compared within blocks, then with the next block, then with all others. Repeated samples are
+connected after the second stage, and connected samples are not compared again."""
 
 
 def compare_with_each_other(
     groups: Sequence[FormulaGroup], stage: str, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
-    """Connect the samples of each formula that match, one of ``STAGES`` after the other."""
+    """Connect matching samples of each formula in one of ``STAGES``; return the compared and the excluded pairs."""
     tasks: list[tuple[FormulaGroup, list[int], LinkTask]] = []
     for group in groups:
         if not group.components:
@@ -101,7 +101,7 @@ def compare_with_each_other(
 
 
 def _blocks(kept: Sequence[int], stage: str) -> Iterator[tuple[list[int], Iterable[tuple[int, int]]]]:
-    """Return numbers and the pairs to compare: of one block each, of neighbouring blocks, or of all other two."""
+    """Yield indices and pairs to compare: within each block, between neighbouring blocks, or between all others."""
     blocks = [list(kept[start : start + BLOCK]) for start in range(0, len(kept), BLOCK)]
     if stage == "within":
         for block in blocks:

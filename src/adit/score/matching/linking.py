@@ -1,4 +1,4 @@
-"""Comparisons of reduced crystals in worker processes: which samples match each other, and which match references."""
+"""Comparisons of reduced crystals in worker processes: samples with each other and with references."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MatcherSettings:
     """Tolerances of ``StructureMatcher``.
 
     Attributes:
-        name: how tables call them.
+        name: name in tables.
         ltol: fractional length tolerance.
         stol: site tolerance, as a fraction of (V/n)^(1/3).
         angle_tol: degrees.
@@ -44,7 +44,7 @@ TIGHT: Final = MatcherSettings("tight", ltol=0.1, stol=0.3, angle_tol=5.0)
 SETTINGS: Final = (LOOSE, DEFAULT, TIGHT)
 
 TRAINING: Final = 1
-"""The training split among the sets of references."""
+"""Number of the training split among the sets of references."""
 
 Pair = tuple[int, int]
 
@@ -61,13 +61,13 @@ def matcher(settings: MatcherSettings) -> Any:
 
 
 def load_matchers() -> None:
-    """Load what a worker needs, outside the limit of its first task."""
+    """Load the libraries of a worker before the time of its first task starts."""
     for settings in SETTINGS:
         matcher(settings)
 
 
 def fits(first: Any, second: Any, settings: MatcherSettings) -> bool:
-    """Return whether two reduced structures match; the order of the two can matter to the matcher."""
+    """Return whether two reduced structures match; the result can depend on their order."""
     return bool(matcher(settings).fit(first, second, skip_structure_reduction=True))
 
 
@@ -77,12 +77,12 @@ class LinkTask:
 
     Attributes:
         members: reduced crystals.
-        pairs: numbers of the members to compare, in this order each.
+        pairs: indices of the members to compare, in this order.
         classes: for each member the set of references that it belongs to (``TRAINING`` or another); the first match
             of a pair's first member within a set ends the search in it, and in all sets if it is in the training split.
             Empty: two members that are connected already are not compared.
-        labels: by settings name, for each member the smallest number of those known to be connected with it.
-        compare: what compares two structures.
+        labels: by settings name, for each member the smallest index of those already connected with it.
+        compare: compares two structures.
     """
 
     members: tuple[AtomicSystem, ...]
@@ -94,13 +94,13 @@ class LinkTask:
 
 @dataclass(frozen=True)
 class Links:
-    """What a task found.
+    """Result of a task.
 
     Attributes:
-        edges: by settings name, the pairs that match and were needed.
-        compared: pairs that the matcher saw.
-        excluded: pairs that a bound excluded.
-        reasons: by the number of a member, why it could not be compared.
+        edges: by settings name, matching pairs that connect members.
+        compared: number of pairs compared by the matcher.
+        excluded: number of pairs excluded by the bound.
+        reasons: by index of a member, why it could not be compared.
     """
 
     edges: dict[str, list[Pair]]
@@ -110,7 +110,7 @@ class Links:
 
 
 def link(task: LinkTask) -> Links:
-    """Compare the pairs of a task: in both orders, since the matcher may find in one what it misses in the other."""
+    """Compare the pairs of a task in both orders, since the matcher may find a match in only one of them."""
     structures = [convert.to_structure(member) for member in task.members]
     bounds = [Bound(member) for member in task.members]
     edges: dict[str, list[Pair]] = {}
@@ -138,7 +138,7 @@ def link(task: LinkTask) -> Links:
 
 
 class _Search:
-    """Knows which comparisons are redundant."""
+    """Tracks which comparisons are redundant."""
 
     def __init__(self, task: LinkTask, settings: MatcherSettings) -> None:
         self._classes = task.classes
@@ -160,32 +160,32 @@ class _Search:
 
 
 class Groups:
-    """Connected components of numbers below ``total``; the smallest number represents its component."""
+    """Connected components of the indices below ``total``; the smallest index represents its component."""
 
     def __init__(self, total: int) -> None:
         self._parent = list(range(total))
 
     def root(self, number: int) -> int:
-        """Return the smallest number connected with this one."""
+        """Return the smallest index connected with this one."""
         while self._parent[number] != number:
             self._parent[number] = self._parent[self._parent[number]]
             number = self._parent[number]
         return number
 
     def join(self, first: int, second: int) -> None:
-        """Connect two numbers."""
+        """Connect two indices."""
         one, other = self.root(first), self.root(second)
         self._parent[max(one, other)] = min(one, other)
 
 
 def run_tasks(tasks: Sequence[LinkTask], *, workers: int, wall_limit_s: float, what: str) -> list[Links]:
-    """Run tasks in worker processes; one that hangs or crashes is taken apart until it is known at whose fault.
+    """Run tasks in worker processes; a task that hangs or crashes is split to find the crystal at fault.
 
     Args:
         tasks: the tasks.
         workers: processes at most.
         wall_limit_s: wall time of one task, and of one crystal's pairs of a task that failed, s.
-        what: what is counted, for the progress line.
+        what: noun for the progress lines.
     """
     progress = Progress(what, len(tasks))
     outcomes = map_isolated(
@@ -204,9 +204,9 @@ def run_tasks(tasks: Sequence[LinkTask], *, workers: int, wall_limit_s: float, w
 
 
 def _row_by_row(task: LinkTask, workers: int, wall_limit_s: float) -> Links:
-    """Run a task as one row a crystal; a row that fails is a reason for its crystal.
+    """Run a task as one row per crystal; a row that fails gives its crystal a reason.
 
-    A pair belongs to the row of whichever has the stranger cell, since that is what makes the matcher hang; with
+    A pair belongs to the row of the crystal with the more unusual cell, which is likely to make the matcher hang; with
     references, to the row of the sample.
     """
     order = {n: (0.0, n) if task.classes else (-_strangeness(m), n) for n, m in enumerate(task.members)}
@@ -228,6 +228,6 @@ def _row_by_row(task: LinkTask, workers: int, wall_limit_s: float) -> Links:
 
 
 def _strangeness(system: AtomicSystem) -> float:
-    """Return how far a cell is from those of real crystals: elongated, or far from 20 Å³ per atom."""
+    """Return a measure of how unusual a cell is: elongated, or far from 20 Å³ per atom."""
     elongation = float(system.lengths.max()) / system.volume ** (1 / 3)
     return log(elongation) + abs(log(system.volume / len(system) / 20.0))

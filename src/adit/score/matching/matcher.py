@@ -1,7 +1,7 @@
-"""Uniqueness and novelty of crystals by pymatgen's ``StructureMatcher``, as all pairs would give them, but fast.
+"""Uniqueness and novelty of crystals by pymatgen's ``StructureMatcher``: the result of all pairs, but fast.
 
-Only crystals of one reduced formula can match; each is reduced once; a bound on the lattices excludes pairs that cannot
-match; two samples that are connected already are not compared.
+Only crystals of the same reduced formula can match. Each is reduced once; a bound on the lattices excludes pairs that
+cannot match; two samples that are already connected are not compared.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ TRAIN: Final = "train"
 
 @dataclass(frozen=True)
 class Match:
-    """What a structure matches, for one matcher setting.
+    """Matches of a structure for one matcher setting.
 
     Attributes:
-        group: smallest id of the group of samples that it belongs to.
+        group: smallest id of its group of samples.
         in_train: whether it matches a structure of the training split.
-        in_reference: whether it matches any reference structure, of whatever split.
+        in_reference: whether it matches a reference structure of any split.
     """
 
     group: str
@@ -59,18 +59,18 @@ def index_references(systems: Sequence[AtomicSystem], splits: Sequence[str | Non
 
 
 Key = tuple[str, str]
-"""Population and id: ids differ within a population only."""
+"""Population and id; ids are unique within a population only."""
 
 
 @dataclass(frozen=True)
 class Matches:
-    """What all structures match.
+    """Matches of all structures.
 
     Attributes:
         matches: by population and id, then by settings name.
         reasons: why, for those that could not be matched (they are not in ``matches``).
-        compared: pairs that the matcher saw, for all settings together.
-        excluded: pairs of equal formula that the bound excluded.
+        compared: number of pairs compared by the matcher, for all settings together.
+        excluded: number of pairs of equal formula excluded by the bound.
         has_references: whether there was any reference structure.
     """
 
@@ -97,10 +97,9 @@ def match_all(
 ) -> Matches:
     """Group the systems of each population and match them against references.
 
-    The systems of a population form a graph in which an edge is a match; a group is a connected component, so that the
-    number of groups does not depend on the order of the systems (a match is not an equivalence relation). The
-    matcher may depend on the order of two structures; they are ordered by content, not by name. The smallest id
-    represents its group.
+    The systems of a population form a graph whose edges are matches; a group is a connected component, so that the
+    number of groups does not depend on the order of the systems (matching is not transitive). The matcher can depend on
+    the order of two structures, so they are ordered by content, not by name. The smallest id represents its group.
 
     Args:
         populations: crystals by population, with different ids within each.
@@ -108,8 +107,8 @@ def match_all(
         workers: processes at most.
         wall_limit_s: wall time of one structure, s.
         cache: folder in which reduced references are kept, or ``None``.
-        compare: what compares two reduced structures.
-        reduce: what reduces a crystal.
+        compare: compares two reduced structures.
+        reduce: reduces a crystal.
     """
     matches: dict[Key, Mapping[str, Match]] = {}
     reasons: dict[Key, str] = {}
@@ -154,7 +153,7 @@ def _by_formula(systems: Sequence[AtomicSystem]) -> dict[str, list[AtomicSystem]
 def _reduced_references(
     groups: Sequence[FormulaGroup], references: ReferenceIndex, cache: Path | None, workers: int, wall_limit_s: float
 ) -> ReducedIndex:
-    """Return the references of the formulas in question, reduced; what cannot be reduced can match nothing."""
+    """Return the reduced references of the groups' formulas; references that cannot be reduced are left out."""
     formulas = sorted({group.formula for group in groups} & set(references))
     flat = [(formula, system, in_train) for formula in formulas for system, in_train in references[formula]]
     reduced: list[Reduced] = reduce_references(
@@ -170,7 +169,7 @@ def _reduced_references(
 
 
 def _matches(group: FormulaGroup) -> dict[Key, dict[str, Match]]:
-    """Return what the members match; those with a reason are left out, as if they were not there."""
+    """Return the matches of the members; those with a reason are left out."""
     matches: dict[Key, dict[str, Match]] = {}
     kept = [number for number in range(len(group.members)) if number not in group.reasons]
     for settings in SETTINGS:
@@ -187,6 +186,6 @@ def _matches(group: FormulaGroup) -> dict[Key, dict[str, Match]]:
 
 
 def rms_distance(first: AtomicSystem, second: AtomicSystem, settings: MatcherSettings) -> float | None:
-    """Return the RMS distance of two crystals over (V/n)^(1/3), ``None`` where they do not match."""
+    """Return the RMS distance of two crystals over (V/n)^(1/3); ``None`` if they do not match."""
     distance = matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
     return None if distance is None else float(distance[0])

@@ -1,4 +1,4 @@
-"""The nearest known crystal of each sample: what a chemist looks up first."""
+"""The nearest known crystal of each sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adit.score.matching.amd import fingerprint
 from adit.systems import AtomicSystem
 
 LARGEST: Final = 500
-"""Known crystals of one formula, or of the same elements, that a sample is compared with."""
+"""Largest number of known crystals of the same formula, or elements, that a sample is compared with."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Nearest:
 
     Attributes:
         system_id: of the known crystal.
-        formula: its reduced formula: the sample's own where one of that formula is known.
+        formula: its reduced formula; the sample's own if a crystal of it is known.
         distance: largest difference of their average minimum distances, Å; 0 for the same crystal.
     """
 
@@ -34,7 +34,7 @@ class Nearest:
 
 
 def nearest_known(systems: Sequence[AtomicSystem], references: Sequence[AtomicSystem]) -> dict[str, Nearest]:
-    """Return, by id, the nearest known crystal of the same formula, else of the same elements, if there is one.
+    """Return by id the nearest known crystal of the same formula, else of the same elements, if there is one.
 
     Args:
         systems: crystals.

@@ -25,7 +25,7 @@ ALL_PASSED = f"{PREFIX}all"
 PROTOCOL = "mofchecker"
 REQUESTED = "requested MOFs"
 NOT_CHECKED = "not_checked"
-"""Status of a MOF that MOFChecker never saw; its checks are unknown (``None``), and no denominator counts it."""
+"""Status of a MOF that MOFChecker did not check; its checks are unknown (``None``), and no denominator counts it."""
 
 
 def score_mofs(
@@ -36,15 +36,15 @@ def score_mofs(
     cache: Path | None = None,
     answers: Answers | None = None,
 ) -> Scored:
-    """Score MOFs and their control rows; what MOFChecker never saw is unknown, and counts in no rate.
+    """Score MOFs and their control rows; MOFs that were not checked are unknown, and no rate counts them.
 
     Args:
         stage: slice of the configuration.
         rows: the samples, failures included.
         reference: the reference MOFs.
         workers: processes at most.
-        cache: folder in which the control rows are kept, or ``None``.
-        answers: of MOFChecker, as far as there are any yet.
+        cache: folder for the control rows, or ``None``.
+        answers: existing answers of MOFChecker; ``None``: none.
     """
     config = stage.score
     try:
@@ -113,7 +113,7 @@ def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
         Col.N_ATOMS: len(row),
         Col.N_ELEMENTS: len(composition(row.numbers)),
     }
-    if outcome is not None and outcome.status == "unstarted":  # MOFChecker is not there: that is no fault of the MOF
+    if outcome is not None and outcome.status == "unstarted":  # MOFChecker is missing, which is no failure of the MOF
         unknown = dict.fromkeys((ALL_PASSED, *METRICS))
         return record | unknown | {Col.STATUS: NOT_CHECKED, Col.REASON: f"not checked: {outcome.reason}"}
     if outcome is None or outcome.status != "ok":
@@ -136,9 +136,12 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
     if len(checked) < len(table):
         left_out = len(table) - len(checked)
         log.warning(
-            "%d of %d MOFs (%s) could not be checked: no rate counts them", left_out, len(table), rater.population
+            "%d of %d MOFs (%s) could not be checked and are not counted in any rate",
+            left_out,
+            len(table),
+            rater.population,
         )
-        basis = f"{basis}; {left_out} that could not be checked do not count"
+        basis = f"{basis}; {left_out} that could not be checked are not counted"
     if _none_checked(table):
         return [rater.ratio(PROTOCOL, name, 0, 0, basis) for name in (ALL_PASSED, *METRICS)]
     return [
@@ -148,7 +151,7 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
 
 
 def _none_checked(table: Records) -> bool:
-    """Return whether MOFChecker saw none of the structures that there are."""
+    """Return whether no structure was checked by MOFChecker."""
     decoded = [row[Col.STATUS] for row in table if row[Col.N_ATOMS]]
     return bool(decoded) and all(status == NOT_CHECKED for status in decoded)
 
@@ -156,7 +159,7 @@ def _none_checked(table: Records) -> bool:
 def mof_funnel(table: Records) -> list[dict[str, Any]]:
     """Return the funnel of the samples: asked, decoded, checked, all checks passed.
 
-    Where none could be checked, it ends with what decoded: the others are not invalid.
+    If none could be checked, it ends with the decoded ones.
     """
     steps = [Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table])]
     if not _none_checked(table):

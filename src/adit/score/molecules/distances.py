@@ -1,4 +1,4 @@
-"""Distances of molecules' distributions to those of the reference: size, elements, rings, groups, bond lengths."""
+"""Distances of distributions of molecules to the reference's: size, elements, rings, groups, bond lengths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adit.score.molecules.features import MoleculeFeatures
 from adit.systems import AtomicSystem
 
 MIN_BONDS: Final = 100
-"""Kinds of bonds with fewer in the reference have no separate distance."""
+"""Smallest number of bonds of a kind in the reference for a separate distance."""
 
 
 class Distance(StrEnum):
@@ -34,11 +34,11 @@ class Distance(StrEnum):
 
 @dataclass(frozen=True)
 class Described:
-    """Molecules as their distributions see them, in the order of their ids.
+    """Molecules and their features, in the order of their ids.
 
     Attributes:
-        systems: those that exist.
-        features: of those that are strictly valid.
+        systems: all systems.
+        features: features of the strictly valid ones.
     """
 
     systems: Sequence[AtomicSystem]
@@ -46,7 +46,7 @@ class Described:
 
 
 def described(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Described:
-    """Return what the distributions are made of.
+    """Return the systems and features among rows.
 
     Args:
         rows: systems and failures.
@@ -62,7 +62,7 @@ _SPREADS: Final[tuple[tuple[Distance, str, Callable[[Described], list[list[float
     (Distance.SIZE, "atoms", lambda description: [[len(system)] for system in description.systems]),
     (Distance.RINGS, "rings", lambda description: [[each.n_rings] for each in description.features]),
 )
-"""Distributions of numbers, one a molecule."""
+"""Distributions of one number per molecule."""
 
 _SHARES: Final[tuple[tuple[Distance, Callable[[Described], list[Mapping[Any, int]]]], ...]] = (
     (Distance.ELEMENTS, lambda description: [composition(system.numbers) for system in description.systems]),
@@ -78,11 +78,11 @@ _SHARES: Final[tuple[tuple[Distance, Callable[[Described], list[Mapping[Any, int
 """Histograms."""
 
 _OF_ALL: Final = (Distance.SIZE, Distance.ELEMENTS)
-"""Distances that need no bonds, so that every molecule counts; the others are those of strictly valid ones."""
+"""Distances that need no bonds and count every molecule; the others count strictly valid molecules only."""
 
 
 def distance_measures(mine: Described, reference: Described, measurer: Measurer) -> list[Measure]:
-    """Return all distances of a population to the reference.
+    """Return the distances of a population to the reference.
 
     Args:
         mine: the population.
@@ -104,7 +104,7 @@ def distance_measures(mine: Described, reference: Described, measurer: Measurer)
 
 def _basis(name: Distance, reference: Described) -> str:
     if name in _OF_ALL:
-        return f"molecules that exist, against {len(reference.systems)} training molecules"
+        return f"molecules that decoded, against {len(reference.systems)} training molecules"
     return f"strictly valid molecules, against {len(reference.features)} such training molecules"
 
 
@@ -113,7 +113,7 @@ def _flat(groups: Sequence[Sequence[float]]) -> list[float]:
 
 
 def _bond_lengths(mine: Described, reference: Described, measurer: Measurer) -> list[Measure]:
-    """Return the distance of each kind of bond, and first their mean, weighted by the reference's numbers."""
+    """Return the mean distance of the kinds of bonds, weighted by their number in the reference, then each distance."""
     totals: Counter[str] = Counter()
     for each in reference.features:
         totals.update({kind: len(lengths) for kind, lengths in each.bond_lengths.items()})

@@ -1,10 +1,10 @@
 """Stability and validity of molecules by a table of typical bond lengths.
 
-Source: Hoogeboom et al., ICML 2022 (EDM), Section 5 and the appendix "Bond distances": a pair is bonded once, twice or
-three times if it is closer than the typical length of such a bond plus 10, 5 or 3 pm; an atom is stable if its orders
-add up to its valency, a molecule if all its atoms are. The lengths are those EDM quotes from common tables of bond
-lengths and energies (chemistry-reference.com, wiredchemist.com).
-Differs: a pair has one entry whichever atom comes first (the published table has C=S for C before S alone).
+Source: Hoogeboom et al., ICML 2022 (EDM), Section 5 and the appendix "Bond distances": a pair has a single, double or
+triple bond if it is closer than the typical length of such a bond plus 10, 5 or 3 pm; an atom is stable if its bond
+orders add up to its valency, a molecule if all its atoms are. EDM quotes the lengths from common tables of bond lengths
+and energies (chemistry-reference.com, wiredchemist.com).
+Differs: an entry is valid for both orders of a pair (the published table has C=S only for C before S).
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ VALENCIES: Final[dict[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class EdmChecks:
-    """What the bond table says of one molecule.
+    """Result of the bond table for one molecule.
 
     Attributes:
         n_stable: number of stable atoms.
         stable: every atom is stable.
-        smiles: canonical SMILES of the largest fragment where RDKit sanitises the molecule, else ``None``.
+        smiles: canonical SMILES of the largest fragment if RDKit sanitises the molecule, else ``None``.
     """
 
     n_stable: int
@@ -65,7 +65,7 @@ class EdmChecks:
 
 @cache
 def _reach() -> np.ndarray:
-    """Return (3, Z, Z), Å: the distance below which a pair has a bond of order 1, 2, 3; 0 where it never has."""
+    """Return (3, Z, Z), Å: the largest length of a bond of order 1, 2, 3 for each pair of elements; 0 for no bond."""
     reach = np.zeros((len(MARGINS_PM), len(SYMBOLS), len(SYMBOLS)))
     for entry in BOND_LENGTHS_PM.replace("\n", "|").split("|"):
         if not entry.strip():
@@ -80,7 +80,7 @@ def _reach() -> np.ndarray:
 def bond_orders(system: AtomicSystem) -> np.ndarray:
     """Return the bond order of every pair, (n, n) int, from the distances only.
 
-    The orders are tested in turn: a double bond must be short enough for a single one, a triple one for a double one.
+    The orders are tested in order: a double bond must also pass the test of a single one, and a triple bond both.
     """
     numbers, positions = system.numbers, system.positions
     distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
@@ -120,5 +120,5 @@ def _smiles(numbers: np.ndarray, orders: np.ndarray) -> str | None:
             Chem.SanitizeMol(mol)
             fragments: Any = Chem.GetMolFrags(mol, asMols=True)
             return str(Chem.MolToSmiles(max(fragments, key=lambda fragment: fragment.GetNumAtoms())))
-        except Exception:  # noqa: BLE001 - RDKit raises classes of its own; a molecule it cannot write is not valid
+        except Exception:  # noqa: BLE001 - RDKit raises its own classes; a molecule that it cannot write is not valid
             return None

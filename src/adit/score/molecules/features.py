@@ -1,4 +1,4 @@
-"""What the distributions of molecules are made of: rings, functional groups and bond lengths of one molecule."""
+"""Features of one molecule for distributions: rings, functional groups and bond lengths."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class MoleculeFeatures:
     """Counts and lengths of one molecule with bonds.
 
     Attributes:
-        n_rings: rings of the smallest set.
+        n_rings: number of rings in the smallest set.
         ring_sizes: rings by number of members.
-        functional_groups: RDKit's fragments by name (``fr_...``), those that occur.
+        functional_groups: number of RDKit's fragments that occur, by name (``fr_...``).
         bond_lengths: lengths in Å by kind of bond, e.g. ``C-C``, ``C:N`` (aromatic), ``C=O``, ``C#N``.
     """
 

@@ -17,7 +17,7 @@ class MoleculeNames:
     Attributes:
         smiles: canonical SMILES without stereochemistry.
         stereo_smiles: canonical SMILES with the stereochemistry of the geometry.
-        inchikey: standard InChIKey; knows stereochemistry, and takes mobile hydrogens (tautomers) for the same.
+        inchikey: standard InChIKey, with stereochemistry; tautomers with mobile hydrogens have the same one.
     """
 
     smiles: str
@@ -34,7 +34,7 @@ def names_of(mol: Any) -> MoleculeNames:
 
 
 def geometry_names(system: AtomicSystem) -> MoleculeNames | None:
-    """Return the names of a molecule whose bonds come from its geometry, ``None`` where no bonding fits."""
+    """Return the names of a molecule with bonds perceived from its geometry; ``None`` if there are none."""
     try:
         return names_of(convert.to_rdkit(system, charge=0))
     except DataError:

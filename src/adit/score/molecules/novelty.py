@@ -1,4 +1,4 @@
-"""Names of the training molecules, for novelty; each is computed once and cached on disk."""
+"""Names of the training molecules, for novelty, computed once and cached on disk."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from adit.score.molecules.names import MoleculeNames, geometry_names
 from adit.systems import AtomicSystem
 
 CHUNK: Final = 20_000
-"""Names written at a time, so that a killed run loses few."""
+"""Number of names written at a time, so that a killed run loses few."""
 
 VERSION: Final = 1
-"""Raise it when names of the same geometry change."""
+"""Version of the names: increased when the names of a geometry change."""
 
 Composition = tuple[tuple[str, int], ...]
 
@@ -46,18 +46,18 @@ class KnownNames:
 
 
 def composition_key(system: AtomicSystem) -> Composition:
-    """Return the elements and their numbers, which equal molecules share."""
+    """Return the atoms of each element, which is equal for equal molecules."""
     return tuple(composition(system.numbers).items())
 
 
 class TrainNames:
-    """Names of the training molecules, made for those compositions that are requested.
+    """Names of the training molecules, computed for requested compositions only.
 
     Args:
         train: training molecules.
         workers: processes at most.
-        wall_limit_s: wall time of one molecule, s; one past it has no name.
-        cache: folder in which names are kept, or ``None``.
+        wall_limit_s: wall time of one molecule, s; after it the molecule has no name.
+        cache: folder for names, or ``None``.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ def _read(path: Path | None) -> dict[str, MoleculeNames | None]:
     try:
         rows = store.read_frame(path)[list(_COLUMNS)].itertuples(index=False, name=None)
     except (DataError, KeyError):
-        log.warning("%s: not readable; named again", path)
+        log.warning("%s: not readable; the names are computed again", path)
         return {}
     return {key: MoleculeNames(*names) if names[0] else None for key, *names in rows}
 

@@ -38,7 +38,7 @@ from adit.systems import AtomicSystem, Kind
 Checks = Mapping[str, Mapping[str, Outcome]]
 
 REFERENCE = "reference"
-"""Training molecules that the distributions are measured against; as a name beside those of the populations."""
+"""Name of the reference molecules of the distributions, used like that of a population."""
 
 
 def score_molecules(
@@ -56,8 +56,8 @@ def score_molecules(
         rows: the samples, failures included.
         reference: the reference molecules.
         workers: processes at most.
-        cache: folder in which the control rows and the names of the reference are kept, or ``None``.
-        answers: of the slow tools, as far as there are any yet.
+        cache: folder for the control rows and the names of the reference, or ``None``.
+        answers: existing answers of the slow tools; ``None``: none.
     """
     scorer = _Scorer(stage, reference, workers, cache, answers or Answers())
     controls = cached_controls(stage, reference, Kind.MOLECULE, cache, scorer.controls)
@@ -85,7 +85,7 @@ class _Scorer:
         return self.score({name: self.others[name] for name in CONTROLS})[1]
 
     def score(self, populations: Populations) -> tuple[dict[Population, Records], Controls]:
-        """Return the table of each population, and the numbers of all."""
+        """Return the table of each population, and the rates and measures of all."""
         config = self.stage.score
         rows: dict[str, Sequence[Row]] = {str(name): members for name, members in populations.items()}
         checks = check_populations(
@@ -115,7 +115,7 @@ class _Scorer:
         checks: Checks,
         count: int | None,
     ) -> dict[str, dict[str, Any]]:
-        """Return what a tool says of the chosen rows of each population; a row without bonds has that as its reason."""
+        """Return a tool's answers for the selected rows of each population; rows without bonds get a reason instead."""
         sent = {name: chosen(rows, count, self.stage.seed) for name, rows in populations.items()}
         outcomes: dict[str, dict[str, Any]] = {
             name: dict.fromkeys(sorted(ids), NO_BONDING) for name, ids in sent.items()
@@ -134,9 +134,9 @@ class _Scorer:
 
 
 def reference_rows(train: Sequence[AtomicSystem], populations: Populations, count: int, seed: int) -> list[Row]:
-    """Return training molecules that are not in the control row of the training set, while there are any.
+    """Return training molecules for the reference, preferably not those of the control row of the training set.
 
-    So the distances of that row show the effect of sampling alone.
+    So the distances of that row show the effect of finite sampling only.
     """
     control = {row.system_id for row in populations[Population.TRAIN]}
     others = [system for system in train if system.system_id not in control] or list(train)
@@ -145,18 +145,18 @@ def reference_rows(train: Sequence[AtomicSystem], populations: Populations, coun
 
 
 def chosen(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str]:
-    """Return the ids of this many rows, all for ``None``; the choice depends only on seed and ids, not on the order."""
+    """Return the ids of ``count`` rows (``None``: all); the selection depends on seed and ids, not on the order."""
     ids = sorted((row.system_id for row in rows), key=lambda system_id: seeds.derive_seed("chosen", seed, system_id))
     return set(ids[:count])
 
 
 def bonded(outcome: Outcome) -> bool:
-    """Return whether some bonding fits: without one there is no molecule to send anywhere."""
+    """Return whether a bonding was found, without which the tools cannot check a molecule."""
     return outcome.status == "ok" and isinstance(outcome.value, MoleculeChecks) and outcome.value.bonded
 
 
 def _compositions(populations: Populations, checks: Checks) -> set[Composition]:
-    """Return the compositions of the strictly valid molecules: only training molecules of these could equal one."""
+    """Return the compositions of the strictly valid molecules; only training molecules with these can be equal."""
     return {
         composition_key(system)
         for name, rows in populations.items()

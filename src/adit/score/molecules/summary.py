@@ -1,4 +1,4 @@
-"""Molecules: rates and funnel of a table."""
+"""Molecules: rates and funnel from the tables."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_ver
     Args:
         table: rows of ``molecule_rows``.
         rater: makes the records.
-        n_train: molecules of the training split; with none novelty has no value, and its basis says so.
-        posebusters_version: decides what its columns mean, so it is part of their basis.
+        n_train: number of training molecules; 0: novelty has no value, and its basis gives the reason.
+        posebusters_version: version that defines its columns, part of their basis.
     """
     strict, adit = Protocol.STRICT, Protocol.ADIT
     pdb = [row for row in table if row[Col.PDB_VALIDITY]]
@@ -94,7 +94,7 @@ def _edm_records(table: Records, rater: Rater) -> list[Record]:
     valid = [row for row in table if row[Col.EDM_VALIDITY]]
     stable_atoms, atoms = sum(row[Col.EDM_STABLE_ATOMS] for row in table), sum(row[Col.N_ATOMS] for row in table)
     return [
-        rater.ratio(edm, Metric.ATOM_STABILITY, stable_atoms, atoms, f"atoms of molecules that exist; {by}"),
+        rater.ratio(edm, Metric.ATOM_STABILITY, stable_atoms, atoms, f"atoms of molecules that decoded; {by}"),
         rater.rate(edm, Metric.MOLECULE_STABILITY, (r[Col.EDM_STABLE] for r in table), f"{REQUESTED}; {by}"),
         rater.rate(edm, Metric.VALIDITY, (r[Col.EDM_VALIDITY] for r in table), f"{REQUESTED}; {by}, RDKit sanitises"),
         rater.rate(
@@ -128,7 +128,7 @@ def _xtb_records(table: Records, rater: Rater) -> list[Record]:
     sent = [row for row in table if row[Col.XTB_STATUS] != "not_sent"]
     if not sent:
         return []
-    basis = f"those within the number relaxed with {METHOD}; converged, and the bonds stayed"
+    basis = f"those within the number relaxed with {METHOD}; converged, with the same bonds"
     kept = [row[Col.XTB_STATUS] == "converged" and row[Col.XTB_SAME] for row in sent]
     of_valid = [kept for kept, row in zip(kept, sent, strict=True) if row[Col.VALIDITY]]
     xtb, name = Protocol.XTB, Metric.XTB_KEPT
@@ -139,7 +139,7 @@ def _xtb_records(table: Records, rater: Rater) -> list[Record]:
 
 
 def xtb_measures(table: Records, measurer: Measurer) -> list[Measure]:
-    """Return the medians of relaxation energy and displacement; none where nothing was relaxed."""
+    """Return the medians of relaxation energy (eV) and displacement (Å); none if nothing was relaxed."""
     if all(row[Col.XTB_STATUS] == "not_sent" for row in table):
         return []
     ordered = sorted(table, key=lambda row: str(row[Col.SYSTEM_ID]))

@@ -1,4 +1,4 @@
-"""Molecules: the table of one row per molecule requested."""
+"""Molecules: the table with one row per requested molecule."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NO_BONDING: Final = "no bonding to check"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was found of one population, by id; an id that is missing was not sent.
+    """Results of the checks of one population, by id; a missing id was not sent.
 
     Attributes:
         checks: outcome of ``check_molecule``.
-        busted: PoseBusters' flags, or a reason.
+        busted: flags of PoseBusters, or a reason.
         relaxed: relaxation with GFN2-xTB, or a reason.
     """
 
@@ -41,8 +41,8 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, names_of_reference: K
 
     Args:
         rows: systems and failures.
-        evidence: what was found.
-        names_of_reference: names of the training split; without any, whether a molecule is novel is unknown.
+        evidence: results of the checks.
+        names_of_reference: names of the training split; without any, novelty is unknown.
     """
     table = [_row(row, evidence.checks.get(row.system_id)) for row in rows]
     for name, unique in (
@@ -83,7 +83,7 @@ def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
 
 
 def _values(checks: MoleculeChecks | None) -> dict[str, Any]:
-    """Return the columns that one molecule's checks fill; all false and empty without them."""
+    """Return the columns of one molecule's checks; false and empty values without checks."""
     names = checks.names if checks else None
     edm = checks.edm if checks else None
     return {

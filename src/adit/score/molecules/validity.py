@@ -1,4 +1,4 @@
-"""Validity of molecules: the strict test and, beside it, EDM's bond table and the nearly vacuous test of the paper."""
+"""Validity of molecules: the strict test, EDM's bond table, and the paper's test, which nearly every sample passes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from adit.systems import AtomicSystem
 
 @dataclass(frozen=True)
 class MoleculeChecks:
-    """What the checks of one molecule found.
+    """Results of the checks of one molecule.
 
     Attributes:
-        bonded: some bonding fits charge 0 and sanitises, so that there is a molecule at all.
+        bonded: a bonding with charge 0 was found and sanitises.
         strict: bonded, one fragment, no radical, every hydrogen is an atom.
         neutral: strict, and no atom carries a formal charge (no zwitterion).
-        pdb: the paper's test.
+        pdb: it passes the paper's test.
         names: canonical names of a strictly valid molecule, else ``None``.
-        pdb_smiles: SMILES of the largest fragment as the paper's test sees it, else ``None``.
-        edm: what EDM's bond table says.
+        pdb_smiles: SMILES of the largest fragment in the paper's test, else ``None``.
+        edm: result of EDM's bond table.
         features: rings, groups and bond lengths of a strictly valid molecule, else ``None``.
-        reason: why it is not strictly valid.
+        reason: why it is not strictly valid; empty if it is.
     """
 
     bonded: bool
@@ -71,7 +71,7 @@ def strict_problem(mol: Any) -> str:
 
 
 def pdb_smiles(system: AtomicSystem) -> str | None:
-    """Return the SMILES of the largest fragment after a round trip through PDB, ``None`` where RDKit reads no molecule.
+    """Return the SMILES of the largest fragment after a round trip through PDB; ``None`` if RDKit reads no molecule.
 
     Source: the paper's validity of molecules. It is nearly vacuous: atoms far apart become lone atoms with implicit
     hydrogens, and the largest of them is a valid "molecule".
@@ -88,5 +88,5 @@ def pdb_smiles(system: AtomicSystem) -> str | None:
         try:
             fragments = Chem.GetMolFrags(mol, asMols=True)
             return str(Chem.MolToSmiles(max(fragments, key=lambda fragment: fragment.GetNumAtoms()))) or None
-        except Exception:  # noqa: BLE001 - RDKit raises classes of its own; a molecule it cannot write is not valid
+        except Exception:  # noqa: BLE001 - RDKit raises its own classes; a molecule that it cannot write is not valid
             return None

@@ -1,7 +1,7 @@
-"""Results of the slow tools: shards of a run write them, each in its own job, and the scores read them.
+"""Results of the slow tools, written by one job per shard and read by the scores.
 
-An answer belongs to what a system is, not to its name, and to the versions of the libraries: with other ones it is made
-again.
+An answer belongs to the content of a system, not to its id, and to the versions of the libraries; with other versions
+it is computed again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Answers:
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Answers:
-        """Read what shards wrote."""
+        """Read the files of shards; files of other library versions are skipped."""
         versions, old = library_versions(), 0
         stored: dict[str, dict[str, Any]] = {}
         for path in paths:
@@ -49,13 +49,13 @@ class Answers:
             for tool, answers in table["answers"].items():
                 stored.setdefault(tool, {}).update({key: _DECODE[tool](answer) for key, answer in answers.items()})
         if old:
-            log.warning("%d of %d files of checks are of other library versions and made again", old, len(paths))
+            log.warning("%d of %d files of checks have other library versions and are computed again", old, len(paths))
         return cls(stored)
 
     def complete(
         self, tool: str, systems: Sequence[AtomicSystem], ask: Callable[[list[AtomicSystem]], Sequence[Any]]
     ) -> list[Any]:
-        """Return the answer of a tool to each system, in order; ``ask`` is requested those that have none yet."""
+        """Return a tool's answer for each system, in order; ``ask`` computes the missing ones."""
         stored = self.stored.get(tool, {})
         keys = [content_key(system) for system in systems]
         fresh = iter(ask([system for system, key in zip(systems, keys, strict=True) if key not in stored]))
@@ -63,7 +63,7 @@ class Answers:
 
 
 def write_answers(path: Path, answers: Mapping[str, Sequence[tuple[AtomicSystem, Any]]]) -> None:
-    """Write the answers of tools to the systems of a shard; a system without an answer is left out."""
+    """Write the answers of tools for the systems of a shard; a system without an answer is left out."""
     table = {
         tool: {
             content_key(system): _encode(answer)

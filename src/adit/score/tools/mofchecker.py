@@ -18,7 +18,7 @@ from adit.score.tools.mofchecker_child import CHECKS
 from adit.systems import AtomicSystem
 
 MUST_HOLD: Final = ("has_carbon", "has_hydrogen", "has_metal")
-"""Checks that must hold; of the others none may. Source: the paper, Table 3."""
+"""Checks that must be true; all others must be false. Source: the paper, Table 3."""
 
 PREFIX: Final = "mofchecker_"
 
@@ -29,16 +29,16 @@ WAY_OUT: Final = (
 )
 
 STARTUP_S: Final = 300.0
-"""Longest that loading MOFChecker may take, s."""
+"""Longest time for loading MOFChecker, s."""
 
 
 @dataclass(frozen=True)
 class MofChecks:
-    """What MOFChecker found of one structure.
+    """Results of MOFChecker for one structure.
 
     Attributes:
         passed: whether each check passed, by the name of its metric.
-        reasons: of the checks that gave no answer; they did not pass.
+        reasons: reasons of the checks without an answer, which count as failed.
     """
 
     passed: dict[str, bool]
@@ -51,7 +51,7 @@ class MofChecks:
 
 
 def metric_name(check: str) -> str:
-    """Return the metric and column of a check, named by what passes: ``mofchecker_no_atomic_overlaps``."""
+    """Return the name of a check's metric and column, named by the passing state: ``mofchecker_no_atomic_overlaps``."""
     return PREFIX + (check if check in MUST_HOLD else check.replace("has_", "no_", 1))
 
 
@@ -77,7 +77,7 @@ def _versions(line: str, python: str | None) -> dict[str, str]:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise ExternalToolError(f"{where}: MOFChecker's process ended without a word; {WAY_OUT}") from error
+        raise ExternalToolError(f"{where}: MOFChecker's process ended without output; {WAY_OUT}") from error
     if "error" in record:
         raise ExternalToolError(f"{where}: MOFChecker does not load ({record['error']}); {WAY_OUT}")
     return dict(record["versions"])
@@ -109,7 +109,7 @@ def check_mof(system: AtomicSystem, python: str) -> MofChecks:
     """Check one structure.
 
     Raises:
-        ExternalToolError: MOFChecker does not load, or gave up on the structure.
+        ExternalToolError: MOFChecker does not load, or fails at the structure.
     """
     cell = [] if system.cell is None else system.cell.tolist()
     request = {"numbers": system.numbers.tolist(), "positions": system.positions.tolist(), "cell": cell}
@@ -132,7 +132,7 @@ def check_mof(system: AtomicSystem, python: str) -> MofChecks:
 def check_all(
     systems: Sequence[AtomicSystem], *, python: str | None, workers: int, wall_limit_s: float
 ) -> list[Outcome]:
-    """Check structures; the outcomes in order, those that crash or run past the limit with a reason.
+    """Check structures; return the outcomes in order, with a reason for crashes and timeouts.
 
     Args:
         systems: structures with a cell.

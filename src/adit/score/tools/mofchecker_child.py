@@ -1,9 +1,9 @@
-"""Server of MOFChecker's checks: its own program that needs nothing of this package, for the Python that has it.
+"""Server of MOFChecker's checks: a program without imports of this package, for the Python that has MOFChecker.
 
-Reads one JSON line a structure (numbers, positions in Å, cell in Å), answers with one JSON line: ``checks`` by name
-(true, false, or null where one gave nothing), ``reasons`` of those, or ``error``. Each structure has a process of its
-own, forked after the libraries are loaded, so that a crash affects only that structure. With ``--probe`` it says the
-versions and ends.
+It reads one JSON line per structure (numbers, positions in Å, cell in Å) and answers with one JSON line: ``checks`` by
+name (true, false, or null without a result), ``reasons`` of the latter, or ``error``. Each structure has its own
+process, forked after the libraries are loaded, so that a crash affects only that structure. With ``--probe`` it writes
+the versions and ends.
 
 Source: MOFChecker 0.9.6 (K. M. Jablonka), with its defaults: symmetrised (symprec 0.5), primitive cell.
 """
@@ -39,10 +39,10 @@ CHECKS = (
 
 
 def load() -> Any:
-    """Import MOFChecker, and give the names that it knows pymatgen's classes by to those that have new ones.
+    """Import MOFChecker with aliases for the old names of pymatgen's classes.
 
-    The definitions are the same under both names. MOFChecker calls the charges high where EQeq cannot be imported, so
-    that is an error here.
+    The definitions are the same under both names. Without EQeq, MOFChecker would report high charges, so its absence is
+    an error here.
     """
     local_env: Any = importlib.import_module("pymatgen.analysis.local_env")
     graph: Any = importlib.import_module("pymatgen.analysis.graphs").StructureGraph
@@ -64,7 +64,7 @@ def check(checker_class: Any, request: dict[str, Any]) -> dict[str, Any]:
     structure = core.Structure(lattice, request["numbers"], request["positions"], coords_are_cartesian=True)
     try:
         checker = checker_class(structure)
-    except ValueError as error:  # MOFChecker continues without symmetry, where an older pymatgen raises a TypeError
+    except ValueError as error:  # with an older pymatgen (TypeError), MOFChecker continues without symmetry
         if type(error).__name__ != "SymmetryUndeterminedError":
             raise
         checker = checker_class(structure, symprec=None, angle_tolerance=None)
@@ -73,7 +73,7 @@ def check(checker_class: Any, request: dict[str, Any]) -> dict[str, Any]:
     for name in CHECKS:
         try:
             checks[name] = bool(getattr(checker, name))
-        except Exception as error:  # noqa: BLE001 - whatever the structure makes a check raise is its reason
+        except Exception as error:  # noqa: BLE001 - any exception of a check is its reason
             checks[name] = None
             reasons[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
     return {"checks": checks, "reasons": reasons}
@@ -87,7 +87,7 @@ def answer_in_own_process(checker_class: Any, line: str) -> str:
         os.close(read)
         try:
             answer = check(checker_class, json.loads(line))
-        except Exception as error:  # noqa: BLE001 - whatever the structure makes the library raise is its reason
+        except Exception as error:  # noqa: BLE001 - any exception of the library is the structure's reason
             answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
         with os.fdopen(write, "w") as file:
             file.write(json.dumps(answer))
@@ -104,20 +104,20 @@ def answer_in_own_process(checker_class: Any, line: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that decide the checks."""
+    """Return the versions that affect the checks."""
     names = ("mofchecker", "pyeqeq", "libconeangle", "structuregraph-helpers", "pymatgen")
     return {name: metadata.version(name) for name in names}
 
 
 def main() -> None:
-    """Serve until the input ends; what libraries write to the standard output goes to the standard error."""
+    """Serve until the input ends; output of libraries goes to standard error."""
     warnings.simplefilter("ignore")
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
         checker_class = load()
         result: dict[str, Any] = {"versions": versions()}
-    except Exception as error:  # noqa: BLE001 - whatever a broken environment raises is the answer
+    except Exception as error:  # noqa: BLE001 - any exception of a broken environment is the answer
         result = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
     with contextlib.suppress(BrokenPipeError):
         out.write(json.dumps(result) + "\n")

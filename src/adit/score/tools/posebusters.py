@@ -1,4 +1,4 @@
-"""PoseBusters' checks of single molecules (``config="mol"``), each column by its name."""
+"""PoseBusters' checks of single molecules (``config="mol"``), with the columns by name."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from adit.progress import Progress
 from adit.systems import AtomicSystem
 
 STARTUP_S = 120.0
-"""What the first molecule of a worker has beside its limit, for imports, s."""
+"""Additional time of a worker's first molecule, for imports, s."""
 
 
 @cache
 def _buster() -> Any:
-    """Return PoseBusters with its ``mol`` configuration, every module once and in one thread.
+    """Return PoseBusters with its ``mol`` configuration, with every module once and in one thread.
 
-    The file as shipped lists the energy module twice; the second run gives no column of its own and costs most of the
-    time where conformers are hard to embed.
+    The shipped file lists the energy module twice; the second run adds no column and takes most of the time for
+    molecules whose conformers are hard to embed.
     """
     import posebusters
     import yaml
@@ -44,10 +44,10 @@ def _buster() -> Any:
 
 
 def _give_up_early() -> None:
-    """Let the energy module give up at the first conformer that cannot be embedded.
+    """Let the energy module stop at the first conformer that cannot be embedded.
 
-    It asks for 50 and has no answer if one fails, which it learns after trying all of them for many seconds. Conformer
-    i has its own seed, whatever their number, so that the first alone says what it says among the 50.
+    It needs 50 conformers and has no answer if one fails, but notices only after trying all of them for many seconds.
+    Conformer i has its own seed, independent of their number, so the first one alone gives the same result.
     """
     from posebusters.modules import energy_ratio
 
@@ -62,15 +62,15 @@ def _give_up_early() -> None:
 
 
 def version() -> str:
-    """Return the version of PoseBusters, which decides what its columns are."""
+    """Return the version of PoseBusters, which defines its columns."""
     return metadata.version("posebusters")
 
 
 def bust_one(system: AtomicSystem) -> dict[str, bool | None]:
-    """Return every check of one molecule; ``None`` for one that PoseBusters could not compute.
+    """Return the result of every check of one molecule; ``None`` for checks that PoseBusters could not compute.
 
     Raises:
-        DataError: no bonding fits (there is no molecule to check).
+        DataError: no bonding was found.
         ExternalToolError: a column is missing (another version of PoseBusters).
     """
     row = _buster().bust([convert.to_rdkit(system, charge=0)], None, None).iloc[0].to_dict()
@@ -93,12 +93,12 @@ def bust(
     wall_limit_s: float,
     one: Callable[[AtomicSystem], dict[str, bool | None]] = bust_one,
 ) -> list[dict[str, bool | None] | str]:
-    """Check molecules and return, in order, the flags of each, or the reason why there are none.
+    """Check molecules and return in order the flags of each, or the reason why there are none.
 
     Args:
         systems: molecules.
         workers: processes at most.
-        wall_limit_s: wall time of one molecule, s; one that hangs or crashes its process has a reason for a result.
+        wall_limit_s: wall time of one molecule, s; a timeout or a crash gives a reason.
         one: importable function that checks one molecule.
     """
     progress = Progress("molecules through PoseBusters", len(systems))

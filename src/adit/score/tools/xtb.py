@@ -1,4 +1,4 @@
-"""Relaxation of molecules with GFN2-xTB: how much energy a geometry holds, and how far it is from its minimum.
+"""Relaxation of molecules with GFN2-xTB: relaxation energy and distance from the minimum.
 
 Source: Bannwarth et al., J. Chem. Theory Comput. 15, 1652 (2019) (GFN2-xTB), as implemented in tblite.
 """
@@ -31,9 +31,9 @@ class XtbRelaxation:
 
     Attributes:
         converged: the largest force fell below ``FMAX`` within ``MAX_STEPS``.
-        energy: what the geometry held, eV: energy before less energy after.
+        energy: energy before minus energy after the relaxation, eV.
         rmsd: root mean square displacement of all atoms after the best rotation, Å.
-        same: the relaxed geometry has the bonds of the first (canonical SMILES).
+        same: the relaxed geometry has the same bonds (canonical SMILES).
     """
 
     converged: bool
@@ -56,7 +56,7 @@ def relax_xtb(system: AtomicSystem) -> XtbRelaxation:
         before = float(atoms.get_potential_energy())
         converged = bool(LBFGS(atoms, logfile=None).run(fmax=FMAX, steps=MAX_STEPS))
         after = float(atoms.get_potential_energy())
-    except Exception as error:  # tblite and ASE raise what the geometry makes them raise
+    except Exception as error:  # tblite and ASE raise many classes
         text = " ".join(str(error).split())[:200]
         raise ExternalToolError(f"{METHOD} gives no energy ({text or type(error).__name__})") from error
     relaxed = convert.from_atoms(atoms, system.system_id, system.kind)
@@ -77,7 +77,7 @@ def _calculator() -> Any:
 
 
 def aligned_rmsd(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the root mean square distance of two (n, 3) geometries after the best proper rotation.
+    """Return the root mean square distance (Å) of two (n, 3) geometries after the best proper rotation.
 
     Source: Kabsch, Acta Cryst. A 32, 922 (1976).
     """
@@ -96,7 +96,7 @@ def _smiles(system: AtomicSystem) -> str:
 
 
 def relax_all(systems: Sequence[AtomicSystem], *, workers: int, wall_limit_s: float) -> list[XtbRelaxation | str]:
-    """Relax molecules and return, in order, the outcome of each, or the reason why there is nothing.
+    """Relax molecules and return in order the result of each, or the reason why there is none.
 
     Args:
         systems: molecules.

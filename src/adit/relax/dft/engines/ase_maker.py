@@ -1,4 +1,4 @@
-"""atomate2's ASE relaxation with GPAW or tblite behind it; how a run ended goes to ``relaxed.json`` beside its log."""
+"""atomate2's ASE relaxation with GPAW or tblite; its outcome is written to ``relaxed.json`` beside the log."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LOG = "relax.log"
 SUMMARY = "relaxed.json"
 
 OPEN_SHELL_MOMENT = 2.0
-"""µ_B; start of a spin-polarised run on transition metals, lanthanides and actinides (0.6 elsewhere)."""
+"""Initial moment of transition metals, lanthanides and actinides in a spin-polarised run, µ_B (0.6 for others)."""
 
 
 @dataclass
 class EngineRelaxMaker(AseRelaxMaker):  # type: ignore[misc]
-    """Relax atoms and cell with BFGS; ``relaxed.json`` in the job's folder says how it ended."""
+    """Relax atoms and cell with BFGS; the outcome is written to ``relaxed.json`` in the job's folder."""
 
     name: str = "relax"
 
@@ -49,8 +49,8 @@ class GpawRelaxMaker(EngineRelaxMaker):
     """Relax with GPAW.
 
     Attributes:
-        refine: tolerance (Å) to which symmetry is restored first; 0: not.
-        fallbacks: settings of GPAW to try in turn where the SCF does not converge.
+        refine: tolerance of the symmetrisation before the relaxation, Å; 0: none.
+        fallbacks: settings of GPAW that are tried in order if the SCF does not converge.
     """
 
     name: str = "GPAW relax"
@@ -73,9 +73,13 @@ class GpawRelaxMaker(EngineRelaxMaker):
 
 
 def refined(structure: Any, symprec: float) -> Any:
-    """Return the pymatgen structure with its symmetry made exact and its origin where the spacegroup has it.
+    """Return the pymatgen structure with exact symmetry and the spacegroup's standard origin.
 
-    As many atoms, far fewer irreducible k-points: GPAW looks for symmetry about the origin.
+    The number of atoms stays; there are far fewer irreducible k-points, since GPAW looks for symmetry about the origin.
+
+    Args:
+        structure: a pymatgen structure.
+        symprec: tolerance of the symmetry, Å.
     """
     import spglib
     from ase.spacegroup.symmetrize import refine_symmetry

@@ -1,7 +1,7 @@
-"""MP2020 corrections of VASP's energies, with a check that none is left out silently.
+"""MP2020 corrections of VASP's energies, with a check that none is silently missing.
 
-pymatgen drops an entry that it cannot place silently: of a set without ``run_type`` nothing is left but what its
-author forgot to correct. So every set is counted: how many were processed, and how many oxides got their correction.
+pymatgen silently drops entries that it cannot correct, e.g. all entries without ``run_type``. So every set is counted:
+how many entries were processed, and how many oxides were corrected.
 
 Source: Wang et al. 2021, doi 10.1038/s41598-021-94550-5, as implemented in pymatgen.
 """
@@ -21,10 +21,10 @@ class Corrected:
     """Entries after MP2020.
 
     Attributes:
-        energies: eV for each entry's cell, corrections in; ``None`` where the scheme refuses the entry.
-        corrections: the part of it that is correction, eV.
-        n_oxides: compounds of oxygen among the processed; MP2020 has a correction for each of them.
-        n_oxides_corrected: those that got one.
+        energies: corrected energy of each entry's cell, eV; ``None`` if the scheme refuses the entry.
+        corrections: correction contained in each energy, eV.
+        n_oxides: processed compounds of oxygen; MP2020 has a correction for each.
+        n_oxides_corrected: those that were corrected.
     """
 
     energies: tuple[float | None, ...]
@@ -34,16 +34,16 @@ class Corrected:
 
     @property
     def processed(self) -> float:
-        """Return the fraction of entries that the scheme took; 1 for no entries."""
+        """Return the fraction of entries that the scheme corrected; 1 if there are none."""
         taken = sum(energy is not None for energy in self.energies)
         return taken / len(self.energies) if self.energies else 1.0
 
     def check(self, where: str, least: float = 1.0) -> None:
-        """Make sure that energies said to be corrected are.
+        """Check that the energies are corrected.
 
         Args:
             where: what the entries are, for the message.
-            least: fraction of entries that must have been processed.
+            least: smallest fraction of processed entries.
 
         Raises:
             DataError: too few were processed, or an oxide is uncorrected.
@@ -59,7 +59,7 @@ class Corrected:
 
 
 def mp2020(entries: Sequence[Any]) -> Corrected:
-    """Correct computed entries; whatever corrections they came with are taken off first.
+    """Correct computed entries; their previous corrections are removed first.
 
     Args:
         entries: pymatgen's ``ComputedEntry`` or ``ComputedStructureEntry``, with ``run_type``, ``hubbards`` and

@@ -1,4 +1,4 @@
-"""GPAW for ASE that does not give up at once: where the SCF does not converge, other mixing and other eigensolvers."""
+"""GPAW for ASE with fallbacks: if the SCF does not converge, other mixing and other eigensolvers are tried."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class ScfFallbackWarning(UserWarning):
-    """The SCF did not converge with the preset's first settings; the numbers' meaning is the same."""
+    """The SCF did not converge with the preset's first settings; the result has the same meaning."""
 
 
 class PatientGpaw(Calculator):  # type: ignore[misc]
-    """ASE calculator around GPAW's that goes through fallbacks and stays with the one that worked.
+    """ASE calculator that wraps GPAW's, tries fallbacks in order, and keeps the one that converges.
 
     Args:
         settings: of GPAW.
-        fallbacks: settings that replace those of the same name, in the order they are tried; they decide whether and
-            how fast the SCF converges, not to what.
+        fallbacks: settings that replace those of the same name, in order; they affect whether and
+            how fast the SCF converges, not its result.
     """
 
     implemented_properties = ("energy", "free_energy", "forces", "stress", "magmom", "magmoms")
@@ -41,10 +41,10 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
         self._watch = Watch()
 
     def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
-        """Compute everything of a geometry.
+        """Compute energy, forces, stress and moments of a geometry.
 
         Raises:
-            ConvergenceError: GPAW's, where no fallback converges.
+            ConvergenceError: no fallback converges (GPAW's class).
             DivergedError: energy, forces or cell are beyond what any crystal has.
         """
         from gpaw import ConvergenceError

@@ -1,4 +1,4 @@
-"""Settings of the DFT engines: one YAML file an engine and preset in ``config/dft``; unknown keys are errors."""
+"""Settings of the DFT engines: one YAML file per engine and preset in ``config/dft``; unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from adit.errors import ConfigError
 
 DEFAULT_FOLDER = Path("config/dft")
 REPOSITORY_FOLDER = Path(__file__).parents[5] / "config" / "dft"
-"""Where the presets lie beside the package's own source, so that the command line works in any folder."""
+"""Presets beside the package's source, so that the command line works in any folder."""
 
 
 class RelaxPreset(Strict):
-    """What every engine driven through ASE needs to know."""
+    """Settings of every engine that runs through ASE."""
 
     fmax: PositiveFloat = Field(description="converged when no force and no row of the cell's gradient is longer, eV/Å")
     max_steps: Annotated[int, Field(ge=2)] = Field(description="ionic steps")
 
 
 class ScfFallback(Strict):
-    """What GPAW tries where the SCF does not converge; decides whether and how fast it does, not to what."""
+    """Settings that GPAW tries if the SCF does not converge; they affect convergence, not the result."""
 
     mixer_beta: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the new density in the mixing")
-    mixer_history: Positive = Field(5, description="densities that the Pulay mixing remembers")
+    mixer_history: Positive = Field(5, description="densities in the history of the Pulay mixing")
     mixer_weight: PositiveFloat = Field(100.0, description="weight of long waves in the mixing's metric")
     eigensolver: Literal["davidson", "rmm-diis", "ppcg"] = Field("davidson", description="eigensolver")
     eigensolver_steps: Positive = Field(3, description="steps of the eigensolver in each SCF step")
-    bands: Annotated[str, Field(pattern=r"^\d+%$")] = Field("150%", description="bands, of the occupied ones")
+    bands: Annotated[str, Field(pattern=r"^\d+%$")] = Field(
+        "150%", description="number of bands, as a share of the occupied ones"
+    )
     max_scf_steps: Positive = Field(description="SCF steps of one geometry; more is a failure")
 
 
@@ -41,9 +43,9 @@ class GpawPreset(RelaxPreset):
     """Plane-wave PBE with GPAW."""
 
     encut: PositiveFloat = Field(description="plane-wave cutoff, eV")
-    kpoint_density: PositiveFloat = Field(description="k-points per Å⁻¹; the grid holds Γ")
+    kpoint_density: PositiveFloat = Field(description="k-points per Å⁻¹; the grid contains Γ")
     symprec: Annotated[float, Field(ge=0)] = Field(
-        description="tolerance to which the symmetry of the start is made exact, Å; 0: not"
+        description="tolerance of the symmetrisation of the initial structure, Å; 0: none"
     )
     smearing: PositiveFloat = Field(description="width of the Fermi-Dirac occupations, eV")
     spin: bool = Field(description="spin-polarised, started ferromagnetic on open-shell elements")
@@ -58,7 +60,7 @@ class GpawPreset(RelaxPreset):
     )
     max_scf_steps: Positive = Field(description="SCF steps of one geometry; more means the next fallback")
     scf_fallbacks: tuple[ScfFallback, ...] = Field(
-        (), description="what to try in turn where the SCF does not converge"
+        (), description="settings that are tried in order if the SCF does not converge"
     )
 
 
@@ -71,7 +73,7 @@ class XtbPreset(RelaxPreset):
 
 
 class VaspPreset(Strict):
-    """Inputs of the Materials Project as atomate2 writes them; there is nothing to set."""
+    """Inputs of the Materials Project as atomate2 writes them; they cannot be changed."""
 
     flow: Literal["mp-gga", "mp-r2scan"]
 
@@ -85,10 +87,10 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
     Args:
         engine: ``gpaw``, ``gfn1-xtb`` or ``vasp``.
         name: ``dft.preset``.
-        folder: where the YAML files lie; by default ``config/dft`` under the working directory, else the repository's.
+        folder: folder of the YAML files; default: ``config/dft`` under the working directory, else the repository's.
 
     Raises:
-        ConfigError: there is no such preset, or it is malformed; names those there are.
+        ConfigError: there is no such preset (the message lists the available ones), or it is invalid.
     """
     if engine == "vasp":
         if name not in ("mp-gga", "mp-r2scan"):

@@ -31,9 +31,9 @@ class Engine:
         version: as installed; for VASP ``"unknown"`` until it has run.
         preset_name: name of the settings.
         preset: the settings.
-        command: how VASP is started; ``None`` for the others and for atomate2's own setting.
-        note: a sentence if this engine replaces another, else empty.
-        reason: why the other is missing, as far as the set-up knows, and how to get it; one line.
+        command: command that starts VASP; ``None`` for other engines and for atomate2's setting.
+        note: a sentence if this engine replaces another one, else empty.
+        reason: why the other engine is missing and how to install it, one line; empty if unknown.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Engine:
 
     @property
     def energy_tag(self) -> str:
-        """Return ``<code>/<functional>/<correction>``; energies of unequal tags never meet on a hull.
+        """Return ``<code>/<functional>/<correction>``; energies with different tags are never compared on a hull.
 
-        VASP's settings are the Materials Project's, and only mp-gga has the MP2020 corrections. Energies of the
-        other codes depend on cutoff, k-points and version: their code is named with its preset and the settings' hash.
+        VASP's settings are the Materials Project's; only mp-gga has the MP2020 corrections. Energies of the
+        other codes depend on cutoff, k-points and version, so their tag contains the preset and the settings' hash.
         """
         if self.name == "vasp":
             return f"vasp/{self.functional}/{'MP2020' if self.preset_name == 'mp-gga' else 'none'}"
@@ -69,7 +69,7 @@ class Engine:
 
     @property
     def settings_hash(self) -> str:
-        """Return the hash of everything about the engine that decides a number."""
+        """Return the hash of all settings of the engine that affect a result."""
         settings = {"code": self.name, "version": self.version, "preset": self.preset.model_dump()}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -79,7 +79,7 @@ def available(engine: str, command: str | None = None) -> str | None:
 
     Args:
         engine: vasp, gpaw or gfn1-xtb.
-        command: how VASP is started, where the configuration says.
+        command: command that starts VASP, if configured.
     """
     if engine == "vasp":
         return "unknown" if _vasp_runs(command) else None
@@ -94,7 +94,7 @@ def available(engine: str, command: str | None = None) -> str | None:
 
 @cache
 def _imports(module: str, probe: str) -> bool:
-    """Return whether a fresh interpreter can import ``module``: an installed engine may have lost a system library."""
+    """Return whether a new interpreter can import ``module``: an installed engine may lack a system library."""
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     if done.returncode:
         log.info("%s is installed but cannot be imported: %s", module, (done.stderr.strip().splitlines() or ["?"])[-1])
@@ -112,7 +112,7 @@ def _vasp_runs(command: str | None) -> bool:
 
 
 def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
-    """Return the engine that a stage asks for, or the fallback it names.
+    """Return the configured engine, or its fallback if it is not installed.
 
     Raises:
         ExternalToolError: the engine is not installed and no fallback is named or installed.
@@ -138,7 +138,7 @@ def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
 
 
 def why_missing(engine: str) -> str:
-    """Return the line that the set-up of the environment (``make env``) left about an engine it could not build."""
+    """Return the line that ``make env`` wrote about an engine it could not build; empty if there is none."""
     path = Path(sys.prefix) / "gpaw-missing.txt"
     return path.read_text(encoding="utf-8").strip() if engine == "gpaw" and path.is_file() else ""
 
@@ -155,5 +155,5 @@ def _need_potcars() -> None:
 
 
 def describe_fallback(wanted: str, taken: str) -> str:
-    """Return the sentence for every result of an engine that replaces another."""
+    """Return the note on results of an engine that replaces another one."""
     return f"{wanted} is not installed: fallback to {taken}, which is semi-empirical, Γ point only, not DFT"

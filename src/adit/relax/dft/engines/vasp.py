@@ -1,4 +1,4 @@
-"""VASP with the Materials Project's inputs, as atomate2 writes them: the flow, and only the inputs for checking."""
+"""VASP with the Materials Project's inputs, as atomate2 writes them: the flow, and the inputs alone for checks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from adit.units import EV_PER_ANGSTROM3_IN_GPA
 KBAR_IN_GPA = 0.1
 
 CUSTODIAN = {"polling_time_step": 1.0, "monitor_freq": 300}
-"""custodian asks every second whether VASP has ended (10 by default: half a minute lost a structure), and looks for
-errors of a running one every five minutes, as by default."""
+"""custodian polls every second whether VASP has ended (default 10, which costs half a minute per structure), and checks
+a running job for errors every five minutes (the default)."""
 
 
 def flow_maker(preset: VaspPreset, command: str | None = None) -> Any:
     """Return the flow: two relaxations and a static run.
 
     Args:
-        preset: mp-gga (PBE(+U), what MP2020 corrections belong to) or mp-r2scan.
-        command: how VASP is started; ``None`` for atomate2's ``VASP_CMD``.
+        preset: mp-gga (PBE(+U), the method of the MP2020 corrections) or mp-r2scan.
+        command: command that starts VASP; ``None``: atomate2's ``VASP_CMD``.
     """
     from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker, MPMetaGGADoubleRelaxStaticMaker
 
@@ -93,11 +93,11 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
 
 
 def _runaway(documents: Sequence[Any], *, absolute: bool) -> str | None:
-    """Return why one of the runs went where no crystal is, or ``None``.
+    """Return why one of the runs diverged, or ``None``.
 
     Args:
         documents: of the flow, in order.
-        absolute: whether the zero of energy is free atoms: r2SCAN's is not, with POTCARs of PBE.
+        absolute: whether the zero of energy is free atoms (not for r2SCAN with POTCARs of PBE).
     """
     calculations = [c for document in documents for c in (document.calcs_reversed or [])[::-1]]
     ionic = [step for calculation in calculations for step in calculation.output.ionic_steps or []]
@@ -118,16 +118,16 @@ def _ionic_steps(document: Any) -> int:
 
 
 def _mended(document: Any) -> list[str]:
-    """Return what custodian found wrong and put right, one line each."""
+    """Return the errors that custodian corrected, one line each."""
     return [
-        f"{document.task_label}: custodian mended {', '.join(map(str, correction.get('errors') or ['an error']))}"
+        f"{document.task_label}: custodian corrected {', '.join(map(str, correction.get('errors') or ['an error']))}"
         for run in document.custodian or []
         for correction in getattr(run, "corrections", None) or []
     ]
 
 
 def last_words(run: Path) -> str:
-    """Return the last line that VASP wrote, for the reason of a failure; empty where it wrote none.
+    """Return the last line that VASP wrote, for the reason of a failure; empty if there is none.
 
     Args:
         run: folder of the flow; each job has a folder in it.

@@ -1,4 +1,4 @@
-"""GFN1-xTB for ASE that ends a relaxation which has run away."""
+"""GFN1-xTB for ASE that ends a diverged relaxation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHOD = "GFN1-xTB"
 
 
 class WatchedXtb(TBLite):  # type: ignore[misc]
-    """tblite's calculator; see ``Watch`` for when it raises.
+    """tblite's calculator; it raises ``DivergedError`` as ``Watch`` does.
 
     Args:
         settings: of tblite's calculator.
@@ -29,14 +29,14 @@ class WatchedXtb(TBLite):  # type: ignore[misc]
         self._watch = Watch(free_atoms)
 
     def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
-        """Compute energy, forces and stress; raises ``DivergedError`` where they are beyond what any crystal has."""
+        """Compute energy, forces and stress; raises ``DivergedError`` if they are outside the bounds of crystals."""
         self._watch.enter(self.atoms if atoms is None else atoms)
         super().calculate(atoms, properties, system_changes)
         self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
 
 
 def free_atoms(numbers: Iterable[int]) -> float:
-    """Return the energy of free atoms, eV: GFN1-xTB's zero is that of their cores."""
+    """Return the energy of the free atoms, eV; the zero of GFN1-xTB is bare cores."""
     return sum(_free_atom(int(number)) for number in numbers)
 
 

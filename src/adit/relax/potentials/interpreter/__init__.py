@@ -1,1 +1,1 @@
-"""What runs in another interpreter, without this package: ASE calculators, and a server that answers with them."""
+"""Code that runs in another interpreter, without this package: ASE calculators and a server for them."""

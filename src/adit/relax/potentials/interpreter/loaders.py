@@ -1,6 +1,6 @@
-"""ASE calculators by name. Imports nothing of this package: the interpreter that runs it may have no more than ASE.
+"""ASE calculators by name. Imports nothing of this package: the interpreter may have only ASE and one potential.
 
-Weights are a file; nothing here downloads any. Units are ASE's: eV, eV/Å, eV/Å³.
+Weights are local files; nothing is downloaded. Units are ASE's: eV, eV/Å, eV/Å³.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any
 
 
 def chgnet(weights: str, device: str) -> Any:
-    """CHGNet's own calculator; the weights come with the package."""
+    """Return CHGNet's own calculator; the weights are in its package."""
     from chgnet.model.dynamics import CHGNetCalculator
 
     return CHGNetCalculator(use_device=device)
 
 
 def sevennet(weights: str, device: str) -> Any:
-    """SevenNet; ``weights`` is a checkpoint.
+    """Return SevenNet's calculator; ``weights`` is a checkpoint.
 
-    Its first evaluations compile for seconds: two are done here, so that no structure's time has them.
+    The first evaluations compile for seconds, so two are done here, outside the time of any structure.
     """
     from ase.build import bulk
     from sevenn.calculator import SevenNetCalculator
@@ -33,14 +33,14 @@ def sevennet(weights: str, device: str) -> Any:
 
 
 def mace(weights: str, device: str) -> Any:
-    """MACE; ``weights`` is a model file."""
+    """Return MACE's calculator; ``weights`` is a model file."""
     from mace.calculators import MACECalculator
 
     return MACECalculator(model_paths=weights, device=device, default_dtype="float64")
 
 
 def orb(weights: str, device: str) -> Any:
-    """ORB v3, conservative, trained on MPtrj and Alexandria; ``weights`` is its checkpoint."""
+    """Return ORB v3's calculator (conservative, trained on MPtrj and Alexandria); ``weights`` is its checkpoint."""
     from orb_models.forcefield import pretrained
     from orb_models.forcefield.calculator import ORBCalculator
 
@@ -49,14 +49,14 @@ def orb(weights: str, device: str) -> Any:
 
 
 def mattersim(weights: str, device: str) -> Any:
-    """MatterSim v1; ``weights`` is its checkpoint."""
+    """Return the calculator of MatterSim v1; ``weights`` is its checkpoint."""
     from mattersim.forcefield import MatterSimCalculator
 
     return MatterSimCalculator(load_path=weights, device=device)
 
 
 def emt(weights: str, device: str) -> Any:
-    """ASE's effective medium theory: seven metals, on a scale of its own."""
+    """Return ASE's effective medium theory (seven metals; energies on its own scale)."""
     from ase.calculators.emt import EMT
 
     return EMT()
@@ -66,7 +66,7 @@ LOADERS = {"chgnet": chgnet, "sevennet": sevennet, "mace": mace, "orb": orb, "ma
 
 
 def load(name: str, weights: str, device: str) -> Any:
-    """Return a calculator; on the CPU everything runs on one thread."""
+    """Return a calculator by its name in ``LOADERS``; on the CPU it runs on one thread."""
     if device == "cpu" and "torch" not in sys.modules and name != "emt":
         import torch
 

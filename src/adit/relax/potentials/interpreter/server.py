@@ -1,7 +1,7 @@
-"""Answers, on standard output, with the energies of crystals that come on standard input; one line of JSON each.
+"""Server of energies: reads crystals from standard input, writes results to standard output, one line of JSON each.
 
-``python server.py NAME WEIGHTS DEVICE``, in any Python that has ASE and the potential. The first line says
-``ready``, or why there is no potential. It ends when its input does. What a library prints goes to standard error.
+``python server.py NAME WEIGHTS DEVICE``, in any Python that has ASE and the potential. The first line is ``ready``, or
+the reason why the potential does not load. It ends with its input. Output of libraries goes to standard error.
 """
 
 from __future__ import annotations
