@@ -2,7 +2,7 @@
 
 Writes: report/data/<kind>.js, report/data/<kind>-<part>.js
 
-A page that was opened from disk may not fetch files, but it may load scripts.
+A page that is opened from disk cannot fetch files, but it can load scripts.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ CHUNK: Final = 200
 
 @dataclass(frozen=True)
 class Written:
-    """What the page needs to know of a table that was written.
+    """Properties of a written table for the page.
 
     Attributes:
         rows: number of rows.
-        presets: filters at one click.
+        presets: predefined filters, with title and conditions.
         formats: file formats of a selection.
     """
 
@@ -49,12 +49,12 @@ class Written:
 
 
 def write(run: Run, kind: str, folder: Path) -> Written | None:
-    """Write the scripts of a kind; ``None`` where it has no scores.
+    """Write the scripts of a kind; return ``None`` if it has no scores.
 
     Args:
         run: the run.
         kind: crystal, molecule or mof.
-        folder: where the scripts go.
+        folder: folder of the scripts.
     """
     frame = run.scores.get(kind)
     if frame is None or Col.SYSTEM_ID not in frame:
@@ -88,7 +88,7 @@ def _hill(steps: Sequence[dict[str, Any]], text: Any) -> Any:
 
 
 def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with what did best first and failures last, with reasons and PoseBusters counted."""
+    """Return the rows sorted from best to failures, with columns of reasons and of PoseBusters' counts."""
     frame = with_reasons(frame)
     checks = posebusters_columns(frame)
     if checks:
@@ -110,7 +110,7 @@ def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def column(field: fields.Field, values: Sequence[Any]) -> list[Any]:
-    """Return the values of a column as JSON can hold them: flags 0 and 1, numbers rounded, missing ones ``None``."""
+    """Return the values of a column for JSON: flags as 0 and 1, rounded numbers, ``None`` for missing values."""
     if field.type == "flag":
         return [None if formats.is_missing(value) else int(bool(value)) for value in values]
     if field.type == "number":
@@ -148,6 +148,6 @@ def _relaxed(run: Run, kind: str) -> list[tuple[str, Structures]]:
 
 
 def script(function: str, *arguments: Any) -> str:
-    """Return a script that calls ``window.<function>``; no text in it can end a script or a line."""
+    """Return a script that calls ``window.<function>``; texts are escaped so that none ends the script or a line."""
     texts = [json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")) for value in arguments]
     return f"window.{function}({','.join(texts)});\n".replace("<", "\\u003c")

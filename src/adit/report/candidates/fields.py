@@ -1,4 +1,4 @@
-"""Columns of the candidates' tables: fields with a description, and default fields for all others."""
+"""Columns of the candidates' tables: described fields, and default fields for all other columns."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Field:
 
     Attributes:
         name: column of ``scores/<kind>``.
-        type: number, flag, status, formula, id, code or text; decides how it looks, sorts and filters.
+        type: number, flag, status, formula, id, code or text; for layout, sorting and filters.
         title: its title; empty: that of the registry.
         hint: meaning.
         digits: decimals of a number.
-        unit: of a number, unchanged beside its title.
-        shown: whether it is in the table by default.
+        unit: unit of a number, shown after its title.
+        shown: whether it is shown by default.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Field:
     unit: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the field as the page gets it."""
+        """Return the field as JSON for the page."""
         return {**asdict(self), "name": str(self.name), "title": self.title or formats.heading(self.name)}
 
 
@@ -91,7 +91,7 @@ _MOLECULE: Final = (
 )
 
 FIELDS: Final[dict[str, tuple[Field, ...]]] = {"crystal": _CRYSTAL, "molecule": _MOLECULE, "mof": _MOF}
-"""Fields of each kind in the order of the table; of those the file lacks nothing is shown."""
+"""Fields of each kind in the order of the table; fields without a column in the file are left out."""
 
 PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
     "crystal": (
@@ -112,10 +112,10 @@ PRESETS: Final[dict[str, tuple[tuple[str, dict[str, str]], ...]]] = {
     ),
     "mof": (("valid", {Col.MOFCHECKER_ALL: "yes"}), ("not valid", {Col.MOFCHECKER_ALL: "no"})),
 }
-"""Filters at one click: title, and the condition on each column; those on columns that are missing are left out."""
+"""Predefined filters: title, and conditions by column; filters on missing columns are left out."""
 
 SURROGATE_MARK: Final = "*"
-"""Closes the titles of columns and filters whose energies are a potential's on a hull of DFT energies."""
+"""Suffix of the titles of columns and filters with a potential's energies on a hull of DFT energies."""
 
 _KNOWN_HULL: Final = {str(Col.HULL_COVERS_CHEMISTRY): "yes"}
 
@@ -123,7 +123,7 @@ _STATUS: Final = ("status", "_status")
 
 
 def fields(kind: str, frame: pd.DataFrame) -> list[Field]:
-    """Return the fields of a frame: the known ones first, then every other column, hidden until it is chosen."""
+    """Return the fields of a frame: described ones first, then all other columns, hidden by default."""
     available = {
         field.name: field
         for plain in FIELDS.get(kind, _COMMON)
@@ -135,7 +135,7 @@ def fields(kind: str, frame: pd.DataFrame) -> list[Field]:
 
 
 def presets(kind: str, fields_shown: list[Field]) -> list[tuple[str, dict[str, str]]]:
-    """Return the filters of a kind whose columns are there."""
+    """Return the filters of a kind whose columns exist."""
     names = {str(field.name) for field in fields_shown}
     chosen = []
     for title, filters in PRESETS.get(kind, ()):
@@ -150,17 +150,17 @@ def presets(kind: str, fields_shown: list[Field]) -> list[tuple[str, dict[str, s
 
 
 def _asks_hull(filters: Mapping[str, str]) -> bool:
-    """Return whether filters ask for stability, which an unknown hull cannot tell."""
+    """Return whether filters contain stability, which needs a known hull."""
     return bool({columns.bare_name(name) for name in filters} & {Col.E_ABOVE_HULL, flag(Metric.SUN, Protocol.ADIT)})
 
 
 def _surrogates(name: str, frame: pd.DataFrame) -> list[str]:
-    """Return the columns of a frame that hold a column's surrogates."""
+    """Return the columns of a frame with surrogates of a column."""
     return [str(n) for n in frame.columns if columns.potential_of(str(n)) and columns.bare_name(str(n)) == name]
 
 
 def _surrogate(field: Field, name: str) -> Field:
-    """Return a field for surrogate energies: its title is marked, and its hint says whose they are."""
+    """Return a field for surrogate energies: its title is marked, and its hint names the potential."""
     method = f"{columns.potential_title(columns.potential_of(name))} energies on a DFT hull"
     return replace(field, name=name, title=field.title + SURROGATE_MARK, hint=f"{field.hint}; {method}")
 

@@ -1,4 +1,4 @@
-"""Structures as the page gets them: few characters, enough digits for a file that can be worked with."""
+"""Structures for the page: few characters, with enough digits for files that users save."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from adit.report.words import formats
 from adit.systems import AtomicSystem
 
 FRACTION: Final = 100_000
-"""Steps of a fractional coordinate."""
+"""Integer steps per fractional coordinate."""
 
 ANGSTROM: Final = 10_000
-"""Steps of an Å."""
+"""Integer steps per Å."""
 
 
 def frame(system: AtomicSystem, label: str, *, bonded: bool = False) -> dict[str, Any]:
-    """Return a structure: ``l`` label, ``z`` numbers, ``x`` flat whole-number positions, ``c`` flat cell in Å.
+    """Return a structure: ``l`` label, ``z`` atomic numbers, ``x`` flat integer positions, ``c`` flat cell in Å.
 
     Positions are fractional in steps of 1e-5 with a cell, else in steps of 1e-4 Å.
 
     Args:
         system: the structure.
         label: stage of the structure, e.g. ``generated``.
-        bonded: find the bonds of a molecule (``b``, ``q`` charges, ``d`` drawing).
+        bonded: add the bonds of a molecule (``b``), charges (``q``) and a drawing (``d``).
     """
     record: dict[str, Any] = {"l": label, "z": [int(z) for z in system.numbers]}
     if system.cell is None:
@@ -47,8 +47,8 @@ def _whole(values: np.ndarray) -> list[int]:
 
 
 def path(steps: Sequence[tuple[str, AtomicSystem | None]]) -> list[dict[str, Any]]:
-    """Return the frames of a structure from what was generated to what the last relaxation made of it.
+    """Return the frames of a structure from the generated one to the last relaxed one.
 
-    A structure of more than ``PAIRWISE_ATOMS`` has none: no browser draws it.
+    Structures of more than ``PAIRWISE_ATOMS`` atoms are left out, since browsers cannot draw them.
     """
     return [frame(system, label) for label, system in steps if system is not None and len(system) <= PAIRWISE_ATOMS]

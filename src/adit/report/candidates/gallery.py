@@ -1,4 +1,4 @@
-"""Best candidates: samples shown with pictures and facts."""
+"""Best candidates: samples with pictures and properties."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Card:
         badges: text and tone.
         facts: label and value.
         elements: symbol and colour of each element.
-        file: structure as a data URI, and the name to save it under.
+        file: structure as a data URI, and its file name.
     """
 
     system_id: str
@@ -50,9 +50,9 @@ class Card:
 
 
 def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
-    """Return the crystals lowest above the hull; first those that converged, are valid and of several elements.
+    """Return the crystals lowest above the hull; converged, valid ones with several elements come first.
 
-    Without energies the valid ones come first.
+    Without energies, valid ones come first.
     """
     frame = run.scores.get(kind)
     if frame is None or not limit or Col.SYSTEM_ID not in frame:
@@ -70,19 +70,19 @@ def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
 
 def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
     frame = covered_first(frame.sort_values(Col.E_ABOVE_HULL, kind="stable"))
-    if Col.N_ELEMENTS in frame:  # as in the metrics: an element is no stable compound
+    if Col.N_ELEMENTS in frame:  # as in the metrics, an element is not a stable compound
         frame = frame.sort_values(Col.N_ELEMENTS, key=lambda number: number == 1, kind="stable")
     if Col.OVERALL_VALIDITY in frame:
         frame = frame.sort_values(
             Col.OVERALL_VALIDITY, key=lambda flags: ~flags.fillna(False).astype(bool), kind="stable"
         )
-    if Col.RELAX_STATUS in frame:  # an energy before convergence is a bound, not a result
+    if Col.RELAX_STATUS in frame:  # an energy without convergence is an upper bound
         frame = frame.sort_values(Col.RELAX_STATUS, key=lambda status: status != "converged", kind="stable")
     return frame
 
 
 def covered_first(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with those of an unknown hull last: energies below a gap mean little."""
+    """Return the rows with unknown hulls last, since energies below a gap mean little."""
     name = Col.HULL_COVERS_CHEMISTRY
     if name not in frame:
         return frame
@@ -90,7 +90,7 @@ def covered_first(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def molecules(run: Run, limit: int) -> list[Card]:
-    """Return valid molecules, those that pass most PoseBusters checks and are novel first; if none is valid, others."""
+    """Return valid molecules, sorted by passed PoseBusters checks and novelty; invalid ones if there are no others."""
     frame = run.scores.get("molecule")
     if frame is None or not limit or Col.SYSTEM_ID not in frame:
         return []
@@ -104,7 +104,7 @@ def molecules(run: Run, limit: int) -> list[Card]:
 
 
 def _only(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return the rows with a true flag; all of them if there is no such row or column."""
+    """Return the rows with a true flag; all rows if there is no such row or column."""
     if column not in frame:
         return frame
     kept = frame[frame[column].fillna(False).astype(bool)]
@@ -180,7 +180,7 @@ def _crystal_badges(row: Record, energy: Any) -> list[tuple[str, str]]:
 
 def _molecule(row: Record, system: AtomicSystem) -> Card:
     valid = _true(row.get(Col.VALIDITY))
-    flat = bond_drawing(system) if valid else None  # without validity there may be a bonding, but no molecule
+    flat = bond_drawing(system) if valid else None  # an invalid sample may have bonds, but is no molecule
     solid = ball_and_stick(system, f"pic-{slug(system.system_id)}")
     facts = [("SMILES", str(row[Col.SMILES]))] if row.get(Col.SMILES) else []
     facts += [

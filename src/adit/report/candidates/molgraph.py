@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def molecule_graph(system: AtomicSystem) -> dict[str, Any]:
-    """Return ``b`` (flat: atom, atom, order), ``q`` (flat: atom, charge) and ``d`` (the drawing); empty without bonds.
+    """Return ``b`` (flat: atom, atom, order), ``q`` (flat: atom, charge) and ``d`` (drawing); empty without bonds.
 
-    ``d`` holds ``a`` (flat: x, y in hundredths of Å, label) and ``b`` (flat: atom, atom, order) of the heavy atoms;
+    ``d`` has ``a`` (flat: x, y in hundredths of Å, label) and ``b`` (flat: atom, atom, order) of the heavy atoms;
     bonds are those of one Kekulé structure.
     """
     from rdkit import Chem

@@ -1,4 +1,4 @@
-"""Pictures of structures as SVG: balls and sticks, depth-sorted, with cell edges; and RDKit's drawing of the bonds."""
+"""Pictures of structures as SVG: balls and sticks, sorted by depth, with cell edges; and RDKit's drawings of bonds."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ BALL = 0.45
 """Radius of a ball over the covalent radius."""
 
 BOND_SCALE = 1.2
-"""Atoms closer than this times the sum of their covalent radii are joined."""
+"""Largest length of a stick over the sum of the covalent radii."""
 
 MAX_SHIFTED = 4
-"""Crystals of at most this many atoms are drawn with the heaviest one on the corners of the cell."""
+"""Largest number of atoms of a crystal that is drawn with its heaviest atom on the corners of the cell."""
 
 MAX_WITH_IMAGES = 300
-"""Cells with more atoms are drawn without the images on their faces."""
+"""Largest number of atoms of a cell that is drawn with the images on its faces."""
 
 
 def ball_and_stick(system: AtomicSystem, name: str, size: float = SIZE) -> Markup:
     """Return the picture of a system.
 
     Args:
-        system: crystal (drawn with its cell, and atoms on the faces repeated), molecule or MOF.
-        name: opens the ids inside the picture, so that pictures of one page do not share them.
+        system: crystal (drawn with its cell and with repeated atoms on its faces), molecule or MOF.
+        name: prefix of the ids in the picture, unique on a page.
         size: side, px.
     """
     scene = _project(system, size)
@@ -86,7 +86,7 @@ def _project(system: AtomicSystem, size: float) -> _Scene:
 
 
 def _shown_atoms(system: AtomicSystem) -> tuple[np.ndarray, np.ndarray]:
-    """Return numbers and positions with atoms wrapped into the cell and those on its faces repeated."""
+    """Return numbers and positions with atoms wrapped into the cell, and those on its faces repeated."""
     if system.cell is None:
         return system.numbers, system.positions
     fractional = system.fractional
@@ -105,7 +105,7 @@ def _shown_atoms(system: AtomicSystem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tilt(up: float, right: float) -> np.ndarray:
-    """Return the rotation that puts a to the right and c up, seen from a little above and beside (degrees)."""
+    """Return the rotation with a to the right and c up, seen from slightly above and aside (angles in degrees)."""
     a, b = np.radians([up, right])
     base = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
     about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
@@ -114,7 +114,7 @@ def _tilt(up: float, right: float) -> np.ndarray:
 
 
 def _view(points: np.ndarray) -> np.ndarray:
-    """Return the rotation that lays the largest spread of a molecule to the right and the smallest towards the eye."""
+    """Return the rotation with a molecule's largest spread horizontal and its smallest towards the viewer."""
     _, _, axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=True)
     axes = axes * np.where(axes[np.arange(3), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
     axes[2] *= np.sign(np.linalg.det(axes))
@@ -132,7 +132,7 @@ def _edges(scene: _Scene) -> list[tuple[float, str]]:
 
 
 def bonds(numbers: np.ndarray, points: np.ndarray) -> list[tuple[int, int]]:
-    """Return the pairs of atoms that are joined by a stick.
+    """Return the pairs of atoms that are connected by a stick.
 
     Args:
         numbers: (n,) atomic numbers.
@@ -150,7 +150,7 @@ def bonds(numbers: np.ndarray, points: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _sticks(scene: _Scene) -> list[tuple[float, str]]:
-    """Return two halves a bond, each in its atom's colour, starting where the ball ends."""
+    """Return two halves per bond, each in its atom's colour, starting at the ball's surface."""
     items = []
     width = max(2.0, min(0.2 * scene.scale, 8.0))
     for i, j in bonds(scene.numbers, scene.points):
@@ -205,9 +205,9 @@ def _say_once(text: str) -> None:
 
 
 def bond_drawing(system: AtomicSystem, size: int = int(SIZE)) -> Markup | None:
-    """Return RDKit's drawing of a molecule's bonds, without hydrogens; ``None`` where no bonding fits.
+    """Return RDKit's drawing of a molecule's bonds, without hydrogens; ``None`` if it has none.
 
-    ``None`` as well where RDKit's drawing code cannot be loaded: it needs libraries of X11, which a server may lack.
+    Also ``None`` if RDKit's drawing code cannot be loaded: it needs libraries of X11, which a server may lack.
     """
     from rdkit import Chem
 

@@ -1,1 +1,1 @@
-"""Runs beside each other: comparisons, ablations, tuning of sampling."""
+"""Comparisons: of runs, of ablations, of sampling settings."""

@@ -1,4 +1,4 @@
-"""Ablations: what each variant of autoencoder and denoiser reaches, as the rows of Tables 5 and 6.
+"""Ablations: results of each variant of autoencoder and denoiser, as rows of Tables 5 and 6.
 
 Reads:  vae/<variant>/config.json, reconstructions/<variant>/<dataset>.json, dit/<variant>/config.json,
         scores/<variant>/summary.json
@@ -31,16 +31,16 @@ VALIDITY: Final = {
     ("molecule", "adit", Metric.PDB_VALIDITY): "molecules valid as in the paper, %",
     ("mof", "strict", Metric.VALIDITY): "MOFs valid, %",
 }
-"""Kind, protocol and metric of the scores that are shown, and their columns."""
+"""Shown scores: (kind, protocol, metric) → column."""
 
 NAMES: Final = ("autoencoders.csv", "denoisers.csv", "tables.md")
 
 RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å": ("RMSD, Å", 1.0)}
-"""Numbers of a reconstruction that are shown, their columns and factors."""
+"""Shown numbers of a reconstruction: name → column and factor."""
 
 
 def gather(stage: AblationsStage, folder: Path) -> None:
-    """Write the rows of all variants as CSV and, for display, as tables of Markdown.
+    """Write the rows of all variants as CSV and as Markdown tables.
 
     Raises:
         ConfigError: there is no variant.
@@ -65,7 +65,7 @@ def gather(stage: AblationsStage, folder: Path) -> None:
 
 
 def autoencoder_row(folder: Path, name: str) -> dict[str, Any]:
-    """Return what an autoencoder is and how well it reconstructs."""
+    """Return the row of an autoencoder: settings and reconstruction."""
     stored = store.read_json(folder / f"vae/{name}/config.json")
     model, train = stored["model"], stored["train"]
     row: dict[str, Any] = {
@@ -85,7 +85,7 @@ def autoencoder_row(folder: Path, name: str) -> dict[str, Any]:
 
 
 def denoiser_row(folder: Path, name: str, autoencoder: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a denoiser is and how many of its samples are valid."""
+    """Return the row of a denoiser: settings and validity of its samples."""
     stored = store.read_json(folder / f"dit/{name}/config.json")
     model, train = stored["model"], stored["train"]
     row: dict[str, Any] = {
@@ -114,7 +114,7 @@ def _training(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return a table of Markdown; columns with one value are listed below it."""
+    """Return a Markdown table; columns with the same value in all rows are listed below it."""
     ends = [name for name in table if name.endswith((": low", ": high"))]
     names = [name for name in table if name not in ends and (len(table) == 1 or table[name].nunique(dropna=False) > 1)]
     rows = [[_cell(row, name) for name in names] for row in table.to_dict("records")]

@@ -1,4 +1,4 @@
-"""Figures with a colour a run: rates, energies above the hull, losses, and numbers against the denoiser's size."""
+"""Figures with a colour per run: rates, energies above the hull, losses, and rates against the denoiser's size."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RunList = Sequence[tuple[str, Run]]
 
 
 def drawings(runs: RunList) -> list[tuple[Drawing, str]]:
-    """Return what at least two runs have the numbers for, with captions."""
+    """Return the figures for which at least two runs have the numbers, with captions."""
     figures: list[tuple[Drawing, str]] = []
     for kind in dict.fromkeys(str(r.get("kind")) for _, run in runs for r in run.summary):
         table = main_rates(runs, kind)
@@ -54,7 +54,7 @@ def main_rates(runs: RunList, kind: str) -> pd.DataFrame:
 
 @styled
 def rates(kind: str, data: pd.DataFrame) -> Drawing:
-    """Draw the main rates, a colour a run."""
+    """Draw the main rates, with a colour per run."""
     keys = list(dict.fromkeys(zip(data["protocol"], data["metric"], strict=True)))
     names = list(dict.fromkeys(data["run"]))
     figure, grid = new_figure(8.6, 0.4 * len(keys) + 1.0)
@@ -114,7 +114,7 @@ def losses(runs: RunList, network: str) -> pd.DataFrame | None:
 
 @styled
 def loss(network: str, data: pd.DataFrame) -> Drawing:
-    """Draw the training loss, a colour a run."""
+    """Draw the training loss against time, with a colour per run."""
     figure, grid = new_figure(6.4, 2.8)
     axes = grid[0, 0]
     for number, (name, part) in enumerate(data.groupby("run", sort=False)):
@@ -132,11 +132,11 @@ def loss(network: str, data: pd.DataFrame) -> Drawing:
 
 
 SIZED: Final = (Metric.OVERALL_VALIDITY, Metric.SUN, Metric.VALIDITY, Metric.PDB_VALIDITY)
-"""Metrics that are drawn against the size of the denoiser."""
+"""Metrics that are plotted against the size of the denoiser."""
 
 
 def sizes(runs: RunList) -> pd.DataFrame:
-    """Return rates beside the denoiser's parameters (``run, parameters, kind, metric, value, low, high``)."""
+    """Return rates and the denoiser's parameters (``run, parameters, kind, metric, value, low, high``)."""
     import pandas as pd
 
     rows = []

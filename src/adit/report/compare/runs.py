@@ -1,4 +1,4 @@
-"""Runs beside each other: what differs in their configurations, their numbers with intervals, and figures.
+"""Comparison of runs: differences of their configurations, their numbers with intervals, and figures.
 
 Reads:  everything of the runs; their configurations from report/manifest.json
 Writes: index.html, metrics.csv, settings.csv, figures/, assets/
@@ -38,7 +38,7 @@ MISSING_CONFIG: Final = "has no report/manifest.json: its configuration is not k
 
 @dataclass(frozen=True)
 class Named:
-    """A run under the name that it has in the comparison."""
+    """A run and its name in the comparison."""
 
     name: str
     run: Run
@@ -48,12 +48,12 @@ def compare(folders: Sequence[Path], out: Path) -> None:
     """Write the comparison of runs into ``out``.
 
     Args:
-        folders: folders of runs, at least two; the first is what the others are held against.
+        folders: folders of runs, at least two; the others are compared with the first.
         out: the folder to write to.
 
     Raises:
-        DataError: fewer than two runs, one of them twice, or there is no such run.
-        ConfigError: a file to write belongs to a run, or is not the verb's own.
+        DataError: there are fewer than two runs, a run is given twice, or it does not exist.
+        ConfigError: a file to write belongs to a run, or was not written by this verb.
     """
     if len(folders) < 2:
         raise DataError("adit compare: name at least two runs, e.g. adit compare results/a results/b")
@@ -108,13 +108,13 @@ def _config(folder: Path) -> Record:
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Return the name of each folder; the complete path if names are equal."""
+    """Return the name of each folder; the whole path if names are equal."""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
 def settings(runs: Sequence[Named]) -> list[list[str]]:
-    """Return the settings that are not the same in all runs: the key, then a text for each run."""
+    """Return the settings that differ between runs: the key, then a text for each run."""
     flat = [dict(_flat(one.run.config)) for one in runs]
     keys = sorted({key for values in flat for key in values})
     rows = [[key, *(_text(values.get(key)) for values in flat)] for key in keys]
@@ -132,9 +132,9 @@ def _text(value: Any) -> str:
 
 
 def metrics(runs: Sequence[Named]) -> list[Record]:
-    """Return one record a number of the samples: its name, and of each run value, interval, counts and mark.
+    """Return one record per number of the samples: its name, and for each run value, interval, counts and mark.
 
-    The mark is ``higher`` or ``lower`` where the interval does not meet that of the first run.
+    The mark is ``higher`` or ``lower`` if the interval does not overlap with that of the first run.
     """
     rates = [{_key(r): r for r in one.run.summary if r.get("population") == "samples"} for one in runs]
     rows = []
@@ -165,13 +165,13 @@ def _cell(record: Mapping[str, Any] | None, first: Mapping[str, Any] | None) -> 
 
 
 def long_metrics(runs: Sequence[Named]) -> list[Record]:
-    """Return every number of every run, controls too, one row each."""
+    """Return every number of every run, control rows included, one row each."""
     names = ("kind", "population", "protocol", "metric", "value", "low", "high", "numerator", "denominator")
     return [{"run": one.name, **{name: r.get(name) for name in names}} for one in runs for r in one.run.summary]
 
 
 def costs(runs: Sequence[Named]) -> list[tuple[str, list[float | None]]]:
-    """Return the wall time (s) of each stage in each run; the total last."""
+    """Return the wall time (s) of each stage in each run, and the total as the last row."""
     walls = [{str(row["stage"]): row[Col.WALL_S] for row in cost(one.run.benchmarks)} for one in runs]
     rows = [(stage, [held.get(stage) for held in walls]) for stage in dict.fromkeys(s for held in walls for s in held)]
     totals = [outcome.total_seconds(one.run) for one in runs]
@@ -179,7 +179,7 @@ def costs(runs: Sequence[Named]) -> list[tuple[str, list[float | None]]]:
 
 
 def notices(runs: Sequence[Named]) -> list[str]:
-    """Return what a reader must know before the numbers are compared."""
+    """Return notes that a reader needs to compare the numbers."""
     warnings = [f"{one.name} {MISSING_CONFIG}." for one in runs if not one.run.config]
     hulls = {one.name: ", ".join(energies(one.run)["hull_tags"]) for one in runs}
     own = {one.name: ", ".join(energies(one.run)["energy_tags"]) for one in runs}

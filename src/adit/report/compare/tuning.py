@@ -1,4 +1,4 @@
-"""Tuning of sampling: validity against time over solver, grid, steps and guidance, and the points worth taking.
+"""Tuning of sampling: validity against time over solver, grid, steps and guidance, and the Pareto front.
 
 Reads:  tune/<point>/<kind>.json (time), tune/<point>/<kind>.arrow (settings), tune/<point>/scores/summary.json
 Writes: tune/points.csv, tune/pareto.csv, tune/tune-<kind>.svg, .png and .csv
@@ -26,14 +26,14 @@ VALIDITY: Final = {
     "molecule": ("strict", Metric.VALIDITY),
     "mof": ("strict", Metric.VALIDITY),
 }
-"""Protocol and metric that score a kind."""
+"""Protocol and metric of the validity of a kind."""
 
 
 def gather(stage: TuneStage, points: Sequence[Path], out: Path) -> None:
     """Write the table of all points, the Pareto front of each kind, and a plot of each kind.
 
     Args:
-        stage: slice of the configuration; its seed is that of the run.
+        stage: slice of the configuration, with the seed of the run.
         points: folders of the points.
         out: folder of the results.
 
@@ -105,7 +105,7 @@ def _score(summary: Sequence[Mapping[str, Any]], kind: str, point: Path) -> Mapp
 
 
 def pareto(rows: pd.DataFrame) -> list[Any]:
-    """Return the index of the rows that no other row beats in both time and validity."""
+    """Return the index of the rows that no other row surpasses in both time and validity."""
     front, best = [], -1.0
     for row in rows.sort_values(["seconds_per_sample", Metric.VALIDITY], ascending=[True, False]).itertuples():
         if row.validity > best:
@@ -116,7 +116,7 @@ def pareto(rows: pd.DataFrame) -> list[Any]:
 
 @styled
 def tuning(kind: str, rows: pd.DataFrame) -> Drawing:
-    """Draw validity against time: a colour a solver and grid, the front as a line, steps and γ beside its points."""
+    """Draw validity against time: a colour per solver and grid, the front as a line with steps and γ at its points."""
     figure, grid = new_figure(7.2, 4.2)
     axes = grid[0, 0]
     for (name, part), colour in zip(rows.groupby(["solver", "grid"]), _colours(), strict=False):

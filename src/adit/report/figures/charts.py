@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @styled
 def funnel_bars(kind: str, steps: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw how many systems pass each step and all before it."""
+    """Draw the number of systems that pass each step and all before it."""
     import pandas as pd
 
     data = pd.DataFrame([{"step": str(s.get("step")), "count": int(s.get("count") or 0)} for s in steps])
@@ -43,14 +43,14 @@ def funnel_bars(kind: str, steps: Sequence[Mapping[str, Any]]) -> Drawing:
 
 
 def _plain(text: Any) -> str:
-    """Return text that matplotlib does not take for mathematics, short enough for an axis."""
+    """Return text without matplotlib's mathematics, short enough for an axis."""
     text = str(text).replace("$", r"\$")
     return text if len(text) <= 48 else text[:47] + "…"
 
 
 @styled
 def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw rates with their intervals: a row a metric, a colour a population."""
+    """Draw rates with their intervals: a row per metric, a colour per population."""
     import pandas as pd
 
     columns = ["protocol", "metric", "population", "value", "low", "high", "numerator", "denominator"]
@@ -83,7 +83,7 @@ def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
 
 @styled
 def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
-    """Draw the loss and its parts against the step, training and validation, on a logarithmic scale."""
+    """Draw the loss and its parts in training and validation against the step, on a logarithmic scale."""
     shared = ("step", "epoch", "split", "loss", "seconds", "atoms_per_s", "lr")
     parts = [c for c in metrics.columns if c not in shared and metrics[c].dtype.kind == "f"]
     figure, grid = new_figure(9.6, 3.2, columns=2 if parts else 1)
@@ -124,7 +124,7 @@ def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: st
 
 @styled
 def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
-    """Draw how many training systems have how many atoms."""
+    """Draw the number of training systems by number of atoms."""
     import pandas as pd
 
     items = sorted((int(size), int(n)) for size, n in histogram.items())

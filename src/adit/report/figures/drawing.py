@@ -1,4 +1,4 @@
-"""What a figure is: its style, and how it is saved as SVG with its numbers as CSV beside it."""
+"""Figures: style, and saving as SVG with the numbers as CSV."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def slug(text: Any) -> str:
 
 
 def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
-    """Return the function so that it draws in the report's style."""
+    """Return the function wrapped to draw in the report's style."""
 
     @wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Drawing:
@@ -130,7 +130,7 @@ def styled(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    """Return a figure in the report's style (inches) and its axes (rows, columns)."""
+    """Return a figure in the report's style (``width`` and ``height`` in inches) and its axes (rows, columns)."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The periodic table as a figure: how many training atoms are of each element."""
+"""The periodic table as a figure: number of training atoms of each element."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONG_ROWS = {1: (1, 2), 2: (3, 10), 3: (11, 18), 4: (19, 36), 5: (37, 54), 6: (
 
 
 def place(number: int) -> tuple[int, int]:
-    """Return the column (1..18) and row of an element; lanthanides and actinides stand in rows 9 and 10."""
+    """Return the column (1..18) and row of an element; lanthanides and actinides are in rows 9 and 10."""
     period = next(p for p, (first, last) in _LONG_ROWS.items() if first <= number <= last)
     first, last = _LONG_ROWS[period]
     from_left, from_right = number - first, last - number
@@ -25,7 +25,7 @@ def place(number: int) -> tuple[int, int]:
 
 @styled
 def periodic_table(dataset: str, counts: Mapping[str, int]) -> Drawing:
-    """Draw the periodic table, stronger where more training atoms are of the element.
+    """Draw the periodic table, with stronger colours for elements with more training atoms.
 
     Args:
         dataset: name of the dataset.

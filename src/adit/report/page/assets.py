@@ -1,4 +1,4 @@
-"""Scripts beside the page: its own, and the viewer of structures with its licence.
+"""Scripts of the page: its own, and the viewer of structures with its licence.
 
 Writes: report/assets/page.js, report/assets/3Dmol-min.js, report/assets/3Dmol-LICENSE.txt
 """
@@ -29,7 +29,7 @@ def write(folder: Path) -> None:
 
 
 def page_script() -> str:
-    """Return the page's own script, in its own scope."""
+    """Return the page's own script in a scope of its own."""
     parts = [read(f"templates/js/{name}.js") for name in SCRIPTS]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 

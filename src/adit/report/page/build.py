@@ -1,4 +1,4 @@
-"""Stage ``report``: one page that opens from disk with no network, and the run manifest.
+"""Stage ``report``: a page that opens from disk without a network, and the run manifest.
 
 Reads:  everything of the run
 Writes: report/index.html, report/manifest.json, report/figures/<name>.svg and .csv
@@ -40,7 +40,7 @@ READ = (
     *("ablations", "benchmarks", "checks", "data", "dft", "dit", "doctor", "hull", "latents", "logs", "relaxed"),
     *("samples", "scores", "tune", "vae", "weights"),
 )
-"""Folders of a run that a report may read."""
+"""Folders of a run that a report can read."""
 
 
 def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
@@ -48,12 +48,12 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
 
     Args:
         stage: slice of the configuration.
-        run: ``results/<run>``; missing parts are listed on the page.
+        run: ``results/<run>``; the page lists missing parts.
         out: the folder to write to.
         run_config: the complete configuration as JSON.
 
     Raises:
-        ConfigError: ``run_config`` is not a JSON object, or a file to write is not the report's own.
+        ConfigError: ``run_config`` is not a JSON object, or a file to write was not written by this verb.
         DataError: there is no such run.
     """
     results = load(run, run_config)
@@ -70,7 +70,7 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
 
 
 def summary(run: Run, name: str) -> Record:
-    """Return the outcome of a run for programs: the sentence, the tiles, the funnel and every number."""
+    """Return the outcome of a run for programs: sentence, tiles, funnel and all numbers."""
     return {
         "run": name,
         "outcome": outcome.sentence(run),
@@ -83,7 +83,7 @@ def summary(run: Run, name: str) -> Record:
 
 
 def environment() -> Environment:
-    """Return the templates' environment: everything that is filled in is escaped."""
+    """Return the environment of the templates, with escaping."""
     templates = Environment(
         loader=PackageLoader("adit.report"),
         autoescape=True,
@@ -101,7 +101,7 @@ def environment() -> Environment:
 
 @dataclass
 class _Builder:
-    """Makes what the template shows, section by section."""
+    """Makes the template's variables, section by section."""
 
     stage: ReportStage
     run: Run
@@ -130,7 +130,7 @@ class _Builder:
             "protocol_card": protocol.card(self.run),
             "definitions": protocol.definitions(self.run.summary),
             "bibliography": citations.bibliography(self.run),
-            "notices": outcome.notices(self.run),  # last: by now every file was opened that can be broken
+            "notices": outcome.notices(self.run),  # last, after all files that may be broken were opened
         }
 
     def _draw(self, drawing: Drawing) -> Record:

@@ -1,4 +1,4 @@
-"""What to cite for a run: every dataset and method it used, as BibTeX.
+"""Citations of a run: every dataset and method it used, as BibTeX.
 
 Writes: report/references.bib
 """
@@ -57,7 +57,7 @@ def _tags(run: Run) -> Iterable[str]:
 
 
 def entries(text: str) -> dict[str, str]:
-    """Return the entries of a BibTeX text by key; text that is not an entry is left out."""
+    """Return the entries of a BibTeX text by key; other text is left out."""
     starts = [match.start() for match in re.finditer(r"^[ \t]*@\w+\s*\{", text, flags=re.MULTILINE)]
     ends = [*starts[1:], len(text)][: len(starts)]
     parts = [text[start:end].strip() + "\n" for start, end in zip(starts, ends, strict=True)]

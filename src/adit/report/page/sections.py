@@ -1,4 +1,4 @@
-"""Sections of the page about what led to the samples: DFT, training, data."""
+"""Sections of the page about DFT, training and data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Draw = Callable[[Drawing], Record]
 
 
 def dft(run: Run) -> Record:
-    """Return what was sent to DFT, and why the others were not."""
+    """Return the structures sent to DFT, and the reasons why others were not."""
     selected = run.selected
     records = list(run.dft)
     unsent: dict[str, int] = {}
@@ -38,7 +38,7 @@ def dft(run: Run) -> Record:
 
 
 def training(run: Run, name: str, draw: Draw) -> Record | None:
-    """Return the training of a network; ``None`` where there was none."""
+    """Return the training of a network; ``None`` if there was none."""
     curves = run.training[name]
     if not curves.config and curves.metrics is None:
         return None

@@ -1,1 +1,1 @@
-"""The paper's figures and tables with this run's numbers beside the published ones."""
+"""The paper's figures and tables with this run's numbers and the published ones."""

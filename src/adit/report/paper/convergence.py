@@ -18,10 +18,10 @@ FLAGS: Final = {
     "molecule": (Col.VALIDITY, Col.PDB_VALIDITY, Col.NOVEL),
     "mof": (Col.MOFCHECKER_ALL, Col.OVERALL_VALIDITY),
 }
-"""Columns of ``scores/<kind>`` whose rate is followed; those of energies may have the surrogate's prefix."""
+"""Columns of ``scores/<kind>`` whose rate is drawn; those of energies may have a surrogate's prefix."""
 
 POINTS: Final = 60
-"""Numbers of samples at which a rate is drawn."""
+"""Number of points of a curve."""
 
 Z: Final = 1.959964
 """Normal quantile of a 95 % interval."""
@@ -37,7 +37,7 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
     numbers = np.unique(np.geomspace(min(10, len(frame)), len(frame), POINTS).astype(int))
     for plain in FLAGS.get(kind, ()):
         name = stored_as(plain, frame)
-        if name not in frame or frame[name].isna().all():  # no rate without any check
+        if name not in frame or frame[name].isna().all():  # no rate without checks
             continue
         passed = np.cumsum(frame[name].fillna(False).astype(bool).to_numpy())[numbers - 1]
         low, high = wilson(passed, numbers)
@@ -56,13 +56,13 @@ def wilson(passed: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 FOLLOWED: Final = ((Col.OVERALL_VALIDITY, ""), (Metric.SUN, Protocol.ADIT), (Metric.MSUN, Protocol.ADIT))
-"""Metrics and protocols of ``scores/sensitivity-crystal.csv`` that are drawn."""
+"""Drawn metrics and protocols of ``scores/sensitivity-crystal.csv``."""
 
 
 def seeded_rates(table: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the mean of each rate over choices of n samples, and twice their standard deviation to both sides.
+    """Return the mean of each rate over selections of n samples, with a band of ±2 standard deviations.
 
-    ``None`` where there are fewer than two numbers of samples.
+    ``None`` if there are fewer than two numbers of samples.
 
     Args:
         table: ``metric, protocol, samples, seed, value``.

@@ -1,4 +1,4 @@
-"""The paper's figures and tables, as far as the run covers them.
+"""The paper's figures and tables, as far as the run has the numbers.
 
 Writes: report/figures/<name>.{svg,pdf,csv}, report/tables/<name>.csv
 """
@@ -38,11 +38,11 @@ CAPTIONS: Final = {
 
 
 def figures(run: Run, save: Save) -> list[Record]:
-    """Draw what the run has the numbers for.
+    """Draw the figures for which the run has the numbers.
 
     Args:
         run: the run.
-        save: saves a drawing and returns what the page shows.
+        save: saves a drawing and returns its record for the page.
 
     Returns:
         Records with ``picture`` and ``caption``.
@@ -105,7 +105,7 @@ def tables(run: Run, folder: Path) -> list[Record]:
 
 
 ABLATIONS: Final = {"autoencoders": "Table 5: autoencoders", "denoisers": "Table 6: denoisers"}
-"""Tables of ``ablations/``, and what they are in the paper."""
+"""Tables of ``ablations/``, with their titles in the paper."""
 
 
 def _held(run: Run, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Distributions of crystals beside those of the training data: energies, numbers of elements, spacegroups."""
+"""Distributions of crystals and of the training data: energies, numbers of elements, spacegroups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_GROUPS: Final = 16
-"""Spacegroups that are named."""
+"""Largest number of named spacegroups."""
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {Col.E_ABOVE_HULL: (-0.5, 1.5), Col.FORMATION_ENERGY: (-4.5, 2.0)}
 """Range of an energy axis, eV/atom; larger values are in the outer bars."""
@@ -29,7 +29,7 @@ def energies(name: str, values: Mapping[str, Sequence[float]], hull_name: str) -
     Args:
         name: ``e_above_hull`` or ``formation_energy_per_atom``.
         values: energies by population.
-        hull_name: whose energies these are.
+        hull_name: methods of energies and hull, for display.
     """
     import pandas as pd
 
@@ -68,7 +68,7 @@ def shares(name: str, label: str, counts: Mapping[str, Mapping[str, int]], order
 
     Args:
         name: file name of the figure.
-        label: what the classes are.
+        label: name of the classes.
         counts: number of systems by population and class.
         order: the classes, in the order of the axis.
     """
@@ -105,17 +105,17 @@ def _bars(axes: Axes, data: pd.DataFrame, populations: Sequence[str], order: Seq
 
 
 def n_ary(values: Mapping[str, Sequence[int]]) -> Drawing:
-    """Draw how many different elements the crystals of each population have. Source: Fig. 4."""
+    """Draw the number of different elements in the crystals of each population. Source: Fig. 4."""
     counts = {name: Counter(str(min(int(n), 8)) for n in held) for name, held in values.items()}
     order = [str(n) for n in range(1, max(int(key) for held in counts.values() for key in held) + 1)]
     return shares("n-ary", "number of elements (8: eight or more)", counts, order)
 
 
 def spacegroups(values: Mapping[str, Mapping[int, int]]) -> Drawing:
-    """Draw the spacegroups that are most frequent in any population. Source: Fig. 5.
+    """Draw the most frequent spacegroups of all populations. Source: Fig. 5.
 
     Args:
-        values: number of crystals by population and international number; 0 is none found.
+        values: number of crystals by population and international number; 0: none found.
     """
     most: Counter[int] = Counter()
     for held in values.values():

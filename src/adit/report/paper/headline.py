@@ -1,4 +1,4 @@
-"""Headline numbers: each metric with its population and protocol, beside published ones of the same name."""
+"""Headline numbers: each metric by population and protocol, with published numbers of the same name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adit.report.words.cells import Cell, Table
 Record = Mapping[str, Any]
 
 _UNBROKEN: Final = str.maketrans({" ": "\u00a0", "-": "\u2011"})
-"""Spaces and hyphens that no line breaks at."""
+"""Non-breaking spaces and hyphens."""
 
 _MAIN: Final = (
     Metric.VALIDITY,
@@ -41,7 +41,7 @@ _MAIN: Final = (
     Metric.POSEBUSTERS_ALL,
     Metric.POSEBUSTERS_SEVEN,
 )
-"""Metrics of the first table; all others stand below it, folded."""
+"""Metrics of the first table; all others are below it, folded."""
 
 _MAIN_PROTOCOLS: Final = (
     Protocol.ADIT,
@@ -66,7 +66,7 @@ def _is_main(record: Record) -> bool:
 
 
 def published() -> list[dict[str, str]]:
-    """Return the published numbers that come with the package."""
+    """Return the published numbers in the package."""
     import csv
 
     text = resources.files("adit.report.paper").joinpath("published.csv").read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def published() -> list[dict[str, str]]:
 
 
 def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]:
-    """Return the numbers in which real systems do no better than a fake, by protocol and metric, and which fake.
+    """Return the metrics, by protocol and metric, that do not separate real systems from a fake, with the fake's name.
 
     Args:
         separation: records of ``separation.json``.
@@ -92,7 +92,7 @@ def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]
 
 
 def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] = ()) -> Table:
-    """Return one row a metric and protocol, one column per population, and the published numbers.
+    """Return one row per metric and protocol, one column per population, and the published numbers.
 
     Args:
         kind: crystal or molecule.
@@ -112,7 +112,7 @@ def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] 
 
 
 def measures(records: Sequence[Record], separation: Sequence[Record], kind: str) -> Table | None:
-    """Return one row a measure (distances, medians), one column per population; ``None`` without any.
+    """Return one row per measure (distances, medians), one column per population; ``None`` without measures.
 
     Args:
         records: records of ``measures.json``.
@@ -182,7 +182,7 @@ def _facts(protocol: str, metric: str, facts: Sequence[Mapping[str, str]]) -> Ce
 
 
 def sources(kind: str) -> list[str]:
-    """Return where the published numbers of a kind come from, one line a source."""
+    """Return the sources of the published numbers of a kind, one line each."""
     rows = [fact for fact in published() if fact["kind"] == kind]
     groups: dict[str, list[str]] = {}
     for row in rows:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SYSTEMS: Final = 100
-"""Systems of each dataset, of the validation split where it is large enough."""
+"""Systems of each dataset, from the validation split if it is large enough."""
 
 ELEMENTS: Final = {"C": "grey", "N": "blue", "O": "vermilion", "F": "green"}
-"""Elements of molecules that crystals have too, and their colours."""
+"""Elements that molecules and crystals have in common, and their colours."""
 
 KIND_COLOURS: Final = {"crystal": "blue", "molecule": "orange", "mof": "green"}
 
@@ -28,8 +28,8 @@ KIND_COLOURS: Final = {"crystal": "blue", "molecule": "orange", "mof": "green"}
 def principal_components(run: Run) -> pd.DataFrame | None:
     """Return one row per atom: ``dataset``, ``kind``, ``system_id``, ``element``, ``pc1``, ``pc2``.
 
-    The components are those of the posterior's means of all rows; ``None`` where the run keeps no latents. What each
-    component explains is in ``attrs["explained"]``.
+    The components are those of the posterior means of all rows; ``None`` if the run has no latents. The share of the
+    variance that each component explains is in ``attrs["explained"]``.
     """
     import pandas as pd
 

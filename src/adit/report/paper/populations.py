@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_TRAIN: Final = 50_000
-"""Training crystals that are read."""
+"""Largest number of training crystals that are read."""
 
 
 def crystal_datasets(run: Run) -> list[str]:
-    """Return the datasets of crystals whose file is at hand."""
+    """Return the datasets of crystals whose file exists."""
     names = [str(stats.get("dataset")) for stats in run.datasets if stats.get("kind") == "crystal"]
     return [name for name in names if "/" not in name and (run.folder / f"data/{name}.arrow").is_file()]
 
@@ -38,7 +38,7 @@ def train_elements(run: Run) -> list[int]:
 
 
 def train_info(run: Run, key: str) -> list[float]:
-    """Return an annotation of the training crystals, as the dataset has it (its own DFT energies)."""
+    """Return an annotation of the training crystals in the dataset, e.g. its DFT energies (eV/atom)."""
     values: list[float] = []
     for name in crystal_datasets(run):
         infos = store.read_systems(run.folder / f"data/{name}.arrow").infos("train")[:MAX_TRAIN]
@@ -48,7 +48,7 @@ def train_info(run: Run, key: str) -> list[float]:
 
 
 def train_spacegroups(run: Run) -> Counter[int]:
-    """Return how many training crystals have which spacegroup."""
+    """Return the number of training crystals of each spacegroup."""
     counts: Counter[int] = Counter()
     for stats in run.datasets:
         if stats.get("kind") == "crystal":
@@ -66,7 +66,7 @@ def samples(run: Run, kind: str = "crystal") -> pd.DataFrame | None:
 
 
 def populations(run: Run, key: str) -> dict[str, Any]:
-    """Return a number of the samples and of the training crystals, whichever are known.
+    """Return the values of a column for the samples and the training crystals, as far as they are known.
 
     Args:
         run: the run.

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @styled
 def solver_grid(kind: str, points: pd.DataFrame) -> Drawing:
-    """Draw the validity of each number of steps and guidance, a panel a solver and time grid. Source: Fig. 7.
+    """Draw the validity for each number of steps and guidance, with a panel per solver and time grid. Source: Fig. 7.
 
     Args:
-        kind: what was sampled.
+        kind: kind of the samples.
         points: rows of ``tune/points.csv`` of this kind.
     """
     panels = list(points.groupby(["solver", "grid"], sort=False))
@@ -43,7 +43,7 @@ def solver_grid(kind: str, points: pd.DataFrame) -> Drawing:
 
 @styled
 def speed(kind: str, points: pd.DataFrame) -> Drawing:
-    """Draw validity and the time of 10,000 samples against the steps, at the best guidance of each. Source: Fig. 2."""
+    """Draw validity and time of 10,000 samples against the steps, each with its best guidance. Source: Fig. 2."""
     best = points.sort_values(Metric.VALIDITY, ascending=False).drop_duplicates(["solver", "grid", "steps"])
     best = best.sort_values(["solver", "grid", "steps"])
     best = best.assign(minutes_10k_samples=best["seconds_per_sample"] * 10_000 / 60)

@@ -1,4 +1,4 @@
-"""The paper's tables with a row for this run: the same metrics, the same protocol, published rows beside it.
+"""The paper's tables with a row for this run: same metrics and protocol, with the published rows.
 
 Writes: report/tables/table-<n>.csv
 """
@@ -36,9 +36,9 @@ class PaperTable:
     Attributes:
         name: file name.
         title: title of the table.
-        kind: whose metrics.
+        kind: kind of the systems.
         metrics: protocol and metric of each column.
-        note: what a reader must know.
+        note: note below the table.
     """
 
     name: str
@@ -102,14 +102,14 @@ _SOURCES: Final = {
     "table-3": ("ADiT v1, Table 3",),
     "table-4": ("Table 4", "Table 1"),
 }
-"""Where the published rows of a table come from; the others show all that have one of their metrics."""
+"""Sources of the published rows of a table; other tables show all rows with one of their metrics."""
 
 
 def build(table: PaperTable, summary: Sequence[Record], parameters: float | None) -> pd.DataFrame | None:
-    """Return a row a model (per cent), this run last with its controls; ``None`` where the run has none of it.
+    """Return a row per model (per cent), this run last with its controls; ``None`` if the run has no such number.
 
     Args:
-        table: which.
+        table: the table.
         summary: records of ``scores/summary.json``.
         parameters: of the denoiser, for Table 4.
     """
@@ -166,7 +166,7 @@ def _published(table: PaperTable) -> list[dict[str, Any]]:
 
 
 def cells(table: PaperTable, frame: pd.DataFrame) -> dict[str, Any]:
-    """Return the table for the page: titles, and rows of texts with the interval below this run's numbers."""
+    """Return the table for the page: titles, and rows of texts; this run's numbers have intervals."""
     heads = ["model", *(_title(metric, protocol) for protocol, metric in table.metrics)]
     rows = []
     for row in frame.to_dict("records"):

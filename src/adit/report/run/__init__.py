@@ -1,1 +1,1 @@
-"""What a run left on disk: its tables, its manifest, what its jobs took."""
+"""The files of a run: tables, manifest, times of its jobs."""

@@ -1,4 +1,4 @@
-"""What each job took, as Snakemake measured it.
+"""Resources of each job, as measured by Snakemake.
 
 Reads: benchmarks/<job>.tsv
 """
@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 
 def read(folder: Path) -> list[Record]:
-    """Return one record per job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN where it has none.
+    """Return one record per job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN for missing ones.
 
     Args:
         folder: ``results/<run>``.
@@ -30,7 +30,7 @@ def read(folder: Path) -> list[Record]:
 
 
 def _gpus(resources: str) -> float:
-    """Return the GPUs that a scheduler gave a job; NaN for a job of no scheduler, where the number is a mere wish."""
+    """Return the GPUs that a scheduler gave a job; NaN without a scheduler, when the number is only requested."""
     match = re.search(r"'gpu': (\d+)", resources)
     return float(match.group(1)) if match and "slurm_partition" in resources else float("nan")
 

@@ -1,6 +1,6 @@
-"""What a run left on disk, read tolerantly: what was not requested is empty, a broken file is a problem to show.
+"""The files of a run, read tolerantly: missing ones are empty, broken ones are listed as problems.
 
-Reads: everything under ``results/<run>/`` but the logs
+Reads: everything under ``results/<run>/`` except the logs
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NETWORKS: Final = {"vae": "Autoencoder (VAE)", "dit": "Denoiser (DiT)"}
 
 @dataclass(frozen=True)
 class Training:
-    """What one training left.
+    """Files of one training.
 
     Attributes:
         config: ``config.json``; empty if there is none.
@@ -49,20 +49,20 @@ class Run:
         config: the complete configuration.
         summary: records of ``scores/summary.json``.
         funnel: records of ``scores/funnel.json``.
-        scores: one row per sample requested, by kind.
+        scores: one row per requested sample, by kind.
         datasets: ``data/<dataset>.stats.json``.
         training: by network.
         hull: ``hull/hull.parquet``.
         judge: ``hull/judge.parquet``.
         reference: ``hull/reference.parquet``.
         selected: ``dft/selected.parquet``.
-        dft: one record per structure that DFT ran on.
+        dft: one record per structure that was relaxed with DFT.
         benchmarks: Snakemake's measurements, one record per job.
-        measures: records of ``scores/measures.json``: numbers that are no rates.
+        measures: records of ``scores/measures.json``: scores that are not rates.
         separation: records of ``scores/separation.json``: which scores separate real systems from controls.
         card: ``scores/card.json``: matchers and protocols that decided the scores.
         sensitivity: ``scores/sensitivity-crystal.csv``: rates by number of samples and seed.
-        problems: what could not be read, one line each.
+        problems: unreadable files, one line each.
     """
 
     folder: Path
@@ -142,7 +142,7 @@ def load(folder: Path, run_config: str) -> Run:
 def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with surrogate energies under their plain names too, for sorting and drawing.
 
-    What is shown keeps the surrogate's name. An energy that is not a finite number is missing.
+    The page shows the surrogate's name. An energy that is not finite is missing.
     """
     import numpy as np
     import pandas as pd
@@ -165,7 +165,7 @@ def _config(text: str) -> Record:
 
 
 class _Reader:
-    """Reads files of a run; a missing file is ``None``, a broken one ``None`` and a problem."""
+    """Reads files of a run; a missing file is ``None``, a broken one is ``None`` and a problem."""
 
     def __init__(self, folder: Path, problems: list[str]) -> None:
         self.folder, self.problems = folder, problems
@@ -200,7 +200,7 @@ class _Reader:
 
 
 def _stats(statistics: Record, path: Path, problems: list[str]) -> Record:
-    """Return the statistics of a dataset without the entries that are not what they must be."""
+    """Return the statistics of a dataset without entries of a wrong type."""
     wanted: dict[str, tuple[type, str]] = dict.fromkeys(
         ("n_systems", "size_histogram", "elements", "failures", "verified"), (dict, "table")
     ) | dict.fromkeys(("n_rows", "n_failed"), (int, "number"))
@@ -233,7 +233,7 @@ def _dft(reader: _Reader) -> list[Record]:
 
 
 class Structures:
-    """Structures by id, read only when requested; of several files that hold one for an id, the first is taken."""
+    """Structures by id, read when they are needed; if several files have an id, the first is used."""
 
     def __init__(self, tables: Iterable[store.SystemTable]) -> None:
         self._rows: dict[str, tuple[store.SystemTable, int]] = {}

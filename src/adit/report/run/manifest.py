@@ -1,4 +1,4 @@
-"""Run manifest: what decided the numbers. Configuration, versions, commit, hashes, hardware, cost of each stage."""
+"""Run manifest: configuration, versions, commit, hashes, hardware, cost of each stage."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LIBRARIES: Final = (
     "snakemake",
     "matplotlib",
 )
-"""Libraries that decide numbers or drawings; those not installed are ``None``."""
+"""Libraries that affect numbers or drawings; those not installed are ``None``."""
 
 STAGES: Final = (
     "prepare",
@@ -71,7 +71,7 @@ HASHED: Final = (
     "scores/*.parquet",
     "scores/summary.json",
 )
-"""Files whose SHA-256 is kept."""
+"""Files whose SHA-256 is stored."""
 
 
 def manifest(run: Run, name: str) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def versions(names: Iterable[str] = LIBRARIES) -> dict[str, str | None]:
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """Return the commit of the code and whether it was changed since; ``None`` where the code is in no repository."""
+    """Return the commit of the code and whether it was changed since; ``None`` outside a repository."""
     if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return {"commit": None, "changed": None}
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
@@ -154,7 +154,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def energies(run: Run) -> dict[str, Any]:
-    """Return whose energies met on which hull."""
+    """Return the methods of energies and hull."""
     hull, potentials = run.hull, surrogate_potentials(run)
     return {
         "reference": run.setting("hull.reference"),
@@ -167,7 +167,7 @@ def energies(run: Run) -> dict[str, Any]:
 
 
 def surrogate_potentials(run: Run) -> list[str] | None:
-    """Return the potentials whose energies are surrogates on the hull; ``None`` where nothing says it."""
+    """Return the potentials of surrogate energies on the hull; ``None`` if unknown."""
     hull = run.hull
     if hull is None or Col.SURROGATE not in hull:
         return None
@@ -176,7 +176,7 @@ def surrogate_potentials(run: Run) -> list[str] | None:
 
 
 def surrogate_note(run: Run) -> str:
-    """Return the note for energies of a potential, e.g. ``CHGNet surrogate``; else an empty text."""
+    """Return the note for energies of a potential, e.g. ``CHGNet surrogate``; empty for others."""
     return ", ".join(map(surrogate_title, surrogate_potentials(run) or []))
 
 
@@ -216,13 +216,13 @@ def _total(rows: Iterable[Mapping[str, Any]], name: str) -> float | None:
 
 
 def _hours(rows: Iterable[Mapping[str, Any]], name: str) -> float | None:
-    """Return what jobs held: wall time by cores or GPUs, h; ``None`` where their numbers were not recorded."""
+    """Return core or GPU hours of jobs: wall time times their number; ``None`` if the numbers were not recorded."""
     held = [row["s"] * row[name] for row in rows if math.isfinite(row.get(name, math.nan) * row.get("s", math.nan))]
     return round(sum(held) / 3600, 3) if held else None
 
 
 def planned(run: Run) -> dict[str, dict[str, float]]:
-    """Return the core and GPU hours that were to be expected of each stage, on the cores and GPUs that its jobs got."""
+    """Return the expected core and GPU hours of each stage, for the cores and GPUs of its jobs."""
     try:
         whole = parse(run.config)
     except ConfigError:
@@ -243,7 +243,7 @@ def _most(benchmarks: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
 
 
 def clean(value: Any) -> Any:
-    """Return a value that JSON can hold: numbers that are not finite become ``None``, unknown types text."""
+    """Return a value for JSON: numbers that are not finite become ``None``, unknown types become text."""
     if isinstance(value, Mapping):
         return {str(k): clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set):

@@ -1,1 +1,1 @@
-"""Values, tables and outcomes of a run in words."""
+"""Values, tables and outcomes of a run as text."""

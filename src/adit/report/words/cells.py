@@ -14,7 +14,7 @@ class Cell:
     """One cell.
 
     Attributes:
-        text: text of the cell (escaped by the template unless it is ``Markup``).
+        text: text of the cell, escaped by the template unless it is ``Markup``.
         sort: sort key; ``None``: the text.
         style: CSS classes.
         note: a second line in small print.
@@ -43,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Column:
-    """How a column of a file becomes a column of a table.
+    """Conversion of a column of a file to a column of a table.
 
     Attributes:
         name: column of the file.
@@ -64,7 +64,7 @@ def text_cell(value: Any) -> Cell:
 
 
 def number_cell(digits: int) -> Callable[[Any], Cell]:
-    """Return what makes a cell of a number with ``digits`` decimals."""
+    """Return a function that makes cells of numbers with ``digits`` decimals."""
 
     def show(value: Any) -> Cell:
         if formats.is_missing(value) or isinstance(value, str):

@@ -23,8 +23,8 @@ def closing(run: Run, gpaw_missing: Path = GPAW_MISSING) -> list[str]:
     """Return the five lines of a run, each with its name before it.
 
     Args:
-        run: what the run left, finished or not.
-        gpaw_missing: file with the reason, where GPAW could not be built.
+        run: the run, finished or not.
+        gpaw_missing: file with the reason why GPAW could not be built.
     """
     texts = (_samples(run), _dft(run), _engine(run, gpaw_missing), _meaning(run), _page(run))
     return [f"{name:<8} {text}" for name, text in zip(NAMES, texts, strict=True)]
@@ -111,7 +111,7 @@ def _tag(run: Run) -> str:
 
 
 def _uncovered(run: Run) -> str:
-    """Return how many crystals the hull cannot judge, if there are such."""
+    """Return a text with the number of crystals with an unknown hull; empty if there are none."""
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
         return ""

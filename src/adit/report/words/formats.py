@@ -1,4 +1,4 @@
-"""How values are written for display: missing is a dash, minus is a minus, formulas have subscripts."""
+"""Formatting of values for display: a dash for missing values, a true minus sign, subscripts in formulas."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def chemical(text: str) -> str:
 
 
 def code(name: str) -> str:
-    """Return the name of a program as its authors write it, without a remark in brackets behind it."""
+    """Return the name of a program as its authors write it, without a remark in brackets after it."""
     name = name.partition(" (")[0]
     return ENGINES[name.lower()].title if name.lower() in ENGINES else name
 
@@ -79,7 +79,7 @@ def metric(name: str, protocol: str = "") -> str:
 
     Args:
         name: name in the files.
-        protocol: whose definition, where it does not stand beside the name: several have a ``validity``.
+        protocol: its protocol, if it is not shown separately; several protocols have a ``validity``.
     """
     stem = name.removesuffix(OF_VALID)
     label = columns.metric_title(stem)

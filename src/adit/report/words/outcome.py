@@ -1,4 +1,4 @@
-"""What came out, in words: the sentence under the title, the tiles, and what a reader must know before the numbers."""
+"""The outcome as text: the sentence under the title, the tiles, and the notices above the numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ XTB: Final = "gfn1-xtb"
 
 @dataclass(frozen=True)
 class Notice:
-    """Something to know before the numbers.
+    """A notice above the numbers.
 
     Attributes:
         tone: ``warning`` or ``info``.
@@ -30,7 +30,7 @@ class Notice:
 
 
 def trained_on(run: Run) -> str:
-    """Return what the models come from, e.g. ``trained on 254 crystals (mp20)``; empty if unknown."""
+    """Return the origin of the models, e.g. ``trained on 254 crystals (mp20)``; empty if unknown."""
     source, weights = str(run.setting("model.source", "train")), run.setting("model.weights", "weights")
     if source == "pretrained":
         return f"models as in {weights}"
@@ -76,7 +76,7 @@ def sentence(run: Run) -> str:
 
 
 def judge_sentence(run: Run) -> str:
-    """Return what both potentials say together; empty where nothing was judged."""
+    """Return a sentence on the verdicts of both potentials; empty if nothing was judged."""
     frame = run.judge
     if frame is None or Col.VERDICT not in frame or not (frame[Col.JUDGE_STATUS] == "judged").any():
         return ""
@@ -89,7 +89,7 @@ def judge_sentence(run: Run) -> str:
 
 
 def _judge_notice(run: Run) -> list[Notice]:
-    """Return that there is a second opinion, or why there is none although a judge was asked for."""
+    """Return the notice on the second potential, or on the reason why the configured judge is missing."""
     frame = run.judge
     if frame is None or not len(frame):
         return []
@@ -97,7 +97,7 @@ def _judge_notice(run: Run) -> list[Notice]:
         text = "Both potentials learned from the Materials Project: a second opinion, not an independent one."
         return [Notice("info", "A second potential judged", text)]
     why = next((str(reason) for reason in frame[Col.JUDGE_REASON] if reason), "no reason was left")
-    return [Notice("warning", "Nothing was judged", f"{why}. Stability rests on one potential.")]
+    return [Notice("warning", "The second potential gave no energies", f"{why}. Stability rests on one potential.")]
 
 
 def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
@@ -197,7 +197,7 @@ def _weights_notice(run: Run) -> list[Notice]:
 
 def _formulas_notice(run: Run) -> list[Notice]:
     own = run.setting("sample.by_kind.molecule.formulas", run.setting("sample.formulas", "model"))
-    composition = str(run.setting("sample.conditions.molecule.composition") or "-")  # a formula leaves nothing to draw
+    composition = str(run.setting("sample.conditions.molecule.composition") or "-")  # with a formula nothing is drawn
     if own != "training" or "-" not in composition or run.setting("sample.from") or "molecule" not in kinds(run):
         return []
     text = (
@@ -229,7 +229,7 @@ def _gap_notice(run: Run) -> list[Notice]:
     text = (
         f"{formats.count(gaps)} of the {formats.count(len(placed))} crystals with an energy have an unknown hull: "
         "it has no compound of a pair of their elements. Energies below such a gap mean little: these crystals count "
-        "as stable nowhere but in the published protocols, which ask for no more than an energy."
+        "as stable only in the published protocols, which need no more than an energy."
     )
     return [Notice("warning", "The hull has gaps", text)]
 
@@ -273,12 +273,12 @@ def tiles(run: Run) -> list[tuple[str, str, str]]:
 
 
 def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
-    """Return the known energies above the hull of the crystals whose relaxation converged, eV/atom.
+    """Return the known energies above the hull of crystals with a converged relaxation, eV/atom.
 
     Args:
         run: the run.
-        covered: leave out what is not a candidate: chemistries that the hull does not cover (energies below a gap mean
-            little), crystals that are not valid, and single elements.
+        covered: leave out non-candidates: crystals with an unknown hull (energies below a gap mean
+            little), invalid crystals and single elements.
     """
     frame = run.scores.get("crystal")
     if frame is None or Col.E_ABOVE_HULL not in frame:
@@ -294,5 +294,5 @@ def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
 
 
 def best_energy(run: Run) -> float | None:
-    """Return the lowest energy above the hull of a valid crystal of a chemistry that the hull covers, eV/atom."""
+    """Return the lowest energy above the hull of a valid crystal with a known hull, eV/atom."""
     return min(hull_energies(run, covered=True), default=None)

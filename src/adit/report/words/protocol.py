@@ -1,4 +1,4 @@
-"""The protocol card: everything that decides a number of the page, in one place."""
+"""The protocol card: all settings that affect the numbers of the page."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SETTINGS: Final = {
         ("steps T", "sample.steps"),
         ("guidance γ", "sample.guidance"),
         ("skip guidance ω", "sample.skip_guidance"),
-        ("blocks that its weaker model lacks", "sample.skip_blocks"),
-        ("noise drawn anew η", "sample.eta"),
+        ("blocks skipped in its weaker model", "sample.skip_blocks"),
+        ("replaced noise η", "sample.eta"),
         ("temperature τ", "sample.temperature"),
         ("formulas decided by", "sample.formulas"),
         ("seed of the run", "seed"),
@@ -73,7 +73,7 @@ def card(run: Run) -> list[tuple[str, Pairs]]:
 
 
 def _scored(settings: Mapping[str, Any]) -> list[tuple[str, Pairs]]:
-    """Return what the scores say of their matchers, protocols and references."""
+    """Return the matchers, protocols and references of the scores."""
     titles = {
         "matchers": "Structure matchers",
         "crystal_protocols": "Protocols of crystals",
@@ -94,7 +94,7 @@ def _listed(values: Any) -> str:
 
 
 def definitions(summary: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:
-    """Return kind, protocol, metric and definition of every number, as the scores state it."""
+    """Return kind, protocol, metric and definition of every number in the scores."""
     rows = {
         (str(r.get("kind")), str(r.get("protocol")), str(r.get("metric"))): str(r.get("basis") or "")
         for r in reversed(summary)

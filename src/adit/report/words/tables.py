@@ -1,4 +1,4 @@
-"""Tables of the page: which columns of which file, in which order."""
+"""Tables of the page: their columns and order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Record = Mapping[str, Any]
 
 MAX_ROWS: Final = 1000
-"""Rows of a table in the page; the rest stays in the file that the page names."""
+"""Largest number of rows of a table in the page; the page names the file with all rows."""
 
 
 def _of(name: Col, show: Callable[[Any], Cell] = text_cell, hint: str = "") -> Column:
@@ -46,7 +46,7 @@ _REASONS: Final = {
     Col.DFT_REASON: "DFT: ",
     Col.POSEBUSTERS_REASON: "PoseBusters: ",
 }
-"""Columns with reasons, and what opens each."""
+"""Columns with reasons, and the prefix of each."""
 
 DFT_COLUMNS: Final = (
     _of(Col.SYSTEM_ID, id_cell),
@@ -68,7 +68,7 @@ DFT_COLUMNS: Final = (
 
 
 def _dft_columns(energy: str) -> Sequence[Column]:
-    """Return the columns of a table whose energy above the hull has this name, a surrogate's or its own."""
+    """Return the columns of a table; ``energy`` is the name of its energy above the hull."""
     potential = potential_of(energy)
     if not potential:
         return DFT_COLUMNS
@@ -78,7 +78,7 @@ def _dft_columns(energy: str) -> Sequence[Column]:
 
 
 def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_ROWS) -> Table:
-    """Return the columns that a frame has and that are not empty throughout, at most ``limit`` rows."""
+    """Return a table of the columns that exist and are not empty, with at most ``limit`` rows."""
     shown = [c for c in columns if c.name in frame and not all(formats.is_missing(v) for v in frame[c.name])]
     heads = [(c.title or formats.heading(c.name), c.hint) for c in shown]
     records = frame.head(limit).to_dict("records")
@@ -87,7 +87,7 @@ def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_
 
 
 def with_reasons(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with ``why_not``: the reasons of all stages in one text, each told once."""
+    """Return the frame with ``why_not``: the reasons of all stages in one text, without repetitions."""
     columns = [name for name in _REASONS if name in frame]
     texts = []
     for values in frame[columns].itertuples(index=False):
@@ -139,7 +139,7 @@ def dft(run: Run, records: Sequence[Record]) -> Table:
 
 
 def reasons(steps: Sequence[Record]) -> Table:
-    """Return what was lost at each step of a funnel, and why."""
+    """Return the losses at each step of a funnel, with reasons."""
     rows = []
     for step in steps:
         lost = step.get("reasons") or {}
