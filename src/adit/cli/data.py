@@ -18,7 +18,7 @@ MIRROR_VARIABLE = "ADIT_MIRROR"
 
 
 def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | None:
-    """Return the mirror: the option, else the environment, else ``default``."""
+    """Return the mirror from the option, the environment, or ``default``, in this order."""
     return args.mirror or os.environ.get(MIRROR_VARIABLE) or default
 
 
@@ -48,7 +48,7 @@ def _prepare(args: argparse.Namespace) -> None:
 
 
 def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path, mirror: str | None) -> None:
-    """Prepare one dataset into its two files; the datasets of a call never share a folder of shards."""
+    """Prepare one dataset; each dataset of a call has its own folder of shards."""
     from adit.data.prepare.stage import prepare
     from adit.data.sources.registry import SOURCES
 

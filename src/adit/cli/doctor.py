@@ -43,7 +43,7 @@ def _doctor(args: argparse.Namespace) -> None:
 
 
 def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | None) -> list[Check]:
-    """Return the checks of a place: where Snakemake runs, a node that evaluates, or one with per GPU."""
+    """Return the checks of a place: the login node, a CPU node, or a GPU node."""
     results = Path(stage.results) / stage.name
     here: list[Check] = [
         software.python,
@@ -89,7 +89,7 @@ def _dft(stage: config.DoctorStage) -> Iterator[Finding]:
 
 
 def _potentials(stage: config.DoctorStage) -> Iterator[Finding]:
-    """Check the potentials that relax and judge: installed, with weights, and whose they are."""
+    """Check the potentials of relaxation and judge: installation, weights, licences."""
     from adit.relax.potentials.chosen import Chosen
 
     relax, judge = stage.relax, stage.judge
@@ -111,7 +111,7 @@ def _potentials(stage: config.DoctorStage) -> Iterator[Finding]:
 
 
 def _data(stage: config.DoctorStage, mirror: str | None) -> Iterator[Finding]:
-    """Check that each dataset is prepared, at hand, or can be downloaded."""
+    """Check that each dataset is prepared, available, or can be downloaded."""
     for dataset in stage.data.datasets:
         name, own = dataset.name, stage.data.custom.get(dataset.name)
         what = f"dataset {name}"

@@ -36,10 +36,10 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def site_of(profile: Path, device: str) -> Site:
-    """Return what the jobs get, as a profile says.
+    """Return the resources of the jobs from a profile.
 
     Raises:
-        ConfigError: there is no such profile, or it is invalid.
+        ConfigError: the profile does not exist or is invalid.
     """
     values = scheduler.read(scheduler.file_of(profile))
     resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}

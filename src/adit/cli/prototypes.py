@@ -1,4 +1,4 @@
-"""Verb that searches the prototypes of many pairs of elements, for the table in the package or for a table to carry."""
+"""Verb that searches the prototypes of many pairs of elements, for the table in the package or another table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _ship_prototypes(args: argparse.Namespace) -> None:
         own = Path(folder) / "reference.parquet"
         reference(whole.stage(config.ReferenceStage), [crystals], own, args.cache / "state", args.workers)
         hull = read_reference(own)
-    kept = args.cache / f"prototypes-{args.engine}.parquet"  # a killed run goes on from here
+    kept = args.cache / f"prototypes-{args.engine}.parquet"  # a killed run resumes from it
     if args.out.is_file() and not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(args.out, kept)
@@ -46,6 +46,6 @@ def register(verbs: Verbs) -> None:
 def _declare(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "data", many=True)
     add_paths(sub, "out", "cache")
-    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="whose energies")
-    sub.add_argument("--core-hours", type=float, default=4.0, help="begin no further pair after so much")
+    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="potential")
+    sub.add_argument("--core-hours", type=float, default=4.0, help="budget of the search, core hours")
     add_workers(sub)

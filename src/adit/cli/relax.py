@@ -35,7 +35,7 @@ def _relax_stage(args: argparse.Namespace) -> None:
 
 
 def potential_files(section: config.RelaxConfig | config.JudgeConfig) -> list[Path]:
-    """Return the files of a section that a potential reads: its weights and its interpreter."""
+    """Return the files of a potential in a section: its weights and its interpreter."""
     return [Path(text) for text in (section.weights, section.python) if text]
 
 
@@ -97,7 +97,7 @@ def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
 
 
 def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> Callable[[str], Path]:
-    """Return a function that gives the local path of a public file by its name, from the mirror or its source."""
+    """Return a function from the name of a public file to its local path, downloaded from the mirror or its source."""
 
     def find(name: str) -> Path:
         from adit.data.sources.download import limited
@@ -145,7 +145,7 @@ def _hull(args: argparse.Namespace) -> None:
 def _completion(
     args: argparse.Namespace, stage: config.HullStage
 ) -> Callable[[Hull, Sequence[frozenset[str]]], Hull] | None:
-    """Return what searches the pairs that a hull misses, where that is asked for."""
+    """Return the search of the pairs that a hull misses, if configured."""
     if stage.hull.competing == "none":
         return None
     from adit.hull.competing import Search, with_prototypes
@@ -249,7 +249,7 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
     add_refuse(sub)
     sub.add_argument(
-        "--engine", choices=(*POTENTIALS, *ENGINES), default="chgnet", help="what computes energies and forces"
+        "--engine", choices=(*POTENTIALS, *ENGINES), default="chgnet", help="engine for energies and forces"
     )
     sub.add_argument("--weights", help="file of a potential's weights; default: relax.weights of --config")
     sub.add_argument("--python", help="interpreter that has the potential; default: relax.python of --config")
@@ -277,7 +277,7 @@ def _declare_reference(sub: argparse.ArgumentParser) -> None:
 
 
 def _declare_ship_references(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="whose energies")
+    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="potential")
     add_paths(sub, "out", "cache")
     add_workers(sub)
 
@@ -289,9 +289,9 @@ def _declare_hull(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "out")
     text = "reference to compute if --reference is not given; default: hull.reference of --config"
     sub.add_argument("--hull", help=text)
-    text = "compounds of pairs that the reference has none of; default: hull.competing of --config"
+    text = "compounds for pairs without one in the reference; default: hull.competing of --config"
     sub.add_argument("--competing", choices=("none", "prototypes"), help=text)
-    text = "search no further pair after so much; default: hull.competing_core_hours of --config"
+    text = "budget of the search, core hours; default: hull.competing_core_hours of --config"
     sub.add_argument("--core-hours", type=float, help=text)
     text = "table of searched pairs, read and written; default: prototypes.parquet in the folder named after --out"
     sub.add_argument("--cache", type=Path, help=text)

@@ -39,7 +39,7 @@ def _sample(args: argparse.Namespace) -> None:
 
 
 def _sample_stage(args: argparse.Namespace) -> None:
-    """Write a shard of the run, which is cached in the folder ``--state``, or as many samples as requested."""
+    """Write a shard of the run, cached in the folder ``--state``, or as many samples as requested."""
     from adit.sample.generate import sample_shard
     from adit.sample.kept import settings_key
     from adit.systems import Kind
@@ -120,7 +120,7 @@ def _weights(args: argparse.Namespace) -> tuple[Path, Path]:
     if vae is None or dit is None:
         raise ConfigError("give --weights FOLDER with vae/ and dit/ in it, or --vae and --dit")
     if args.weights is not None:
-        _suited(args.weights)  # for its hashes
+        _suited(args.weights)  # checks the hashes
     return vae, dit
 
 

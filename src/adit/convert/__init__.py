@@ -1,4 +1,4 @@
-"""The only borders to pymatgen, ASE and RDKit: ``AtomicSystem`` to and from their types, and their file formats."""
+"""The only place that converts ``AtomicSystem`` to and from types and file formats of pymatgen, ASE and RDKit."""
 
 from adit.convert.ase import from_atoms, from_extxyz_frame, read_extxyz, read_extxyz_frame, to_atoms
 from adit.convert.pymatgen import (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def to_atoms(system: AtomicSystem) -> Atoms:
-    """Return ASE ``Atoms``, periodic where the system has a cell."""
+    """Return ASE ``Atoms``, periodic if the system has a cell."""
     from ase import Atoms
 
     return Atoms(
@@ -39,7 +39,7 @@ def from_atoms(atoms: Atoms, system_id: str, kind: Kind, info: dict[str, Any] | 
 
 
 def from_extxyz_frame(text: str, system_id: str) -> AtomicSystem:
-    """Return the system of one frame: a crystal where any direction is periodic, else a molecule, whatever its box.
+    """Return the system of one frame: a crystal if any direction is periodic, else a molecule without its box.
 
     ``pbc`` in the comment line decides; without it a ``Lattice`` makes all three directions periodic.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
-"""Tolerances of spglib's Niggli reduction, tried in order: with a single one, some cells do not converge."""
+"""Tolerances of spglib's Niggli reduction, tried in order, since each fails for some cells."""
 
 
 def to_structure(system: AtomicSystem) -> Structure:
@@ -83,7 +83,7 @@ def niggli(system: AtomicSystem) -> AtomicSystem:
     """Return the crystal in its Niggli-reduced cell, in the standard orientation (a along x, b in the xy plane).
 
     The structure is the same up to a proper rotation: atoms, their order, the volume, all periodic distances and
-    the handedness stay; fractional coordinates are wrapped into [0, 1).
+    the handedness do not change; fractional coordinates are wrapped into [0, 1).
 
     Raises:
         DataError: the system has no cell, or the reduction fails.
@@ -96,7 +96,7 @@ def niggli(system: AtomicSystem) -> AtomicSystem:
     reduced = _niggli_vectors(system.cell)
     if reduced is None:
         raise DataError(f"{system.system_id}: Niggli reduction failed")
-    # Rows of ``change`` are the new vectors in terms of the old ones: whole numbers, so that nothing is rounded twice.
+    # Rows of ``change`` are the new vectors in terms of the old ones, integers, so that nothing is rounded twice.
     change = np.rint(np.linalg.solve(system.cell.T, reduced.T).T)
     change *= np.sign(np.linalg.det(change @ system.cell))  # right-handed, so that the rotation below is proper
     if abs(abs(np.linalg.det(change)) - 1.0) > 1e-6:
@@ -115,7 +115,7 @@ def niggli(system: AtomicSystem) -> AtomicSystem:
 
 
 def _niggli_vectors(cell: np.ndarray) -> np.ndarray | None:
-    """Return the reduced vectors (3, 3) in the orientation of ``cell``; ``None`` where no tolerance gives any."""
+    """Return the reduced vectors (3, 3), Å, in the orientation of ``cell``; ``None`` if all tolerances fail."""
     import spglib
 
     for eps in _NIGGLI_EPS:
@@ -131,7 +131,7 @@ def _niggli_vectors(cell: np.ndarray) -> np.ndarray | None:
 
 
 def primitive(system: AtomicSystem, symprec: float = 1e-3) -> AtomicSystem:
-    """Return the crystal in a primitive cell; unchanged if it is primitive already or spglib finds no symmetry.
+    """Return the crystal in a primitive cell; unchanged if it is primitive or spglib finds no symmetry.
 
     Args:
         system: a crystal.
@@ -178,7 +178,7 @@ def to_cif(system: AtomicSystem) -> str:
 
 
 def spacegroup_number(system: AtomicSystem, symprec: float = 0.1, angle_tolerance: float = 5.0) -> int:
-    """Return the international spacegroup number; 0 where spglib finds none.
+    """Return the international spacegroup number; 0 if spglib finds none.
 
     Args:
         system: a crystal.

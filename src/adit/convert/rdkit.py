@@ -31,7 +31,7 @@ def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
     """Return an RDKit molecule with bonds perceived from the geometry (``rdDetermineBonds``), sanitised.
 
     Raises:
-        DataError: RDKit finds no bonding that fits the charge, or there are too many atoms to look for it.
+        DataError: RDKit finds no bonding with this charge, or the system has too many atoms.
     """
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdDetermineBonds
@@ -44,7 +44,7 @@ def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
         try:
             rdDetermineBonds.DetermineBonds(mol, charge=charge, allowChargedFragments=True, embedChiral=False)
             Chem.SanitizeMol(mol)
-        except Exception as error:  # RDKit raises ValueError, RuntimeError and classes of its own
+        except Exception as error:  # RDKit raises ValueError, RuntimeError and its own classes
             message = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DataError(f"{system.system_id}: no bonding fits ({message})") from error
     return mol
@@ -101,7 +101,7 @@ def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def smiles_of_block(block: str) -> str | None:
-    """Return the canonical SMILES of a MOL block, ``None`` where RDKit does not read it."""
+    """Return the canonical SMILES of a MOL block; ``None`` if RDKit cannot read it."""
     from rdkit import rdBase
 
     mol = _mol_of_block(block)
@@ -134,7 +134,7 @@ def with_stereo(mol: Mol) -> Mol:
 
 
 def inchikey(mol: Mol) -> str:
-    """Return the standard InChIKey; empty where InChI takes no such molecule."""
+    """Return the standard InChIKey; empty if InChI does not support the molecule."""
     from rdkit import Chem, rdBase
 
     with rdBase.BlockLogs():

@@ -1,1 +1,1 @@
-"""Checks of a machine before a run: each finding says what is missing and how to get it."""
+"""Checks of a machine before a run: each finding names what is missing and how to get it."""

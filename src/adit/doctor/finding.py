@@ -11,7 +11,7 @@ Status = Literal["ok", "note", "missing"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """Result of one check.
 
     Attributes:
         what: subject of the check.
@@ -31,17 +31,17 @@ class Finding:
 
 
 def ok(what: str, detail: str) -> Finding:
-    """Return a finding that all is well."""
+    """Return the finding of a passed check."""
     return Finding(what, "ok", detail)
 
 
 def note(what: str, detail: str, remedy: str) -> Finding:
-    """Return a finding that something could be better."""
+    """Return the finding of a limitation."""
     return Finding(what, "note", detail, remedy)
 
 
 def missing(what: str, detail: str, remedy: str) -> Finding:
-    """Return a finding that something is not there."""
+    """Return the finding of something missing."""
     return Finding(what, "missing", detail, remedy)
 
 
@@ -49,12 +49,12 @@ Check = Callable[[], Iterable[Finding]]
 
 
 def examine(checks: Iterable[Check]) -> list[Finding]:
-    """Return the findings of all checks; one that breaks is a finding itself."""
+    """Return the findings of all checks; a check that raises an exception is a finding."""
     findings: list[Finding] = []
     for check in checks:
         try:
             findings += check()
-        except Exception as error:  # noqa: BLE001 - whatever a broken machine raises, the other checks continue
+        except Exception as error:  # noqa: BLE001 - after any exception, the other checks continue
             name = getattr(check, "__name__", "check").strip("_").replace("_", " ")
             findings.append(
                 missing(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "put that right")

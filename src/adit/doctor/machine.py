@@ -14,13 +14,13 @@ from adit.doctor.finding import Finding, missing, note, ok
 
 ENOUGH_GB, LEAST_GB = 20.0, 0.5
 LEAST_FILES = 100_000
-"""DFT leaves a folder with some files for each structure."""
+"""Smallest number of files that can be created; DFT writes a folder for each structure."""
 
 DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/kfd")
 
 
 def gpus() -> Iterator[Finding]:
-    """Check that torch can use the GPUs that are there."""
+    """Check that torch can use the existing GPUs."""
     import torch
 
     driver = any(Path(path).exists() for path in DRIVERS)
@@ -35,7 +35,7 @@ def gpus() -> Iterator[Finding]:
         way = "install the build of torch for this GPU, of the version in requirements.lock"
         yield missing("GPU", f"there is a driver{_driver_version()}, but torch is a CPU build", way)
     else:
-        way = "compare the driver with what this build of torch wants (nvidia-smi); or the job was given no GPU"
+        way = "compare the driver (nvidia-smi) with the one that this build of torch needs; or the job has no GPU"
         yield missing("GPU", f"torch for CUDA {torch.version.cuda} cannot use the driver{_driver_version()}", way)
 
 
@@ -50,7 +50,7 @@ def _driver_version() -> str:
 
 
 def memory() -> Iterator[Finding]:
-    """Tell cores and memory."""
+    """Report cores and memory."""
     import psutil
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -58,7 +58,7 @@ def memory() -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Iterator[Finding]:
-    """Check space, files and quota where the results go."""
+    """Check space, number of files and quota in the folder of the results."""
     there = _existing(folder)
     free = shutil.disk_usage(there).free / 1e9
     message = f"{free:.0f} GB free in {there}"
@@ -86,13 +86,13 @@ def _quota() -> Iterator[Finding]:
 
 
 def writing(folder: Path) -> Iterator[Finding]:
-    """Check that files can be written, renamed and locked where the results go, and in the temporary folder."""
+    """Check that files can be written, renamed and locked in the folder of the results and in the temporary folder."""
     yield written("results", folder)
     yield written("temporary files", Path(tempfile.gettempdir()))
 
 
 def written(name: str, place: Path) -> Finding:
-    """Return whether files can be written, renamed and locked in a folder, which is made where it is not there."""
+    """Check that files can be written, renamed and locked in a folder, which is created if it is missing."""
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place) as probe:

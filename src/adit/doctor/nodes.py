@@ -1,4 +1,4 @@
-"""Nodes as the profile's jobs want them: cores, GPUs and the constraint. What no node has, sbatch refuses at once."""
+"""Nodes for the profile's jobs: cores, GPUs and constraint. sbatch refuses requests that no node meets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adit.doctor.scheduler import ask, read
 
 @dataclass(frozen=True)
 class Node:
-    """What a node offers in a partition."""
+    """Resources of a node in a partition."""
 
     cores: int
     gpus: int
@@ -23,7 +23,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a rule's job asks of each of its nodes; a constraint that is not a plain feature is not looked at."""
+    """Requested resources per node of a rule's job; a constraint that is not a plain feature is ignored."""
 
     rule: str
     partition: str
@@ -33,7 +33,7 @@ class Wanted:
 
 
 def fitting(profile: Path) -> Iterator[Finding]:
-    """Check that for every rule of the profile there is a node that can run its jobs."""
+    """Check that for every rule of the profile a node can run its jobs."""
     there = offered(ask("sinfo", "--noheader", "--Node", "--format", "%R|%c|%G|%f") or "")
     wanted = [one for one in requests(profile) if one.partition in there]
     faults = [fault for one in wanted for fault in _faults(one, there[one.partition], profile)]
@@ -55,7 +55,7 @@ def offered(output: str) -> dict[str, list[Node]]:
 
 
 def requests(profile: Path) -> Iterator[Wanted]:
-    """Return the resources of the rules in a profile; expressions, which only Snakemake can evaluate, are left out."""
+    """Yield the resources of the rules in a profile, without expressions, which only Snakemake can evaluate."""
     values = read(profile)
     default: Mapping[str, Any] = values.get("default-resources") or {}
     resources: Mapping[str, Any] = values.get("set-resources") or {}
@@ -93,6 +93,6 @@ def _faults(wanted: Wanted, there: list[Node], profile: Path) -> Iterator[Findin
         yield missing(
             "nodes", f"{rule} asks for {wanted.cores} cores, the largest node of {partition} has {cores}", way
         )
-    if 0 < gpus < wanted.gpus:  # a partition without any is its own finding
+    if 0 < gpus < wanted.gpus:  # a partition without GPUs has its own finding
         way = f"set gpu: {gpus} for it at the top of {profile}, or more nodes"
         yield missing("nodes", f"{rule} asks for {wanted.gpus} GPUs a node, those of {partition} have {gpus}", way)

@@ -1,4 +1,4 @@
-"""SLURM as the profile expects it: controller, partitions, GPUs, time limits, account, and queries of job states."""
+"""SLURM with the profile: controller, partitions, GPUs, time limits, account, and queries of job states."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from adit.doctor.machine import written
 from adit.errors import ConfigError
 
 SECTIONS = ("default-resources", "set-resources", "resources", "set-threads", "groups", "group-components")
-"""Keys of a profile that are read here; Snakemake takes lists for them too."""
+"""Keys of a profile that are read here; Snakemake also accepts lists."""
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
 LEAST_JOB_AGE_S = 120
-"""Three times the profile's wait before the first question: below it, squeue forgets jobs too soon."""
+"""Three times the profile's wait before the first query; below it, squeue forgets jobs too early."""
 
 
 def controller() -> Iterator[Finding]:
@@ -36,7 +36,7 @@ def controller() -> Iterator[Finding]:
 
 
 def partitions(profile: Path) -> Iterator[Finding]:
-    """Check the partitions, GPUs and time limits that the profile asks for."""
+    """Check the partitions, GPUs and time limits of the profile."""
     output = ask("sinfo", "--noheader", "--format", "%R|%G|%l|%a") or ""
     there: dict[str, list[list[str]]] = {}
     for line in output.splitlines():
@@ -63,7 +63,7 @@ def partitions(profile: Path) -> Iterator[Finding]:
 
 
 def wanted_of(profile: Path) -> dict[str, dict[str, int]]:
-    """Return by partition what the profile asks of it: whether GPUs, and the longest time limit it sets, min."""
+    """Return the profile's requests by partition: ``gpus`` (0 or 1) and the longest ``runtime``, min."""
     values = read(profile)
     longest = (values.get("resources") or {}).get("longest_min", 0)
     default = values.get("default-resources") or {}
@@ -80,7 +80,7 @@ def wanted_of(profile: Path) -> dict[str, dict[str, int]]:
 
 
 def file_of(profile: Path) -> Path:
-    """Return the file of a profile that is given by its file or, as to Snakemake, by its folder.
+    """Return the file of a profile, given as a file or, as for Snakemake, as a folder.
 
     Raises:
         ConfigError: there is no profile.
@@ -92,17 +92,17 @@ def file_of(profile: Path) -> Path:
 
 
 def read(profile: Path) -> Mapping[str, Any]:
-    """Return a profile's keys.
+    """Return the content of a profile.
 
     Raises:
-        ConfigError: it is not a file of keys.
+        ConfigError: it is not a YAML mapping.
     """
     try:
         values = load_yaml(profile.read_text(encoding="utf-8"), str(profile))
     except (OSError, ValueError, ConfigError) as error:
-        raise ConfigError(f"{profile}: {' '.join(str(error).split())}; write it as slurm/config.yaml is") from error
+        raise ConfigError(f"{profile}: {' '.join(str(error).split())}; write it like slurm/config.yaml") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{profile}: holds no keys; write it as slurm/config.yaml is")
+        raise ConfigError(f"{profile}: holds no keys; write it like slurm/config.yaml")
     for name in SECTIONS:
         section = values.get(name) or {}
         inner = section.values() if name == "set-resources" and isinstance(section, dict) else ()
@@ -121,7 +121,7 @@ def minutes(limit: str) -> float:
 
 
 def account(profile: Path) -> Iterator[Finding]:
-    """Check that jobs can be charged to someone, where the cluster wants that."""
+    """Check that jobs have an account, if the cluster needs one."""
     named = str((read(profile).get("default-resources") or {}).get("slurm_account") or "")
     output = ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", "user=" + _user(), "format=account")
     accounts = sorted(set((output or "").split()))
@@ -134,7 +134,7 @@ def account(profile: Path) -> Iterator[Finding]:
 
 
 def logs(profile: Path) -> Iterator[Finding]:
-    """Check that jobs can write their logs; SLURM ends one that cannot at once, and says nothing."""
+    """Check that jobs can write their logs; SLURM ends a job that cannot without a message."""
     folder = read(profile).get("slurm-logdir")
     if folder:
         yield written("logs of jobs", Path(str(folder)))

@@ -1,4 +1,4 @@
-"""Python, the locked packages, and whether torch computes."""
+"""Checks of Python, the locked packages and torch."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _some(names: list[str]) -> str:
 
 
 def torch_computes() -> Iterator[Finding]:
-    """Check that torch loads, and multiplies on the device it would take."""
+    """Check that torch loads, and multiplies on the device that a run would use."""
     try:
         import torch
     except ImportError as error:

@@ -1,1 +1,1 @@
-"""Labels that are computed, not published: tables of values by system, joined to the data when a denoiser trains."""
+"""Computed labels: tables of values by system, joined with the data when a denoiser is trained."""

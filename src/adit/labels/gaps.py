@@ -1,4 +1,4 @@
-"""HOMO-LUMO gap of a molecule unchanged (no relaxation) with GFN2-xTB.
+"""HOMO-LUMO gap of an unrelaxed molecule with GFN2-xTB.
 
 Source: Bannwarth et al., J. Chem. Theory Comput. 15, 1652 (2019) (GFN2-xTB), as implemented in tblite.
 """
@@ -32,7 +32,7 @@ def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
         charge: total charge, e.
 
     Raises:
-        DataError: it has a cell, or an odd number of electrons (the gap of one set of orbitals is not defined).
+        DataError: it has a cell, or an odd number of electrons, for which the gap is not defined.
         ExternalToolError: tblite is not installed, or gives no energy for the geometry.
     """
     if system.cell is not None:
@@ -58,6 +58,6 @@ def _orbitals(system: AtomicSystem, charge: int) -> tuple[np.ndarray, np.ndarray
         calculator.set("verbosity", 0)
         result = calculator.singlepoint()
         return np.asarray(result.get("orbital-energies")), np.asarray(result.get("orbital-occupations"))
-    except Exception as error:  # tblite raises what the geometry makes it raise
+    except Exception as error:  # tblite raises many classes
         text = " ".join(str(error).split())[:200]
         raise ExternalToolError(f"{METHOD} gives no orbitals ({text or type(error).__name__})") from error

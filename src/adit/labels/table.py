@@ -24,7 +24,7 @@ from adit.store import SystemTable, read_frame, read_systems, sha256, write_fram
 from adit.systems import AtomicSystem, Kind
 
 PART = 500
-"""Molecules in a finished part on disk: what a kill can lose is less than this, times the number of workers."""
+"""Molecules in a part on disk; a kill loses less than this, times the number of workers."""
 
 COLUMNS = ("system_id", LABEL, "status", "reason")
 
@@ -33,7 +33,7 @@ SUFFIX = ".labels.parquet"
 
 
 def choose(count: int, n: int, seed: int) -> np.ndarray:
-    """Return the places of ``n`` of ``count`` systems; a larger ``n`` of the same seed has the same first ones."""
+    """Return the indices of ``n`` of ``count`` systems; for the same seed, a larger ``n`` extends a smaller one."""
     return seeds.generator("labels", seed).permutation(count)[:n]
 
 
@@ -50,7 +50,7 @@ class _Parts:
 
     @cached_property
     def missing(self) -> list[int]:
-        """Return the places of the molecules whose part is not on disk."""
+        """Return the indices of the molecules whose part is not on disk."""
         return [place for low, high in self.bounds if not self.path(low, high).is_file() for place in range(low, high)]
 
     def path(self, low: int, high: int) -> Path:
@@ -61,7 +61,7 @@ class _Parts:
         write_frame(self.path(low, high), _frame(rows))
 
     def frame(self) -> pd.DataFrame:
-        """Return all parts one after the other."""
+        """Return all parts as one table."""
         parts = [read_frame(self.path(low, high)) for low, high in self.bounds]
         return pd.concat(parts, ignore_index=True) if parts else _frame([])
 
@@ -80,15 +80,15 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
     """Compute the label ``homo_lumo_gap`` of training molecules.
 
     Args:
-        stage: slice of the configuration; with a larger ``labels.gaps`` of the same seed, those that are there count.
+        stage: slice of the configuration; a larger ``labels.gaps`` with the same seed uses existing parts.
         data: prepared dataset of molecules.
         out: Parquet table: ``system_id``, ``homo_lumo_gap`` (eV; null for failures), ``status``, ``reason``.
-        workers: processes; the result does not depend on them.
-        state: folder of finished parts, which are kept; beside ``out`` by default.
+        workers: number of processes; the result does not depend on it.
+        state: folder of finished parts, which are kept; default: beside ``out``.
 
     Raises:
-        DataError: the dataset has no molecule to train on.
-        ConfigError: a part to write is there, and is not the verb's own.
+        DataError: the dataset has no training molecule.
+        ConfigError: a part to write exists and was not written by this verb.
     """
     n, seed = stage.labels.gaps, stage.seed
     table = read_systems(data)
@@ -114,7 +114,7 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
 
 
 def _systems(table: SystemTable, chosen: np.ndarray) -> list[AtomicSystem]:
-    """Return training systems by place, as they stand in the file."""
+    """Return training systems by index, in the order of the file."""
     arrays, names = table.arrays("train"), table.split_ids("train")
     systems = []
     for place in chosen.tolist():
@@ -124,7 +124,7 @@ def _systems(table: SystemTable, chosen: np.ndarray) -> list[AtomicSystem]:
 
 
 def _compute(parts: _Parts, systems: Sequence[AtomicSystem], workers: int, wall_limit_s: float) -> None:
-    """Compute missing values, and write each part as soon as it is complete."""
+    """Compute missing values; each part is written as soon as it is complete."""
     todo = parts.missing
     progress = Progress(f"molecules with {METHOD}", len(systems), len(systems) - len(todo))
     outcomes: dict[int, Outcome] = {}
@@ -150,7 +150,7 @@ def _compute(parts: _Parts, systems: Sequence[AtomicSystem], workers: int, wall_
 
 
 def read_labels(path: Path, ids: Sequence[str]) -> dict[str, list[float | None]]:
-    """Return label → value of each system of ``ids``, in their order; ``None`` where the table has none.
+    """Return label → value of each system of ``ids``, in order; ``None`` for missing values.
 
     Args:
         path: Parquet or CSV table with ``system_id`` and one column per label; ``status`` and ``reason`` are skipped.
@@ -165,7 +165,7 @@ def read_labels(path: Path, ids: Sequence[str]) -> dict[str, list[float | None]]
         raise DataError(f"{path}: is not a table of labels; it needs a column system_id and one a label")
     if frame["system_id"].duplicated().any():
         twice = frame.loc[frame["system_id"].duplicated(), "system_id"].iloc[0]
-        raise DataError(f"{path}: system {twice} is there twice; keep one row")
+        raise DataError(f"{path}: system {twice} occurs twice; keep one row")
     for name in names:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise DataError(f"{path}: column {name} holds values that are no numbers; labels of a table are numbers")

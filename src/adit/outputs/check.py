@@ -12,7 +12,7 @@ from adit.outputs.inputs import Inputs
 from adit.outputs.manifest import Manifest, State
 
 ADOPT_VARIABLE = "ADIT_ADOPT"
-"""Set by the workflow: replace files that no manifest names."""
+"""Set by the workflow: replace files that are in no manifest."""
 
 ADOPT_WAY = "replace it with --adopt (make run ADOPT=1, snakemake --config adopt=true)"
 """The way out, in messages."""
@@ -21,17 +21,17 @@ _adopting: ContextVar[bool] = ContextVar("adopting", default=False)
 
 
 def set_adopting(adopt: bool) -> None:
-    """Say whether this call may replace files that it would write and no manifest names (``--adopt``)."""
+    """Set whether this call may replace files that are in no manifest (``--adopt``)."""
     _adopting.set(adopt)
 
 
 def adopting() -> bool:
-    """Return whether files that no manifest names may be replaced."""
+    """Return whether files that are in no manifest may be replaced."""
     return _adopting.get() or os.environ.get(ADOPT_VARIABLE) == "1"
 
 
 def check_is_folder(out: Path) -> None:
-    """Refuse an output that is there and no folder.
+    """Refuse an output folder that is a file.
 
     Raises:
         ConfigError: it is a file.
@@ -41,16 +41,16 @@ def check_is_folder(out: Path) -> None:
 
 
 def check(manifest: Manifest, names: Iterable[str], inputs: Inputs, *, removes: bool) -> None:
-    """Refuse to write files over inputs, or over what the manifest does not name.
+    """Refuse to overwrite inputs, or files that are not in the manifest.
 
     Args:
-        manifest: what the verb wrote before.
+        manifest: files that the verb wrote before.
         names: files to write, relative to the manifest's folder.
-        inputs: what the verb reads.
-        removes: whether files of the manifest that are not among the names will go.
+        inputs: files that the verb reads.
+        removes: whether files of the manifest that are not among the names are removed.
 
     Raises:
-        ConfigError: says which file and the way out.
+        ConfigError: a file is refused; the message names it and the way out.
     """
     wanted = list(names)
     for name in [*wanted, *(sorted(manifest.names()) if removes else ())]:
@@ -71,7 +71,7 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
     for parent in PurePosixPath(name).parents:
         above = manifest.folder / parent
         if os.path.lexists(above) and not above.is_dir():
-            return f"{above}: is a file where a folder has to be; move it away"
+            return f"{above}: is a file, but a folder is needed; move it away"
         if parent.parts and above.is_symlink():
             return f"{above}: is a link, and outputs follow none below the folder that is named; name another output"
     if path.is_dir():

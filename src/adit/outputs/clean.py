@@ -1,4 +1,4 @@
-"""Removes what manifests name and what lies in the own places of a run; everything else stays."""
+"""Removes files of manifests, and logs, times and caches of a run; other files are kept."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from adit.outputs.manifest import Manifest, State, manifests_in
 from adit.outputs.parts import HIDDEN, lock, sweep
 
 CACHED: Final = re.compile(r"([a-z]+-)*([0-9a-f]{12}|[0-9a-f]{64})\.json|(reduced|molecule-names)-.+\.(arrow|parquet)")
-"""Names of cached results in the state folder of a run: hashes of what they depend on, or versions of libraries."""
+"""Names of cached results in the state folder of a run: hashes of their inputs, or versions of libraries."""
 
 OWN_HIDDEN: Final = re.compile(r"(verb|file)-.+\.(json|lock)|.+\.lock|new-[0-9a-f]+.*|[0-9a-f]{16}\.(part|link)")
-"""Names in a hidden folder that this package gives."""
+"""Names of this package's files in a hidden folder."""
 
 
 def clean(folder: Path) -> tuple[int, list[Path]]:
-    """Remove what this package wrote in a folder and below it.
+    """Remove the files of this package in a folder and below it.
 
-    Removed are: files that a manifest names and that are as they were written; intermediate files that a manifest
-    names; logs, times and cached results in the folders ``logs``, ``benchmarks`` and ``state`` of a run. Links are
-    never followed, a folder that a manifest names is never removed as a whole, and only folders that become empty go.
+    Removed are: unchanged files of a manifest; intermediate files of a manifest; logs, times and cached results in the
+    folders ``logs``, ``benchmarks`` and ``state`` of a run. Links are never followed, a folder in a manifest is never
+    removed as a whole, and only folders that become empty are removed.
 
     Args:
         folder: the folder, e.g. ``results``.
@@ -72,7 +72,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _keep_writers_out(hidden: Path, locks: ExitStack) -> None:
-    """Take every lock of a hidden folder for as long as ``locks`` is open.
+    """Take every lock of a hidden folder while ``locks`` is open.
 
     Raises:
         ExternalToolError: another process holds one.
@@ -87,7 +87,7 @@ def _keep_writers_out(hidden: Path, locks: ExitStack) -> None:
 
 
 def _remove_named(manifest: Manifest) -> list[Path]:
-    """Remove the files that a manifest names, and return their paths; files that were changed since stay."""
+    """Remove the files of a manifest and return their paths; changed files are kept."""
     gone = []
     for name in sorted(manifest.names(), reverse=True):
         path = manifest.folder / name
@@ -100,7 +100,7 @@ def _remove_named(manifest: Manifest) -> list[Path]:
 
 
 def _is_inside(folder: Path, path: Path) -> bool:
-    """Return whether a path lies below a folder without a step up and without a link on the way."""
+    """Return whether a path is below a folder, without ``..`` and links on the way."""
     parts = path.relative_to(folder).parts
     if ".." in parts or not parts:
         return False
@@ -109,7 +109,7 @@ def _is_inside(folder: Path, path: Path) -> bool:
 
 
 def _is_run(folder: Path) -> bool:
-    """Return whether a folder is laid out as a run: logs of stages beside folders with manifests."""
+    """Return whether a folder has the layout of a run: logs of stages beside folders with manifests."""
     return (folder / "logs").is_dir() and any((each / HIDDEN).is_dir() for each in folder.iterdir() if each.is_dir())
 
 
@@ -138,7 +138,7 @@ def _is_cached(path: Path) -> bool:
 
 
 def _remove_hidden(hidden: Path) -> list[Path]:
-    """Remove manifests, locks and what killed processes left from a hidden folder; other files in it stay."""
+    """Remove manifests, locks and remains of killed processes from a hidden folder; other files are kept."""
     sweep(hidden.parent)
     own = [path for path in sorted(hidden.glob("*")) if OWN_HIDDEN.fullmatch(path.name) and not path.is_dir()]
     for path in own:
@@ -147,7 +147,7 @@ def _remove_hidden(hidden: Path) -> list[Path]:
 
 
 def _remove_empty(gone: list[Path], top: Path) -> None:
-    """Remove the folders of removed files that are empty now, up to ``top`` itself."""
+    """Remove the folders of removed files that are now empty, up to and including ``top``."""
     parents = {parent for path in gone for parent in path.parents if parent == top or top in parent.parents}
     for parent in sorted(parents, key=lambda path: len(path.parts), reverse=True):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""One process at a time writes a verb's outputs: a kernel lock, which ends with the process, however that ends."""
+"""Lock of a verb's outputs: one process at a time writes them. A kernel lock, released when the process ends."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from adit.outputs.parts import HIDDEN, forget_hidden, hidden_folder, lock, same_
 from adit.progress import log
 
 PATIENCE_S: Final = 30.0
-"""How long a process waits for another one: a stage whose workflow was killed ends within seconds."""
+"""Longest wait for another process, s; a stage whose workflow was killed ends within seconds."""
 
 STEP_S: Final = 0.1
 
 
 @contextmanager
 def held(folder: Path, key: str, verb: str, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Be the only process that writes the outputs ``key`` of a folder.
+    """Within the block, be the only process that writes the outputs ``key`` of a folder.
 
     Args:
         folder: the folder.
-        key: of the manifest.
-        verb: for the message.
-        patience_s: how long to wait for another process, s.
+        key: key of the manifest.
+        verb: command, for the message.
+        patience_s: longest wait for another process, s.
 
     Raises:
-        ExternalToolError: another process has it for longer.
+        ExternalToolError: another process holds the lock for longer.
     """
     handle = _taken(folder, key)
     deadline = time.monotonic() + patience_s
@@ -50,11 +50,11 @@ def held(folder: Path, key: str, verb: str, patience_s: float = PATIENCE_S) -> I
 
 
 def _taken(folder: Path, key: str) -> int | None:
-    """Return the open and locked file, or ``None`` where another process holds it."""
+    """Return the open and locked file; ``None`` if another process holds the lock."""
     path = hidden_folder(folder) / f"{key}.lock"
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except FileNotFoundError:  # the hidden folder was empty, and went
+    except FileNotFoundError:  # the empty hidden folder was removed
         return None
     if lock(handle) and same_file(handle, path):
         return handle

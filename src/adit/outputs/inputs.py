@@ -1,4 +1,4 @@
-"""Whether a file that would be written or removed is one of the inputs, under whatever name."""
+"""Comparison of output files with the inputs, under any name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _read: ContextVar[tuple[Path, ...]] = ContextVar("read", default=())
 
 
 def reads_only(paths: Iterable[Path]) -> None:
-    """Set the files that this call reads: every ``Inputs`` has them, whatever else it is given."""
+    """Set the files that this call reads; every ``Inputs`` contains them."""
     _read.set(tuple(paths))
 
 
@@ -21,10 +21,10 @@ def also_reads(paths: Iterable[Path]) -> None:
 
 
 class Inputs:
-    """Files and folders that a verb reads, and the files that its command line names (``reads_only``).
+    """Files and folders that a verb reads, with the files on its command line (``reads_only``).
 
     Args:
-        paths: as they were given; what does not exist does not count.
+        paths: files and folders; missing ones are ignored.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -40,10 +40,10 @@ class Inputs:
                 self._files.setdefault(identity, path)
 
     def holding(self, path: Path) -> Path | None:
-        """Return the input that a path is, or the folder of inputs that it lies in; ``None``: neither.
+        """Return the input that is the same file as ``path``, or the input folder that contains it; else ``None``.
 
-        A new file in a folder of inputs counts too: the next run would read it as an input. Files are compared by what
-        they are on the disk, so that links, other cases and relative paths are seen through.
+        A new file in an input folder counts too, since the next run would read it. Files are compared by device and
+        inode, so that links, other cases and relative paths are recognised.
         """
         identity = _identity(path)
         if identity is not None and identity in self._files:

@@ -1,4 +1,4 @@
-"""Log files: one that is there is written over only if it is certainly a log of this package, and no file in use."""
+"""Log files: an existing file is overwritten only if it is a log of this package and not in use."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ HEADER: Final = "# log of adit {stage}\n"
 _START: Final = re.compile(rb"# log of adit [a-z][a-z-]*\n")
 
 _TIMES: Final = b"s\th:m:s\t"
-"""How the header of Snakemake's times begins."""
+"""Beginning of the header of Snakemake's times."""
 
 
 def own_log(path: Path, used: Iterable[Path] = ()) -> Path:
-    """Return the path of a log file to write; one that is there has to be a log of this package.
+    """Return the path of a log file to write; an existing file must be a log of this package.
 
     Args:
         path: the log.
-        used: what the command reads and writes; the log may be none of it.
+        used: files that the command reads and writes, which cannot be the log.
 
     Raises:
-        ConfigError: it is a file that the command uses, one of others, or none that can be written to.
+        ConfigError: it is a file that the command uses, a foreign file, or not a plain file.
     """
     for other in used:
         if _is_same(path, other):
@@ -41,7 +41,7 @@ def own_log(path: Path, used: Iterable[Path] = ()) -> Path:
             if path.is_symlink() or not path.is_file():
                 raise ConfigError(f"--log {path}: is not a plain file; name another")
             if path.stat().st_size and not is_own_log(path) and not adopting():
-                raise ConfigError(f"--log {path}: is there, and no log of adit; name another file")
+                raise ConfigError(f"--log {path}: exists and is not a log of adit; name another file")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab"):
             return path
@@ -50,7 +50,7 @@ def own_log(path: Path, used: Iterable[Path] = ()) -> Path:
 
 
 def _is_same(path: Path, other: Path) -> bool:
-    """Return whether two paths are one file, under whatever names, or will be."""
+    """Return whether two paths are, or will be, the same file."""
     try:
         if path.exists() and other.exists():
             return path.samefile(other)

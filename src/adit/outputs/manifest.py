@@ -1,7 +1,7 @@
-"""What a verb wrote into a folder: names and hashes, in ``.adit`` beside it.
+"""Manifests: names and hashes of the files that a verb wrote into a folder, in ``.adit`` beside them.
 
-``.adit/verb-<verb>.json``   of a verb that writes a folder
-``.adit/file-<name>.json``   of one file
+``.adit/verb-<verb>.json``   for a verb that writes a folder
+``.adit/file-<name>.json``   for one file
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from adit.outputs.parts import HIDDEN, temporary_beside
 
 BLOCK: Final = 1 << 20
 LONGEST_NAME: Final = 200
-"""Bytes of a file's name in the name of its manifest; longer ones are hashed."""
+"""Largest size of a file's name in the name of its manifest, bytes; longer ones are hashed."""
 
 
 class State(StrEnum):
-    """What a path is to a manifest."""
+    """State of a file with respect to a manifest."""
 
     ABSENT = "absent"
     OWN = "own"
@@ -37,10 +37,10 @@ class Manifest:
 
     Attributes:
         folder: the folder.
-        key: names the manifest within ``.adit``.
+        key: name of the manifest within ``.adit``.
         verb: the command that writes.
         files: SHA-256 by name, relative to the folder.
-        before: while files are being replaced, the hashes of those that are there now.
+        before: hashes of the existing files while they are being replaced.
     """
 
     folder: Path
@@ -51,7 +51,7 @@ class Manifest:
 
     @property
     def path(self) -> Path:
-        """Return where it is stored."""
+        """Return its path."""
         return self.folder / HIDDEN / f"{self.key}.json"
 
     @classmethod
@@ -86,7 +86,7 @@ class Manifest:
         return State.OWN if sha256(path) in states else State.CHANGED
 
     def names(self) -> set[str]:
-        """Return every name in it."""
+        """Return all names in it."""
         return {*self.files, *self.before}
 
 
@@ -108,7 +108,7 @@ def manifests_in(folder: Path) -> list[Manifest]:
 
 
 def naming(path: Path) -> Iterator[tuple[Manifest, str]]:
-    """Yield the manifests that name a file, beside it and in the folders above it, and its name there."""
+    """Yield the manifests that contain a file, beside it and in the folders above, and its name there."""
     for number, folder in enumerate(path.parents):
         if not (folder / HIDDEN).is_dir():
             continue
@@ -121,14 +121,14 @@ def naming(path: Path) -> Iterator[tuple[Manifest, str]]:
 
 
 def state_of(path: Path) -> State:
-    """Return what a file is to the manifests beside it and in the folders above it."""
+    """Return the state of a file in the manifests beside it and in the folders above."""
     states = [manifest.state(name) for manifest, name in naming(path)]
     there = os.path.lexists(path)
     return min(states, key=list(State).index) if states else State.FOREIGN if there else State.ABSENT
 
 
 def is_made_here(path: Path) -> bool:
-    """Return whether a manifest names a file; its content is not looked at."""
+    """Return whether a manifest contains a file's name; the file's content is not compared."""
     return next(naming(path), None) is not None
 
 
@@ -159,7 +159,7 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _names(record: Any) -> dict[str, str]:
-    """Return the entries that name a file below the folder; nothing outside it is ever one's own."""
+    """Return the entries of files below the folder; entries outside it are ignored."""
     if not isinstance(record, dict):
         return {}
     return {name: str(value) for name, value in record.items() if _is_below(name)}

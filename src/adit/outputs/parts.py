@@ -1,4 +1,4 @@
-"""Temporary files in the hidden folder ``.adit`` beside their place; what a killed process left is swept."""
+"""Temporary files in the hidden folder ``.adit`` beside the outputs; remains of killed processes are removed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _swept: set[Path] = set()
 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
-    """Yield an empty file on the file system of ``path``; whatever is left of it goes when the block ends.
+    """Yield an empty file on the file system of ``path``; it is removed when the block ends, unless it was moved.
 
-    The file gets the permissions that the umask allows. While it is in use it is locked, so that it is not cleaned up.
+    The file gets the permissions that the umask allows. It is locked while in use, so that no process removes it.
 
     Raises:
         OSError: the folder cannot be written to.
@@ -44,19 +44,19 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 
 def hidden_folder(folder: Path) -> Path:
-    """Make the hidden folder of a folder, and return it."""
+    """Create the hidden folder of a folder, and return it."""
     hidden = folder / HIDDEN
     while True:
         try:
             hidden.mkdir(parents=True, exist_ok=True)
             return hidden
-        except FileExistsError:  # it was there, and another process has removed it since
+        except FileExistsError:  # another process has removed it meanwhile
             if os.path.lexists(hidden) and not hidden.is_dir():
                 raise
 
 
 def forget_hidden(folder: Path) -> None:
-    """Remove the hidden folder where it is empty."""
+    """Remove the hidden folder if it is empty."""
     with contextlib.suppress(OSError):
         (folder / HIDDEN).rmdir()
 
@@ -67,12 +67,12 @@ def is_hidden(path: Path) -> bool:
 
 
 def _locked_part(folder: Path) -> tuple[Path, int]:
-    """Make a temporary file and lock it; another process may sweep it, or the folder, before it is locked."""
+    """Create and lock a temporary file; another process may remove it, or the folder, before it is locked."""
     while True:
         part = hidden_folder(folder) / f"{secrets.token_hex(8)}{PART}"
         try:
             handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except FileNotFoundError:  # the hidden folder was empty, and went
+        except FileNotFoundError:  # the empty hidden folder was removed
             continue
         lock(handle, wait=True)
         if same_file(handle, part):
@@ -81,7 +81,7 @@ def _locked_part(folder: Path) -> tuple[Path, int]:
 
 
 def lock(handle: int, *, wait: bool = False) -> bool:
-    """Lock an open file for this process; return whether it is ours. File systems without locks count as ours."""
+    """Lock an open file for this process; return whether that succeeded (always without support of locks)."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -92,7 +92,7 @@ def lock(handle: int, *, wait: bool = False) -> bool:
 
 
 def same_file(handle: int, path: Path) -> bool:
-    """Return whether ``path`` still names the open file."""
+    """Return whether ``path`` is still the open file."""
     try:
         there = os.stat(path)
     except OSError:
@@ -102,7 +102,7 @@ def same_file(handle: int, path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files in a folder whose processes are gone."""
+    """Remove the temporary files of ended processes from a folder."""
     for part in [*(folder / HIDDEN).glob(f"*{PART}"), *(folder / HIDDEN).glob(f"*{LINK}")]:
         with contextlib.suppress(OSError):
             handle = os.open(part, os.O_RDWR | os.O_CLOEXEC)
@@ -124,6 +124,6 @@ def link_into_place(source: Path, path: Path) -> bool:
     except OSError:
         return False
     finally:
-        name.unlink(missing_ok=True)  # renaming one name of a file to another name of it does nothing
+        name.unlink(missing_ok=True)  # renaming a link to another link of the same file does nothing
         forget_hidden(path.parent)
     return True

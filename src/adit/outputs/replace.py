@@ -1,7 +1,8 @@
-"""New content is written beside, checked, and swapped in; only what the verb's manifest names is replaced or removed.
+"""New content is written to a temporary folder, checked, and moved into place; only files of the verb's manifest are
+replaced or removed.
 
-The order makes a kill at any instant harmless: the manifest names a file before the file is there, and forgets it after
-it is gone.
+The order makes a kill at any time harmless: a file is added to the manifest before it is written, and removed from the
+manifest after it is deleted.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ _TOKEN: Final = 8
 def replaced_folder(out: Path, verb: str, *, inputs: Iterable[Path] = (), names: Iterable[str] = ()) -> Iterator[Path]:
     """Yield an empty folder; when the block ends without error, its files replace those of ``verb`` in ``out``.
 
-    Files of others in ``out`` stay. Nothing changes when the block fails.
+    Other files in ``out`` are kept. Nothing changes if the block fails.
 
     Args:
-        out: the folder to write to; made where it is not there.
+        out: the folder to write to; created if it is missing.
         verb: the command that writes.
         inputs: files and folders that are read.
-        names: files that will be written, if known: conflicts are found before the work.
+        names: files that will be written, if known, so that conflicts are found before the work.
 
     Raises:
-        ConfigError: an input is among the files to write or remove, or one of them is a foreign file.
+        ConfigError: a file to write or remove is an input or a foreign file.
         ExternalToolError: another process writes there.
     """
     check_is_folder(out)
@@ -62,7 +63,7 @@ def replaced_files(paths: Sequence[Path], verb: str, *, inputs: Iterable[Path] =
         inputs: files and folders that are read.
 
     Raises:
-        ConfigError: as of ``replaced_folder``; or a file is named twice.
+        ConfigError: as of ``replaced_folder``, or a file is given twice.
         ExternalToolError: another process writes there.
     """
     if len({os.path.abspath(path) for path in paths}) < len(paths):
@@ -74,10 +75,10 @@ def replaced_files(paths: Sequence[Path], verb: str, *, inputs: Iterable[Path] =
 
 
 def check_folder(out: Path, verb: str, *, inputs: Iterable[Path], names: Iterable[str]) -> None:
-    """Refuse what ``replaced_folder`` would refuse, before hours of work; nothing is written.
+    """Do the checks of ``replaced_folder`` before long computations; nothing is written.
 
     Raises:
-        ConfigError: as there.
+        ConfigError: as of ``replaced_folder``.
     """
     check_is_folder(out)
     check(Manifest.read(out, folder_key(verb), verb), names, Inputs(inputs), removes=True)
@@ -102,7 +103,7 @@ class _Request:
 
 @dataclass
 class _Claim:
-    """A folder that only this process writes into, with the new content beside it."""
+    """A locked output folder, with the temporary folder of its new content."""
 
     manifest: Manifest
     stage: Path
@@ -112,7 +113,7 @@ class _Claim:
 
     @property
     def removes(self) -> bool:
-        """Return whether files that are not written again go."""
+        """Return whether files that are not written again are removed."""
         return self.request.removes
 
     def written(self) -> list[str]:
@@ -122,10 +123,10 @@ class _Claim:
 
 @contextmanager
 def _claimed(requests: Sequence[_Request], verb: str, inputs: Iterable[Path]) -> Iterator[list[_Claim]]:
-    """Yield the claims on every folder, checked; what was staged goes when the block ends."""
+    """Yield the checked claims on all folders; temporary folders are removed when the block ends."""
     input_files = Inputs(inputs)
     claims: dict[_Request, _Claim] = {}
-    stages: dict[Path, Path] = {}  # files of one folder are made in one folder: verbs write some beside others
+    stages: dict[Path, Path] = {}  # one temporary folder per folder: verbs write some files beside others
     with ExitStack() as stack:
         for one in sorted(requests, key=lambda one: (os.path.abspath(one.folder), one.key)):
             stack.enter_context(_gone_if_empty(one.folder))
@@ -140,7 +141,7 @@ def _claimed(requests: Sequence[_Request], verb: str, inputs: Iterable[Path]) ->
 
 @contextmanager
 def _gone_if_empty(folder: Path) -> Iterator[None]:
-    """Take away, at the end, the folders that were made for this one and hold nothing."""
+    """At the end, remove the empty folders that were created for ``folder``."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         yield
@@ -152,10 +153,10 @@ def _gone_if_empty(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _stage(folder: Path, key: str) -> Iterator[Path]:
-    """Yield an empty folder beside the outputs; messages show the place where its files will be."""
+    """Yield an empty folder beside the outputs; messages show the final paths of its files."""
     hidden = hidden_folder(folder)
     sweep(folder)
-    for left in hidden_folder(folder).iterdir():  # of a process that was killed, for the key is held
+    for left in hidden_folder(folder).iterdir():  # of a killed process, since this process holds the lock
         if left.name.startswith(STAGE) and left.name[len(STAGE) + 2 * _TOKEN + 1 :] == key:
             shutil.rmtree(left, ignore_errors=True)
     stage = hidden / f"{STAGE}{secrets.token_hex(_TOKEN)}-{key}"
@@ -194,7 +195,7 @@ def _written(stage: Path) -> list[str]:
 
 
 def _announce(claim: _Claim) -> None:
-    """Store the new names before their files are there, beside those that are there now."""
+    """Store the new names before their files exist, in addition to the existing ones."""
     manifest = claim.manifest
     if not claim.new and not claim.removes:
         return
@@ -204,7 +205,7 @@ def _announce(claim: _Claim) -> None:
 
 
 def _forget_old(claim: _Claim) -> None:
-    """Remove the files that are not written again, unless they were changed since; then forget them."""
+    """Remove unchanged files that are not written again, and drop them from the manifest."""
     manifest = claim.manifest
     if not claim.new and not claim.removes:
         return
@@ -216,13 +217,13 @@ def _forget_old(claim: _Claim) -> None:
 
 
 def remove(manifest: Manifest, name: str) -> bool:
-    """Remove a file of a manifest, and folders that are empty without it; return whether it is gone.
+    """Remove a file of a manifest and folders that become empty; return whether it was removed.
 
-    What was changed since it was written stays, with a line that says so.
+    A changed file is kept, with a warning.
     """
     state, path = manifest.state(name), manifest.folder / name
     if state in (State.CHANGED, State.FOREIGN):
-        log.warning("%s: left alone, for it was changed since it was written", path)
+        log.warning("%s: kept, since it was changed after it was written", path)
         return False
     path.unlink(missing_ok=True)
     for parent in path.parents:
@@ -234,7 +235,7 @@ def remove(manifest: Manifest, name: str) -> bool:
 
 
 def remove_all(out: Path, verb: str) -> None:
-    """Remove what ``verb`` wrote into a folder, as its manifest names it, and the manifest.
+    """Remove the files of ``verb``'s manifest from a folder, and the manifest.
 
     Raises:
         ExternalToolError: another process writes there.

@@ -1,6 +1,6 @@
 """Intermediate files of a verb: shards, resume states, runs of external programs.
 
-They are named before they are written, and removed by name.
+Names are recorded before the files are written; only recorded files are removed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Scratch:
     """The intermediate files of a verb in a folder.
 
     Args:
-        folder: the folder; it may hold files of others.
-        verb: whose files they are.
+        folder: the folder; it may contain other files.
+        verb: command that owns the files.
     """
 
     def __init__(self, folder: Path, verb: str) -> None:
@@ -43,15 +43,15 @@ class Scratch:
         return set(self._manifest.files)
 
     def promise(self, names: Iterable[str]) -> None:
-        """Name files, or folders, that will be written.
+        """Record files or folders that will be written.
 
         Raises:
-            ConfigError: one is there already, and is not the verb's own.
+            ConfigError: one exists and was not written by this verb.
             DataError: the folder cannot be written to.
         """
         with self._lock:
             new = [name for name in names if name not in self._manifest.files]
-            if new:  # another process of the verb may have named files since
+            if new:  # another process of the verb may have recorded files
                 self._manifest = Manifest.read(self.folder, folder_key(self._verb), self._verb)
                 new = [name for name in new if name not in self._manifest.files]
             foreign = [name for name in new if os.path.lexists(self.folder / name)]
@@ -69,7 +69,7 @@ class Scratch:
             raise from_os_error(error, str(self.folder)) from error
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove own files by name, and forget them; foreign files stay."""
+        """Remove recorded files by name, with their records; other files are kept."""
         with self._lock:
             self._manifest = Manifest.read(self.folder, folder_key(self._verb), self._verb)
             self._remove([name for name in names if name in self._manifest.files])
@@ -95,19 +95,19 @@ class Scratch:
                 self.folder.rmdir()
 
     def list_tree(self, name: str) -> None:
-        """Record the files of an own folder, so that files added later by others are recognised."""
+        """Record the files of a recorded folder, so that foreign files are recognised later."""
         inside = {f"{name}/{entry}": _UNHASHED for entry in _entries(self.folder / name)}
         self._manifest.files |= inside
         self._manifest.write()
 
     def remove_tree(self, name: str) -> None:
-        """Remove a folder of one's own; one that is not, or holds files of others, is kept under another name."""
+        """Remove a recorded folder; a folder that is not recorded or contains other files is renamed instead."""
         tree = self.folder / name
         entries = {entry for entry in self._manifest.files if entry.startswith(f"{name}/")}
         added = entries and {f"{name}/{entry}" for entry in _entries(tree)} - entries
         if tree.is_symlink() or (name not in self._manifest.files and tree.exists()) or added:
             kept = next(path for number in range(1, 10**6) if not (path := tree.with_name(f"{name}-{number}")).exists())
-            log.warning("%s: holds files of others; kept as %s", tree, kept.name)
+            log.warning("%s: contains other files; kept as %s", tree, kept.name)
             tree.rename(kept)
         else:
             shutil.rmtree(tree, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""How many bytes an Arrow file takes once it is unpacked, from its headers alone.
+"""Unpacked size of an Arrow file, computed from its headers alone.
 
-Files of this package are not compressed: they are memory-mapped. In other files a few bytes may stand for gigabytes,
-and pyarrow unpacks whole record batches. The headers are flatbuffers; of them only the fields below are read
+Files of this package are not compressed, since they are memory-mapped. In other files a few bytes can unpack to
+gigabytes, and pyarrow unpacks whole record batches. The headers are flatbuffers; only the fields below are read
 (https://arrow.apache.org/docs/format/Columnar.html).
 """
 
@@ -28,7 +28,7 @@ _BUFFERS, _COMPRESSION = 2, 3
 
 
 def unpacked_size(path: Path) -> int:
-    """Return the bytes of all compressed buffers of an Arrow file, unpacked; 0 where none is compressed.
+    """Return the unpacked size of all compressed buffers of an Arrow file, bytes; 0 if none is compressed.
 
     Raises:
         ValueError: the file is not an Arrow file, or is damaged.
@@ -42,10 +42,10 @@ def unpacked_size(path: Path) -> int:
 
 
 def _blocks(data: mmap.mmap) -> Iterator[tuple[int, int]]:
-    """Yield where the headers and the bodies of dictionaries and record batches start."""
+    """Yield the offsets of the headers and bodies of dictionaries and record batches."""
     end = len(data) - len(MAGIC)
     if end < 10 or data[end:] != MAGIC:
-        raise ValueError("no Arrow file")
+        raise ValueError("not an Arrow file")
     start = end - 4 - _number(data, "<i", end - 4)
     footer = start + _number(data, "<I", start)
     for field in (_DICTIONARIES, _BATCHES):
@@ -60,7 +60,7 @@ def _blocks(data: mmap.mmap) -> Iterator[tuple[int, int]]:
 
 
 def _sizes(data: mmap.mmap, header: int, body: int) -> Iterator[int]:
-    """Yield the bytes of the buffers of a record batch, unpacked; none where they are not compressed."""
+    """Yield the unpacked sizes of the buffers of a record batch, bytes; nothing if they are not compressed."""
     start = header + (8 if data[header : header + 4] == b"\xff" * 4 else 4)
     message = start + _number(data, "<I", start)
     kind, place = _field(data, message, _HEADER_TYPE), _field(data, message, _HEADER)
@@ -83,7 +83,7 @@ def _sizes(data: mmap.mmap, header: int, body: int) -> Iterator[int]:
 
 
 def _field(data: mmap.mmap, table: int, number: int) -> int | None:
-    """Return where a field of a flatbuffer's table is; ``None`` where it is left out."""
+    """Return the offset of a field of a flatbuffer's table; ``None`` if it is left out."""
     entries = table - _number(data, "<i", table)
     if 4 + 2 * number >= _number(data, "<H", entries):
         return None

@@ -1,4 +1,4 @@
-"""Files as such: atomic writes, text, JSON, hashes, cached results."""
+"""Files in general: atomic writes, text, JSON, hashes, cached results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adit.outputs.parts import link_into_place, temporary_beside
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; move it into place when the block ends well, remove it otherwise.
+    """Yield a temporary path beside ``path``; move it into place if the block ends without error, else remove it.
 
     The file gets the permissions that the umask allows.
 
@@ -26,7 +26,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise DataError(f"writing {path}: is there and no plain file; give another name")
+        raise DataError(f"writing {path}: exists and is not a plain file; give another name")
     try:
         with temporary_beside(path) as temporary:
             yield temporary
@@ -38,7 +38,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 def require_file(path: Path | str) -> Path:
-    """Return the path of a file that has to be there.
+    """Return the path of a required file.
 
     Raises:
         DataError: there is no such file.
@@ -50,7 +50,7 @@ def require_file(path: Path | str) -> Path:
 
 
 def unreadable(path: Path, error: Exception) -> DataError:
-    """Return the error of a file that cannot be read, with the way out."""
+    """Return the error for an unreadable file, with the way out."""
     made_here = is_made_here(path)
     way = "delete it and run the stage that makes it again" if made_here else "give another file, or make it again"
     return DataError(f"{path}: not readable ({error}); {way}")
@@ -63,12 +63,16 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write JSON with sorted keys; NaN is refused, so that every reader can read it."""
+    """Write JSON with sorted keys; NaN is refused (``ValueError``), since it is not valid JSON."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file."""
+    """Read a JSON file.
+
+    Raises:
+        DataError: it is missing or broken.
+    """
     path = require_file(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -90,7 +94,7 @@ def sha256(path: Path | str) -> str:
 def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return the JSON at ``path`` if its ``key`` field equals ``key``; else make, write and return it.
 
-    Work that a killed process had finished is found again in this way, and work of other settings is not.
+    So finished work of a killed process is used again, and work of other settings is not.
     """
     path = Path(path)
     if path.is_file():

@@ -67,8 +67,11 @@ def write_systems(
     Args:
         path: the file.
         rows: systems and failures, one row each.
-        splits: the split of each row, as many as rows.
-        metadata: provenance, kept as JSON in the schema.
+        splits: the split of each row.
+        metadata: provenance, stored as JSON in the schema.
+
+    Raises:
+        DataError: the number of splits differs, or the file cannot be written.
     """
     rows = list(rows)
     if splits is not None and len(splits) != len(rows):
@@ -84,7 +87,7 @@ def systems_table(rows: Sequence[Row], splits: Sequence[str] | None = None) -> p
 
 
 class SystemTable(Sequence[Row]):
-    """A memory-mapped file of systems and failures; a row is made only when it is requested."""
+    """A memory-mapped file of systems and failures; rows are created when they are accessed."""
 
     def __init__(self, table: pa.Table, path: Path) -> None:
         self._table = table
@@ -94,7 +97,7 @@ class SystemTable(Sequence[Row]):
         return int(self._table.num_rows)
 
     def encoded(self) -> list[str]:
-        """Return the columns in which few bytes may stand for many: dictionaries and runs."""
+        """Return the columns with encodings that can unpack to many bytes: dictionaries and run lengths."""
         is_encoded = (pa.types.is_dictionary, pa.types.is_run_end_encoded)
         return [each.name for each in self._table.schema if any(check(each.type) for check in is_encoded)]
 
@@ -149,13 +152,13 @@ class SystemTable(Sequence[Row]):
         return np.array([length or 0 for length in lengths], dtype=np.int64)
 
     def systems(self, split: str | None = None) -> list[AtomicSystem]:
-        """Return the systems (not the failures), of one split where named."""
+        """Return the systems (not the failures) of one split, or of all."""
         labels = self.splits
         rows = (self._row(i) for i in range(len(self)) if split is None or labels[i] == split)
         return [row for row in rows if isinstance(row, AtomicSystem)]
 
     def arrays(self, split: str) -> SystemArrays:
-        """Return the systems of a split as flat arrays, in their order, without making each."""
+        """Return the systems of a split as flat arrays, in order, without creating objects."""
         table = self._table.filter(self._wanted(split)).combine_chunks()
         numbers, positions = (_flat_list(table, name) for name in ("numbers", "positions"))
         sizes = np.asarray(pa.compute.list_value_length(table.column("numbers")), dtype=np.int64)
@@ -172,7 +175,7 @@ class SystemTable(Sequence[Row]):
         )
 
     def _wanted(self, split: str) -> pa.ChunkedArray:
-        """Return which rows are systems (not failures) of a split."""
+        """Return a mask of the rows that are systems (not failures) of a split."""
         return pa.compute.and_(
             pa.compute.equal(self._table.column("split"), split), self._table.column("numbers").is_valid()
         )
@@ -191,7 +194,7 @@ class SystemTable(Sequence[Row]):
 
 
 def _flat_list(table: pa.Table, name: str) -> np.ndarray:
-    """Return the values of a list column, one after the other."""
+    """Return the values of a list column as a flat array."""
     values = pa.compute.list_flatten(table.column(name))
     return np.asarray(values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 UNPACKED: Final = 1_000_000_000
-"""Bytes that a compressed Arrow file of others may take unpacked; files of this package are not compressed."""
+"""Largest unpacked size of a compressed Arrow file, bytes; files of this package are not compressed."""
 
 
 def provenance_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -38,7 +38,7 @@ def write_arrow(path: Path | str, table: pa.Table) -> None:
 
 @contextmanager
 def arrow_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends tables to an Arrow file, which appears when the block ends well."""
+    """Yield a function that appends tables to an Arrow file, which appears if the block ends without error."""
     with (
         atomic_path(path) as temporary,
         pa.OSFile(str(temporary), "wb") as sink,
@@ -49,7 +49,7 @@ def arrow_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.T
 
 @contextmanager
 def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends tables to a Parquet file, which appears when the block ends well."""
+    """Yield a function that appends tables to a Parquet file, which appears if the block ends without error."""
     with atomic_path(path) as temporary, pa.parquet.ParquetWriter(temporary, schema) as out:
         yield out.write_table
 
@@ -58,7 +58,7 @@ def read_arrow(path: Path | str) -> pa.Table:
     """Open an Arrow file, memory-mapped.
 
     Raises:
-        DataError: it is missing or broken, or would take more than ``UNPACKED`` bytes unpacked.
+        DataError: it is missing or broken, or its unpacked size is above ``UNPACKED``.
     """
     path = require_file(path)
     try:
@@ -73,7 +73,7 @@ def read_arrow(path: Path | str) -> pa.Table:
 
 
 def write_frame(path: Path | str, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a pandas frame as Parquet (or CSV by the file's suffix, without cells that a spreadsheet would compute)."""
+    """Write a pandas frame as Parquet, or as CSV by the file's suffix (with formulas escaped for spreadsheets)."""
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".csv":
             escaped(frame).to_csv(temporary, index=False)
@@ -85,11 +85,11 @@ def write_frame(path: Path | str, frame: pd.DataFrame, metadata: Mapping[str, An
 
 
 NAMES_IN_TABLES = ("system_id", "formula", "smiles", "material_id")
-"""Columns of CSV files that are text, whatever they look like."""
+"""Columns of CSV files that are always text."""
 
 
 def _typed(values: pd.Series[Any]) -> Any:
-    """Return a column of a CSV file as numbers or truth values where all it holds are such; "" is missing."""
+    """Return a column of a CSV file as numbers or booleans if all its values are such; "" is missing."""
     import pandas as pd
 
     if values.dtype != object and not pd.api.types.is_string_dtype(values.dtype):
@@ -102,14 +102,18 @@ def _typed(values: pd.Series[Any]) -> Any:
 
 
 def read_frame(path: Path | str) -> pd.DataFrame:
-    """Read a Parquet (or CSV) file as a pandas frame."""
+    """Read a Parquet (or CSV) file as a pandas frame.
+
+    Raises:
+        DataError: it is missing or broken.
+    """
     import pandas as pd
 
     path = require_file(path)
     try:
         if path.suffix != ".csv":
             return pd.read_parquet(path)
-        # Names are text unchanged: "nan" may be the name of a structure, "NaN" the formula of one of Na and N.
+        # Names stay text: "nan" may be the name of a structure, and "NaN" a formula of Na and N.
         names = dict.fromkeys(NAMES_IN_TABLES, str)
         frame = unescaped(pd.read_csv(path, dtype=names, keep_default_na=False, na_values={}))
         for column in frame.columns.difference(list(names)):
@@ -120,7 +124,7 @@ def read_frame(path: Path | str) -> pd.DataFrame:
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
-    """Return the provenance that ``write_frame`` put into a Parquet file; empty where there is none, or for CSV."""
+    """Return the provenance in a Parquet file of ``write_frame``; empty if there is none, or for CSV."""
     path = require_file(path)
     if path.suffix == ".csv":
         return {}

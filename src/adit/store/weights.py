@@ -25,7 +25,11 @@ def write_tensors(
 
 
 def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
-    """Read named tensors from safetensors."""
+    """Read named tensors from safetensors.
+
+    Raises:
+        DataError: the file is missing or broken.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -49,10 +53,10 @@ def weight_files(folder: Path | str) -> list[Path]:
 
 
 def tensor_shapes(folder: Path | str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the weights in a model's folder from the heads of its files; no tensor is read.
+    """Return the shapes of the weights in a model's folder from the headers of its files; no tensor is read.
 
     Raises:
-        DataError: a file is missing, or its head does not fit its size.
+        DataError: a file is missing, or its header does not match its size.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -67,13 +71,17 @@ def tensor_shapes(folder: Path | str) -> dict[str, tuple[int, ...]]:
 
 
 def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
-    """Read the weights in a model's folder, one file or shards, as 32-bit numbers."""
+    """Read the weights in a model's folder, one file or shards, as float32.
+
+    Raises:
+        DataError: a file is missing or broken.
+    """
     tensors = {name: tensor for path in weight_files(folder) for name, tensor in read_tensors(path).items()}
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def weights_sha256(folder: Path | str) -> str:
-    """Return the SHA-256 of the weights in a model's folder; of shards: that of their hashes, in order."""
+    """Return the SHA-256 of the weights in a model's folder; for shards, the hash of their hashes in order."""
     import hashlib
 
     hashes = [sha256(path) for path in weight_files(folder)]
@@ -86,14 +94,14 @@ def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
 
     import torch
 
-    buffer = io.BytesIO()  # torch turns a full disk into its own error; plain writing says what it is
+    buffer = io.BytesIO()  # torch hides the error of a full disk; plain writing reports it
     torch.save(dict(state), buffer)
     with atomic_path(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
 
 
 def read_torch(path: Path | str) -> dict[str, Any] | None:
-    """Read a resume state; ``None`` when there is none or it was cut short."""
+    """Read a resume state; ``None`` if it is missing or truncated."""
     import pickle
     import zipfile
 

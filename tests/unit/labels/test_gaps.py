@@ -165,7 +165,7 @@ def test_a_label_that_no_system_has_is_said(
     [
         ({"homo_lumo_gap": [1.0]}, "is not a table of labels"),
         ({"system_id": ["water"]}, "is not a table of labels"),
-        ({"system_id": ["water", "water"], "homo_lumo_gap": [1.0, 2.0]}, "system water is there twice"),
+        ({"system_id": ["water", "water"], "homo_lumo_gap": [1.0, 2.0]}, "system water occurs twice"),
         ({"system_id": ["water"], "homo_lumo_gap": ["high"]}, "column homo_lumo_gap holds values that are no numbers"),
     ],
 )

@@ -56,7 +56,7 @@ def test_the_words_name_the_real_systems_there_are() -> None:
         records = [Rater("crystal", n, 0.95).ratio("adit", "validity", *pair, "") for n, pair in counts.items()]
         (verdict,) = separations(records)
         line = table_lines(records, {(verdict.kind, verdict.protocol, verdict.metric): verdict.real})[-1]
-        assert f"does not tell the {words} from the {words} with noise" in line
+        assert f"does not separate the {words} from the {words} with noise" in line
         sentence = blind([verdict.to_json()], "crystal")["adit", "validity"]
         assert sentence.startswith(f"the {words} ")
         assert sentence.endswith(f"the {words} with noise")
