@@ -1,6 +1,6 @@
-"""New content is written to a temporary folder, checked, and moved into place; only files of the verb's manifest are
-replaced or removed.
+"""New content is written to a temporary folder, checked, and moved into place.
 
+Only files of the verb's manifest are replaced or removed.
 The order makes a kill at any time harmless: a file is added to the manifest before it is written, and removed from the
 manifest after it is deleted.
 """

@@ -46,7 +46,7 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("a: &a [1]\nb: &b [*a, *a]\n" + "\n".join(
             f"{chr(c)}: &{chr(c)} [*{chr(c - 1)}, *{chr(c - 1)}]" for c in range(ord("c"), ord("z"))
         ), "more than 100,000 entries"),
-        ('report: {title: "a\\0b"}', "report.title: holds a null character"),
+        ('report: {title: "a\\0b"}', "report.title: contains a null character"),
         ('report: {title: "\\uD800"}', "report.title: contains a null character or invalid Unicode"),
         (f"report: {{title: '{'x' * 200_000}'}}", "its texts have 200,0"),
         ("x: " + "y" * 1_000_001, "a configuration has at most 1,000,000"),
