@@ -25,7 +25,7 @@ from adit.config import RelaxConfig
 from adit.relax.dft.engines.presets import read_preset
 from adit.relax.dft.engines.registry import Engine, available
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.relax.potentials import batch
 from adit.relax.potentials.gpu import resolve_device
 from adit.relax.potentials.outcome import Relaxed
@@ -172,7 +172,7 @@ def constants(args: argparse.Namespace) -> dict[str, Any]:
     constants_by_name: dict[str, Any] = {"preset": args.preset}
     with tempfile.TemporaryDirectory() as folder:
         root = args.cache or Path(folder)
-        tasks = [Task(cubic(n, PBE[n] * 1.03), engine, (root / n).absolute()) for n in args.names or PBE]
+        tasks = [DftTask(cubic(n, PBE[n] * 1.03), engine, (root / n).absolute()) for n in args.names or PBE]
         results = run_tasks(tasks, wall_limit_s=args.wall_limit, workers=args.workers, restarts=3)
         for task in tasks:
             name, result = task.system.system_id, results[task.system.system_id]

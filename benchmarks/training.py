@@ -32,7 +32,7 @@ from adit.model.vae import VAE
 from adit.train.corpus import Corpus, read_corpus
 from adit.train.dit import DitTask
 from adit.train.draws import Draws, step_generator
-from adit.train.plan import Task
+from adit.train.plan import TrainingTask
 from adit.train.vae import VaeTask
 
 DIT = {"dit-s": (384, 6, 12), "dit-b": (768, 12, 12), "dit-l": (1024, 16, 24)}
@@ -85,7 +85,7 @@ def compare(name: str, corpus: Corpus, device: torch.device, args: argparse.Name
     if name == "vae":
         module: torch.nn.Module = vae
         plain = PlainVae(vae, device).step
-        task: Task = VaeTask(vae, corpus, VaeTrainConfig(), device)
+        task: TrainingTask = VaeTask(vae, corpus, VaeTrainConfig(), device)
         width, rows = 512, 512
     else:
         width, heads, layers = DIT[name]
@@ -119,7 +119,7 @@ def compare(name: str, corpus: Corpus, device: torch.device, args: argparse.Name
 class Own:
     """One step as the training loop does it."""
 
-    def __init__(self, task: Task, corpus: Corpus, device: torch.device, module: torch.nn.Module) -> None:
+    def __init__(self, task: TrainingTask, corpus: Corpus, device: torch.device, module: torch.nn.Module) -> None:
         self.task, self.corpus, self.device = task, corpus, device
         self.optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], lr=1e-4, fused=True)
 

@@ -44,7 +44,7 @@ XTB_CORE_H: Final = 0.005
 
 
 @dataclass(frozen=True)
-class Estimate:
+class RuleCost:
     """The expected cost of a rule.
 
     Attributes:
@@ -94,7 +94,7 @@ class Site:
         return SUSTAINED[self.device] * gpus if gpus else SUSTAINED["cpu"] * self.cores.get(rule, 1)
 
 
-def expected(config: Config, site: Site) -> list[Estimate]:
+def expected(config: Config, site: Site) -> list[RuleCost]:
     """Return the expected cost of every rule of a run, in the order in which they run."""
     estimates = [
         _prepare(config),
@@ -107,7 +107,7 @@ def expected(config: Config, site: Site) -> list[Estimate]:
     return [_grouped(estimate, site.in_one_job.get(estimate.rule, 1)) for estimate in placed]
 
 
-def _grouped(estimate: Estimate, shards: int) -> Estimate:
+def _grouped(estimate: RuleCost, shards: int) -> RuleCost:
     """Return the estimate with several shards in a job, one after the other."""
     shards = min(shards, estimate.jobs)
     jobs = -(-estimate.jobs // shards)
@@ -124,15 +124,15 @@ def _sizes(config: Config) -> list[tuple[int, int, float, float]]:
     return sizes
 
 
-def _prepare(config: Config) -> Estimate:
+def _prepare(config: Config) -> RuleCost:
     sizes = _sizes(config)
     rows = sum(size[0] for size in sizes) / len(sizes)
-    return Estimate("prepare", len(sizes), STARTUP_S + rows / PREPARED_A_SECOND)
+    return RuleCost("prepare", len(sizes), STARTUP_S + rows / PREPARED_A_SECOND)
 
 
-def _labels(config: Config, site: Site) -> Estimate:
+def _labels(config: Config, site: Site) -> RuleCost:
     jobs = len(config.data.molecules) if config.labels.gaps else 0
-    return Estimate("labels", jobs, STARTUP_S + config.labels.gaps * GAP_S / site.cores.get("labels", 1))
+    return RuleCost("labels", jobs, STARTUP_S + config.labels.gaps * GAP_S / site.cores.get("labels", 1))
 
 
 def _weights(config: Config) -> dict[str, float]:
@@ -151,19 +151,19 @@ def _mean_atoms(config: Config) -> float:
     return sum(atoms * ratio for _, _, atoms, ratio in sizes) / total
 
 
-def _models(config: Config, site: Site) -> list[Estimate]:
+def _models(config: Config, site: Site) -> list[RuleCost]:
     """Return the trainings; none if nothing is sampled from the models."""
     if config.sample.from_ is not None or not config.sample.kinds:
         return []
     if config.model.source == "pretrained":
-        vae, dit = (Estimate(rule, 1, STARTUP_S) for rule in ("vae", "dit"))
+        vae, dit = (RuleCost(rule, 1, STARTUP_S) for rule in ("vae", "dit"))
     else:
         vae = _training("vae", config, config.train.vae, site)
         dit = _training("dit", config, config.train.dit, site)
     return [vae, *_encode(config, site), dit]
 
 
-def _training(rule: str, config: Config, train: OptimConfig, site: Site) -> Estimate:
+def _training(rule: str, config: Config, train: OptimConfig, site: Site) -> RuleCost:
     weights = _weights(config)
     steps = train.max_epochs * max(1, sum(size[1] for size in _sizes(config)) // train.batch_size)
     steps = min(steps, train.max_steps or steps)
@@ -176,28 +176,28 @@ def _training(rule: str, config: Config, train: OptimConfig, site: Site) -> Esti
     seconds = steps * train.batch_size * _mean_atoms(config) * per_atom / site.rate(rule)
     if train.max_minutes is not None:
         seconds = min(seconds, 60 * train.max_minutes)
-    return Estimate(rule, 1, STARTUP_S + seconds)
+    return RuleCost(rule, 1, STARTUP_S + seconds)
 
 
-def _encode(config: Config, site: Site) -> list[Estimate]:
+def _encode(config: Config, site: Site) -> list[RuleCost]:
     if not config.latents.views:
         return []
     sizes = _sizes(config)
     atoms = sum(rows * atoms for rows, _, atoms, _ in sizes) / len(sizes)
     work = config.latents.views * atoms * 2.0 * _weights(config)["encoder"]
-    return [Estimate("encode", len(sizes), STARTUP_S + work / site.rate("encode"))]
+    return [RuleCost("encode", len(sizes), STARTUP_S + work / site.rate("encode"))]
 
 
-def _sampling(config: Config, site: Site) -> list[Estimate]:
+def _sampling(config: Config, site: Site) -> list[RuleCost]:
     sampling = config.sample
     if sampling.from_ is not None:
-        return [Estimate("take", 1, STARTUP_S + sum(map(sampling.count, sampling.kinds)) / PREPARED_A_SECOND)]
+        return [RuleCost("take", 1, STARTUP_S + sum(map(sampling.count, sampling.kinds)) / PREPARED_A_SECOND)]
     shards = sum(sampling.n_shards(kind) for kind in sampling.kinds)
     evaluated = sum(
         sampling.count(kind) * ATOMS[kind] * _evaluations(sampling.of_kind(kind)) for kind in sampling.kinds
     )
     work = evaluated * 2.0 * _weights(config)["dit"]
-    return [Estimate("sample", shards, STARTUP_S + work / max(1, shards) / site.rate("sample"))] if shards else []
+    return [RuleCost("sample", shards, STARTUP_S + work / max(1, shards) / site.rate("sample"))] if shards else []
 
 
 def _evaluations(sampling: SampleConfig) -> int:
@@ -206,7 +206,7 @@ def _evaluations(sampling: SampleConfig) -> int:
     return sampling.steps * a_time * max(1, SOLVERS[sampling.solver].evaluations_a_step)
 
 
-def _evaluation(config: Config, site: Site) -> list[Estimate]:
+def _evaluation(config: Config, site: Site) -> list[RuleCost]:
     sampling = config.sample
     solid = [kind for kind in sampling.kinds if kind != "molecule"]
     counts = {kind: sampling.count(kind) for kind in sampling.kinds}
@@ -218,30 +218,30 @@ def _evaluation(config: Config, site: Site) -> list[Estimate]:
         relaxing = sum(counts[kind] * _relaxation_s(config, ATOMS[kind]) for kind in solid)
         references = REFERENCES.get(config.hull.reference, ELEMENTS) * _relaxation_s(config, 5.0)
         estimates = [
-            Estimate("relax", shards, STARTUP_S + relaxing / shards / site.cores.get("relax", 1)),
-            Estimate("reference", 1, STARTUP_S + references / site.cores.get("reference", 1)),
-            Estimate("hull", 1, STARTUP_S + HULL_S * periodic),
-            Estimate("select", 1, STARTUP_S + SELECT_S * periodic),
+            RuleCost("relax", shards, STARTUP_S + relaxing / shards / site.cores.get("relax", 1)),
+            RuleCost("reference", 1, STARTUP_S + references / site.cores.get("reference", 1)),
+            RuleCost("hull", 1, STARTUP_S + HULL_S * periodic),
+            RuleCost("select", 1, STARTUP_S + SELECT_S * periodic),
             *_dft(config, site, periodic),
         ]
-    return [*estimates, *_checks(config, site), Estimate("score", 1, STARTUP_S + score)]
+    return [*estimates, *_checks(config, site), RuleCost("score", 1, STARTUP_S + score)]
 
 
-def _checks(config: Config, site: Site) -> list[Estimate]:
+def _checks(config: Config, site: Site) -> list[RuleCost]:
     sampling = config.sample
     checked = [kind for kind in sampling.kinds if kind in CHECKS_S]
     shards = sum(sampling.n_shards(kind) for kind in checked)
     if not shards:
         return []
     seconds = sum(sampling.count(kind) * CHECKS_S[kind] for kind in checked) / shards
-    return [Estimate("checks", shards, STARTUP_S + seconds / site.cores.get("checks", 1))]
+    return [RuleCost("checks", shards, STARTUP_S + seconds / site.cores.get("checks", 1))]
 
 
 def _relaxation_s(config: Config, atoms: float) -> float:
     return min(config.relax.max_steps, RELAX_STEPS) * (0.05 + RELAX_S_PER_ATOM_STEP * atoms)
 
 
-def _dft(config: Config, site: Site, periodic: int) -> list[Estimate]:
+def _dft(config: Config, site: Site, periodic: int) -> list[RuleCost]:
     select, dft = config.select, config.dft
     sent = PASSING * periodic if select.max_e_above_hull is not None else periodic
     if select.max_structures is not None:
@@ -250,11 +250,11 @@ def _dft(config: Config, site: Site, periodic: int) -> list[Estimate]:
     if select.budget_core_hours is not None:
         hours = min(hours, select.budget_core_hours)
     shards = config.n_dft_shards
-    estimates = [Estimate("dft", shards, STARTUP_S + 3600 * hours / max(1, shards) / site.cores.get("dft", 1))]
+    estimates = [RuleCost("dft", shards, STARTUP_S + 3600 * hours / max(1, shards) / site.cores.get("dft", 1))]
     if config.on_mp_hull or dft.references != "none":
-        estimates.append(Estimate("dft_hull", 1, STARTUP_S + HULL_S * sent))
+        estimates.append(RuleCost("dft_hull", 1, STARTUP_S + HULL_S * sent))
     if dft.references != "none":
         references = ELEMENTS * ENGINES[dft.engine].core_hours.get(dft.preset, XTB_CORE_H)
         seconds = STARTUP_S + 3600 * references / site.cores.get("dft_references", 1)
-        estimates.append(Estimate("dft_references", 1, seconds))
+        estimates.append(RuleCost("dft_references", 1, seconds))
     return estimates

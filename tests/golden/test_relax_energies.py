@@ -13,7 +13,7 @@ from adit.isolate import map_isolated
 from adit.relax.dft.engines.presets import read_preset
 from adit.relax.dft.engines.registry import Engine, available
 from adit.relax.dft.job import execute
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.relax.potentials import chgnet
 from adit.relax.potentials.chgnet_calculator import calculator
 from adit.systems import AtomicSystem, Kind
@@ -46,7 +46,7 @@ def silicon(a: float) -> AtomicSystem:
     return AtomicSystem("si", Kind.CRYSTAL, np.array([14, 14]), np.array([[0, 0, 0], [0.25] * 3]) @ cell, cell)
 
 
-def in_worker(task: Task) -> dict[str, Any]:
+def in_worker(task: DftTask) -> dict[str, Any]:
     """Run as the pipeline does: in its own process with one thread."""
     (outcome,) = map_isolated(execute, [task], workers=1, wall_limit_s=300.0)
     assert outcome.status == "ok", outcome.reason
@@ -116,7 +116,7 @@ def constant(name: str, result: dict[str, Any]) -> float:
 
 def gpaw_result(name: str, preset: str, folder: Path) -> dict[str, Any]:
     engine = Engine("gpaw", available("gpaw") or "", preset, read_preset("gpaw", preset, PRESETS))
-    return in_worker(Task(cubic(name, PBE[name] * STRAIN), engine, folder))
+    return in_worker(DftTask(cubic(name, PBE[name] * STRAIN), engine, folder))
 
 
 @needs_gpaw
@@ -149,7 +149,7 @@ def test_gpaw_goes_on_with_a_fallback_where_the_scf_does_not_converge(tmp_path: 
     results = []
     for folder, update in (("well", {}), ("ill", {"max_scf_steps": 3})):
         engine = Engine("gpaw", "x", "demo", quick.model_copy(update=update))
-        results.append(execute(Task(silicon(5.47), engine, tmp_path / folder)))
+        results.append(execute(DftTask(silicon(5.47), engine, tmp_path / folder)))
     well, ill = results
     assert ill["energy"] == pytest.approx(well["energy"], abs=2e-3)
     assert any("SCF not converged: fallback 1" in warning for warning in ill["warnings"])
@@ -163,7 +163,7 @@ def test_scf_that_no_fallback_converges_fails(tmp_path: Path) -> None:
     steps = tuple(step.model_copy(update={"max_scf_steps": 2}) for step in preset.scf_fallbacks)
     update = {"encut": 300.0, "kpoint_density": 1.0, "max_scf_steps": 2, "scf_fallbacks": steps}
     engine = Engine("gpaw", "x", "demo", preset.model_copy(update=update))
-    (outcome,) = map_isolated(execute, [Task(silicon(5.47), engine, tmp_path)], workers=1, wall_limit_s=300.0)
+    (outcome,) = map_isolated(execute, [DftTask(silicon(5.47), engine, tmp_path)], workers=1, wall_limit_s=300.0)
     assert outcome.status == "error"
     assert "SCF not converged in any of 2 ways" in outcome.reason
 
@@ -173,7 +173,7 @@ def test_an_element_without_paw_setup_fails_by_name(tmp_path: Path) -> None:
     cell = np.eye(3) * 3.35
     polonium = AtomicSystem("po", Kind.CRYSTAL, np.array([84]), np.zeros((1, 3)), cell)
     engine = Engine("gpaw", "x", "demo", read_preset("gpaw", "demo", PRESETS))
-    (outcome,) = map_isolated(execute, [Task(polonium, engine, tmp_path)], workers=1, wall_limit_s=300.0)
+    (outcome,) = map_isolated(execute, [DftTask(polonium, engine, tmp_path)], workers=1, wall_limit_s=300.0)
     assert outcome.status == "error"
     assert "Po" in outcome.reason
     assert "MachineFault" not in outcome.reason
@@ -184,7 +184,7 @@ def test_xtb_relaxation_ends_with_the_energy_that_tblite_gives_for_its_structure
     from tblite.ase import TBLite
 
     engine = Engine("gfn1-xtb", "x", "demo", read_preset("gfn1-xtb", "demo", PRESETS))
-    result = execute(Task(silicon(5.6), engine, tmp_path))
+    result = execute(DftTask(silicon(5.6), engine, tmp_path))
     assert result["status"] == "converged", result["reason"]
     final = result["structure"]
     atoms = Atoms(final["numbers"], final["positions"], cell=final["cell"], pbc=True)

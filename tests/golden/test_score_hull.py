@@ -13,7 +13,7 @@ import pytest
 from adit import seeds, store
 from adit.config import Config, HullStage
 from adit.errors import DataError
-from adit.hull.convex_hull import Entry, Hull, lower_envelope
+from adit.hull.convex_hull import Hull, ReferenceEntry, lower_envelope
 from adit.hull.energy_tags import MP2020_TAG, surrogate_of
 from adit.hull.hull import hull
 from adit.systems import AtomicSystem, Failure, Kind
@@ -21,11 +21,11 @@ from adit.systems import AtomicSystem, Failure, Kind
 CHGNET_TAG = "chgnet-0.3.0/PBE(+U)/MP2020"
 
 ENTRIES = [
-    Entry({"Na": 1}, -1.3),
-    Entry({"Na": 2}, -1.0),  # a higher allotrope
-    Entry({"Cl": 1}, -1.8),
-    Entry({"Na": 1, "Cl": 1}, -3.4),
-    Entry({"Na": 1, "Cl": 3}, -2.0),  # above the hull
+    ReferenceEntry({"Na": 1}, -1.3),
+    ReferenceEntry({"Na": 2}, -1.0),  # a higher allotrope
+    ReferenceEntry({"Cl": 1}, -1.8),
+    ReferenceEntry({"Na": 1, "Cl": 1}, -3.4),
+    ReferenceEntry({"Na": 1, "Cl": 3}, -2.0),  # above the hull
 ]
 
 
@@ -46,11 +46,11 @@ def test_an_element_without_reference_is_named() -> None:
 def test_linear_programme_equals_qhull() -> None:
     generator = seeds.generator("hull test")
     symbols = ["Li", "Fe", "P", "O"]
-    entries = [Entry({symbol: 1.0}, 0.0) for symbol in symbols]
+    entries = [ReferenceEntry({symbol: 1.0}, 0.0) for symbol in symbols]
     for _ in range(60):
         counts = {s: float(n) for s, n in zip(symbols, generator.integers(0, 5, size=4), strict=True) if n}
         if len(counts) > 1:
-            entries.append(Entry(counts, float(generator.normal(-1.0, 0.7))))
+            entries.append(ReferenceEntry(counts, float(generator.normal(-1.0, 0.7))))
     programme = Hull.from_entries("tag", entries)
     for counts in ({"Li": 1.0, "Fe": 1.0, "P": 1.0, "O": 4.0}, {"Li": 2.0, "O": 1.0}, {"Fe": 3.0, "P": 1.0, "O": 2.0}):
         within = programme.within(frozenset(counts))
@@ -59,7 +59,9 @@ def test_linear_programme_equals_qhull() -> None:
 
 def test_many_elements_are_no_obstacle() -> None:
     symbols = ("H", "Li", "C", "N", "O", "F", "Na", "Mg", "Al", "Si")
-    hull_of_elements = Hull.from_entries("tag", [Entry({symbol: 1.0}, -float(n)) for n, symbol in enumerate(symbols)])
+    hull_of_elements = Hull.from_entries(
+        "tag", [ReferenceEntry({symbol: 1.0}, -float(n)) for n, symbol in enumerate(symbols)]
+    )
     assert hull_of_elements.energy_at(dict.fromkeys(symbols, 1.0)) == pytest.approx(-4.5)
 
 
@@ -86,7 +88,7 @@ def test_other_pairs_are_refused_by_name(energy: str, of_hull: str) -> None:
     assert of_hull in str(raised.value)
 
 
-def write_reference(path: Path, tag: str, entries: list[Entry]) -> None:
+def write_reference(path: Path, tag: str, entries: list[ReferenceEntry]) -> None:
     rows = [
         {
             "entry_id": f"e{number}",
@@ -152,8 +154,8 @@ def test_gaps_of_the_hull_are_told(tmp_path: Path) -> None:
 
 
 def test_a_pair_is_covered_by_a_compound_of_the_same_system_alone() -> None:
-    ternary = Entry({"Fe": 1, "Mg": 1, "O": 2}, -6.0)
-    hull_with_pair = Hull.from_entries("tag", [Entry({s: 1.0}, 0.0) for s in ("Fe", "Mg", "O")] + [ternary])
+    ternary = ReferenceEntry({"Fe": 1, "Mg": 1, "O": 2}, -6.0)
+    hull_with_pair = Hull.from_entries("tag", [ReferenceEntry({s: 1.0}, 0.0) for s in ("Fe", "Mg", "O")] + [ternary])
     assert hull_with_pair.gaps(frozenset({"Fe", "Mg", "O"})) == []
     assert hull_with_pair.gaps(frozenset({"Fe", "Mg"})) == ["Fe-Mg"]
     assert hull_with_pair.gaps(frozenset({"Fe"})) == []
@@ -219,7 +221,7 @@ def test_333_entries_of_one_chemical_system_give_44_stable_ones() -> None:
     corrected.check("Cl-Mn-Na-O-Y")
     assert corrected.processed == 1.0
     entries = [
-        Entry({e.symbol: float(n) for e, n in entry.composition.items()}, energy / entry.composition.num_atoms)
+        ReferenceEntry({e.symbol: float(n) for e, n in entry.composition.items()}, energy / entry.composition.num_atoms)
         for entry, energy in zip(raw, corrected.energies, strict=True)
         if energy is not None
     ]

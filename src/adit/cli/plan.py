@@ -11,7 +11,7 @@ from typing import Any
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.doctor import scheduler
-from adit.expected import SUSTAINED, Estimate, Site, expected
+from adit.expected import SUSTAINED, RuleCost, Site, expected
 from adit.outputs.replace import replaced_files
 from adit.progress import duration, log
 
@@ -55,7 +55,7 @@ def _whole(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def table(estimates: Sequence[Estimate]) -> list[str]:
+def table(estimates: Sequence[RuleCost]) -> list[str]:
     """Return the estimates as lines, with their sum."""
     lines = [f"{'rule':16}{'jobs':>6}{'each':>16}{'cores':>7}{'GPUs':>6}{'core hours':>12}{'GPU hours':>11}"]
     lines += [
@@ -66,7 +66,7 @@ def table(estimates: Sequence[Estimate]) -> list[str]:
     return [*lines, f"{'all':16}{sum(e.jobs for e in estimates):6d}{'':29}{core:12.1f}{gpu:11.1f}"]
 
 
-def records(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
+def records(estimates: Sequence[RuleCost]) -> list[dict[str, Any]]:
     """Return estimates as JSON-able records."""
     return [{**asdict(e), "core_hours": e.core_hours, "gpu_hours": e.gpu_hours} for e in estimates]
 

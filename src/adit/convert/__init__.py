@@ -1,13 +1,12 @@
 """The only place that converts ``AtomicSystem`` to and from types and file formats of pymatgen, ASE and RDKit."""
 
-from adit.convert.ase import from_atoms, from_extxyz_frame, read_extxyz, read_extxyz_frame, to_atoms
+from adit.convert.ase import from_atoms, to_atoms
 from adit.convert.pymatgen import (
     from_cif,
     from_pymatgen_dict,
     from_structure,
     niggli,
     primitive,
-    read_poscar,
     spacegroup_number,
     to_cif,
     to_structure,
@@ -29,7 +28,6 @@ __all__ = [
     "canonical_smiles",
     "from_atoms",
     "from_cif",
-    "from_extxyz_frame",
     "from_mol_block",
     "from_pymatgen_dict",
     "from_rdkit",
@@ -37,9 +35,6 @@ __all__ = [
     "inchikey",
     "niggli",
     "primitive",
-    "read_extxyz",
-    "read_extxyz_frame",
-    "read_poscar",
     "read_sdf",
     "smiles_of_block",
     "spacegroup_number",

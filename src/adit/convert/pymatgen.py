@@ -1,4 +1,4 @@
-"""Systems to and from pymatgen; CIF and POSCAR; cells and symmetry by spglib."""
+"""Systems to and from pymatgen; CIF; cells and symmetry by spglib."""
 
 from __future__ import annotations
 
@@ -198,22 +198,3 @@ def spacegroup_number(system: AtomicSystem, symprec: float = 0.1, angle_toleranc
     except Exception:  # noqa: BLE001 - spglib signals "no symmetry found" by an exception or by None, depending on its version
         return 0
     return 0 if dataset is None else int(dataset.number)
-
-
-def read_poscar(text: str, system_id: str, kind: Kind = Kind.CRYSTAL) -> AtomicSystem:
-    """Return the system of a POSCAR.
-
-    Raises:
-        DataError: the text does not parse.
-    """
-    from pymatgen.io.vasp.inputs import Poscar
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            poscar = Poscar.from_str(text)
-    except Exception as error:  # the parser raises whatever the text makes it raise
-        raise DataError(f"{system_id}: POSCAR does not parse ({type(error).__name__}: {error})") from error
-    if not poscar.true_names:
-        raise DataError(f"{system_id}: POSCAR without element symbols (VASP 4); write them in its sixth line")
-    return from_structure(poscar.structure, system_id, kind)

@@ -91,6 +91,7 @@ def read_sdf(path: Path) -> list[tuple[str, dict[str, str]]]:
 def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
     """Return the MOL block and the data fields of each entry of the text of an SDF file."""
     entries = []
+    text = re.sub(r"\r\n?", "\n", text.removeprefix("\ufeff"))
     for entry in re.split(r"^\$\$\$\$.*\n?", text, flags=re.MULTILINE):
         if not entry.strip():
             continue

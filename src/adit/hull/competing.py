@@ -19,7 +19,7 @@ from adit.columns import Col
 from adit.config import RelaxConfig
 from adit.elements import composition, reduced_formula
 from adit.errors import ConfigError
-from adit.hull.convex_hull import Entry, Hull
+from adit.hull.convex_hull import Hull, ReferenceEntry
 from adit.hull.prototypes import decorated
 from adit.hull.reference import limits_for
 from adit.hull.reference_rows import reference_row
@@ -124,7 +124,7 @@ def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
 
     entries = [entry for each in hull.entries.values() for entry in each]
     entries += [
-        Entry(json.loads(row["composition"]), float(row[Col.ENERGY_PER_ATOM]))
+        ReferenceEntry(json.loads(row[Col.COMPOSITION]), float(row[Col.ENERGY_PER_ATOM]))
         for rows in done.values()
         for row in rows
         if math.isfinite(row[Col.ENERGY_PER_ATOM])
@@ -139,10 +139,10 @@ def finished(search: Search, pairs: Sequence[str]) -> dict[str, list[dict[str, A
     fmax = limits_for(search.relax.fmax).fmax
     for path in (TABLE, search.cache):
         frame = read_shipped(search.chosen.identity(), path).frame
-        frame = frame[frame["set"].astype(str).str.startswith(SET) & (frame["fmax"] <= fmax)]
+        frame = frame[frame["set"].astype(str).str.startswith(SET) & (frame[Col.FMAX] <= fmax)]
         for name, rows in frame.groupby("set"):
             pair = str(name).removeprefix(SET)
-            if pair in pairs and (rows["status"] == SEARCHED).any():
+            if pair in pairs and (rows[Col.STATUS] == SEARCHED).any():
                 results[pair] = rows.to_dict("records")
     return results
 
@@ -166,8 +166,8 @@ def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, A
     static = _energies([system for _, system in candidates], search, 0, f"prototypes of {pair}")
     chosen = best(candidates, static, hull.elements)
     relaxed = _energies(chosen, search, limits_for(search.relax.fmax).max_steps, f"best prototypes of {pair}")
-    rows = [_row(system, result, hull.tag) for system, result in zip(chosen, relaxed, strict=True)]
-    rows = [row for row in rows if row["status"] in ("converged", "unconverged")]
+    rows = [_prototype_row(system, result, hull.tag) for system, result in zip(chosen, relaxed, strict=True)]
+    rows = [row for row in rows if row[Col.STATUS] in ("converged", "unconverged")]
     seconds = sum(result.wall_s for result in [*static, *relaxed])
     if not any(math.isfinite(result.energy_per_atom) for result in static) or (chosen and not rows):
         return [], seconds
@@ -211,7 +211,7 @@ def _energies(systems: Sequence[AtomicSystem], search: Search, steps: int, what:
     )
 
 
-def _row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, Any]:
+def _prototype_row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, Any]:
     return reference_row(
         system.system_id,
         reduced_formula(system.numbers),

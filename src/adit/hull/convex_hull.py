@@ -18,7 +18,7 @@ more elements the same lower envelope is found by linear programming at the requ
 
 
 @dataclass(frozen=True)
-class Entry:
+class ReferenceEntry:
     """One reference entry.
 
     Attributes:
@@ -53,16 +53,16 @@ class Hull:
     """
 
     tag: str
-    entries: dict[frozenset[str], list[Entry]]
+    entries: dict[frozenset[str], list[ReferenceEntry]]
     elements: dict[str, float]
     complete: bool = False
     completed: frozenset[str] = frozenset()
     _diagrams: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def from_entries(cls, tag: str, entries: Iterable[Entry]) -> Hull:
+    def from_entries(cls, tag: str, entries: Iterable[ReferenceEntry]) -> Hull:
         """Return the hull of entries of one energy tag."""
-        index: dict[frozenset[str], list[Entry]] = {}
+        index: dict[frozenset[str], list[ReferenceEntry]] = {}
         for entry in entries:
             index.setdefault(entry.elements, []).append(entry)
         lone = {key: alternatives for key, alternatives in index.items() if len(key) == 1}
@@ -71,7 +71,7 @@ class Hull:
         }
         return cls(tag, index, elements)
 
-    def within(self, elements: frozenset[str]) -> list[Entry]:
+    def within(self, elements: frozenset[str]) -> list[ReferenceEntry]:
         """Return the entries of a chemical system and of everything inside it."""
         if 2 ** len(elements) > len(self.entries):
             return [entry for key, entries in self.entries.items() if key <= elements for entry in entries]
@@ -128,7 +128,7 @@ class Hull:
         return self._diagrams[elements]
 
 
-def lower_envelope(entries: list[Entry], counts: Mapping[str, float]) -> float:
+def lower_envelope(entries: list[ReferenceEntry], counts: Mapping[str, float]) -> float:
     """Return the least energy per atom (eV/atom) of any mixture of ``entries`` with the given composition.
 
     Raises:
@@ -137,7 +137,7 @@ def lower_envelope(entries: list[Entry], counts: Mapping[str, float]) -> float:
     from scipy.optimize import linprog
 
     elements = sorted(counts)
-    target = Entry(counts, 0.0).fractions(elements)
+    target = ReferenceEntry(counts, 0.0).fractions(elements)
     result = linprog(
         [entry.energy_per_atom for entry in entries],
         A_eq=np.array([entry.fractions(elements) for entry in entries]).T,

@@ -22,7 +22,7 @@ from adit.progress import Progress, log
 from adit.relax.dft.cost import core_seconds, effort_of
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import Task, folder_name
+from adit.relax.dft.task import DftTask, folder_name
 from adit.relax.potentials import chgnet
 from adit.relax.potentials.chgnet_calculator import network
 from adit.systems import AtomicSystem, Kind
@@ -71,11 +71,11 @@ def dft_references(
     cost = sum(core_seconds(system, effort_of(engine.preset)) for system in chosen) / 3600
     log.info("%d references for %d chemical systems, predicted %.2g core hours", len(chosen), len(systems), cost)
     tasks = [
-        Task(system, engine, (folder / FOLDER / folder_name(system.system_id)).absolute())
+        DftTask(system, engine, (folder / FOLDER / folder_name(system.system_id)).absolute())
         for system in sorted(chosen, key=lambda s: s.system_id)
     ]
     results = run_tasks(tasks, wall_limit_s=stage.dft.wall_limit_s, workers=workers, restarts=stage.dft.restarts)
-    frame = table_of([task.system for task in tasks], results, engine.energy_tag)
+    frame = reference_table([task.system for task in tasks], results, engine.energy_tag)
     store.write_frame(out, frame, {Col.HULL_TAG: engine.energy_tag, "references": stage.dft.references})
 
 
@@ -170,7 +170,7 @@ def _near_hull(
     return [i for i, entry in entries.items() if (diagram.get_e_above_hull(entry) or 0.0) <= window]
 
 
-def table_of(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]], tag: str) -> pd.DataFrame:
+def reference_table(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]], tag: str) -> pd.DataFrame:
     """Return the table of references, one row per crystal, failures included."""
     import pandas as pd
 

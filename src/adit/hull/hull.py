@@ -19,14 +19,14 @@ from adit import store
 from adit.columns import ENERGIES, Col, surrogate_prefix
 from adit.config import HullStage
 from adit.errors import DataError
-from adit.hull.convex_hull import Entry, Hull, lower_envelope
+from adit.hull.convex_hull import Hull, ReferenceEntry, lower_envelope
 from adit.hull.energy_tables import EnergyTable, counts_of, identity_columns, read_energy_tables
 from adit.hull.energy_tags import MP2020_TAG, potential_of_tag, surrogate_of
 from adit.hull.verdicts import Verdict, verdict
 from adit.progress import Progress, log
 from adit.readers import ReadSettings
 
-__all__ = ["ENERGIES", "MP2020_TAG", "Entry", "Hull", "hull", "lower_envelope", "read_reference"]
+__all__ = ["ENERGIES", "MP2020_TAG", "Hull", "ReferenceEntry", "hull", "lower_envelope", "read_reference"]
 
 DECIMALS: Final = 9
 """Decimals of energies above the hull (eV/atom): rounding makes energies on the hull 0."""
@@ -52,7 +52,7 @@ def read_reference(path: Path) -> Hull:
         raise DataError(f"{path}: entries tagged '{tags[0]}' and '{tags[1]}' cannot be on one hull; use one method")
     log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
     rows = zip(frame.loc[~bad, Col.COMPOSITION], frame.loc[~bad, Col.ENERGY_PER_ATOM], strict=True)
-    hull = Hull.from_entries(tags[0], (Entry(json.loads(text), float(energy)) for text, energy in rows))
+    hull = Hull.from_entries(tags[0], (ReferenceEntry(json.loads(text), float(energy)) for text, energy in rows))
     return replace(hull, complete=store.read_metadata(path).get("reference") in WHOLE)
 
 
@@ -163,7 +163,7 @@ def _chemical(tables: Sequence[EnergyTable]) -> list[frozenset[str]]:
         (record, table.structures)
         for table in tables
         for record in table.frame.to_dict("records")
-        if record["status"] not in _NO_ENERGY
+        if record[Col.STATUS] not in _NO_ENERGY
     ]
     counts = [counts_of(record, structures) for record, structures in good]
     return [frozenset(each) for each in counts if not isinstance(each, str)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import store
-from adit.columns import Col, bare_name
+from adit.columns import ENERGIES, Col, bare_name
 from adit.config import JudgeStage, ReferenceStage, RelaxConfig
 from adit.elements import composition
 from adit.errors import AditError, DataError
@@ -24,7 +24,7 @@ from adit.hull.convex_hull import Hull
 from adit.hull.energy_tags import column_of
 from adit.hull.hull import DECIMALS, read_reference
 from adit.hull.reference import reference
-from adit.hull.verdicts import Verdict, joint, verdict
+from adit.hull.verdicts import joint, verdict
 from adit.progress import log
 from adit.relax.judge import judge_of
 from adit.systems import AtomicSystem
@@ -52,7 +52,7 @@ def reference_stage(stage: JudgeStage) -> ReferenceStage:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class JudgeInputs:
     """Results of the two potentials.
 
     Attributes:
@@ -70,7 +70,7 @@ class Inputs:
     reason: str
 
 
-def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path) -> Inputs:
+def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path) -> JudgeInputs:
     """Read the files of the earlier stages.
 
     Raises:
@@ -83,7 +83,7 @@ def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path
     if len(tags) > 1:
         raise DataError(f"{judged[0]} and others: judged as {tags[0]} and as {tags[1]}; judge all with one potential")
     reason = next((str(info["reason"]) for _, info in frames if info.get("reason")), "")
-    return Inputs(
+    return JudgeInputs(
         {key: row for key, row in systems.items() if isinstance(row, AtomicSystem)},
         rows,
         store.read_frame(placed).to_dict("records"),
@@ -94,7 +94,7 @@ def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path
 
 def judge_hull(
     stage: JudgeStage,
-    inputs: Inputs,
+    inputs: JudgeInputs,
     references: Path,
     data: Sequence[Path],
     out: Path,
@@ -129,7 +129,7 @@ def judge_hull(
                 raise
             why = str(error)
             log.warning("the judge has no hull, the run continues without it: %s", error)
-    frame = table_of(inputs, hull, why)
+    frame = judge_table(inputs, hull, why)
     metadata = {"judge_tag": tag if hull is not None else "", "reason": why, "rows": len(frame)}
     store.write_frame(out, frame, metadata)
     counts = Counter(frame[Col.VERDICT])
@@ -138,7 +138,7 @@ def judge_hull(
 
 def _hull(
     stage: JudgeStage,
-    inputs: Inputs,
+    inputs: JudgeInputs,
     references: Path,
     data: list[Path],
     out: Path,
@@ -162,16 +162,16 @@ def _hull(
     return with_prototypes(hull, sorted(chemical, key=sorted), search)
 
 
-def table_of(inputs: Inputs, hull: Hull | None, reason: str) -> pd.DataFrame:
+def judge_table(inputs: JudgeInputs, hull: Hull | None, reason: str) -> pd.DataFrame:
     """Return the table, one row per crystal of the run's hull; ``reason``: why the judge has no hull."""
     import pandas as pd
 
-    rows = [_row(dict(placed), inputs, hull, reason) for placed in inputs.placed]
+    rows = [_judged_row(dict(placed), inputs, hull, reason) for placed in inputs.placed]
     frame = pd.DataFrame(rows)
     return frame if len(frame) else pd.DataFrame(columns=list(FIXED))
 
 
-def _row(placed: dict[str, Any], inputs: Inputs, hull: Hull | None, reason: str) -> dict[str, Any]:
+def _judged_row(placed: dict[str, Any], inputs: JudgeInputs, hull: Hull | None, reason: str) -> dict[str, Any]:
     system_id = str(placed[Col.SYSTEM_ID])
     plain = {bare_name(str(name)): value for name, value in placed.items()}
     first_tag, first_hull = str(placed[Col.ENERGY_TAG] or ""), str(placed[Col.HULL_TAG] or "")
@@ -182,11 +182,11 @@ def _row(placed: dict[str, Any], inputs: Inputs, hull: Hull | None, reason: str)
     }
     row |= {Col.E_ABOVE_HULL_DIFFERENCE: math.nan, Col.VERDICT: str(placed[Col.VERDICT])}
     if first_tag:
-        row |= {column_of(name, first_tag, first_hull): float(plain[name]) for name in _ENERGIES}
+        row |= {column_of(name, first_tag, first_hull): float(plain[name]) for name in ENERGIES}
     if hull is None:
         return row | {Col.JUDGE_STATUS: "not judged", Col.JUDGE_REASON: reason}
-    judged = inputs.judged.get(system_id, {"status": "missing", "reason": "", Col.ENERGY_PER_ATOM: math.nan})
-    row |= {Col.JUDGE_STATUS: str(judged["status"]), Col.JUDGE_REASON: str(judged["reason"] or "")}
+    judged = inputs.judged.get(system_id, {Col.STATUS: "missing", Col.REASON: "", Col.ENERGY_PER_ATOM: math.nan})
+    row |= {Col.JUDGE_STATUS: str(judged[Col.STATUS]), Col.JUDGE_REASON: str(judged[Col.REASON] or "")}
     second, formation, gaps, why = _place(judged, inputs.systems.get(system_id), hull)
     row |= {
         column_of(Col.E_ABOVE_HULL, inputs.tag, hull.tag): second,
@@ -200,9 +200,6 @@ def _row(placed: dict[str, Any], inputs: Inputs, hull: Hull | None, reason: str)
     own = [verdict(energy, n_elements, row[Col.MISSING_PAIRS]) for energy in (first, second)]
     row[Col.VERDICT] = str(joint(own))
     return row
-
-
-_ENERGIES: Final = (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY)
 
 
 def _place(judged: Mapping[str, Any], system: AtomicSystem | None, hull: Hull) -> tuple[float, float, list[str], str]:
@@ -220,9 +217,3 @@ def _place(judged: Mapping[str, Any], system: AtomicSystem | None, hull: Hull) -
         return math.nan, math.nan, gaps, " ".join(str(error).split())[:300]
     elements = sum(n * hull.elements[element] for element, n in counts.items()) / sum(counts.values())
     return above, energy - elements, gaps, ""
-
-
-def counts_of(frame: pd.DataFrame) -> dict[str, int]:
-    """Return the number of crystals with each verdict that occurs, in the order of ``Verdict``."""
-    verdicts = Counter(map(str, frame[Col.VERDICT]))
-    return {str(each): verdicts[str(each)] for each in Verdict if verdicts[str(each)]}

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from adit import store
 from adit.errors import DataError
+from adit.hull.energy_tags import MP2020_TAG
 from adit.hull.reference_rows import reference_row
 from adit.progress import log
 from adit.relax.dft.engines.corrections import mp2020
 
-MP_TAG: Final = "vasp/PBE(+U)/MP2020"
 FORMATION_ENERGIES: Final = "hull/mp20_formation_energies.parquet"
 ELEMENTS: Final = "hull/mp_elemental_reference_entries.json"
 PHASE_DIAGRAM: Final = "mp-phase-diagram"
@@ -40,7 +40,7 @@ def formation_energies(find: Find) -> Rows:
     E = E_f + Σ xᵢ·E(elemental entry i), all in eV/atom.
     """
     elements = elemental_energies(find(ELEMENTS))
-    rows = [reference_row(f"element-{name}", name, {name: 1}, e, MP_TAG) for name, e in sorted(elements.items())]
+    rows = [reference_row(f"element-{name}", name, {name: 1}, e, MP2020_TAG) for name, e in sorted(elements.items())]
     table = store.read_frame(find(FORMATION_ENERGIES))
     for entry_id, formula, energy in zip(
         table["material_id"], table["pretty_formula"], table["formation_energy_per_atom"], strict=True
@@ -58,9 +58,9 @@ def _on_absolute_scale(
     unknown = [name for name in amounts if name not in elements]
     if unknown:
         reason = f"no elemental reference for {', '.join(unknown)}"
-        return reference_row(entry_id, formula, amounts, float("nan"), MP_TAG, status="failed", reason=reason)
+        return reference_row(entry_id, formula, amounts, float("nan"), MP2020_TAG, status="failed", reason=reason)
     of_elements = sum(x * elements[name] for name, x in amounts.items()) / sum(amounts.values())
-    return reference_row(entry_id, formula, amounts, formation_energy + of_elements, MP_TAG)
+    return reference_row(entry_id, formula, amounts, formation_energy + of_elements, MP2020_TAG)
 
 
 def elemental_energies(path: Path) -> dict[str, float]:
@@ -149,7 +149,9 @@ def _rows(entries: Iterable[Any], energies: Iterable[float]) -> Rows:
     for entry, energy in zip(entries, energies, strict=True):
         amounts = {element.symbol: float(n) for element, n in entry.composition.items()}
         per_atom = energy / sum(amounts.values())
-        rows.append(reference_row(str(entry.entry_id), entry.composition.reduced_formula, amounts, per_atom, MP_TAG))
+        rows.append(
+            reference_row(str(entry.entry_id), entry.composition.reduced_formula, amounts, per_atom, MP2020_TAG)
+        )
     return rows
 
 

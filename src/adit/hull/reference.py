@@ -173,10 +173,10 @@ def relaxed_rows(
     for system, result in zip(systems, results, strict=True):
         if result.system is None:
             log.warning("%s: %s: %s", system.system_id, result.status, result.reason)
-    return [_row(system, result, tag) for system, result in zip(systems, results, strict=True)]
+    return [_builtin_row(system, result, tag) for system, result in zip(systems, results, strict=True)]
 
 
-def _row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, object]:
+def _builtin_row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, object]:
     return reference_row(
         system.system_id,
         _formula(system),

@@ -37,7 +37,7 @@ GEOMETRY = (Col.VOLUME_PER_ATOM, "shortest_distance")
 GEOMETRY_TOLERANCE = 1e-3
 """Relative tolerance of the geometry: rounding on other machines."""
 
-_COLUMNS = (*KEY, "set", *COLUMNS, "fmax", *GEOMETRY)
+_COLUMNS = (*KEY, "set", *COLUMNS, Col.FMAX, *GEOMETRY)
 
 SEARCH = 4.0
 """Search radius of the shortest distance, Å."""

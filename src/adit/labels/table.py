@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from adit import seeds
+from adit.columns import Col
 from adit.config import LabelsStage
 from adit.data.sources.locks import alone
 from adit.errors import DataError
@@ -26,7 +27,7 @@ from adit.systems import AtomicSystem, Kind
 PART = 500
 """Molecules in a part on disk; a kill loses less than this, times the number of workers."""
 
-COLUMNS = ("system_id", LABEL, "status", "reason")
+COLUMNS = (Col.SYSTEM_ID, LABEL, Col.STATUS, Col.REASON)
 
 SUFFIX = ".labels.parquet"
 """``<dataset>.labels.parquet``: the table of a prepared dataset ``<dataset>.arrow``."""
@@ -57,7 +58,7 @@ class _Parts:
         return self.folder / f"{low}-{high}.parquet"
 
     def write(self, low: int, high: int, outcomes: dict[int, Outcome]) -> None:
-        rows = [_row(self.ids[place], outcomes.pop(place)) for place in range(low, high)]
+        rows = [_label_row(self.ids[place], outcomes.pop(place)) for place in range(low, high)]
         write_frame(self.path(low, high), _frame(rows))
 
     def frame(self) -> pd.DataFrame:
@@ -66,14 +67,14 @@ class _Parts:
         return pd.concat(parts, ignore_index=True) if parts else _frame([])
 
 
-def _row(system_id: str, outcome: Outcome) -> tuple[str, float | None, str, str]:
+def _label_row(system_id: str, outcome: Outcome) -> tuple[str, float | None, str, str]:
     reason = outcome.reason.removeprefix("DataError: ").removeprefix("ExternalToolError: ")
     return system_id, outcome.value, outcome.status, reason.removeprefix(f"{system_id}: ")
 
 
 def _frame(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"system_id": str, LABEL: "float64", "status": str, "reason": str})
+    return frame.astype({Col.SYSTEM_ID: str, LABEL: "float64", Col.STATUS: str, Col.REASON: str})
 
 
 def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, state: Path | None = None) -> None:
@@ -109,7 +110,7 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
         frame = parts.frame()
         description = {"data_sha256": sha256(data), "method": METHOD, "unit": "eV", "n": n, "seed": seed}
         write_frame(out, frame, description)
-    failed = frame[frame["status"] != "ok"]
+    failed = frame[frame[Col.STATUS] != "ok"]
     log.info("%s: %d values of %s, %d failed", out, len(frame) - len(failed), LABEL, len(failed))
 
 
@@ -160,14 +161,14 @@ def read_labels(path: Path, ids: Sequence[str]) -> dict[str, list[float | None]]
         DataError: it has no ``system_id`` or no label, names a system twice, or holds a value that is not a number.
     """
     frame = read_frame(path)
-    names = [name for name in frame.columns if name not in ("system_id", "status", "reason")]
-    if "system_id" not in frame.columns or not names:
+    names = [name for name in frame.columns if name not in (Col.SYSTEM_ID, Col.STATUS, Col.REASON)]
+    if Col.SYSTEM_ID not in frame.columns or not names:
         raise DataError(f"{path}: is not a table of labels; it needs a column system_id and one a label")
-    if frame["system_id"].duplicated().any():
-        twice = frame.loc[frame["system_id"].duplicated(), "system_id"].iloc[0]
+    if frame[Col.SYSTEM_ID].duplicated().any():
+        twice = frame.loc[frame[Col.SYSTEM_ID].duplicated(), Col.SYSTEM_ID].iloc[0]
         raise DataError(f"{path}: system {twice} occurs twice; keep one row")
     for name in names:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             raise DataError(f"{path}: column {name} holds values that are no numbers; labels of a table are numbers")
-    rows = frame.set_index(frame["system_id"].astype(str))[names].reindex(list(ids))
+    rows = frame.set_index(frame[Col.SYSTEM_ID].astype(str))[names].reindex(list(ids))
     return {name: [float(v) if np.isfinite(v) else None for v in rows[name].to_numpy(float)] for name in names}

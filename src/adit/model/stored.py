@@ -23,7 +23,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 AGAIN = "train again, or fetch the weights again"
 
 
-class Record(BaseModel):
+class ModelRecord(BaseModel):
     """Checked entries of the ``config.json`` beside the weights; other entries are for display."""
 
     model_config = ConfigDict(extra="allow", strict=True)
@@ -33,13 +33,13 @@ class Record(BaseModel):
     train: dict[str, Any] = Field(default_factory=dict)
 
 
-class VaeRecord(Record):
+class VaeRecord(ModelRecord):
     """Record of an autoencoder."""
 
     max_atomic_number: Annotated[int, Field(ge=1, le=118)]
 
 
-class DitRecord(Record):
+class DitRecord(ModelRecord):
     """Record of a denoiser."""
 
     latent_dim: Annotated[int, Field(ge=1, le=10**6)]

@@ -17,7 +17,7 @@ _NAMED: Final = 3
 
 
 @dataclass(frozen=True)
-class Identity:
+class RowIdentity:
     """Properties of a structure by which a join is checked.
 
     Attributes:
@@ -28,7 +28,7 @@ class Identity:
     n_atoms: int | None = None
     formula: str | None = None
 
-    def differs(self, other: Identity) -> bool:
+    def differs(self, other: RowIdentity) -> bool:
         """Return whether the two cannot belong to the same structure."""
         return any(
             mine is not None and theirs is not None and mine != theirs
@@ -40,24 +40,24 @@ class Identity:
         return f"{self.formula or 'a structure'}{atoms}"
 
 
-def identity_of(row: AtomicSystem | Failure | None) -> Identity:
+def identity_of(row: AtomicSystem | Failure | None) -> RowIdentity:
     """Return the identity of a system; it is empty for a failure."""
     if not isinstance(row, AtomicSystem):
-        return Identity()
-    return Identity(len(row), reduced_formula(row.numbers))
+        return RowIdentity()
+    return RowIdentity(len(row), reduced_formula(row.numbers))
 
 
-def identity_of_record(record: Mapping[str, Any]) -> Identity:
+def identity_of_record(record: Mapping[str, Any]) -> RowIdentity:
     """Return the identity of a row of a table, from its columns ``n_atoms`` and ``formula``."""
     from adit.readers.formulas import reduced_from_text
 
     count = record.get("n_atoms")
     usable = isinstance(count, (int, float)) and count == count and count > 0
     formula = record.get("formula")
-    return Identity(int(count) if usable else None, reduced_from_text(formula) if isinstance(formula, str) else None)  # type: ignore[arg-type]
+    return RowIdentity(int(count) if usable else None, reduced_from_text(formula) if isinstance(formula, str) else None)  # type: ignore[arg-type]
 
 
-def join_ids(structures: Mapping[str, Identity], table: Mapping[str, Identity], name: str) -> dict[str, str]:
+def join_ids(structures: Mapping[str, RowIdentity], table: Mapping[str, RowIdentity], name: str) -> dict[str, str]:
     """Return table id → structure id for the ids that match.
 
     Equal ids match. Of the others, those whose last parts of the path are equal, and unique on both sides, match.

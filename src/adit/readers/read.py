@@ -113,7 +113,9 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
     settings = settings or ReadSettings()
     cut = entries(paths, settings.cut, settings.parse.limits)
     names = assign_ids(cut)
-    rows = [_row(entry, name, parsed) for entry, name, parsed in zip(cut, names, parse_all(cut, settings), strict=True)]
+    rows = [
+        _read_row(entry, name, parsed) for entry, name, parsed in zip(cut, names, parse_all(cut, settings), strict=True)
+    ]
     broken = sum(isinstance(each.row, Failure) for each in rows)
     flagged = sum(any(note.startswith(CONTRADICTION) for note in each.notes) for each in rows)
     log.info(
@@ -238,7 +240,7 @@ def _one_line(text: str) -> str:
     return words or "no structure"
 
 
-def _row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
+def _read_row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
     if isinstance(parsed, str):
         kind = entry.content.kind if isinstance(entry.content, Failure) else None
         stage = entry.content.stage if isinstance(entry.content, Failure) else "read"

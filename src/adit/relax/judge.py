@@ -32,8 +32,8 @@ NOT_JUDGED = "not judged"
 
 COLUMNS = (
     Col.SYSTEM_ID,
-    "status",
-    "reason",
+    Col.STATUS,
+    Col.REASON,
     Col.ENERGY_PER_ATOM,
     Col.STATIC_ENERGY_PER_ATOM,
     Col.CORRECTION_PER_ATOM,
@@ -79,9 +79,9 @@ def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: P
             why, tag = str(error), ""
             log.warning("no judge, the run continues without it: %s", error)
     if not tag:
-        table = [_row(row, NOT_JUDGED, why, "") for row in rows]
+        table = [_blank_row(row, NOT_JUDGED, why, "") for row in rows]
     store.write_frame(out, frame_of(table), {Col.ENERGY_TAG: tag, "reason": "" if tag else why})
-    counts = Counter(str(row["status"]) for row in table)
+    counts = Counter(str(row[Col.STATUS]) for row in table)
     log.info("%s: %s", structures.name, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nothing")
 
 
@@ -107,7 +107,7 @@ def _judged(
     table = []
     for row in rows:
         if isinstance(row, Failure):
-            table.append(_row(row, "failed", f"{row.stage}: {row.reason}", tag))
+            table.append(_blank_row(row, "failed", f"{row.stage}: {row.reason}", tag))
             continue
         system, alone, after = next(pairs)
         table.append(_result(system, chosen, tag, alone, after if stage.judge.relax else None))
@@ -133,7 +133,7 @@ def _energies(
 def _result(system: AtomicSystem, chosen: Chosen, tag: str, static: Relaxed, relaxed: Relaxed | None) -> dict[str, Any]:
     last = static if relaxed is None else relaxed
     if last.system is None:
-        return _row(system, last.status, last.reason, tag)
+        return _blank_row(system, last.status, last.reason, tag)
     energies = {
         Col.ENERGY_PER_ATOM: last.energy_per_atom,
         Col.STATIC_ENERGY_PER_ATOM: static.energy_per_atom,
@@ -141,10 +141,11 @@ def _result(system: AtomicSystem, chosen: Chosen, tag: str, static: Relaxed, rel
         Col.CORRECTION_PER_ATOM: chosen.correction(last.system) / len(system),
         Col.WALL_S: static.wall_s + (0.0 if relaxed is None else relaxed.wall_s),
     }
-    return _row(system, "judged", "", tag) | energies
+    return _blank_row(system, "judged", "", tag) | energies
 
 
-def _row(row: AtomicSystem | Failure, status: str, reason: str, tag: str) -> dict[str, Any]:
+def _blank_row(row: AtomicSystem | Failure, status: str, reason: str, tag: str) -> dict[str, Any]:
     energies = dict.fromkeys((name for name in COLUMNS if name.endswith("_per_atom")), float("nan"))
-    record = {Col.SYSTEM_ID: row.system_id, "status": status, "reason": reason, Col.ENERGY_TAG: tag, Col.WALL_S: 0.0}
-    return energies | record | {Col.N_ATOMS: 0 if isinstance(row, Failure) else len(row)}
+    record: dict[str, Any] = {Col.SYSTEM_ID: row.system_id, Col.STATUS: status, Col.REASON: reason}
+    atoms = 0 if isinstance(row, Failure) else len(row)
+    return {**energies, **record, Col.ENERGY_TAG: tag, Col.WALL_S: 0.0, Col.N_ATOMS: atoms}

@@ -18,7 +18,7 @@ from adit.readers import ReadRow, ReadSettings, read_structures
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.result import frame_of, structure_of
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import Task, folder_name
+from adit.relax.dft.task import DftTask, folder_name
 from adit.relax.potentials.screen import refuse
 from adit.relax.prerelax import chosen_of, relax_rows, table_of
 from adit.systems import AtomicSystem, Failure, Kind
@@ -74,7 +74,7 @@ def relax_with_dft(
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
         refused = {row.system_id: _why_not(row) for row in rows}
         tasks = [
-            Task(row, engine, (out / "dft" / folder_name(row.system_id)).absolute())
+            DftTask(row, engine, (out / "dft" / folder_name(row.system_id)).absolute())
             for row in rows
             if isinstance(row, AtomicSystem) and refused[row.system_id] is None
         ]

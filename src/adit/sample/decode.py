@@ -73,7 +73,7 @@ def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str
     def builder(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
         return lambda: (arrays.parts(i, likely[i, : sizes[i]], kind), {})
 
-    return [_row(system_id, kind, builder(i)) for i, system_id in enumerate(system_ids)]
+    return [_decoded_row(system_id, kind, builder(i)) for i, system_id in enumerate(system_ids)]
 
 
 def conditioned_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
@@ -91,10 +91,10 @@ def conditioned_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) 
     def builder(i: int) -> Callable[[], tuple[Parts, dict[str, Any]]]:
         return lambda: _conditioned(arrays, i, draws[i], request)
 
-    return [_row(draw.system_id, request.kind, builder(i)) for i, draw in enumerate(draws)]
+    return [_decoded_row(draw.system_id, request.kind, builder(i)) for i, draw in enumerate(draws)]
 
 
-def _row(system_id: str, kind: Kind, build: Callable[[], tuple[Parts, dict[str, Any]]]) -> Row:
+def _decoded_row(system_id: str, kind: Kind, build: Callable[[], tuple[Parts, dict[str, Any]]]) -> Row:
     try:
         parts, info = build()
         return AtomicSystem(system_id, kind, *parts, info)

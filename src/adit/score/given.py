@@ -11,7 +11,7 @@ from adit.columns import Col
 from adit.errors import DataError
 from adit.progress import log
 from adit.readers import CONTRADICTION, ReadRow, ReadSettings, by_kind, read_structures
-from adit.readers.joins import Identity, identity_of, identity_of_record, join_ids
+from adit.readers.joins import RowIdentity, identity_of, identity_of_record, join_ids
 from adit.score.common.inputs import Energies, Reference, Table, read_reference
 from adit.systems import AtomicSystem, Kind
 
@@ -96,6 +96,6 @@ def joined(energies: Energies, rows: Sequence[ReadRow], names: Mapping[str, str]
     return replace(energies, structures=structures, **renamed)
 
 
-def _identity(key: str, record: Mapping[str, Any], energies: Energies, name: str) -> Identity:
+def _identity(key: str, record: Mapping[str, Any], energies: Energies, name: str) -> RowIdentity:
     structure = energies.structures.get(key) if name == "relaxed" else None
     return identity_of(structure) if structure is not None else identity_of_record(record)

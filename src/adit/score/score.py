@@ -23,7 +23,7 @@ from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
 from adit.readers import CONTRADICTION
 from adit.score.card import card
-from adit.score.common.aggregate import Record
+from adit.score.common.aggregate import RateRecord
 from adit.score.common.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
 from adit.score.common.measures import Measure
 from adit.score.common.scored import Records, Scored
@@ -159,7 +159,7 @@ def _write_scores(
     origins: Mapping[Kind, Origins] | None,
 ) -> None:
     """Score the rows of every kind and write all files."""
-    records: list[Record] = []
+    records: list[RateRecord] = []
     funnels: Records = []
     measures: list[Measure] = []
     references: dict[str, Counter[str]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from adit.columns import CONTROLS, OF_VALID, Metric, Population, Protocol
 from adit.progress import log
-from adit.score.common.aggregate import Record
+from adit.score.common.aggregate import RateRecord
 from adit.score.common.separation import MARK, Separation
 
 Key = tuple[str, str, str]
@@ -15,7 +15,7 @@ Key = tuple[str, str, str]
 
 
 def log_table(
-    records: Sequence[Record], funnels: Sequence[dict[str, Any]], verdicts: Sequence[Separation] = ()
+    records: Sequence[RateRecord], funnels: Sequence[dict[str, Any]], verdicts: Sequence[Separation] = ()
 ) -> None:
     """Log value, interval and counts of the samples' main metrics, with the control rows beside them.
 
@@ -32,7 +32,7 @@ def log_table(
             log.info("%s", line)
 
 
-def table_lines(records: Sequence[Record], failing: Mapping[Key, str] | None = None) -> list[str]:
+def table_lines(records: Sequence[RateRecord], failing: Mapping[Key, str] | None = None) -> list[str]:
     """Return the lines of the table of one kind; percent, with the interval, then the controls.
 
     Args:
@@ -65,7 +65,7 @@ def table_lines(records: Sequence[Record], failing: Mapping[Key, str] | None = N
     return lines
 
 
-def _is_headline(record: Record) -> bool:
+def _is_headline(record: RateRecord) -> bool:
     """Return whether a record is in the table; single PoseBusters checks and other subsets are only in the file."""
     if record.protocol == Protocol.POSEBUSTERS:
         return record.metric.removesuffix(OF_VALID) in (Metric.POSEBUSTERS_ALL, Metric.POSEBUSTERS_SEVEN)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adit.errors import DataError, from_os_error
+from adit.outputs import manifest
 from adit.outputs.manifest import is_made_here
 from adit.outputs.parts import link_into_place, temporary_beside
 
@@ -81,14 +82,12 @@ def read_json(path: Path | str) -> Any:
 
 
 def sha256(path: Path | str) -> str:
-    """Return the SHA-256 of a file."""
-    import hashlib
+    """Return the SHA-256 of a file.
 
-    digest = hashlib.sha256()
-    with require_file(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    Raises:
+        DataError: there is no such file.
+    """
+    return manifest.sha256(require_file(path))
 
 
 def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ VALIDATION_SYSTEMS = 512
 
 
 @dataclass(frozen=True)
-class Dataset:
+class CorpusDataset:
     """One prepared dataset.
 
     Attributes:
@@ -75,7 +75,7 @@ class Corpus:
     A row is the index of a system in a split of all datasets, concatenated in order.
     """
 
-    def __init__(self, datasets: Sequence[Dataset]) -> None:
+    def __init__(self, datasets: Sequence[CorpusDataset]) -> None:
         self.datasets = tuple(datasets)
         self.arrays = {split: SystemArrays.concatenate([d.table.arrays(split) for d in datasets]) for split in SPLITS}
         self._labels: dict[tuple[str, ...], Conditions] = {}
@@ -211,5 +211,7 @@ def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path
         kind = list(Kind)[int(table.arrays("train").kind[0])]
         table_path = tables.get(entry.name)
         hashes = sha256(path), "" if table_path is None else sha256(table_path)
-        datasets.append(Dataset(entry.name, entry.ratio, table, counts, sizes, kind, hashes[0], table_path, hashes[1]))
+        datasets.append(
+            CorpusDataset(entry.name, entry.ratio, table, counts, sizes, kind, hashes[0], table_path, hashes[1])
+        )
     return Corpus(datasets)

@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from adit.columns import Col
 from adit.config import EncodeStage
 from adit.data.augment import Views, augment
 from adit.data.batching import size_buckets
@@ -76,7 +77,7 @@ def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) 
     for view, out in enumerate(outs):
         parts = [_encode_split(vae, arrays[split], stage, f"{data.stem}-{split}", view, progress) for split in SPLITS]
         columns = {
-            "system_id": pa.array(ids),
+            Col.SYSTEM_ID: pa.array(ids),
             "split": pa.array(labels),
             "mean": pa.chunked_array([mean for mean, _ in parts]).combine_chunks(),
             "logvar": pa.chunked_array([logvar for _, logvar in parts]).combine_chunks(),
@@ -190,7 +191,7 @@ class _View:
         self.path, self.latent_dim = path, latent_dim
         splits = np.array(table.column("split").to_pylist(), dtype=str)
         self.rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
-        self.ids = table.column("system_id").to_pylist()
+        self.ids = table.column(Col.SYSTEM_ID).to_pylist()
         self.columns = [_flat(table, name) for name in ("mean", "logvar")]
 
     def check(self, expected: dict[str, list[str]], vae_sha256: str | None) -> None:

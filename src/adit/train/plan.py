@@ -16,7 +16,7 @@ from adit.train.corpus import Corpus
 from adit.train.draws import Draws
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """A network and the loss of each system of a batch."""
 
     name: str
@@ -49,7 +49,7 @@ class Plan:
         decay_steps: for a decayed copy, whose state is in ``state_dir``: steps over which its rate falls to zero.
     """
 
-    task: Task
+    task: TrainingTask
     corpus: Corpus
     config: OptimConfig
     seed: int

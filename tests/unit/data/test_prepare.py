@@ -155,7 +155,7 @@ def test_row_that_makes_a_parser_raise_is_a_failure():
         raise ZeroDivisionError("float division by zero")
 
     record = Record("odd", "train", broken)
-    row = shards._row(record, shards.Work([record], Kind.CRYSTAL, 256, 100, Path()))
+    row = shards._prepared_row(record, shards.Work([record], Kind.CRYSTAL, 256, 100, Path()))
     assert row.reason == "does not parse (ZeroDivisionError: float division by zero)"
 
 

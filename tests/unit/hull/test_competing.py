@@ -14,13 +14,15 @@ from adit.elements import composition, covalent_radii
 from adit.errors import ConfigError, DataError
 from adit.hull import competing, prototypes
 from adit.hull.competing import Search, best, missing_pairs, with_prototypes
-from adit.hull.convex_hull import Entry, Hull
+from adit.hull.convex_hull import Hull, ReferenceEntry
 from adit.hull.prototypes import BONDS, decorated
 from adit.relax.potentials import batch
 from adit.relax.potentials.outcome import Relaxed
 
 EMT = "emt-ase/EMT/none"
-METALS = Hull.from_entries(EMT, [Entry({"Cu": 1.0}, 0.0), Entry({"Au": 1.0}, 0.0), Entry({"Pt": 1.0}, 0.0)])
+METALS = Hull.from_entries(
+    EMT, [ReferenceEntry({"Cu": 1.0}, 0.0), ReferenceEntry({"Au": 1.0}, 0.0), ReferenceEntry({"Pt": 1.0}, 0.0)]
+)
 PAIR = frozenset({"Cu", "Au"})
 
 

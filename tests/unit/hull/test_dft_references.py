@@ -17,7 +17,7 @@ from adit.hull import dft_references
 from adit.hull.dft_references import candidates, chemical_systems, choose
 from adit.hull.hull import hull
 from adit.relax.dft.engines.registry import resolve
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.systems import AtomicSystem, Failure, Kind
 
 PRESETS = Path(__file__).parents[3] / "config" / "dft"
@@ -106,9 +106,9 @@ def test_without_an_element_every_compound_competes(files: Path) -> None:
 def test_energies_of_one_method_meet_on_their_own_hull(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine gives other energies than the pre-relaxation; one element has none."""
     computed = {"na": -44.0, "cl": -70.0, "nacl": -59.0}
-    requested: list[Task] = []
+    requested: list[DftTask] = []
 
-    def fake(tasks: list[Task], **_: object) -> dict[str, dict[str, Any]]:
+    def fake(tasks: list[DftTask], **_: object) -> dict[str, dict[str, Any]]:
         requested.extend(tasks)
         return {
             task.system.system_id: {
@@ -137,7 +137,7 @@ def test_energies_of_one_method_meet_on_their_own_hull(files: Path, monkeypatch:
 
 
 def test_references_that_fail_leave_rows_without_energy(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(tasks: list[Task], **_: object) -> dict[str, dict[str, Any]]:
+    def fail(tasks: list[DftTask], **_: object) -> dict[str, dict[str, Any]]:
         return {t.system.system_id: {"status": "failed", "reason": "SCF", "energy_per_atom": None} for t in tasks}
 
     monkeypatch.setattr(dft_references, "run_tasks", fail)

@@ -10,12 +10,19 @@ import pandas as pd
 import pytest
 
 from adit import store
-from adit.hull.convex_hull import Entry, Hull
+from adit.hull.convex_hull import Hull, ReferenceEntry
 from adit.hull.hull import _place, read_reference
 from adit.hull.reference_rows import reference_row
 
 TAG = "vasp/PBE(+U)/MP2020"
-HULL = Hull.from_entries(TAG, [Entry({"Na": 1.0}, -1.3), Entry({"Cl": 1.0}, -1.8), Entry({"Na": 1.0, "Cl": 1.0}, -3.4)])
+HULL = Hull.from_entries(
+    TAG,
+    [
+        ReferenceEntry({"Na": 1.0}, -1.3),
+        ReferenceEntry({"Cl": 1.0}, -1.8),
+        ReferenceEntry({"Na": 1.0, "Cl": 1.0}, -3.4),
+    ],
+)
 SALT = {"Na": 1.0, "Cl": 1.0}
 
 
@@ -71,7 +78,7 @@ def test_a_structure_on_the_hull_has_both_energies() -> None:
 
 
 def test_a_pair_without_a_compound_makes_the_hull_unknown() -> None:
-    hull = Hull.from_entries(TAG, [Entry({"Dy": 1.0}, -4.0), Entry({"Se": 1.0}, -3.0)])
+    hull = Hull.from_entries(TAG, [ReferenceEntry({"Dy": 1.0}, -4.0), ReferenceEntry({"Se": 1.0}, -3.0)])
     row = _place(record(energy_per_atom=-5.47), {"Dy": 1.0, "Se": 1.0}, hull)
     assert row["e_above_hull"] == pytest.approx(-1.97)
     assert (row["verdict"], row["missing_pairs"], row["hull_covers_chemistry"]) == ("unknown hull", "Dy-Se", False)

@@ -11,10 +11,10 @@ from adit import cli, convert, store
 from adit.errors import ConfigError, DataError
 from adit.hull.energy_tables import read_energy_tables
 from adit.readers.formulas import parse_formula, reduced_from_text
-from adit.readers.joins import Identity, join_ids, need_unique
+from adit.readers.joins import RowIdentity, join_ids, need_unique
 from tests.unit.score.test_files import MGO, NACL, salt
 
-SALT, OXIDE = Identity(2, "ClNa"), Identity(2, "MgO")
+SALT, OXIDE = RowIdentity(2, "ClNa"), RowIdentity(2, "MgO")
 
 
 def test_equal_ids_meet_and_others_by_unique_stems(caplog: pytest.LogCaptureFixture) -> None:
@@ -29,8 +29,8 @@ def test_nothing_in_common_is_an_error_that_names_ids() -> None:
     assert error.value.exit_code == 2
 
 
-@pytest.mark.parametrize("other", [OXIDE, Identity(4, "ClNa"), Identity(None, "MgO"), Identity(3, None)])
-def test_another_structure_under_the_same_id_is_an_error(other: Identity) -> None:
+@pytest.mark.parametrize("other", [OXIDE, RowIdentity(4, "ClNa"), RowIdentity(None, "MgO"), RowIdentity(3, None)])
+def test_another_structure_under_the_same_id_is_an_error(other: RowIdentity) -> None:
     with pytest.raises(ConfigError, match="1 of 2 ids are of other structures"):
         join_ids({"a": SALT, "b": SALT}, {"a": SALT, "b": other}, "t")
 

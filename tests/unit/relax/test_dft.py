@@ -21,10 +21,10 @@ from adit.relax.dft import run as dft_run
 from adit.relax.dft import stage as dft
 from adit.relax.dft.engines import registry as engines
 from adit.relax.dft.engines.presets import VaspPreset, read_preset
-from adit.relax.dft.engines.vasp import flow_maker, input_set
+from adit.relax.dft.engines.vasp import flow_maker
 from adit.relax.dft.heartbeat import status_line
 from adit.relax.dft.result import complete
-from adit.relax.dft.task import Task, folder_name
+from adit.relax.dft.task import DftTask, folder_name
 from adit.systems import AtomicSystem, Failure, Kind
 
 TAG = r"gfn1-xtb-demo-[0-9a-f]{8}/GFN1-xTB/none"
@@ -146,7 +146,7 @@ def test_results_of_other_settings_are_not(done: tuple[Path, pd.DataFrame], monk
 
 def test_timeouts_and_crashes_are_tried_again_only_where_it_may_help(tmp_path: Path) -> None:
     engine = engines.resolve(stage(), PRESETS)
-    task = Task(SYSTEMS[0], engine, tmp_path)
+    task = DftTask(SYSTEMS[0], engine, tmp_path)
     for outcome, limit, reused in (
         (Outcome("timeout", None, "killed at the wall limit of 10 s", 10.1), 10.0, True),
         (Outcome("timeout", None, "killed at the wall limit of 10 s", 10.1), 100.0, False),
@@ -224,7 +224,7 @@ def test_gpaw_that_is_missing_is_an_error_unless_a_fallback_is_named(monkeypatch
         engines.resolve(stage(engine="gpaw"), PRESETS)
     engine = engines.resolve(stage(engine="gpaw", fallback="gfn1-xtb"), PRESETS)
     assert engine.name == "gfn1-xtb"
-    result = complete(Task(SYSTEMS[0], engine, Path("x")), Outcome("error", None, "failed", 1.0))
+    result = complete(DftTask(SYSTEMS[0], engine, Path("x")), Outcome("error", None, "failed", 1.0))
     assert "gpaw is not installed" in result["code"]
     assert "not DFT" in result["warnings"][0]
     assert re.fullmatch(TAG, result["energy_tag"])
@@ -236,7 +236,7 @@ def test_why_gpaw_is_missing_goes_with_every_result(tmp_path: Path, monkeypatch:
     line = "GPAW is not installed: no C++ compiler. To get it: put one on PATH"
     (tmp_path / "gpaw-missing.txt").write_text(line + "\n")
     engine = engines.resolve(stage(engine="gpaw", fallback="gfn1-xtb"), PRESETS)
-    result = complete(Task(SYSTEMS[0], engine, Path("x")), Outcome("error", None, "failed", 1.0))
+    result = complete(DftTask(SYSTEMS[0], engine, Path("x")), Outcome("error", None, "failed", 1.0))
     assert result["warnings"][1:] == [line]
     assert "compiler" not in result["code"]
 
@@ -273,13 +273,17 @@ def test_settings_decide_the_hash_and_the_tag() -> None:
 def test_vasp_inputs_are_the_materials_project_s() -> None:
     from adit import convert
 
-    inputs = input_set(convert.to_structure(SYSTEMS[2]), VaspPreset(flow="mp-gga"))
+    def input_set(preset: VaspPreset) -> Any:
+        first = flow_maker(preset).relax_maker.relax_maker1
+        return first.input_set_generator.get_input_set(convert.to_structure(SYSTEMS[2]), potcar_spec=True)
+
+    inputs = input_set(VaspPreset(flow="mp-gga"))
     incar = inputs.incar
     assert (incar["ENCUT"], incar["ISIF"], incar["ISPIN"]) == (520, 3, 2)
     assert inputs.kpoints.kpts[0] == (7, 7, 7)
     assert str(inputs.kpoints.style).lower().endswith("gamma")
     assert str(inputs.potcar).split() == ["Na_pv", "Cl"]
-    meta = input_set(convert.to_structure(SYSTEMS[2]), VaspPreset(flow="mp-r2scan")).incar
+    meta = input_set(VaspPreset(flow="mp-r2scan")).incar
     assert meta["ENCUT"] == 680
 
 

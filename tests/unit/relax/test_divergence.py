@@ -14,7 +14,7 @@ from adit import convert
 from adit.relax.dft import run as dft_run
 from adit.relax.dft.engines.presets import read_preset
 from adit.relax.dft.engines.registry import Engine
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.relax.potentials.chgnet import relax, unknown_to_chgnet
 from adit.relax.potentials.divergence import (
     MAX_BINDING,
@@ -95,7 +95,7 @@ def test_a_flat_cell_is_refused_before_anything_is_computed() -> None:
 
 def with_xtb(folder: Path, systems: list[AtomicSystem], wall_limit_s: float) -> dict[str, dict[str, Any]]:
     engine = Engine("gfn1-xtb", "unknown", "demo", read_preset("gfn1-xtb", "demo", PRESETS))
-    tasks = [Task(system, engine, folder / system.system_id) for system in systems]
+    tasks = [DftTask(system, engine, folder / system.system_id) for system in systems]
     return dft_run.run_tasks(tasks, wall_limit_s=wall_limit_s, workers=1)
 
 
@@ -196,7 +196,7 @@ def test_gpaw_is_watched_at_every_geometry(monkeypatch: pytest.MonkeyPatch) -> N
 def test_gpaw_is_not_asked_where_cores_overlap(tmp_path: Path) -> None:
     pytest.importorskip("gpaw")
     engine = Engine("gpaw", "unknown", "demo", read_preset("gpaw", "demo", PRESETS))
-    result = dft_run.run_tasks([Task(HEAVY[3], engine, tmp_path / "ba")], wall_limit_s=100.0, workers=1)["56-56"]
+    result = dft_run.run_tasks([DftTask(HEAVY[3], engine, tmp_path / "ba")], wall_limit_s=100.0, workers=1)["56-56"]
     assert (result["status"], result["reason"]) == (
         "failed",
         "diverged: atoms overlap: Ba–Ba 1.00 Å apart: frozen cores overlap",

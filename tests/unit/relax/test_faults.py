@@ -28,7 +28,7 @@ from adit.relax.dft.engines.registry import Engine
 from adit.relax.dft.job import execute
 from adit.relax.dft.restart import start_of
 from adit.relax.dft.result import complete, finished
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.systems import AtomicSystem, Kind
 
 PRESETS = Path(__file__).parents[3] / "config" / "dft"
@@ -42,9 +42,9 @@ def silicon(a: float = 5.7, name: str = "si") -> AtomicSystem:
     return AtomicSystem(name, Kind.CRYSTAL, np.array([14, 14]), fractional @ cell, cell)
 
 
-def task(folder: Path, system: AtomicSystem | None = None, **settings: Any) -> Task:
+def task(folder: Path, system: AtomicSystem | None = None, **settings: Any) -> DftTask:
     preset = PRESET.model_copy(update=settings)
-    return Task(system or silicon(), Engine("gfn1-xtb", "x", "demo", preset), folder)
+    return DftTask(system or silicon(), Engine("gfn1-xtb", "x", "demo", preset), folder)
 
 
 # --- restarts ---------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ def test_a_run_that_was_cut_short_goes_on_from_its_last_geometry(tmp_path: Path)
     assert whole["warnings"] == []
 
 
-def _steps(of: Task, steps: int) -> Any:
+def _steps(of: DftTask, steps: int) -> Any:
     return of.engine.preset.model_copy(update={"max_steps": steps})
 
 
@@ -101,7 +101,7 @@ def test_a_trajectory_that_was_cut_short_is_no_obstacle(tmp_path: Path, rubbish:
 def outcomes(*given: Outcome) -> Callable[..., None]:
     queue = list(given)
 
-    def fake(function: object, items: list[Task], *, on_result: Callable[[int, Outcome], None], **_: object) -> None:
+    def fake(function: object, items: list[DftTask], *, on_result: Callable[[int, Outcome], None], **_: object) -> None:
         for index in range(len(items)):
             on_result(index, queue.pop(0))
 
@@ -214,9 +214,9 @@ def test_a_fault_of_the_machine_leaves_no_result_and_the_others_theirs(
         dft_run.run_tasks(tasks, wall_limit_s=10.0, workers=1)
     assert not (tmp_path / "a" / "result.json").exists()
     assert (tmp_path / "b" / "result.json").exists()
-    requested: list[Task] = []
+    requested: list[DftTask] = []
 
-    def note(function: object, items: list[Task], *, on_result: Any, **_: object) -> None:
+    def note(function: object, items: list[DftTask], *, on_result: Any, **_: object) -> None:
         requested.extend(items)
         on_result(0, done_well())
 

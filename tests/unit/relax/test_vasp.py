@@ -24,7 +24,7 @@ from adit.relax.dft.engines.registry import Engine, resolve
 from adit.relax.dft.engines.vasp import flow_maker
 from adit.relax.dft.job import job_store
 from adit.relax.dft.result import check_corrections, finished
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.systems import AtomicSystem, Kind
 from tests.unit.relax.vasp_stand_in import ENERGY, VERSION, VOLUME
 
@@ -173,14 +173,14 @@ def potcar(symbol: str, electrons: int) -> str:
 """
 
 
-def task(folder: Path, system: AtomicSystem, preset: str = "mp-gga") -> Task:
+def task(folder: Path, system: AtomicSystem, preset: str = "mp-gga") -> DftTask:
     command = str(folder / "vasp_std")
-    return Task(
+    return DftTask(
         system, Engine("vasp", "unknown", preset, read_preset("vasp", preset), command), folder / system.system_id
     )
 
 
-def run(folder: Path, *tasks: Task, plan: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
+def run(folder: Path, *tasks: DftTask, plan: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
     (folder / "plan.json").write_text(json.dumps(plan or {}))
     return dft_run.run_tasks(tasks, wall_limit_s=300.0, workers=1)
 

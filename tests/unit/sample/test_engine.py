@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 import torch
 
 from adit.cli import ending, main
 from adit.config import SampleConfig, SampleStage
-from adit.convert import read_extxyz
 from adit.errors import ConfigError, DataError
 from adit.sample import batches as batching
 from adit.sample import engine
@@ -204,7 +204,7 @@ def test_a_trajectory_ends_in_the_sample(weights: Path, tmp_path: Path) -> None:
     config = stage(steps=6)
     folders = weights / "vae", weights / "dit"
     write_trajectories(config, *folders, Kind.CRYSTAL, [2, 0], 4, tmp_path / "path.extxyz")
-    frames = read_extxyz(tmp_path / "path.extxyz")
+    frames = ase.io.read(tmp_path / "path.extxyz", index=":", format="extxyz")
     assert [frame.info["system_id"] for frame in frames] == ["crystal-3-2"] * 4 + ["crystal-3-0"] * 4
     assert [frame.info["t"] for frame in frames[:4]] == pytest.approx([1 / 6, 0.5, 2 / 3, 1.0], abs=0.18)
     assert frames[3].info["t"] == 1.0

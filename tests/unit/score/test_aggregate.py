@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adit.score.common.aggregate import MAX_REASONS, OTHER, Rater, Step, funnel, plain_reason, wilson
+from adit.score.common.aggregate import MAX_REASONS, OTHER, FunnelStep, Rater, funnel, plain_reason, wilson
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_a_record_carries_its_counts() -> None:
 
 def test_funnel_counts_each_row_once() -> None:
     steps = [
-        Step("decoded", ["", "lost", "", ""]),
-        Step("valid", ["", "bad", "bad", ""]),
-        Step("novel", ["", "", "", "old"]),
+        FunnelStep("decoded", ["", "lost", "", ""]),
+        FunnelStep("valid", ["", "bad", "bad", ""]),
+        FunnelStep("novel", ["", "", "", "old"]),
     ]
     steps_counted = funnel("crystal", 4, steps)
     assert [(step["step"], step["count"]) for step in steps_counted] == [
@@ -57,7 +57,7 @@ def test_funnel_counts_each_row_once() -> None:
 
 def test_many_reasons_are_summed_up() -> None:
     reasons = [f"reason {chr(97 + n)}" for n in range(MAX_REASONS + 5)]
-    step = funnel("crystal", len(reasons), [Step("valid", reasons)])[1]
+    step = funnel("crystal", len(reasons), [FunnelStep("valid", reasons)])[1]
     assert len(step["reasons"]) == MAX_REASONS
     assert step["reasons"][OTHER] == 6
     assert sum(step["reasons"].values()) == len(reasons)

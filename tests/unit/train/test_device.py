@@ -14,7 +14,7 @@ from adit.train.corpus import Corpus, read_corpus
 from adit.train.dit import DitTask
 from adit.train.draws import Draws, step_generator
 from adit.train.latents import Cached, LatentSource, OnTheFly, encode
-from adit.train.plan import Task
+from adit.train.plan import TrainingTask
 from adit.train.vae import VaeTask, train_vae
 from tests.unit.train.test_train import data as data
 from tests.unit.train.test_train import tiny
@@ -40,7 +40,7 @@ def tuned() -> Config:
     return config.model_copy(update={"train": trained, "model": config.model.model_copy(update={"dit": dit})})
 
 
-def step(task: Task, corpus: Corpus, config: Config, stage: str) -> torch.Tensor:
+def step(task: TrainingTask, corpus: Corpus, config: Config, stage: str) -> torch.Tensor:
     train = getattr(config.train, stage)
     rows = corpus.mixture(train.batch_size, 0).batch(0)
     draws = Draws.make(corpus.sizes(rows, "train"), step_generator(0, stage, 0), task.per_system, task.per_atom)

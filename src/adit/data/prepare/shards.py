@@ -116,7 +116,7 @@ def _make_inherited(shard: int) -> None:
 def make_shard(work: Work, shard: int) -> None:
     """Normalise one shard and write it."""
     part = work.part(shard)
-    rows = [_row(record, work) for record in part]
+    rows = [_prepared_row(record, work) for record in part]
     table = store.systems_table(rows, [record.split for record in part])
     prints = [fingerprint(row) if isinstance(row, AtomicSystem) else None for row in rows]
     groups = [_spacegroup(row) if isinstance(row, AtomicSystem) else 0 for row in rows]
@@ -129,7 +129,7 @@ def as_shard(table: pa.Table, fingerprints: Sequence[bytes | None], spacegroups:
     return table.append_column(SHARD_SCHEMA.field("spacegroup"), pa.array(spacegroups, pa.int16()))
 
 
-def _row(record: Record, work: Work) -> store.Row:
+def _prepared_row(record: Record, work: Work) -> store.Row:
     """Return the system in its normal form, or a failure with the reason why it is dropped."""
     name = record.system_id
     try:

@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from adit import convert
 from adit.errors import DataError
 from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import need_geometry
-from adit.readers.formats.texts import split_sdf
 from adit.systems import AtomicSystem, Kind
 
 _ID_FIELDS: Final = ("system_id", "id", "ID", "name", "mol_id", "molecule_id", "_Name")
@@ -53,7 +53,7 @@ def _is_drawing(block: str, positions: np.ndarray) -> bool:
 def cut_sdf(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     """Yield the entries of an SDF text; the title is the first line of an entry, else a data field with an id."""
     names = (settings.id_column,) if settings.id_column else _ID_FIELDS
-    for block, fields in split_sdf(text):
+    for block, fields in convert.split_sdf(text):
         title = "" if settings.id_column else re.sub(r"\s+", " ", block.partition("\n")[0]).strip()
         title = title or next((fields[name] for name in names if fields.get(name)), "")
         yield Piece(block, title, fields, own_id=bool(settings.id_column))

@@ -38,7 +38,7 @@ _LOOKED_AT: Final = 50
 
 
 @dataclass(frozen=True)
-class Table:
+class ColumnTable:
     """A table, by columns.
 
     Attributes:
@@ -59,7 +59,7 @@ class Table:
         return next((lower[name] for name in names if name in lower), None)
 
 
-def cut_table(table: Table, settings: CutSettings, problems: Mapping[int, str] | None = None) -> Iterator[Piece]:
+def cut_table(table: ColumnTable, settings: CutSettings, problems: Mapping[int, str] | None = None) -> Iterator[Piece]:
     """Yield the rows of a table.
 
     Args:
@@ -95,7 +95,7 @@ def _id_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _named(table: Table, name: str, what: str) -> str | None:
+def _named(table: ColumnTable, name: str, what: str) -> str | None:
     if not name:
         return None
     if name not in table.names:
@@ -104,7 +104,7 @@ def _named(table: Table, name: str, what: str) -> str | None:
     return name
 
 
-def _contents(table: Table, settings: CutSettings) -> tuple[set[str], Sequence[Any]]:
+def _contents(table: ColumnTable, settings: CutSettings) -> tuple[set[str], Sequence[Any]]:
     """Return the columns of the structures, and the content of each row's structure."""
     column = _named(table, settings.structure_column, "structures") or _structure_column(table)
     if column is not None:
@@ -121,7 +121,7 @@ def _contents(table: Table, settings: CutSettings) -> tuple[set[str], Sequence[A
     return used, list(zip(table.column(numbers), table.column(positions), cells, strict=True))
 
 
-def _structure_column(table: Table) -> str | None:
+def _structure_column(table: ColumnTable) -> str | None:
     """Return the column of the structures: the first with a known name and structures, else the first with any."""
     by_name = [name for each in _STRUCTURES for name in table.names if name.lower() == each]
     holding = [name for name in [*by_name, *(n for n in table.names if n not in by_name)] if _holds(table.column(name))]
@@ -234,7 +234,7 @@ def cut_csv(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     """
     names, rows, problems = read_csv(text, source)
     places = {name: n for n, name in enumerate(names)}
-    table = Table(names, len(rows), lambda name: [row[places[name]] for row in rows], source)
+    table = ColumnTable(names, len(rows), lambda name: [row[places[name]] for row in rows], source)
     yield from cut_table(table, settings, problems)
 
 
@@ -299,7 +299,7 @@ def cut_parquet(path: Path, source: str, settings: CutSettings) -> Iterator[Piec
     """
     columns = read_parquet(path, source, settings.limits)
     count = len(next(iter(columns.values()), ()))
-    yield from cut_table(Table(list(columns), count, columns.__getitem__, source), settings)
+    yield from cut_table(ColumnTable(list(columns), count, columns.__getitem__, source), settings)
 
 
 def cut_records(records: Sequence[Mapping[str, Any]], source: str, settings: CutSettings) -> Iterator[Piece]:
@@ -310,7 +310,7 @@ def cut_records(records: Sequence[Mapping[str, Any]], source: str, settings: Cut
     """
     names = list(dict.fromkeys(str(name) for record in records for name in record))
     yield from cut_table(
-        Table(names, len(records), lambda name: [record.get(name) for record in records], source), settings
+        ColumnTable(names, len(records), lambda name: [record.get(name) for record in records], source), settings
     )
 
 

@@ -167,21 +167,6 @@ def _block_starts(text: str, *, with_text_fields: bool) -> tuple[list[int], bool
     return starts, inside
 
 
-# --- SDF --------------------------------------------------------------------------------------------------------------
-
-
-def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
-    """Return the MOL block and the data fields of each entry of the text of an SDF file."""
-    entries = []
-    for entry in re.split(r"^\$\$\$\$.*\n?", _LINES.sub("\n", text.removeprefix("\ufeff")), flags=re.MULTILINE):
-        if not entry.strip():
-            continue
-        block, _, data = entry.partition("M  END")
-        fields = re.findall(r"^>.*<([^>]+)>.*\n(.*)$", data, flags=re.MULTILINE)
-        entries.append((f"{block}M  END\n", {name: value.strip() for name, value in fields}))
-    return entries
-
-
 # --- POSCAR -----------------------------------------------------------------------------------------------------------
 
 

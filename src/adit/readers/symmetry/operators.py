@@ -73,9 +73,3 @@ def parse_operators(texts: Sequence[str]) -> Operators:
         np.array([rotation for rotation, _ in different.values()]),
         np.array([translation for _, translation in different.values()]),
     )
-
-
-def is_identity(operators: Operators) -> bool:
-    """Return whether the identity is the only operator."""
-    rotations, translations = operators
-    return len(rotations) == 1 and bool((rotations[0] == np.eye(3)).all()) and not (translations[0] % 1.0).any()

@@ -60,10 +60,10 @@ class Setting:
 @cache
 def settings() -> tuple[Setting, ...]:
     """Return spglib's 530 settings."""
-    return tuple(_setting(number, _row(number)) for number in range(1, 531))
+    return tuple(_setting(number, _spglib_entry(number)) for number in range(1, 531))
 
 
-def _row(hall_number: int) -> Any:
+def _spglib_entry(hall_number: int) -> Any:
     import spglib
 
     return spglib.get_spacegroup_type(hall_number)
@@ -78,7 +78,7 @@ def _by_symbol() -> dict[str, frozenset[int]]:
     """Return Hall numbers by every spelling of a Hermann-Mauguin symbol, without its setting."""
     by_words: dict[str, set[int]] = {}
     for setting in settings():
-        for spelling in _spellings(setting, str(_row(setting.hall_number).international).split("=")[0]):
+        for spelling in _spellings(setting, str(_spglib_entry(setting.hall_number).international).split("=")[0]):
             by_words.setdefault(spelling, set()).add(setting.hall_number)
     by_letters: dict[str, set[int]] = {}
     for spelling, numbers in by_words.items():

@@ -21,7 +21,7 @@ from adit.relax.dft.engines import vasp
 from adit.relax.dft.engines.presets import VaspPreset
 from adit.relax.dft.faults import claimed, machine_fault
 from adit.relax.dft.restart import OWNER, RUN, STARTED, start_of
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.relax.potentials.divergence import DivergedError
 from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
@@ -38,7 +38,7 @@ def warm_up(engine: str) -> None:
             importlib.import_module(module)
 
 
-def execute(task: Task) -> dict[str, Any]:
+def execute(task: DftTask) -> dict[str, Any]:
     """Run one relaxation and return the scientific part of its ``result.json``.
 
     It starts from the last geometry of an earlier attempt if there is one. Job documents are kept in ``run/jobs``
@@ -61,7 +61,7 @@ def execute(task: Task) -> dict[str, Any]:
     return result
 
 
-def _execute(task: Task) -> dict[str, Any]:
+def _execute(task: DftTask) -> dict[str, Any]:
     run = task.folder / RUN
     start, steps = start_of(task)
     scratch = Scratch(task.folder, OWNER)
@@ -73,7 +73,7 @@ def _execute(task: Task) -> dict[str, Any]:
         scratch.list_tree(RUN)
 
 
-def _in_run(task: Task, start: AtomicSystem, steps: int, run: Path) -> dict[str, Any]:
+def _in_run(task: DftTask, start: AtomicSystem, steps: int, run: Path) -> dict[str, Any]:
     store.write_json(run / STARTED, {"pid": os.getpid(), "key": task.key, "steps": steps})
     with (
         (run / "stdout.txt").open("w", encoding="utf-8") as out,
@@ -92,7 +92,7 @@ def _in_run(task: Task, start: AtomicSystem, steps: int, run: Path) -> dict[str,
     return result
 
 
-def _restarted(task: Task, start: AtomicSystem, steps: int) -> list[str]:
+def _restarted(task: DftTask, start: AtomicSystem, steps: int) -> list[str]:
     return [] if start is task.system else [f"continued from the last geometry of an earlier attempt ({steps} steps)"]
 
 
@@ -102,7 +102,7 @@ def _warnings(caught: list[warnings.WarningMessage]) -> list[str]:
     return sorted({" ".join(str(w.message).split())[:200] for w in ours})
 
 
-def _run(task: Task, start: AtomicSystem, run: Path) -> dict[str, Any]:
+def _run(task: DftTask, start: AtomicSystem, run: Path) -> dict[str, Any]:
     structure = convert.to_structure(start)
     preset = task.engine.preset
     if isinstance(preset, VaspPreset):

@@ -9,7 +9,7 @@ from adit import convert, store
 from adit.errors import DataError
 from adit.outputs.scratch import Scratch
 from adit.progress import log
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.systems import AtomicSystem
 
 OWNER = "dft"
@@ -22,7 +22,7 @@ TRAJECTORY = "relax.traj"
 """Trajectory of engines that run through ASE; it contains complete frames only."""
 
 
-def start_of(task: Task) -> tuple[AtomicSystem, int]:
+def start_of(task: DftTask) -> tuple[AtomicSystem, int]:
     """Return the geometry to start from, and the steps done before it (0: the task's own structure).
 
     The last geometry of an earlier attempt at exactly this task is copied to ``restart.json``, so that the run folder
@@ -44,7 +44,7 @@ def start_of(task: Task) -> tuple[AtomicSystem, int]:
     return geometry, steps
 
 
-def _left(task: Task, run: Path) -> tuple[int, AtomicSystem | None]:
+def _left(task: DftTask, run: Path) -> tuple[int, AtomicSystem | None]:
     """Return the steps and the last geometry of the run folder if it belongs to this task."""
     started = _read(run / STARTED)
     if started is None or started.get("key") != task.key:
@@ -54,7 +54,7 @@ def _left(task: Task, run: Path) -> tuple[int, AtomicSystem | None]:
     return int(started.get("steps", 0)) + steps, geometry
 
 
-def _kept(task: Task) -> tuple[int, AtomicSystem | None]:
+def _kept(task: DftTask) -> tuple[int, AtomicSystem | None]:
     record = _read(task.folder / RESTART)
     if record is None or record.get("key") != task.key:
         return 0, None
@@ -75,11 +75,11 @@ def _read(path: Path) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _like(task: Task, numbers: Any, positions: Any, cell: Any) -> AtomicSystem:
+def _like(task: DftTask, numbers: Any, positions: Any, cell: Any) -> AtomicSystem:
     return AtomicSystem(task.system.system_id, task.system.kind, numbers, positions, cell, task.system.info)
 
 
-def _last_frame(task: Task, path: Path) -> tuple[int, AtomicSystem | None]:
+def _last_frame(task: DftTask, path: Path) -> tuple[int, AtomicSystem | None]:
     from ase.io.trajectory import Trajectory
 
     if not path.is_file():
@@ -93,7 +93,7 @@ def _last_frame(task: Task, path: Path) -> tuple[int, AtomicSystem | None]:
         return 0, None
 
 
-def _last_contcar(task: Task, run: Path) -> tuple[int, AtomicSystem | None]:
+def _last_contcar(task: DftTask, run: Path) -> tuple[int, AtomicSystem | None]:
     """Return VASP's last geometry: the newest CONTCAR that can be read."""
     from pymatgen.io.vasp.inputs import Poscar
 

@@ -10,7 +10,7 @@ from adit import store
 from adit.columns import Col
 from adit.errors import DataError
 from adit.isolate import Outcome
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 from adit.systems import AtomicSystem, Failure
 
 RESULT = "result.json"
@@ -46,7 +46,7 @@ _BLANK: Mapping[str, Any] = {
 }
 
 
-def read_result(task: Task) -> dict[str, Any] | None:
+def read_result(task: DftTask) -> dict[str, Any] | None:
     """Return the result of exactly this task; ``None`` if it is missing or unreadable."""
     path = task.folder / RESULT
     if not path.is_file():
@@ -58,7 +58,7 @@ def read_result(task: Task) -> dict[str, Any] | None:
     return result if isinstance(result, dict) and result.get("key") == task.key else None
 
 
-def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[str, dict[str, Any]]:
+def finished(tasks: Sequence[DftTask], wall_limit_s: float, restarts: int) -> dict[str, dict[str, Any]]:
     """Return the results on disk that are valid for these tasks, by system id.
 
     A crash is computed again, and so is a timeout if more restarts or a longer limit are allowed now.
@@ -80,7 +80,7 @@ def finished(tasks: Sequence[Task], wall_limit_s: float, restarts: int) -> dict[
     return rows
 
 
-def complete(task: Task, outcome: Outcome) -> dict[str, Any]:
+def complete(task: DftTask, outcome: Outcome) -> dict[str, Any]:
     """Return the content of the ``result.json`` of a task, for any outcome."""
     engine = task.engine
     if outcome.status == "ok":

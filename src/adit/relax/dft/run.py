@@ -22,14 +22,14 @@ from adit.relax.dft.heartbeat import Heartbeat
 from adit.relax.dft.job import execute, warm_up
 from adit.relax.dft.restart import OWNER, RESTART, RUN
 from adit.relax.dft.result import RESULT, complete, finished, read_result
-from adit.relax.dft.task import Task
+from adit.relax.dft.task import DftTask
 
 _STARTUP_S = 300.0
 """Longest time for importing the engine in a worker, s; it does not count for a structure."""
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, wall_limit_s: float, workers: int, restarts: int = 0
+    tasks: Sequence[DftTask], *, wall_limit_s: float, workers: int, restarts: int = 0
 ) -> dict[str, dict[str, Any]]:
     """Return the result of every task by system id; results on disk that are still valid are used.
 
@@ -58,13 +58,13 @@ def run_tasks(
     return results
 
 
-def _attempts(task: Task) -> int:
+def _attempts(task: DftTask) -> int:
     """Return the number of attempts at exactly this task that reached the wall limit."""
     result = read_result(task)
     return int(result[Col.ATTEMPTS]) if result is not None and result[Col.STATUS] == "timeout" else 0
 
 
-def _round(tasks: Sequence[Task], wall_limit_s: float, workers: int) -> dict[str, dict[str, Any]]:
+def _round(tasks: Sequence[DftTask], wall_limit_s: float, workers: int) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
     done: set[Any] = set()
     faults: list[str] = []

@@ -13,7 +13,7 @@ from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.relaxed_files import read_structures
 from adit.relax.dft.result import COLUMNS, write_results
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import Task, folder_name
+from adit.relax.dft.task import DftTask, folder_name
 
 __all__ = ["COLUMNS", "run_dft", "shard_ids"]
 
@@ -54,7 +54,7 @@ def run_dft(
         engine = resolve(stage, settings_dir)
         log.info("%d structures, %s %s, preset %s", len(ids), engine.code, engine.version, engine.preset_name)
         results = run_tasks(
-            [Task(starts[i], engine, (folder / folder_name(i)).absolute()) for i in ids],
+            [DftTask(starts[i], engine, (folder / folder_name(i)).absolute()) for i in ids],
             wall_limit_s=stage.dft.wall_limit_s,
             workers=workers,
             restarts=stage.dft.restarts,

@@ -19,7 +19,7 @@ _CODE = 2
 
 
 @dataclass(frozen=True)
-class Task:
+class DftTask:
     """One relaxation to run.
 
     Attributes:

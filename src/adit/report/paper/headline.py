@@ -108,7 +108,7 @@ def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] 
     heads = [("metric", "name in the files, and denominator"), ("protocol", "whose definition")]
     heads += [(name, "% [interval] and counts") for name in shown]
     heads += [("published, %", "other training data, sizes and energies: for orientation, not a comparison")]
-    return Table(heads, [_row(*key, shown, index, facts, separation_texts.get(key, "")) for key in rows])
+    return Table(heads, [_headline_row(*key, shown, index, facts, separation_texts.get(key, "")) for key in rows])
 
 
 def measures(records: Sequence[Record], separation: Sequence[Record], kind: str) -> Table | None:
@@ -145,7 +145,7 @@ def _measure(record: Record | None, population: str) -> Cell:
     return Cell(formats.number(record["value"], 3), float(record["value"]), style, f"[{low}, {high}]\n{counts}")
 
 
-def _row(
+def _headline_row(
     protocol: str,
     metric: str,
     populations: Sequence[str],

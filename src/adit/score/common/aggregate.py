@@ -37,7 +37,7 @@ def wilson(numerator: int, denominator: int, confidence: float) -> tuple[float, 
 
 
 @dataclass(frozen=True)
-class Record:
+class RateRecord:
     """One rate with numerator and denominator; with a denominator of 0 it has no value.
 
     Attributes:
@@ -83,22 +83,22 @@ class Rater:
     population: str
     confidence: float
 
-    def rate(self, protocol: str, metric: str, flags: Iterable[bool], basis: str) -> Record:
+    def rate(self, protocol: str, metric: str, flags: Iterable[bool], basis: str) -> RateRecord:
         """Return the share of true flags; each row of the denominator has one flag."""
         values = [bool(flag) for flag in flags]
         return self.ratio(protocol, metric, sum(values), len(values), basis)
 
-    def ratio(self, protocol: str, metric: str, numerator: int, denominator: int, basis: str) -> Record:
+    def ratio(self, protocol: str, metric: str, numerator: int, denominator: int, basis: str) -> RateRecord:
         """Return a rate from counts."""
         value, low, high = None, None, None
         if denominator:
             value = numerator / denominator
             low, high = wilson(numerator, denominator, self.confidence)
-        return Record(self.kind, self.population, protocol, metric, value, low, high, numerator, denominator, basis)
+        return RateRecord(self.kind, self.population, protocol, metric, value, low, high, numerator, denominator, basis)
 
 
 @dataclass(frozen=True)
-class Step:
+class FunnelStep:
     """One step of the funnel.
 
     Attributes:
@@ -110,7 +110,7 @@ class Step:
     reasons: Sequence[str]
 
 
-def funnel(kind: str, total: int, steps: Sequence[Step]) -> list[dict[str, Any]]:
+def funnel(kind: str, total: int, steps: Sequence[FunnelStep]) -> list[dict[str, Any]]:
     """Return the number of rows that pass each step and all before it, and the reasons of those that fail at it.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from adit import store
 from adit.config import ScoreStage
 from adit.progress import log
-from adit.score.common.aggregate import Record
+from adit.score.common.aggregate import RateRecord
 from adit.score.common.content import content_key
 from adit.score.common.inputs import Reference
 from adit.score.common.measures import Measure
@@ -27,7 +27,7 @@ _LIBRARIES: Final = ("adit", "pymatgen", "spglib", "smact", "rdkit", "posebuster
 class Controls:
     """Rates and measures of the control rows."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[RateRecord] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
 
 
@@ -58,7 +58,7 @@ def cached_controls(
     if fresh:
         return fresh[0]
     log.info("control rows of %ss: from %s", kind, path)
-    return Controls([Record(**r) for r in values["records"]], [Measure.from_json(m) for m in values["measures"]])
+    return Controls([RateRecord(**r) for r in values["records"]], [Measure.from_json(m) for m in values["measures"]])
 
 
 def _key(stage: ScoreStage, reference: Reference) -> str:

@@ -10,7 +10,7 @@ from adit.columns import Population
 from adit.config import ScoreConfig, ScoreStage
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
-from adit.score.common.aggregate import Record
+from adit.score.common.aggregate import RateRecord
 from adit.score.common.controls import controls
 from adit.score.common.inputs import Reference, Row
 from adit.score.common.measures import Measure
@@ -38,7 +38,7 @@ class Scored:
 
     columns: list[str]
     table: Records
-    records: list[Record]
+    records: list[RateRecord]
     funnel: Records
     measures: list[Measure] = field(default_factory=list)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
 from adit.columns import Metric, Population
-from adit.score.common.aggregate import Record
+from adit.score.common.aggregate import RateRecord
 from adit.score.common.measures import Measure
 
 FAKES: Final = (Population.NOISE, Population.RANDOM)
@@ -58,13 +58,13 @@ class Separation:
         return asdict(self)
 
 
-def separations(records: Sequence[Record], measures: Sequence[Measure] = ()) -> list[Separation]:
+def separations(records: Sequence[RateRecord], measures: Sequence[Measure] = ()) -> list[Separation]:
     """Return the verdict on every number that has control rows.
 
     Real systems are those of the test split, or of the training split if there is no test split.
     Higher rates are better (except ``LOWER_IS_BETTER``); lower measures (distances, energies) are better.
     """
-    rates: dict[tuple[str, str, str], dict[str, Record]] = {}
+    rates: dict[tuple[str, str, str], dict[str, RateRecord]] = {}
     for record in records:
         rates.setdefault((record.kind, record.protocol, record.metric), {})[record.population] = record
     sizes: dict[tuple[str, str, str], dict[str, Measure]] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from adit.columns import CONTROLS, Col, Population
 from adit.config import ScoreStage
 from adit.elements import reduced_formula
-from adit.score.common.aggregate import Rater, Record
+from adit.score.common.aggregate import Rater, RateRecord
 from adit.score.common.control_cache import Controls, cached_controls
 from adit.score.common.inputs import Energies, Reference, Row
 from adit.score.common.measures import Measure, Measurer
@@ -86,7 +86,9 @@ class _Scorer:
         records = [record for name in CONTROLS for record in self._records(tables[name], matches, name)]
         return Controls(records, measures)
 
-    def samples(self, rows: Sequence[Row], energies: Energies) -> tuple[Records, list[Record], list[Measure], Matches]:
+    def samples(
+        self, rows: Sequence[Row], energies: Energies
+    ) -> tuple[Records, list[RateRecord], list[Measure], Matches]:
         """Score the samples."""
         ids = {row.system_id for row in rows}
         relaxed = [system for system_id, system in energies.structures.items() if system_id in ids]
@@ -101,7 +103,7 @@ class _Scorer:
             records += energy_records(table, energies, rater)
         return table, records, measures, matches
 
-    def _records(self, table: Records, matches: Matches, name: Population) -> list[Record]:
+    def _records(self, table: Records, matches: Matches, name: Population) -> list[RateRecord]:
         return crystal_records(table, matches, Rater(Kind.CRYSTAL, name, self.stage.score.confidence), self.against)
 
     def _tables(

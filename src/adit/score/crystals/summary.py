@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adit.columns import OF_VALID, Col, Metric, Population, Protocol, flag
-from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.common.aggregate import FunnelStep, Rater, RateRecord, funnel, plain_reason
 from adit.score.common.inputs import Energies
 from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, LEMAT, MATTERGEN, CrystalProtocol
 from adit.score.crystals.table import RELAXED, VALIDITIES, Records, group_column
@@ -44,7 +44,7 @@ class Against:
     formulas: Set[str]
 
 
-def crystal_records(table: Records, matches: Matches, rater: Rater, against: Against) -> list[Record]:
+def crystal_records(table: Records, matches: Matches, rater: Rater, against: Against) -> list[RateRecord]:
     """Return the rates of one population that are independent of energies."""
     records = []
     for column in VALIDITIES:
@@ -60,7 +60,7 @@ def crystal_records(table: Records, matches: Matches, rater: Rater, against: Aga
     return records
 
 
-def _compositions(table: Records, rater: Rater, against: Against) -> list[Record]:
+def _compositions(table: Records, rater: Rater, against: Against) -> list[RateRecord]:
     formulas = {row[Col.FORMULA] for row in table if row[Col.FORMULA]}
     new = sum(bool(row[Col.FORMULA]) and row[Col.FORMULA] not in against.formulas for row in table)
     novelty = (new, len(table), f"{REQUESTED}; reduced formula not in the reference ({against.count} structures)")
@@ -74,7 +74,7 @@ def _compositions(table: Records, rater: Rater, against: Against) -> list[Record
 
 def _matching(
     table: Records, matches: Matches, rater: Rater, protocol: CrystalProtocol, n_references: int
-) -> list[Record]:
+) -> list[RateRecord]:
     unique = flag(Metric.UNIQUENESS, protocol.name)
     valid = [row for row in table if row[Col.OVERALL_VALIDITY]]
     tolerances = protocol.matcher
@@ -96,7 +96,7 @@ def _novelties(
     protocol: CrystalProtocol,
     how: str,
     n_references: int,
-) -> list[Record]:
+) -> list[RateRecord]:
     """Return novelty by the protocol over all and over valid crystals, and against training split and all splits."""
     novel, size = flag(Metric.NOVELTY, protocol.name), f"({n_references} structures in all splits)"
     if not n_references:
@@ -124,7 +124,7 @@ def _novelties(
     ]
 
 
-def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Record]:
+def energy_records(table: Records, energies: Energies, rater: Rater) -> list[RateRecord]:
     """Return the rates of the samples that depend on relaxations and energies."""
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
     records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{REQUESTED}; relaxation converged")]
@@ -149,7 +149,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rec
     return records
 
 
-def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
+def _covered(table: Records, energies: Energies, rater: Rater) -> list[RateRecord]:
     """Return the shares of crystals with a known hull, and of stable and S.U.N. ones with a known hull."""
     energies_of = [row[energies.prefix + Col.E_ABOVE_HULL] for row in table]
     on_known_hull = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
@@ -166,7 +166,7 @@ def _covered(table: Records, energies: Energies, rater: Rater) -> list[Record]:
     return records
 
 
-def _symmetries(table: Records, rater: Rater) -> list[Record]:
+def _symmetries(table: Records, rater: Rater) -> list[RateRecord]:
     """Return the rates about changes of symmetry by relaxation."""
     pairs = [(row[Col.SPACEGROUP], row[Col.RELAXED_SPACEGROUP]) for row in table if row[Col.RELAXED_SPACEGROUP]]
     basis = "crystals with a relaxed structure; spglib, symprec 0.1 Å"
@@ -185,11 +185,11 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
     not need, so the last step can be below S.U.N. Without relaxations, the generated structures are compared.
     """
     decoded = ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]
-    steps = [Step("decoded", decoded), Step("valid", [_invalid(row) for row in table])]
+    steps = [FunnelStep("decoded", decoded), FunnelStep("valid", [_invalid(row) for row in table])]
     if energies.with_relaxations:
-        steps.append(Step("relaxed", [_unrelaxed(row) for row in table]))
+        steps.append(FunnelStep("relaxed", [_unrelaxed(row) for row in table]))
     if energies.with_relaxations and energies.on_hull:
-        steps.append(Step("stable", [_unstable(row, energies) for row in table]))
+        steps.append(FunnelStep("stable", [_unstable(row, energies) for row in table]))
     alive = [not any(step.reasons[number] for step in steps) for number in range(len(table))]
     population = RELAXED if energies.with_relaxations else Population.SAMPLES
     unique_and_novel = _unique_and_novel(table, alive, matches, population)
@@ -197,7 +197,7 @@ def crystal_funnel(table: Records, energies: Energies, matches: Matches) -> list
     return funnel("crystal", len(table), steps)
 
 
-def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[Step]:
+def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, population: str) -> list[FunnelStep]:
     """Return the last two steps; a novel member represents its group if there is one."""
     matched = [matches.get(population, row[Col.SYSTEM_ID], ADIT.matcher) for row in table]
     novel = [match is not None and ADIT.novel(match) for match in matched]
@@ -209,7 +209,7 @@ def _unique_and_novel(table: Records, alive: Sequence[bool], matches: Matches, p
             chosen.setdefault(match.group, number)
     kept = set(chosen.values())
     unique = ["" if n in kept else "matches another sample" if matched[n] else "not matched" for n in range(len(table))]
-    return [Step("unique", unique), Step("novel", ["" if yes else "matches the data" for yes in novel])]
+    return [FunnelStep("unique", unique), FunnelStep("novel", ["" if yes else "matches the data" for yes in novel])]
 
 
 def _invalid(row: dict[str, Any]) -> str:

@@ -75,10 +75,10 @@ def crystal_rows(
         matches: matches of the unrelaxed structures.
         population: name of the population.
     """
-    return [_row(row, checks.get(row.system_id), matches, population) for row in rows]
+    return [_crystal_row(row, checks.get(row.system_id), matches, population) for row in rows]
 
 
-def _row(row: Row, outcome: Outcome | None, matches: Matches, population: Population) -> dict[str, Any]:
+def _crystal_row(row: Row, outcome: Outcome | None, matches: Matches, population: Population) -> dict[str, Any]:
     record: dict[str, Any] = {Col.SYSTEM_ID: row.system_id, Col.STATUS: "ok", Col.REASON: "", Col.FORMULA: ""}
     record |= {Col.N_ATOMS: 0, Col.N_ELEMENTS: 0, Col.SPACEGROUP: 0}
     record |= dict.fromkeys((Col.VOLUME_PER_ATOM, Col.DENSITY, Col.MIN_DISTANCE, Col.DISTANCE_RATIO), math.nan)

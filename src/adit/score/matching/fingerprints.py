@@ -154,11 +154,11 @@ def reduce_references(
     if path is not None and fresh:
         added = [replace(row, system_id=key) for key, row in new.items() if isinstance(row, AtomicSystem)]
         store.write_systems(path, [*(table or ()), *added])
-    rows = [new[key] if key in new else _row(table, place[key]) for key in keys]
+    rows = [new[key] if key in new else _reduced_row(table, place[key]) for key in keys]
     return [replace(row, system_id=system.system_id) for row, system in zip(rows, systems, strict=True)]
 
 
-def _row(table: store.SystemTable | None, index: int) -> Reduced:
+def _reduced_row(table: store.SystemTable | None, index: int) -> Reduced:
     if table is None:
         raise DataError("the cache of reduced references is gone")
     row: Reduced = table[index]

@@ -13,7 +13,7 @@ from adit.elements import composition, reduced_formula
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome
 from adit.progress import log
-from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.common.aggregate import FunnelStep, Rater, RateRecord, funnel, plain_reason
 from adit.score.common.control_cache import Controls, cached_controls
 from adit.score.common.inputs import Reference, Row
 from adit.score.common.scored import NOTHING, Populations, Records, Scored, populations_of, systems_of
@@ -71,11 +71,11 @@ def score_mofs(
 
 
 def _columns() -> list[str]:
-    return list(_row(NOTHING, None))
+    return list(_mof_row(NOTHING, None))
 
 
 def _unchecked(rows: Sequence[Row], reason: str, confidence: float) -> Scored:
-    table = [_row(row, Outcome("unstarted", None, reason, 0.0)) for row in rows]
+    table = [_mof_row(row, Outcome("unstarted", None, reason, 0.0)) for row in rows]
     records = mof_records(table, Rater(Kind.MOF, Population.SAMPLES, confidence), f"not measured: {reason}")
     return Scored(_columns(), table, records, mof_funnel(table))
 
@@ -100,10 +100,10 @@ def mof_rows(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Records:
         rows: systems and failures.
         checks: outcome of ``check_mof`` by id.
     """
-    return [_row(row, checks.get(row.system_id)) for row in rows]
+    return [_mof_row(row, checks.get(row.system_id)) for row in rows]
 
 
-def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
+def _mof_row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
     record: dict[str, Any] = {Col.SYSTEM_ID: row.system_id, Col.STATUS: "ok", Col.REASON: "", Col.FORMULA: ""}
     record |= {Col.N_ATOMS: 0, Col.N_ELEMENTS: 0, ALL_PASSED: False, **dict.fromkeys(METRICS, False)}
     if isinstance(row, Failure):
@@ -124,7 +124,7 @@ def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
     return record | checks.passed | {ALL_PASSED: checks.all_passed, Col.REASON: "; ".join(reasons)}
 
 
-def mof_records(table: Records, rater: Rater, basis: str) -> list[Record]:
+def mof_records(table: Records, rater: Rater, basis: str) -> list[RateRecord]:
     """Return the rates of one population.
 
     Args:
@@ -161,9 +161,9 @@ def mof_funnel(table: Records) -> list[dict[str, Any]]:
 
     If none could be checked, it ends with the decoded ones.
     """
-    steps = [Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table])]
+    steps = [FunnelStep("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table])]
     if not _none_checked(table):
         checked = ["" if row[Col.STATUS] == "ok" else plain_reason(row[Col.REASON]) for row in table]
         valid = ["" if row[ALL_PASSED] else plain_reason(row[Col.REASON]) for row in table]
-        steps += [Step("checked", checked), Step("valid", valid)]
+        steps += [FunnelStep("checked", checked), FunnelStep("valid", valid)]
     return funnel("mof", len(table), steps)

@@ -15,7 +15,7 @@ from adit.columns import (
     Protocol,
     posebusters_name,
 )
-from adit.score.common.aggregate import Rater, Record, Step, funnel, plain_reason
+from adit.score.common.aggregate import FunnelStep, Rater, RateRecord, funnel, plain_reason
 from adit.score.common.measures import Measure, Measurer
 from adit.score.molecules.table import Records
 from adit.score.tools.xtb import METHOD
@@ -25,7 +25,7 @@ NO_REFERENCE: Final = "not measured: no reference of this kind was given"
 STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
 
 
-def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_version: str) -> list[Record]:
+def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_version: str) -> list[RateRecord]:
     """Return the rates of one population.
 
     Args:
@@ -37,7 +37,7 @@ def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_ver
     strict, adit = Protocol.STRICT, Protocol.ADIT
     pdb = [row for row in table if row[Col.PDB_VALIDITY]]
 
-    def over(rows: Records, protocol: Protocol, metric: str, column: str, basis: str) -> Record:
+    def over(rows: Records, protocol: Protocol, metric: str, column: str, basis: str) -> RateRecord:
         return rater.rate(protocol, metric, (row[column] for row in rows), basis)
 
     return [
@@ -61,7 +61,7 @@ _NAMES: Final = (
 """Names that distinguish molecules: suffix of the metric, words, columns."""
 
 
-def _distinct_records(table: Records, rater: Rater) -> list[Record]:
+def _distinct_records(table: Records, rater: Rater) -> list[RateRecord]:
     valid = [row for row in table if row[Col.VALIDITY]]
     records = []
     for suffix, by, unique, _ in _NAMES:
@@ -72,11 +72,11 @@ def _distinct_records(table: Records, rater: Rater) -> list[Record]:
     return records
 
 
-def _novel_records(table: Records, rater: Rater, n_train: int) -> list[Record]:
+def _novel_records(table: Records, rater: Rater, n_train: int) -> list[RateRecord]:
     valid = [row for row in table if row[Col.VALIDITY]]
     against = f"not in the training split ({n_train} molecules)"
 
-    def rate(name: str, flags: list[bool], basis: str) -> Record:
+    def rate(name: str, flags: list[bool], basis: str) -> RateRecord:
         return rater.rate(Protocol.STRICT, name, flags if n_train else (), basis if n_train else NO_REFERENCE)
 
     records = []
@@ -89,7 +89,7 @@ def _novel_records(table: Records, rater: Rater, n_train: int) -> list[Record]:
     return records
 
 
-def _edm_records(table: Records, rater: Rater) -> list[Record]:
+def _edm_records(table: Records, rater: Rater) -> list[RateRecord]:
     edm, by = Protocol.EDM, "EDM's table of bond lengths"
     valid = [row for row in table if row[Col.EDM_VALIDITY]]
     stable_atoms, atoms = sum(row[Col.EDM_STABLE_ATOMS] for row in table), sum(row[Col.N_ATOMS] for row in table)
@@ -106,7 +106,7 @@ def _edm_records(table: Records, rater: Rater) -> list[Record]:
     ]
 
 
-def _posebusters_records(table: Records, rater: Rater, version: str) -> list[Record]:
+def _posebusters_records(table: Records, rater: Rater, version: str) -> list[RateRecord]:
     sent = [row for row in table if row[Col.POSEBUSTERS_STATUS] != "not_sent"]
     if not sent:
         return []
@@ -124,7 +124,7 @@ def _posebusters_records(table: Records, rater: Rater, version: str) -> list[Rec
     return records
 
 
-def _xtb_records(table: Records, rater: Rater) -> list[Record]:
+def _xtb_records(table: Records, rater: Rater) -> list[RateRecord]:
     sent = [row for row in table if row[Col.XTB_STATUS] != "not_sent"]
     if not sent:
         return []
@@ -157,8 +157,10 @@ def molecule_funnel(table: Records, with_novelty: bool) -> list[dict[str, Any]]:
     if with_novelty:
         columns.append(("novel", Col.NOVEL, "in the training split"))
     steps = [
-        Step("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
-        Step("valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]),
-        *(Step(name, ["" if row[column] else why for row in table]) for name, column, why in columns),
+        FunnelStep("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
+        FunnelStep(
+            "valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]
+        ),
+        *(FunnelStep(name, ["" if row[column] else why for row in table]) for name, column, why in columns),
     ]
     return funnel("molecule", len(table), steps)

@@ -44,7 +44,7 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, names_of_reference: K
         evidence: results of the checks.
         names_of_reference: names of the training split; without any, novelty is unknown.
     """
-    table = [_row(row, evidence.checks.get(row.system_id)) for row in rows]
+    table = [_molecule_row(row, evidence.checks.get(row.system_id)) for row in rows]
     for name, unique in (
         (Col.SMILES, Col.UNIQUE),
         (Col.STEREO_SMILES, Col.UNIQUE_STEREO),
@@ -67,7 +67,7 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, names_of_reference: K
     return table
 
 
-def _row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
+def _molecule_row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
     record: dict[str, Any] = {Col.SYSTEM_ID: row.system_id, Col.STATUS: "ok", Col.REASON: "", Col.FORMULA: ""}
     record |= {Col.N_ATOMS: 0, Col.N_ELEMENTS: 0, **_values(None)}
     if isinstance(row, Failure):

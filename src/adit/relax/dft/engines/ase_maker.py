@@ -34,7 +34,7 @@ class EngineRelaxMaker(AseRelaxMaker):  # type: ignore[misc]
         last = steps[-1].split() if steps else []
         store.write_json(
             SUMMARY,
-            {"converged": bool(result.converged), Col.N_STEPS: max(0, len(steps) - 1), "fmax": _number(last[-1:])},
+            {"converged": bool(result.converged), Col.N_STEPS: max(0, len(steps) - 1), Col.FMAX: _number(last[-1:])},
         )
         return result
 

@@ -1,4 +1,4 @@
-"""VASP with the Materials Project's inputs, as atomate2 writes them: the flow, and the inputs alone for checks."""
+"""VASP with the Materials Project's inputs, as atomate2 writes them: the flow and its results."""
 
 from __future__ import annotations
 
@@ -42,12 +42,6 @@ def _vasp_maker() -> Any:
     from atomate2.vasp.jobs.base import BaseVaspMaker
 
     return BaseVaspMaker
-
-
-def input_set(structure: Any, preset: VaspPreset) -> Any:
-    """Return the inputs of the first relaxation with ``POTCAR.spec`` in place of the licensed POTCAR."""
-    first = flow_maker(preset).relax_maker.relax_maker1
-    return first.input_set_generator.get_input_set(structure, potcar_spec=True)
 
 
 def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
