@@ -63,5 +63,15 @@ def test_every_kind_of_name_is_seen(source: str) -> None:
     assert len(empty_names(source)) == 1
 
 
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    """Two rooms that give one name to different things are read as if they shared it."""
+    places: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "src/adit").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
 def test_texts_keys_and_longer_names_are_free() -> None:
     assert empty_names("{'found': 1}\nf(**{'told': 2})\nis_known = 'asked'\nfoundation = 1") == []

@@ -29,7 +29,7 @@ class Spread(StrEnum):
 
 
 @dataclass(frozen=True)
-class Described:
+class CrystalProperties:
     """Properties of crystals, one entry per crystal.
 
     Attributes:
@@ -47,11 +47,11 @@ class Described:
     elements: Sequence[Mapping[str, int]]
 
 
-def described(rows: Iterable[Row]) -> Described:
+def crystal_properties(rows: Iterable[Row]) -> CrystalProperties:
     """Return the properties of the crystals among rows; failures are skipped."""
     systems = [row for row in rows if isinstance(row, AtomicSystem)]
     counts = [composition(system.numbers) for system in systems]
-    return Described(
+    return CrystalProperties(
         [density(system) for system in systems],
         [system.volume / len(system) for system in systems],
         [len(system) for system in systems],
@@ -60,7 +60,9 @@ def described(rows: Iterable[Row]) -> Described:
     )
 
 
-def distance_measures(sample_set: Described, reference: Described, measurer: Measurer, name: str) -> list[Measure]:
+def distance_measures(
+    sample_set: CrystalProperties, reference: CrystalProperties, measurer: Measurer, name: str
+) -> list[Measure]:
     """Return the distances of distributions from the reference's; 0 if they are equal.
 
     Args:

@@ -33,7 +33,7 @@ class Distance(StrEnum):
 
 
 @dataclass(frozen=True)
-class Described:
+class MoleculeProperties:
     """Molecules and their features, in the order of their ids.
 
     Attributes:
@@ -45,7 +45,7 @@ class Described:
     features: Sequence[MoleculeFeatures]
 
 
-def described(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Described:
+def molecule_properties(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> MoleculeProperties:
     """Return the systems and features among rows.
 
     Args:
@@ -55,16 +55,16 @@ def described(rows: Sequence[Row], checks: Mapping[str, Outcome]) -> Described:
     systems = sorted(systems_of(rows), key=lambda system: system.system_id)
     outcomes = (checks.get(system.system_id) for system in systems)
     values = (outcome.value for outcome in outcomes if outcome is not None and outcome.status == "ok")
-    return Described(systems, [checks.features for checks in values if checks.features is not None])
+    return MoleculeProperties(systems, [checks.features for checks in values if checks.features is not None])
 
 
-_SPREADS: Final[tuple[tuple[Distance, str, Callable[[Described], list[list[float]]]], ...]] = (
+_SPREADS: Final[tuple[tuple[Distance, str, Callable[[MoleculeProperties], list[list[float]]]], ...]] = (
     (Distance.SIZE, "atoms", lambda description: [[len(system)] for system in description.systems]),
     (Distance.RINGS, "rings", lambda description: [[each.n_rings] for each in description.features]),
 )
 """Distributions of one number per molecule."""
 
-_SHARES: Final[tuple[tuple[Distance, Callable[[Described], list[Mapping[Any, int]]]], ...]] = (
+_SHARES: Final[tuple[tuple[Distance, Callable[[MoleculeProperties], list[Mapping[Any, int]]]], ...]] = (
     (Distance.ELEMENTS, lambda description: [composition(system.numbers) for system in description.systems]),
     (Distance.RING_SIZES, lambda description: [each.ring_sizes for each in description.features]),
     (Distance.GROUPS, lambda description: [each.functional_groups for each in description.features]),
@@ -81,7 +81,7 @@ _OF_ALL: Final = (Distance.SIZE, Distance.ELEMENTS)
 """Distances that need no bonds and count every molecule; the others count strictly valid molecules only."""
 
 
-def distance_measures(mine: Described, reference: Described, measurer: Measurer) -> list[Measure]:
+def distance_measures(mine: MoleculeProperties, reference: MoleculeProperties, measurer: Measurer) -> list[Measure]:
     """Return the distances of a population to the reference.
 
     Args:
@@ -102,7 +102,7 @@ def distance_measures(mine: Described, reference: Described, measurer: Measurer)
     return measures + _bond_lengths(mine, reference, measurer)
 
 
-def _basis(name: Distance, reference: Described) -> str:
+def _basis(name: Distance, reference: MoleculeProperties) -> str:
     if name in _OF_ALL:
         return f"molecules that decoded, against {len(reference.systems)} training molecules"
     return f"strictly valid molecules, against {len(reference.features)} such training molecules"
@@ -112,7 +112,7 @@ def _flat(groups: Sequence[Sequence[float]]) -> list[float]:
     return [value for group in groups for value in group]
 
 
-def _bond_lengths(mine: Described, reference: Described, measurer: Measurer) -> list[Measure]:
+def _bond_lengths(mine: MoleculeProperties, reference: MoleculeProperties, measurer: Measurer) -> list[Measure]:
     """Return the mean distance of the kinds of bonds, weighted by their number in the reference, then each distance."""
     totals: Counter[str] = Counter()
     for each in reference.features:

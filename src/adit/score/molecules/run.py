@@ -25,7 +25,7 @@ from adit.score.common.scored import (
     populations_of,
     systems_of,
 )
-from adit.score.molecules.distances import described, distance_measures
+from adit.score.molecules.distances import distance_measures, molecule_properties
 from adit.score.molecules.novelty import Composition, KnownNames, TrainNames, composition_key
 from adit.score.molecules.summary import molecule_funnel, molecule_records, xtb_measures
 from adit.score.molecules.table import NO_BONDING, Evidence, molecule_rows
@@ -94,7 +94,7 @@ class _Scorer:
         names = self.names.of(_compositions(populations, checks))
         busted = self._send(POSEBUSTERS, bust, populations, checks, config.posebusters)
         relaxed = self._send(XTB, relax_all, populations, checks, config.xtb)
-        against = described(self.reference, checks[REFERENCE])
+        against = molecule_properties(self.reference, checks[REFERENCE])
         tables, results = {}, Controls()
         for name, members in populations.items():
             table = molecule_rows(members, Evidence(checks[name], busted[name], relaxed[name]), names)
@@ -104,7 +104,9 @@ class _Scorer:
             results.records.extend(molecule_records(table, rater, len(self.names), version()))
             results.measures.extend(xtb_measures(table, measurer))
             if against.systems:
-                results.measures.extend(distance_measures(described(members, checks[name]), against, measurer))
+                results.measures.extend(
+                    distance_measures(molecule_properties(members, checks[name]), against, measurer)
+                )
         return tables, results
 
     def _send(
