@@ -145,7 +145,7 @@ def _result(system: AtomicSystem, chosen: Chosen, tag: str, static: Relaxed, rel
 
 
 def _blank_row(row: AtomicSystem | Failure, status: str, reason: str, tag: str) -> dict[str, Any]:
-    energies = dict.fromkeys((name for name in COLUMNS if name.endswith("_per_atom")), float("nan"))
+    energies = {str(name): float("nan") for name in COLUMNS if name.endswith("_per_atom")}
     record: dict[str, Any] = {Col.SYSTEM_ID: row.system_id, Col.STATUS: status, Col.REASON: reason}
     atoms = 0 if isinstance(row, Failure) else len(row)
     return {**energies, **record, Col.ENERGY_TAG: tag, Col.WALL_S: 0.0, Col.N_ATOMS: atoms}
