@@ -276,7 +276,8 @@ def main() -> int:
         return 0
     kept = json.loads(args.kept.read_text(encoding="utf-8")) if args.kept and args.kept.is_file() else {}
     done = {m.key: Outcome(m, *kept[m.key]) for m in mutants if m.key in kept}
-    todo = in_turn([m for m in mutants if m.key not in done or done[m.key].verdict == "survived"])
+    ordered = [mutant for part in reversed(parts.values()) for mutant in in_turn(part)]
+    todo = [m for m in ordered if m.key not in done or done[m.key].verdict == "survived"]
     end = math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes
     for outcome in outcomes(todo if args.minutes != 0 else [], tests, args.limit, args.reach):
         done[outcome.mutant.key] = outcome
