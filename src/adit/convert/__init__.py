@@ -9,6 +9,7 @@ from adit.convert.pymatgen import (
     primitive,
     read_poscar,
     spacegroup_number,
+    structure_of_dict,
     to_cif,
     to_structure,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "smiles_of_block",
     "spacegroup_number",
     "split_sdf",
+    "structure_of_dict",
     "to_atoms",
     "to_cif",
     "to_rdkit",
