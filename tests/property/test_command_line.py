@@ -251,7 +251,7 @@ def test_clean_takes_nothing_of_others(words: list[str], zoo: Path, tmp_path_fac
 
 
 PARTS = ["--vae", "@weights/vae", "--dit", "@weights/dit"]
-SELECT = '{"select": {}, "engine": "gpaw", "preset": "demo"}'
+SELECT = ["--config", '{"select": {}, "engine": "gpaw", "preset": "demo"}']
 REPORT = '{"name": "x", "report": {}}'
 OVER = [
     ["sample", "--weights", "@weights", "--kind", "crystal", "--n", "1", "--motif", "@raw.cif", "--out", "@raw.cif"],
@@ -266,11 +266,10 @@ OVER = [
     ["relax", "@raw.cif", "--out", "@raw.cif"],
     ["score", "@good.extxyz", "--out", "@good.extxyz"],
     ["hull", "@formula.csv", "--out", "@formula.csv", "--energy-tag", "x"],
-    ["stage", "select", "--config", SELECT, "--relaxed", "@broken.parquet", "--hull", "@formula.csv", "--out", "@formula.csv"],
+    ["stage", "select", *SELECT, "--relaxed", "@broken.parquet", "--hull", "@formula.csv", "--out", "@formula.csv"],
     ["report", "--config", REPORT, "--run", "@a folder with spaces", "--out", "@a folder with spaces"],
     ["compare", "@weights", "--out", "@weights"],
     ["plan", "--config", "@small.yaml", "--out", "@small.yaml"],
-    ["doctor", "--config", "@small.yaml", "--out", "@small.yaml"],
     ["prepare", "--config", "@small.yaml", "--dataset", "builtin-crystals", "--out", "@small.yaml"],
     ["check", "--config", "@small.yaml", "--log", "@small.yaml"],
     ["closing", "--config", "@small.yaml", "--log", "@small.yaml"],
