@@ -22,6 +22,9 @@ from adit.progress import log
 
 _PR_SET_PDEATHSIG = 1
 
+OWN_MODULES: Mapping[str, str] = {"PYTHONSAFEPATH": "1"}
+"""Environment of a Python that takes no module from the folder it is started in: a user's ``struct.py`` is data."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -130,7 +133,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, function, warm_up, memory_bytes), daemon=False)
-        with _environment(environment):
+        with _environment({**environment, **OWN_MODULES}):
             self.process.start()
         theirs.close()
         self.index: int | None = None

@@ -7,6 +7,8 @@ raises ``LimitError``, whose one line names the key to raise; a reader makes it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -18,11 +20,29 @@ T = TypeVar("T")
 DEFAULTS: Final = LimitsConfig()
 """The limits where no configuration is given."""
 
+LIMITS: ContextVar[LimitsConfig] = ContextVar("LIMITS", default=DEFAULTS)
+"""The limits of this command, for tables and downloads; see ``limited`` and ``set_limits``."""
+
 PAIRWISE_ATOMS: Final = 2000
 """Structures of more atoms have no bonds, no pictures and no matching: these take memory by the square of the atoms."""
 
 BLOCK: Final = 1 << 20
 """Bytes read at a time."""
+
+
+@contextmanager
+def limited(limits: LimitsConfig) -> Iterator[None]:
+    """Within the block, tables and downloads have the limits of a configuration."""
+    token = LIMITS.set(limits)
+    try:
+        yield
+    finally:
+        LIMITS.reset(token)
+
+
+def set_limits(limits: LimitsConfig) -> None:
+    """Set the limits of tables and downloads, to the end of the block of ``limited`` around it."""
+    LIMITS.set(limits)
 
 
 class LimitError(DataError):

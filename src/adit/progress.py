@@ -14,13 +14,16 @@ from adit.outputs.logs import HEADER, own_log
 log = logging.getLogger("adit")
 
 
-def setup(stage: str, log_file: Path | str | None = None, used: Iterable[Path] = ()) -> None:
+def setup(
+    stage: str, log_file: Path | str | None = None, used: Iterable[Path] = (), written: Iterable[Path] = ()
+) -> None:
     """Send the package's messages to standard error and, where given, to ``log_file``.
 
     Args:
         stage: opens every line.
         log_file: opens with a line that says that it is a log, and of which stage.
         used: files and folders that the command reads and writes.
+        written: those of them that it writes.
 
     Raises:
         ConfigError: the log file is one of these, or was not written by this package.
@@ -28,7 +31,7 @@ def setup(stage: str, log_file: Path | str | None = None, used: Iterable[Path] =
     formatter = _Formatter(f"[{stage}] %(message)s")
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log_file is not None:
-        path = own_log(Path(log_file), used)
+        path = own_log(Path(log_file), used, written)
         try:
             path.write_text(HEADER.format(stage=stage), encoding="utf-8")
             handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8", errors="replace"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +74,8 @@ NAMES = [
 VERBS = [
     *("check", "info", "schema", "plan", "fetch", "prepare", "vae", "encode", "dit", "bundle", "sample", "trajectory"),
     *("tune", "relax", "reference", "hull", "select", "dft", "dft-references", "reconstruct", "checks", "score"),
-    *("report", "compare", "ablations", "take", "doctor", "nosuch", ""),
+    *("report", "compare", "ablations", "take", "doctor", "closing", "labels", "decay", "judge", "judge-hull"),
+    *("ship-prototypes", "nosuch", ""),
 ]
 FLAGS = [
     *("--config", "--out", "--log", "--kind", "--n", "--weights", "--vae", "--dit", "--data", "--dataset", "--state"),
@@ -102,6 +104,7 @@ FLAGS = [
         "--preset",
         "--command",
     ),
+    *("--adopt", "--labels", "--latents", "--judged", "--competing", "--core-hours", "--python", "--workers"),
     *("--wall-limit", "--energy-tag", "--mirror", "--guidance", "--solver", "--spacegroup", "--stats", "--list"),
 ]
 VALUES = st.one_of(
@@ -158,7 +161,20 @@ WRITERS = (
     "--timing",
     "--points",
 )
-"""Flags that name what is written: these get a path of the output, or one that is refused."""
+"""Flags that name what is written: with ``--adopt`` they get a path of the output, otherwise also a file of the zoo."""
+
+
+def assert_kept(zoo: Path, before: dict[str, str], real: list[str]) -> None:
+    """Check that no file changed, and that new ones are where an option said; take these away."""
+    after = snapshot(zoo)
+    assert {name: after.get(name) for name in before} == before, real
+    new = after.keys() - before.keys()
+    assert not new or any(word.startswith(str(zoo)) for word in real), (real, new)
+    for name in new:
+        (zoo / name).unlink()
+    for folder in sorted({parent for name in new for parent in (zoo / name).parents if zoo in parent.parents}):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def run(words: list[str], zoo: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +182,8 @@ def run(words: list[str], zoo: Path, folder: Path, capsys: pytest.CaptureFixture
     real, flag = [], ""
     for word in words:
         flag = word if word.startswith("--") else flag
-        if flag in WRITERS and word != flag and not word.startswith("out"):
+        written = flag in WRITERS and word != flag and not word.startswith("out")
+        if written and ("--adopt" in words or not word.startswith("@") or word == "@empty"):
             real.append(f"out/{word.removeprefix('@').replace('/', '_')}")
         else:
             real.append(str(zoo / word[1:]) if word.startswith("@") else word)
@@ -182,7 +199,7 @@ def run(words: list[str], zoo: Path, folder: Path, capsys: pytest.CaptureFixture
     assert "Traceback" not in output.err, real
     errors = [line for line in output.err.splitlines() if "error: " in line]
     assert all(len(line) < 1500 and line.isprintable() for line in errors), errors
-    assert snapshot(zoo) == before, real
+    assert_kept(zoo, before, real)
     outside = {path.name for path in folder.iterdir()} - {"out", "results", "scores"}
     assert not outside, (real, outside)
 
@@ -212,6 +229,100 @@ def test_any_words_end_in_one_line(words: list[str], zoo: Path, tmp_path_factory
 def test_any_words_of_verbs_that_work_long(words: list[str], zoo: Path, tmp_path_factory: pytest.TempPathFactory,
                                            capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     run(words, zoo, tmp_path_factory.mktemp("here"), capsys)
+
+
+@st.composite
+def cleanings(draw: st.DrawFn) -> list[str]:
+    """Return a line of ``clean``: folders of the zoo and of the output only, for it walks whatever it is given."""
+    places = [*(f"@{name}" for name in NAMES if not name.startswith(("/", ".."))), "out", "out/x", "-x", ""]
+    flags = st.sampled_from([[], ["--adopt"], ["--log", "out/x.log"], ["--log", "@raw.cif"], ["--nosuch"]])
+    return ["clean", *draw(st.lists(st.sampled_from(places), max_size=3)), *draw(flags)]
+
+
+@given(words=cleanings())
+@settings(QUICK, max_examples=40)
+def test_clean_takes_nothing_of_others(words: list[str], zoo: Path, tmp_path_factory: pytest.TempPathFactory,
+                                       capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "out").mkdir()
+    (folder / "out/link").symlink_to(zoo)
+    run(words, zoo, folder, capsys)
+    assert (folder / "out/link").is_symlink()
+
+
+PARTS = ["--vae", "@weights/vae", "--dit", "@weights/dit"]
+SELECT = ["--config", '{"select": {}, "engine": "gpaw", "preset": "demo"}']
+REPORT = '{"name": "x", "report": {}}'
+OVER = [
+    ["sample", "--weights", "@weights", "--kind", "crystal", "--n", "1", "--motif", "@raw.cif", "--out", "@raw.cif"],
+    ["sample", "--weights", "@weights", "--kind", "crystal", "--n", "1", "--out", "@weights/dit/model.safetensors"],
+    ["sample", *PARTS, "--kind", "mof", "--n", "1", "--out", "@weights/dit/config.json"],
+    ["encode", "--vae", "@weights/vae", "--data", "@good.arrow", "--out", "@good.arrow"],
+    ["reconstruct", "--vae", "@weights/vae", "--data", "@good.arrow", "--out", "@good.arrow"],
+    ["labels", "--config", '{"seed": 0, "labels": {"gaps": 1}}', "--data", "@good.arrow", "--out", "@good.arrow"],
+    ["vae", "--config", "@small.yaml", "--data", "@good.arrow", "--out", "@good.arrow", "--state", "out/s"],
+    ["decay", *PARTS[:2], "--data", "@good.arrow", "--state", "@weights", "--steps", "1", "--out", "@weights/dit"],
+    ["bundle", *PARTS, "--out", "@weights"],
+    ["relax", "@raw.cif", "--out", "@raw.cif"],
+    ["score", "@good.extxyz", "--out", "@good.extxyz"],
+    ["hull", "@formula.csv", "--out", "@formula.csv", "--energy-tag", "x"],
+    ["stage", "select", *SELECT, "--relaxed", "@broken.parquet", "--hull", "@formula.csv", "--out", "@formula.csv"],
+    ["report", "--config", REPORT, "--run", "@a folder with spaces", "--out", "@a folder with spaces"],
+    ["compare", "@weights", "--out", "@weights"],
+    ["plan", "--config", "@small.yaml", "--out", "@small.yaml"],
+    ["prepare", "--config", "@small.yaml", "--dataset", "builtin-crystals", "--out", "@small.yaml"],
+    ["check", "--config", "@small.yaml", "--log", "@small.yaml"],
+    ["closing", "--config", "@small.yaml", "--log", "@small.yaml"],
+]  # fmt: skip
+"""Lines that name an input as output too."""
+
+
+@st.composite
+def lines_over_inputs(draw: st.DrawFn) -> tuple[list[str], str]:
+    """Return a line that writes over one of its inputs, and under which name it calls the output."""
+    words = draw(st.sampled_from(OVER))
+    words = [*words, *(["--adopt"] if draw(st.booleans()) else [])]
+    return words, draw(st.sampled_from(["same", "relative", "around", "link", "hard", "folder"]))
+
+
+def spelt(path: Path, way: str, folder: Path) -> str:
+    """Return another name of a file: a relative one, one around a folder, a link, a second name, one below a link."""
+    (folder / "out").mkdir(exist_ok=True)
+    alias = folder / "out" / f"alias{path.suffix}"
+    if way == "relative":
+        return os.path.relpath(path, folder)
+    if way == "around":
+        return f"{path.parent}/weights/../{path.name}" if path.parent.name != "weights" else str(path)
+    if way == "link":
+        alias.symlink_to(path)
+    elif way == "hard" and path.is_file():
+        alias.hardlink_to(path)
+    elif way == "folder":
+        alias.symlink_to(path.parent)
+        return str(alias / path.name)
+    return str(alias if way in ("link", "hard") and alias.exists() else path)
+
+
+@given(line=lines_over_inputs())
+@settings(QUICK, max_examples=60)
+def test_no_output_is_written_over_an_input(line: tuple[list[str], str], zoo: Path,
+                                            tmp_path_factory: pytest.TempPathFactory,
+                                            capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    words, way = line
+    folder, before = tmp_path_factory.mktemp("here"), snapshot(zoo)
+    place = max(words.index(flag) for flag in ("--out", "--log") if flag in words) + 1
+    real = [str(zoo / word[1:]) if word.startswith("@") else word for word in words]
+    real[place] = spelt(Path(real[place]), way, folder)
+    with working_in(folder, folder / "out/cache"):
+        try:
+            code = cli.main(real)
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+    output = capsys.readouterr()
+    assert code in CODES, (real, output.err[-2000:])
+    assert code != 0 or (way == "hard" and "--adopt" in words), real  # a second name may be given to another file
+    assert "Traceback" not in output.err
+    assert snapshot(zoo) == before, real
 
 
 LONGER = [

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from adit.isolate import map_isolated
 
 
@@ -89,3 +91,25 @@ def test_crashes_hangs_and_errors_touch_nobody_else() -> None:
     assert [o.status for o in outcomes] == ["ok", "ok", "ok", "crashed", "timeout", "error", "ok", "ok"]
     assert [o.value for o in outcomes if o.status == "ok"] == [0, 1, 4, 36, 49]
     assert outcomes[5].reason == "ValueError: two lines"
+
+
+IN_WORKER = """
+from adit.isolate import map_isolated
+if __name__ == "__main__":
+    (outcome,) = map_isolated(abs, [-1], workers=1, wall_limit_s=60.0, startup_s=60.0)
+    print(outcome.status, outcome.value)
+"""
+
+
+@pytest.mark.parametrize("words", [["{folder}/../work.py"], ["-m", "adit", "--version"]])
+def test_no_module_of_the_folder_of_work_is_run(tmp_path: Path, words: list[str]) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (tmp_path / "work.py").write_text(IN_WORKER)
+    late = ("tempfile", "struct", "pickle") if len(words) == 1 else ("numpy", "importlib_metadata", "argparse")
+    for name in late:
+        (folder / f"{name}.py").write_text("open('PWNED', 'w')\n")
+    line = [sys.executable, *(word.format(folder=folder) for word in words)]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "PWNED").exists()

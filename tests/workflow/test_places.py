@@ -32,6 +32,7 @@ def snakemake(
     place = ["--snakefile", str(root / "Snakefile"), "--directory", str(folder)]
     words = [
         sys.executable,
+        "-P",
         "-m",
         "snakemake",
         "--cores",
@@ -106,6 +107,8 @@ def test_a_user_who_is_not_root_runs_from_a_checkout_that_cannot_be_written_to(t
     for name in ("Snakefile", "requirements.lock"):
         shutil.copy(ROOT / name, checkout / name)
     folder.mkdir()
+    for name in ("numpy", "struct", "multiprocessing", "json", "torch"):  # files are data, also with these names
+        (folder / f"{name}.py").write_text("open('PWNED', 'w')\nraise SystemExit('a module of the folder was run')\n")
     user, before = plain_user()
     if user is not None:
         os.chown(folder, user, user)
@@ -119,6 +122,7 @@ def test_a_user_who_is_not_root_runs_from_a_checkout_that_cannot_be_written_to(t
         said = snakemake(folder, root=checkout, user=user, before=before)
         assert said.returncode == 0, said.stderr[-3000:]
         assert state_of(folder / DATA) is State.OWN
+        assert not list(folder.rglob("PWNED"))
         assert not list(checkout.rglob("__pycache__"))
     finally:
         for path in [checkout, *checkout.rglob("*")]:

@@ -73,6 +73,26 @@ def test_a_mistyped_key_stops_the_workflow_with_one_line(tmp_path: Path) -> None
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("results='$(touch PWNED)'", "results: has the character '$'"),
+        ("results='`touch PWNED`'", "results: has the character '`'"),
+        ("results=.snakemake", "results: '.snakemake' is a folder of the program's own"),
+        ("results=/proc/x", "is in a folder of the system"),
+        ("sample={crystal: true}", "sample.crystal: is a truth value"),
+        ("limits={worker_bytes: 1}", "limits.worker_bytes: "),
+        ("score={mofchecker_python: -c evil}", "score.mofchecker_python: begins with -"),
+    ],
+)
+def test_what_no_run_can_have_stops_the_workflow_with_one_line(tmp_path: Path, setting: str, message: str) -> None:
+    planned = snakemake(tmp_path, "-n", "--config", setting)
+    assert planned.returncode == 2
+    (line,) = [line for line in planned.stderr.splitlines() if "error" in line]
+    assert message in line
+    assert not list(tmp_path.rglob("PWNED"))
+
+
 @pytest.mark.parametrize("target", ["models", "samples", "report", "doctor", "all"])
 def test_named_targets_exist(tmp_path: Path, target: str) -> None:
     assert snakemake(tmp_path, target, "-n").returncode == 0

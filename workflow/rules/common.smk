@@ -27,6 +27,9 @@ except AditError as error:
     sys.stderr.write(f"error: {error}\n")
     sys.exit(error.exit_code)
 
+# Jobs, also those of a scheduler, take no Python modules from the folder of the run: what lies there is data.
+os.environ["PYTHONSAFEPATH"] = "1"
+
 RUN = CFG.run
 REPORT = f"{RUN}/report/index.html"
 DATASETS = [dataset.name for dataset in CFG.data.datasets]

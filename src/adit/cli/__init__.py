@@ -13,8 +13,9 @@ from pathlib import Path
 
 from adit import __version__
 from adit.cli import clean, data, doctor, info, judge, plan, prototypes, relax, report, sample, score, take, train
-from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths
+from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths, written_paths
 from adit.errors import AditError, from_os_error
+from adit.limits import DEFAULTS, limited
 from adit.outputs.check import set_adopting
 from adit.outputs.inputs import reads_only
 from adit.progress import log, setup
@@ -52,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reads_only(read_files(args))
     set_adopting(args.adopt)
     try:
-        setup(verb, args.log, used_paths(args))
+        setup(verb, args.log, used_paths(args), written_paths(args))
     except AditError as error:
         sys.stderr.write(f"[{verb}] error: {error}\n")
         return error.exit_code
     _end_with_parent()
     try:
-        with back_to_the_queue():
+        with back_to_the_queue(), limited(DEFAULTS):
             args.handler(args)
     except AditError as error:
         log.error("error: %s", error)

@@ -7,6 +7,7 @@ import argparse
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_workers
 from adit.cli.relax import potential_files
+from adit.limits import set_limits
 from adit.outputs.inputs import also_reads
 from adit.outputs.replace import replaced_files
 
@@ -15,6 +16,7 @@ def _judge(args: argparse.Namespace) -> None:
     from adit.relax.judge import judge
 
     stage = config.load_stage(config.JudgeStage, args.config)
+    set_limits(stage.limits)
     also_reads(potential_files(stage.judge))
     with replaced_files([args.out], "judge", inputs=[args.structures]) as (new,):
         judge(stage, args.structures, new, args.workers, args.cache)
@@ -24,6 +26,7 @@ def _judge_hull(args: argparse.Namespace) -> None:
     from adit.hull.judged import judge_hull, read_inputs
 
     stage = config.load_stage(config.JudgeStage, args.config)
+    set_limits(stage.limits)
     also_reads(potential_files(stage.judge))
     given = [*args.structures, *args.judged, args.hull, args.reference, *args.data]
     with replaced_files([args.out], "judge-hull", inputs=given) as (new,):

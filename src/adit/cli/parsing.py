@@ -140,6 +140,10 @@ READ: Final = (
 """Options that name what a command reads, in all commands that have them."""
 
 
+WRITTEN: Final = ("out", "stats", "timing", "structures", "extxyz", "state", "cache", "folder")
+"""Options that name what a command writes; some commands only read one of them."""
+
+
 def read_files(args: argparse.Namespace) -> list[Path]:
     """Return the files that a call names to be read; of folders, those that are settings of this package."""
     paths = config_file(args)
@@ -151,6 +155,13 @@ def read_files(args: argparse.Namespace) -> list[Path]:
     presets = sorted(settings.glob("*.yaml")) if isinstance(settings, Path) else []
     inner = [path / name for path in paths for name in ("bundle.json", "config.yaml")]
     return [*paths, *inner, *presets]
+
+
+def written_paths(args: argparse.Namespace) -> list[Path]:
+    """Return the files and folders that a call names to be written, without its log."""
+    values = [getattr(args, name, None) for name in WRITTEN]
+    flat = [each for value in values for each in (value if isinstance(value, list) else [value])]
+    return [each for each in flat if isinstance(each, Path)]
 
 
 def used_paths(args: argparse.Namespace) -> list[Path]:

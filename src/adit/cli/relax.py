@@ -13,7 +13,7 @@ from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero, whole_config
 from adit.config.engines import ENGINES
 from adit.errors import ConfigError, DataError
-from adit.limits import DEFAULTS
+from adit.limits import DEFAULTS, limited, set_limits
 from adit.outputs.inputs import also_reads
 from adit.outputs.replace import replaced_files
 from adit.systems import AtomicSystem
@@ -71,6 +71,7 @@ def _reference(args: argparse.Namespace) -> None:
     from adit.hull.reference import reference
 
     stage = config.load_stage(config.ReferenceStage, args.config)
+    set_limits(stage.limits)
     with replaced_files([args.out], "reference", inputs=args.data) as (new,):
         reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args), stage.limits))
 
@@ -100,7 +101,6 @@ def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> 
     """Return a function from the name of a public file to its local path, downloaded from the mirror or its source."""
 
     def find(name: str) -> Path:
-        from adit.data.sources.download import limited
         from adit.data.sources.mirrors import locate
         from adit.data.sources.registry import SOURCES, RawFile
 
@@ -114,6 +114,7 @@ def _hull_stage(args: argparse.Namespace) -> None:
     from adit.hull.hull import hull
 
     stage = config.load_stage(config.HullStage, args.config)
+    set_limits(stage.limits)
     with replaced_files([args.out], "hull", inputs=[*_with_structures(args.relaxed), args.reference]) as (new,):
         hull(stage, args.relaxed, args.reference, new, complete=_completion(args, stage))
 
@@ -126,6 +127,7 @@ def _hull(args: argparse.Namespace) -> None:
     if args.out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
     whole = whole_config(args.config)
+    set_limits(whole.limits)
     named = {"reference": args.hull, "competing": args.competing, "competing_core_hours": args.core_hours}
     if hull_values := {name: value for name, value in named.items() if value is not None}:
         if args.competing == "prototypes" and args.hull is None:
@@ -179,6 +181,7 @@ def _select(args: argparse.Namespace) -> None:
     from adit.relax.dft.select import select
 
     stage = config.load_stage(config.SelectStage, args.config)
+    set_limits(stage.limits)
     with replaced_files([args.out], "select", inputs=[*_with_structures(args.relaxed), args.hull]) as (new,):
         select(stage, args.relaxed, args.hull, new, args.settings)
 
@@ -187,6 +190,7 @@ def _dft(args: argparse.Namespace) -> None:
     from adit.relax.dft.stage import run_dft
 
     stage = config.load_stage(config.DftStage, args.config)
+    set_limits(stage.limits)
     inputs = [args.selected, *_with_structures(args.relaxed)]
     with replaced_files([args.out, args.structures], "dft", inputs=inputs) as (table, structures):
         run_dft(
@@ -206,6 +210,7 @@ def _dft_references(args: argparse.Namespace) -> None:
     from adit.hull.dft_references import dft_references
 
     stage = config.load_stage(config.DftStage, args.config)
+    set_limits(stage.limits)
     elements = builtin_elements()
     inputs = [*_with_structures(args.relaxed), *args.data]
     with replaced_files([args.out], "dft-references", inputs=inputs) as (new,):

@@ -10,6 +10,7 @@ from pathlib import Path
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.errors import ConfigError
+from adit.limits import set_limits
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 
@@ -17,7 +18,9 @@ from adit.progress import log
 def _report(args: argparse.Namespace) -> None:
     from adit.report.page.build import report
 
-    report(config.load_stage(config.ReportStage, args.config), args.run, args.out, args.run_config)
+    stage = config.load_stage(config.ReportStage, args.config)
+    set_limits(stage.limits)
+    report(stage, args.run, args.out, args.run_config)
 
 
 def _closing(args: argparse.Namespace) -> None:
@@ -25,6 +28,7 @@ def _closing(args: argparse.Namespace) -> None:
     from adit.report.words.closing import closing
 
     whole = config.load(args.config)
+    set_limits(whole.limits)
     run = load(Path(whole.run), whole.model_dump_json(by_alias=True))
     sys.stdout.write("\n" + "\n".join(closing(run)) + "\n")
 

@@ -15,6 +15,7 @@ from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least
 from adit.columns import REQUESTED_PROTOCOLS
 from adit.errors import DataError, printable
 from adit.isolate import worker_memory
+from adit.limits import set_limits
 from adit.outputs.replace import replaced_files
 from adit.progress import log
 from adit.store import read_systems
@@ -23,6 +24,7 @@ from adit.systems import Kind
 
 def _score(args: argparse.Namespace) -> None:
     whole = whole_config(args.config)
+    set_limits(whole.limits)
     with worker_memory(whole.limits.worker_bytes):
         _score_files(args, whole)
 
@@ -35,6 +37,7 @@ def _score_stage(args: argparse.Namespace) -> None:
     stage = config.load_stage(config.ScoreStage, args.config)
     cache = args.cache or args.out.parent / "state" / "score"
     tables = (args.relaxed, args.hull, args.dft)
+    set_limits(stage.limits)
     with worker_memory(stage.limits.worker_bytes):
         score(stage, of_kinds, args.data, *tables, args.out, args.workers, cache, args.checks)
 

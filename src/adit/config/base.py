@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Kind = Literal["crystal", "molecule", "mof"]
 
@@ -20,10 +20,32 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
 
+def _program(text: str) -> str:
+    """Return the name of a program; one that begins with ``-`` would be an option of what starts it."""
+    if not text.strip():
+        raise ValueError("is empty; name a program, or leave it out")
+    if text.startswith("-"):
+        raise ValueError("begins with -, as options do; name a program")
+    return text
+
+
+Program = Annotated[str, AfterValidator(_program)]
+"""Path or name of a program."""
+
+
 class Strict(BaseModel):
     """Base of all sections: frozen, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``true`` and ``false`` where a number is meant: Python takes them for 1 and 0."""
+        types = _types_in(cls.model_fields[str(info.field_name)].annotation)
+        if types & {int, float} and bool not in types and _holds_truth(value):
+            raise ValueError("is a truth value (true, false, yes, no, on, off); a number is needed")
+        return value
 
 
 class Stage(Strict):
@@ -35,6 +57,19 @@ class Stage(Strict):
     def sources(cls) -> dict[str, str]:
         """Return the path in ``Config`` of the fields whose path is not their name."""
         return {}
+
+
+def _types_in(annotation: Any) -> set[Any]:
+    """Return the types that an annotation is made of."""
+    inner = get_args(annotation)
+    return set().union(*map(_types_in, inner)) if inner else {annotation} if isinstance(annotation, type) else set()
+
+
+def _holds_truth(value: Any) -> bool:
+    """Return whether a value, or one in it, is a truth value."""
+    if isinstance(value, dict):
+        return any(map(_holds_truth, value.values()))
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_holds_truth, value)))
 
 
 def load_place(place: str) -> Any:

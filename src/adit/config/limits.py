@@ -11,6 +11,9 @@ from adit.config.base import PositiveFloat, Strict
 Bytes = Annotated[int, Field(gt=0, le=10**15)]
 """A number of bytes, which may be larger than ``MOST``."""
 
+LEAST_WORKER = 500_000_000
+"""Bytes of memory that a worker needs for its libraries and a structure of a few atoms."""
+
 
 class LimitsConfig(Strict):
     """Limits on input. Input beyond a limit is a failure row (or an error) whose reason names the key of the limit."""
@@ -30,7 +33,7 @@ class LimitsConfig(Strict):
         10_000, description="atoms of one structure in an input file; larger ones are failure rows"
     )
     read_s: PositiveFloat = Field(60.0, description="wall-time limit for reading one structure, s")
-    worker_bytes: Bytes = Field(
+    worker_bytes: Annotated[int, Field(ge=LEAST_WORKER, le=10**15)] = Field(
         2_000_000_000, description="memory of one worker process that reads or checks structures, bytes"
     )
     download_bytes: Bytes = Field(

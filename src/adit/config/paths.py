@@ -6,6 +6,14 @@ import os
 import unicodedata
 from pathlib import Path
 
+OWN = (".adit", ".snakemake")
+"""Hidden folders of this package and of Snakemake."""
+
+SYSTEM = ("/proc", "/sys", "/dev")
+"""Folders of the kernel: no files lie there, except in shared memory."""
+
+SHARED_MEMORY = "/dev/shm"
+
 PART_BYTES = 200
 """Largest size of one part of a path, bytes; file systems allow 255, and derived file names are longer."""
 
@@ -15,7 +23,8 @@ def folder_name(text: str) -> str:
 
     Raises:
         ValueError: it has other characters than letters of any script, digits, spaces and ``._-/``; a part of it begins
-            with ``-`` or ends with a space, or is too long for a file system.
+            with ``-`` or ends with a space, is too long for a file system, or is a hidden folder of this package or of
+            Snakemake.
     """
     for character in text:
         if not (character in "._-/ " or unicodedata.category(character)[0] in "LM" or character.isdecimal()):
@@ -23,6 +32,8 @@ def folder_name(text: str) -> str:
     for part in text.split("/"):
         if part.startswith("-"):
             raise ValueError(f"'{part}' begins with -, as options do")
+        if part in OWN:
+            raise ValueError(f"'{part}' is a folder of the program's own; name another")
         if part != part.strip():
             raise ValueError(f"'{part}' begins or ends with a space")
         if len(part.encode()) > PART_BYTES:
@@ -37,4 +48,7 @@ def why_no_folder(path: str) -> str:
         place = place.parent
     if not place.is_dir():
         return f"{place} exists and is not a folder"
+    real = Path(os.path.realpath(path))
+    if any(real.is_relative_to(each) for each in SYSTEM) and not real.is_relative_to(SHARED_MEMORY):
+        return f"{real} is in a folder of the system"
     return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from adit.config.base import Count, Positive, PositiveFloat, Strict
+from adit.config.base import Count, Positive, PositiveFloat, Program, Strict
 from adit.config.engines import EngineName
 
 PotentialName = Literal["chgnet", "sevennet", "mace", "orb", "mattersim", "emt"]
@@ -19,7 +19,7 @@ class RelaxConfig(Strict):
 
     engine: PotentialName = Field("chgnet", description="machine-learned potential")
     weights: str | None = Field(None, description="file of the potential's weights; null: those of its package")
-    python: str | None = Field(None, description="interpreter that has the potential; null: this one")
+    python: Program | None = Field(None, description="interpreter that has the potential; null: this one")
     fmax: PositiveFloat = Field(0.05, description="largest force component at convergence, eV/Å")
     max_steps: Positive = Field(500, description="maximum number of optimiser steps")
     wall_limit_s: PositiveFloat = Field(600.0, description="wall-time limit per structure, s")
@@ -39,7 +39,7 @@ class JudgeConfig(Strict):
 
     engine: PotentialName | None = Field(None, description="potential of the judge; null: none")
     weights: str | None = Field(None, description="file of the judge's weights; null: those of its package")
-    python: str | None = Field(None, description="interpreter that has the judge; null: this one")
+    python: Program | None = Field(None, description="interpreter that has the judge; null: this one")
     relax: bool = Field(False, description="relax each crystal with the judge too, from the relaxed structure")
     wall_limit_s: PositiveFloat = Field(300.0, description="wall-time limit per structure, s")
 
@@ -93,6 +93,8 @@ class DftConfig(Strict):
             raise ValueError(f"command: cannot be split into arguments ({error})") from None
         if self.command is not None and not words:
             raise ValueError("command: is empty; leave it out for atomate2's setting")
+        if words and (not words[0].strip() or words[0].startswith("-")):
+            raise ValueError(f"command: its program '{words[0]}' is empty, or begins with - as options do")
         return self
 
     @property

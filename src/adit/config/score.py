@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adit.config.base import Count, PositiveFloat, Strict
+from adit.config.base import Count, PositiveFloat, Program, Strict
 
 
 class ScoreConfig(Strict):
@@ -19,7 +19,7 @@ class ScoreConfig(Strict):
     posebusters: Count | None = Field(None, description="molecules per population checked with PoseBusters; null: all")
     xtb: Count | None = Field(200, description="molecules per population relaxed with GFN2-xTB; null: all")
     mof_controls: Count = Field(20, description="MOFs per control row; MOFChecker takes seconds per MOF")
-    mofchecker_python: str | None = Field(
+    mofchecker_python: Program | None = Field(
         None, description="Python of the environment with mofchecker; null: the current Python"
     )
     wall_limit_s: PositiveFloat = Field(60.0, description="wall-time limit for the checks of one structure, s")

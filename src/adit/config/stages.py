@@ -169,6 +169,7 @@ class HullStage(Stage):
     version: int = 3
     hull: HullConfig
     relax: RelaxConfig = RelaxConfig()
+    limits: LimitsConfig = LimitsConfig()
 
 
 class SelectStage(Stage):
@@ -178,6 +179,7 @@ class SelectStage(Stage):
     select: SelectConfig
     engine: str
     preset: str
+    limits: LimitsConfig = LimitsConfig()
 
     @classmethod
     def sources(cls) -> dict[str, str]:
@@ -190,6 +192,7 @@ class DftStage(Stage):
 
     version: int = 2
     dft: DftConfig
+    limits: LimitsConfig = LimitsConfig()
 
 
 class ScoreStage(Stage):
@@ -240,3 +243,4 @@ class ReportStage(Stage):
 
     name: str
     report: ReportConfig
+    limits: LimitsConfig = LimitsConfig()

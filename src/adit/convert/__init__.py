@@ -8,6 +8,7 @@ from adit.convert.pymatgen import (
     niggli,
     primitive,
     spacegroup_number,
+    structure_of_dict,
     to_cif,
     to_structure,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "smiles_of_block",
     "spacegroup_number",
     "split_sdf",
+    "structure_of_dict",
     "to_atoms",
     "to_cif",
     "to_rdkit",

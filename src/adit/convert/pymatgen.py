@@ -58,17 +58,33 @@ def from_structure(
     )
 
 
+def structure_of_dict(value: Mapping[str, Any]) -> Structure:
+    """Return the pymatgen ``Structure`` of its dictionary, without the properties of its sites.
+
+    pymatgen imports and calls what such a property names (``@module``, ``@class``), and the dictionary may be anyone's.
+    """
+    from pymatgen.core import Structure
+
+    return Structure.from_dict(
+        {"lattice": value["lattice"], "sites": _plain_sites(value), "charge": value.get("charge")}
+    )
+
+
+def _plain_sites(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{key: site[key] for key in site if key != "properties"} for site in value["sites"]]
+
+
 def from_pymatgen_dict(value: Mapping[str, Any], system_id: str) -> AtomicSystem:
     """Return the system of the dictionary of a pymatgen ``Structure`` (with a lattice) or ``Molecule``.
 
     Raises:
         DataError: sites are disordered.
     """
-    from pymatgen.core import Molecule, Structure
+    from pymatgen.core import Molecule
 
     if value.get("lattice"):
-        return from_structure(Structure.from_dict(dict(value)), system_id)
-    molecule = Molecule.from_dict(dict(value))
+        return from_structure(structure_of_dict(value), system_id)
+    molecule = Molecule.from_dict({**value, "sites": _plain_sites(value), "properties": None})
     if not molecule.is_ordered:
         raise DataError(f"{system_id}: has disordered sites")
     numbers = np.array([_atomic_number(site.specie) for site in molecule])

@@ -10,14 +10,17 @@ import gzip
 import hashlib
 import json
 import pickle
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from adit import store
+from adit.convert import structure_of_dict
 from adit.errors import DataError
 from adit.hull.energy_tags import MP2020_TAG
 from adit.hull.reference_rows import reference_row
+from adit.limits import LIMITS, read_bounded
 from adit.progress import log
 from adit.relax.dft.engines.corrections import mp2020
 
@@ -113,13 +116,8 @@ def own_entries(path: Path) -> Rows:
     Raises:
         DataError: the file is invalid, or MP2020 cannot correct its entries.
     """
-    from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
-
-    records = _read(path)
     try:
-        entries = [
-            (ComputedStructureEntry if "structure" in record else ComputedEntry).from_dict(record) for record in records
-        ]
+        entries = [_entry(record) for record in _read(path)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: holds no computed entries of pymatgen ({error!r})") from error
     corrected = mp2020(entries)
@@ -129,14 +127,35 @@ def own_entries(path: Path) -> Rows:
     return _rows([entry for entry, _ in taken], (energy for _, energy in taken))
 
 
+def _entry(record: Mapping[str, Any]) -> Any:
+    """Return the computed entry of its dictionary; its adjustments are left out, for they are made again.
+
+    Its own ``from_dict`` imports and calls what the dictionary names.
+    """
+    from pymatgen.entries.computed_entries import ComputedEntry, ComputedStructureEntry
+
+    rest = {name: _plain(record.get(name) or {}) for name in ("parameters", "data")}
+    energy, name = float(record["energy"]), record.get("entry_id")
+    if "structure" in record:
+        return ComputedStructureEntry(structure_of_dict(record["structure"]), energy, entry_id=name, **rest)
+    return ComputedEntry(record["composition"], energy, entry_id=name, **rest)
+
+
+def _plain(value: Any) -> Any:
+    """Return data without keys that name what to make of them."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items() if not key.startswith("@")}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
 def _read(path: Path) -> list[Any]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; set hull.entries to a JSON file of pymatgen entries")
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            value = json.load(file)
-    except (OSError, ValueError, EOFError) as error:
+        with opener(path, "rb") as file:
+            value = json.loads(read_bounded(file, LIMITS.get(), str(path)))
+    except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
         raise DataError(f"{path}: not readable ({error})") from error
     records = list(value.values()) if isinstance(value, dict) else value
     if not isinstance(records, list) or not records:

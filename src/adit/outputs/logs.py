@@ -15,25 +15,33 @@ from adit.outputs.parts import is_hidden
 HEADER: Final = "# log of adit {stage}\n"
 """First line of every log."""
 
+SUFFIX: Final = ".log"
+
 _START: Final = re.compile(rb"# log of adit [a-z][a-z-]*\n")
 
 _TIMES: Final = b"s\th:m:s\t"
 """Beginning of the header of Snakemake's times."""
 
 
-def own_log(path: Path, used: Iterable[Path] = ()) -> Path:
-    """Return the path of a log file to write; an existing file must be a log of this package.
+def own_log(path: Path, used: Iterable[Path] = (), written: Iterable[Path] = ()) -> Path:
+    """Return the path of a log file to write; one that is there has to be a log of this package.
 
     Args:
         path: the log.
-        used: files that the command reads and writes, which cannot be the log.
+        used: what the command reads and writes; the log may be none of it.
+        written: what the command writes; a log in these folders has the suffix ``.log``, as no output has.
 
     Raises:
-        ConfigError: it is a file that the command uses, a foreign file, or not a plain file.
+        ConfigError: it is a file that the command uses, may become one of its outputs, is one of others, or none that
+            can be written to.
     """
     for other in used:
         if _is_same(path, other):
             raise ConfigError(f"--log {path}: is {other}, which this command reads or writes; name another file")
+    if path.suffix != SUFFIX:
+        for out in written:
+            if _may_become(path, out):
+                raise ConfigError(f"--log {path}: may be the name of a result of {out}; let it end with {SUFFIX}")
     if is_hidden(path):
         raise ConfigError(f"--log {path}: lies in a folder of manifests; name another file")
     try:
@@ -47,6 +55,13 @@ def own_log(path: Path, used: Iterable[Path] = ()) -> Path:
             return path
     except OSError as error:
         raise from_os_error(error, f"writing {path}") from error
+
+
+def _may_become(path: Path, out: Path) -> bool:
+    """Return whether a path may be an output: in the folder ``out``, or with the name of the file and a suffix."""
+    place, out = Path(os.path.realpath(path)), Path(os.path.realpath(out))
+    beside = place.parent == out.parent and (place.name == out.stem or place.name.startswith(f"{out.stem}."))
+    return beside or place.is_relative_to(out) or place.is_relative_to(out.parent / out.stem)
 
 
 def _is_same(path: Path, other: Path) -> bool:

@@ -76,10 +76,12 @@ class Manifest:
             part.replace(self.path)
 
     def state(self, name: str) -> State:
-        """Return the state of a file: missing, as in this manifest, changed since, or foreign."""
+        """Return the state of a file: missing, as in this manifest, changed since, or foreign (also behind a link)."""
         path = self.folder / name
         if not os.path.lexists(path):
             return State.ABSENT
+        if any((self.folder / above).is_symlink() for above in PurePosixPath(name).parents if above.parts):
+            return State.FOREIGN
         states = {hashes[name] for hashes in (self.files, self.before) if name in hashes}
         if not states or path.is_symlink() or not path.is_file():
             return State.FOREIGN

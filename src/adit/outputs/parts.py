@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from adit.errors import ConfigError
+
 HIDDEN: Final = ".adit"
 """Name of the folder beside outputs that only this package uses."""
 
@@ -44,8 +46,14 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 
 def hidden_folder(folder: Path) -> Path:
-    """Create the hidden folder of a folder, and return it."""
+    """Make the hidden folder of a folder, and return it.
+
+    Raises:
+        ConfigError: a link is in its place.
+    """
     hidden = folder / HIDDEN
+    if hidden.is_symlink():
+        raise ConfigError(f"{hidden}: is a link, and this package follows none there; remove the link")
     while True:
         try:
             hidden.mkdir(parents=True, exist_ok=True)
@@ -102,7 +110,9 @@ def same_file(handle: int, path: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the temporary files of ended processes from a folder."""
+    """Remove the temporary files in a folder whose processes are gone."""
+    if (folder / HIDDEN).is_symlink():
+        return
     for part in [*(folder / HIDDEN).glob(f"*{PART}"), *(folder / HIDDEN).glob(f"*{LINK}")]:
         with contextlib.suppress(OSError):
             handle = os.open(part, os.O_RDWR | os.O_CLOEXEC)

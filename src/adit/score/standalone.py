@@ -77,6 +77,7 @@ def score_files(
     tables = [*given.relaxed, *(path.with_suffix(".arrow") for path in given.relaxed), *given.dft]
     inputs = [*files, *given.reference, *tables, *([given.hull] if given.hull else [])]
     check_folder(out, "score", inputs=inputs, names=[f"scores/{name}" for name in OUTPUTS])
+    check_folder(out / "report", "report", inputs=inputs, names=())  # its page goes with the old scores
     asks_energies = bool(given.relaxed or given.hull or given.dft)
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
     samples = by_kind(read_structures(files, reading), given.kind)
@@ -90,7 +91,6 @@ def score_files(
         log.warning("no --reference: novelty, distances to it and control rows are not measured")
     requested = {kind: [row.kept() for row in rows] for kind, rows in samples.items()}
     nothing = Reference((), ())
-    remove_all(out / "report", "report")  # a page of other scores
     with replaced_folder(out, "score", inputs=inputs, names=[f"samples/{kind}/{SAMPLES}" for kind in requested]) as new:
         for kind, kept in requested.items():
             store.write_systems(new / "samples" / kind / SAMPLES, kept)
@@ -105,6 +105,7 @@ def score_files(
             protocols,
             origins={kind: origins_of(rows) for kind, rows in samples.items()},
         )
+        remove_all(out / "report", "report")  # a page of other scores
 
 
 def _names_of_tables(given: Given) -> dict[str, str]:

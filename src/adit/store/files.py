@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adit.errors import DataError, from_os_error
+from adit.limits import LIMITS, check_file
 from adit.outputs import manifest
 from adit.outputs.manifest import is_made_here
 from adit.outputs.parts import link_into_place, temporary_beside
@@ -72,9 +73,11 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 
     Raises:
+        LimitError: it is larger than ``limits.file_bytes``.
         DataError: it is missing or broken.
     """
     path = require_file(path)
+    check_file(path, LIMITS.get())
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

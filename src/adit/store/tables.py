@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +15,21 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
-from adit.errors import DataError
+from adit.limits import LIMITS, LimitError, read_bounded
 from adit.outputs.cells import escaped, unescaped
 from adit.store.arrow_sizes import unpacked_size
 from adit.store.files import atomic_path, require_file, unreadable
+from adit.store.parquet import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-UNPACKED: Final = 1_000_000_000
-"""Largest unpacked size of a compressed Arrow file, bytes; files of this package are not compressed."""
+CSV: Final = (".csv", ".csv.gz")
+"""How the names of text tables end."""
+
+CELL: Final = 32
+"""Bytes that a cell of a text table takes beyond its characters."""
 
 
 def provenance_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -58,14 +65,16 @@ def read_arrow(path: Path | str) -> pa.Table:
     """Open an Arrow file, memory-mapped.
 
     Raises:
-        DataError: it is missing or broken, or its unpacked size is above ``UNPACKED``.
+        LimitError: it would take more than ``limits.archive_bytes`` unpacked.
+        DataError: it is missing or broken.
     """
     path = require_file(path)
     try:
-        size = unpacked_size(path)
-        if size > UNPACKED:
-            raise DataError(
-                f"{path}: has {size:,} bytes unpacked, more than {UNPACKED:,}; write it without compression"
+        size, most = unpacked_size(path), LIMITS.get().archive_bytes
+        if size > most:
+            raise LimitError(
+                f"{path}: has {size:,} bytes unpacked, more than {most:,}: write it without compression, or raise "
+                "limits.archive_bytes"
             )
         return pa.ipc.open_file(pa.memory_map(str(path), "r")).read_all()
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -102,31 +111,53 @@ def _typed(values: pd.Series[Any]) -> Any:
 
 
 def read_frame(path: Path | str) -> pd.DataFrame:
-    """Read a Parquet (or CSV) file as a pandas frame.
+    """Read a Parquet file, or a CSV file (also packed, ``.csv.gz``), as a pandas frame.
 
     Raises:
+        LimitError: it takes more than ``limits.archive_bytes`` unpacked; a CSV file: more than ``limits.file_bytes``.
         DataError: it is missing or broken.
     """
-    import pandas as pd
-
     path = require_file(path)
     try:
-        if path.suffix != ".csv":
-            return pd.read_parquet(path)
-        # Names stay text: "nan" may be the name of a structure, and "NaN" a formula of Na and N.
-        names = dict.fromkeys(NAMES_IN_TABLES, str)
-        frame = unescaped(pd.read_csv(path, dtype=names, keep_default_na=False, na_values={}))
-        for column in frame.columns.difference(list(names)):
-            frame[column] = _typed(frame[column])
-        return frame
-    except (pa.ArrowException, OSError, ValueError) as error:
+        return _read_csv(path) if path.name.endswith(CSV) else read_parquet(path, LIMITS.get()).to_pandas()
+    except (pa.ArrowException, OSError, ValueError, EOFError, zlib.error) as error:
         raise unreadable(path, error) from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Return a text table; names are text unchanged, whatever they look like ("nan", "NaN" of sodium and nitrogen)."""
+    import pandas as pd
+
+    names = dict.fromkeys(NAMES_IN_TABLES, str)
+    text = io.BytesIO(_bounded(path))
+    frame = unescaped(pd.read_csv(text, dtype=names, keep_default_na=False, na_values={}))
+    for column in frame.columns.difference(list(names)):
+        frame[column] = _typed(frame[column])
+    return frame
+
+
+def _bounded(path: Path) -> bytes:
+    """Return the unpacked bytes of a text table.
+
+    Raises:
+        LimitError: they, or the table that they make, take too much memory.
+    """
+    limits = LIMITS.get()
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        text = read_bounded(stream, limits, str(path))
+    cells = text.count(b",") + text.count(b"\n")
+    if len(text) + CELL * cells > limits.archive_bytes:
+        raise LimitError(
+            f"{path}: has about {cells:,} cells, more than {limits.archive_bytes:,} bytes in memory: write it as "
+            "Parquet, or raise limits.archive_bytes"
+        )
+    return text
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
     """Return the provenance in a Parquet file of ``write_frame``; empty if there is none, or for CSV."""
     path = require_file(path)
-    if path.suffix == ".csv":
+    if path.name.endswith(CSV):
         return {}
     try:
         metadata = pa.parquet.read_schema(path).metadata or {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -42,3 +44,20 @@ def test_a_molecule_that_rdkit_refuses_is_a_data_error() -> None:
     crowded = AtomicSystem("x", Kind.MOLECULE, np.array([6] + [9] * 6), spheres * 1.4)
     with pytest.raises(DataError, match="x: "):
         convert.to_rdkit(crowded)
+
+
+@pytest.mark.parametrize("kind", ["crystal", "molecule"])
+def test_nothing_that_a_site_names_is_imported(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pymatgen.core import Lattice, Molecule, Structure
+
+    (tmp_path / "planted.py").write_text("open('PWNED', 'w')\nmade = {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    crystal = Structure(Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5] * 3], site_properties={"magmom": [1, 2]})
+    made = crystal if kind == "crystal" else Molecule(["C", "O"], [[0, 0, 0], [0, 0, 1.1]])
+    value = made.as_dict()
+    value["sites"][1]["properties"] = {"x": {"@module": "planted", "@callable": "made"}}
+    value["properties"] = {"x": {"@module": "planted", "@callable": "made"}}
+    system = convert.from_pymatgen_dict(value, "x")
+    assert sorted(system.numbers.tolist()) == ([8, 12] if kind == "crystal" else [6, 8])
+    assert not (tmp_path / "PWNED").exists()

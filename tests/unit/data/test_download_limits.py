@@ -12,10 +12,11 @@ import pytest
 from adit.cli.relax import public_files
 from adit.config import LimitsConfig
 from adit.data.sources.checksums import Upstream
-from adit.data.sources.download import Patience, download, limited
+from adit.data.sources.download import Patience, download
 from adit.data.sources.fetch import fetch_all
 from adit.data.sources.registry import SOURCES, RawFile
 from adit.errors import DataError
+from adit.limits import limited
 from tests.http_server import Site, serving
 
 BODY = bytes(range(256)) * 4_000

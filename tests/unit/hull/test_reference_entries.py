@@ -173,6 +173,25 @@ def test_own_entries_are_corrected_here(tmp_path: Path) -> None:
     assert table.loc["Mg", "energy_per_atom"] == pytest.approx(-1.6)
 
 
+def test_nothing_that_an_entry_names_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pymatgen.core import Lattice, Structure
+
+    (tmp_path / "planted.py").write_text("open('PWNED', 'w')\nmade = {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    evil = {"@module": "planted", "@callable": "made"}
+    rocksalt = Structure(Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5] * 3], site_properties={"x": [1, 2]})
+    structure = rocksalt.as_dict()
+    structure["sites"][0]["properties"] = {"x": evil}
+    wrong = {**entry("Mg4O4", -12.5), "structure": structure, "energy_adjustments": [evil], "data": {"x": evil}}
+    wrong["parameters"] = {**wrong["parameters"], "x": [evil]}
+    store.write_json(tmp_path / "e.json", [entry("Mg", -1.6), entry("O2", -10.0), wrong])
+    reference.reference(stage("entries", tmp_path / "e.json"), [], tmp_path / "r.parquet", None, 1)
+    table = store.read_frame(tmp_path / "r.parquet").set_index("entry_id")
+    assert table.loc["Mg4O4", "energy_per_atom"] == pytest.approx((-12.5 - 0.687) / 2)
+    assert not (tmp_path / "PWNED").exists()
+
+
 @pytest.mark.parametrize(
     ("entries", "words"),
     [

@@ -55,6 +55,26 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("dft: {command: \"mpirun 'vasp\"}", "dft: command: cannot be split into arguments"),
         ("dft: {command: '  '}", "dft: command: is empty"),
         ("dft: {command: \"a\\0b\"}", "null character"),
+        ("dft: {command: -c evil}", "dft: command: its program '-c' is empty, or begins with -"),
+        ("dft: {command: \"'' vasp\"}", "dft: command: its program '' is empty"),
+        ("score: {mofchecker_python: -c evil}", "score.mofchecker_python: begins with -, as options do"),
+        ("relax: {python: -c evil}", "relax.python: begins with -"),
+        ("judge: {python: --help}", "judge.python: begins with -"),
+        ("judge: {python: ' '}", "judge.python: is empty; name a program, or leave it out"),
+        ("sample: {crystal: true}", "sample.crystal: is a truth value"),
+        ("seed: true", "seed: is a truth value"),
+        ("train: {vae: {max_steps: on}}", "train.vae.max_steps: is a truth value"),
+        ("train: {vae: {lr: yes}}", "train.vae.lr: is a truth value"),
+        ("sample: {conditions: {crystal: {atoms: [true, 4]}}}", "sample.conditions.crystal.atoms: is a truth value"),
+        ("sample: {conditions: {crystal: {labels: {gap: true}}}}", "labels: is a truth value"),
+        ("sample: {by_kind: {crystal: {steps: true}}}", "steps: is a truth value"),
+        ("limits: {worker_bytes: 1}", "limits.worker_bytes: Input should be greater than or equal to 500000000"),
+        ("results: /proc/x", "results: /proc/x/paper cannot be made: /proc/x/paper is in a folder of the system"),
+        ("results: /sys", "is in a folder of the system"),
+        ("results: /dev/x", "is in a folder of the system"),
+        ("results: system/x", "is in a folder of the system"),
+        ("results: .adit", "results: '.adit' is a folder of the program's own"),
+        ("results: a/.snakemake/b", "results: '.snakemake' is a folder of the program's own"),
         ("{1: 2}", "1"),
         ("? [a]\n: 1", "is not YAML"),
         ("a: !!python/object/apply:os.system ['touch PWNED']", "is not YAML"),
@@ -64,6 +84,7 @@ def test_what_no_run_can_have_is_refused_in_one_line(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "system").symlink_to("/proc")
     code, output = check(tmp_path, text, capsys)
     assert code == 2
     assert output.count("\n") == 1
@@ -80,6 +101,24 @@ def test_bytes_that_are_no_text_and_files_that_never_end_are_refused(
     assert "is not a text in UTF-8" in capsys.readouterr().err
     assert cli.main(["check", "--config", "/dev/zero"]) == 2
     assert cli.main(["check", "--config", "a\0b"]) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: {vae: {compile: true}}",
+        "sample: {compile: on}",
+        "results: /dev/shm",
+        "limits: {worker_bytes: 500000000}",
+        "seed: 1.0",
+        "relax: {python: python3}",
+    ],
+)
+def test_what_looks_like_it_is_taken(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert check(tmp_path, text, capsys)[0] == 0
 
 
 @pytest.mark.parametrize("results", ["results", "/tmp/my results", "Ergebnisse/für 結果/हिन्दी", "../up", "a_b.c-d/٣"])

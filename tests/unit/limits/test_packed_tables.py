@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
@@ -16,8 +19,9 @@ import pytest
 from adit.config import LimitsConfig, ReadConfig
 from adit.convert import to_cif
 from adit.errors import DataError
+from adit.limits import LimitError, limited
 from adit.readers import ReadRow, read_structures, settings_of
-from adit.store import read_systems, write_extxyz, write_systems
+from adit.store import read_frame, read_json, read_systems, write_extxyz, write_frame, write_json, write_systems
 from adit.store.arrow_sizes import unpacked_size
 from adit.systems import Failure
 from tests.conftest import random_crystal
@@ -176,3 +180,98 @@ def test_damaged_headers_of_an_arrow_file_are_said(tmp_path: Path) -> None:
         (tmp_path / "b.arrow").write_bytes(damaged)
         rows = read([tmp_path / "b.arrow", good(tmp_path)])
         assert not isinstance(rows[-1].row, Failure)
+
+
+FRAME = """
+import resource, sys
+from adit.cli import main
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+out, mine, settings = sys.argv[2:]
+code = main(["hull", mine, "--reference", sys.argv[1], "--out", out, "--config", settings, "--energy-tag", "x"])
+print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def packed_csv(path: Path, block: bytes) -> Path:
+    """Write a packed text table of 120 MB."""
+    path.write_bytes(gzip.compress(b"system_id,formula,energy_per_atom\n") + gzip.compress(block) * 120)
+    return path
+
+
+def constant(path: Path, value: str | float, rows: int) -> Path:
+    """Write a Parquet table of one value, many times."""
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value]))
+    table = pa.table({"system_id": column, "formula": column, "energy_per_atom": column})
+    pyarrow.parquet.write_table(table, path, compression="zstd", store_schema=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("rows.csv.gz", lambda path: packed_csv(path, b"x,NaCl,1\n" * 116_000)),
+        ("cells.csv.gz", lambda path: packed_csv(path, b"," * (1 << 20))),
+        ("text.parquet", lambda path: constant(path, "x" * 100_000, 20_000)),
+        ("number.parquet", lambda path: constant(path, 1.0, 10_000_000)),
+    ],
+)
+def test_tables_that_take_gigabytes_are_refused_in_one_line(
+    name: str, make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    bomb = make(tmp_path / name)
+    assert bomb.stat().st_size < 10_000_000
+    write_frame(tmp_path / "mine.csv", pd.DataFrame({"system_id": ["a"], "formula": ["NaCl"], "energy_per_atom": [1]}))
+    (tmp_path / "run.yaml").write_text("limits: {file_bytes: 100000000, archive_bytes: 200000000}\n")
+    paths = [bomb, *(tmp_path / name for name in ("out.csv", "mine.csv", "run.yaml"))]
+    words = [sys.executable, "-c", FRAME, *map(str, paths)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    code, size = map(int, done.stdout.split())
+    assert code == 3, done.stderr
+    assert 1024 * size < 600_000_000
+    assert done.stderr.count("\n") == 1
+    assert "error: " in done.stderr
+    assert "bytes unpacked" in done.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_limits_of_a_command_are_those_of_its_configuration(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"system_id": [f"s{n}" for n in range(1000)], "text": ["x" * 100] * 1000, "n": range(1000)})
+    for name in ("t.csv", "t.parquet"):
+        write_frame(tmp_path / name, frame)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    write_json(tmp_path / "t.json", ["x" * 1000])
+    for name in ("t.csv", "t.parquet", "t.csv.gz"):
+        pd.testing.assert_frame_equal(read_frame(tmp_path / name), frame, check_dtype=False)
+        with limited(LimitsConfig(archive_bytes=10_000)), pytest.raises(LimitError, match=r"limits\.archive_bytes"):
+            read_frame(tmp_path / name)
+    for name, read in (("t.csv.gz", read_frame), ("t.json", read_json)):
+        with limited(LimitsConfig(file_bytes=500)), pytest.raises(LimitError, match=r"limits\.file_bytes"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("cells", [1, 200])
+def test_a_text_table_of_many_cells_takes_the_memory_of_its_cells(tmp_path: Path, cells: int) -> None:
+    (tmp_path / "t.csv").write_text("a\n" + "," * cells + "\n")
+    with limited(LimitsConfig(archive_bytes=1000)):
+        if cells == 1:
+            read_frame(tmp_path / "t.csv")
+        else:
+            with pytest.raises(LimitError, match="about 202 cells"):
+                read_frame(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.parquet"])
+def test_damaged_tables_are_one_error(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"system_id": [str(np.random.default_rng(n).random()) for n in range(1000)]})
+    write_frame(tmp_path / "t.parquet", frame)
+    write_frame(tmp_path / "t.csv", frame)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    data = bytearray((tmp_path / name).read_bytes())
+    for cut in (10, len(data) // 2, len(data) - 5):
+        (tmp_path / name).write_bytes(data[:cut])
+        with pytest.raises(DataError, match="not readable"):
+            read_frame(tmp_path / name)
+    data[len(data) // 2] ^= 255
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DataError, match="not readable"):
+        read_frame(tmp_path / name)

@@ -97,6 +97,16 @@ def test_a_report_into_the_scores_that_it_reads_is_refused(tmp_path: Path, refus
     refused("report", "--config", stage, "--run", tmp_path / "R", "--out", tmp_path / "R/scores")
 
 
+def test_a_page_that_is_an_input_of_new_scores_is_not_removed(tmp_path: Path, refused: Callable[..., str]) -> None:
+    from adit.outputs.replace import replaced_folder
+
+    store.write_text(tmp_path / "salt.cif", convert.to_cif(world.SALT))
+    with replaced_folder(tmp_path / "S/report", "report") as new:
+        store.write_text(new / "tables/salt.cif", convert.to_cif(world.SALT))
+    line = refused("score", tmp_path / "S/report/tables/salt.cif", "--out", tmp_path / "S", "--workers", "1")
+    assert "input" in line
+
+
 @pytest.mark.parametrize("spelt", ["S/samples/crystal/samples.arrow", "S/samples", "S", "link.arrow"])
 def test_scoring_samples_into_their_own_folder_is_refused(
     tmp_path: Path, spelt: str, refused: Callable[..., str]

@@ -90,3 +90,27 @@ def test_a_link_is_no_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     (tmp_path / "mine.txt").write_text("")
     (tmp_path / "x.log").symlink_to(tmp_path / "mine.txt")
     refused(tmp_path, "schema", "--out", tmp_path / "s.json", "--log", tmp_path / "x.log", capfd=capfd)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["S/scores/crystal.parquet", "S/report/index.html", "S/notes.txt", "link/samples/x", "S"],
+)
+def test_a_log_never_takes_the_name_of_an_output(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "POSCAR").write_text("NaCl" + POSCAR)
+    (tmp_path / "link").symlink_to("S")
+    words = ["score", tmp_path / "POSCAR", "--out", tmp_path / "S", "--workers", "1"]
+    line = refused(tmp_path, *words, "--log", tmp_path / name, capfd=capfd)
+    assert "let it end with .log" in line or "reads or writes" in line
+    assert not (tmp_path / "S").exists()
+
+
+def test_a_log_beside_a_file_does_not_have_its_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "s.json"
+    for name in ("s.csv", "s.stats.json", "s/prototypes.parquet"):
+        assert "let it end with .log" in refused(
+            tmp_path, "schema", "--out", out, "--log", tmp_path / name, capfd=capfd
+        )
+    for name in ("s.log", "other.txt", "s/x.log"):
+        assert main(["schema", "--out", str(out), "--log", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_text().startswith("# log of adit schema")

@@ -114,6 +114,26 @@ def test_a_link_at_the_place_of_an_output_is_not_followed(tmp_path: Path) -> Non
     assert (tmp_path / "precious").read_text() == "mine"
 
 
+def test_nothing_is_removed_behind_a_link(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(out, {"figures/b.svg": "1", "a.txt": "1"})
+    (out / "figures").rename(tmp_path / "paper")
+    (out / "figures").symlink_to(tmp_path / "paper")
+    write(out, {"a.txt": "2"})
+    assert (tmp_path / "paper/b.svg").read_text() == "1"
+
+
+def test_a_link_at_the_place_of_the_manifests_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Downloads").mkdir()
+    (tmp_path / "Downloads/film.part").write_text("mine")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.adit").symlink_to(tmp_path / "Downloads")
+    with pytest.raises(ConfigError, match="is a link"):
+        write(tmp_path / "out", {"a.txt": "1"})
+    store.write_text(tmp_path / "Downloads/x.txt", "1")
+    assert (tmp_path / "Downloads/film.part").read_text() == "mine"
+
+
 def test_a_manifest_cannot_name_what_lies_outside_its_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write(out, {"a.txt": "1"})

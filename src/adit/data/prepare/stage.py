@@ -17,10 +17,10 @@ from adit.data.datasets.records import Dataset, Loaded, Record
 from adit.data.prepare import shards
 from adit.data.prepare.normal import ATOM_ORDER
 from adit.data.prepare.statistics import Statistics
-from adit.data.sources.download import limited
 from adit.data.sources.locks import alone
 from adit.data.sources.registry import SPLITS
 from adit.errors import DataError
+from adit.limits import limited
 from adit.outputs.scratch import Scratch
 from adit.progress import log
 from adit.readers import settings_of

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adit.config.limits import LimitsConfig
 from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check
 from adit.data.sources.locks import alone
 from adit.errors import DataError, from_os_error
-from adit.limits import DEFAULTS
+from adit.limits import LIMITS
 from adit.progress import Progress, log
 
 if TYPE_CHECKING:
@@ -32,20 +29,6 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 MISSING = frozenset({403, 404, 410})
 """HTTP status codes for a missing file."""
-
-
-LIMITS: ContextVar[LimitsConfig] = ContextVar("LIMITS", default=DEFAULTS)
-"""Section ``limits`` of the configuration, for all downloads of a command; see ``limited``."""
-
-
-@contextmanager
-def limited(limits: LimitsConfig) -> Iterator[None]:
-    """Within the block, downloads use the limits of a configuration: bytes, bytes per second, waits."""
-    token = LIMITS.set(limits)
-    try:
-        yield
-    finally:
-        LIMITS.reset(token)
 
 
 @dataclass(frozen=True)

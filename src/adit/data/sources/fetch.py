@@ -7,11 +7,10 @@ from pathlib import Path
 
 from adit import store
 from adit.config import LimitsConfig
-from adit.data.sources.download import limited
 from adit.data.sources.mirrors import cache_folder, locate
 from adit.data.sources.registry import SOURCES, Dataverse, RawFile
 from adit.errors import AditError, ConfigError, DataError
-from adit.limits import DEFAULTS
+from adit.limits import DEFAULTS, limited
 from adit.progress import log
 
 

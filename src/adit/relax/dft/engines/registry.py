@@ -95,7 +95,7 @@ def available(engine: str, command: str | None = None) -> str | None:
 @cache
 def _imports(module: str, probe: str) -> bool:
     """Return whether a new interpreter can import ``module``: an installed engine may lack a system library."""
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-c", probe], capture_output=True, text=True, check=False)
     if done.returncode:
         log.info("%s is installed but cannot be imported: %s", module, (done.stderr.strip().splitlines() or ["?"])[-1])
     return done.returncode == 0

@@ -1,0 +1,1 @@
+"""Cases of ``benchmarks/security_cases.py``, by what is at risk."""
