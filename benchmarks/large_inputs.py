@@ -10,6 +10,7 @@ import contextlib
 import sys
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +81,9 @@ def main() -> None:
     print(f"{args.case}: exit {code}, {took:.0f} s, peak {peak / 1e9:.2f} GB, page {size:.1f} MB")
 
 
-def watched(line: list[str]) -> tuple[int, int]:
+def watched(line: list[str], environment: Mapping[str, str] | None = None) -> tuple[int, int]:
     """Run a command; return its exit code and the most memory (bytes) that it and its workers had together."""
-    process, peak = psutil.Popen(line), 0
+    process, peak = psutil.Popen(line, env=environment), 0
     while process.poll() is None:
         with contextlib.suppress(psutil.Error):
             family = [process, *process.children(recursive=True)]

@@ -1,6 +1,8 @@
-"""How fast MP20 is prepared on one and on more cores, and what opening the prepared QM9 costs.
+"""How fast MP20 and QM9 are prepared, and what opening the prepared QM9 costs.
 
-python benchmarks/prepare.py --mirror ../shared/data [--json out.json]
+python benchmarks/prepare.py --mirror ../shared/data [--against CHECKOUT] [--json out.json]
+
+With another checkout of this repository, both prepare MP20 and QM9 in turn, and every row that differs is counted.
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import pyarrow as pa
 from machine import describe
 
 from adit.config import ChosenDataset, Config, PrepareStage
@@ -31,13 +35,39 @@ print(rows, time.perf_counter() - start, megabytes() - before)
 """
 
 
+PREPARE = """
+import json, logging, resource, sys, time
+from pathlib import Path
+from adit.config import ChosenDataset, Config, PrepareStage
+try:
+    from adit.data.prepare.stage import prepare
+except ImportError:
+    from adit.data.prepare import prepare
+name, folder, mirror, workers = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+logging.disable(logging.CRITICAL)
+if __name__ == "__main__":
+    stage = Config().stage(PrepareStage, dataset=ChosenDataset(name=name), custom=None)
+    start = time.perf_counter()
+    prepare(stage, folder / f"{name}.arrow", folder / f"{name}.stats.json", mirror=mirror, workers=workers)
+    seconds = time.perf_counter() - start
+    used = [resource.getrusage(each) for each in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps([seconds, sum(each.ru_utime + each.ru_stime for each in used)]))
+"""
+"""Prepares a dataset, whatever the checkout's function for that is."""
+
+
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--mirror", required=True, help="folder or URL with copies of MP20 and QM9")
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--against", type=Path, help="another checkout of this repository")
+    options.add_argument("--rounds", type=int, default=2, help="with --against: how often each checkout prepares")
     options.add_argument("--json", type=Path)
     args = options.parse_args()
+    if args.against:
+        compare(args.against, args.mirror, args.workers, args.rounds)
+        return
     logging.getLogger("adit").setLevel(logging.ERROR)
     results: dict[str, object] = {"machine": describe()}
     config = Config()
@@ -63,6 +93,66 @@ def prepared(config: Config, name: str, folder: Path, mirror: str, workers: int)
     prepare(stage, folder / f"{name}.arrow", stats, mirror=mirror, workers=workers)
     seconds = time.perf_counter() - start
     return int(json.loads(stats.read_text(encoding="utf-8"))["n_rows"]), seconds
+
+
+def compare(other: Path, mirror: str, counts: list[int], rounds: int) -> None:
+    """Prepare with both checkouts in turn; print their rates and the rows that differ."""
+    sources = {"this": Path(__file__).parents[1], "other": other}
+    each = " rows/s | processor s |"
+    print(f"| dataset | cores |{each} the other:{each} times as fast | rows that differ |")
+    print(f"|{'---|' * 8}")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("mp20", "qm9"):
+            for workers in counts:
+                runs: dict[str, list[tuple[float, float]]] = {each: [] for each in sources}
+                folders = {each: Path(scratch) / each / str(workers) for each in sources}
+                for _ in range(rounds):
+                    for each, source in sources.items():
+                        folders[each].mkdir(parents=True, exist_ok=True)
+                        runs[each].append(prepared_by(source, name, folders[each], mirror, workers))
+                files = [folder / f"{name}.arrow" for folder in folders.values()]
+                rows, differing = differences(*files)
+                seconds, cpu = ([min(run[n] for run in runs[each]) for each in sources] for n in (0, 1))
+                cells = [name, workers, *(f"{rows / s:,.0f} | {c:.1f}" for s, c in zip(seconds, cpu, strict=True))]
+                print(
+                    "|",
+                    " | ".join(map(str, [*cells, f"{seconds[1] / seconds[0]:.2f}", len(differing)])),
+                    "|",
+                    flush=True,
+                )
+                for row in differing[:40]:
+                    print("  ", row)
+
+
+def prepared_by(source: Path, name: str, folder: Path, mirror: str, workers: int) -> tuple[float, float]:
+    """Prepare a dataset with a checkout in a process of its own; return seconds and processor seconds."""
+    line = [sys.executable, "-c", PREPARE, name, str(folder), mirror, str(workers)]
+    environment = {**os.environ, "PYTHONPATH": str((source / "src").resolve()), "OMP_NUM_THREADS": "1"}
+    out = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    seconds, cpu = json.loads(out.splitlines()[-1])
+    return seconds, cpu
+
+
+def differences(this: Path, other: Path) -> tuple[int, list[str]]:
+    """Return the number of rows of a prepared file, and which are not the other's bit for bit, with what differs."""
+    tables = [pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks() for path in (this, other)]
+    if tables[0].column_names != tables[1].column_names or len(tables[0]) != len(tables[1]):
+        return len(tables[0]), [f"other columns or number of rows: {[(t.column_names, len(t)) for t in tables]}"]
+    unlike: dict[int, list[str]] = {}
+    for name in tables[0].column_names:
+        columns = [table.column(name) for table in tables]
+        if serialized(columns[0]) == serialized(columns[1]):
+            continue
+        for number, (mine, theirs) in enumerate(zip(*columns, strict=True)):
+            if repr(mine.as_py()) != repr(theirs.as_py()):
+                unlike.setdefault(number, []).append(f"{name}: {str(theirs)[:300]} -> {str(mine)[:300]}")
+    ids = tables[0].column("system_id")
+    return len(tables[0]), [f"{ids[number]}: {'; '.join(what)}" for number, what in sorted(unlike.items())]
+
+
+def serialized(column: pa.ChunkedArray) -> bytes:
+    """Return the bytes of a column."""
+    return bytes(pa.record_batch([pa.concat_arrays(column.chunks)], ["column"]).serialize())
 
 
 def opening(path: Path) -> tuple[float, float, float]:

@@ -28,9 +28,19 @@ SYMMETRIC += [(194, ["Mg"], [[1 / 3, 2 / 3, 0.25]], (3.2, 3.2, 5.2), (90, 90, 12
 SYMMETRIC += [(167, ["Al", "O"], [[0, 0, 0.352], [0.306, 0, 0.25]], (4.76, 4.76, 12.99), (90, 90, 120))]
 
 
-def crystal_text(system: AtomicSystem, form: str) -> tuple[str, str]:
-    """Return the suffix of a file and its text."""
+def parquet(columns: dict[str, list[object]]) -> bytes:
+    stream = io.BytesIO()
+    pd.DataFrame(columns).to_parquet(stream, index=False)
+    return stream.getvalue()
+
+
+def crystal_text(system: AtomicSystem, form: str) -> tuple[str, str | bytes]:
+    """Return the suffix of a file and its content."""
     program, _, format_ = form.partition("-")
+    if form == "arrays-parquet":
+        assert system.cell is not None
+        numbers, positions, cell = (each.tolist() for each in (system.numbers, system.positions, system.cell))
+        return ".parquet", parquet({"numbers": [numbers], "positions": [positions], "cell": [cell]})
     if program == "pymatgen":
         structure = convert.to_structure(system)
         if format_ == "json":
@@ -38,6 +48,8 @@ def crystal_text(system: AtomicSystem, form: str) -> tuple[str, str]:
         if format_ in ("csv", "python-csv"):
             cell = str(structure.as_dict()) if format_ == "python-csv" else structure.to(fmt="cif")
             return ".csv", pd.DataFrame({"id": ["x"], "cif": [cell]}).to_csv(index=False)
+        if format_ == "parquet":
+            return ".parquet", parquet({"id": ["x"], "cif": [str(structure.to(fmt="cif"))]})
         return {"cif": ".cif", "poscar": ".vasp"}[format_], str(structure.to(fmt=format_))
     atoms = convert.to_atoms(system)
     if format_ == "cif":
@@ -49,9 +61,9 @@ def crystal_text(system: AtomicSystem, form: str) -> tuple[str, str]:
     return {"extxyz": ".extxyz", "vasp": ".vasp"}[format_], text.getvalue()
 
 
-def read_back(folder: Path, suffix: str, text: str) -> AtomicSystem:
+def read_back(folder: Path, suffix: str, content: str | bytes) -> AtomicSystem:
     path = folder / f"x{suffix}.gz"
-    path.write_bytes(gzip.compress(text.encode()))
+    path.write_bytes(gzip.compress(content if isinstance(content, bytes) else content.encode()))
     (row,) = read_structures([path], ReadSettings(workers=0))
     assert isinstance(row.row, AtomicSystem), row.row
     assert row.notes == ()
@@ -77,7 +89,8 @@ def assert_same(read: AtomicSystem, written: AtomicSystem, tolerance: float) -> 
 
 
 CRYSTAL_FORMS = ["pymatgen-cif", "pymatgen-poscar", "pymatgen-json", "pymatgen-csv", "pymatgen-python-csv"]
-CRYSTAL_FORMS += ["ase-cif", "ase-extxyz", "ase-vasp"]
+CRYSTAL_FORMS += ["pymatgen-parquet", "arrays-parquet", "ase-cif", "ase-extxyz", "ase-vasp"]
+MOLECULE_FORMS = ["ase-xyz", "ase-extxyz", "rdkit-V2000", "rdkit-V3000", "rdkit-csv", "ase-csv", "pymatgen-json"]
 
 
 @pytest.mark.parametrize("form", CRYSTAL_FORMS)
@@ -91,7 +104,7 @@ def test_crystals(tmp_path: Path, form: str, seed: int, atoms: int) -> None:
     assert_same(read_back(tmp_path, suffix, text), written, 2e-3 if form == "ase-cif" else 1e-4)
 
 
-@pytest.mark.parametrize("form", ["ase-xyz", "ase-extxyz", "rdkit-V2000", "rdkit-V3000", "pymatgen-json"])
+@pytest.mark.parametrize("form", MOLECULE_FORMS)
 @SETTINGS
 @given(seed=st.integers(0, 10_000), atoms=st.integers(2, 12))
 def test_molecules(tmp_path: Path, form: str, seed: int, atoms: int) -> None:
@@ -107,8 +120,12 @@ def test_molecules(tmp_path: Path, form: str, seed: int, atoms: int) -> None:
         suffix, text = ".sdf", Chem.MolToMolBlock(mol, forceV3000=form.endswith("V3000"), kekulize=False) + "$$$$\n"
     else:
         stream = io.StringIO()
-        ase.io.write(stream, convert.to_atoms(written), format=form.removeprefix("ase-"))
+        ase.io.write(
+            stream, convert.to_atoms(written), format="xyz" if form == "ase-csv" else form.removeprefix("ase-")
+        )
         suffix, text = ".xyz", stream.getvalue()
+    if form.endswith("csv"):
+        suffix, text = ".csv", pd.DataFrame({"id": ["x"], "structure": [text]}).to_csv(index=False)
     assert_same(read_back(tmp_path, suffix, text), written, 1e-3)
 
 

@@ -10,6 +10,11 @@ from adit.progress import log
 from adit.score.common.aggregate import RateRecord
 from adit.score.common.separation import MARK, Separation
 
+NOT_MEASURED = "not measured"
+"""Opens the basis of a rate that has no value for want of a reference."""
+
+FUNNEL_AND_SUN = "the funnel asks for validity and for a hull of every pair of elements, S.U.N. does not: they differ"
+
 Key = tuple[str, str, str]
 """Kind, protocol and metric."""
 
@@ -25,11 +30,21 @@ def log_table(
     for kind in dict.fromkeys(record.kind for record in records):
         mine = [record for record in records if record.kind == kind]
         steps = [step for step in funnels if step["kind"] == kind]
-        for line in [
-            *table_lines(mine, failing),
-            "  " + " → ".join(f"{step['step']} {step['count']}" for step in steps),
-        ]:
+        for line in [*table_lines(mine, failing), *funnel_lines(mine, steps)]:
             log.info("%s", line)
+
+
+def funnel_lines(records: Sequence[RateRecord], steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the funnel of one kind, and why its end is not S.U.N."""
+    lines = ["  " + " → ".join(f"{step['step']} {step['count']}" for step in steps)]
+    rates = [record for record in records if record.population == Population.SAMPLES and record.value is not None]
+    if any(step["step"] == "stable" for step in steps) and any(_is_sun(record) for record in rates):
+        lines.append(f"  ({FUNNEL_AND_SUN})")
+    return lines
+
+
+def _is_sun(record: RateRecord) -> bool:
+    return record.protocol == Protocol.ADIT and record.metric.endswith(Metric.SUN)
 
 
 def table_lines(records: Sequence[RateRecord], failing: Mapping[Key, str] | None = None) -> list[str]:
@@ -40,8 +55,10 @@ def table_lines(records: Sequence[RateRecord], failing: Mapping[Key, str] | None
         failing: metric → control row of real systems, for metrics that do not separate them from noise or random atoms.
     """
     failing = failing or {}
+    missing = [record for record in records if record.value is None and record.basis.startswith(NOT_MEASURED)]
     index = {(record.protocol, record.metric, record.population): record for record in records}
     mine = [record for record in records if record.population == Population.SAMPLES and _is_headline(record)]
+    mine = [record for record in mine if record not in missing]
     if not mine:
         return []
     width = max(len(record.metric) for record in mine) + len(MARK)
@@ -62,6 +79,9 @@ def table_lines(records: Sequence[RateRecord], failing: Mapping[Key, str] | None
     for real in sorted({failing[key] for key in keys if key in failing}):
         words = "training set" if real == Population.TRAIN else "test set"
         lines.append(f"{MARK} does not separate the {words} from the {words} with noise, or from random atoms")
+    if missing:
+        names = ", ".join(dict.fromkeys(record.metric for record in missing if _is_headline(record)))
+        lines.append(f"{missing[0].basis}: {names}")
     return lines
 
 

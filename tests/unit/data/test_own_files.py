@@ -51,6 +51,11 @@ def test_labels_of_tables_that_are_missing_are_none_and_ids_stay_texts(tmp_path:
     assert "gap" not in records[1].make().info
 
 
+def test_decimal_commas_are_no_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="gap of x-2 is '1,5': write a decimal point"):
+        load(tmp_path / "x.extxyz", frames("gap=1.5", "gap=1,5"), properties=["gap"])
+
+
 def test_a_table_is_prepared_as_it_is_scored(tmp_path: Path) -> None:
     lines = convert.to_cif(NACL).splitlines()
     cell = [n for n, line in enumerate(lines) if line.startswith(("_cell_length", "_cell_angle"))]

@@ -7,7 +7,7 @@ from adit.report.paper.headline import blind
 from adit.score.common.aggregate import Rater
 from adit.score.common.measures import Estimate, Measurer
 from adit.score.common.separation import separations
-from adit.score.terminal import table_lines
+from adit.score.terminal import FUNNEL_AND_SUN, funnel_lines, table_lines
 
 
 def rates(real: int, noise: int, random: int, of_random: int = 100) -> list:
@@ -60,6 +60,23 @@ def test_the_words_name_the_real_systems_there_are() -> None:
         sentence = blind([verdict.to_json()], "crystal")["adit", "validity"]
         assert sentence.startswith(f"the {words} ")
         assert sentence.endswith(f"the {words} with noise")
+
+
+def test_rates_without_a_reference_are_one_line() -> None:
+    rater = Rater("crystal", Population.SAMPLES, 0.95)
+    missing = "not measured: no reference of this kind was given"
+    records = [rater.ratio("adit", "validity", 5, 10, "")]
+    records += [rater.ratio(name, "novelty", 0, 0, missing) for name in ("adit", "strict", "mattergen")]
+    lines = table_lines(records)
+    assert sum("novelty" in line for line in lines) == 1
+    assert lines[-1] == f"{missing}: novelty"
+
+
+def test_the_terminal_says_why_the_funnel_is_not_sun() -> None:
+    records = [Rater("crystal", Population.SAMPLES, 0.95).ratio("adit", "chgnet_surrogate_sun", 5, 10, "")]
+    steps = [{"step": "valid", "count": 6}, {"step": "stable", "count": 3}]
+    assert funnel_lines(records, steps) == ["  valid 6 → stable 3", f"  ({FUNNEL_AND_SUN})"]
+    assert funnel_lines(records, steps[:1]) == ["  valid 6"]
 
 
 def test_real_crystals_have_a_smaller_share_of_p1() -> None:

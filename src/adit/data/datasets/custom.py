@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def _check_labels(rows: Sequence[ReadRow], config: CustomDataset) -> None:
     """Check that every configured column or key occurs in some row.
 
     Raises:
-        DataError: one does not; the message lists the existing ones.
+        DataError: one does not (the message lists the existing ones), or its numbers have decimal commas.
     """
     good = [row for row in rows if isinstance(row.row, AtomicSystem)] or rows
     held = dict.fromkeys(name for row in good for name in row.properties)
@@ -102,6 +103,11 @@ def _check_labels(rows: Sequence[ReadRow], config: CustomDataset) -> None:
                     f"{config.path}: has no '{name}' for {what}; columns or keys: {', '.join(held) or 'none'}; "
                     f"correct {what}: or leave it out"
                 )
+    for name in config.properties:
+        commas = [row for row in good if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", str(row.properties.get(name)))]
+        if commas:
+            value = commas[0].properties[name]
+            raise DataError(f"{config.path}: {name} of {commas[0].row.system_id} is '{value}': write a decimal point")
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
 from adit.limits import check_atoms
-from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
+from adit.readers.formats.base import CONTRADICTION, CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.readers.formats.cif_checks import contradictions
+from adit.readers.formats.cif_elements import atomic_number, guess_note
+from adit.readers.formats.cif_text import read_block
 from adit.readers.formats.p1_cif import read_p1
 from adit.readers.formats.texts import split_cif
 from adit.readers.symmetry.sites import merge_note, orbit, symmetry_of
@@ -23,11 +23,14 @@ from adit.systems import AtomicSystem, Kind, cell_from_parameters
 _CELL: Final = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _FRACTIONAL: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 _NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\))?\.?")
-_GROUPS: Final = ("wat", "oh", "h2o", "oh2", "nh4", "no3", "ch3", "o-h")
-"""Symbols of sites that represent several atoms."""
-
 _MIN_THICKNESS: Final = 0.01
 """Smallest thickness of a cell, Å; neighbours in thinner cells cannot be searched."""
+
+_RADIANS: Final = 3.2
+"""Cells whose angles are all smaller have them in radians."""
+
+_FAR: Final = 10.0
+"""Fractional coordinates beyond this are probably none."""
 
 _FULL: Final = 1e-6
 _SHOWN: Final = 6
@@ -60,7 +63,7 @@ def parse_cif(text: str, settings: ParseSettings | None = None) -> Parsed:
     fast = read_p1(text)
     if fast is not None:
         return fast
-    data = read_block(text)
+    data, said = read_block(text)
     if any(name.startswith("_atom_site_cartn_") for name in data) and "_atom_site_fract_x" not in data:
         if re.search(r"^\s*_atom_site\.", text, flags=re.MULTILINE | re.IGNORECASE):
             raise DataError("is mmCIF (macromolecules), which is not read; write it as CIF")
@@ -86,27 +89,7 @@ def parse_cif(text: str, settings: ParseSettings | None = None) -> Parsed:
     positions = np.concatenate(fractional) @ cell
     system = AtomicSystem("cif", Kind.CRYSTAL, np.array(numbers), positions, cell)
     against = contradictions(data, system, multiplicities)
-    return Parsed(system, (*symmetry.notes, *notes, *against))
-
-
-def read_block(text: str) -> dict[str, Any]:
-    """Return the items of a CIF block by their names in lower case; columns of loops are lists.
-
-    Raises:
-        DataError: the text is not a CIF.
-    """
-    from pymatgen.io.cif import CifBlock
-
-    start = re.search(r"^\s*data_", text, flags=re.MULTILINE | re.IGNORECASE)
-    if start is None:
-        raise DataError("CIF holds no data block (data_…)")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            block = CifBlock.from_str(text[start.start() :].lstrip())
-        except Exception as error:  # the parser raises many classes
-            raise DataError(f"CIF does not parse ({type(error).__name__}: {error})") from error
-    return {name.lower().replace(".", "_"): value for name, value in block.data.items()}
+    return Parsed(system, (*said, *symmetry.notes, *notes, *against))
 
 
 def _value(text: Any) -> float | None:
@@ -125,6 +108,8 @@ def _cell(data: Mapping[str, Any]) -> np.ndarray:
         if value is None:
             raise DataError(f"CIF has no cell: _cell_{name} is '{given}'")
         values.append(value)
+    if max(values[3:]) < _RADIANS:
+        raise DataError(f"cell has angles of {', '.join(f'{value:g}' for value in values[3:])}: write degrees")
     cell = cell_from_parameters(np.array(values[:3]), np.array(values[3:]))
     normals = np.linalg.norm(np.linalg.inv(cell), axis=0)
     if (1 / normals).min() < _MIN_THICKNESS:
@@ -167,6 +152,9 @@ def _sites(data: Mapping[str, Any]) -> tuple[list[_Site], list[str]]:
         else:
             kept.append((n, 1.0 if occupancy is None else occupancy))
     _check_filled(names, kept, columns)
+    _refuse_alternatives(data, names, [n for n, _ in kept])
+    if occupancies is not None and (unknown := [names[n] for n, _ in kept if occupancies[n].strip() == "?"]):
+        notes.append(f"sites of unknown occupancy are taken as full: {_listed(unknown)}")
     formula = _formula_elements(data)
     sites = [
         _Site(
@@ -177,6 +165,12 @@ def _sites(data: Mapping[str, Any]) -> tuple[list[_Site], list[str]]:
         )
         for n, _ in kept
     ]
+    spelled = [(symbols or names)[n] for n, _ in kept]
+    numbers = [site.number for site in sites]
+    if note := guess_note(spelled, numbers, typed=symbols is not None, formula=formula):
+        notes.append(note)
+    if any(np.abs(site.fractional).max() > _FAR for site in sites):
+        notes.append(f"{CONTRADICTION}fractional coordinates beyond {_FAR:g} cells")
     attached = [_value(each) for each in _column(data, "_atom_site_attached_hydrogens") or []]
     if any(attached):
         notes.append("hydrogens attached to sites are not in the structure")
@@ -184,14 +178,37 @@ def _sites(data: Mapping[str, Any]) -> tuple[list[_Site], list[str]]:
 
 
 def _check_filled(names: Sequence[str], kept: Sequence[tuple[int, float]], columns: Sequence[list[str] | None]) -> None:
-    bare = [names[n] for n, _ in kept if any(column is not None and _value(column[n]) is None for column in columns)]
+    texts = {n: [column[n] for column in columns if column is not None] for n, _ in kept}
+    bare = [names[n] for n, given in texts.items() if any(each in ("?", ".", "") for each in given)]
     if bare:
         raise DataError(f"sites without coordinates: {_listed(bare)}")
+    wrong = [f"{names[n]} ({' '.join(given)})" for n, given in texts.items() if None in map(_value, given)]
+    if wrong:
+        raise DataError(f"sites whose coordinates are no numbers: {_listed(wrong)}")
     partly = [f"{names[n]} ({occupancy:g})" for n, occupancy in kept if abs(occupancy - 1) > _FULL]
     if partly:
         raise DataError(f"has disordered sites: {_listed(partly)}")
     if not kept:
         raise DataError("CIF has no atom sites")
+
+
+def _refuse_alternatives(data: Mapping[str, Any], names: Sequence[str], kept: Sequence[int]) -> None:
+    """Refuse sites of which not all are there at once: several groups of an assembly, or one about a special position.
+
+    Raises:
+        DataError: so it is.
+    """
+    groups = _column(data, "_atom_site_disorder_group")
+    assemblies = _column(data, "_atom_site_disorder_assembly")
+    if groups is None:
+        return
+    held: dict[str, dict[str, str]] = {}
+    for n in kept:
+        if groups[n] not in (".", "?", "", "0"):
+            held.setdefault("." if assemblies is None else assemblies[n], {}).setdefault(groups[n], names[n])
+    several = [name for each in held.values() if len(each) > 1 or min(each).startswith("-") for name in each.values()]
+    if several:
+        raise DataError(f"has disordered sites: {_listed(several)} (groups of _atom_site_disorder_group)")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -201,31 +218,6 @@ def _listed(names: Sequence[str]) -> str:
 def _formula_elements(data: Mapping[str, Any]) -> tuple[str, ...]:
     formula = data.get("_chemical_formula_sum")
     return tuple(re.findall(r"[A-Z][a-z]?", formula)) if isinstance(formula, str) else ()
-
-
-def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
-    """Return the atomic number of a site's symbol, e.g. of ``Na1+``, ``O2-``, ``CL3``, ``D``.
-
-    Args:
-        symbol: type symbol, or the label if there is none.
-        label: of the site, for display.
-        formula: elements of the file's formula: a label such as HO1 is hydrogen if the formula has no holmium.
-
-    Raises:
-        DataError: the symbol is not an element, or represents several atoms.
-    """
-    letters = re.match(r"[A-Za-z]+", symbol)
-    lower = symbol.lower()
-    if letters is None or any(re.fullmatch(rf"{group}\d*", lower) for group in _GROUPS):
-        raise DataError(f"site {label}: '{symbol}' is not a single element")
-    two, one = letters[0][:2].title(), letters[0][:1].upper()
-    two, one = (re.sub(r"^[DT]$", "H", each) for each in (two, one))
-    if formula and two in ATOMIC_NUMBER and two not in formula and one in formula:
-        two = one
-    for candidate in (two, one):
-        if candidate in ATOMIC_NUMBER:
-            return ATOMIC_NUMBER[candidate]
-    raise DataError(f"site {label}: '{symbol}' is not an element")
 
 
 def _refuse_listed_copies(sites: Sequence[_Site], places: Sequence[np.ndarray], cell: np.ndarray) -> None:

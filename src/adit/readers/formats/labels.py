@@ -10,7 +10,7 @@ _MISSING: Final = frozenset(
     {"", "?", ".", "-", "--", "na", "n/a", "n.a.", "nan", "none", "null", "nil", "missing", "<na>"}
 )
 _INTEGER: Final = re.compile(r"[+-]?(?:0|[1-9]\d*)")
-_FLOAT: Final = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?")
+_FLOAT: Final = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eEdD][+-]?\d+)?")
 
 
 def label_of(value: Any) -> Any:
@@ -28,7 +28,7 @@ def label_of(value: Any) -> Any:
         if _INTEGER.fullmatch(text) and len(text) < 19:
             return int(text)
         if _FLOAT.fullmatch(text) and not re.fullmatch(r"0\d+", text):
-            number = float(text)
+            number = float(text.replace("d", "e").replace("D", "e"))
             return number if math.isfinite(number) else None
         return None if text.lower().lstrip("+-") in ("inf", "infinity") else text
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:

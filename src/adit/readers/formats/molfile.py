@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -25,6 +25,7 @@ def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
     """
     from rdkit import Chem, rdBase
 
+    _check_coordinates(block)
     with rdBase.BlockLogs():
         mol = Chem.MolFromMolBlock(block, sanitize=False, removeHs=False, strictParsing=False)
     if mol is None:
@@ -41,7 +42,34 @@ def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
     if _is_drawing(block, positions):
         raise DataError("no geometry: the MOL block is a drawing in two dimensions (2D)")
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
-    return Parsed(AtomicSystem("mol", Kind.MOLECULE, numbers, positions))
+    return Parsed(AtomicSystem("mol", Kind.MOLECULE, numbers, positions), _missing_hydrogens(mol))
+
+
+def _check_coordinates(block: str) -> None:
+    """Check that the coordinates of a V2000 block are numbers: RDKit reads 0 where they are none.
+
+    Raises:
+        DataError: one is not.
+    """
+    lines = block.split("\n")
+    counts = lines[3] if len(lines) > 3 else ""
+    if "V3000" in counts or not counts[:3].strip().isdigit():
+        return
+    for number, line in enumerate(lines[4 : 4 + int(counts[:3])], start=1):
+        for field in (line[:10], line[10:20], line[20:30]):
+            try:
+                float(field)
+            except ValueError as error:
+                raise DataError(f"atom {number} has the coordinate '{field.strip()}', which is not a number") from error
+
+
+def _missing_hydrogens(mol: Any) -> tuple[str, ...]:
+    """Return a note if a molecule is written without any of its hydrogens."""
+    if any(atom.GetAtomicNum() == 1 for atom in mol.GetAtoms()):
+        return ()
+    mol.UpdatePropertyCache(strict=False)
+    missing = sum(atom.GetTotalNumHs() for atom in mol.GetAtoms())
+    return (f"{missing} hydrogens are not atoms in the file, and not in the structure",) if missing else ()
 
 
 def _is_drawing(block: str, positions: np.ndarray) -> bool:

@@ -21,6 +21,7 @@ _CELL_NAMES: Final = ("length_a", "length_b", "length_c", "angle_alpha", "angle_
 _OPERATIONS: Final = re.compile(r"^\s*\d+\s+'([^']*)'\s*$", re.MULTILINE)
 _FORMULA: Final = re.compile(r"^_chemical_formula_sum\s+(?:'([^'\n]*)'|([A-Za-z0-9]+))\s*$", re.MULTILINE)
 _UNITS: Final = re.compile(r"^_cell_formula_units_Z\s+(\d+)\s*$", re.MULTILINE)
+_OTHER_GROUP: Final = re.compile(r"^_symmetry_space_group_name_H-M(?!\s+(?:'P 1'|'P1'|P1)\s*$)", re.MULTILINE)
 _VOLUME: Final = re.compile(r"^_cell_volume\s+([0-9.]+)\s*$", re.MULTILINE)
 _ITEMS: Final = re.compile(
     r"^(?:_cell_(?:length_[abc]|angle_(?:alpha|beta|gamma)|volume|formula_units_Z)|_symmetry_space_group_name_H-M"
@@ -44,7 +45,7 @@ _MIN_THICKNESS: Final = 0.01
 def read_p1(text: str) -> Parsed | None:
     """Return the crystal of an ordered P 1 CIF in pymatgen's own layout; ``None`` for any other text."""
     rows = _site_rows(text)
-    if not rows or _OPERATIONS.findall(text) != ["x, y, z"]:
+    if not rows or _OPERATIONS.findall(text) != ["x, y, z"] or _OTHER_GROUP.search(text):
         return None
     cell_texts = _CELL.findall(text)
     parameters = dict(cell_texts)

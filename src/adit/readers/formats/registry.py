@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import Final
 
@@ -55,7 +56,8 @@ def format_of(path: PurePath) -> tuple[Format, str] | None:
     suffix = PurePath(name).suffix
     if entry := _by_suffix().get(suffix.lower()):
         return entry, suffix + packed
-    if entry := next((each for each in FORMATS.values() if name.split(".")[0] in each.names), None):
+    head = re.split(r"[._\-]", name)[0]
+    if entry := next((each for each in FORMATS.values() if head in each.names), None):
         return entry, packed
     return None
 

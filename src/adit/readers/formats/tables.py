@@ -24,11 +24,21 @@ from adit.systems import AtomicSystem, Kind
 _STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "structures", "molecule", "xyz", "sdf", "mol")
 _IDS: Final = ("system_id", "material_id", "id", "name")
 _NUMBERS: Final = ("numbers", "atomic_numbers")
+_CELLS: Final = ("cell", "lattice", "lattice_vectors", "lattice_matrix", "lattice_mat")
+_LIKE_CELLS: Final = (
+    *("box", "box_vectors", "unit_cell", "unitcell", "cell_vectors", "cellpar", "cell_parameters", "cell_lengths"),
+    *("lattice_parameters", "lattice_constants", "lengths"),
+)
+"""Columns that may be a cell, but in no form that is read."""
+
 _COUNTS: Final = ("nsites", "n_atoms", "num_atoms", "natoms")
 """Columns with the number of atoms of a structure."""
 
 _MAX_FIELD: Final = 2_000_000_000
 """Largest number of characters of a field of a CSV file."""
+
+_SPREADSHEET: Final = 32_767
+"""Characters that a cell of a spreadsheet holds at most; longer texts are cut there without a word."""
 
 _LOOKED_AT: Final = 50
 """Rows that are used to detect the content of a column."""
@@ -82,6 +92,10 @@ def cut_table(table: ColumnTable, settings: CutSettings, problems: Mapping[int, 
         if number in problems:
             yield Piece("", title, values, problems[number], own_id=True)
             continue
+        if isinstance(content, str) and len(content) == _SPREADSHEET:
+            reason = f"its text has {_SPREADSHEET:,} characters, where spreadsheets cut it; export it in another way"
+            yield Piece("", title, values, reason, own_id=True)
+            continue
         format_, content = _as_format(content)
         blocks = split_cif(content) if format_ == "CIF" else [content]
         for n, block in enumerate(blocks, start=1):
@@ -112,13 +126,21 @@ def _contents(table: ColumnTable, settings: CutSettings) -> tuple[set[str], Sequ
     numbers, positions = table.find(_NUMBERS), table.find(("positions",))
     if numbers is None or positions is None:
         held = ", ".join(map(str, table.names)) or "none"
+        smiles = "; SMILES have no geometry" if any("smiles" in str(name).lower() for name in table.names) else ""
         raise NoStructuresError(
-            f"{table.source}: no column of CIF texts or of other structures, nor numbers and positions; columns: {held}"
+            f"{table.source}: no column of CIF texts or of other structures, nor numbers and positions; "
+            f"columns: {held}{smiles}"
         )
-    cell = table.find(("cell",))
+    cell, periodic = table.find(_CELLS), table.find(("pbc",))
+    if cell is None and (other := table.find(_LIKE_CELLS)):
+        raise DataError(
+            f"{table.source}: has numbers and positions but no column 'cell' (3 × 3, Å), "
+            f"though '{other}' says that there is one"
+        )
     cells = [None] * table.count if cell is None else table.column(cell)
-    used = {numbers, positions, *([cell] if cell else [])}
-    return used, list(zip(table.column(numbers), table.column(positions), cells, strict=True))
+    pbc = [None] * table.count if periodic is None else table.column(periodic)
+    used = {numbers, positions, *([cell] if cell else []), *([periodic] if periodic else [])}
+    return used, list(zip(table.column(numbers), table.column(positions), cells, pbc, strict=True))
 
 
 def _structure_column(table: ColumnTable) -> str | None:
@@ -180,10 +202,17 @@ def _listed(value: Any) -> Any:
 def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     """Return the system of atomic numbers (n,), positions (n, 3), Å, and a cell (3, 3), Å, nested or flat.
 
+    The cell does not count where a fourth value says that no direction is periodic.
+
     Raises:
         DataError: they do not fit together.
     """
-    numbers, positions, cell = (_flat(part) for part in content)
+    numbers, positions, cell = (_flat(part) for part in content[:3])
+    pbc = _flat(_as_list(content[3])) if len(content) > 3 else None
+    if pbc is not None and pbc.size and not pbc.any():
+        cell = None
+    elif pbc is not None and pbc.any() and (cell is None or not cell.size):
+        raise DataError("is periodic (pbc) but has no cell")
     if numbers is None or positions is None:
         raise DataError("has no numbers" if numbers is None else "has no positions")
     if positions.size != 3 * numbers.size:
@@ -195,6 +224,16 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     if box is None:
         need_geometry(positions.reshape(-1, 3))
     return Parsed(AtomicSystem("row", kind, numbers.astype(np.int64), positions.reshape(-1, 3), box))
+
+
+def _as_list(value: Any) -> Any:
+    """Return truth values as JSON spells them where Python or ASE spelled them."""
+    if not isinstance(value, str):
+        return value
+    words = [word.lower() for word in re.split(r"[\s,\[\]()]+", value) if word]
+    if any(word not in ("t", "f", "true", "false", "1", "0") for word in words):
+        raise DataError(f"pbc='{value}' is not three times true or false")
+    return [word in ("t", "true", "1") for word in words]
 
 
 def _flat(value: Any) -> np.ndarray | None:
@@ -246,8 +285,12 @@ def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[i
     """
     csv.field_size_limit(_MAX_FIELD)
     text = text.removeprefix("\ufeff")
+    first, _, rest = text.partition("\n")
+    named = re.fullmatch(r"sep=([,;\t|])\r?", first)
+    text = rest if named else text
+    delimiter = named[1] if named else _delimiter(text)
     try:
-        lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if row]
+        lines = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:
         raise DataError(f"{source}: no readable CSV ({error})") from error
     if not lines:

@@ -18,12 +18,23 @@ _MARKS: Final = (
 """Byte order marks, longer ones first."""
 
 
+_PADDING: Final = "\0\x1a"
+"""What some programs and file systems put behind the end of a text."""
+
+
 def decode(content: bytes) -> str:
-    """Return the text of bytes, decoded by their byte order mark, else as UTF-8; invalid bytes become U+FFFD."""
+    """Return the text of bytes: by their byte order mark, else as UTF-8; invalid bytes become U+FFFD.
+
+    UTF-16 without a mark is recognised by its zeros; zeros behind the end are left out.
+    """
     for mark, encoding in _MARKS:
         if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, errors="replace")
-    return content.decode("utf-8", errors="replace")
+            return content[len(mark) :].decode(encoding, errors="replace").rstrip(_PADDING)
+    start = content[:64]
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(start) >= 8 and not any(start[first::2]) and all(start[1 - first :: 2]):
+            return content.decode(encoding, errors="replace").rstrip(_PADDING)
+    return content.decode("utf-8", errors="replace").rstrip(_PADDING)
 
 
 # --- XYZ --------------------------------------------------------------------------------------------------------------
@@ -37,7 +48,9 @@ _VECTOR: Final = re.compile(r"\s*VEC[1-3]\s")
 _QM9_COMMENT: Final = re.compile(r"\s*gdb\s+\d+(?:\s+[-+0-9.eE*^]+){15}\s*")
 """Second line of a raw QM9 file, in which three lines (frequencies, SMILES, InChI) follow the atoms."""
 
-_LINES: Final = re.compile(r"\r\n|\n|\r")
+LINES: Final = re.compile(r"\r\n|\n|\r")
+"""Ends of lines; other characters that Python splits at may stand in comments."""
+
 _ATOM_COLUMNS: Final = 4
 """Smallest number of columns of an atom's line: an element and three coordinates."""
 
@@ -69,7 +82,7 @@ def split_xyz(text: str) -> list[XyzFrame]:
     single number, so a single number starts the next frame, even if it contradicts the count before it. The three lines
     after the atoms of a raw QM9 file belong to its frame.
     """
-    lines = _LINES.split(text.removeprefix("\ufeff"))
+    lines = LINES.split(text.removeprefix("\ufeff"))
     frames: list[XyzFrame] = []
     at = 0
     while at < len(lines):
@@ -172,7 +185,7 @@ def _block_starts(text: str, *, with_text_fields: bool) -> tuple[list[int], bool
 
 def split_poscar(text: str) -> list[str]:
     """Return the structures of a text with several POSCARs; velocities belong to the structure before them."""
-    lines = _LINES.split(text.removeprefix("\ufeff"))
+    lines = LINES.split(text.removeprefix("\ufeff"))
     starts = [0]
     at = 0
     while (end := _poscar_end(lines, at)) is not None:

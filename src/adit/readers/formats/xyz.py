@@ -14,14 +14,15 @@ from adit.limits import check_atoms
 from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import need_geometry
 from adit.readers.formats.labels import label_of
-from adit.readers.formats.texts import split_xyz
+from adit.readers.formats.texts import LINES, split_xyz
 from adit.systems import AtomicSystem, Kind
 
 ID_KEYS: Final = ("system_id", "material_id", "mol_id", "structure_id", "id", "name", "title")
 """Keys of the comment line with the id of a frame."""
 
 _KEY: Final = re.compile(
-    r"""(?:^|\s)([A-Za-z_][\w.:\-]*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s"']+)"""
+    r"""(?:^|\s)([A-Za-z_][\w.:\-]*)\s*=\s*"""
+    r"""("(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|[^\s"']+)"""
 )
 _VECTOR: Final = re.compile(r"\s*VEC([1-3])\s+(.*)")
 _QM9: Final = re.compile(r"\s*gdb\s+(\d+)\s+(.*)")
@@ -33,7 +34,16 @@ Source: R. Ramakrishnan et al., Sci. Data 1, 140022 (2014), table 3.
 
 _POSITIONS: Final = ("pos", "positions")
 _SPECIES: Final = ("species", "symbols", "element", "elements", "z", "numbers", "atomic_numbers")
-_TRUE: Final = ("t", "true", "1")
+_TRUE, _FALSE = ("t", "true", "1"), ("f", "false", "0")
+_LAMMPS: Final = re.compile(r"\s*Atoms\. Timestep")
+_UNIT_KEYS: Final = ("unit", "units", "length_unit", "length_units", "position_unit", "position_units", "pos_unit")
+_BOHR: Final = ("bohr", "bohrs", "au", "a.u.", "atomic")
+_IN_BOHR: Final = re.compile(r"(?<![\w/*·^.-])(?:in|\(|\[|units?:?)\s*bohrs?\b", re.IGNORECASE)
+_FORTRAN: Final = re.compile(r"([-+]?[0-9]*\.?[0-9]+|[0-9]+\.)[dD]([-+]?[0-9]+)")
+"""A number with the exponent of Fortran's double precision."""
+
+_MINUS: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-"))
+"""Signs of word processors."""
 
 
 def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
@@ -44,7 +54,7 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     Raises:
         DataError: the text is not a frame, has no positions, or is periodic without a cell that has a volume.
     """
-    lines = text.removeprefix("\ufeff").splitlines()
+    lines = LINES.split(text.removeprefix("\ufeff"))
     count, comment = int(lines[0]), lines[1] if len(lines) > 1 else ""
     if count == 0:
         raise DataError("has no atoms")
@@ -54,7 +64,8 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
         return _qm9(qm9, words)
     keys = comment_keys(comment)
     lower = {name.lower(): value for name, value in keys.items()}
-    numbers, positions = _atoms(words, lower.get("properties"))
+    _refuse_bohr(comment, lower)
+    numbers, positions, said = _atoms(words, lower.get("properties"), comment)
     cell, notes = _cell(keys, lower, lines[2 + count :])
     periodic = _periodic(lower.get("pbc"), cell is not None)
     if periodic and cell is None:
@@ -64,7 +75,18 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     system = AtomicSystem(
         "xyz", Kind.CRYSTAL if periodic else Kind.MOLECULE, numbers, positions, cell if periodic else None
     )
-    return Parsed(system, notes, {name: label_of(value) for name, value in labels(keys).items()})
+    return Parsed(system, (*said, *notes), {name: label_of(value) for name, value in labels(keys).items()})
+
+
+def _refuse_bohr(comment: str, lower: Mapping[str, str]) -> None:
+    """Refuse a frame whose comment line says that its coordinates are in bohr.
+
+    Raises:
+        DataError: so it is.
+    """
+    unit = next((lower[name] for name in _UNIT_KEYS if name in lower), "")
+    if unit.lower() in _BOHR or _IN_BOHR.search(comment):
+        raise DataError("has coordinates in bohr, by its comment line; write them in Å")
 
 
 def comment_keys(comment: str) -> dict[str, str]:
@@ -79,25 +101,46 @@ def labels(keys: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in keys.items() if name.lower() not in ("lattice", "properties", "pbc", "cell")}
 
 
-def _atoms(words: Sequence[Sequence[str]], properties: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return atomic numbers (n,) and positions (n, 3), Å."""
+def _atoms(
+    words: Sequence[Sequence[str]], properties: str | None, comment: str = ""
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return atomic numbers (n,), positions (n, 3), Å, and notes."""
     columns = _columns(properties) if properties else {"species": (0, "S", 1), "pos": (1, "R", 3)}
     held = ", ".join(columns)
     place = next((columns[name] for name in _POSITIONS if name in columns), None)
     if place is None or place[1:] != ("R", 3):
         raise DataError(f"has no column pos:R:3 of positions; columns: {held}")
-    species = next((columns[name] for name in _SPECIES if name in columns), None)
-    if species is None:
+    spelled = next((name for name in _SPECIES if name in columns), None)
+    if spelled is None:
         raise DataError(f"has no column species:S:1 of elements; columns: {held}")
     width = max(start + size for start, _, size in columns.values())
     for number, row in enumerate(words, start=1):
         if len(row) < width:
             raise DataError(f"atom {number} has {len(row)} columns, {width} are named: {held}")
+    symbols = [row[columns[spelled][0]] for row in words]
+    notes: tuple[str, ...] = ()
+    if spelled in _SPECIES[:4] and all(symbol.isdigit() for symbol in symbols):
+        if _LAMMPS.match(comment):
+            raise DataError("has LAMMPS's numbers of types and no elements; write elements (dump_modify element)")
+        notes = ("numbers in place of elements are read as atomic numbers",)
+    return np.array([element(symbol) for symbol in symbols]), _positions(words, place[0]), notes
+
+
+def _positions(words: Sequence[Sequence[str]], start: int) -> np.ndarray:
+    """Return positions (n, 3), Å, that stand from a column on.
+
+    Raises:
+        DataError: one is not a number.
+    """
+    rows = [row[start : start + 3] for row in words]
     try:
-        positions = np.array([row[place[0] : place[0] + 3] for row in words], dtype=float)
+        return np.array(rows, dtype=float)
+    except ValueError:
+        rows = [[_FORTRAN.sub(r"\1e\2", word.translate(_MINUS)) for word in row] for row in rows]
+    try:
+        return np.array(rows, dtype=float)
     except ValueError as error:
         raise DataError(f"a coordinate is not a number ({error})") from error
-    return np.array([element(row[species[0]]) for row in words]), positions
 
 
 def _columns(properties: str) -> dict[str, tuple[int, str, int]]:
@@ -161,15 +204,25 @@ def _matrix(words: Sequence[str], name: str) -> np.ndarray:
 
 
 def _periodic(pbc: str | None, has_cell: bool) -> bool:
+    """Return whether any direction is periodic.
+
+    Raises:
+        DataError: the value of ``pbc`` says neither.
+    """
     if pbc is None:
         return has_cell
-    return any(word.lower() in _TRUE for word in re.split(r"[\s,\[\]{}]+", pbc) if word)
+    words = [word.lower() for word in re.split(r"[\s,\[\]{}()]+", pbc) if word]
+    if len(words) == 1 and re.fullmatch(r"[tf01]{3}", words[0]):
+        words = list(words[0])
+    if not words or any(word not in (*_TRUE, *_FALSE) for word in words):
+        raise DataError(f"pbc='{pbc}' is not three times T or F")
+    return any(word in _TRUE for word in words)
 
 
 def _qm9(comment: re.Match[str], words: Sequence[Sequence[str]]) -> Parsed:
     """Return the molecule of a raw QM9 file; exponents are written ``*^`` there."""
     rows = [[word.replace("*^", "e") for word in row] for row in words]
-    numbers, positions = _atoms(rows, None)
+    numbers, positions, _ = _atoms(rows, None)
     values = [float(word.replace("*^", "e")) for word in comment[2].split()]
     properties = {"gdb": int(comment[1]), **dict(zip(_QM9_NAMES, values, strict=False))}
     return Parsed(AtomicSystem("xyz", Kind.MOLECULE, numbers, positions), (), properties)

@@ -73,3 +73,27 @@ def parse_operators(texts: Sequence[str]) -> Operators:
         np.array([rotation for rotation, _ in different.values()]),
         np.array([translation for _, translation in different.values()]),
     )
+
+
+def is_group(operators: Operators) -> bool:
+    """Return whether operators hold the identity and all their products, up to translations of the lattice.
+
+    Operators whose rotations are no whole numbers or whose translations are no 24ths are taken as one.
+    """
+    rotations, translations = (np.asarray(each, dtype=float) for each in operators)
+    whole, shifts = np.rint(rotations).astype(np.int64), np.rint(translations * 24).astype(np.int64)
+    if np.abs(whole - rotations).max() > 1e-9 or np.abs(shifts - translations * 24).max() > 1e-6:
+        return True
+    products = np.einsum("aij,bjk->abik", whole, whole).reshape(-1, 3, 3)
+    moved = (np.einsum("aij,bj->abi", whole, shifts) + shifts[:, None]).reshape(-1, 3)
+    keys = _keys(whole, shifts)
+    identity = _keys(np.eye(3, dtype=np.int64)[None], np.zeros((1, 3), dtype=np.int64))
+    return bool(np.isin(identity, keys).all() and np.isin(_keys(products, moved), keys).all())
+
+
+def _keys(rotations: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Return a number (n,) for each operator: of rotations (n, 3, 3) and translations (n, 3) in 24ths."""
+    digits = rotations.reshape(-1, 9).clip(-3, 3) + 3
+    turned = digits @ (7 ** np.arange(9, dtype=np.int64))
+    keys: np.ndarray = turned * 24**3 + (shifts % 24) @ (24 ** np.arange(3, dtype=np.int64))
+    return keys

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 
 from adit.errors import DataError
 from adit.readers.symmetry.hall import Operators, hall_operators, operator_key
-from adit.readers.symmetry.operators import parse_operators
+from adit.readers.symmetry.operators import is_group, parse_operators
 from adit.readers.symmetry.spacegroups import Setting, choose, fits_cell, settings_of, settings_of_number
 
 MERGE_DISTANCE: Final = 0.2
@@ -82,8 +83,8 @@ def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
     if magnetic := _texts(data, _MAGNETIC[:1]):
         return Symmetry(_with_centring(magnetic, _texts(data, _MAGNETIC[1:])))
     if written := _texts(data, _OPERATORS):
-        operators = parse_operators(written)
-        return Symmetry(operators, _cell_note(operators, cell))
+        operators = group_of(tuple(written))
+        return Symmetry(operators, (*_cell_note(operators, cell), *_count_note(operators, _text(data, _NAMES))))
     hall, name, number = _text(data, _HALL), _text(data, _NAMES), _text(data, _NUMBERS)
     number = number if re.fullmatch(r"\d+", number) and 1 <= int(number) <= 230 else ""
     if not (hall or name or number):
@@ -93,6 +94,28 @@ def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
     label = f"'{name}'" if name else f"number {number}"
     operators = choose(candidates, cell, label).operators if of_hall is None else of_hall
     return Symmetry(operators, _cell_note(operators, cell))
+
+
+@lru_cache(maxsize=512)
+def group_of(texts: tuple[str, ...]) -> Operators:
+    """Return the operators of texts, which must form a group.
+
+    Raises:
+        DataError: one is not an operator, or some are missing.
+    """
+    operators = parse_operators(texts)
+    if not is_group(operators):
+        raise DataError(f"the {len(texts)} symmetry operators form no group: some are missing; write all of them")
+    return operators
+
+
+def _count_note(operators: Operators, name: str) -> tuple[str, ...]:
+    """Return a note if no setting of the file's space group has so many operators."""
+    counts = sorted({len(setting.operators[0]) for setting in settings_of(name)}) if name else []
+    if not counts or len(operators[0]) in counts:
+        return ()
+    of_group = " or ".join(map(str, counts))
+    return (f"contradiction: {len(operators[0])} symmetry operators, space group '{name}' has {of_group}",)
 
 
 def _candidates(name: str, number: str) -> list[Setting]:

@@ -108,7 +108,7 @@ def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
             if isinstance(row, AtomicSystem) and row.kind is kind:
                 systems.append(row)
                 splits.append(split)
-    if paths:
+    if systems:
         log.info("%d reference %ss, %d of them for training", len(systems), kind, splits.count("train"))
     return Reference(systems, splits)
 
