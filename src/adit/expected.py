@@ -31,6 +31,8 @@ GAP_S: Final = 0.012
 """Processor time of a static GFN2-xTB calculation of a molecule of QM9, s."""
 RELAX_S_PER_ATOM_STEP: Final = 0.024
 RELAX_STEPS: Final = 60
+XTB_S: Final = 0.3
+"""Processor time of a GFN2-xTB relaxation of a molecule of QM9, s."""
 REFERENCES: Final = {"builtin": 250}
 """Number of reference crystals; other references need only the elements."""
 ELEMENTS: Final = 89
@@ -224,7 +226,30 @@ def _evaluation(config: Config, site: Site) -> list[RuleCost]:
             RuleCost("select", 1, STARTUP_S + SELECT_S * periodic),
             *_dft(config, site, periodic),
         ]
-    return [*estimates, *_checks(config, site), RuleCost("score", 1, STARTUP_S + score)]
+    return [*estimates, *_molecules(config, site), *_checks(config, site), RuleCost("score", 1, STARTUP_S + score)]
+
+
+def _molecules(config: Config, site: Site) -> list[RuleCost]:
+    sampling = config.sample
+    if not sampling.molecule:
+        return []
+    shards = sampling.n_shards("molecule")
+    work = 1 + config.relax.molecule.conformers + 0.1 * config.relax.molecule.ions
+    seconds = sampling.molecule * XTB_S * work / shards / site.cores.get("relax_molecules", 1)
+    estimates = [RuleCost("relax_molecules", shards, STARTUP_S + seconds)]
+    jobs = config.n_molecule_dft_shards
+    if not jobs:
+        return estimates
+    limit, preset = config.select.molecule.max_structures, config.dft_molecule_preset
+    sent = sampling.molecule if limit is None else min(limit, sampling.molecule)
+    hours = sent * ENGINES[config.dft.engine].molecule_core_hours.get(preset, XTB_CORE_H)
+    if config.select.molecule.budget_core_hours is not None:
+        hours = min(hours, config.select.molecule.budget_core_hours)
+    return [
+        *estimates,
+        RuleCost("select_molecules", 1, STARTUP_S + SELECT_S * sampling.molecule),
+        RuleCost("dft_molecules", jobs, STARTUP_S + 3600 * hours / jobs / site.cores.get("dft_molecules", 1)),
+    ]
 
 
 def _checks(config: Config, site: Site) -> list[RuleCost]:

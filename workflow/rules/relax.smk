@@ -1,8 +1,14 @@
 # in:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow
-# out: relaxed/<kind>/<shard>.{parquet,arrow,extxyz}, judge/<kind>/<shard>.parquet, hull/{reference,hull,judge,dft}.parquet, dft/
+# out: relaxed/<kind>/<shard>.{parquet,arrow,extxyz}, of molecules .sdf too, judge/<kind>/<shard>.parquet, hull/{reference,hull,judge,dft}.parquet, dft/
 
 RELAXED_TABLES = [f"{path}.parquet" for path in RELAXED]
 RELAXED_SYSTEMS = [f"{path}.arrow" for path in RELAXED]
+RELAXED_MOLECULES = [
+    path.replace("/samples/molecule/", "/relaxed/molecule/").removesuffix(".arrow")
+    for path in samples_of("molecule")
+]
+MOLECULE_TABLES = [f"{path}.parquet" for path in RELAXED_MOLECULES]
+MOLECULE_SYSTEMS = [f"{path}.arrow" for path in RELAXED_MOLECULES]
 
 # No judge, no jobs of it: the page says nothing of one.
 JUDGE = PERIODIC and CFG.judge.engine is not None
@@ -23,6 +29,23 @@ DFT_PRESETS = [
     if Path(path).is_file()
 ]
 
+# Molecules go to DFT where select.molecule lets any.
+MOLECULE_DFT_TABLES = [
+    f"{RUN}/dft/molecules/{shard}.parquet"
+    for shard in range(CFG.n_molecule_dft_shards)
+]
+MOLECULE_PRESETS = [
+    path
+    for engine in (CFG.dft.engine, CFG.dft.fallback)
+    for path in without_braces(
+        [
+            f"{PRESETS}/{engine}-molecule-{CFG.dft_molecule_preset}.yaml",
+            f"{PRESETS}/{engine}-{CFG.dft_molecule_preset}.yaml",
+        ]
+    )
+    if Path(path).is_file()
+]
+
 # A hull for the DFT energies: the Materials Project for VASP's mp-gga, own references for every other method.
 DFT_REFERENCES = PERIODIC and CFG.dft.references != "none"
 DFT_HULL = (
@@ -33,6 +56,8 @@ DFT_HULL = (
 
 
 rule relax:
+    wildcard_constraints:
+        kind="crystal|mof",
     input:
         f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
     output:
@@ -57,6 +82,35 @@ rule relax:
     shell:
         "python -m adit stage relax --config {params.stage:q} --samples {input:q} --out {output.table:q} --structures {output.structures:q}"
         " --extxyz {output.extxyz:q} --cache {params.cache:q} --workers {threads} --log {log:q}"
+
+
+rule relax_molecules:
+    input:
+        f"{RUN}/samples/molecule/{{shard}}.arrow",
+    output:
+        table=f"{RUN}/relaxed/molecule/{{shard}}.parquet",
+        structures=f"{RUN}/relaxed/molecule/{{shard}}.arrow",
+        extxyz=f"{RUN}/relaxed/molecule/{{shard}}.extxyz",
+        sdf=f"{RUN}/relaxed/molecule/{{shard}}.sdf",
+    log:
+        f"{RUN}/logs/relax-molecules-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/relax_molecules-{{shard}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: HALF
+    resources:
+        mem_mb=memory(1000, per_thread=500),
+        runtime=minutes(240),
+    params:
+        stage=stage(adit_config.MoleculeRelaxStage),
+        cache=f"{RUN}/state/relax",
+    message:
+        "relax molecules, shard {wildcards.shard}"
+    shell:
+        "python -m adit stage relax-molecules --config {params.stage:q} --samples {input:q} --out {output.table:q}"
+        " --structures {output.structures:q} --extxyz {output.extxyz:q} --sdf {output.sdf:q} --cache {params.cache:q}"
+        " --workers {threads} --log {log:q}"
 
 
 rule reference:
@@ -225,6 +279,64 @@ rule dft:
         "python -m adit stage dft --config {params.stage:q} --selected {input.selected:q} --relaxed {params.relaxed:q} --shard {wildcards.shard}"
         " --folder {params.folder:q} --out {output.table:q} --structures {output.structures:q} --workers {threads}"
         " --settings {params.settings:q} --log {log:q}"
+
+
+rule select_molecules:
+    input:
+        relaxed=MOLECULE_TABLES,
+        structures=MOLECULE_SYSTEMS,
+        data=DATA,
+        presets=MOLECULE_PRESETS,
+    output:
+        f"{RUN}/dft/selected-molecules.parquet",
+    log:
+        f"{RUN}/logs/select-molecules.log",
+    benchmark:
+        f"{RUN}/benchmarks/select_molecules.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=memory(8000),
+        runtime=minutes(60),
+    params:
+        stage=stage(adit_config.MoleculeSelectStage),
+        settings=as_it_is(PRESETS),
+    message:
+        "select molecules for DFT"
+    shell:
+        "python -m adit stage select-molecules --config {params.stage:q} --relaxed {input.relaxed:q} --data {input.data:q}"
+        " --out {output:q} --settings {params.settings:q} --log {log:q}"
+
+
+rule dft_molecules:
+    input:
+        selected=rules.select_molecules.output,
+        presets=MOLECULE_PRESETS,
+        machine=machine("cpu"),
+    output:
+        table=f"{RUN}/dft/molecules/{{shard}}.parquet",
+        structures=f"{RUN}/dft/molecules/{{shard}}.arrow",
+    log:
+        f"{RUN}/logs/dft-molecules-{{shard}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/dft_molecules-{{shard}}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=memory(0, per_thread=2000),
+        runtime=minutes(1440),
+    params:
+        stage=stage(adit_config.MoleculeDftStage),
+        relaxed=MOLECULE_TABLES,
+        folder=f"{RUN}/dft",
+        settings=as_it_is(PRESETS),
+    message:
+        "DFT of molecules, shard {wildcards.shard}"
+    shell:
+        "python -m adit stage dft --molecules --config {params.stage:q} --selected {input.selected:q} --relaxed {params.relaxed:q}"
+        " --shard {wildcards.shard} --folder {params.folder:q} --out {output.table:q} --structures {output.structures:q}"
+        " --workers {threads} --settings {params.settings:q} --log {log:q}"
 
 
 rule dft_references:

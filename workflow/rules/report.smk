@@ -13,7 +13,7 @@ rule page:
         rules.score.output,
         judge=JUDGE_HULL,
         samples=SAMPLES,
-        dft=DFT_TABLES,
+        dft=DFT_TABLES + MOLECULE_DFT_TABLES,
         data=DATA,
         stats=STATS,
     output:

@@ -41,10 +41,10 @@ rule score:
         molecule=samples_of("molecule"),
         mof=samples_of("mof"),
         data=DATA,
-        relaxed=RELAXED_TABLES,
-        structures=RELAXED_SYSTEMS,
+        relaxed=RELAXED_TABLES + MOLECULE_TABLES,
+        structures=RELAXED_SYSTEMS + MOLECULE_SYSTEMS,
         hull=rules.hull.output if PERIODIC else [],
-        dft=DFT_TABLES,
+        dft=DFT_TABLES + MOLECULE_DFT_TABLES,
         checks=CHECKS,
     output:
         tables=expand(f"{RUN}/scores/{{kind}}.parquet", kind=KINDS),

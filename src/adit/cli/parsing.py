@@ -42,6 +42,7 @@ PATHS: Final = {
     "shard": "the shard of samples to check, .arrow",
     "structures": "file for the relaxed structures, .arrow",
     "extxyz": "file for the relaxed structures, extended XYZ",
+    "sdf": "file for the relaxed molecules with bonds, SDF",
     "relaxed": "tables of relaxations, .parquet",
     "reference": "table of reference entries, .parquet",
     "hull": "table of energies above the hull, .parquet",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from adit.hull.convex_hull import Hull
 
 POTENTIALS = get_args(config.PotentialName)
+MOLECULES = "gfn2-xtb"
+"""Engine of molecules."""
 
 
 def _relax_stage(args: argparse.Namespace) -> None:
@@ -32,6 +34,15 @@ def _relax_stage(args: argparse.Namespace) -> None:
     outs = [args.out, args.structures, args.extxyz]
     with replaced_files(outs, "relax", inputs=[args.samples]) as (table, structures, extxyz):
         prerelax(stage, args.samples, table, structures, extxyz, args.workers, args.cache)
+
+
+def _relax_molecules_stage(args: argparse.Namespace) -> None:
+    from adit.relax.prerelax import relax_molecule_shard
+
+    stage = config.load_stage(config.MoleculeRelaxStage, args.config)
+    outs = [args.out, args.structures, args.extxyz, args.sdf]
+    with replaced_files(outs, "relax-molecules", inputs=[args.samples]) as (table, structures, extxyz, sdf):
+        relax_molecule_shard(stage, args.samples, table, structures, extxyz, sdf, args.workers, args.cache)
 
 
 def potential_files(section: config.RelaxConfig | config.JudgeConfig) -> list[Path]:
@@ -45,15 +56,10 @@ def _relax(args: argparse.Namespace) -> None:
 
     whole = whole_config(args.config)
     reading = settings_of(whole.read, whole.limits, args.workers, refuse=args.refuse_contradictions)
-    if args.engine in POTENTIALS:
-        for name in ("preset", "command", "settings"):
-            if getattr(args, name) is not None:
-                raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; a potential's settings are section relax")
-        places = {"weights": args.weights, "python": args.python, "wall_limit_s": args.wall_limit}
-        named = {"engine": args.engine} | {name: value for name, value in places.items() if value is not None}
-        relax = config.parse_as(config.RelaxConfig, {**whole.relax.model_dump(), **named}, "adit relax")
-        also_reads(potential_files(relax))
-        standalone.relax_with_potential(config.RelaxStage(relax=relax), args.files, args.out, args.workers, reading)
+    if args.engine not in ENGINES:
+        verb = {None: standalone.relax_each_kind, MOLECULES: standalone.relax_with_gfn2}
+        stage = _potential_stage(args, whole)
+        verb.get(args.engine, standalone.relax_with_potential)(stage, args.files, args.out, args.workers, reading)
         return
     for name in ("weights", "python"):
         if getattr(args, name) is not None:
@@ -65,6 +71,23 @@ def _relax(args: argparse.Namespace) -> None:
         named["command"] = args.command
     dft = config.parse_as(config.DftConfig, {**whole.dft.model_dump(), "fallback": None, **named}, "adit relax")
     standalone.relax_with_dft(config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings, reading)
+
+
+def _potential_stage(args: argparse.Namespace, whole: config.Config) -> config.RelaxStage:
+    """Return the section of relaxations with what the command line names instead."""
+    for name in ("preset", "command", "settings"):
+        if getattr(args, name) is not None:
+            raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; a potential's settings are section relax")
+    values = whole.relax.model_dump()
+    places = {"weights": args.weights, "python": args.python, "wall_limit_s": args.wall_limit}
+    values |= {name: value for name, value in places.items() if value is not None}
+    if args.engine in POTENTIALS:
+        values["engine"] = args.engine
+    named = {"wall_limit_s": args.wall_limit, "conformers": args.conformers, "ions": args.ions or None}
+    values["molecule"] |= {name: value for name, value in named.items() if value is not None}
+    relax = config.parse_as(config.RelaxConfig, values, "adit relax")
+    also_reads(potential_files(relax))
+    return config.RelaxStage(relax=relax)
 
 
 def _reference(args: argparse.Namespace) -> None:
@@ -186,6 +209,14 @@ def _select(args: argparse.Namespace) -> None:
         select(stage, args.relaxed, args.hull, new, args.settings)
 
 
+def _select_molecules(args: argparse.Namespace) -> None:
+    from adit.relax.dft.select_molecules import select_molecules
+
+    stage = config.load_stage(config.MoleculeSelectStage, args.config)
+    with replaced_files([args.out], "select", inputs=[*_with_structures(args.relaxed), *args.data]) as (new,):
+        select_molecules(stage, args.relaxed, args.data, new, args.settings)
+
+
 def _dft(args: argparse.Namespace) -> None:
     from adit.relax.dft.stage import run_dft
 
@@ -203,6 +234,7 @@ def _dft(args: argparse.Namespace) -> None:
             structures,
             args.workers,
             args.settings,
+            molecules=args.molecules,
         )
 
 
@@ -235,6 +267,8 @@ def register(verbs: Verbs) -> None:
     text = "relax structures of your own files with a potential or DFT"
     verbs.add("relax", _relax, text, _declare_relax)
     verbs.stage("relax", _relax_stage, "relax one shard of samples with a potential", _declare_relax_stage)
+    text = "relax one shard of molecules with GFN2-xTB, and compute their properties"
+    verbs.stage("relax-molecules", _relax_molecules_stage, text, _declare_relax_molecules_stage)
     text = "compute or read the reference energies of the hull"
     verbs.stage("reference", _reference, text, _declare_reference)
     text = "relax the built-in crystals for the table in the package"
@@ -244,6 +278,8 @@ def register(verbs: Verbs) -> None:
     text = "compute energies above the hull for the relaxed samples"
     verbs.stage("hull", _hull_stage, text, _declare_hull_stage)
     verbs.stage("select", _select, "select structures for DFT", _declare_select)
+    text = "select molecules for DFT"
+    verbs.stage("select-molecules", _select_molecules, text, _declare_select_molecules)
     verbs.stage("dft", _dft, "relax one shard of the selected structures with DFT", _declare_dft)
     text = "compute elements and competing phases with DFT, for a DFT hull"
     verbs.stage("dft-references", _dft_references, text, _declare_dft_references)
@@ -253,9 +289,10 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     text = "structures in any format of adit score, or folders with structures"
     sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
     add_refuse(sub)
-    sub.add_argument(
-        "--engine", choices=(*POTENTIALS, *ENGINES), default="chgnet", help="engine for energies and forces"
-    )
+    text = "what computes energies and forces; default: gfn2-xtb for molecules, relax.engine of --config for crystals"
+    sub.add_argument("--engine", choices=(MOLECULES, *POTENTIALS, *ENGINES), help=text)
+    sub.add_argument("--ions", action="store_true", help="ionisation energy and electron affinity of molecules too")
+    sub.add_argument("--conformers", type=from_zero, help="conformers that the strain of molecules is measured against")
     sub.add_argument("--weights", help="file of a potential's weights; default: relax.weights of --config")
     sub.add_argument("--python", help="interpreter that has the potential; default: relax.python of --config")
     named = ", ".join(f"{entry.preset} ({name})" for name, entry in ENGINES.items())
@@ -270,6 +307,12 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
 
 def _declare_relax_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "samples", "out", "structures", "extxyz")
+    add_paths(sub, "cache", required=False)
+    add_workers(sub)
+
+
+def _declare_relax_molecules_stage(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "samples", "out", "structures", "extxyz", "sdf")
     add_paths(sub, "cache", required=False)
     add_workers(sub)
 
@@ -319,10 +362,17 @@ def _declare_select(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "settings", required=False)
 
 
+def _declare_select_molecules(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "relaxed", "data", many=True, required=False)
+    add_paths(sub, "out")
+    add_paths(sub, "settings", required=False)
+
+
 def _declare_dft(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "selected", "folder", "out", "structures")
     add_paths(sub, "relaxed", many=True)
     sub.add_argument("--shard", type=from_zero, default=0, help="index of the shard, from 0")
+    sub.add_argument("--molecules", action="store_true", help="they are molecules: dft.molecule.preset")
     add_workers(sub, "structures at a time")
     add_paths(sub, "settings", required=False)
 

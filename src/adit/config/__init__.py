@@ -19,7 +19,16 @@ from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
-from adit.config.relax import DftConfig, HullConfig, JudgeConfig, PotentialName, RelaxConfig, SelectConfig
+from adit.config.relax import (
+    DftConfig,
+    HullConfig,
+    JudgeConfig,
+    MoleculeRelaxConfig,
+    MoleculeSelectConfig,
+    PotentialName,
+    RelaxConfig,
+    SelectConfig,
+)
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, ConditionsOfKind, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
@@ -33,6 +42,9 @@ from adit.config.stages import (
     HullStage,
     JudgeStage,
     LabelsStage,
+    MoleculeDftStage,
+    MoleculeRelaxStage,
+    MoleculeSelectStage,
     PrepareStage,
     ReferenceStage,
     RelaxStage,
@@ -79,6 +91,11 @@ __all__ = [
     "LatentsConfig",
     "LimitsConfig",
     "ModelConfig",
+    "MoleculeDftStage",
+    "MoleculeRelaxConfig",
+    "MoleculeRelaxStage",
+    "MoleculeSelectConfig",
+    "MoleculeSelectStage",
     "OptimConfig",
     "Positive",
     "PositiveFloat",

@@ -27,6 +27,10 @@ class EngineEntry:
         warm_up: modules that are imported before the wall time of a structure starts.
         core_hours: expected cost of one structure by preset, core hours.
         citations: keys in the report's list of methods.
+        molecule_settings: as ``settings``, for molecules; empty for VASP, and where it takes none.
+        molecule_maker: ``module:function`` from preset, charge and unpaired electrons to the job.
+        molecule_files: what opens the names of their presets after the engine's.
+        molecule_core_hours: of one molecule, by preset.
     """
 
     name: str
@@ -42,6 +46,10 @@ class EngineEntry:
     warm_up: tuple[str, ...] = ()
     core_hours: Mapping[str, float] = field(default_factory=dict)
     citations: tuple[str, ...] = ()
+    molecule_settings: str = ""
+    molecule_maker: str = ""
+    molecule_files: str = "molecule-"
+    molecule_core_hours: Mapping[str, float] = field(default_factory=dict)
 
 
 _ROOM: Final = "adit.relax.dft.engines"
@@ -58,6 +66,7 @@ ENGINES: Final[dict[str, EngineEntry]] = {
             missing="vasp_std not found; set dft.command or choose dft.engine: gpaw",
             warm_up=("atomate2.vasp.flows.mp",),
             core_hours={"mp-gga": 16.0, "mp-r2scan": 60.0},
+            molecule_core_hours={"mp-gga": 8.0, "mp-r2scan": 30.0},
             citations=("Kresse1996VASP", "Perdew1996PBE"),
         ),
         EngineEntry(
@@ -74,6 +83,9 @@ ENGINES: Final[dict[str, EngineEntry]] = {
             probe="import gpaw, _gpaw",
             warm_up=("adit.relax.dft.engines.ase_maker", "gpaw", "gpaw.new.ase_interface"),
             core_hours={"demo": 0.02, "standard": 4.0, "accurate": 16.0},
+            molecule_settings=f"{_ROOM}.presets:GpawMoleculePreset",
+            molecule_maker=f"{_ROOM}.molecule_maker:gpaw_molecule_maker",
+            molecule_core_hours={"demo": 0.01, "standard": 2.0},
             citations=("Mortensen2024GPAW", "Perdew1996PBE"),
         ),
         EngineEntry(
@@ -88,6 +100,9 @@ ENGINES: Final[dict[str, EngineEntry]] = {
             module="tblite",
             probe="import tblite.interface",
             warm_up=("adit.relax.dft.engines.ase_maker", "tblite.ase"),
+            molecule_settings=f"{_ROOM}.presets:XtbPreset",
+            molecule_maker=f"{_ROOM}.molecule_maker:xtb_molecule_maker",
+            molecule_files="",
             citations=("Grimme2017GFN1",),
         ),
     )

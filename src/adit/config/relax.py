@@ -14,6 +14,34 @@ PotentialName = Literal["chgnet", "sevennet", "mace", "orb", "mattersim", "emt"]
 """Learned potentials; their properties are in the registry of the relax room."""
 
 
+MoleculeProperty = Literal[
+    "homo_lumo_gap",
+    "dipole",
+    "ionisation_energy",
+    "electron_affinity",
+    "atomisation_energy",
+    "relaxation_energy",
+    "strain",
+    "qed",
+    "sa_score",
+    "logp",
+    "tpsa",
+    "rings",
+]
+"""Properties that a selection can ask for."""
+
+
+class MoleculeRelaxConfig(Strict):
+    """Relaxation of molecules with GFN2-xTB, and what is computed of the relaxed ones."""
+
+    fmax: PositiveFloat = Field(0.02, description="largest force at convergence, eV/Å")
+    max_steps: Positive = Field(500, description="maximum number of optimiser steps")
+    wall_limit_s: PositiveFloat = Field(600.0, description="wall-time limit per molecule, s")
+    min_distance: Annotated[float, Field(ge=0)] = Field(0.4, description="smallest allowed distance between atoms, Å")
+    ions: bool = Field(False, description="ionisation energy and electron affinity: two more calculations a molecule")
+    conformers: Count = Field(0, description="conformers (ETKDG, relaxed) that the strain is measured against; 0: none")
+
+
 class RelaxConfig(Strict):
     """Pre-relaxation."""
 
@@ -32,6 +60,12 @@ class RelaxConfig(Strict):
     max_volume_per_atom: PositiveFloat = Field(250.0, description="largest allowed cell volume per atom, Å³")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if available")
     batch_atoms: Positive = Field(4096, description="atoms relaxed together on a GPU")
+    molecule: MoleculeRelaxConfig = MoleculeRelaxConfig()
+
+    @property
+    def of_crystals(self) -> RelaxConfig:
+        """Return the section without what concerns molecules alone, so that it reruns no stage of crystals."""
+        return self.model_copy(update={"molecule": MoleculeRelaxConfig()})
 
 
 class JudgeConfig(Strict):
@@ -42,6 +76,25 @@ class JudgeConfig(Strict):
     python: Program | None = Field(None, description="interpreter that has the judge; null: this one")
     relax: bool = Field(False, description="relax each crystal with the judge too, from the relaxed structure")
     wall_limit_s: PositiveFloat = Field(300.0, description="wall-time limit per structure, s")
+
+
+class MoleculeSelectConfig(Strict):
+    """Selection of molecules for DFT: strictly valid ones that relaxation left what they were."""
+
+    max_structures: Count | None = Field(0, description="maximum number of selected molecules; null: all; 0: no DFT")
+    max_atoms: Positive | None = Field(None, description="maximum number of atoms; null: no limit")
+    novel: bool = Field(True, description="only molecules whose SMILES is not in the training split")
+    rank_by: Literal["strain", "relaxation_energy", "cost"] = Field(
+        "relaxation_energy",
+        description="order of selection, lowest first: strain (needs relax.molecule.conformers), energy released by "
+        "relaxation, or predicted cost",
+    )
+    window: dict[MoleculeProperty, tuple[float, float]] = Field(
+        {}, description="lowest and highest value of properties, e.g. {homo_lumo_gap: [4, 8]}"
+    )
+    budget_core_hours: PositiveFloat | None = Field(
+        None, description="maximum total predicted cost, core hours; null: no limit"
+    )
 
 
 class SelectConfig(Strict):
@@ -57,6 +110,20 @@ class SelectConfig(Strict):
     compounds_first: bool = Field(True, description="select elements after all compounds, since elements are known")
     budget_core_hours: PositiveFloat | None = Field(
         None, description="maximum total predicted cost, core hours; structures over budget are skipped; null: no limit"
+    )
+    molecule: MoleculeSelectConfig = MoleculeSelectConfig()
+
+    @property
+    def of_crystals(self) -> SelectConfig:
+        """Return the section without what concerns molecules alone."""
+        return self.model_copy(update={"molecule": MoleculeSelectConfig()})
+
+
+class MoleculeDftConfig(Strict):
+    """DFT relaxation of molecules."""
+
+    preset: str | None = Field(
+        None, description="settings file config/dft/<engine>-molecule-<preset>.yaml; null: as dft.preset"
     )
 
 
@@ -84,6 +151,12 @@ class DftConfig(Strict):
         description="command that starts VASP, e.g. 'srun vasp_std', split into arguments and started without a "
         "shell; null: setting of atomate2",
     )
+    molecule: MoleculeDftConfig = MoleculeDftConfig()
+
+    @property
+    def of_crystals(self) -> DftConfig:
+        """Return the section without what concerns molecules alone."""
+        return self.model_copy(update={"molecule": MoleculeDftConfig()})
 
     @model_validator(mode="after")
     def _command_splits(self) -> Self:

@@ -96,6 +96,13 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _strain_is_computed(self) -> Self:
+        select = self.select.molecule
+        if (select.rank_by == "strain" or "strain" in select.window) and not self.relax.molecule.conformers:
+            raise ValueError("select.molecule asks for the strain: set relax.molecule.conformers, e.g. to 10")
+        return self
+
+    @model_validator(mode="after")
     def _variants_fit(self) -> Self:
         for name in self.ablations.autoencoders:
             with _located(f"ablations.autoencoders.{name}"):
@@ -133,6 +140,18 @@ class Config(Strict):
         """Return the number of DFT shards, at most the number of structures."""
         most = [self.dft.shards, self.sample.count("crystal") + self.sample.count("mof")]
         return min([*most, *([] if self.select.max_structures is None else [self.select.max_structures])])
+
+    @property
+    def dft_molecule_preset(self) -> str:
+        """Return the preset of DFT for molecules."""
+        return self.dft.molecule.preset or self.dft.preset
+
+    @property
+    def n_molecule_dft_shards(self) -> int:
+        """Return the number of DFT shards of molecules: no more than there can be molecules."""
+        most = [self.dft.shards, self.sample.count("molecule")]
+        limit = self.select.molecule.max_structures
+        return min([*most, *([] if limit is None else [limit])])
 
     @property
     def on_mp_hull(self) -> bool:

@@ -17,7 +17,10 @@ class ScoreConfig(Strict):
         0.95, description="confidence level of the Wilson intervals"
     )
     posebusters: Count | None = Field(None, description="molecules per population checked with PoseBusters; null: all")
-    xtb: Count | None = Field(200, description="molecules per population relaxed with GFN2-xTB; null: all")
+    xtb: Count | None = Field(
+        200,
+        description="molecules per control row, and of samples without a relaxation, relaxed with GFN2-xTB; null: all",
+    )
     mof_controls: Count = Field(20, description="MOFs per control row; MOFChecker takes seconds per MOF")
     mofchecker_python: Program | None = Field(
         None, description="Python of the environment with mofchecker; null: the current Python"

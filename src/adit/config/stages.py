@@ -8,12 +8,21 @@ from adit.config.data import ChosenDataset, CustomDataset, DataConfig, LabelsCon
 from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, ModelSource, VaeModelConfig
 from adit.config.read import ReadConfig
-from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
+from adit.config.relax import (
+    DftConfig,
+    HullConfig,
+    JudgeConfig,
+    MoleculeRelaxConfig,
+    MoleculeSelectConfig,
+    RelaxConfig,
+    SelectConfig,
+)
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
 
 _FROM = {"source": "model.source", "weights": "model.weights"}
+_OF_CRYSTALS = {"relax": "relax.of_crystals"}
 
 
 class PrepareStage(Stage):
@@ -143,6 +152,23 @@ class RelaxStage(Stage):
     version: int = 2
     relax: RelaxConfig
 
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return _OF_CRYSTALS
+
+
+class MoleculeRelaxStage(Stage):
+    """``adit stage relax-molecules``: relaxation of one shard of molecules."""
+
+    version: int = 1
+    molecule: MoleculeRelaxConfig
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"molecule": "relax.molecule"}
+
 
 class ReferenceStage(Stage):
     """``adit stage reference``: reference energies for the hull."""
@@ -151,6 +177,11 @@ class ReferenceStage(Stage):
     relax: RelaxConfig
     hull: HullConfig
     limits: LimitsConfig = LimitsConfig()
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return _OF_CRYSTALS
 
 
 class JudgeStage(Stage):
@@ -162,6 +193,11 @@ class JudgeStage(Stage):
     hull: HullConfig
     limits: LimitsConfig = LimitsConfig()
 
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return _OF_CRYSTALS
+
 
 class HullStage(Stage):
     """``adit stage hull``: energies above the hull."""
@@ -170,6 +206,11 @@ class HullStage(Stage):
     hull: HullConfig
     relax: RelaxConfig = RelaxConfig()
     limits: LimitsConfig = LimitsConfig()
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return _OF_CRYSTALS
 
 
 class SelectStage(Stage):
@@ -184,7 +225,21 @@ class SelectStage(Stage):
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
-        return {"engine": "dft.engine", "preset": "dft.preset"}
+        return {"engine": "dft.engine", "preset": "dft.preset", "select": "select.of_crystals"}
+
+
+class MoleculeSelectStage(Stage):
+    """``adit stage select-molecules``: which molecules go to DFT."""
+
+    version: int = 1
+    select: MoleculeSelectConfig
+    engine: str
+    preset: str
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"engine": "dft.engine", "preset": "dft_molecule_preset", "select": "select.molecule"}
 
 
 class DftStage(Stage):
@@ -194,11 +249,25 @@ class DftStage(Stage):
     dft: DftConfig
     limits: LimitsConfig = LimitsConfig()
 
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"dft": "dft.of_crystals"}
+
+
+class MoleculeDftStage(DftStage):
+    """``adit stage dft --molecules``: DFT relaxation of one shard of molecules."""
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {}
+
 
 class ScoreStage(Stage):
     """``adit stage score``: scores of all kinds."""
 
-    version: int = 5
+    version: int = 6
     seed: int
     score: ScoreConfig
     limits: LimitsConfig = LimitsConfig()
@@ -207,17 +276,16 @@ class ScoreStage(Stage):
 class ChecksStage(Stage):
     """``adit stage checks``: the slow checks of one shard of samples."""
 
-    version: int = 1
+    version: int = 2
     seed: int
     posebusters: int | None
-    xtb: int | None
     mofchecker_python: str | None
     wall_limit_s: float
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
-        return {name: f"score.{name}" for name in ("posebusters", "xtb", "mofchecker_python", "wall_limit_s")}
+        return {name: f"score.{name}" for name in ("posebusters", "mofchecker_python", "wall_limit_s")}
 
 
 class DoctorStage(Stage):

@@ -1,8 +1,10 @@
 """The only place that converts ``AtomicSystem`` to and from types and file formats of pymatgen, ASE and RDKit."""
 
 from adit.convert.ase import from_atoms, to_atoms
+from adit.convert.perceived import Perceived, perceive, to_sdf
 from adit.convert.pymatgen import (
     from_cif,
+    from_molecule,
     from_pymatgen_dict,
     from_structure,
     niggli,
@@ -10,6 +12,7 @@ from adit.convert.pymatgen import (
     spacegroup_number,
     structure_of_dict,
     to_cif,
+    to_molecule,
     to_structure,
 )
 from adit.convert.rdkit import (
@@ -20,30 +23,39 @@ from adit.convert.rdkit import (
     read_sdf,
     smiles_of_block,
     split_sdf,
+    strict_problem,
     to_rdkit,
+    to_sdf_entry,
     to_xyz,
     with_stereo,
 )
 
 __all__ = [
+    "Perceived",
     "canonical_smiles",
     "from_atoms",
     "from_cif",
     "from_mol_block",
+    "from_molecule",
     "from_pymatgen_dict",
     "from_rdkit",
     "from_structure",
     "inchikey",
     "niggli",
+    "perceive",
     "primitive",
     "read_sdf",
     "smiles_of_block",
     "spacegroup_number",
     "split_sdf",
     "structure_of_dict",
+    "strict_problem",
     "to_atoms",
     "to_cif",
+    "to_molecule",
     "to_rdkit",
+    "to_sdf",
+    "to_sdf_entry",
     "to_structure",
     "to_xyz",
     "with_stereo",

@@ -13,7 +13,7 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind, cell_angles, cell_from_parameters, wrap
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
+    from pymatgen.core import Molecule, Structure
 
 
 _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
@@ -36,6 +36,32 @@ def to_structure(system: AtomicSystem) -> Structure:
         system.positions,
         coords_are_cartesian=True,
     )
+
+
+def to_molecule(system: AtomicSystem, charge: int = 0, unpaired: int = 0) -> Molecule:
+    """Return a pymatgen ``Molecule``.
+
+    Args:
+        system: a molecule.
+        charge: total charge, e.
+        unpaired: unpaired electrons.
+
+    Raises:
+        DataError: the electrons cannot leave so many unpaired.
+    """
+    from pymatgen.core import Molecule
+
+    numbers = [int(z) for z in system.numbers]
+    try:
+        return Molecule(numbers, system.positions, charge=charge, spin_multiplicity=unpaired + 1)
+    except ValueError as error:
+        raise DataError(f"{system.system_id}: {error}") from error
+
+
+def from_molecule(molecule: Molecule, system_id: str, info: dict[str, Any] | None = None) -> AtomicSystem:
+    """Return the system of a pymatgen ``Molecule``."""
+    numbers = np.array([_atomic_number(site.specie) for site in molecule])
+    return AtomicSystem(system_id, Kind.MOLECULE, numbers, molecule.cart_coords, info=info or {})
 
 
 def from_structure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,13 @@ def to_xyz(system: AtomicSystem) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
+def to_rdkit(system: AtomicSystem, charge: int = 0, *, charged_atoms: bool = True) -> Mol:
     """Return an RDKit molecule with bonds perceived from the geometry (``rdDetermineBonds``), sanitised.
+
+    Args:
+        system: a molecule.
+        charge: total charge, e.
+        charged_atoms: whether atoms of an unusual valency get a formal charge; otherwise they are radicals.
 
     Raises:
         DataError: RDKit finds no bonding with this charge, or the system has too many atoms.
@@ -42,12 +48,26 @@ def to_rdkit(system: AtomicSystem, charge: int = 0) -> Mol:
         if mol is None:
             raise DataError(f"{system.system_id}: RDKit does not read the atoms")
         try:
-            rdDetermineBonds.DetermineBonds(mol, charge=charge, allowChargedFragments=True, embedChiral=False)
+            rdDetermineBonds.DetermineBonds(mol, charge=charge, allowChargedFragments=charged_atoms, embedChiral=False)
             Chem.SanitizeMol(mol)
         except Exception as error:  # RDKit raises ValueError, RuntimeError and its own classes
             message = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise DataError(f"{system.system_id}: no bonding fits ({message})") from error
     return mol
+
+
+def strict_problem(mol: Mol) -> str:
+    """Return why a sanitised RDKit molecule is not strictly valid; empty if it is."""
+    from rdkit import Chem
+
+    if len(Chem.GetMolFrags(mol)) != 1:
+        return "not connected"
+    atoms = list(mol.GetAtoms())
+    if any(atom.GetNumRadicalElectrons() for atom in atoms):
+        return "radical"
+    if any(atom.GetNumImplicitHs() or atom.GetNumExplicitHs() for atom in atoms):
+        return "hydrogens missing"
+    return ""
 
 
 def from_rdkit(mol: Mol, system_id: str, info: dict[str, Any] | None = None, conformer: int = -1) -> AtomicSystem:
@@ -65,6 +85,23 @@ def from_rdkit(mol: Mol, system_id: str, info: dict[str, Any] | None = None, con
         positions=np.asarray(mol.GetConformer(conformer).GetPositions()),
         info=info or {},
     )
+
+
+def to_sdf_entry(mol: Mol, system_id: str, fields: Mapping[str, object]) -> str:
+    """Return one entry of an SDF file: atoms, bonds, and data fields.
+
+    Args:
+        mol: with a conformer.
+        system_id: title of the entry.
+        fields: data fields; those that are ``None`` are left out.
+    """
+    from rdkit import Chem
+
+    block = Chem.MolToMolBlock(mol, kekulize=True)
+    lines = [system_id, *block.splitlines()[1:]]
+    for name, value in fields.items():
+        lines += [] if value is None else [f">  <{name}>", str(value), ""]
+    return "\n".join([*lines, "$$$$", ""])
 
 
 def from_mol_block(block: str, system_id: str, info: dict[str, Any] | None = None) -> AtomicSystem:

@@ -39,10 +39,22 @@ def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
         raise DataError(f"{system.system_id}: {LABEL} is defined for molecules, this is a {system.kind}")
     if (int(system.numbers.sum()) - charge) % 2:
         raise DataError(f"{system.system_id}: odd number of electrons, {LABEL} is not defined")
-    energies, occupations = _orbitals(system, charge)
+    value = gap(*_orbitals(system, charge))
+    if value is None:
+        raise DataError(f"{system.system_id}: no empty orbital in the basis of {METHOD}, {LABEL} is not defined")
+    return value
+
+
+def gap(energies: np.ndarray, occupations: np.ndarray) -> float | None:
+    """Return the gap in eV of orbitals filled in pairs; ``None`` without an empty one.
+
+    Args:
+        energies: (n,) of the orbitals, Ha.
+        occupations: (n,) electrons in each.
+    """
     occupied = round(float(occupations.sum()) / 2)
     if not 0 < occupied < len(energies):
-        raise DataError(f"{system.system_id}: no empty orbital in the basis of {METHOD}, {LABEL} is not defined")
+        return None
     energies = np.sort(energies)
     return float(energies[occupied] - energies[occupied - 1]) * EV_PER_HARTREE
 

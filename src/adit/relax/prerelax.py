@@ -1,16 +1,19 @@
-"""``adit stage relax``: relax every row of one shard of samples with a learned potential."""
+"""``adit stage relax``: relax every row of one shard of samples, crystals with a potential, molecules with GFN2-xTB."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adit import store
 from adit.columns import Col
-from adit.config import RelaxConfig, RelaxStage
+from adit.config import MoleculeRelaxConfig, MoleculeRelaxStage, RelaxConfig, RelaxStage
 from adit.progress import log
+from adit.relax.molecules.relaxation import SDF, Gfn2Relaxer
+from adit.relax.molecules.rows import COLUMNS as MOLECULE_COLUMNS
+from adit.relax.molecules.rows import COUNTS, columns_of, relax_molecules
 from adit.relax.potentials import batch
 from adit.relax.potentials.chosen import Chosen
 from adit.relax.potentials.gpu import resolve_device
@@ -80,15 +83,61 @@ def prerelax(
     """
     table = store.read_systems(samples)
     tag = chosen_of(stage.relax).energy_tag
-    rows = list(table)
-    results = relax_rows(stage.relax, rows, workers, cache)
-    frame, relaxed = table_of(rows, results, tag)
-    metadata = {**table.metadata, "relax": stage.relax.model_dump(), Col.ENERGY_TAG: tag}
+    results = relax_rows(stage.relax, list(table), workers, cache)
+    frame, relaxed = table_of(list(table), results, tag)
+    _write(table, frame, relaxed, {"relax": stage.relax.model_dump(), Col.ENERGY_TAG: tag}, out, structures, extxyz)
+
+
+def relax_molecule_shard(
+    stage: MoleculeRelaxStage,
+    samples: Path,
+    out: Path,
+    structures: Path,
+    extxyz: Path,
+    sdf: Path,
+    workers: int,
+    cache: Path | None = None,
+) -> None:
+    """Relax the molecules of one file; systems and failures alike become one row each, in the order of the file.
+
+    Args:
+        stage: settings.
+        samples: systems and failures.
+        out: table, one row per sample: ``COLUMNS`` and those of molecules.
+        structures: relaxed molecules, failures for the others.
+        extxyz: the relaxed molecules for other programs.
+        sdf: the relaxed molecules with their bonds; those of which no bonding fits are left out.
+        workers: processes at most.
+        cache: folder for finished molecules, from which a killed run resumes.
+
+    Raises:
+        DataError: the samples are missing or unreadable.
+        ExternalToolError: tblite is not installed.
+    """
+    table = store.read_systems(samples)
+    results = relax_molecule_rows(stage.molecule, list(table), workers, cache)
+    tag = Gfn2Relaxer().energy_tag
+    frame, relaxed = table_of(list(table), results, tag, molecules=True)
+    _write(table, frame, relaxed, {"relax": stage.molecule.model_dump(), Col.ENERGY_TAG: tag}, out, structures, extxyz)
+    store.write_text(sdf, "".join(str(result.details.get(SDF, "")) for result in results))
+
+
+def _write(
+    table: store.SystemTable,
+    frame: pd.DataFrame,
+    relaxed: Sequence[AtomicSystem | Failure],
+    description: dict[str, Any],
+    out: Path,
+    structures: Path,
+    extxyz: Path,
+) -> None:
+    metadata = {**table.metadata, **description}
     store.write_systems(structures, relaxed, metadata=metadata)
     store.write_extxyz(extxyz, [row for row in relaxed if isinstance(row, AtomicSystem)])
     store.write_frame(out, frame, metadata)
     counts = Counter(frame[Col.STATUS])
-    log.info("%s: %s", samples.name, ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "no samples")
+    summary = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+    log.info("%s: %s", table.path.name, summary or "no samples")
 
 
 def relax_rows(
@@ -110,14 +159,29 @@ def relax_rows(
     return [Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results) for row in rows]
 
 
+def relax_molecule_rows(
+    config: MoleculeRelaxConfig, rows: Sequence[AtomicSystem | Failure], workers: int, cache: Path | None
+) -> list[Relaxed]:
+    """Relax the molecules and return one result per row; see ``batch.relax_all``."""
+    results = iter(relax_molecules(config, [row for row in rows if isinstance(row, AtomicSystem)], workers, cache))
+    return [Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results) for row in rows]
+
+
 def table_of(
-    rows: Sequence[AtomicSystem | Failure], results: Sequence[Relaxed], tag: str
+    rows: Sequence[AtomicSystem | Failure], results: Sequence[Relaxed], tag: str, *, molecules: bool = False
 ) -> tuple[pd.DataFrame, list[AtomicSystem | Failure]]:
-    """Return the table (``COLUMNS``) and the relaxed systems or failures; ``tag`` is the energies' tag."""
+    """Return the table and the relaxed systems or failures; ``tag`` is the energies' tag.
+
+    The columns are ``COLUMNS``, and with ``molecules`` those of molecules.
+    """
     import pandas as pd
 
     pairs = list(zip(rows, results, strict=True))
-    frame = pd.DataFrame([_record(row, result, tag) for row, result in pairs], columns=list(COLUMNS))
+    columns = [*COLUMNS, *(MOLECULE_COLUMNS if molecules else ())]
+    records = [_record(row, result, tag) | (columns_of(result.details) if molecules else {}) for row, result in pairs]
+    frame = pd.DataFrame(records, columns=columns)
+    counted = [name for name in COUNTS if name in frame]
+    frame = frame.astype(dict.fromkeys(counted, "Int64"))
     return frame, [_structure(row, result, tag) for row, result in pairs]
 
 

@@ -18,9 +18,10 @@ from adit.readers import ReadRow, ReadSettings, read_structures
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.result import frame_of, structure_of
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import DftTask, folder_name
-from adit.relax.potentials.screen import refuse
-from adit.relax.prerelax import chosen_of, relax_rows, table_of
+from adit.relax.dft.task import folder_name, task_of
+from adit.relax.molecules.relaxation import Gfn2Relaxer
+from adit.relax.potentials.screen import distance_below, refuse
+from adit.relax.prerelax import chosen_of, relax_molecule_rows, relax_rows, table_of
 from adit.systems import AtomicSystem, Failure, Kind
 
 if TYPE_CHECKING:
@@ -54,6 +55,60 @@ def relax_with_potential(
     _relax(files, out, relaxed, reading)
 
 
+def relax_each_kind(
+    stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
+) -> None:
+    """Relax molecules with GFN2-xTB and crystals with the configured potential; see ``write``.
+
+    Raises:
+        ConfigError: the potential needs a file of weights that is not there.
+        ExternalToolError: the potential or tblite is not installed, and there is something for it.
+    """
+
+    def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
+        molecules = [row for row in rows if row.kind is Kind.MOLECULE]
+        others = [row for row in rows if row.kind is not Kind.MOLECULE]
+        parts: list[tuple[pd.DataFrame, Rows]] = []
+        if others or not rows:
+            tag = chosen_of(stage.relax).energy_tag
+            parts.append(table_of(others, relax_rows(stage.relax, others, workers, out / ".relax"), tag))
+        if molecules:
+            found = relax_molecule_rows(stage.relax.molecule, molecules, workers, out / ".relax")
+            parts.append(table_of(molecules, found, Gfn2Relaxer().energy_tag, molecules=True))
+        return _in_order(rows, parts)
+
+    _relax(files, out, relaxed, reading)
+
+
+def relax_with_gfn2(
+    stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
+) -> None:
+    """Relax molecules with GFN2-xTB and refuse what is periodic; see ``write``.
+
+    Raises:
+        ExternalToolError: tblite is not installed.
+    """
+
+    def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
+        results = relax_molecule_rows(stage.relax.molecule, rows, workers, out / ".relax")
+        return table_of(rows, results, Gfn2Relaxer().energy_tag, molecules=True)
+
+    _relax(files, out, relaxed, reading)
+
+
+def _in_order(rows: Rows, parts: Sequence[tuple[pd.DataFrame, Rows]]) -> tuple[pd.DataFrame, Rows]:
+    """Return tables and systems of kinds that were relaxed apart, in the order of the inputs."""
+    import pandas as pd
+
+    if len(parts) == 1:
+        return parts[0]
+    widest = max((frame for frame, _ in parts), key=lambda frame: frame.shape[1])
+    frame = pd.concat([part.dropna(axis=1, how="all") for part, _ in parts], ignore_index=True)
+    frame = frame.set_index(frame[Col.SYSTEM_ID]).loc[[row.system_id for row in rows]].reset_index(drop=True)
+    after = {row.system_id: row for _, systems in parts for row in systems}
+    return frame.reindex(columns=widest.columns), [after[row.system_id] for row in rows]
+
+
 def relax_with_dft(
     stage: DftStage,
     files: Sequence[Path],
@@ -73,8 +128,11 @@ def relax_with_dft(
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
         refused = {row.system_id: _why_not(row) for row in rows}
+        engines = {False: engine}
+        if any(row.kind is Kind.MOLECULE for row in rows):
+            engines[True] = resolve(stage, settings_dir, molecules=True)
         tasks = [
-            DftTask(row, engine, (out / "dft" / folder_name(row.system_id)).absolute())
+            task_of(row, engines[row.cell is None], (out / "dft" / folder_name(row.system_id)).absolute())
             for row in rows
             if isinstance(row, AtomicSystem) and refused[row.system_id] is None
         ]
@@ -97,7 +155,12 @@ MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
 
 
 def _why_not(row: AtomicSystem | Failure) -> str | None:
-    return row.reason if isinstance(row, Failure) else refuse(row, MIN_DISTANCE, MAX_VOLUME_PER_ATOM)
+    if isinstance(row, Failure):
+        return row.reason
+    if row.cell is None:
+        distance = distance_below(row, MIN_DISTANCE)
+        return None if distance is None else f"atoms overlap: {distance:.2f} Å apart, at least {MIN_DISTANCE:g}"
+    return refuse(row, MIN_DISTANCE, MAX_VOLUME_PER_ATOM)
 
 
 def _failure(row: AtomicSystem | Failure, reason: str | None) -> Failure:
@@ -121,7 +184,12 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
 
 def structure_name(system: AtomicSystem) -> str:
     """Return the name of a relaxed structure's file, below the output folder."""
-    return f"structures/{folder_name(system.system_id)}.cif"
+    return f"structures/{folder_name(system.system_id)}.{'cif' if system.cell is not None else 'sdf'}"
+
+
+def structure_text(system: AtomicSystem) -> str:
+    """Return a relaxed structure as CIF, a molecule as SDF; without bonds where none fit."""
+    return convert.to_cif(system) if system.cell is not None else convert.to_sdf(system)
 
 
 def _relax(
@@ -148,7 +216,7 @@ def _of_a_kind(read: ReadRow) -> ReadRow:
 
 
 def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows) -> None:
-    """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row per input), ``.arrow``, ``.extxyz`` and ``structures/*.cif``.
+    """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row per input), ``.arrow``, ``.extxyz`` and ``structures/*``.
 
     Structure files of an earlier run that are not among these inputs are removed; their finished results are kept
     elsewhere.
@@ -171,7 +239,7 @@ def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows
         store.write_systems(new / "relaxed.arrow", after)
         store.write_extxyz(new / "relaxed.extxyz", systems)
         for system in systems:
-            store.write_text(new / structure_name(system), convert.to_cif(system))
+            store.write_text(new / structure_name(system), structure_text(system))
         store.write_frame(new / "relaxed.csv", table)
         store.write_frame(new / "relaxed.parquet", table)
     counts = Counter(table[Col.STATUS])

@@ -4,7 +4,7 @@ Reads:  samples/<kind>/<shard>.arrow, data/<dataset>.arrow, relaxed/<kind>/<shar
         dft/<shard>.parquet
 Writes: scores/<kind>.parquet and .csv, scores/summary.json, scores/funnel.json,
         scores/measures.json, scores/separation.json, scores/sensitivity-crystal.csv,
-        scores/card.json
+        scores/card.json, scores/properties-molecule.csv
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from adit import store
 from adit.columns import REQUESTED_PROTOCOLS, Col
@@ -38,6 +38,9 @@ from adit.score.terminal_measures import log_measures, log_sensitivity
 from adit.score.tools.answers import Answers
 from adit.systems import Kind
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 NAMED: Final = REQUESTED_PROTOCOLS
 """Protocols that can be requested by name; scores of the others are always written."""
 
@@ -48,6 +51,7 @@ OUTPUTS: Final = (
     "separation.json",
     "card.json",
     "sensitivity-crystal.csv",
+    "properties-molecule.csv",
 )
 """Files in addition to the tables of the kinds."""
 
@@ -85,7 +89,7 @@ def score(
     inputs = [*chain(*samples.values()), *data, *relaxed, *structures, *([hull] if hull else []), *dft, *checks]
     check_folder(out, "score", inputs=inputs, names=OUTPUTS)
     requested = {Kind(kind): read_rows(paths) for kind, paths in samples.items() if paths}
-    energies = read_energies(relaxed, hull, dft) if Kind.CRYSTAL in requested else Energies()
+    energies = read_energies(relaxed, hull, dft)
     score_rows(
         stage,
         requested,
@@ -118,7 +122,7 @@ def score_rows(
         stage: slice of the configuration.
         requested: systems and failures by kind.
         reference: returns the reference of a kind.
-        energies: relaxations, hull and DFT of the crystals.
+        energies: relaxations, hull and DFT of the samples.
         out: the folder of the scores.
         workers: processes at most.
         cache: folder for results that depend only on the reference, or ``None``.
@@ -135,7 +139,7 @@ def score_rows(
             stage, rows, reference_rows, energies, workers, cache
         ),
         Kind.MOLECULE: lambda rows, reference_rows: score_molecules(
-            stage, rows, reference_rows, workers, cache, answers
+            stage, rows, reference_rows, workers, cache, answers, energies
         ),
         Kind.MOF: lambda rows, reference_rows: score_mofs(stage, rows, reference_rows, workers, cache, answers),
     }
@@ -177,6 +181,8 @@ def _write_scores(
         if kind is Kind.CRYSTAL:
             followed = sensitivity(scored.table, crystal_rates([str(name) for name in scored.columns]), stage.seed)
             store.write_frame(out / "sensitivity-crystal.csv", followed)
+        if any(values for population in scored.properties.values() for values in population.values()):
+            store.write_frame(out / f"properties-{kind}.csv", _properties(scored))
         records += scored.records
         funnels += scored.funnel
         measures += scored.measures
@@ -208,6 +214,19 @@ def with_origins(scored: Scored, origins: Origins) -> Scored:
         reasons = [str(record[Col.REASON] or ""), origin.get(CONTRADICTION, "")]
         record[Col.REASON] = "; ".join(reason for reason in reasons if reason)
     return replace(scored, columns=[*scored.columns, SOURCE, NOTES])
+
+
+def _properties(scored: Scored) -> pd.DataFrame:
+    """Return the values of properties: one row a value, with population and property."""
+    import pandas as pd
+
+    rows = [
+        (population, name, value)
+        for population, properties in scored.properties.items()
+        for name, values in properties.items()
+        for value in values
+    ]
+    return pd.DataFrame(rows, columns=["population", "property", "value"])
 
 
 def _write_table(out: Path, kind: str, scored: Scored) -> None:

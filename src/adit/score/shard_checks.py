@@ -15,12 +15,12 @@ from adit.isolate import map_isolated
 from adit.progress import log
 from adit.score.common.inputs import read_rows
 from adit.score.common.scored import systems_of
-from adit.score.molecules.run import bonded, chosen
+from adit.score.molecules.run import chosen
+from adit.score.molecules.table import has_bonding
 from adit.score.molecules.validity import check_molecule
-from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, XTB, write_answers
+from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, write_answers
 from adit.score.tools.mofchecker import check_all, probe
 from adit.score.tools.posebusters import bust
-from adit.score.tools.xtb import relax_all
 from adit.systems import AtomicSystem, Kind
 
 
@@ -41,14 +41,12 @@ def check_shard(stage: ChecksStage, kind: Kind, samples: Sequence[Path], shard: 
         return
     limit = stage.wall_limit_s
     outcomes = map_isolated(check_molecule, systems, workers=workers, wall_limit_s=limit)
-    molecules = [system for system, outcome in zip(systems, outcomes, strict=True) if bonded(outcome)]
+    molecules = [system for system, outcome in zip(systems, outcomes, strict=True) if has_bonding(outcome)]
     rows = read_rows(samples)
-    answers = {}
-    for tool, count, ask in ((POSEBUSTERS, stage.posebusters, bust), (XTB, stage.xtb, relax_all)):
-        ids = chosen(rows, count, stage.seed)
-        sent = [system for system in molecules if system.system_id in ids]
-        answers[tool] = list(zip(sent, ask(sent, workers=workers, wall_limit_s=limit), strict=True))
-    write_answers(out, answers)
+    ids = chosen(rows, stage.posebusters, stage.seed)
+    sent = [system for system in molecules if system.system_id in ids]
+    busted = bust(sent, workers=workers, wall_limit_s=limit)
+    write_answers(out, {POSEBUSTERS: list(zip(sent, busted, strict=True))})
 
 
 def _check_mofs(stage: ChecksStage, systems: Sequence[AtomicSystem], out: Path, workers: int) -> None:

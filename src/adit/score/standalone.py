@@ -82,8 +82,8 @@ def score_files(
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
     samples = by_kind(read_structures(files, reading), given.kind)
     if asks_energies:
-        crystals = samples.get(Kind.CRYSTAL, [])
-        energies = joined(energies, crystals, _names_of_tables(given))
+        given_rows = [row for kind in (Kind.CRYSTAL, Kind.MOLECULE) for row in samples.get(kind, [])]
+        energies = joined(energies, given_rows, _names_of_tables(given))
     references: dict[Kind, Reference] = {}
     if given.reference:
         references = read_any_references(given.reference, list(samples), reading)

@@ -11,14 +11,14 @@ import pytest
 from adit.columns import POSEBUSTERS_COLUMNS, Population
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.progress import log
-from adit.score.common.inputs import Reference, Row
+from adit.relax.molecules.rows import columns_of
+from adit.score.common.inputs import Energies, Reference, Row
 from adit.score.common.scored import check_populations
 from adit.score.molecules.novelty import TrainNames, composition_key
 from adit.score.molecules.run import chosen, reference_rows, score_molecules
 from adit.score.molecules.validity import MoleculeChecks, check_molecule
 from adit.score.tools import posebusters
 from adit.score.tools.posebusters import bust
-from adit.score.tools.xtb import aligned_rmsd, relax_xtb
 from adit.systems import AtomicSystem, Failure, Kind
 
 CONFIG = ScoreConfig(controls=2, xtb=0, posebusters=None, wall_limit_s=60)
@@ -149,19 +149,41 @@ def test_names_of_the_training_set_are_kept(tmp_path: Path) -> None:
     assert again == first
 
 
-def test_xtb_finds_what_a_stretched_geometry_holds() -> None:
-    relaxed = relax_xtb(water("w"))
-    assert relaxed.converged
-    assert relaxed.same
-    assert 0 <= relaxed.energy < 0.05
-    stretched = relax_xtb(water("w", 1.2))
-    assert stretched.energy > relaxed.energy + 0.3
-    assert stretched.rmsd > relaxed.rmsd
+def row_of(name: str, **values: object) -> dict[str, object]:
+    """Return a row of a stage's table of relaxed molecules."""
+    blank = {"system_id": name, "status": "converged", "reason": "", "rmsd_moved": 0.25, **columns_of({})}
+    return blank | {"relaxation_energy": 0.5, "bonding_kept": True, "validity_after_relaxation": True} | values
 
 
-def test_rmsd_knows_rotations_and_not_reflections() -> None:
-    one = ammonia("a").positions * [1.0, 1.1, 1.2]
-    turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
-    assert aligned_rmsd(one, one @ turn.T + 3.0) == pytest.approx(0.0, abs=1e-6)
-    chiral = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]])
-    assert aligned_rmsd(chiral, chiral * [1, 1, -1]) > 0.3
+def test_relaxations_of_the_stage_are_taken_as_they_are() -> None:
+    rows: list[Row] = [water("w"), ammonia("a"), water("far", 4.0), atoms("lone", 1)]
+    relaxed = {
+        "w": row_of("w", homo_lumo_gap=14.0, dipole=2.0),
+        "a": row_of("a", bonding_kept=False, homo_lumo_gap=12.0),
+        "far": row_of("far", status="failed", reason="no energy", bonding_kept=False, homo_lumo_gap=float("nan")),
+        "lone": row_of("lone", homo_lumo_gap=float("nan")),  # a radical, never valid
+    }
+    dft = {"w": {"status": "converged", "reason": ""}}
+    energies = Energies(relaxed=relaxed, dft=dft)
+    scored = score_molecules(STAGE, rows, Reference((), ()), workers=1, energies=energies)
+    table = {row["system_id"]: row for row in scored.table}
+    assert [table[name]["xtb_status"] for name in ("w", "a", "far")] == ["converged", "converged", "failed"]
+    assert [table[name]["xtb_same_molecule"] for name in ("w", "a", "far")] == [True, False, False]
+    assert table["w"]["xtb_relaxation_energy"] == 0.5
+    assert table["w"]["homo_lumo_gap"] == 14.0
+    steps = {step["step"]: step["count"] for step in scored.funnel}
+    assert steps == {"asked": 4, "decoded": 4, "valid": 2, "bonding kept": 1, "unique": 1, "DFT": 1}
+    assert scored.properties["samples"]["dipole"] == [2.0]
+
+
+def test_without_relaxations_the_chosen_are_relaxed_here() -> None:
+    stage = Config(score=CONFIG.model_copy(update={"xtb": 2, "posebusters": 0})).stage(ScoreStage)
+    scored = score_molecules(stage, [water("w"), water("stretched", 1.2)], REFERENCE, workers=1)
+    table = {row["system_id"]: row for row in scored.table}
+    assert table["w"]["xtb_same_molecule"]
+    assert 0 <= table["w"]["xtb_relaxation_energy"] < 0.05
+    assert table["stretched"]["xtb_relaxation_energy"] > table["w"]["xtb_relaxation_energy"] + 0.3
+    assert table["stretched"]["xtb_rmsd"] > table["w"]["xtb_rmsd"]
+    distances = {m.metric: m for m in scored.measures if m.population == "samples"}
+    assert distances["homo_lumo_gap_distance"].value == pytest.approx(0.0, abs=0.05)  # all of them are water
+    assert distances["homo_lumo_gap_distance"].unit == "eV"

@@ -14,7 +14,7 @@ from adit.score import shard_checks
 from adit.score.common.inputs import Row
 from adit.score.molecules.run import score_molecules
 from adit.score.shard_checks import check_shard
-from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, XTB, Answers, write_answers
+from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, Answers, write_answers
 from adit.score.tools.mofchecker import MofChecks
 from adit.store import read_json, write_json, write_systems
 from adit.systems import AtomicSystem, Kind
@@ -61,7 +61,6 @@ def test_scores_with_the_checks_of_shards_are_those_without(
     sent.clear()
     answers = Answers.read(shards[1])
     assert answers.stored[POSEBUSTERS]
-    assert answers.stored[XTB]
     together = score_molecules(STAGE, ROWS, REFERENCE, workers=1, answers=answers)
     assert not names & set(sent)
     assert sent, "the control rows are asked for here"

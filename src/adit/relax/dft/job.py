@@ -103,21 +103,36 @@ def _warnings(caught: list[warnings.WarningMessage]) -> list[str]:
 
 
 def _run(task: DftTask, start: AtomicSystem, run: Path) -> dict[str, Any]:
-    structure = convert.to_structure(start)
     preset = task.engine.preset
-    if isinstance(preset, VaspPreset):
+    structure: Any
+    if start.cell is None:
+        structure = convert.to_molecule(start, task.charge, task.unpaired)
+        flow = _molecule_flow(task, structure)
+    elif isinstance(preset, VaspPreset):
+        structure = convert.to_structure(start)
         flow = vasp.flow_maker(preset, task.engine.command).make(structure)
     else:
+        structure = convert.to_structure(start)
         flow = load_place(ENGINES[task.engine.name].maker)(preset).make(structure)
     documents = _documents(flow, run, own_folders=isinstance(preset, VaspPreset))
     if isinstance(preset, VaspPreset):
         return vasp.result_of(documents, preset)
     document = documents[-1]
     result = _ase_result(document, store.read_json(run / "relaxed.json"), preset.fmax)
+    if start.cell is None:
+        return result
     ratio = document.structure.volume / task.system.volume
     if not 1 / VOLUME_RATIO < ratio < VOLUME_RATIO:
         return {Col.STATUS: "failed", Col.REASON: f"relaxed into no crystal: volume {ratio:.2f} times the start's"}
     return result
+
+
+def _molecule_flow(task: Task, molecule: Any) -> Any:
+    preset = task.engine.preset
+    if isinstance(preset, VaspPreset):
+        maker = vasp.flow_maker(preset, task.engine.command, task.unpaired)
+        return maker.make(vasp.boxed(molecule))
+    return load_place(ENGINES[task.engine.name].molecule_maker)(preset, task.charge, task.unpaired).make(molecule)
 
 
 class VaspError(Exception):
@@ -166,21 +181,29 @@ def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str
     converged = bool(summary["converged"])
     reached = summary[Col.FMAX]
     residual = "unknown" if reached is None else f"{reached:.3f} eV/Å"
-    stress = None if output.stress is None else (-np.array(output.stress) * vasp.KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
+    molecule = getattr(document, "molecule", None)
+    stress = (
+        None
+        if molecule is not None or output.stress is None
+        else (-np.array(output.stress) * vasp.KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA)
+    )
     return {
         Col.STATUS: "converged" if converged else "unconverged",
         Col.REASON: "" if converged else f"fmax {residual} after {summary[Col.N_STEPS]} steps, requested {fmax:g}",
         Col.ENERGY: energy,
         Col.FMAX: reached,
         Col.N_STEPS: int(summary[Col.N_STEPS]),
-        "structure": structure_record(document.structure),
+        "structure": structure_record(document.structure if molecule is None else molecule),
         "forces": [list(map(float, force)) for force in output.forces],
         "stress": None if stress is None else stress.tolist(),
     }
 
 
 def structure_record(structure: Any) -> dict[str, Any]:
-    """Return a pymatgen structure as numbers, positions (Å) and cell (Å, rows)."""
+    """Return a pymatgen structure as numbers, positions (Å) and cell (Å, rows); a molecule has none."""
+    if not hasattr(structure, "lattice"):
+        molecule = convert.from_molecule(structure, "structure")
+        return {"numbers": molecule.numbers.tolist(), "positions": molecule.positions.tolist(), "cell": None}
     system = convert.from_structure(structure, "structure")
     cell = system.cell if system.cell is not None else np.zeros((3, 3))
     return {"numbers": system.numbers.tolist(), "positions": system.positions.tolist(), "cell": cell.tolist()}

@@ -13,7 +13,7 @@ from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.relaxed_files import read_structures
 from adit.relax.dft.result import COLUMNS, write_results
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import DftTask, folder_name
+from adit.relax.dft.task import folder_name, task_of
 
 __all__ = ["COLUMNS", "run_dft", "shard_ids"]
 
@@ -28,6 +28,8 @@ def run_dft(
     structures: Path,
     workers: int,
     settings_dir: Path | None = None,
+    *,
+    molecules: bool = False,
 ) -> None:
     """Relax the selected structures whose rank modulo ``dft.shards`` is ``shard``.
 
@@ -41,6 +43,7 @@ def run_dft(
         structures: relaxed systems, failures for the others.
         workers: structures computed in parallel, one core each (VASP: as its command specifies).
         settings_dir: folder of the presets; by default ``config/dft`` under the working directory.
+        molecules: whether they are molecules, with the preset ``dft.molecule.preset``.
 
     Raises:
         ExternalToolError: the engine is not installed.
@@ -51,10 +54,10 @@ def run_dft(
     starts = read_structures(relaxed, ids)
     results: dict[str, dict[str, Any]] = {}
     if ids:
-        engine = resolve(stage, settings_dir)
+        engine = resolve(stage, settings_dir, molecules=molecules)
         log.info("%d structures, %s %s, preset %s", len(ids), engine.code, engine.version, engine.preset_name)
         results = run_tasks(
-            [DftTask(starts[i], engine, (folder / folder_name(i)).absolute()) for i in ids],
+            [task_of(starts[i], engine, (folder / folder_name(i)).absolute()) for i in ids],
             wall_limit_s=stage.dft.wall_limit_s,
             workers=workers,
             restarts=stage.dft.restarts,

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from adit.columns import Col
+from adit.convert import perceive
 from adit.errors import DataError
 from adit.relax.dft.engines.registry import Engine
 from adit.systems import AtomicSystem
@@ -27,20 +29,43 @@ class DftTask:
         engine: the engine and its settings.
         folder: folder of this structure (absolute); everything is done in its ``run`` folder.
         attempt: number of the attempt, from 1; later ones continue from the last geometry.
+        charge: of a molecule, e.
+        unpaired: unpaired electrons of a molecule.
     """
 
     system: AtomicSystem
     engine: Engine
     folder: Path
     attempt: int = 1
+    charge: int = 0
+    unpaired: int = 0
 
     @property
     def key(self) -> str:
         """Return the hash of everything a result depends on: structure, engine, settings, version of this code."""
         digest = hashlib.sha256(json.dumps([_CODE, self.engine.settings_hash, self.engine.code]).encode())
+        if self.system.cell is None:
+            digest.update(f"{self.charge} {self.unpaired}".encode())
         for array in (self.system.numbers, self.system.positions, self.system.cell):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def task_of(system: AtomicSystem, engine: Engine, folder: Path) -> Task:
+    """Return the task of a system; charge and unpaired electrons of a molecule: as annotated, else as perceived.
+
+    Args:
+        system: the structure to start from.
+        engine: the engine and its settings.
+        folder: of this structure (absolute).
+    """
+    if system.cell is not None:
+        return Task(system, engine, folder)
+    charge, unpaired = system.info.get(Col.CHARGE), system.info.get(Col.UNPAIRED)
+    if charge is None or unpaired is None:
+        perceived = perceive(system)
+        charge, unpaired = perceived.charge, perceived.unpaired
+    return Task(system, engine, folder, charge=int(charge), unpaired=int(unpaired))
 
 
 def folder_name(system_id: str) -> str:

@@ -1,10 +1,11 @@
-"""Relax many crystals with one potential: isolated workers, and one result file per crystal for resuming."""
+"""Relax many systems with one potential: isolated workers, and one result file per system for resuming."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Protocol
 
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
@@ -14,6 +15,32 @@ from adit.relax.potentials.gpu import relax_on_gpu
 from adit.relax.potentials.kept import load, save
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
+
+
+class Relaxer(Protocol):
+    """What relaxes one system in a worker process: a potential, or GFN2-xTB for molecules."""
+
+    @property
+    def label(self) -> str:
+        """Return its name for people."""
+        ...
+
+    @property
+    def energy_tag(self) -> str:
+        """Return the tag of its energies."""
+        ...
+
+    def check(self) -> None:
+        """Make sure that its parts are where they should be."""
+        ...
+
+    def evaluator(self) -> object:
+        """Load what it needs; called once in each worker."""
+        ...
+
+    def relax(self, task: tuple[AtomicSystem, Any]) -> Relaxed:
+        """Relax one system to its limits."""
+        ...
 
 
 def relax_all(
@@ -26,12 +53,12 @@ def relax_all(
     what: str = "structures",
     device: str = "cpu",
     batch_atoms: int = 4096,
-    chosen: Chosen = CHGNET,
+    chosen: Relaxer = CHGNET,
 ) -> list[Relaxed]:
     """Relax every system and return the results in order; a failure affects one system only.
 
     Args:
-        systems: crystals.
+        systems: crystals, or molecules.
         limits: limits of a relaxation.
         wall_limit_s: wall time of one structure, s; after it the structure has the status ``timeout``.
         workers: single-threaded processes at most; on a GPU always one process.
@@ -39,7 +66,7 @@ def relax_all(
         what: noun for the progress lines.
         device: cpu or cuda.
         batch_atoms: atoms relaxed together on a GPU.
-        chosen: the potential.
+        chosen: the potential, or what relaxes molecules.
 
     Raises:
         ConfigError: the potential needs a file of weights, and it is missing.
@@ -66,7 +93,7 @@ def relax_all(
         progress.update()
 
     left = [systems[index] for index in todo]
-    if device == "cpu":
+    if device == "cpu" or not isinstance(chosen, Chosen):
         _on_cpu(left, limits, wall_limit_s, min(workers, max(1, len(todo))), take, chosen)
     else:
         relax_on_gpu(left, limits, device, batch_atoms, wall_limit_s, take, chosen=chosen)
@@ -75,12 +102,15 @@ def relax_all(
 
 _REINSTALL = "install the packages of requirements.lock and run the same command again"
 
+NO_ANNOTATIONS = ("sdf",)
+"""Details that the relaxed structure does not carry: they are the structure."""
+
 Take = Callable[[int, Relaxed, bool], None]
 """Called with (position, result, whether later runs can use it)."""
 
 
 def _on_cpu(
-    systems: Sequence[AtomicSystem], limits: Limits, wall_limit_s: float, workers: int, take: Take, chosen: Chosen
+    systems: Sequence[AtomicSystem], limits: Limits, wall_limit_s: float, workers: int, take: Take, chosen: Relaxer
 ) -> None:
     def done(position: int, outcome: Outcome) -> None:
         if outcome.status == "unstarted":
@@ -106,4 +136,5 @@ def annotated(result: Relaxed, tag: str) -> AtomicSystem | None:
         "energy_tag": tag,
         "relax_status": result.status,
     }
-    return replace(result.system, info={**result.system.info, **extra})
+    details = {str(name): value for name, value in result.details.items() if name not in NO_ANNOTATIONS}
+    return replace(result.system, info={**result.system.info, **details, **extra})

@@ -49,7 +49,7 @@ def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = E
             relaxed = AtomicSystem(
                 system.system_id, system.kind, system.numbers, shape["positions"], shape["cell"], system.info
             )
-        return Relaxed(system=relaxed, **values)
+        return Relaxed(system=relaxed, details=record.get("details", {}), **values)
     except (DataError, KeyError, TypeError, AttributeError):
         log.warning("%s: unreadable, computed again", path)
         return None
@@ -69,6 +69,9 @@ def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Rela
         record[name] = value if np.isfinite(value) else None
     final = result.system
     record["structure"] = None
-    if final is not None and final.cell is not None:
-        record["structure"] = {"positions": final.positions.tolist(), "cell": final.cell.tolist()}
+    if final is not None:
+        cell = None if final.cell is None else final.cell.tolist()
+        record["structure"] = {"positions": final.positions.tolist(), "cell": cell}
+    if result.details:
+        record["details"] = dict(result.details)
     store.write_json(folder / f"{key(system, limits, tag)}.json", record)

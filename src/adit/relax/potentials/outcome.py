@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from adit.isolate import Outcome
 from adit.systems import AtomicSystem
@@ -49,6 +50,7 @@ class Relaxed:
         spacegroup_before: international number of the structure as given, 0 if there is none.
         spacegroup_after: international number of the relaxed structure, 0 if there is none.
         pushed_apart: whether overlapping atoms were pushed apart before the first step.
+        details: further columns, plain values; those without a value are not there.
     """
 
     status: Status
@@ -62,6 +64,7 @@ class Relaxed:
     spacegroup_before: int = 0
     spacegroup_after: int = 0
     pushed_apart: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def energy_per_atom(self) -> float:

@@ -126,15 +126,16 @@ def _number(value: Any, digits: int) -> float | int | None:
 
 def _parts(run: Run, kind: str, frame: pd.DataFrame) -> list[list[list[dict[str, Any]]]]:
     generated = structures(run, f"samples/{kind}/*.arrow")
-    later = [] if kind == "molecule" else _relaxed(run, kind)
+    later = _relaxed(run, kind)
     valid = frame[Col.VALIDITY].fillna(False).astype(bool) if Col.VALIDITY in frame else frame[Col.SYSTEM_ID].isna()
     progress = Progress(f"structures of {kind}s", len(frame))
     rows = []
     for system_id, bonded in zip(frame[Col.SYSTEM_ID].astype(str), valid, strict=True):
         system = generated.get(system_id)
         if kind == "molecule":
-            drawn = system is not None and len(system) <= PAIRWISE_ATOMS
-            rows.append([frames.frame(system, "generated", bonded=bool(bonded))] if drawn and system else [])
+            drawn = system if system is not None and len(system) <= PAIRWISE_ATOMS else None
+            steps = [("generated", drawn), *((label, structure.get(system_id)) for label, structure in later)]
+            rows.append(frames.molecule_path(steps, bonded=bool(bonded)) if drawn is not None else [])
         else:
             steps = [("generated", system), *((label, structure.get(system_id)) for label, structure in later)]
             rows.append(frames.path(steps))
@@ -143,6 +144,9 @@ def _parts(run: Run, kind: str, frame: pd.DataFrame) -> list[list[list[dict[str,
 
 
 def _relaxed(run: Run, kind: str) -> list[tuple[str, Structures]]:
+    if kind == "molecule":
+        relaxed, dft = structures(run, "relaxed/molecule/*.arrow"), structures(run, "dft/molecules/*.arrow")
+        return [("GFN2-xTB", relaxed), (method(run), dft)]
     stages = [("CHGNet", structures(run, f"relaxed/{kind}/*.arrow"))]
     return [*stages, (method(run), structures(run, "dft/[0-9]*.arrow"))] if kind == "crystal" else stages
 

@@ -33,17 +33,33 @@ def frame(system: AtomicSystem, label: str, *, bonded: bool = False) -> dict[str
     record: dict[str, Any] = {"l": label, "z": [int(z) for z in system.numbers]}
     if system.cell is None:
         record["x"] = _whole(system.positions * ANGSTROM)
+        record |= _energy(system, label)
         return {**record, **molecule_graph(system)} if bonded else record
     record["x"] = _whole(system.fractional * FRACTION)
     record["c"] = [round(float(value), 5) for value in system.cell.ravel()]
+    return record | _energy(system, label)
+
+
+def _energy(system: AtomicSystem, label: str) -> dict[str, float]:
+    """Return ``e``, the energy in eV/atom; empty where there is none."""
     energy = system.info.get("dft_energy_per_atom" if label.startswith("DFT") else Col.ENERGY_PER_ATOM)
-    if isinstance(energy, int | float) and not formats.is_missing(energy):
-        record["e"] = round(float(energy), 5)
-    return record
+    known = isinstance(energy, int | float) and not formats.is_missing(energy)
+    return {"e": round(float(energy), 5)} if known else {}  # type: ignore[arg-type]
 
 
 def _whole(values: np.ndarray) -> list[int]:
     return [int(value) for value in np.rint(values).ravel()]
+
+
+def molecule_path(steps: Sequence[tuple[str, AtomicSystem | None]], *, bonded: bool) -> list[dict[str, Any]]:
+    """Return the frames of a molecule from what was generated to what the last relaxation made of it.
+
+    Args:
+        steps: label and structure; a step without one is left out.
+        bonded: whether the generated geometry has bonds; relaxed ones have where they fit.
+    """
+    present = [(label, system) for label, system in steps if system is not None]
+    return [frame(system, label, bonded=bonded or number > 0) for number, (label, system) in enumerate(present)]
 
 
 def path(steps: Sequence[tuple[str, AtomicSystem | None]]) -> list[dict[str, Any]]:

@@ -99,8 +99,8 @@ def molecules(run: Run, limit: int) -> list[Card]:
     frame = frame.assign(_passed=passed)
     keys = [k for k in (Col.NEUTRAL_VALIDITY, Col.PDB_VALIDITY, "_passed", Col.NOVEL, Col.N_ATOMS) if k in frame]
     frame = frame.sort_values(keys, ascending=False, kind="stable")
-    structures_by_id = structures(run, "samples/molecule/*.arrow")
-    return [_molecule(row, system) for row, system in _drawn(frame, structures_by_id, limit)]
+    patterns = ("dft/molecules/*.arrow", "relaxed/molecule/*.arrow", "samples/molecule/*.arrow")
+    return [_molecule(row, system) for row, system in _drawn(frame, structures(run, *patterns), limit)]
 
 
 def _only(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -186,6 +186,7 @@ def _molecule(row: Record, system: AtomicSystem) -> Card:
     facts += [
         ("PoseBusters", str(row.get(Col.POSEBUSTERS_PASSED) or "not checked")),
         ("atoms", str(len(system))),
+        *_properties(row),
     ]
     badges = [("valid", "good") if valid else ("not valid", "bad")]
     if not valid and not formats.is_missing(row.get(Col.REASON)):
@@ -194,6 +195,10 @@ def _molecule(row: Record, system: AtomicSystem) -> Card:
         badges.append(("no charged atom", "good") if _true(row[Col.NEUTRAL_VALIDITY]) else ("charged atoms", "fair"))
     if valid and Col.NOVEL in row:
         badges.append(("novel", "good") if _true(row[Col.NOVEL]) else ("in the training set", ""))
+    if row.get(Col.XTB_STATUS) == "converged":
+        badges.append(("bonds kept", "good") if _true(row.get(Col.XTB_SAME)) else ("bonds changed by xTB", "fair"))
+    elif row.get(Col.XTB_STATUS) not in (None, "not_sent"):
+        badges.append((f"xTB {row[Col.XTB_STATUS]}", "bad"))
     return Card(
         system.system_id,
         formats.formula(hill(composition(system.numbers))),
@@ -203,6 +208,24 @@ def _molecule(row: Record, system: AtomicSystem) -> Card:
         legend(system),
         (_data_uri(convert.to_xyz(system)), f"{slug(system.system_id)}.xyz"),
     )
+
+
+def _properties(row: Record) -> list[tuple[str, str]]:
+    """Return the properties that a card shows, those that are known."""
+    shown = (
+        *((Col.GAP, 2), (Col.DIPOLE, 2), (Col.STRAIN, 2), (Col.IONISATION, 1), (Col.AFFINITY, 1)),
+        *((Col.QED, 2), (Col.SA_SCORE, 1), (Col.LOGP, 1)),
+    )
+    facts = [
+        (f"{name.label}, GFN2-xTB" if name.unit else name.label, _unit(row[name], digits, name.unit).strip())
+        for name, digits in shown
+        if not formats.is_missing(row.get(name))
+    ]
+    if not formats.is_missing(row.get(Col.XTB_RMSD)):
+        facts.append(("moved by xTB", _unit(row[Col.XTB_RMSD], 2, "Å")))
+    if not formats.is_missing(row.get(Col.DFT_STATUS)):
+        facts.append(("DFT", str(row[Col.DFT_STATUS])))
+    return facts
 
 
 def _true(value: Any) -> bool:

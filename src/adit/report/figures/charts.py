@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from adit.columns import Col
 from adit.report.figures.drawing import COLOURS, INK, POPULATIONS, Drawing, grid_lines, new_figure, slug, styled
@@ -120,6 +120,47 @@ def _curves(axes: Axes, metrics: pd.DataFrame, columns: Sequence[str], title: st
     grid_lines(axes, "y")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.02), borderaxespad=0.2)
+
+
+PROPERTIES: Final = (Col.GAP, Col.DIPOLE, Col.LOGP)
+"""Properties of molecules whose distributions are drawn."""
+
+BINS: Final = 24
+
+
+@styled
+def property_histograms(kind: str, values: pd.DataFrame) -> Drawing:
+    """Draw the distributions of properties of the samples beside those of the training control row.
+
+    Args:
+        kind: of the systems.
+        values: one row a value: population, property, value.
+    """
+    import numpy as np
+
+    shown = ("train", "samples")
+    data = values[values["population"].isin(shown) & values["property"].isin([str(name) for name in PROPERTIES])]
+    figure, grid = new_figure(10.2, 2.7, columns=len(PROPERTIES))
+    for axes, name in zip(grid[0], PROPERTIES, strict=True):
+        own = data[data["property"] == str(name)]
+        if own.empty:
+            axes.set_visible(False)
+            continue
+        edges = np.linspace(own["value"].min() - 1e-9, own["value"].max() + 1e-9, BINS + 1)
+        for population in shown:
+            part = own[own["population"] == population]["value"]
+            if part.empty:
+                continue
+            weights = np.full(len(part), 100 / len(part))
+            colour = COLOURS[POPULATIONS[population]]
+            label = f"{population} ({formats.count(len(part))})"
+            axes.hist(part, edges, weights=weights, histtype="stepfilled", color=colour, alpha=0.45, label=label)
+        axes.set_xlabel(f"{name.label}, {name.unit}" if name.unit else name.label)
+        axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+        grid_lines(axes, "y")
+    grid[0, 0].set_ylabel("% of the molecules")
+    text = f"Distributions of HOMO-LUMO gap, dipole and logP of {kind} samples and of the training control row"
+    return Drawing(f"properties-{slug(kind)}", figure, data, text)
 
 
 @styled

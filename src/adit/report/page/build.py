@@ -136,6 +136,12 @@ class _Builder:
     def _draw(self, drawing: Drawing) -> Record:
         return {"svg": save(drawing, self.folder / "figures"), "name": drawing.name}
 
+    def _properties(self, kind: str) -> Record | None:
+        values = self.run.properties
+        if kind != "molecule" or not _has_values(values):
+            return None
+        return self._draw(figures.property_histograms(kind, values))  # type: ignore[arg-type]
+
     def _kind(self, kind: str) -> Record:
         steps = outcome.steps_of(self.run, kind)
         records = [r for r in self.run.summary if r.get("kind") == kind]
@@ -150,11 +156,17 @@ class _Builder:
             "rates": self._draw(figures.rates(kind, main)) if any(r.get("value") is not None for r in main) else None,
             "funnel": self._draw(figures.funnel_bars(kind, steps)) if steps else None,
             "reasons": tables.reasons(steps) if steps else None,
+            "properties": self._properties(kind),
             "cards": gallery.molecules(self.run, limit)
             if kind == "molecule"
             else gallery.crystals(self.run, limit, kind),
             "written": candidates.write(self.run, kind, self.folder / "data"),
         }
+
+
+def _has_values(values: Any) -> bool:
+    """Return whether a table of properties has what is drawn of it."""
+    return values is not None and {"population", "property", "value"} <= set(values) and len(values) > 0
 
 
 def _confidence(level: Any) -> str:

@@ -62,6 +62,7 @@ class Run:
         separation: records of ``scores/separation.json``: which scores separate real systems from controls.
         card: ``scores/card.json``: matchers and protocols that decided the scores.
         sensitivity: ``scores/sensitivity-crystal.csv``: rates by number of samples and seed.
+        properties: ``scores/properties-molecule.csv``: values of properties of samples and control rows.
         problems: unreadable files, one line each.
     """
 
@@ -82,6 +83,7 @@ class Run:
     separation: list[Record] = field(default_factory=list)
     card: Record = field(default_factory=dict)
     sensitivity: pd.DataFrame | None = None
+    properties: pd.DataFrame | None = None
     problems: list[str] = field(default_factory=list)
 
     def setting(self, path: str, default: Any = None) -> Any:
@@ -135,6 +137,7 @@ def load(folder: Path, run_config: str) -> Run:
         separation=reader.records("scores/separation.json"),
         card=card if isinstance(card := reader.json("scores/card.json"), dict) else {},
         sensitivity=reader.frame("scores/sensitivity-crystal.csv"),
+        properties=reader.frame("scores/properties-molecule.csv"),
         problems=problems,
     )
 
@@ -219,7 +222,7 @@ def _training(reader: _Reader, name: str) -> Training:
 def _dft(reader: _Reader) -> list[Record]:
     """Return the rows of ``dft/<shard>.parquet``, each with the warnings of its ``result.json``."""
     rows: list[Record] = []
-    for path in reader.glob("dft/*.parquet"):
+    for path in [*reader.glob("dft/*.parquet"), *reader.glob("dft/molecules/*.parquet")]:
         if path.stem.isdigit() and (frame := reader.frame(path)) is not None:
             rows += frame.to_dict("records")
     details = {

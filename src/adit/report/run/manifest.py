@@ -51,6 +51,7 @@ STAGES: Final = (
     "take",
     "sample",
     "relax",
+    "relax_molecules",
     "reference",
     "hull",
     "judge",
@@ -59,6 +60,8 @@ STAGES: Final = (
     "dft",
     "dft_references",
     "dft_hull",
+    "select_molecules",
+    "dft_molecules",
     "checks",
     "score",
 )

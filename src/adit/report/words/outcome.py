@@ -106,6 +106,7 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
     last = str(steps[-1].get("step"))
     words = {
         "valid": ("is valid", "are valid"),
+        "bonding kept": ("keeps its bonds in relaxation", "keep their bonds in relaxation"),
         "relaxed": ("relaxed", "relaxed"),
         "stable": ("is below the hull", "are below the hull"),
         "unique": ("is unique", "are unique"),
@@ -113,7 +114,7 @@ def _clause(kind: str, steps: Sequence[Mapping[str, Any]], note: str) -> str:
     }
     parts: list[str] = []
     for step, word in words.items():
-        if step not in counts or (step == "unique" and last == "novel"):
+        if step not in counts or (step == "unique" and "novel" in counts):
             continue
         number = counts[step]
         remark = f" ({note})" if note and step == "stable" else ""

@@ -25,10 +25,11 @@ _LIBRARIES: Final = ("adit", "pymatgen", "spglib", "smact", "rdkit", "posebuster
 
 @dataclass(frozen=True)
 class Controls:
-    """Rates and measures of the control rows."""
+    """Rates and measures of the control rows, and values of properties by population and property."""
 
     records: list[RateRecord] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
+    properties: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
 
 def cached_controls(
@@ -52,13 +53,19 @@ def cached_controls(
     def computed() -> dict[str, Any]:
         fresh.append(make())
         records, measures = fresh[0].records, fresh[0].measures
-        return {"records": [r.to_json() for r in records], "measures": [m.to_json() for m in measures]}
+        found = {str(name): values for name, values in fresh[0].properties.items()}
+        return {
+            "records": [r.to_json() for r in records],
+            "measures": [m.to_json() for m in measures],
+            "properties": found,
+        }
 
     values = store.cached_json(path, key, computed)
     if fresh:
         return fresh[0]
     log.info("control rows of %ss: from %s", kind, path)
-    return Controls([RateRecord(**r) for r in values["records"]], [Measure.from_json(m) for m in values["measures"]])
+    kept_records = [RateRecord(**r) for r in values["records"]]
+    return Controls(kept_records, [Measure.from_json(m) for m in values["measures"]], values.get("properties", {}))
 
 
 def _key(stage: ScoreStage, reference: Reference) -> str:

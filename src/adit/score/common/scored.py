@@ -34,6 +34,7 @@ class Scored:
         records: rates of all populations.
         funnel: steps of the samples.
         measures: scores of all populations that are not rates.
+        properties: values of properties by population and property; empty where none were computed.
     """
 
     columns: list[str]
@@ -41,6 +42,7 @@ class Scored:
     records: list[RateRecord]
     funnel: Records
     measures: list[Measure] = field(default_factory=list)
+    properties: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
 
 
 def populations_of(stage: ScoreStage, rows: Sequence[Row], reference: Reference) -> Populations:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from adit import seeds
-from adit.columns import CONTROLS, Population
+from adit.columns import CONTROLS, Col, Population
 from adit.config import ScoreStage
 from adit.isolate import Outcome
 from adit.score.common.aggregate import Rater
 from adit.score.common.control_cache import Controls, cached_controls
-from adit.score.common.inputs import Reference, Row
+from adit.score.common.inputs import Energies, Reference, Row
 from adit.score.common.measures import Measurer
 from adit.score.common.scored import (
     NOTHING,
@@ -27,12 +27,12 @@ from adit.score.common.scored import (
 )
 from adit.score.molecules.distances import distance_measures, molecule_properties
 from adit.score.molecules.novelty import Composition, KnownNames, TrainNames, composition_key
-from adit.score.molecules.summary import molecule_funnel, molecule_records, xtb_measures
-from adit.score.molecules.table import NO_BONDING, Evidence, molecule_rows
-from adit.score.molecules.validity import MoleculeChecks, check_molecule
-from adit.score.tools.answers import POSEBUSTERS, XTB, Answers
+from adit.score.molecules.relaxed import Relaxation, property_values, relaxations
+from adit.score.molecules.summary import molecule_funnel, molecule_records, property_measures, xtb_measures
+from adit.score.molecules.table import NO_BONDING, Evidence, has_bonding, molecule_rows
+from adit.score.molecules.validity import check_molecule
+from adit.score.tools.answers import POSEBUSTERS, Answers
 from adit.score.tools.posebusters import bust, version
-from adit.score.tools.xtb import relax_all
 from adit.systems import AtomicSystem, Kind
 
 Checks = Mapping[str, Mapping[str, Outcome]]
@@ -48,6 +48,7 @@ def score_molecules(
     workers: int,
     cache: Path | None = None,
     answers: Answers | None = None,
+    energies: Energies | None = None,
 ) -> Scored:
     """Score molecules and their control rows.
 
@@ -58,23 +59,33 @@ def score_molecules(
         workers: processes at most.
         cache: folder for the control rows and the names of the reference, or ``None``.
         answers: existing answers of the slow tools; ``None``: none.
+        energies: relaxations and DFT of the samples; without a relaxation up to ``score.xtb`` are relaxed here.
     """
-    scorer = _Scorer(stage, reference, workers, cache, answers or Answers())
+    scorer = _Scorer(stage, reference, workers, cache, answers or Answers(), energies or Energies())
     controls = cached_controls(stage, reference, Kind.MOLECULE, cache, scorer.controls)
     tables, mine = scorer.score({Population.SAMPLES: rows})
     table = tables[Population.SAMPLES]
     columns = list(molecule_rows([NOTHING], Evidence(), KnownNames())[0])
     funnel = molecule_funnel(table, bool(len(scorer.names)))
-    return Scored(columns, table, [*mine.records, *controls.records], funnel, [*mine.measures, *controls.measures])
+    measurer = Measurer(Kind.MOLECULE, Population.SAMPLES, len(rows), stage.score.confidence)
+    properties = {**controls.properties, **mine.properties}
+    measures = [*mine.measures, *property_measures(properties, measurer), *controls.measures]
+    return Scored(columns, table, [*mine.records, *controls.records], funnel, measures, properties)
 
 
 class _Scorer:
     """Scores populations of molecules against one reference."""
 
     def __init__(
-        self, stage: ScoreStage, reference: Reference, workers: int, cache: Path | None, answers: Answers
+        self,
+        stage: ScoreStage,
+        reference: Reference,
+        workers: int,
+        cache: Path | None,
+        answers: Answers,
+        energies: Energies,
     ) -> None:
-        self.stage, self.workers, self.answers = stage, workers, answers
+        self.stage, self.workers, self.answers, self.energies = stage, workers, answers, energies
         train, limit = reference.split("train"), stage.score.wall_limit_s
         self.names = TrainNames(train, workers=workers, wall_limit_s=limit, cache=cache)
         self.others = populations_of(stage, [], reference)
@@ -93,11 +104,13 @@ class _Scorer:
         )
         names = self.names.of(_compositions(populations, checks))
         busted = self._send(POSEBUSTERS, bust, populations, checks, config.posebusters)
-        relaxed = self._send(XTB, relax_all, populations, checks, config.xtb)
+        relaxed = {name: self._relaxed(name, members, checks[name]) for name, members in populations.items()}
         against = molecule_properties(self.reference, checks[REFERENCE])
         tables, results = {}, Controls()
         for name, members in populations.items():
-            table = molecule_rows(members, Evidence(checks[name], busted[name], relaxed[name]), names)
+            dft = self.energies.dft if name is Population.SAMPLES else {}
+            table = molecule_rows(members, Evidence(checks[name], busted[name], relaxed[name], dft), names)
+            results.properties[name] = property_values(table)
             rater = Rater(Kind.MOLECULE, name, config.confidence)
             measurer = Measurer(Kind.MOLECULE, name, len(members), config.confidence)
             tables[name] = table
@@ -108,6 +121,23 @@ class _Scorer:
                     distance_measures(molecule_properties(members, checks[name]), against, measurer)
                 )
         return tables, results
+
+    def _relaxed(
+        self, name: Population, rows: Sequence[Row], checks: Mapping[str, Outcome]
+    ) -> dict[str, Relaxation | str]:
+        """Return the relaxation of each row by id: the stage's where there is one, else of the chosen rows."""
+        config = self.stage.score
+        done = self.energies.relaxed if name is Population.SAMPLES else {}
+        found: dict[str, Relaxation | str] = {
+            row.system_id: done[row.system_id]
+            for row in rows
+            if row.system_id in done and Col.GAP in done[row.system_id]
+        }
+        ids = chosen(rows, config.xtb, self.stage.seed) - found.keys() if not found else set()
+        found |= dict.fromkeys(sorted(ids), NO_BONDING)
+        work = [s for s in systems_of(rows) if s.system_id in ids and has_bonding(checks[s.system_id])]
+        fresh = relaxations(work, workers=self.workers, wall_limit_s=config.wall_limit_s) if work else []
+        return found | {system.system_id: each for system, each in zip(work, fresh, strict=True)}
 
     def _send(
         self,
@@ -126,7 +156,7 @@ class _Scorer:
             (name, system)
             for name, rows in populations.items()
             for system in systems_of(rows)
-            if system.system_id in sent[name] and bonded(checks[name][system.system_id])
+            if system.system_id in sent[name] and has_bonding(checks[name][system.system_id])
         ]
         given = partial(ask, workers=self.workers, wall_limit_s=self.stage.score.wall_limit_s)
         said = self.answers.complete(tool, [system for _, system in work], given)
@@ -150,11 +180,6 @@ def chosen(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str
     """Return the ids of ``count`` rows (``None``: all); the selection depends on seed and ids, not on the order."""
     ids = sorted((row.system_id for row in rows), key=lambda system_id: seeds.derive_seed("chosen", seed, system_id))
     return set(ids[:count])
-
-
-def bonded(outcome: Outcome) -> bool:
-    """Return whether a bonding was found, without which the tools cannot check a molecule."""
-    return outcome.status == "ok" and isinstance(outcome.value, MoleculeChecks) and outcome.value.bonded
 
 
 def _compositions(populations: Populations, checks: Checks) -> set[Composition]:

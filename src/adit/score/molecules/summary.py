@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from adit.columns import (
@@ -12,14 +13,16 @@ from adit.columns import (
     SUFFIX_STEREO,
     Col,
     Metric,
+    Population,
     Protocol,
     posebusters_name,
 )
 from adit.score.common.aggregate import FunnelStep, Rater, RateRecord, funnel, plain_reason
 from adit.score.common.measures import Measure, Measurer
+from adit.score.molecules.relaxed import COMPARED
 from adit.score.molecules.table import Records
-from adit.score.tools.xtb import METHOD
 
+METHOD: Final = "GFN2-xTB"
 REQUESTED: Final = "requested molecules"
 NO_REFERENCE: Final = "not measured: no reference of this kind was given"
 STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
@@ -151,16 +154,53 @@ def xtb_measures(table: Records, measurer: Measurer) -> list[Measure]:
     ]
 
 
+def property_measures(properties: Mapping[str, Mapping[str, Sequence[float]]], measurer: Measurer) -> list[Measure]:
+    """Return how far the samples' distributions of properties are from those of the training control row.
+
+    Args:
+        properties: values by population and property.
+        measurer: of the samples.
+    """
+    mine, data = properties.get(Population.SAMPLES, {}), properties.get(Population.TRAIN, {})
+    if not any(data.get(name) for name in COMPARED):
+        return []
+    basis = "molecules that are strictly valid after relaxation; Wasserstein distance to the training control row"
+    return [
+        measurer.measure(
+            f"{name}_distance",
+            measurer.wasserstein([[value] for value in mine.get(name, ())], data.get(name, ())),
+            name.unit,
+            basis,
+        )
+        for name in COMPARED
+    ]
+
+
 def molecule_funnel(table: Records, with_novelty: bool) -> list[dict[str, Any]]:
-    """Return the funnel of the samples: asked, decoded, valid, unique, novel (molecules are not relaxed)."""
+    """Return the funnel of the samples: asked, decoded, valid, bonding kept, unique, novel, DFT."""
     columns = [("unique", Col.UNIQUE, "same SMILES as another")]
     if with_novelty:
         columns.append(("novel", Col.NOVEL, "in the training split"))
+    kept = [FunnelStep("bonding kept", [_why_not_kept(row) for row in table])]
+    dft = [FunnelStep("DFT", [_why_no_dft(row) for row in table])]
     steps = [
         FunnelStep("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
-        FunnelStep(
-            "valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]
-        ),
+        FunnelStep("valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]),
+        *(kept if any(row[Col.XTB_STATUS] != "not_sent" for row in table) else ()),
         *(FunnelStep(name, ["" if row[column] else why for row in table]) for name, column, why in columns),
+        *(dft if any(row[Col.DFT_STATUS] for row in table) else ()),
     ]
     return funnel("molecule", len(table), steps)
+
+
+def _why_not_kept(row: Mapping[str, Any]) -> str:
+    if row[Col.XTB_STATUS] == "not_sent":
+        return "not relaxed"
+    if row[Col.XTB_STATUS] != "converged":
+        return f"relaxation {row[Col.XTB_STATUS]}"
+    return "" if row[Col.XTB_SAME] else "bonds changed in relaxation"
+
+
+def _why_no_dft(row: Mapping[str, Any]) -> str:
+    status = row[Col.DFT_STATUS]
+    return "" if status == "converged" else f"DFT {status}" if status else "not selected"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,8 +12,8 @@ from adit.isolate import Outcome
 from adit.score.common.aggregate import representatives
 from adit.score.common.inputs import Row
 from adit.score.molecules.novelty import KnownNames
+from adit.score.molecules.relaxed import Relaxation, relaxation_columns
 from adit.score.molecules.validity import MoleculeChecks
-from adit.score.tools.xtb import XtbRelaxation
 from adit.systems import Failure
 
 Records = list[dict[str, Any]]
@@ -28,12 +27,14 @@ class Evidence:
     Attributes:
         checks: outcome of ``check_molecule``.
         busted: flags of PoseBusters, or a reason.
-        relaxed: relaxation with GFN2-xTB, or a reason.
+        relaxed: columns of the relaxation with GFN2-xTB, or a reason.
+        dft: rows of the DFT relaxations.
     """
 
     checks: Mapping[str, Outcome] = field(default_factory=dict)
     busted: Mapping[str, dict[str, bool | None] | str] = field(default_factory=dict)
-    relaxed: Mapping[str, XtbRelaxation | str] = field(default_factory=dict)
+    relaxed: Mapping[str, Relaxation | str] = field(default_factory=dict)
+    dft: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def molecule_rows(rows: Sequence[Row], evidence: Evidence, names_of_reference: KnownNames) -> Records:
@@ -63,8 +64,23 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, names_of_reference: K
         ):
             record[novel] = bool(record[name]) and record[name] not in names if names_of_reference.count else None
         system_id = record[Col.SYSTEM_ID]
-        record |= _posebusters(evidence.busted.get(system_id)) | _xtb(evidence.relaxed.get(system_id))
+        record |= _posebusters(evidence.busted.get(system_id))
+        bonded = has_bonding(evidence.checks.get(system_id))
+        record |= relaxation_columns(evidence.relaxed.get(system_id), bonded=bonded)
+        record |= _dft(evidence.dft.get(system_id))
     return table
+
+
+def has_bonding(outcome: Outcome | None) -> bool:
+    """Return whether some bonding fits: without one there is no molecule to send anywhere."""
+    ok = outcome is not None and outcome.status == "ok"
+    return ok and isinstance(outcome.value, MoleculeChecks) and outcome.value.bonded  # type: ignore[union-attr]
+
+
+def _dft(row: Mapping[str, Any] | None) -> dict[str, Any]:
+    if row is None:
+        return {Col.DFT_STATUS: None, Col.DFT_REASON: None}
+    return {Col.DFT_STATUS: row[Col.STATUS], Col.DFT_REASON: row[Col.REASON] or None}
 
 
 def _molecule_row(row: Row, outcome: Outcome | None) -> dict[str, Any]:
@@ -112,22 +128,3 @@ def _posebusters(answer: dict[str, bool | None] | str | None) -> dict[str, Any]:
     reason = f"not computed: {', '.join(unknown)}" if unknown else ""
     flags = {names[column]: bool(value) for column, value in answer.items()}
     return {Col.POSEBUSTERS_STATUS: "ok", Col.POSEBUSTERS_REASON: reason} | flags
-
-
-def _xtb(relaxation: XtbRelaxation | str | None) -> dict[str, Any]:
-    if relaxation is None or isinstance(relaxation, str):
-        status = "not_sent" if relaxation is None else "failed"
-        return {
-            Col.XTB_STATUS: status,
-            Col.XTB_REASON: relaxation or "",
-            Col.XTB_ENERGY: math.nan,
-            Col.XTB_RMSD: math.nan,
-            Col.XTB_SAME: False,
-        }
-    return {
-        Col.XTB_STATUS: "converged" if relaxation.converged else "unconverged",
-        Col.XTB_REASON: "",
-        Col.XTB_ENERGY: relaxation.energy,
-        Col.XTB_RMSD: relaxation.rmsd,
-        Col.XTB_SAME: relaxation.same,
-    }

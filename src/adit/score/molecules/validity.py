@@ -49,25 +49,11 @@ def check_molecule(system: AtomicSystem) -> MoleculeChecks:
     except DataError as error:
         reason = str(error).removeprefix(f"{system.system_id}: ")
         return MoleculeChecks(False, False, False, fragment is not None, None, fragment, edm, None, reason)
-    reason = strict_problem(mol)
+    reason = convert.strict_problem(mol)
     neutral = not reason and all(atom.GetFormalCharge() == 0 for atom in mol.GetAtoms())
     names = None if reason else names_of(mol)
     features = None if reason else molecule_features(mol)
     return MoleculeChecks(True, not reason, neutral, fragment is not None, names, fragment, edm, features, reason)
-
-
-def strict_problem(mol: Any) -> str:
-    """Return why a sanitised RDKit molecule is not strictly valid; empty if it is."""
-    from rdkit import Chem
-
-    if len(Chem.GetMolFrags(mol)) != 1:
-        return "not connected"
-    atoms = list(mol.GetAtoms())
-    if any(atom.GetNumRadicalElectrons() for atom in atoms):
-        return "radical"
-    if any(atom.GetNumImplicitHs() or atom.GetNumExplicitHs() for atom in atoms):
-        return "hydrogens missing"
-    return ""
 
 
 def pdb_smiles(system: AtomicSystem) -> str | None:

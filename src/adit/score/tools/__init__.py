@@ -1,1 +1,1 @@
-"""Slow external checks, each in worker processes: PoseBusters, GFN2-xTB, MOFChecker."""
+"""Slow external checks, each in worker processes: PoseBusters, MOFChecker."""

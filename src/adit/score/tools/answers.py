@@ -18,11 +18,9 @@ from adit.progress import log
 from adit.score.common.content import content_key
 from adit.score.common.control_cache import library_versions
 from adit.score.tools.mofchecker import MofChecks
-from adit.score.tools.xtb import XtbRelaxation
 from adit.systems import AtomicSystem
 
 POSEBUSTERS: Final = "posebusters"
-XTB: Final = "xtb"
 MOFCHECKER: Final = "mofchecker"
 
 
@@ -47,6 +45,8 @@ class Answers:
                 old += 1
                 continue
             for tool, answers in table["answers"].items():
+                if tool not in _DECODE:
+                    continue  # of an earlier version
                 stored.setdefault(tool, {}).update({key: _DECODE[tool](answer) for key, answer in answers.items()})
         if old:
             log.warning("%d of %d files of checks have other library versions and are computed again", old, len(paths))
@@ -76,11 +76,7 @@ def write_answers(path: Path, answers: Mapping[str, Sequence[tuple[AtomicSystem,
 
 
 def _encode(answer: Any) -> Any:
-    return asdict(answer) if isinstance(answer, (XtbRelaxation, Outcome)) else answer
-
-
-def _xtb(answer: Any) -> XtbRelaxation | str:
-    return answer if isinstance(answer, str) else XtbRelaxation(**answer)
+    return asdict(answer) if isinstance(answer, Outcome) else answer
 
 
 def _outcome(answer: dict[str, Any]) -> Outcome:
@@ -90,6 +86,5 @@ def _outcome(answer: dict[str, Any]) -> Outcome:
 
 _DECODE: Final[Mapping[str, Callable[[Any], Any]]] = {
     POSEBUSTERS: lambda answer: answer,
-    XTB: _xtb,
     MOFCHECKER: _outcome,
 }

@@ -140,11 +140,15 @@ def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
         "maxiter": preset.max_scf_steps,
         "txt": "gpaw.txt",
     }
-    fallbacks = [_fallback(step) for step in preset.scf_fallbacks]
+    fallbacks = [fallback_of(step) for step in preset.scf_fallbacks]
     return GpawRelaxMaker(calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **_common(preset))
 
 
-def _fallback(step: ScfFallback) -> dict[str, Any]:
+def fallback_of(step: ScfFallback, mode: str = "pw") -> dict[str, Any]:
+    """Return GPAW's settings of a fallback; a basis of atomic orbitals has neither its eigensolver nor its bands."""
+    if mode == "lcao":
+        mixing = {"beta": step.mixer_beta, "nmaxold": step.mixer_history, "weight": step.mixer_weight}
+        return {"mixer": {"name": "pulay", **mixing}, "maxiter": step.max_scf_steps}
     return {
         "mixer": {"name": "pulay", "beta": step.mixer_beta, "nmaxold": step.mixer_history, "weight": step.mixer_weight},
         "eigensolver": {"name": step.eigensolver, "niter": step.eigensolver_steps},

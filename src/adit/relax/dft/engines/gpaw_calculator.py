@@ -50,7 +50,7 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
         from gpaw import ConvergenceError
 
         super().calculate(atoms, properties, system_changes)
-        self._watch.enter(self.atoms)
+        self._enter()
         overlap = contact(from_atoms(self.atoms, "geometry", Kind.CRYSTAL))
         if overlap is not None:
             raise DivergedError(f"diverged: {overlap}: frozen cores overlap")
@@ -68,10 +68,14 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
                 warnings.warn(message, ScfFallbackWarning, stacklevel=2)
         self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
 
+    def _enter(self) -> None:
+        """Look at the geometry before anything is computed."""
+        self._watch.enter(self.atoms)
+
     def _everything(self) -> dict[str, Any]:
         if self._gpaw is None:
             self._gpaw = self._new()
-        names = ["energy", "free_energy", "forces", "stress"]
+        names = ["energy", "free_energy", "forces"] + (["stress"] if self.atoms.pbc.any() else [])
         if self._settings.get("spinpol"):
             names += ["magmom", "magmoms"]
         return {name: self._gpaw.get_property(name, self.atoms) for name in names}

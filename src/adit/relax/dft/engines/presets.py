@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adit.config import Positive, PositiveFloat, Strict, parse_as
 from adit.config.base import load_place
@@ -64,6 +64,38 @@ class GpawPreset(RelaxPreset):
     )
 
 
+class GpawMoleculePreset(RelaxPreset):
+    """PBE with GPAW of a molecule in a box without periodicity."""
+
+    mode: Literal["pw", "lcao"] = Field(description="plane waves, or a basis of atomic orbitals")
+    encut: PositiveFloat | None = Field(None, description="plane-wave cutoff, eV; for pw")
+    basis: str | None = Field(None, description="basis of atomic orbitals, e.g. dzp; for lcao")
+    grid_spacing: PositiveFloat | None = Field(None, description="grid of density and potential, Å; for lcao")
+    vacuum: PositiveFloat = Field(description="from the outermost atoms to the walls of the box, Å")
+    smearing: Annotated[float, Field(ge=0)] = Field(description="width of the Fermi-Dirac occupations, eV")
+    energy_convergence: PositiveFloat = Field(
+        description="change of energy at SCF convergence, eV per valence electron"
+    )
+    density_convergence: PositiveFloat = Field(
+        description="change of density at SCF convergence, electrons per valence electron"
+    )
+    eigenstate_convergence: PositiveFloat = Field(
+        4.0e-8, description="residual of the eigenstates at SCF convergence, eV² per valence electron; for pw"
+    )
+    max_scf_steps: Positive = Field(description="SCF steps of one geometry; more means the next fallback")
+    scf_fallbacks: tuple[ScfFallback, ...] = Field(
+        (), description="what to try in turn where the SCF does not converge"
+    )
+
+    @model_validator(mode="after")
+    def _has_its_basis(self) -> Self:
+        wanted = {"pw": ("encut",), "lcao": ("basis", "grid_spacing")}[self.mode]
+        missing = [name for name in wanted if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"mode {self.mode} needs {' and '.join(missing)}")
+        return self
+
+
 class XtbPreset(RelaxPreset):
     """Semi-empirical GFN1-xTB with tblite."""
 
@@ -76,18 +108,20 @@ class VaspPreset(Strict):
     """Inputs of the Materials Project as atomate2 writes them; they cannot be changed."""
 
     flow: Literal["mp-gga", "mp-r2scan"]
+    molecules: bool = Field(False, description="a molecule in a box: one k-point, dipole correction, no U")
 
 
 Preset = RelaxPreset | VaspPreset
 
 
-def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
+def read_preset(engine: str, name: str, folder: Path | None = None, *, molecules: bool = False) -> Preset:
     """Return a validated preset.
 
     Args:
         engine: ``gpaw``, ``gfn1-xtb`` or ``vasp``.
         name: ``dft.preset``.
         folder: folder of the YAML files; default: ``config/dft`` under the working directory, else the repository's.
+        molecules: whether it is for molecules: ``<engine>-molecule-<name>.yaml``.
 
     Raises:
         ConfigError: there is no such preset (the message lists the available ones), or it is invalid.
@@ -95,13 +129,20 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
     if engine == "vasp":
         if name not in ("mp-gga", "mp-r2scan"):
             raise ConfigError(f"dft.preset: VASP has no preset '{name}'; choose mp-gga or mp-r2scan")
-        return VaspPreset.model_validate({"flow": name})
+        return VaspPreset.model_validate({"flow": name, "molecules": molecules})
+    entry = ENGINES[engine]
+    key, stem = "dft.preset", f"{engine}-"
+    if molecules:
+        key, stem = "dft.molecule.preset", f"{engine}-{entry.molecule_files}"
+        if not entry.molecule_settings:
+            raise ConfigError(f"dft.engine: {entry.title} has no settings for molecules; choose gpaw or vasp")
     if folder is None:
         folder = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() or not REPOSITORY_FOLDER.is_dir() else REPOSITORY_FOLDER
-    path = folder / f"{engine}-{name}.yaml"
+    path = folder / f"{stem}{name}.yaml"
     if not path.is_file():
-        there = sorted(p.stem.removeprefix(f"{engine}-") for p in folder.glob(f"{engine}-*.yaml"))
-        way_out = f"choose dft.preset from: {', '.join(there)}" if there else "run from the root of the repository"
+        there = sorted(p.stem.removeprefix(stem) for p in folder.glob(f"{stem}*.yaml"))
+        there = there if molecules else [each for each in there if not each.startswith("molecule-")]
+        way_out = f"choose {key} from: {', '.join(there)}" if there else "run from the root of the repository"
         raise ConfigError(f"{path}: no such preset; {way_out}")
     try:
         values = load_yaml(path.read_text(encoding="utf-8"), str(path)) or {}
@@ -109,5 +150,6 @@ def read_preset(engine: str, name: str, folder: Path | None = None) -> Preset:
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be a mapping of keys to values")
-    preset: Preset = parse_as(load_place(ENGINES[engine].settings), values, str(path))
+    place = entry.molecule_settings if molecules else entry.settings
+    preset: Preset = parse_as(load_place(place), values, str(path))
     return preset

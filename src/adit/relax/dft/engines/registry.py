@@ -34,6 +34,7 @@ class Engine:
         command: command that starts VASP; ``None`` for other engines and for atomate2's setting.
         note: a sentence if this engine replaces another one, else empty.
         reason: why the other engine is missing and how to install it, one line; empty if unknown.
+        molecules: whether the settings are those for molecules.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Engine:
     command: str | None = None
     note: str = ""
     reason: str = ""
+    molecules: bool = False
 
     @property
     def code(self) -> str:
@@ -53,7 +55,8 @@ class Engine:
     def functional(self) -> str:
         """Return the functional, e.g. ``PBE``."""
         if self.name == "vasp":
-            return "r2SCAN" if self.preset_name == "mp-r2scan" else "PBE(+U)"
+            plain = "PBE" if self.molecules else "PBE(+U)"
+            return "r2SCAN" if self.preset_name == "mp-r2scan" else plain
         return ENGINES[self.name].functional
 
     @property
@@ -64,13 +67,16 @@ class Engine:
         other codes depend on cutoff, k-points and version, so their tag contains the preset and the settings' hash.
         """
         if self.name == "vasp":
-            return f"vasp/{self.functional}/{'MP2020' if self.preset_name == 'mp-gga' else 'none'}"
-        return f"{self.name}-{self.preset_name}-{self.settings_hash[:8]}/{self.functional}/none"
+            corrected = self.preset_name == "mp-gga" and not self.molecules
+            return f"vasp/{self.functional}/{'MP2020' if corrected else 'none'}"
+        kind = "molecule-" if self.molecules else ""
+        return f"{self.name}-{kind}{self.preset_name}-{self.settings_hash[:8]}/{self.functional}/none"
 
     @property
     def settings_hash(self) -> str:
         """Return the hash of all settings of the engine that affect a result."""
-        settings = {"code": self.name, "version": self.version, "preset": self.preset.model_dump()}
+        settings: dict[str, object] = {"code": self.name, "version": self.version, "preset": self.preset.model_dump()}
+        settings |= {"molecules": True} if self.molecules else {}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -111,30 +117,38 @@ def _vasp_runs(command: str | None) -> bool:
     return bool(programs) and all(shutil.which(program) is not None for program in (words[0], *programs))
 
 
-def resolve(stage: DftStage, settings_dir: Path | None = None) -> Engine:
+def resolve(stage: DftStage, settings_dir: Path | None = None, *, molecules: bool = False) -> Engine:
     """Return the configured engine, or its fallback if it is not installed.
+
+    Args:
+        stage: settings.
+        settings_dir: folder of the presets.
+        molecules: whether it is for molecules, with ``dft.molecule.preset``.
 
     Raises:
         ExternalToolError: the engine is not installed and no fallback is named or installed.
         ConfigError: there is no such preset.
     """
     wanted, dft = stage.dft.engine, stage.dft
+    own = (dft.molecule.preset or dft.preset) if molecules else dft.preset
     version = available(wanted, dft.command)
     if version is not None:
-        preset = read_preset(wanted, dft.preset, settings_dir)
+        preset = read_preset(wanted, own, settings_dir, molecules=molecules)
         if wanted == "vasp":
             _need_potcars()
-        return Engine(wanted, version, dft.preset, preset, dft.command if wanted == "vasp" else None)
+        command = dft.command if wanted == "vasp" else None
+        return Engine(wanted, version, own, preset, command, molecules=molecules)
     if dft.fallback is None:
         raise ExternalToolError(ENGINES[wanted].missing)
     version = available(dft.fallback)
     if version is None:
         raise ExternalToolError(f"{ENGINES[wanted].missing}; and for the fallback: {ENGINES[dft.fallback].missing}")
-    name = dft.preset if wanted == "gpaw" else "standard"
+    name = own if wanted == "gpaw" else "standard"
     note = describe_fallback(wanted, dft.fallback)
     reason = why_missing(wanted)
     log.warning("%s", f"{note}. {reason}" if reason else note)
-    return Engine(dft.fallback, version, name, read_preset(dft.fallback, name, settings_dir), note=note, reason=reason)
+    preset = read_preset(dft.fallback, name, settings_dir, molecules=molecules)
+    return Engine(dft.fallback, version, name, preset, note=note, reason=reason, molecules=molecules)
 
 
 def why_missing(engine: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from adit import convert
 from adit.columns import Col
+from adit.errors import ConfigError
 from adit.relax.dft.engines.corrections import mp2020
 from adit.relax.dft.engines.presets import VaspPreset
 from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
@@ -22,12 +23,13 @@ CUSTODIAN = {"polling_time_step": 1.0, "monitor_freq": 300}
 a running job for errors every five minutes (the default)."""
 
 
-def flow_maker(preset: VaspPreset, command: str | None = None) -> Any:
+def flow_maker(preset: VaspPreset, command: str | None = None, unpaired: int = 0) -> Any:
     """Return the flow: two relaxations and a static run.
 
     Args:
         preset: mp-gga (PBE(+U), the method of the MP2020 corrections) or mp-r2scan.
         command: command that starts VASP; ``None``: atomate2's ``VASP_CMD``.
+        unpaired: unpaired electrons, of a molecule.
     """
     from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker, MPMetaGGADoubleRelaxStaticMaker
 
@@ -35,7 +37,50 @@ def flow_maker(preset: VaspPreset, command: str | None = None) -> Any:
     run: dict[str, Any] = {"custodian_kwargs": CUSTODIAN}
     if command is not None:
         run |= {"vasp_cmd": command, "vasp_gamma_cmd": command}
-    return maker.update_kwargs({"run_vasp_kwargs": run}, class_filter=_vasp_maker())
+    maker = maker.update_kwargs({"run_vasp_kwargs": run}, class_filter=_vasp_maker())
+    return _for_molecules(maker, unpaired) if preset.molecules else maker
+
+
+def _for_molecules(maker: Any, unpaired: int) -> Any:
+    """Return the flow with a fixed cell, one k-point, no U and a dipole correction of the box."""
+    from atomate2.vasp.powerups import update_user_incar_settings, update_user_kpoints_settings
+    from pymatgen.io.vasp.inputs import Kpoints
+
+    settings = {
+        "ISIF": 2,
+        "ISMEAR": 0,
+        "SIGMA": 0.01,
+        "ISYM": 0,
+        "LDAU": False,
+        "LDIPOL": True,
+        "IDIPOL": 4,
+        "DIPOL": [0.5, 0.5, 0.5],
+        "ISPIN": 2 if unpaired else 1,
+        "MAGMOM": None,
+        "NUPDOWN": unpaired if unpaired else None,
+    }
+    maker = update_user_incar_settings(maker, settings)
+    return update_user_kpoints_settings(maker, Kpoints.gamma_automatic((1, 1, 1)))
+
+
+VACUUM = 6.0
+"""Å from the outermost atoms of a molecule to the walls of its box: twice that between periodic images."""
+
+
+def boxed(molecule: Any) -> Any:
+    """Return a pymatgen molecule in the middle of a box, as the periodic structure that VASP needs.
+
+    Raises:
+        ConfigError: it is charged, which a periodic cell would compensate.
+    """
+    from pymatgen.core import Lattice, Structure
+
+    if molecule.charge:
+        raise ConfigError(f"a molecule of charge {molecule.charge:+g}: VASP computes neutral ones here; use gpaw")
+    positions = molecule.cart_coords
+    edges = np.ptp(positions, axis=0) + 2 * VACUUM
+    places = positions - (positions.max(axis=0) + positions.min(axis=0)) / 2 + edges / 2
+    return Structure(Lattice(np.diag(edges)), molecule.species, places, coords_are_cartesian=True)
 
 
 def _vasp_maker() -> Any:
@@ -52,7 +97,7 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
     stress = None if output.stress is None else -np.array(output.stress) * KBAR_IN_GPA / EV_PER_ANGSTROM3_IN_GPA
     energy: float | None = float(output.energy)
     correction: float | None = None
-    if preset.flow == "mp-gga":
+    if preset.flow == "mp-gga" and not preset.molecules:
         corrected = mp2020([last.structure_entry])
         energy, correction = corrected.energies[0], corrected.corrections[0]
         if energy is not None:
@@ -65,10 +110,10 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
     }
     if energy is None or not np.isfinite(energy):
         return {**common, Col.STATUS: "failed", Col.REASON: "the MP2020 corrections do not apply to this calculation"}
-    if runaway := _runaway(documents, absolute=preset.flow == "mp-gga"):
+    if not preset.molecules and (runaway := _runaway(documents, absolute=preset.flow == "mp-gga")):
         return {**common, Col.STATUS: "failed", Col.REASON: runaway}
     system = convert.from_structure(output.structure, "structure")
-    cell = None if system.cell is None else system.cell
+    cell = None if preset.molecules else system.cell
     return {
         **common,
         Col.STATUS: "converged",

@@ -1,0 +1,126 @@
+"""What a geometry says of a molecule: charge, unpaired electrons, names, validity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from adit.columns import Col
+from adit.convert.rdkit import canonical_smiles, inchikey, strict_problem, to_rdkit, to_sdf_entry, to_xyz, with_stereo
+from adit.elements import covalent_radii
+from adit.errors import DataError
+from adit.systems import AtomicSystem
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+REACH: Final = 1.3
+"""Atoms closer than this times the sum of their covalent radii belong to one fragment."""
+
+
+@dataclass(frozen=True)
+class Perceived:
+    """A molecule as its geometry has it.
+
+    Attributes:
+        mol: RDKit's molecule with bonds and its conformer; ``None`` where no bonding fits.
+        charge: total charge, e.
+        unpaired: unpaired electrons; without bonding the fewest that the number of electrons allows.
+        smiles: canonical SMILES without stereochemistry; empty without bonding.
+        inchikey: standard InChIKey with the stereochemistry of the geometry; empty without bonding.
+        fragments: groups of atoms within bonding distance.
+        problem: why it is not strictly valid (neutral, one fragment, no radical); empty if it is.
+    """
+
+    mol: Mol | None
+    charge: int
+    unpaired: int
+    smiles: str
+    inchikey: str
+    fragments: int
+    problem: str
+
+    @property
+    def valid(self) -> bool:
+        """Return whether it is strictly valid, as in the scores."""
+        return not self.problem
+
+
+def perceive(system: AtomicSystem, charge: int | None = None) -> Perceived:
+    """Return what a geometry says: neutral with paired electrons if that fits, else a radical, a cation, an anion.
+
+    Args:
+        system: a molecule; ``info`` has its charge where one is known.
+        charge: total charge, e; ``None``: as ``info`` says, else to be found.
+    """
+    from rdkit import rdBase
+
+    known = system.info.get(Col.CHARGE) if charge is None else charge
+    found = [(0, True), (0, False), (1, True), (-1, True)]
+    tries = found if known is None else [(int(known), True), (int(known), False)]
+    problem = ""
+    for total, charged_atoms in tries:
+        try:
+            mol = to_rdkit(system, total, charged_atoms=charged_atoms)
+        except DataError as error:
+            problem = problem or str(error).removeprefix(f"{system.system_id}: ")
+            continue
+        unpaired = _unpaired(system, mol, total)
+        if (int(system.numbers.sum()) - total - unpaired) % 2 == 0:
+            why = strict_problem(mol) or (f"charge {total:+d}" if total else "")
+            with rdBase.BlockLogs():
+                names = canonical_smiles(mol), inchikey(with_stereo(mol))
+            return Perceived(mol, total, unpaired, *names, fragments(system), why)
+    total = int(known or 0)
+    return Perceived(None, total, _fewest(system, total), "", "", fragments(system), problem or "no bonding fits")
+
+
+def _fewest(system: AtomicSystem, charge: int) -> int:
+    return (int(system.numbers.sum()) - charge) % 2
+
+
+def _unpaired(system: AtomicSystem, mol: Mol, charge: int) -> int:
+    """Return the unpaired electrons; those of several atoms pair up as far as they can."""
+    if len(system) == 1:
+        return _unpaired_of_atom(int(system.numbers[0]), charge)
+    radicals = [n for atom in mol.GetAtoms() if (n := atom.GetNumRadicalElectrons())]
+    return radicals[0] if len(radicals) == 1 else _fewest(system, charge)
+
+
+def _unpaired_of_atom(number: int, charge: int) -> int:
+    from ase.data import ground_state_magnetic_moments
+
+    electrons = number - charge
+    if not 0 < electrons < len(ground_state_magnetic_moments):
+        return electrons % 2
+    return round(float(ground_state_magnetic_moments[electrons]))
+
+
+def fragments(system: AtomicSystem) -> int:
+    """Return the number of groups of atoms that are within bonding distance of each other."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    radii = covalent_radii()[system.numbers]
+    pairs = cKDTree(system.positions).query_pairs(2 * REACH * float(radii.max()), output_type="ndarray")
+    one, other = pairs[:, 0], pairs[:, 1]
+    close = np.linalg.norm(system.positions[one] - system.positions[other], axis=1) < REACH * (
+        radii[one] + radii[other]
+    )
+    n = len(system)
+    graph = coo_array((np.ones(int(close.sum())), (one[close], other[close])), shape=(n, n))
+    return int(connected_components(graph, directed=False)[0])
+
+
+def to_sdf(system: AtomicSystem) -> str:
+    """Return a molecule as one entry of an SDF file, with the bonds of its geometry; without any where none fit."""
+    from rdkit import Chem, rdBase
+
+    perceived = perceive(system)
+    with rdBase.BlockLogs():
+        mol = perceived.mol if perceived.mol is not None else Chem.MolFromXYZBlock(to_xyz(system))
+    fields = {name: value for name, value in system.info.items() if isinstance(value, (int, float, str))}
+    return to_sdf_entry(mol, system.system_id, fields)

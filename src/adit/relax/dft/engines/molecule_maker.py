@@ -1,0 +1,129 @@
+"""atomate2's ASE relaxation of a molecule: in a box without periodicity with GPAW, or with tblite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from adit.relax.dft.engines.ase_maker import LOG, EngineRelaxMaker, XtbRelaxMaker, fallback_of, xtb_maker
+from adit.relax.dft.engines.gpaw_calculator import PatientGpaw
+from adit.relax.dft.engines.presets import GpawMoleculePreset, RelaxPreset, XtbPreset
+from adit.relax.dft.restart import TRAJECTORY
+
+UNEQUAL: Final = (0.0, 0.13, 0.26)
+"""Å; added to the edges of the box, so that no symmetry of it keeps an open shell spherical."""
+
+
+class BoxedGpaw(PatientGpaw):
+    """GPAW for a molecule: the box is no crystal's cell."""
+
+    def _enter(self) -> None:
+        """Nothing to look at: the box stays what it is."""
+
+
+@dataclass
+class GpawMoleculeMaker(EngineRelaxMaker):
+    """Relax a molecule with GPAW.
+
+    Attributes:
+        vacuum: from the outermost atoms to the walls of the box, Å.
+        unpaired: unpaired electrons.
+        fallbacks: settings of GPAW to try in turn where the SCF does not converge.
+    """
+
+    name: str = "GPAW relax molecule"
+    vacuum: float = 5.0
+    unpaired: int = 0
+    fallbacks: tuple[dict[str, Any], ...] = ()
+
+    def _get_calculator(self) -> Any:
+        return BoxedGpaw(self.calculator_kwargs, self.fallbacks)
+
+    def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
+        """Run ASE on the molecule in its box, with moments to start from where electrons are unpaired."""
+        atoms = boxed(mol_or_struct, self.vacuum)
+        atoms.set_initial_magnetic_moments(moments(atoms.numbers, self.unpaired))
+        return super().run_ase(atoms, prev_dir)
+
+
+def boxed(molecule: Any, vacuum: float) -> Any:
+    """Return ASE ``Atoms`` of a pymatgen molecule in the middle of a box that is not periodic."""
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    atoms = AseAtomsAdaptor.get_atoms(molecule, msonable=False)
+    atoms.info.clear()
+    atoms.set_initial_charges(None)
+    extent = np.ptp(atoms.positions, axis=0) + 2 * vacuum + UNEQUAL
+    atoms.set_cell(np.diag(extent))
+    atoms.center()
+    atoms.pbc = False
+    return atoms
+
+
+def moments(numbers: np.ndarray, unpaired: int) -> np.ndarray:
+    """Return moments (µ_B) to start from: the unpaired electrons shared among the atoms other than hydrogen."""
+    heavy = numbers > 1 if (numbers > 1).any() else numbers > 0
+    return np.where(heavy, unpaired / heavy.sum(), 0.0)
+
+
+def gpaw_molecule_maker(preset: GpawMoleculePreset, charge: int, unpaired: int) -> GpawMoleculeMaker:
+    """Return the maker of a GPAW relaxation: PAW setups, PBE, spin-polarised where electrons are unpaired.
+
+    Args:
+        preset: settings.
+        charge: total charge, e.
+        unpaired: unpaired electrons; their number is kept.
+    """
+    convergence = {"energy": preset.energy_convergence, "density": preset.density_convergence}
+    settings: dict[str, Any] = {
+        "xc": "PBE",
+        "charge": charge,
+        "spinpol": unpaired > 0,
+        "symmetry": "off",
+        "occupations": {"name": "fermi-dirac", "width": preset.smearing, "fixmagmom": unpaired > 0},
+        "maxiter": preset.max_scf_steps,
+        "txt": "gpaw.txt",
+    }
+    if preset.mode == "pw":
+        settings |= {"mode": {"name": "pw", "ecut": preset.encut}}
+        convergence["eigenstates"] = preset.eigenstate_convergence
+    else:
+        settings |= {"mode": {"name": "lcao"}, "basis": preset.basis, "h": preset.grid_spacing}
+    fallbacks = tuple(fallback_of(step, preset.mode) for step in preset.scf_fallbacks)
+    return GpawMoleculeMaker(
+        calculator_kwargs={**settings, "convergence": convergence},
+        vacuum=preset.vacuum,
+        unpaired=unpaired,
+        fallbacks=fallbacks,
+        **_common(preset),
+    )
+
+
+def xtb_molecule_maker(preset: XtbPreset, charge: int, unpaired: int) -> XtbRelaxMaker:
+    """Return the maker of a GFN1-xTB relaxation of a molecule.
+
+    Args:
+        preset: settings.
+        charge: total charge, e.
+        unpaired: unpaired electrons.
+    """
+    maker = xtb_maker(preset)
+    maker.calculator_kwargs |= {"charge": charge, "multiplicity": unpaired + 1}
+    maker.relax_cell = False
+    return maker
+
+
+def _common(preset: RelaxPreset) -> dict[str, Any]:
+    return {
+        "relax_cell": False,
+        "steps": preset.max_steps,
+        "relax_kwargs": {
+            "fmax": preset.fmax,
+            "logfile": LOG,
+            "trajectory": TRAJECTORY,
+            "final_atoms_object_file": None,
+        },
+        "optimizer_kwargs": {"optimizer": "BFGS"},
+    }

@@ -1,0 +1,144 @@
+"""``adit stage select-molecules``: which of the relaxed molecules go to DFT, and in which order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adit import store
+from adit.columns import Col
+from adit.config import MoleculeSelectConfig, MoleculeSelectStage
+from adit.convert import perceive
+from adit.elements import composition
+from adit.progress import log
+from adit.relax.dft.cost import molecule_core_seconds
+from adit.relax.dft.engines.presets import read_preset
+from adit.relax.dft.relaxed_files import read_structures, read_tables
+from adit.systems import AtomicSystem, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    Col.SYSTEM_ID,
+    Col.SELECTED,
+    Col.RANK,
+    Col.REASON,
+    Col.PREDICTED_COST,
+    Col.N_ATOMS,
+    Col.RELAXED_SMILES,
+    Col.CHARGE,
+    Col.UNPAIRED,
+    Col.RELAXATION_ENERGY,
+    Col.STRAIN,
+)
+
+
+def select_molecules(
+    stage: MoleculeSelectStage,
+    relaxed: Sequence[Path],
+    data: Sequence[Path],
+    out: Path,
+    settings_dir: Path | None = None,
+) -> None:
+    """Choose molecules for DFT: valid, unchanged by relaxation, novel, one of each kind, within limits and budget.
+
+    Args:
+        stage: settings.
+        relaxed: tables of the relaxation of molecules, their structures beside them.
+        data: prepared datasets, whose training split decides what is novel.
+        out: table, one row a relaxed molecule: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected).
+        settings_dir: folder of the presets of DFT, which decide the predicted cost.
+
+    Raises:
+        DataError: an input is missing or unreadable.
+        ConfigError: there is no such preset.
+    """
+    preset = read_preset(stage.engine, stage.preset, settings_dir, molecules=True)
+    table = read_tables(list(relaxed))
+    table[Col.REASON] = [_refusal(stage.select, row) for row in table.to_dict("records")]
+    systems = read_structures(list(relaxed), table.loc[table[Col.REASON] == "", Col.SYSTEM_ID])
+    costs = {key: molecule_core_seconds(system, preset) for key, system in systems.items()}
+    table[Col.PREDICTED_COST] = [costs.get(str(key), float("nan")) for key in table[Col.SYSTEM_ID]]
+    table[Col.SELECTED], table[Col.RANK] = False, -1
+    known = _TrainingNames(data) if stage.select.novel else None
+    _choose(table, stage.select, systems, known)
+    store.write_frame(out, table[list(COLUMNS)], {"select": stage.select.model_dump()})
+    chosen = table[table[Col.SELECTED]]
+    hours = chosen[Col.PREDICTED_COST].sum() / 3600
+    log.info("%d of %d molecules go to DFT, predicted %.2g core hours", len(chosen), len(table), hours)
+    for reason, count in Counter(reason.split(" of ")[0] for reason in table[Col.REASON] if reason).most_common(6):
+        log.info("  not: %d %s", count, reason)
+
+
+def _refusal(config: MoleculeSelectConfig, row: Mapping[Any, Any]) -> str:
+    if row[Col.STATUS] != "converged":
+        return f"relaxation {row[Col.STATUS]}"
+    if not row[Col.VALIDITY] or not row[Col.VALIDITY_AFTER]:
+        return "not valid"
+    if not row[Col.BONDING_KEPT] or not row[Col.STEREO_KEPT]:
+        return "changed by relaxation"
+    if config.max_atoms is not None and row[Col.N_ATOMS] > config.max_atoms:
+        return "too many atoms"
+    for name, (low, high) in config.window.items():
+        value = row[name]
+        if not low <= value <= high:  # what is not a number is not between them
+            return f"{name} unknown" if value != value else f"{name} outside the window"
+    return ""
+
+
+def _choose(
+    table: pd.DataFrame,
+    config: MoleculeSelectConfig,
+    systems: Mapping[str, AtomicSystem],
+    known: _TrainingNames | None,
+) -> None:
+    """Go through the candidates, the best first, and write what becomes of each into the table."""
+    order = [Col.PREDICTED_COST if config.rank_by == "cost" else Col(config.rank_by), Col.PREDICTED_COST, Col.SYSTEM_ID]
+    candidates = table[table[Col.REASON] == ""].sort_values(list(dict.fromkeys(order)), na_position="last").index
+    taken: dict[str, str] = {}
+    spent = 0.0
+    for index in candidates:
+        key, name = str(table.loc[index, Col.SYSTEM_ID]), str(table.loc[index, Col.RELAXED_SMILES])
+        cost = float(table.loc[index, Col.PREDICTED_COST])
+        if config.max_structures is not None and len(taken) >= config.max_structures:
+            table.loc[index, Col.REASON] = "beyond select.molecule.max_structures"
+        elif name in taken:
+            table.loc[index, Col.REASON] = f"same molecule as one of {taken[name]}"
+        elif known is not None and known.holds(systems[key], name):
+            table.loc[index, Col.REASON] = "in the training split"
+        elif config.budget_core_hours is not None and spent + cost > 3600 * config.budget_core_hours:
+            table.loc[index, Col.REASON] = "beyond select.molecule.budget_core_hours"
+        else:
+            table.loc[index, Col.SELECTED] = True
+            table.loc[index, Col.RANK] = len(taken)
+            taken[name], spent = key, spent + cost
+
+
+class _TrainingNames:
+    """SMILES of the training molecules, found for a formula when the first molecule of it is asked about.
+
+    Args:
+        data: prepared datasets.
+    """
+
+    def __init__(self, data: Sequence[Path]) -> None:
+        self._of: dict[Any, list[AtomicSystem]] = defaultdict(list)
+        for path in data:
+            for system in store.read_systems(path).systems("train"):
+                if system.kind is Kind.MOLECULE:
+                    self._of[_formula(system)].append(system)
+        self._names: dict[Any, frozenset[str]] = {}
+
+    def holds(self, system: AtomicSystem, smiles: str) -> bool:
+        """Return whether a molecule of this name is in the training split."""
+        formula = _formula(system)
+        if formula not in self._names:
+            self._names[formula] = frozenset(perceive(each, 0).smiles for each in self._of.get(formula, ()))
+        return smiles in self._names[formula]
+
+
+def _formula(system: AtomicSystem) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(composition(system.numbers).items()))

@@ -1,0 +1,123 @@
+"""GFN2-xTB for ASE: energy, forces, dipole and orbitals of a molecule with a charge and unpaired electrons.
+
+Source: Bannwarth et al., J. Chem. Theory Comput. 15, 1652 (2019), as implemented in tblite.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+
+from adit.labels.gaps import BOHR_PER_ANGSTROM, EV_PER_HARTREE, METHOD, gap
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+LAST_ELEMENT: Final = 86
+"""GFN2-xTB has parameters up to radon."""
+
+DEBYE_PER_ATOMIC_UNIT: Final = 2.541746473
+"""Source: CODATA 2018."""
+
+
+class NoEnergyError(Exception):
+    """GFN2-xTB gives no energy for a geometry."""
+
+
+class Gfn2(Calculator):  # type: ignore[misc]
+    """ASE calculator of one molecule.
+
+    Args:
+        charge: total charge, e.
+        unpaired: unpaired electrons.
+    """
+
+    implemented_properties = ("energy", "free_energy", "forces", "dipole")
+
+    def __init__(self, charge: int = 0, unpaired: int = 0) -> None:
+        super().__init__()
+        self._charge, self._unpaired = charge, unpaired
+        self._tblite: Any = None
+        self._answer: Any = None
+
+    def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        """Compute energy (eV), forces (eV/Å) and dipole (e Å) of a geometry; starts from the orbitals of the last one.
+
+        Raises:
+            NoEnergyError: the self-consistent field does not converge, or tblite refuses the geometry.
+        """
+        super().calculate(atoms, properties, system_changes)
+        places = self.atoms.positions * BOHR_PER_ANGSTROM
+        try:
+            if self._tblite is None or "numbers" in system_changes:
+                self._tblite, self._answer = self._new(places), None
+            else:
+                self._tblite.update(places)
+            self._answer = self._tblite.singlepoint(self._answer)
+        except Exception as error:  # tblite raises what the geometry makes it raise
+            self._tblite = self._answer = None
+            text = " ".join(str(error).split())[:200]
+            raise NoEnergyError(f"{METHOD} gives no energy ({text or type(error).__name__})") from error
+        energy = float(self._answer["energy"]) * EV_PER_HARTREE
+        forces = -np.asarray(self._answer["gradient"]) * EV_PER_HARTREE * BOHR_PER_ANGSTROM
+        dipole = np.asarray(self._answer["dipole"]) / BOHR_PER_ANGSTROM
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces, "dipole": dipole}
+
+    def _new(self, places: np.ndarray) -> Any:
+        from tblite.interface import Calculator as Tblite
+
+        calculator = Tblite(METHOD, self.atoms.numbers, places, charge=float(self._charge), uhf=self._unpaired)
+        calculator.set("verbosity", 0)
+        return calculator
+
+    def gap(self) -> float | None:
+        """Return the HOMO-LUMO gap (eV) of the geometry computed last; ``None`` with unpaired electrons."""
+        if self._unpaired or self._answer is None:
+            return None
+        return gap(
+            np.asarray(self._answer["orbital-energies"]), np.asarray(self._answer["orbital-occupations"]).ravel()
+        )
+
+
+def energy_of(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:
+    """Return the energy of a geometry in eV.
+
+    Args:
+        numbers: (n,) atomic numbers.
+        positions: (n, 3) Å.
+        charge: total charge, e.
+        unpaired: unpaired electrons.
+
+    Raises:
+        NoEnergyError: there is none.
+    """
+    from ase import Atoms
+
+    atoms = Atoms(numbers=numbers, positions=positions)
+    atoms.calc = Gfn2(charge, unpaired)
+    return float(atoms.get_potential_energy())
+
+
+@cache
+def free_atom(number: int) -> float:
+    """Return the energy (eV) of a free atom with the unpaired electrons of its ground state.
+
+    Raises:
+        NoEnergyError: there is none.
+    """
+    from ase.data import ground_state_magnetic_moments
+
+    unpaired = round(float(ground_state_magnetic_moments[number]))
+    return energy_of(np.array([number]), np.zeros((1, 3)), 0, unpaired)
+
+
+def tblite_version() -> str | None:
+    """Return the version of tblite; ``None`` where it is not installed."""
+    try:
+        return version("tblite")
+    except PackageNotFoundError:
+        return None

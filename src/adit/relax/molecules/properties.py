@@ -1,0 +1,89 @@
+"""Properties of a relaxed molecule: GFN2-xTB's, and RDKit's of its bonds."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adit.columns import Col
+from adit.convert import Perceived
+from adit.relax.molecules.gfn2 import Gfn2, NoEnergyError, energy_of, free_atom
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+DEBYE_PER_E_ANGSTROM = 1 / 0.20819433270935603
+"""Source: CODATA 2018."""
+
+
+def electronic(atoms: Atoms, charge: int, unpaired: int, energy: float, *, ions: bool) -> dict[str, Any]:
+    """Return GFN2-xTB's properties of a relaxed geometry; what cannot be computed is left out.
+
+    Energy differences are vertical: cation, anion and molecule have one geometry. The atomisation energy is that of
+    free atoms in their ground states less the molecule's, without zero-point energy.
+
+    Args:
+        atoms: with its calculator, which has computed this geometry.
+        charge: total charge, e.
+        unpaired: unpaired electrons.
+        energy: of the geometry, eV.
+        ions: whether to compute cation and anion.
+    """
+    values: dict[str, Any] = {}
+    calculator: Gfn2 = atoms.calc
+    gap = calculator.gap()
+    if gap is not None:
+        values[Col.GAP] = gap
+    if charge == 0:
+        values[Col.DIPOLE] = float(np.linalg.norm(atoms.get_dipole_moment())) * DEBYE_PER_E_ANGSTROM
+        values[Col.ATOMISATION] = sum(free_atom(int(z)) for z in atoms.numbers) - energy
+    if ions:
+        spin = unpaired - 1 if unpaired else 1
+        for name, change in ((Col.IONISATION, 1), (Col.AFFINITY, -1)):
+            try:
+                other = energy_of(atoms.numbers, atoms.positions, charge + change, spin)
+            except NoEnergyError:
+                continue
+            values[name] = change * (other - energy)
+    return values
+
+
+def descriptors(perceived: Perceived) -> dict[str, Any]:
+    """Return RDKit's descriptors of a molecule's bonds; empty without bonding."""
+    from rdkit import Chem, rdBase
+    from rdkit.Chem import QED, Crippen, rdMolDescriptors
+
+    if perceived.mol is None:
+        return {}
+    with rdBase.BlockLogs():
+        mol = Chem.RemoveHs(perceived.mol)
+        if not mol.GetNumHeavyAtoms():
+            return {}
+        return {
+            Col.QED: float(QED.qed(mol)),
+            Col.SA_SCORE: float(_sa_scorer().calculateScore(mol)),
+            Col.LOGP: float(Crippen.MolLogP(mol)),
+            Col.TPSA: float(rdMolDescriptors.CalcTPSA(mol)),
+            Col.RINGS: int(rdMolDescriptors.CalcNumRings(mol)),
+        }
+
+
+@cache
+def _sa_scorer() -> Any:
+    """Return RDKit's contributed module of the synthetic accessibility score.
+
+    Source: Ertl and Schuffenhauer, J. Cheminform. 1, 8 (2009).
+    """
+    from rdkit import RDConfig
+
+    path = Path(RDConfig.RDContribDir) / "SA_Score" / "sascorer.py"
+    spec = importlib.util.spec_from_file_location("sascorer", path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(f"{path}: RDKit's SA_Score is not installed")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,206 @@
+"""Relaxation of molecules with GFN2-xTB: every sample is a row, whatever it is; what relaxed has properties."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase import Atoms
+from ase.build import molecule
+
+from adit import cli, convert, store
+from adit.columns import Col
+from adit.config import MoleculeRelaxConfig, MoleculeRelaxStage
+from adit.isolate import Outcome
+from adit.relax.molecules.relaxation import aligned_rmsd, relax_molecule
+from adit.relax.molecules.rows import COLUMNS
+from adit.relax.molecules.settings import molecule_limits
+from adit.relax.potentials import batch
+from adit.relax.prerelax import relax_molecule_shard
+from adit.systems import AtomicSystem, Failure, Kind
+
+LIMITS = molecule_limits(MoleculeRelaxConfig())
+
+
+def system(name: str, atoms: Atoms, **info: object) -> AtomicSystem:
+    return AtomicSystem(name, Kind.MOLECULE, atoms.numbers, atoms.positions, info=info)
+
+
+def moved(atoms: Atoms, shift: float) -> Atoms:
+    atoms.positions[0, 2] += shift
+    return atoms
+
+
+def beside(first: Atoms, second: Atoms) -> Atoms:
+    second.translate([4.0, 0.0, 0.0])
+    return first + second
+
+
+def ammonium() -> Atoms:
+    d = 1.03 / 3**0.5
+    return Atoms("NH4", positions=[[0, 0, 0], [d, d, d], [-d, -d, d], [-d, d, -d], [d, -d, -d]])
+
+
+ROWS: list[AtomicSystem | Failure] = [
+    system("water", moved(molecule("H2O"), 0.1)),
+    system("radical", molecule("CH3")),
+    system("ion", ammonium()),
+    system("pair", beside(molecule("H2O"), molecule("CH4"))),
+    system("overlap", Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.01]])),
+    Failure("undecoded", "decode", "no atoms left", Kind.MOLECULE),
+    system("uranium", Atoms("U", positions=[[0, 0, 0]])),
+    system("apart", moved(molecule("H2O"), 6.0)),
+    system("argon", Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 2.6]])),
+    AtomicSystem("crystal", Kind.CRYSTAL, np.array([14, 14]), np.array([[0.0] * 3, [1.35] * 3]), np.eye(3) * 5.4),
+]
+
+
+@pytest.fixture(scope="module")
+def relaxed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame]:
+    folder = tmp_path_factory.mktemp("molecules")
+    store.write_systems(folder / "samples.arrow", ROWS)
+    return folder, run(folder, "0")
+
+
+def run(folder: Path, name: str) -> pd.DataFrame:
+    stage = MoleculeRelaxStage(molecule=MoleculeRelaxConfig(wall_limit_s=120.0))
+    outs = [folder / f"{name}.{suffix}" for suffix in ("parquet", "arrow", "extxyz", "sdf")]
+    relax_molecule_shard(stage, folder / "samples.arrow", *outs, workers=1, cache=folder / "cache")
+    return store.read_frame(folder / f"{name}.parquet").set_index("system_id", drop=False)
+
+
+def test_each_kind_of_trouble_is_a_row_with_its_reason(relaxed: tuple[Path, pd.DataFrame]) -> None:
+    table = relaxed[1]
+    assert list(table.index) == [row.system_id for row in ROWS]
+    assert dict(table["status"]) == {
+        "water": "converged",
+        "radical": "converged",
+        "ion": "converged",
+        "pair": "converged",
+        "overlap": "refused",
+        "undecoded": "failed",
+        "uranium": "refused",
+        "apart": "failed",
+        "argon": "converged",
+        "crystal": "refused",
+    }
+    for name, words in {
+        "pair": "2 fragments",
+        "overlap": "0.01 Å apart",
+        "undecoded": "no atoms left",
+        "uranium": "no parameters of U",
+        "apart": "SCF not converged",
+        "argon": "fell apart into 2 fragments",
+        "crystal": "is periodic",
+    }.items():
+        assert words in table.loc[name, "reason"], name
+    assert table.loc["water", "reason"] == ""
+
+
+def test_charge_and_spin_come_from_the_geometry(relaxed: tuple[Path, pd.DataFrame]) -> None:
+    table = relaxed[1]
+    states = table.loc[["water", "radical", "ion"], [Col.CHARGE, Col.UNPAIRED]].to_numpy(float)
+    assert states.tolist() == [[0, 0], [0, 1], [1, 0]]
+    assert table.loc["radical", Col.BONDING_KEPT]
+    assert not table.loc["radical", Col.VALIDITY_AFTER]
+    assert np.isnan(table.loc["radical", Col.GAP])
+    assert np.isnan(table.loc["ion", Col.DIPOLE])
+
+
+def test_a_relaxed_molecule_has_gfn2_properties(relaxed: tuple[Path, pd.DataFrame]) -> None:
+    row = relaxed[1].loc["water"]
+    assert row[Col.ENERGY] == pytest.approx(-137.9769, abs=2e-3)  # tblite's own example, relaxed
+    assert row[Col.GAP] == pytest.approx(14.4, abs=0.2)
+    assert row[Col.DIPOLE] == pytest.approx(2.22, abs=0.05)
+    assert row[Col.RELAXATION_ENERGY] > 0.05
+    assert row[Col.VALIDITY]
+    assert row[Col.VALIDITY_AFTER]
+    assert row[Col.ENERGY_TAG].startswith("gfn2-xtb-")
+    water = next(s for s in store.read_systems(relaxed[0] / "0.arrow").systems() if s.system_id == "water")
+    assert np.linalg.norm(water.positions[0] - water.positions[1]) == pytest.approx(0.96, abs=0.01)
+    assert water.info[Col.GAP] == row[Col.GAP]
+
+
+def test_the_sdf_has_the_relaxed_molecules_with_bonds(relaxed: tuple[Path, pd.DataFrame]) -> None:
+    entries = convert.read_sdf(relaxed[0] / "0.sdf")
+    names = [block.splitlines()[0] for block, _ in entries]
+    assert names == ["water", "radical", "ion", "pair", "argon"]
+    assert convert.smiles_of_block(entries[0][0]) == "O"
+    assert float(entries[0][1]["dipole"]) == relaxed[1].loc["water", Col.DIPOLE]
+
+
+def test_finished_molecules_are_taken_from_the_cache(
+    relaxed: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, table = relaxed
+    given: list[object] = []
+
+    def nothing_to_do(function: object, items: list[object], **options: object) -> list[Outcome]:
+        given.extend(items)
+        return []
+
+    monkeypatch.setattr(batch, "map_isolated", nothing_to_do)
+    again = run(folder, "again")
+    assert given == []
+    pd.testing.assert_frame_equal(again, table)
+    assert (folder / "again.sdf").read_text() == (folder / "0.sdf").read_text()
+
+
+def test_bonds_that_change_are_not_kept() -> None:
+    atoms = molecule("CH4")
+    atoms.positions[1] *= 1.5  # this hydrogen atom is out of reach of a bond, and comes back
+    result = relax_molecule(system("pulled", atoms), LIMITS)
+    assert result.status == "converged"
+    assert not result.details[Col.BONDING_KEPT]
+    assert not result.details[Col.VALIDITY]
+    assert result.details[Col.VALIDITY_AFTER]
+    assert result.details[Col.RELAXED_SMILES] == "C"
+    assert "bonding changed" in result.reason or "neutral with lowest spin" in result.reason
+
+
+def test_ions_and_conformers_are_computed_where_asked_for() -> None:
+    start = system("ethanol", molecule("CH3CH2OH"))
+    plain = relax_molecule(start, LIMITS)
+    assert Col.IONISATION not in plain.details
+    assert Col.STRAIN not in plain.details
+    result = relax_molecule(start, dataclasses.replace(LIMITS, ions=True, conformers=4))
+    assert result.energy == plain.energy
+    assert result.details[Col.IONISATION] > 10
+    assert result.details[Col.AFFINITY] < 0
+    assert result.details[Col.CONFORMERS] >= 1
+    assert 0 <= result.details[Col.STRAIN] < 0.2
+
+
+def test_a_charge_that_is_known_is_taken() -> None:
+    hydroxide = system("hydroxide", Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]]), total_charge=-1)
+    result = relax_molecule(hydroxide, LIMITS)
+    assert (result.details[Col.CHARGE], result.details[Col.UNPAIRED]) == (-1, 0)
+
+
+def test_rmsd_ignores_translation_and_rotation_but_no_reflection() -> None:
+    points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 2, 0], [0, 0, 3]])
+    turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    assert aligned_rmsd(points, points @ turn.T + 5) == pytest.approx(0, abs=1e-7)
+    assert aligned_rmsd(points, points * [1, 1, -1]) > 0.5
+
+
+def test_own_files_each_get_the_engine_of_their_kind(tmp_path: Path) -> None:
+    (tmp_path / "water.xyz").write_text("3\n\nO 0 0 0.12\nH 0 0.76 -0.47\nH 0 -0.76 -0.47\n")
+    store.write_text(tmp_path / "si.cif", convert.to_cif(silicon()))
+    files = [str(tmp_path / name) for name in ("water.xyz", "si.cif")]
+    assert cli.main(["relax", *files, "--out", str(tmp_path / "out"), "--ions"]) == 0
+    table = store.read_frame(tmp_path / "out" / "relaxed.csv")
+    assert list(table["status"]) == ["converged", "converged"]
+    assert [tag.partition("-")[0] for tag in table["energy_tag"]] == ["gfn2", "chgnet"]
+    assert set(COLUMNS) <= set(table.columns)
+    assert table[Col.GAP].notna().tolist() == [True, False]
+    assert table[Col.IONISATION].notna().tolist() == [True, False]
+    assert {p.name for p in (tmp_path / "out" / "structures").iterdir()} == {"water.sdf", "si.cif"}
+
+
+def silicon() -> AtomicSystem:
+    cell = 5.4 / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    return AtomicSystem("si", Kind.CRYSTAL, np.array([14, 14]), np.array([[0.0] * 3, [0.25] * 3]) @ cell, cell)
