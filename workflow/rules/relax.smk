@@ -31,8 +31,7 @@ DFT_PRESETS = [
 
 # Molecules go to DFT where select.molecule lets any.
 MOLECULE_DFT_TABLES = [
-    f"{RUN}/dft/molecules/{shard}.parquet"
-    for shard in range(CFG.n_molecule_dft_shards)
+    f"{RUN}/dft/molecules/{shard}.parquet" for shard in range(CFG.n_molecule_dft_shards)
 ]
 MOLECULE_PRESETS = [
     path
@@ -56,8 +55,6 @@ DFT_HULL = (
 
 
 rule relax:
-    wildcard_constraints:
-        kind="crystal|mof",
     input:
         f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
     output:
@@ -68,6 +65,8 @@ rule relax:
         f"{RUN}/logs/relax-{{kind}}-{{shard}}.log",
     benchmark:
         f"{RUN}/benchmarks/relax-{{kind}}-{{shard}}.tsv"
+    wildcard_constraints:
+        kind="crystal|mof",
     conda:
         "../../envs/evaluate.yaml"
     threads: HALF
