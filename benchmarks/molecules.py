@@ -31,13 +31,13 @@ def chosen(path: Path, n: int, seed: int) -> list[AtomicSystem]:
     places = [place for place, split in enumerate(table.splits) if split == "test"]
     order = seeds.generator("benchmark-molecules", seed).permutation(len(places))
     rows = (table[places[place]] for place in order)
-    found: list[AtomicSystem] = []
+    systems: list[AtomicSystem] = []
     for row in rows:
-        if len(found) == n:
+        if len(systems) == n:
             break
         if isinstance(row, AtomicSystem) and perceive(row).valid:
-            found.append(row)
-    return found
+            systems.append(row)
+    return systems
 
 
 def noisy(system: AtomicSystem, std: float, seed: int) -> AtomicSystem:

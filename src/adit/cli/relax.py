@@ -292,7 +292,11 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     text = "what computes energies and forces; default: gfn2-xtb for molecules, relax.engine of --config for crystals"
     sub.add_argument("--engine", choices=(MOLECULES, *POTENTIALS, *ENGINES), help=text)
     sub.add_argument("--ions", action="store_true", help="ionisation energy and electron affinity of molecules too")
-    sub.add_argument("--conformers", type=from_zero, help="conformers that the strain of molecules is measured against")
+    sub.add_argument(
+        "--conformers",
+        type=from_zero,
+        help="conformers that the strain of molecules is measured against; default: relax.molecule.conformers of --config",
+    )
     sub.add_argument("--weights", help="file of a potential's weights; default: relax.weights of --config")
     sub.add_argument("--python", help="interpreter that has the potential; default: relax.python of --config")
     named = ", ".join(f"{entry.preset} ({name})" for name, entry in ENGINES.items())

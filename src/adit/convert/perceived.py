@@ -57,9 +57,9 @@ def perceive(system: AtomicSystem, charge: int | None = None) -> Perceived:
     """
     from rdkit import rdBase
 
-    known = system.info.get(Col.CHARGE) if charge is None else charge
-    found = [(0, True), (0, False), (1, True), (-1, True)]
-    tries = found if known is None else [(int(known), True), (int(known), False)]
+    given = system.info.get(Col.CHARGE) if charge is None else charge
+    usual = [(0, True), (0, False), (1, True), (-1, True)]
+    tries = usual if given is None else [(int(given), True), (int(given), False)]
     problem = ""
     for total, charged_atoms in tries:
         try:
@@ -73,7 +73,7 @@ def perceive(system: AtomicSystem, charge: int | None = None) -> Perceived:
             with rdBase.BlockLogs():
                 names = canonical_smiles(mol), inchikey(with_stereo(mol))
             return Perceived(mol, total, unpaired, *names, fragments(system), why)
-    total = int(known or 0)
+    total = int(given or 0)
     return Perceived(None, total, _fewest(system, total), "", "", fragments(system), problem or "no bonding fits")
 
 

@@ -73,8 +73,8 @@ def relax_each_kind(
             tag = chosen_of(stage.relax).energy_tag
             parts.append(table_of(others, relax_rows(stage.relax, others, workers, out / ".relax"), tag))
         if molecules:
-            found = relax_molecule_rows(stage.relax.molecule, molecules, workers, out / ".relax")
-            parts.append(table_of(molecules, found, Gfn2Relaxer().energy_tag, molecules=True))
+            results = relax_molecule_rows(stage.relax.molecule, molecules, workers, out / ".relax")
+            parts.append(table_of(molecules, results, Gfn2Relaxer().energy_tag, molecules=True))
         return _in_order(rows, parts)
 
     _relax(files, out, relaxed, reading)

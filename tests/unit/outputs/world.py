@@ -180,6 +180,16 @@ def _evaluation(run: Path, seed: int) -> set[str]:
         *("--out", run / "dft/references.parquet", "--settings", SETTINGS_DIR),
     )
     checked = run.parent / "mine/molecules.arrow"
+    molecules, settled = stage(config.MoleculeRelaxStage, seed), run / "relaxed/molecule/0.parquet"
+    stage_verb(
+        *("relax-molecules", "--config", molecules, "--samples", checked, "--out", settled),
+        *("--structures", settled.with_suffix(".arrow"), "--extxyz", settled.with_suffix(".extxyz")),
+        *("--sdf", settled.with_suffix(".sdf"), "--cache", run / "state/relax"),
+    )
+    stage_verb(
+        *("select-molecules", "--config", stage(config.MoleculeSelectStage, seed, preset="demo"), "--data", data),
+        *("--relaxed", settled, "--out", run / "dft/selected-molecules.parquet", "--settings", SETTINGS_DIR),
+    )
     stage_verb(
         *("checks", "--config", stage(config.ChecksStage, seed), "--kind", "molecule", "--samples", checked),
         *("--shard", checked, "--out", run / "checks/molecule/0.json"),
@@ -202,7 +212,7 @@ def _evaluation(run: Path, seed: int) -> set[str]:
         run / "doctor/cpu.json",
     )
     done = {"take", "relax", "reference", "hull", "select", "dft", "dft-references", "checks", "score", "report"}
-    return done | {"doctor", "judge", "judge-hull"}
+    return done | {"doctor", "judge", "judge-hull", "relax-molecules", "select-molecules"}
 
 
 def _alone(folder: Path, seed: int) -> set[str]:

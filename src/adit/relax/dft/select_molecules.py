@@ -63,8 +63,8 @@ def select_molecules(
     costs = {key: molecule_core_seconds(system, preset) for key, system in systems.items()}
     table[Col.PREDICTED_COST] = [costs.get(str(key), float("nan")) for key in table[Col.SYSTEM_ID]]
     table[Col.SELECTED], table[Col.RANK] = False, -1
-    known = _TrainingNames(data) if stage.select.novel else None
-    _choose(table, stage.select, systems, known)
+    training = _TrainingNames(data) if stage.select.novel else None
+    _choose(table, stage.select, systems, training)
     store.write_frame(out, table[list(COLUMNS)], {"select": stage.select.model_dump()})
     chosen = table[table[Col.SELECTED]]
     hours = chosen[Col.PREDICTED_COST].sum() / 3600
@@ -93,7 +93,7 @@ def _choose(
     table: pd.DataFrame,
     config: MoleculeSelectConfig,
     systems: Mapping[str, AtomicSystem],
-    known: _TrainingNames | None,
+    training: _TrainingNames | None,
 ) -> None:
     """Go through the candidates, the best first, and write what becomes of each into the table."""
     order = [Col.PREDICTED_COST if config.rank_by == "cost" else Col(config.rank_by), Col.PREDICTED_COST, Col.SYSTEM_ID]
@@ -107,7 +107,7 @@ def _choose(
             table.loc[index, Col.REASON] = "beyond select.molecule.max_structures"
         elif name in taken:
             table.loc[index, Col.REASON] = f"same molecule as one of {taken[name]}"
-        elif known is not None and known.holds(systems[key], name):
+        elif training is not None and training.holds(systems[key], name):
             table.loc[index, Col.REASON] = "in the training split"
         elif config.budget_core_hours is not None and spent + cost > 3600 * config.budget_core_hours:
             table.loc[index, Col.REASON] = "beyond select.molecule.budget_core_hours"

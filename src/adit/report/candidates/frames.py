@@ -43,8 +43,8 @@ def frame(system: AtomicSystem, label: str, *, bonded: bool = False) -> dict[str
 def _energy(system: AtomicSystem, label: str) -> dict[str, float]:
     """Return ``e``, the energy in eV/atom; empty where there is none."""
     energy = system.info.get("dft_energy_per_atom" if label.startswith("DFT") else Col.ENERGY_PER_ATOM)
-    known = isinstance(energy, int | float) and not formats.is_missing(energy)
-    return {"e": round(float(energy), 5)} if known else {}  # type: ignore[arg-type]
+    is_number = isinstance(energy, int | float) and not formats.is_missing(energy)
+    return {"e": round(float(energy), 5)} if is_number else {}  # type: ignore[arg-type]
 
 
 def _whole(values: np.ndarray) -> list[int]:

@@ -53,11 +53,11 @@ def cached_controls(
     def computed() -> dict[str, Any]:
         fresh.append(make())
         records, measures = fresh[0].records, fresh[0].measures
-        found = {str(name): values for name, values in fresh[0].properties.items()}
+        properties = {str(name): values for name, values in fresh[0].properties.items()}
         return {
             "records": [r.to_json() for r in records],
             "measures": [m.to_json() for m in measures],
-            "properties": found,
+            "properties": properties,
         }
 
     values = store.cached_json(path, key, computed)

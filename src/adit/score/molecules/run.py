@@ -128,16 +128,16 @@ class _Scorer:
         """Return the relaxation of each row by id: the stage's where there is one, else of the chosen rows."""
         config = self.stage.score
         done = self.energies.relaxed if name is Population.SAMPLES else {}
-        found: dict[str, Relaxation | str] = {
+        relaxed: dict[str, Relaxation | str] = {
             row.system_id: done[row.system_id]
             for row in rows
             if row.system_id in done and Col.GAP in done[row.system_id]
         }
-        ids = chosen(rows, config.xtb, self.stage.seed) - found.keys() if not found else set()
-        found |= dict.fromkeys(sorted(ids), NO_BONDING)
+        ids = chosen(rows, config.xtb, self.stage.seed) - relaxed.keys() if not relaxed else set()
+        relaxed |= dict.fromkeys(sorted(ids), NO_BONDING)
         work = [s for s in systems_of(rows) if s.system_id in ids and has_bonding(checks[s.system_id])]
         fresh = relaxations(work, workers=self.workers, wall_limit_s=config.wall_limit_s) if work else []
-        return found | {system.system_id: each for system, each in zip(work, fresh, strict=True)}
+        return relaxed | {system.system_id: each for system, each in zip(work, fresh, strict=True)}
 
     def _send(
         self,
