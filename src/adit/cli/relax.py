@@ -295,7 +295,7 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--conformers",
         type=from_zero,
-        help="conformers that the strain of molecules is measured against; default: relax.molecule.conformers of --config",
+        help="conformers for the strain of molecules; default: relax.molecule.conformers of --config",
     )
     sub.add_argument("--weights", help="file of a potential's weights; default: relax.weights of --config")
     sub.add_argument("--python", help="interpreter that has the potential; default: relax.python of --config")
