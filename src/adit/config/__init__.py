@@ -19,7 +19,7 @@ from adit.config.limits import LimitsConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
-from adit.config.relax import DftConfig, HullConfig, JudgeConfig, PotentialName, RelaxConfig, SelectConfig
+from adit.config.relax import POTENTIAL_NAMES, DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, ConditionsOfKind, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
@@ -49,6 +49,7 @@ from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainC
 __all__ = [
     "DATASETS",
     "OF_ONE_KIND",
+    "POTENTIAL_NAMES",
     "AblationsConfig",
     "AblationsStage",
     "AutoencoderVariant",
@@ -82,7 +83,6 @@ __all__ = [
     "OptimConfig",
     "Positive",
     "PositiveFloat",
-    "PotentialName",
     "PrepareStage",
     "ReadConfig",
     "ReferenceStage",
