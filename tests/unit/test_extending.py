@@ -27,6 +27,10 @@ from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings
 from adit.readers.formats.registry import FORMATS, format_of, known_formats
 from adit.relax.dft.engines.presets import RelaxPreset
 from adit.relax.dft.engines.registry import resolve
+from adit.relax.potentials import registry
+from adit.relax.potentials.chosen import Chosen
+from adit.relax.potentials.interpreter import loaders
+from adit.relax.potentials.registry import Potential
 from adit.score.common.inputs import Energies
 from adit.score.crystals.protocols import CRYSTAL_PROTOCOLS, CrystalProtocol
 from adit.score.crystals.table import add_energies, crystal_rows
@@ -71,9 +75,31 @@ def test_a_solver(monkeypatch: pytest.MonkeyPatch) -> None:
     assert costs["midpoint"] > costs["euler"]
 
 
-def test_a_potential(monkeypatch: pytest.MonkeyPatch) -> None:
+def hard_spheres(weights: str, device: str) -> Any:
+    from ase.calculators.lj import LennardJones
+
+    return LennardJones(sigma=float(Path(weights).read_text()), rc=5.0)
+
+
+def test_a_potential(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = Potential("other", "Other", "ase", "ase", "", "", "MIT", "MIT", frozenset({11, 17}), "trained in")
+    monkeypatch.setitem(registry.POTENTIALS, "other", entry)
+    monkeypatch.setitem(loaders.LOADERS, "other", hard_spheres)
     monkeypatch.setitem(columns.POTENTIALS, "other", "Other")
-    potential = surrogate_of("other-1.0/PBE(+U)/MP2020", MP2020_TAG)
+    weights = tmp_path / "other.txt"
+    weights.write_text("2.0")
+    chosen = Chosen("other", str(weights))
+    assert config.RelaxConfig(engine="other").engine == "other"
+    with pytest.raises(ValueError, match="no potential is named unheard"):
+        config.RelaxConfig(engine="unheard")
+    chosen.check()
+    assert chosen.unknown(salt()) is None
+    energy = chosen.energy_per_atom(salt())
+    weights_of_another = tmp_path / "soft.txt"
+    weights_of_another.write_text("1.0")
+    assert Chosen("other", str(weights_of_another)).energy_per_atom(salt()) != energy
+    assert chosen.energy_tag.startswith("other-other_")
+    potential = surrogate_of(chosen.energy_tag, MP2020_TAG)
     assert columns.surrogate_prefix(potential) + Metric.SUN == "other_surrogate_sun"
     assert columns.surrogate_title(potential) == "Other surrogate"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,34 @@ def test_names_are_nouns(folder: str) -> None:
         f"{path.relative_to(ROOT)}:{each}" for path in files for each in empty_names(path.read_text(encoding="utf-8"))
     ]
     assert breaches == []
+
+
+TEXTS = ("Snakefile", "workflow/rules/*.smk", "src/adit/report/templates/js/*.js")
+BOUND = re.compile(rf"\b({'|'.join(sorted(EMPTY))})\s*(?:\+?=(?![=>])|:=|(?<=\s)in\s|(?<=\s)of\s)")
+"""A name that is given a value, in rules and in the page's scripts."""
+
+
+def bound_names(text: str) -> list[str]:
+    """Return ``line: name`` of the empty names that a rule or a script binds; comments and texts are left out."""
+    lines = enumerate(re.sub(r"(['\"`]).*?\1", "''", text).splitlines(), 1)
+    return [f"{n}: {match[1]}" for n, line in lines if (match := BOUND.search(re.split("#|//", line)[0]))]
+
+
+@pytest.mark.parametrize("pattern", TEXTS)
+def test_names_are_nouns_in_rules_and_scripts(pattern: str) -> None:
+    files = sorted(ROOT.glob(pattern))
+    assert files
+    assert [f"{path.name}:{each}" for path in files for each in bound_names(path.read_text(encoding="utf-8"))] == []
+
+
+def test_a_bound_name_is_seen_in_rules_and_scripts() -> None:
+    assert bound_names("found = []\nconst told = 1;\nfor (const made of x) y;\nfor known in x:") == [
+        "1: found",
+        "2: told",
+        "3: made",
+        "4: known",
+    ]
+    assert bound_names("if found == 1: pass  # found = 2\n'told = 1'") == []
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def differences(undisturbed: Path, killed: Path) -> list[str]:
     are those that are computed from them.
     """
     ignored = IGNORED | {"attempts", "warnings", "seconds_per_sample"}
-    restarted = any("went on from" in path.read_text() for path in killed.glob("dft/*/result.json"))
+    restarted = any("continued from" in path.read_text() for path in killed.glob("dft/*/result.json"))
     rests_on_dft = ("dft/", "scores/crystal", "hull/dft", "report/tables", "scores/summary", "scores/funnel")
     lines = compare(undisturbed, killed, ignored)
     return [line for line in lines if not (restarted and line.startswith(rests_on_dft))]

@@ -204,23 +204,23 @@ def not_ours():
 
     Snakemake deletes outputs and logs of a job before its stage can look at them.
     """
-    found = []
+    foreign = []
     for job in workflow.dag.needrun_jobs():
-        found += [
+        foreign += [
             str(file)
             for file in job.output
             if state_of(Path(file)) in (State.FOREIGN, State.CHANGED)
         ]
         kept = [(file, is_own_log) for file in job.log]
         kept += [(job.benchmark, is_own_benchmark)] if job.benchmark else []
-        found += [
+        foreign += [
             str(file)
             for file, is_own in kept
             if Path(file).is_file()
             and Path(file).stat().st_size
             and not is_own(Path(file))
         ]
-    return found
+    return foreign
 
 
 HELD = []

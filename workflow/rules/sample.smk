@@ -43,8 +43,8 @@ else:
 
     def motif_of(kind):
         """Return the file whose atoms are held, if samples of a kind have one."""
-        asked = CFG.sample.conditions.of(kind)
-        return [asked.motif] if asked.motif else []
+        conditions = CFG.sample.conditions.of(kind)
+        return [conditions.motif] if conditions.motif else []
 
     rule sample:
         input:

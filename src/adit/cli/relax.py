@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from adit import config
 from adit.cli.data import mirror_of
@@ -21,7 +21,7 @@ from adit.systems import AtomicSystem
 if TYPE_CHECKING:
     from adit.hull.convex_hull import Hull
 
-POTENTIALS = get_args(config.PotentialName)
+POTENTIALS = config.POTENTIAL_NAMES
 MOLECULES = "gfn2-xtb"
 """Engine of molecules."""
 

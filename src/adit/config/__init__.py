@@ -20,12 +20,12 @@ from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModel
 from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import (
+    POTENTIAL_NAMES,
     DftConfig,
     HullConfig,
     JudgeConfig,
     MoleculeRelaxConfig,
     MoleculeSelectConfig,
-    PotentialName,
     RelaxConfig,
     SelectConfig,
 )
@@ -61,6 +61,7 @@ from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainC
 __all__ = [
     "DATASETS",
     "OF_ONE_KIND",
+    "POTENTIAL_NAMES",
     "AblationsConfig",
     "AblationsStage",
     "AutoencoderVariant",
@@ -99,7 +100,6 @@ __all__ = [
     "OptimConfig",
     "Positive",
     "PositiveFloat",
-    "PotentialName",
     "PrepareStage",
     "ReadConfig",
     "ReferenceStage",

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from adit.columns import POTENTIALS
 from adit.config.base import Count, Positive, PositiveFloat, Program, Strict
 from adit.config.engines import EngineName
 
-PotentialName = Literal["chgnet", "sevennet", "mace", "orb", "mattersim", "emt"]
-"""Learned potentials; their properties are in the registry of the relax room."""
+POTENTIAL_NAMES: Final = (*POTENTIALS, "emt")
+"""Names of potentials; their properties are in the registry of the relax room."""
+
+
+def _potential(name: str) -> str:
+    if name not in POTENTIALS and name not in POTENTIAL_NAMES:
+        raise ValueError(f"no potential is named {name}; there are {', '.join(POTENTIAL_NAMES)}")
+    return name
+
+
+PotentialName = Annotated[
+    str, AfterValidator(_potential), WithJsonSchema({"enum": list(POTENTIAL_NAMES), "type": "string"})
+]
 
 
 MoleculeProperty = Literal[

@@ -127,7 +127,7 @@ def _run(task: DftTask, start: AtomicSystem, run: Path) -> dict[str, Any]:
     return result
 
 
-def _molecule_flow(task: Task, molecule: Any) -> Any:
+def _molecule_flow(task: DftTask, molecule: Any) -> Any:
     preset = task.engine.preset
     if isinstance(preset, VaspPreset):
         maker = vasp.flow_maker(preset, task.engine.command, task.unpaired)

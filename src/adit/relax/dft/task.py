@@ -51,7 +51,7 @@ class DftTask:
         return digest.hexdigest()
 
 
-def task_of(system: AtomicSystem, engine: Engine, folder: Path) -> Task:
+def task_of(system: AtomicSystem, engine: Engine, folder: Path) -> DftTask:
     """Return the task of a system; charge and unpaired electrons of a molecule: as annotated, else as perceived.
 
     Args:
@@ -60,12 +60,12 @@ def task_of(system: AtomicSystem, engine: Engine, folder: Path) -> Task:
         folder: of this structure (absolute).
     """
     if system.cell is not None:
-        return Task(system, engine, folder)
+        return DftTask(system, engine, folder)
     charge, unpaired = system.info.get(Col.CHARGE), system.info.get(Col.UNPAIRED)
     if charge is None or unpaired is None:
         perceived = perceive(system)
         charge, unpaired = perceived.charge, perceived.unpaired
-    return Task(system, engine, folder, charge=int(charge), unpaired=int(unpaired))
+    return DftTask(system, engine, folder, charge=int(charge), unpaired=int(unpaired))
 
 
 def folder_name(system_id: str) -> str:

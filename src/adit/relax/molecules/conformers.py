@@ -44,7 +44,7 @@ def _embedded(perceived: Perceived, count: int) -> list[AtomicSystem]:
     from rdkit.Chem import rdDistGeom
 
     mol = Chem.Mol(convert.with_stereo(perceived.mol))  # type: ignore[arg-type]
-    options = rdDistGeom.ETKDGv3()
+    options: Any = rdDistGeom.ETKDGv3()
     options.randomSeed = SEED
     with rdBase.BlockLogs():
         ids = list(rdDistGeom.EmbedMultipleConfs(mol, count, options))

@@ -64,9 +64,9 @@ def descriptors(perceived: Perceived) -> dict[str, Any]:
         if not mol.GetNumHeavyAtoms():
             return {}
         return {
-            Col.QED: float(QED.qed(mol)),
+            Col.QED: float(QED.qed(mol)),  # type: ignore[no-untyped-call]
             Col.SA_SCORE: float(_sa_scorer().calculateScore(mol)),
-            Col.LOGP: float(Crippen.MolLogP(mol)),
+            Col.LOGP: float(Crippen.MolLogP(mol)),  # type: ignore[attr-defined]
             Col.TPSA: float(rdMolDescriptors.CalcTPSA(mol)),
             Col.RINGS: int(rdMolDescriptors.CalcNumRings(mol)),
         }

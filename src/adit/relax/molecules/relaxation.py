@@ -140,7 +140,8 @@ def _watched(before: Perceived) -> Gfn2:
     class Watched(Gfn2):
         def calculate(self, *arguments: Any, **named: Any) -> None:
             super().calculate(*arguments, **named)
-            watch.leave(self.atoms, self.results["energy"], self.results["forces"])
+            results: dict[str, Any] = self.results
+            watch.leave(self.atoms, results["energy"], results["forces"])
 
     return Watched(before.charge, before.unpaired)
 

@@ -140,7 +140,7 @@ class _Builder:
         values = self.run.properties
         if kind != "molecule" or not _has_values(values):
             return None
-        return self._draw(figures.property_histograms(kind, values))  # type: ignore[arg-type]
+        return self._draw(figures.property_histograms(kind, values))
 
     def _kind(self, kind: str) -> Record:
         steps = outcome.steps_of(self.run, kind)

@@ -43,7 +43,7 @@ def relaxation_columns(relaxation: Relaxation | str | None, *, bonded: bool) -> 
     """
     if relaxation is None or isinstance(relaxation, str):
         status = "not_sent" if relaxation is None else "failed"
-        blank = columns_of({}) if relaxation is not None else dict.fromkeys(COLUMNS)
+        blank: Mapping[str, Any] = columns_of({}) if relaxation is not None else dict.fromkeys(COLUMNS)
         return {
             Col.XTB_STATUS: status,
             Col.XTB_REASON: relaxation or "",

@@ -185,7 +185,9 @@ def molecule_funnel(table: Records, with_novelty: bool) -> list[dict[str, Any]]:
     dft = [FunnelStep("DFT", [_why_no_dft(row) for row in table])]
     steps = [
         FunnelStep("decoded", ["" if row[Col.N_ATOMS] else plain_reason(row[Col.REASON]) for row in table]),
-        FunnelStep("valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]),
+        FunnelStep(
+            "valid", ["" if row[Col.VALIDITY] else plain_reason(row[Col.REASON]) or "not valid" for row in table]
+        ),
         *(kept if any(row[Col.XTB_STATUS] != "not_sent" for row in table) else ()),
         *(FunnelStep(name, ["" if row[column] else why for row in table]) for name, column, why in columns),
         *(dft if any(row[Col.DFT_STATUS] for row in table) else ()),

@@ -89,9 +89,9 @@ class Candidates {
       const value = this.table.value(column, index);
       if (missing(value)) continue;
       const term = Object.assign(document.createElement("dt"), { textContent: column.unit ? `${column.title}, ${column.unit}` : column.title, title: column.hint || column.name });
-      const told = document.createElement("dd");
-      fillCell(told, column, value);
-      list.append(term, told);
+      const cell = document.createElement("dd");
+      fillCell(cell, column, value);
+      list.append(term, cell);
     }
   }
 
