@@ -248,7 +248,8 @@ def test_every_preset_in_the_repository_is_valid() -> None:
     }
     for file in files:
         engine, name = file.stem.rsplit("-", 1)
-        assert read_preset(engine, name, PRESETS)
+        molecules = engine.endswith("-molecule")
+        assert read_preset(engine.removesuffix("-molecule"), name, PRESETS, molecules=molecules)
 
 
 def test_presets_that_are_wrong_say_so(tmp_path: Path) -> None:
