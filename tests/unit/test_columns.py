@@ -115,6 +115,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
         {
             "score/card.py": 1,
             "score/crystals/summary.py": 1,
+            "score/terminal.py": 1,
             "score/matching/fingerprints.py": 1,
             "report/candidates/data.py": 2,
             "report/candidates/gallery.py": 7,
