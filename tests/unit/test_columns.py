@@ -27,6 +27,8 @@ ROOMS = ("score", "report", "cli", "hull", "relax", "labels", "sample", "train",
 NAMES = COLUMNS | METRICS | {flag(metric, protocol) for metric in Metric for protocol in Protocol}
 
 ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
+    "rings": ("noun of a basis", {"score/molecules/distances.py": 1}),
+    "dipole": ("ASE's name of a calculator's result", {"relax/molecules/gfn2.py": 3}),
     # Not columns but other things of the same name: steps of the funnel, keys of the configuration, ASE's names.
     "code": (
         "kind of cell or field; attribute of an engine",
@@ -41,16 +43,22 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
         "condition of sampling, reason of the funnel",
         {"score/crystals/summary.py": 1, "cli/sample.py": 1, "sample/request.py": 3, "train/corpus.py": 3},
     ),
-    "density": ("a file of GPAW", {"relax/dft/engines/ase_maker.py": 2}),
+    "density": ("a file of GPAW", {"relax/dft/engines/molecule_maker.py": 1, "relax/dft/engines/ase_maker.py": 2}),
     "energy": (
         "ASE's name of a calculator's result, GPAW's name of a tolerance",
         {
+            "relax/dft/engines/molecule_maker.py": 1,
+            "relax/molecules/gfn2.py": 3,
+            "relax/molecules/relaxation.py": 1,
             "relax/dft/engines/ase_maker.py": 1,
             "relax/dft/engines/gpaw_calculator.py": 3,
             "relax/dft/engines/xtb_calculator.py": 1,
         },
     ),
-    "fmax": ("key of the configuration", {"relax/dft/engines/ase_maker.py": 1}),
+    "fmax": (
+        "key of the configuration",
+        {"relax/dft/engines/molecule_maker.py": 1, "relax/dft/engines/ase_maker.py": 1},
+    ),
     "formula": ("kind of cell or field", {"report/candidates/fields.py": 2, "sample/request.py": 1}),
     "inchikey": ("attribute of a molecule's names", {"score/molecules/novelty.py": 1}),
     "metastable": (
@@ -85,7 +93,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
             "report/page/build.py": 1,
             "report/words/outcome.py": 3,
             "cli/parsing.py": 2,
-            "cli/relax.py": 4,
+            "cli/relax.py": 5,
             "cli/score.py": 2,
         },
     ),
@@ -127,11 +135,12 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "status": (
         "kind of field; verb of git",
-        {"report/candidates/fields.py": 5, "report/run/manifest.py": 1, "doctor/finding.py": 1},
+        {"report/candidates/fields.py": 7, "report/run/manifest.py": 1, "doctor/finding.py": 1},
     ),
     "steps": (
         "key of the configuration and of a training's record",
         {
+            "relax/dft/engines/molecule_maker.py": 1,
             "report/compare/ablations.py": 2,
             "report/compare/tuning.py": 1,
             "report/page/sections.py": 2,

@@ -9,12 +9,13 @@ from typing import Final
 
 import numpy as np
 
+from adit.columns import Col
 from adit.errors import DataError, ExternalToolError
 from adit.systems import AtomicSystem
 
 METHOD: Final = "GFN2-xTB"
 
-LABEL: Final = "homo_lumo_gap"
+LABEL: Final = str(Col.GAP)
 """Name of the label; in eV."""
 
 BOHR_PER_ANGSTROM: Final = 1.0 / 0.529177210903
