@@ -5,6 +5,8 @@
 
 Static energies of MP20 test crystals as they stand, less the Materials Project's elements, against its formation
 energies. ``--weights FILE`` takes other weights of the last potential, e.g. SevenNet-0's, to weigh precision and cost.
+Where the data know the published energy above the hull, the error is added to it: who calls stable what is, alone and
+together. ``--generated results/demo/relaxed/crystal/*.arrow`` compares the potentials on relaxed samples.
 """
 
 from __future__ import annotations
@@ -61,6 +63,41 @@ def errors(
     return np.array(deviations), spent * workers / max(1, len(rows))
 
 
+def precision(measured: dict[str, np.ndarray], published: np.ndarray, threshold: float) -> list[str]:
+    """Return how often "stable" is right by each potential and by all of them.
+
+    Args:
+        measured: errors of formation energies by potential, eV/atom.
+        published: energies above the hull of the Materials Project, eV/atom; NaN where it is not known.
+        threshold: eV/atom, up to which a crystal counts as stable.
+    """
+    good = np.isfinite(published) & np.logical_and.reduce([np.isfinite(each) for each in measured.values()])
+    truly = published[good] <= threshold
+    votes = {name: published[good] + each[good] <= threshold for name, each in measured.items()}
+    votes["all of them"] = np.logical_and.reduce(list(votes.values()))
+    return [
+        f"within {threshold:g} eV/atom of the hull by {name}: {int(vote.sum())} of {len(vote)}, "
+        f"{int((vote & truly).sum())} rightly (of {int(truly.sum())})"
+        for name, vote in votes.items()
+    ]
+
+
+def compare_samples(paths: list[Path], potentials: list[Chosen], elements: dict[str, float], workers: int) -> None:
+    """Print how far two potentials are apart on samples, and how alike they rank them."""
+    from scipy.stats import spearmanr
+
+    samples = [(row, 0.0) for path in paths for row in store.read_systems(path) if isinstance(row, AtomicSystem)]
+    energies = {chosen.energy_tag: errors(chosen, samples, elements, workers)[0] for chosen in potentials}
+    for one, other in itertools.combinations(energies, 2):
+        both = np.isfinite(energies[one]) & np.isfinite(energies[other])
+        first, second = energies[one][both], energies[other][both]
+        print(
+            f"{both.sum()} of {len(samples)} samples, {one} and {other}: formation energies differ by "
+            f"{np.abs(first - second).mean():.4f} eV/atom on average, "
+            f"rank correlation {spearmanr(first, second)[0]:.3f}"
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -71,12 +108,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--potential", nargs="+", default=["chgnet", "sevennet"])
     parser.add_argument("--weights")
+    parser.add_argument("--generated", type=Path, nargs="*", default=[])
     args = parser.parse_args()
     rows = crystals(args.data, args.energies, args.n, args.seed)
     elements = elemental_energies(args.elements)
     measured = {}
-    for name in args.potential:
-        chosen = Chosen(name, args.weights if name == args.potential[-1] else None)
+    potentials = [Chosen(name, args.weights if name == args.potential[-1] else None) for name in args.potential]
+    for chosen in potentials:
         measured[chosen.energy_tag], cost = errors(chosen, rows, elements, args.workers)
         good = measured[chosen.energy_tag][np.isfinite(measured[chosen.energy_tag])]
         print(
@@ -90,6 +128,12 @@ def main() -> None:
             f"{one} and {other}: errors correlate with {np.corrcoef(first, second)[0, 1]:.2f}, "
             f"they differ by {np.abs(first - second).mean():.4f} eV/atom on average"
         )
+    published = np.array([float(system.info.get("e_above_hull", np.nan)) for system, _ in rows])
+    if np.isfinite(published).any():
+        for threshold in (0.0, 0.025, 0.1):
+            print(*precision(measured, published, threshold), sep="\n")
+    if args.generated:
+        compare_samples(args.generated, potentials, elements, args.workers)
 
 
 if __name__ == "__main__":

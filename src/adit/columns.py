@@ -117,6 +117,10 @@ class Metric(Labelled):
     KNOWN_HULL = "known_hull", "hull known"
     KNOWN_HULL_STABLE = "known_hull_stable", "stable, hull known"
     KNOWN_HULL_SUN = "known_hull_sun", "S.U.N., hull known"
+    JUDGE_STABLE = "stable_by_judge", "stable by the judge"
+    JUDGE_SUN = "sun_by_judge", "S.U.N. by the judge"
+    BOTH_STABLE = "stable_by_both", "stable by both potentials"
+    BOTH_SUN = "sun_by_both", "S.U.N. by both potentials"
     DFT_CONVERGED = "dft_converged"
     DFT_CONVERGED_OF_SENT = "dft_converged_of_sent", "DFT converged, of those sent"
     POSEBUSTERS_ALL = "posebusters_all", "PoseBusters: all checks"
@@ -199,6 +203,8 @@ class Col(Labelled):
         EV_PER_ATOM,
         "energy above the judge's hull minus that above the run's hull",
     )
+    JUDGE_E_ABOVE_HULL = "judge_e_above_hull", "E hull, judge", EV_PER_ATOM, "energy above the hull by the judge"
+    JOINT_VERDICT = "joint_verdict", "by both", "", "stable by both, by one, by none, unknown hull, no energy"
     JUDGE_STATUS = "judge_status", "", "", "judged, not judged, or what happened to the row"
     JUDGE_REASON = "judge_reason", "", "", "why the judge has no energy or no hull"
     STATIC_ENERGY_PER_ATOM = "static_energy_per_atom", "", EV_PER_ATOM, "of the crystal as it stood"

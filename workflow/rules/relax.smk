@@ -154,7 +154,7 @@ rule hull:
     threads: ALL_CORES if CFG.hull.competing == "prototypes" else 1
     resources:
         mem_mb=memory(
-            8000, per_thread=1500 if CFG.hull.competing == "prototypes" else 0
+            8000, per_thread=3000 if CFG.hull.competing == "prototypes" else 0
         ),
         runtime=minutes(480 if CFG.hull.competing == "prototypes" else 60),
     params:
@@ -214,12 +214,13 @@ rule judge_hull:
     params:
         stage=stage(adit_config.JudgeStage),
         cache=f"{RUN}/state/judge",
+        prototypes=f"{RUN}/state/prototypes.parquet",
     message:
         "the judge's hull and verdicts"
     shell:
         "python -m adit stage judge-hull --config {params.stage:q} --structures {input.structures:q} --judged {input.judged:q}"
         " --hull {input.hull:q} --reference {input.reference:q} --data {input.data:q} --out {output:q} --cache {params.cache:q}"
-        " --workers {threads} --log {log:q}"
+        " --prototypes {params.prototypes:q} --workers {threads} --log {log:q}"
 
 
 rule select:
@@ -227,6 +228,7 @@ rule select:
         relaxed=RELAXED_TABLES,
         structures=RELAXED_SYSTEMS,
         hull=rules.hull.output,
+        judge=JUDGE_HULL,
         presets=DFT_PRESETS,
     output:
         f"{RUN}/dft/selected.parquet",
@@ -242,10 +244,11 @@ rule select:
     params:
         stage=stage(adit_config.SelectStage),
         settings=as_it_is(PRESETS),
+        judge=lambda wc, input: ["--judge", *input.judge] if input.judge else [],
     message:
         "select structures for DFT"
     shell:
-        "python -m adit stage select --config {params.stage:q} --relaxed {input.relaxed:q} --hull {input.hull:q} --out {output:q}"
+        "python -m adit stage select --config {params.stage:q} --relaxed {input.relaxed:q} --hull {input.hull:q} {params.judge:q} --out {output:q}"
         " --settings {params.settings:q} --log {log:q}"
 
 

@@ -45,6 +45,7 @@ rule score:
         structures=RELAXED_SYSTEMS + MOLECULE_SYSTEMS,
         hull=rules.hull.output if PERIODIC else [],
         dft=DFT_TABLES + MOLECULE_DFT_TABLES,
+        judge=JUDGE_HULL,
         checks=CHECKS,
     output:
         tables=expand(f"{RUN}/scores/{{kind}}.parquet", kind=KINDS),
@@ -67,9 +68,10 @@ rule score:
         stage=stage(adit_config.ScoreStage),
         out=f"{RUN}/scores",
         hull=lambda wc, input: ["--hull", *input.hull] if input.hull else [],
+        judge=lambda wc, input: ["--judge", *input.judge] if input.judge else [],
     message:
         "score the samples"
     shell:
         "python -m adit stage score --config {params.stage:q} --crystal {input.crystal:q} --molecule {input.molecule:q} --mof {input.mof:q}"
-        " --data {input.data:q} --relaxed {input.relaxed:q} {params.hull:q} --dft {input.dft:q} --checks {input.checks:q}"
+        " --data {input.data:q} --relaxed {input.relaxed:q} {params.hull:q} {params.judge:q} --dft {input.dft:q} --checks {input.checks:q}"
         " --out {params.out:q} --workers {threads} --log {log:q}"

@@ -31,7 +31,7 @@ def _judge_hull(args: argparse.Namespace) -> None:
     given = [*args.structures, *args.judged, args.hull, args.reference, *args.data]
     with replaced_files([args.out], "judge-hull", inputs=given) as (new,):
         inputs = read_inputs(args.structures, args.judged, args.hull)
-        judge_hull(stage, inputs, args.reference, args.data, new, args.cache, args.workers)
+        judge_hull(stage, inputs, args.reference, args.data, new, args.cache, args.workers, args.prototypes)
 
 
 def register(verbs: Verbs) -> None:
@@ -51,5 +51,5 @@ def _declare_judge_hull(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "structures", "judged", many=True)
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "hull", "reference", "out")
-    add_paths(sub, "cache", required=False)
+    add_paths(sub, "cache", "prototypes", required=False)
     add_workers(sub)

@@ -47,6 +47,8 @@ PATHS: Final = {
     "reference": "table of reference entries, .parquet",
     "hull": "table of energies above the hull, .parquet",
     "judged": "tables of the judge, .parquet",
+    "judge": "table of both potentials' verdicts, .parquet",
+    "prototypes": "table of searched pairs, .parquet",
     "dft": "tables of DFT, .parquet",
     "checks": "results of the slow checks, .json",
     "selected": "table of the structures selected for DFT, .parquet",

@@ -1,4 +1,4 @@
-"""Verb that searches the prototypes of many pairs of elements, for the table in the package or another table."""
+"""Verbs that fill the table of energies in the package, or a table to carry: references, prototypes of many pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from pathlib import Path
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_workers
 from adit.cli.relax import POTENTIALS, builtin_data
+from adit.errors import DataError
 from adit.outputs.replace import replaced_files
+
+
+def _ship_references(args: argparse.Namespace) -> None:
+    from adit.hull.reference import ship
+    from adit.relax.potentials.chosen import Chosen
+
+    data = builtin_data(args.cache, config.Config(), args.workers)
+    with replaced_files([args.out], "ship-references", inputs=[data]) as (new,):
+        if args.out.is_file():  # rows of other potentials stay
+            shutil.copyfile(args.out, new)
+        places, budget_s = (new, data, args.cache / "state"), 3600 * args.core_hours / args.workers
+        ship(*places, args.workers, Chosen(args.engine), budget_s)
 
 
 def _ship_prototypes(args: argparse.Namespace) -> None:
@@ -18,6 +31,8 @@ def _ship_prototypes(args: argparse.Namespace) -> None:
     from adit.hull.competing import Search, with_prototypes
     from adit.hull.hull import read_reference
     from adit.hull.reference import reference
+    from adit.hull.shipped import merge
+    from adit.relax.potentials.chosen import Chosen
     from adit.store import read_systems
 
     relax = config.parse_as(config.RelaxConfig, {"engine": args.engine}, "--engine")
@@ -29,16 +44,20 @@ def _ship_prototypes(args: argparse.Namespace) -> None:
         reference(whole.stage(config.ReferenceStage), [crystals], own, args.cache / "state", args.workers)
         hull = read_reference(own)
     kept = args.cache / f"prototypes-{args.engine}.parquet"  # a killed run resumes from it
-    if args.out.is_file() and not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(args.out, kept)
-    with_prototypes(hull, chemical, Search(relax, kept, args.core_hours, args.workers))
+    judges = tuple(Chosen(name) for name in args.judge)
+    with_prototypes(hull, chemical, Search(relax, kept, args.core_hours, args.workers, judges))
+    if not kept.is_file():
+        raise DataError(f"{kept}: no pair is finished; give the search more core hours")
     with replaced_files([args.out], "ship-prototypes", inputs=args.data) as (new,):
-        shutil.copyfile(kept, new)
+        if args.out.is_file():  # rows of other sets stay
+            shutil.copyfile(args.out, new)
+        merge(kept, new)
 
 
 def register(verbs: Verbs) -> None:
-    """Add the verb of this room."""
+    """Add the verbs of this room."""
+    text = "relax the built-in crystals for the table in the package"
+    verbs.add("ship-references", _ship_references, text, _declare_ship_references)
     text = "search prototypes of the pairs of elements of a dataset, the most frequent first"
     verbs.add("ship-prototypes", _ship_prototypes, text, _declare, needs_config=False)
 
@@ -46,6 +65,17 @@ def register(verbs: Verbs) -> None:
 def _declare(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "data", many=True)
     add_paths(sub, "out", "cache")
-    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="potential")
-    sub.add_argument("--core-hours", type=float, default=4.0, help="budget of the search, core hours")
+    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="whose energies")
+    text = "potentials whose energies of the relaxed prototypes are kept too"
+    sub.add_argument("--judge", choices=POTENTIALS, nargs="*", default=["sevennet"], help=text)
+    text = "give up pairs that are not finished after so much; the same command goes on"
+    sub.add_argument("--core-hours", type=float, default=4.0, help=text)
+    add_workers(sub)
+
+
+def _declare_ship_references(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="whose energies")
+    text = "leave out crystals that are not finished after so much; the same command goes on; default: no limit"
+    sub.add_argument("--core-hours", type=float, default=float("inf"), help=text)
+    add_paths(sub, "out", "cache")
     add_workers(sub)

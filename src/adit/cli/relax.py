@@ -99,15 +99,6 @@ def _reference(args: argparse.Namespace) -> None:
         reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args), stage.limits))
 
 
-def _ship_references(args: argparse.Namespace) -> None:
-    from adit.hull.reference import ship
-    from adit.relax.potentials.chosen import Chosen
-
-    data = builtin_data(args.cache, config.Config(), args.workers)
-    with replaced_files([args.out], "ship-references", inputs=[data]) as (new,):
-        ship(new, data, args.cache / "state", args.workers, Chosen(args.engine))
-
-
 def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
     """Prepare the built-in crystals in a folder and return the path of the dataset."""
     from adit.data.prepare.stage import prepare
@@ -174,9 +165,11 @@ def _completion(
     if stage.hull.competing == "none":
         return None
     from adit.hull.competing import Search, with_prototypes
+    from adit.hull.judged import judges_at_hand
 
-    cache = args.cache or args.out.with_suffix("") / "prototypes.parquet"
-    search = Search(stage.relax, cache, stage.hull.competing_core_hours, args.workers)
+    cache, hull = args.cache or args.out.with_suffix("") / "prototypes.parquet", stage.hull
+    budget = (hull.competing_core_hours, args.workers, judges_at_hand(stage.judge), hull.competing_wall_s)
+    search = Search(stage.relax, cache, *budget)
     return lambda hull, chemical: with_prototypes(hull, chemical, search)
 
 
@@ -206,7 +199,7 @@ def _select(args: argparse.Namespace) -> None:
     stage = config.load_stage(config.SelectStage, args.config)
     set_limits(stage.limits)
     with replaced_files([args.out], "select", inputs=[*_with_structures(args.relaxed), args.hull]) as (new,):
-        select(stage, args.relaxed, args.hull, new, args.settings)
+        select(stage, args.relaxed, args.hull, new, args.settings, args.judge)
 
 
 def _select_molecules(args: argparse.Namespace) -> None:
@@ -271,8 +264,6 @@ def register(verbs: Verbs) -> None:
     verbs.stage("relax-molecules", _relax_molecules_stage, text, _declare_relax_molecules_stage)
     text = "compute or read the reference energies of the hull"
     verbs.stage("reference", _reference, text, _declare_reference)
-    text = "relax the built-in crystals for the table in the package"
-    verbs.add("ship-references", _ship_references, text, _declare_ship_references)
     text = "compute energies above the hull for your own tables, or for structures with energies"
     verbs.add("hull", _hull, text, _declare_hull)
     text = "compute energies above the hull for the relaxed samples"
@@ -328,22 +319,16 @@ def _declare_reference(sub: argparse.ArgumentParser) -> None:
     add_workers(sub)
 
 
-def _declare_ship_references(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="potential")
-    add_paths(sub, "out", "cache")
-    add_workers(sub)
-
-
 def _declare_hull(sub: argparse.ArgumentParser) -> None:
     text = "tables or folders from `adit relax`, or structures with energies"
     sub.add_argument("tables", metavar="TABLE", type=Path, nargs="+", help=text)
-    add_paths(sub, "reference", required=False)
     add_paths(sub, "out")
+    add_paths(sub, "reference", required=False)
     text = "reference to compute if --reference is not given; default: hull.reference of --config"
     sub.add_argument("--hull", help=text)
     text = "compounds for pairs without one in the reference; default: hull.competing of --config"
     sub.add_argument("--competing", choices=("none", "prototypes"), help=text)
-    text = "budget of the search, core hours; default: hull.competing_core_hours of --config"
+    text = "give up pairs that are not finished after so much; default: hull.competing_core_hours of --config"
     sub.add_argument("--core-hours", type=float, help=text)
     text = "table of searched pairs, read and written; default: prototypes.parquet in the folder named after --out"
     sub.add_argument("--cache", type=Path, help=text)
@@ -363,7 +348,7 @@ def _declare_hull_stage(sub: argparse.ArgumentParser) -> None:
 def _declare_select(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "relaxed", many=True)
     add_paths(sub, "hull", "out")
-    add_paths(sub, "settings", required=False)
+    add_paths(sub, "judge", "settings", required=False)
 
 
 def _declare_select_molecules(sub: argparse.ArgumentParser) -> None:

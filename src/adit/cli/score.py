@@ -39,7 +39,7 @@ def _score_stage(args: argparse.Namespace) -> None:
     tables = (args.relaxed, args.hull, args.dft)
     set_limits(stage.limits)
     with worker_memory(stage.limits.worker_bytes):
-        score(stage, of_kinds, args.data, *tables, args.out, args.workers, cache, args.checks)
+        score(stage, of_kinds, args.data, *tables, args.out, args.workers, cache, args.checks, args.judge)
 
 
 def _checks(args: argparse.Namespace) -> None:
@@ -161,7 +161,7 @@ def _declare_score(sub: argparse.ArgumentParser) -> None:
 
 def _declare_score_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "crystal", "molecule", "mof", "data", "relaxed", "dft", "checks", many=True, required=False)
-    add_paths(sub, "hull", required=False)
+    add_paths(sub, "hull", "judge", required=False)
     add_paths(sub, "out")
     sub.add_argument("--cache", type=Path, help="cache folder for the control rows; default: state/score beside --out")
     add_workers(sub)

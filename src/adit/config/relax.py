@@ -88,6 +88,11 @@ class JudgeConfig(Strict):
     python: Program | None = Field(None, description="interpreter that has the judge; null: this one")
     relax: bool = Field(False, description="relax each crystal with the judge too, from the relaxed structure")
     wall_limit_s: PositiveFloat = Field(300.0, description="wall-time limit per structure, s")
+    references_wall_s: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="wall time for reference crystals by the judge that do not come with the package, s; a crystal "
+        "that lacks some has an unknown hull; null: no limit",
+    )
 
 
 class MoleculeSelectConfig(Strict):
@@ -115,9 +120,10 @@ class SelectConfig(Strict):
     max_structures: Count | None = Field(None, description="maximum number of selected structures; null: all")
     max_e_above_hull: float | None = Field(0.5, description="maximum energy above the hull, eV/atom")
     max_atoms: Positive | None = Field(None, description="maximum number of atoms; null: no limit")
-    rank_by: Literal["stability", "cost"] = Field(
+    rank_by: Literal["stability", "agreement", "disagreement", "cost"] = Field(
         "stability",
-        description="order of selection: lowest energy above the hull first, or cheapest first (then lowest)",
+        description="order of selection: lowest energy above the hull first; lowest by both potentials first; where "
+        "the potentials differ most first; cheapest first (then lowest). Agreement and disagreement need a judge",
     )
     compounds_first: bool = Field(True, description="select elements after all compounds, since elements are known")
     budget_core_hours: PositiveFloat | None = Field(
@@ -202,7 +208,10 @@ class HullConfig(Strict):
         "prototypes, with the pre-relaxation's potential; for reference: builtin",
     )
     competing_core_hours: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="budget of the search; no further pair is started after it is spent, core hours"
+        1.0, description="pairs that are not finished after so much are given up, core hours"
+    )
+    competing_wall_s: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="pairs that are not finished after so much are given up, s of wall time; null: no limit"
     )
     entries: str | None = Field(None, description="JSON file of pymatgen's computed entries, for reference: entries")
 

@@ -103,6 +103,12 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _judges_agree(self) -> Self:
+        if self.select.rank_by in ("agreement", "disagreement") and self.judge.engine is None:
+            raise ValueError(f"select.rank_by {self.select.rank_by} needs a second potential: set judge.engine")
+        return self
+
+    @model_validator(mode="after")
     def _variants_fit(self) -> Self:
         for name in self.ablations.autoencoders:
             with _located(f"ablations.autoencoders.{name}"):

@@ -206,6 +206,7 @@ class HullStage(Stage):
     hull: HullConfig
     relax: RelaxConfig = RelaxConfig()
     limits: LimitsConfig = LimitsConfig()
+    judge: JudgeConfig = JudgeConfig()
 
     @classmethod
     def sources(cls) -> dict[str, str]:

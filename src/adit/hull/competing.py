@@ -1,48 +1,44 @@
 """Competing phases without a network: prototypes of the pairs of elements of which a hull has no compound.
 
-All prototypes of a pair get a static energy; the best of each composition are relaxed with the potential of the hull. A
-pair is searched completely or not at all, and kept in a table of the format of ``shipped``, which can be copied and
-merged.
+Pairs are searched in worker processes (``pair_search``). A pair is done as a whole and kept in a table of the format of
+``shipped``, which may be carried and merged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections import Counter, defaultdict
+import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from adit.columns import Col
 from adit.config import RelaxConfig
-from adit.elements import composition, reduced_formula
-from adit.errors import ConfigError
+from adit.errors import ConfigError, ExternalToolError
 from adit.hull.convex_hull import Hull, ReferenceEntry
-from adit.hull.prototypes import decorated
+from adit.hull.pair_search import MAX_STEPS, SEARCHED, SET, LateError, PairResult, PairTask, search_pair
 from adit.hull.reference import limits_for
-from adit.hull.reference_rows import reference_row
 from adit.hull.shipped import TABLE, add_set, read_shipped
+from adit.isolate import Outcome, map_isolated
 from adit.progress import log
-from adit.relax.potentials import batch
 from adit.relax.potentials.chosen import Chosen
 from adit.relax.potentials.gpu import resolve_device
-from adit.relax.potentials.outcome import Relaxed
 from adit.relax.prerelax import chosen_of
-from adit.systems import AtomicSystem
 
-SET: Final = "prototypes:"
-"""Prefix of the name of a pair's set in the table, e.g. ``prototypes:Fe-Zr``."""
+CPU_BATCH_ATOMS = 64
+"""Atoms that are evaluated together on a CPU."""
 
-BEST: Final = 3
-"""Prototypes of each composition that are relaxed."""
+PAIR_LIMITS = 20
+"""Wall limits of a structure (``relax.wall_limit_s``) that a pair may take; a worker that hangs is killed then."""
 
-WINDOW: Final = 0.3
-"""Prototypes with a static energy further above the line between the elements are not relaxed, eV/atom."""
 
-SEARCHED: Final = "searched"
-"""Status of the row that says that a pair was searched; it has no energy."""
+STARTUP_S = 600.0
+"""Seconds in which a worker must have loaded its potential."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +48,28 @@ class Search:
     Attributes:
         relax: settings; the potential is that of the hull.
         cache: table of finished pairs, read and written.
-        core_hours: budget; no further pair is started after it is spent, core hours.
+        core_hours: a pair that is not finished after so much is given up.
         workers: processes at most.
+        judges: potentials whose energies of the relaxed prototypes are kept too.
+        wall_s: seconds after which a pair that is not finished is given up; ``None``: no limit.
     """
 
     relax: RelaxConfig
     cache: Path
     core_hours: float
     workers: int
+    judges: tuple[Chosen, ...] = ()
+    wall_s: float | None = None
 
     @property
     def chosen(self) -> Chosen:
         """Return the potential."""
         return chosen_of(self.relax)
+
+    @property
+    def fmax(self) -> float:
+        """Return how far prototypes are relaxed, eV/Å."""
+        return limits_for(self.relax.fmax).fmax
 
 
 def missing_pairs(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
@@ -98,24 +103,96 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
             "hull.competing: none"
         )
     wanted = missing_pairs(hull, chemical)
-    done = finished(search, wanted)
-    spent = 0.0
-    for pair in [pair for pair in wanted if pair not in done]:
-        if spent >= 3600 * search.core_hours:
-            break
-        rows, seconds = search_pair(pair, hull, search)
-        spent += seconds
-        if not rows:
-            log.warning("%s: no prototype has an energy; the pair stays unknown", pair)
-            continue
-        add_set(search.chosen.identity(), SET + pair, rows, limits_for(search.relax.fmax).fmax, search.cache)
-        done[pair] = rows
-        log.info("%s: %d prototypes of %d pairs, %.2g core hours", pair, len(rows) - 1, len(done), spent / 3600)
-    left = len(wanted) - len(done)
+    todo = unfinished(search, wanted)
+    if todo:
+        _search(todo, hull, search)
+    done = finished(search.chosen, search.fmax, wanted, search.cache)
     log.info("%d of %d missing pairs completed with prototypes", len(done), len(wanted))
-    if left:
-        log.info("%d pairs failed or are beyond the budget of %g core hours, and stay unknown", left, search.core_hours)
+    if left := len(wanted) - len(done):
+        limits = f"{search.core_hours:g} core hours" + (f" or {search.wall_s:g} s" if search.wall_s is not None else "")
+        log.info("%d pairs failed or are beyond the budget of %s, and stay unknown", left, limits)
     return extended(hull, done)
+
+
+def with_finished(hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen, fmax: float, cache: Path) -> Hull:
+    """Return a hull with the prototypes of its missing pairs that are at hand; nothing is computed.
+
+    Args:
+        hull: reference entries of the potential.
+        chemical: sets of elements in question.
+        chosen: the potential.
+        fmax: eV/Å, to which prototypes were relaxed at least.
+        cache: table of finished pairs.
+    """
+    wanted = missing_pairs(hull, chemical)
+    done = finished(chosen, fmax, wanted, cache)
+    log.info("%d of %d missing pairs have prototypes by %s", len(done), len(wanted), chosen.label)
+    return extended(hull, done)
+
+
+def unfinished(search: Search, wanted: Sequence[str]) -> list[str]:
+    """Return the pairs that must be searched: the potential has none of them, or a judge that could."""
+    done = {chosen: finished(chosen, search.fmax, wanted, search.cache) for chosen in (search.chosen, *search.judges)}
+    return [
+        pair for pair in wanted if any(pair not in pairs and _knows(chosen, pair) for chosen, pairs in done.items())
+    ]
+
+
+def _knows(chosen: Chosen, pair: str) -> bool:
+    from ase.data import atomic_numbers
+
+    return all(atomic_numbers[name] in chosen.potential.elements for name in pair.split("-"))
+
+
+def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
+    """Search pairs in worker processes, up to the deadline, and keep each in the table as soon as it is finished."""
+    workers, device = max(1, min(search.workers, len(pairs))), resolve_device(search.relax.device)
+    if device != "cpu":
+        workers = 1
+    limit_s = min(3600 * search.core_hours / workers, math.inf if search.wall_s is None else search.wall_s)
+    if limit_s <= 0:
+        return
+    deadline = time.time() + limit_s
+    tasks = [
+        PairTask(
+            pair,
+            {name: hull.elements[name] for name in pair.split("-")},
+            search.chosen,
+            tuple(judge for judge in search.judges if _knows(judge, pair)),
+            replace(limits_for(search.relax.fmax), max_steps=MAX_STEPS),
+            device,
+            CPU_BATCH_ATOMS if device == "cpu" else search.relax.batch_atoms,
+            deadline,
+        )
+        for pair in pairs
+    ]
+    spent: list[float] = []
+
+    def take(index: int, outcome: Outcome) -> None:
+        if outcome.status != "ok" and time.time() > deadline:
+            raise LateError
+        if outcome.status == "unstarted":
+            raise ExternalToolError(f"{search.chosen.label} does not load in a worker process: {outcome.reason}")
+        result = outcome.value if outcome.status == "ok" else PairResult()
+        spent.append(result.core_s)
+        if not result.complete:
+            raise LateError
+        if not result.rows:
+            log.warning("%s: no prototype has an energy; the pair stays unknown %s", pairs[index], outcome.reason)
+        for chosen, rows in result.rows.items():
+            add_set(chosen.identity(), SET + pairs[index], rows, search.fmax, search.cache)
+        log.info("%s: %.1f core s; %d of %d pairs", pairs[index], result.core_s, len(spent), len(pairs))
+
+    with contextlib.suppress(LateError):
+        map_isolated(
+            search_pair,
+            tasks,
+            workers=workers,
+            wall_limit_s=PAIR_LIMITS * search.relax.wall_limit_s,
+            startup_s=min(STARTUP_S, limit_s),
+            on_result=take,
+            warm_up=partial(search.chosen.evaluator, device),
+        )
 
 
 def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
@@ -133,91 +210,21 @@ def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
     return replace(grown, complete=hull.complete, completed=hull.completed | frozenset(done))
 
 
-def finished(search: Search, pairs: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of pairs that were searched before, from the package's table or the user's, by pair."""
+def finished(chosen: Chosen, fmax: float, pairs: Sequence[str], cache: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of pairs that were searched before, in the package's table or in the user's, by pair.
+
+    Args:
+        chosen: whose energies.
+        fmax: eV/Å, to which prototypes were relaxed at least.
+        pairs: the pairs in question.
+        cache: the user's table.
+    """
     results: dict[str, list[dict[str, Any]]] = {}
-    fmax = limits_for(search.relax.fmax).fmax
-    for path in (TABLE, search.cache):
-        frame = read_shipped(search.chosen.identity(), path).frame
+    for path in (TABLE, cache):
+        frame = read_shipped(chosen.identity(), path).frame
         frame = frame[frame["set"].astype(str).str.startswith(SET) & (frame[Col.FMAX] <= fmax)]
         for name, rows in frame.groupby("set"):
             pair = str(name).removeprefix(SET)
             if pair in pairs and (rows[Col.STATUS] == SEARCHED).any():
                 results[pair] = rows.to_dict("records")
     return results
-
-
-def search_pair(pair: str, hull: Hull, search: Search) -> tuple[list[dict[str, Any]], float]:
-    """Search one pair.
-
-    Args:
-        pair: two symbols, e.g. ``Fe-Zr``.
-        hull: energies of the elements.
-        search: see ``Search``.
-
-    Returns:
-        The reference rows, and the time spent in core-seconds. There is one row per relaxed prototype, and one that
-        marks the pair as searched; no row if the potential failed for all prototypes, or for all near the hull.
-    """
-    from ase.data import atomic_numbers
-
-    first, second = (atomic_numbers[name] for name in pair.split("-"))
-    candidates = list(decorated((first, second)))
-    static = _energies([system for _, system in candidates], search, 0, f"prototypes of {pair}")
-    chosen = best(candidates, static, hull.elements)
-    relaxed = _energies(chosen, search, limits_for(search.relax.fmax).max_steps, f"best prototypes of {pair}")
-    rows = [_prototype_row(system, result, hull.tag) for system, result in zip(chosen, relaxed, strict=True)]
-    rows = [row for row in rows if row[Col.STATUS] in ("converged", "unconverged")]
-    seconds = sum(result.wall_s for result in [*static, *relaxed])
-    if not any(math.isfinite(result.energy_per_atom) for result in static) or (chosen and not rows):
-        return [], seconds
-    marker = reference_row(f"{SET}{pair}", "", {}, float("nan"), hull.tag, status=SEARCHED)
-    return [*rows, marker], seconds
-
-
-def best(
-    candidates: Sequence[tuple[str, AtomicSystem]], results: Sequence[Relaxed], elements: dict[str, float]
-) -> list[AtomicSystem]:
-    """Return the ``BEST`` prototypes of each composition within ``WINDOW``, each at its best volume.
-
-    Args:
-        candidates: names and crystals; the volumes of one prototype share a name.
-        results: static energies.
-        elements: energies of the elements, eV/atom.
-    """
-    lowest: dict[str, tuple[float, AtomicSystem]] = {}
-    for (name, system), result in zip(candidates, results, strict=True):
-        energy = result.energy_per_atom
-        counts = composition(system.numbers)
-        line = sum(n * elements[element] for element, n in counts.items()) / len(system)
-        if energy <= line + WINDOW and energy < lowest.get(name, (math.inf, system))[0]:
-            lowest[name] = (energy, system)
-    groups: dict[str, list[tuple[float, str, AtomicSystem]]] = defaultdict(list)
-    for name, (energy, system) in lowest.items():
-        groups[reduced_formula(system.numbers)].append((energy, name, system))
-    return [system for group in groups.values() for _, _, system in sorted(group, key=lambda g: g[:2])[:BEST]]
-
-
-def _energies(systems: Sequence[AtomicSystem], search: Search, steps: int, what: str) -> list[Relaxed]:
-    return batch.relax_all(
-        systems,
-        replace(limits_for(search.relax.fmax), max_steps=steps),
-        wall_limit_s=search.relax.wall_limit_s,
-        workers=search.workers,
-        what=what,
-        device=resolve_device(search.relax.device),
-        batch_atoms=search.relax.batch_atoms,
-        chosen=search.chosen,
-    )
-
-
-def _prototype_row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, Any]:
-    return reference_row(
-        system.system_id,
-        reduced_formula(system.numbers),
-        composition(system.numbers),
-        result.energy_per_atom,
-        tag,
-        status=result.status,
-        reason=result.reason,
-    )

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from adit import store
 from adit.columns import ENERGIES, Col, bare_name
-from adit.config import JudgeStage, ReferenceStage, RelaxConfig
+from adit.config import JudgeConfig, JudgeStage, ReferenceStage, RelaxConfig
 from adit.elements import composition
 from adit.errors import AditError, DataError
-from adit.hull.competing import Search, with_prototypes
+from adit.hull.competing import with_finished
 from adit.hull.convex_hull import Hull
 from adit.hull.energy_tags import column_of
 from adit.hull.hull import DECIMALS, read_reference
-from adit.hull.reference import reference
+from adit.hull.reference import limits_for, reference
 from adit.hull.verdicts import joint, verdict
 from adit.progress import log
 from adit.relax.judge import judge_of
+from adit.relax.potentials.chosen import Chosen
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:
@@ -41,6 +42,20 @@ FIXED: Final = (
     Col.JUDGE_REASON,
 )
 """Columns in addition to those named after the two potentials; the difference (eV/atom) is judge minus run."""
+
+
+def judges_at_hand(judge: JudgeConfig) -> tuple[Chosen, ...]:
+    """Return the judge that prototypes get energies of too; none where none is asked for, or its parts are missing."""
+    chosen = judge_of(judge)
+    if chosen is None:
+        return ()
+    try:
+        chosen.check()
+        chosen.identity()
+    except AditError as error:
+        log.warning("no judge, prototypes have energies of one potential: %s", error)
+        return ()
+    return (chosen,)
 
 
 def reference_stage(stage: JudgeStage) -> ReferenceStage:
@@ -100,6 +115,7 @@ def judge_hull(
     out: Path,
     cache: Path | None,
     workers: int,
+    prototypes: Path | None = None,
 ) -> None:
     """Place the judge's energies on its hull and write both potentials' distances with their verdict.
 
@@ -116,6 +132,7 @@ def judge_hull(
             ``<potential>_formation_energy_per_atom``; ``<potential>_surrogate_…`` where the hull is DFT's.
         cache: folder for finished references.
         workers: processes at most.
+        prototypes: table of searched pairs, of the run's hull; the judge has its energies of them there.
 
     Raises:
         DataError: a file is invalid, or energies of different methods would be compared.
@@ -123,7 +140,7 @@ def judge_hull(
     tag, why, hull = inputs.tag, inputs.reason, None
     if tag:
         try:
-            hull = _hull(stage, inputs, references, list(data), out, cache, workers)
+            hull = _hull(stage, inputs, references, list(data), out, cache, workers, prototypes)
         except AditError as error:
             if isinstance(error, DataError) and stage.hull.reference != "builtin":
                 raise
@@ -144,22 +161,23 @@ def _hull(
     out: Path,
     cache: Path | None,
     workers: int,
+    prototypes: Path | None = None,
 ) -> Hull:
     if stage.hull.reference != "builtin":
         return read_reference(references)
-    chosen = judge_of(stage)
+    chosen = judge_of(stage.judge)
     if chosen is None or chosen.energy_tag != inputs.tag:
         raise DataError(f"{out}: energies are {inputs.tag}, the configuration's judge is another; judge again")
     chemical = {frozenset(composition(system.numbers)) for system in inputs.systems.values()}
+    budget_s = math.inf if stage.judge.references_wall_s is None else stage.judge.references_wall_s
     with tempfile.TemporaryDirectory(prefix="adit-judge-") as folder:
         own = Path(folder) / "reference.parquet"
-        reference(reference_stage(stage), data, own, cache, workers, chemical=chemical)
+        reference(reference_stage(stage), data, own, cache, workers, chemical=chemical, budget_s=budget_s)
         hull = read_reference(own)
-    if stage.hull.competing == "none" or cache is None:
+    if stage.hull.competing == "none" or prototypes is None:
         return hull
-    relax = reference_stage(stage).relax
-    search = Search(relax, cache / "prototypes.parquet", stage.hull.competing_core_hours, workers)
-    return with_prototypes(hull, sorted(chemical, key=sorted), search)
+    fmax = limits_for(stage.relax.fmax).fmax
+    return with_finished(hull, sorted(chemical, key=sorted), chosen, fmax, prototypes)
 
 
 def judge_table(inputs: JudgeInputs, hull: Hull | None, reason: str) -> pd.DataFrame:

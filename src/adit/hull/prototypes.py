@@ -5,9 +5,10 @@ Source: Mehl et al. 2017, doi 10.1016/j.commatsci.2017.01.017, the library in py
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
 
@@ -36,11 +37,25 @@ class Prototype:
         name: AFLOW's, e.g. ``AB_cF8_225_a_b``.
         system: a crystal of this type, with the elements of the library.
         species: atomic number of each of its two elements, in the order of the name.
+        shortest: Å between two atoms of the first element, of both, and of the second.
+        symmetric: whether it is the same crystal with its elements exchanged.
     """
 
     name: str
     system: AtomicSystem
     species: tuple[int, int]
+    shortest: tuple[float, float, float]
+    symmetric: bool
+
+    def shortest_share(self, pair: tuple[int, int]) -> float:
+        """Return the shortest distance over the sum of the covalent radii, with other elements.
+
+        Args:
+            pair: atomic numbers that take the places of ``species``.
+        """
+        first, second = covalent_radii()[list(pair)]
+        sums = (2 * first, first + second, 2 * second)
+        return float(min(distance / radii for distance, radii in zip(self.shortest, sums, strict=True)))
 
 
 @cache
@@ -54,52 +69,67 @@ def prototypes() -> tuple[Prototype, ...]:
     for record in AFLOW_PROTOTYPE_LIBRARY:
         structure, name = record["snl"].structure, str(record["tags"]["aflow"])
         amounts = sorted(structure.composition.reduced_composition.values())
-        if len(structure) > MAX_ATOMS or tuple(int(n) for n in amounts) not in STOICHIOMETRIES:
+        if name in prototypes_by_name or len(structure) > MAX_ATOMS:
+            continue
+        if tuple(int(n) for n in amounts) not in STOICHIOMETRIES:
             continue
         try:
             system = convert.from_structure(structure, name, Kind.CRYSTAL)
         except DataError:  # misprinted
             continue
-        first, second = dict.fromkeys(system.numbers.tolist())
-        prototypes_by_name.setdefault(name, Prototype(name, system, (first, second)))
+        prototypes_by_name[name] = prototype(name, system)
     return tuple(prototypes_by_name.values())
 
 
-def decorated(pair: tuple[int, int]) -> Iterator[tuple[str, AtomicSystem]]:
-    """Yield the prototypes of two elements; the volumes of one prototype share its name.
+def prototype(name: str, system: AtomicSystem) -> Prototype:
+    """Return a crystal of two elements as a structure type."""
+    first, second = dict.fromkeys(system.numbers.tolist())
+    distances = _shortest(system, (first, second))
+    return Prototype(name, system, (first, second), distances, _symmetric(system, (first, second)))
+
+
+def _shortest(system: AtomicSystem, species: tuple[int, int]) -> tuple[float, float, float]:
+    """Return the shortest distances (Å): first element, both, second; images count, so that there always is one."""
+    from ase.neighborlist import neighbor_list
+
+    reach, distances = 4.0, [math.inf] * 3
+    while not all(map(math.isfinite, distances)):
+        i, j, lengths = neighbor_list("ijd", convert.to_atoms(system), reach)
+        kinds = (system.numbers[i] == species[1]).astype(int) + (system.numbers[j] == species[1])
+        distances = [float(min(lengths[kinds == kind], default=math.inf)) for kind in range(3)]
+        reach *= 1.5
+    return distances[0], distances[1], distances[2]
+
+
+def _symmetric(system: AtomicSystem, species: tuple[int, int]) -> bool:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    first, second = (int((system.numbers == number).sum()) for number in species)
+    if first != second:
+        return False
+    exchanged = replace(system, numbers=np.where(system.numbers == species[0], species[1], species[0]))
+    tight = StructureMatcher(ltol=0.01, stol=0.01, angle_tol=0.5)
+    return bool(tight.fit(convert.to_structure(system), convert.to_structure(exchanged)))
+
+
+def decorated(pair: tuple[int, int], bonds: Sequence[float] = BONDS) -> Iterator[tuple[str, AtomicSystem]]:
+    """Yield the prototypes made of two elements, with the name of the candidate: all its volumes share it.
 
     Args:
         pair: atomic numbers.
+        bonds: shortest distances over the sum of covalent radii, one crystal each.
     """
-    for prototype in prototypes():
-        for order in (pair, pair[::-1]):
-            numbers = np.where(prototype.system.numbers == prototype.species[0], order[0], order[1])
-            name = f"{prototype.name}/{order[0]}-{order[1]}"
-            for number, bond in enumerate(BONDS):
-                yield name, scaled(prototype.system, numbers, bond, f"{name}/{number}")
+    for each in prototypes():
+        for order in (pair,) if each.symmetric else (pair, pair[::-1]):
+            numbers = np.where(each.system.numbers == each.species[0], order[0], order[1])
+            name = f"{each.name}/{order[0]}-{order[1]}"
+            for bond in bonds:
+                factor = bond / each.shortest_share(order)
+                yield name, _scaled(each.system, numbers, factor, f"{name}/{BONDS.index(bond)}")
 
 
-def scaled(system: AtomicSystem, numbers: np.ndarray, bond: float, system_id: str) -> AtomicSystem:
-    """Return a crystal with other elements, its shortest bond ``bond`` times the sum of the covalent radii.
-
-    Args:
-        system: the crystal.
-        numbers: (n,) new atomic numbers.
-        bond: shortest bond over the sum of covalent radii.
-        system_id: id of the new crystal.
-
-    Raises:
-        DataError: the system has no cell.
-    """
-    from ase.neighborlist import neighbor_list
-
-    radii = covalent_radii()[numbers]
-    reach = 2.0 * float(radii.max())
-    shares = np.array([])
-    while not len(shares):
-        first, second, distances = neighbor_list("ijd", convert.to_atoms(system), reach)
-        shares, reach = distances / (radii[first] + radii[second]), 1.5 * reach
-    factor = bond / float(shares.min())
+def _scaled(system: AtomicSystem, numbers: np.ndarray, factor: float, system_id: str) -> AtomicSystem:
+    """Return a crystal with other elements and all its lengths times ``factor``."""
     if system.cell is None:
         raise DataError(f"{system.system_id}: is no crystal; prototypes have cells")
     return AtomicSystem(system_id, Kind.CRYSTAL, numbers, system.positions * factor, system.cell * factor)

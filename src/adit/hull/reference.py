@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ def reference(
     workers: int,
     find: Find | None = None,
     chemical: Set[frozenset[str]] | None = None,
+    budget_s: float = math.inf,
 ) -> None:
     """Write the reference entries of the hull: one row each, with absolute energies in eV/atom on one scale.
 
@@ -66,11 +68,12 @@ def reference(
         workers: processes at most.
         find: returns local paths of public files; without it only ``builtin`` and ``entries`` are possible.
         chemical: for ``builtin``: use only crystals inside one of these sets of elements; ``None``: all.
+        budget_s: for ``builtin``: wall time of relaxations, s; crystals that are left then have no energy.
 
     Raises:
         DataError: the built-in set or a file is missing or damaged.
     """
-    frame = _frame(stage, data, cache, workers, find, chemical)
+    frame = _frame(stage, data, cache, workers, find, chemical, budget_s)
     good = frame[frame[Col.STATUS].isin(["converged", "unconverged"])]
     if good.empty:
         raise DataError(f"{out}: no reference entry has an energy; look at the reasons in the stage's log")
@@ -85,12 +88,13 @@ def _frame(
     workers: int,
     find: Find | None,
     chemical: Set[frozenset[str]] | None,
+    budget_s: float,
 ) -> pd.DataFrame:
     import pandas as pd
 
     kind = stage.hull.reference
     if kind == "builtin":
-        return _builtin(stage, data, workers, cache, chemical)
+        return _builtin(stage, data, workers, cache, chemical, budget_s)
     if kind == "entries":
         rows = materials_project.own_entries(Path(stage.hull.entries or ""))
     elif find is None:
@@ -112,6 +116,7 @@ def _builtin(
     workers: int,
     cache: Path | None,
     chemical: Set[frozenset[str]] | None,
+    budget_s: float,
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -127,10 +132,15 @@ def _builtin(
     fmax = min(stage.relax.fmax, FMAX)
     shipped = read_shipped(chosen_of(stage.relax).identity())
     rows = {system.system_id: shipped.row(system, fmax) for system in systems}
-    missing = [system for system in systems if rows[system.system_id] is None]
+    missing = elements_first([system for system in systems if rows[system.system_id] is None])
     log.info("%d of %d energies are shipped with the package", len(systems) - len(missing), len(systems))
-    rows |= {str(row[Col.ENTRY_ID]): row for row in relaxed_rows(missing, stage, workers, cache)}
+    rows |= {str(row[Col.ENTRY_ID]): row for row in relaxed_rows(missing, stage, workers, cache, budget_s)}
     return pd.DataFrame([rows[system.system_id] for system in systems], columns=list(COLUMNS))
+
+
+def elements_first(systems: Sequence[AtomicSystem]) -> list[AtomicSystem]:
+    """Return the crystals of single elements first: without them a chemical system has no hull at all."""
+    return sorted(systems, key=lambda system: len(composition(system.numbers)) > 1)
 
 
 def inside(system: AtomicSystem, chemical: Set[frozenset[str]]) -> bool:
@@ -145,7 +155,11 @@ def limits_for(fmax: float) -> Limits:
 
 
 def relaxed_rows(
-    systems: Sequence[AtomicSystem], stage: ReferenceStage, workers: int, cache: Path | None
+    systems: Sequence[AtomicSystem],
+    stage: ReferenceStage,
+    workers: int,
+    cache: Path | None,
+    budget_s: float = math.inf,
 ) -> list[dict[str, object]]:
     """Relax crystals and return their reference rows, in order, failures included.
 
@@ -154,6 +168,7 @@ def relaxed_rows(
         stage: settings.
         workers: processes at most.
         cache: folder for finished entries.
+        budget_s: wall time, s; crystals that are left then have the status ``timeout``.
     """
     if not systems:
         return []
@@ -169,9 +184,10 @@ def relaxed_rows(
         device=resolve_device(stage.relax.device),
         batch_atoms=stage.relax.batch_atoms,
         chosen=chosen,
+        budget_s=budget_s,
     )
     for system, result in zip(systems, results, strict=True):
-        if result.system is None:
+        if result.system is None and (result.status != "timeout" or math.isinf(budget_s)):
             log.warning("%s: %s: %s", system.system_id, result.status, result.reason)
     return [_builtin_row(system, result, tag) for system, result in zip(systems, results, strict=True)]
 
@@ -188,8 +204,8 @@ def _builtin_row(system: AtomicSystem, result: Relaxed, tag: str) -> dict[str, o
     )
 
 
-def ship(out: Path, data: Path, cache: Path, workers: int, chosen: Chosen = CHGNET) -> None:
-    """Relax the whole built-in set and put its energies into the table that ships with the package.
+def ship(out: Path, data: Path, cache: Path, workers: int, chosen: Chosen = CHGNET, budget_s: float = math.inf) -> None:
+    """Relax the built-in set, elements first, and put its energies into the table that ships with the package.
 
     Args:
         out: the table.
@@ -197,15 +213,18 @@ def ship(out: Path, data: Path, cache: Path, workers: int, chosen: Chosen = CHGN
         cache: folder for finished entries, from which a killed run resumes.
         workers: processes at most.
         chosen: the potential.
+        budget_s: wall time, s; crystals that are left then are not in the table, and the same command goes on.
 
     Raises:
         DataError: the built-in set is missing.
     """
     import pandas as pd
 
-    systems = store.read_systems(data).systems()
+    systems = elements_first(store.read_systems(data).systems())
     stage = ReferenceStage(relax=_relax_config(chosen), hull=HullConfig())
-    rows = pd.DataFrame(relaxed_rows(systems, stage, workers, cache), columns=list(COLUMNS))
+    rows = pd.DataFrame(relaxed_rows(systems, stage, workers, cache, budget_s), columns=list(COLUMNS))
+    there = (rows[Col.STATUS] != "timeout").to_numpy()
+    systems, rows = [system for system, kept in zip(systems, there, strict=True) if kept], rows[there]
     write_shipped(chosen.identity(), "builtin", systems, rows, FMAX, out)
     log.info("%s: %d entries of %s, %s", out, len(rows), chosen.energy_tag, dict(rows[Col.STATUS].value_counts()))
 

@@ -18,6 +18,7 @@ from adit import convert, store
 from adit.columns import Col
 from adit.errors import DataError
 from adit.hull.reference_rows import COLUMNS
+from adit.progress import log
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:
@@ -91,7 +92,14 @@ def read_shipped(identity: Identity, path: Path = TABLE) -> Shipped:
 
     frame = store.read_frame(path) if path.is_file() else pd.DataFrame(columns=list(_COLUMNS))
     _check(frame, path)
-    return Shipped(frame[_of(frame, identity)].reset_index(drop=True))
+    rows = frame[_of(frame, identity)].reset_index(drop=True)
+    others = frame[frame["potential"] == identity.potential]
+    if rows.empty and len(others):
+        log.info(
+            "%s: holds energies of %s %s and not of %s; they are not taken",
+            path.name, identity.potential, ", ".join(sorted(set(others["version"]))), identity.version,
+        )  # fmt: skip
+    return Shipped(rows)
 
 
 def _check(frame: pd.DataFrame, path: Path) -> None:
@@ -156,3 +164,26 @@ def _put(identity: Identity, name: str, new: pd.DataFrame, path: Path) -> None:
         kept = old[~(_of(old, identity) & (old["set"] == name))]
         new = pd.concat([kept, new], ignore_index=True) if len(kept) else new
     store.write_frame(path, new.sort_values([*KEY, "set", Col.ENTRY_ID], ignore_index=True))
+
+
+def merge(source: Path, target: Path) -> None:
+    """Put the sets of one table in place of the same sets of the same potentials in another; its other sets stay.
+
+    Args:
+        source: table that is read.
+        target: table that is written; made where it is not there.
+
+    Raises:
+        DataError: a file that is there is another table.
+    """
+    import pandas as pd
+
+    new = store.read_frame(source)
+    _check(new, source)
+    if target.is_file():
+        old = store.read_frame(target)
+        _check(old, target)
+        names = [*KEY, "set"]
+        replaced = pd.MultiIndex.from_frame(old[names]).isin(pd.MultiIndex.from_frame(new[names]))
+        new = pd.concat([old[~replaced], new], ignore_index=True) if not replaced.all() else new
+    store.write_frame(target, new.sort_values([*KEY, "set", Col.ENTRY_ID], ignore_index=True))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from adit import store
 from adit.columns import Col
-from adit.config import JudgeStage
+from adit.config import JudgeConfig, JudgeStage
 from adit.errors import AditError
 from adit.progress import log
 from adit.relax.potentials import batch
@@ -44,9 +44,8 @@ COLUMNS = (
 )
 
 
-def judge_of(stage: JudgeStage) -> Chosen | None:
+def judge_of(judge: JudgeConfig) -> Chosen | None:
     """Return the configured judge; ``None`` if there is none."""
-    judge = stage.judge
     return None if judge.engine is None else Chosen(judge.engine, judge.weights, judge.python)
 
 
@@ -67,7 +66,7 @@ def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: P
         DataError: the structures are missing or unreadable.
     """
     rows = list(store.read_systems(structures))
-    chosen = judge_of(stage)
+    chosen = judge_of(stage.judge)
     why, tag = "no judge is configured (judge.engine)", ""
     table: list[dict[str, Any]] = []
     if chosen is not None:

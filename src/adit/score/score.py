@@ -67,6 +67,7 @@ def score(
     workers: int,
     cache: Path | None = None,
     checks: Sequence[Path] = (),
+    judge: Path | None = None,
 ) -> None:
     """Score the samples of each kind and the control rows, and write tables, summary and funnel.
 
@@ -80,16 +81,17 @@ def score(
         out: the folder of the scores.
         workers: processes at most.
         cache: folder for results that depend only on the data (control rows, reduced references), or ``None``.
-        checks: ``checks/<kind>/<shard>.json``: results of the slow checks.
+        checks: ``checks/<kind>/<shard>.json``: slow checks.
+        judge: ``hull/judge.parquet``, or ``None`` if there is none.
 
     Raises:
         DataError: a file is missing or broken, or the hull mixes energies of different methods.
     """
     structures = [table.with_suffix(".arrow") for table in relaxed]
-    inputs = [*chain(*samples.values()), *data, *relaxed, *structures, *([hull] if hull else []), *dft, *checks]
+    inputs = [*chain(*samples.values()), *data, *relaxed, *structures, *filter(None, (hull, judge)), *dft, *checks]
     check_folder(out, "score", inputs=inputs, names=OUTPUTS)
     requested = {Kind(kind): read_rows(paths) for kind, paths in samples.items() if paths}
-    energies = read_energies(relaxed, hull, dft)
+    energies = read_energies(relaxed, hull, dft, judge)
     score_rows(
         stage,
         requested,

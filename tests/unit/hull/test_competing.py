@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +16,13 @@ from adit import convert, store
 from adit.config import HullConfig, RelaxConfig
 from adit.elements import composition, covalent_radii
 from adit.errors import ConfigError, DataError
-from adit.hull import competing, prototypes
-from adit.hull.competing import Search, best, missing_pairs, with_prototypes
+from adit.hull import competing, pair_search, prototypes
+from adit.hull.competing import Search, missing_pairs, with_finished, with_prototypes
 from adit.hull.convex_hull import Hull, ReferenceEntry
+from adit.hull.pair_search import MIDDLE, PROMISING, PairResult, PairTask, best, screen
 from adit.hull.prototypes import BONDS, decorated
-from adit.relax.potentials import batch
-from adit.relax.potentials.outcome import Relaxed
+from adit.isolate import Outcome
+from adit.relax.potentials.chosen import Chosen
 
 EMT = "emt-ase/EMT/none"
 METALS = Hull.from_entries(
@@ -26,8 +31,14 @@ METALS = Hull.from_entries(
 PAIR = frozenset({"Cu", "Au"})
 
 
-def search(folder: Path, core_hours: float = 1.0) -> Search:
-    return Search(RelaxConfig(engine="emt"), folder / "prototypes.parquet", core_hours, 1)
+def search(folder: Path, core_hours: float = 1.0, judges: tuple[Chosen, ...] = ()) -> Search:
+    return Search(RelaxConfig(engine="emt"), folder / "prototypes.parquet", core_hours, 1, judges)
+
+
+def in_process(function: Any, items: Sequence[Any], *, on_result: Any, **_: Any) -> None:
+    """Stand in for worker processes, which would not see what a test changes."""
+    for index, item in enumerate(items):
+        on_result(index, Outcome("ok", function(item), "", 0.0))
 
 
 @pytest.fixture
@@ -35,6 +46,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three structure types of two atoms are enough to see how they are searched."""
     some = tuple(each for each in prototypes.prototypes() if len(each.system) == 2)[:3]
     monkeypatch.setattr(prototypes, "prototypes", lambda: some)
+    monkeypatch.setattr(competing, "map_isolated", in_process)
 
 
 def test_prototypes_are_binary_and_small_and_of_the_common_ratios() -> None:
@@ -47,19 +59,45 @@ def test_prototypes_are_binary_and_small_and_of_the_common_ratios() -> None:
     assert {"AB_cF8_225_a_b", "AB_cP2_221_b_a"} & {each.name for each in prototype_list}
 
 
-def test_both_orders_at_each_volume() -> None:
+def test_both_orders_at_each_volume_and_each_crystal_once() -> None:
+    library = prototypes.prototypes()
+    symmetric = {each.name for each in library if each.symmetric}
+    assert "AB_cF8_225_a_b" in symmetric  # rock salt
+    assert not {each.name for each in library if each.name.startswith("AB2_")} & symmetric
     candidates = list(decorated((11, 17)))
-    assert len(candidates) == 2 * len(BONDS) * len(prototypes.prototypes())
+    assert len(candidates) == (2 * len(library) - len(symmetric)) * len(BONDS)
     assert len({name for name, _ in candidates}) * len(BONDS) == len(candidates)
     formulas = {tuple(sorted(composition(system.numbers).items())) for _, system in candidates}
     assert {(("Cl", 2), ("Na", 1)), (("Cl", 1), ("Na", 2))} <= formulas
     radii = covalent_radii()
-    for _, system in candidates[:30]:
+    for _, system in candidates[::12]:
         from ase.neighborlist import neighbor_list
 
         first, second, distances = neighbor_list("ijd", convert.to_atoms(system), 5.0)
         share = (distances / (radii[system.numbers[first]] + radii[system.numbers[second]])).min()
         assert np.isclose(BONDS, share, atol=1e-6).any()
+
+
+def test_only_promising_prototypes_are_tried_at_the_other_volumes(few: None) -> None:
+    """Two volumes of one prototype, of which one is 1 eV/atom off the best, and all three of the others."""
+    some = prototypes.prototypes()
+    off = some[0].name
+
+    task = PairTask("Cu-Au", {"Cu": 0.0, "Au": 0.0}, Chosen("emt"), (), None, "cpu", 64, time.time() + 99)  # type: ignore[arg-type]
+    middle = [(name, system) for name, system in decorated((29, 79), (MIDDLE,))]
+    energies = {system.system_id: (PROMISING + 0.1 if name.startswith(off) else 0.0) for name, system in middle}
+    asked: list[str] = []
+
+    def static(_: PairTask, candidates: Sequence[Any]) -> list[Any]:
+        asked.extend(system.system_id for _, system in candidates)
+        return [(name, system, energies.get(system.system_id, 0.0)) for name, system in candidates]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pair_search, "_static", static)
+        screen(task, (29, 79))
+    counts = [sum(each.startswith(prototype.name + "/") for each in asked) for prototype in some]
+    orders = [1 if each.symmetric else 2 for each in some]
+    assert counts == [orders[0], *(len(BONDS) * n for n in orders[1:])]
 
 
 def test_pairs_that_most_systems_lack_come_first() -> None:
@@ -79,9 +117,43 @@ def test_a_gap_is_filled_and_never_searched_again(few: None, tmp_path: Path, mon
     assert grown.energy_at({"Cu": 1.0, "Au": 1.0}) <= 0.0
     assert len(grown.within(PAIR)) == 2 + len(frame) - 1
 
-    monkeypatch.setattr(batch, "relax_all", lambda *_, **__: pytest.fail("computed what was kept"))
+    monkeypatch.setattr(competing, "map_isolated", lambda *_, **__: pytest.fail("computed what was kept"))
     again = with_prototypes(METALS, [PAIR], search(tmp_path))
     assert again.energy_at({"Cu": 1.0, "Au": 1.0}) == grown.energy_at({"Cu": 1.0, "Au": 1.0})
+    same = with_finished(METALS, [PAIR], Chosen("emt"), 0.05, tmp_path / "prototypes.parquet")
+    assert same.gaps(PAIR) == []
+
+
+def test_a_judge_gets_energies_of_the_same_relaxed_crystals(few: None, tmp_path: Path) -> None:
+    """A pair without the judge's energies is searched again; one that the judge cannot know is not."""
+    cache, judge = tmp_path / "prototypes.parquet", Chosen("emt", python=sys.executable)
+    with_prototypes(METALS, [PAIR], search(tmp_path, judges=(judge,)))
+    frame = store.read_frame(cache)
+    own, judged = frame[frame["potential"] == "emt"], frame[frame["reason"].str.startswith("static")]
+    assert judge.identity() == Chosen("emt").identity()  # the same potential: its rows take the place of the first's
+    assert len(judged) == len(own) - 1
+    plain = store.read_frame(cache)
+    with_prototypes(METALS, [PAIR], search(tmp_path / "other"))
+    other = store.read_frame(tmp_path / "other" / "prototypes.parquet")
+    assert np.allclose(plain["energy_per_atom"], other["energy_per_atom"], atol=1e-6, equal_nan=True)
+
+
+def test_what_is_late_is_given_up_and_nothing_of_it_is_kept(
+    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(competing, "search_pair", lambda _: PairResult(complete=False))
+    grown = with_prototypes(METALS, [PAIR], search(tmp_path))
+    assert grown.gaps(PAIR) == ["Au-Cu"]
+    assert not (tmp_path / "prototypes.parquet").exists()
+    late = PairTask("Cu-Au", METALS.elements, Chosen("emt"), (), None, "cpu", 64, time.time() - 1)  # type: ignore[arg-type]
+    assert not pair_search.search_pair(late).complete
+
+
+@pytest.mark.slow
+def test_pairs_are_searched_in_processes(tmp_path: Path) -> None:
+    grown = with_prototypes(METALS, [PAIR], search(tmp_path))
+    assert grown.gaps(PAIR) == []
+    assert len(store.read_frame(tmp_path / "prototypes.parquet")) > 10
 
 
 def test_without_a_budget_nothing_is_searched_and_the_gap_stays(tmp_path: Path) -> None:
@@ -93,27 +165,36 @@ def test_without_a_budget_nothing_is_searched_and_the_gap_stays(tmp_path: Path) 
 def test_a_pair_whose_prototypes_all_failed_stays_unknown(
     few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "relax_all", lambda systems, *_, **__: [Relaxed("timeout", "slow") for _ in systems])
+    monkeypatch.setattr(competing, "search_pair", lambda _: PairResult())
     grown = with_prototypes(METALS, [PAIR], search(tmp_path))
     assert grown.gaps(PAIR) == ["Au-Cu"]
     assert not (tmp_path / "prototypes.parquet").exists()
 
 
 def test_of_each_composition_the_best_three_are_relaxed() -> None:
-    candidates = [each for each in decorated((29, 79)) if composition(each[1].numbers) == {"Cu": 1, "Au": 1}]
-    energies = [0.01 * number for number in range(len(candidates))]
+    crystals = [each for each in decorated((29, 79)) if composition(each[1].numbers) == {"Cu": 1, "Au": 1}]
+    energies = [0.01 * number for number in range(len(crystals))]
     energies[0], energies[1] = 5.0, math.nan
-    results = [
-        Relaxed("unconverged", "", system, energy * len(system))
-        for (_, system), energy in zip(candidates, energies, strict=True)
+    candidates = [(name, system, energy) for (name, system), energy in zip(crystals, energies, strict=True)]
+    elements = {"Cu": 0.0, "Au": 0.0}
+    assert [system.system_id for system in best(candidates, elements)] == [
+        crystals[2][1].system_id,
+        *(crystals[i][1].system_id for i in (3, 6)),
     ]
-    chosen = best(candidates, results, METALS.elements)
-    assert [system.system_id for system in chosen] == [
-        candidates[2][1].system_id,
-        *(candidates[i][1].system_id for i in (3, 6)),
-    ]
-    far = [Relaxed("unconverged", "", system, 0.4 * len(system)) for _, system in candidates]
-    assert best(candidates, far, METALS.elements) == []
+    far = [(name, system, 0.4) for name, system in crystals]
+    assert best(far, elements) == []
+    twins = [(name, system, 0.0) for name, system in crystals]
+    assert len(best(twins, elements)) == 1, "one crystal under many names is relaxed once"
+
+
+def test_what_is_far_above_the_hull_of_the_pair_is_not_relaxed() -> None:
+    """CuAu at -1 eV/atom: its hull is at -0.5 where a quarter is gold."""
+    by_formula = {tuple(sorted(composition(each[1].numbers).items())): each for each in decorated((29, 79))}
+    cuau, cu3au = by_formula[("Au", 1), ("Cu", 1)], by_formula[("Au", 1), ("Cu", 3)]
+    elements = {"Cu": 0.0, "Au": 0.0}
+    for energy, relaxed in ((-0.3, True), (-0.1, False)):
+        starts = best([(*cuau, -1.0), (*cu3au, energy)], elements)
+        assert (cu3au[1].system_id in {system.system_id for system in starts}) is relaxed
 
 
 def test_prototypes_have_no_place_on_a_hull_of_another_method(tmp_path: Path) -> None:

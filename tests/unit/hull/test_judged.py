@@ -15,9 +15,12 @@ from adit import store
 from adit.cli import main
 from adit.config import HullConfig, JudgeConfig, JudgeStage, RelaxConfig
 from adit.errors import DataError
-from adit.hull.judged import judge_hull, read_inputs
+from adit.hull.judged import judge_hull, judges_at_hand, read_inputs
+from adit.hull.reference_rows import reference_row
+from adit.hull.shipped import add_set
 from adit.hull.verdicts import Verdict, joint, verdict
 from adit.relax.judge import judge
+from adit.relax.potentials.chosen import Chosen
 from adit.systems import AtomicSystem, Failure, Kind
 
 CHGNET, EMT = "chgnet-0.3.0/PBE(+U)/MP2020", "emt-ase/EMT/none"
@@ -172,3 +175,32 @@ def test_the_classes_of_two() -> None:
     assert joint([unstable, unstable]) is Verdict.NONE
     assert joint([stable, unknown]) is unknown
     assert joint([stable, Verdict.NO_ENERGY]) is Verdict.NO_ENERGY
+
+
+def test_prototypes_go_on_without_a_judge_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
+    assert judges_at_hand(JudgeConfig()) == ()
+    assert caplog.text == ""
+    assert judges_at_hand(JudgeConfig(engine="mace", weights="nowhere.model")) == ()
+    assert "no judge, prototypes have energies of one potential: nowhere.model: no such file" in caplog.text
+    (chosen,) = judges_at_hand(JudgeConfig(engine="emt", python=sys.executable))
+    assert chosen.name == "emt"
+
+
+def test_the_judge_takes_the_prototypes_of_the_runs_hull(files: Path, tmp_path: Path) -> None:
+    """Copper and gold alone have no compound; the table of searched pairs has one, by the judge."""
+    store.write_systems(tmp_path / "builtin-crystals.arrow", [CU, AU])
+    stage = STAGE.model_copy(update={"hull": HullConfig(reference="builtin", competing="prototypes")})
+    inputs = read_inputs([files / "relaxed.arrow"], [files / "judged.parquet"], files / "hull.parquet")
+    out, data, table = tmp_path / "out.parquet", [tmp_path / "builtin-crystals.arrow"], tmp_path / "prototypes.parquet"
+    chosen = Chosen("emt", python=sys.executable)
+
+    def missing() -> str:
+        judge_hull(stage, inputs, files / "reference.parquet", data, out, tmp_path / "cache", 1, table)
+        return str(store.read_frame(out).set_index("system_id").loc["cuau", "missing_pairs"])
+
+    assert missing() == "Au-Cu"
+    marker = reference_row("prototypes:Au-Cu", "", {}, math.nan, EMT, status="searched")
+    compound = reference_row("p", "CuAu", {"Cu": 1, "Au": 1}, -9.0, EMT)
+    add_set(chosen.identity(), "prototypes:Au-Cu", [compound, marker], 0.05, table)
+    assert missing() == ""
+    assert store.read_frame(out).set_index("system_id").loc["cuau", "emt_e_above_hull"] > 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +153,55 @@ def test_a_new_set_leaves_the_rows_of_others(small: Path, tmp_path: Path) -> Non
         ("other", "builtin"): 4,
     }
     assert shipped.read_shipped(other, path).row(systems[3], 0.05) is not None
+
+
+def test_the_table_gets_what_the_time_was_enough_for(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elements come first; what was not finished is left out of the table, and rows of others stay."""
+    asked: list[str] = []
+
+    def fake(systems: list[AtomicSystem], limits: Limits, **options: object) -> list[Relaxed]:
+        assert options["budget_s"] == 7.0
+        asked.extend(system.system_id for system in systems)
+        first = Relaxed("converged", "", systems[0], 7.0 * len(systems[0]))
+        return [first, *(Relaxed("timeout", "not finished") for _ in systems[1:])]
+
+    monkeypatch.setattr(batch, "relax_all", fake)
+    path = tmp_path / "t.parquet"
+    reference.ship(path, small, tmp_path, 1, budget_s=7.0)
+    assert list(store.read_frame(path)["entry_id"]) == asked[:1]
+    kinds = {system.system_id: len(set(system.numbers.tolist())) for system in store.read_systems(small).systems()}
+    assert [kinds[name] for name in asked] == sorted(kinds[name] for name in asked)
+
+
+def test_a_table_of_another_version_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = replace(chgnet.identity(), version="9.9")
+    with caplog.at_level(logging.INFO, logger="adit"):
+        assert shipped.read_shipped(other).frame.empty
+    assert "references.parquet: holds energies of chgnet 0.3.0 and not of 9.9; they are not taken" in caplog.text
+
+
+def test_a_table_that_was_carried_is_merged(tmp_path: Path) -> None:
+    """Its sets replace the same sets of the same potential; all others stay."""
+    rows = shipped.read_shipped(chgnet.identity()).frame.to_dict("records")
+    ours, theirs = tmp_path / "ours.parquet", tmp_path / "theirs.parquet"
+    other = replace(chgnet.identity(), potential="other")
+    for identity, name, n, path in (
+        (chgnet.identity(), "builtin", 3, ours),
+        (other, "prototypes:Au-Cu", 2, ours),
+        (other, "prototypes:Au-Cu", 1, theirs),
+        (other, "prototypes:Au-Pt", 2, theirs),
+    ):
+        shipped.add_set(identity, name, rows[:n], 0.05, path)
+    shipped.merge(theirs, ours)
+    assert store.read_frame(ours).groupby(["potential", "set"]).size().to_dict() == {
+        ("chgnet", "builtin"): 3,
+        ("other", "prototypes:Au-Cu"): 1,
+        ("other", "prototypes:Au-Pt"): 2,
+    }
+    shipped.merge(ours, tmp_path / "new.parquet")
+    assert len(store.read_frame(tmp_path / "new.parquet")) == 6
 
 
 def test_another_table_is_neither_read_nor_replaced(small: Path, tmp_path: Path) -> None:

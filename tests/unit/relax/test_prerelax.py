@@ -16,6 +16,7 @@ from adit.config import RelaxConfig, RelaxStage
 from adit.isolate import Outcome
 from adit.relax import prerelax as prerelax_module
 from adit.relax.potentials import batch, chgnet, kept
+from adit.relax.potentials.chosen import Chosen
 from adit.relax.potentials.outcome import Limits, of_outcome
 from adit.relax.potentials.screen import contact, refuse
 from adit.relax.prerelax import COLUMNS, prerelax
@@ -148,6 +149,24 @@ def test_finished_structures_are_taken_from_the_cache(
     )
     assert given_items == []
     pd.testing.assert_frame_equal(store.read_frame(folder / "again.parquet"), table.reset_index(drop=True))
+
+
+def test_when_the_time_for_all_is_over_the_rest_is_left_and_not_kept(tmp_path: Path) -> None:
+    """The first of three ends after the time; a later run goes on from it."""
+    names = ("a", "b", "c")
+    systems = [
+        AtomicSystem(n, Kind.CRYSTAL, np.array([29]), np.zeros((1, 3)), np.eye(3) * a)
+        for n, a in zip(names, (2.4, 2.5, 2.6), strict=True)
+    ]
+    limits, emt = Limits(0.1, 0, 0.5, 250.0), Chosen("emt")
+    first = batch.relax_all(systems, limits, wall_limit_s=60.0, workers=1, cache=tmp_path, chosen=emt, budget_s=1e-9)
+    assert [result.status for result in first] == ["unconverged", "timeout", "timeout"]
+    assert first[1].reason == "not finished in the 1e-09 s for all structures"
+    none = batch.relax_all(systems[1:], limits, wall_limit_s=60.0, workers=1, cache=tmp_path, chosen=emt, budget_s=0.0)
+    assert [result.status for result in none] == ["timeout", "timeout"]
+    again = batch.relax_all(systems, limits, wall_limit_s=60.0, workers=1, cache=tmp_path, chosen=emt)
+    assert [result.status for result in again] == ["unconverged"] * 3
+    assert again[0].energy == first[0].energy
 
 
 def test_the_cache_forgets_what_other_settings_gave() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pandas as pd
 import pytest
 
 from adit import store
-from adit.config import SelectConfig, SelectStage
-from adit.errors import DataError
+from adit.config import Config, SelectConfig, SelectStage, parse_as
+from adit.errors import ConfigError, DataError
 from adit.relax.dft.cost import core_seconds, effort_of, kpoints, valence_electrons
 from adit.relax.dft.engines.presets import read_preset
 from adit.relax.dft.select import COLUMNS, select
@@ -53,11 +54,64 @@ def files(tmp_path: Path) -> tuple[list[Path], Path]:
     return paths, tmp_path / "hull.parquet"
 
 
-def run(files: tuple[list[Path], Path], **settings: object) -> pd.DataFrame:
+def judged(folder: Path, status: str = "judged") -> Path:
+    """By the judge silicon is higher than rock salt, and aluminium has no hull."""
+    table = pd.DataFrame(
+        {
+            "system_id": ["nacl2", "si", "al", "high"],
+            "e_above_hull_difference": [0.01, 0.2, -0.9, -0.85],
+            "missing_pairs": ["", "", "Al", ""],
+            "judge_status": status,
+        }
+    )
+    store.write_frame(folder / "judge.parquet", table)
+    return folder / "judge.parquet"
+
+
+@pytest.mark.parametrize(
+    ("rank_by", "order"),
+    [
+        ("stability", ["nacl2", "si", "al", "high"]),
+        ("agreement", ["nacl2", "si", "high", "al"]),
+        ("disagreement", ["high", "si", "nacl2", "al"]),
+    ],
+)
+def test_two_potentials_decide_together_or_where_they_differ(
+    rank_by: str, order: list[str], files: tuple[list[Path], Path]
+) -> None:
+    judge = judged(files[1].parent)
+    table = run(files, judge=judge, max_e_above_hull=1.0, rank_by=rank_by, compounds_first=False)
+    chosen = table[table["selected"]].sort_values("rank")
+    assert list(chosen.index) == order
+
+
+def test_agreement_is_by_the_higher_of_both(files: tuple[list[Path], Path]) -> None:
+    """Silicon is 0.22 eV/atom above the hull by the judge; magnesia, 0.1 by the first, 0.05 lower by the judge."""
+    hull = store.read_frame(files[1])
+    hull.loc[hull["system_id"] == "high", "e_above_hull"] = 0.1
+    store.write_frame(files[1], hull)
+    table = run(files, judge=judged(files[1].parent), rank_by="agreement", compounds_first=False)
+    ranks = table["rank"]
+    assert ranks["nacl2"] < ranks["high"] < ranks["si"]
+
+
+def test_without_a_judge_the_ranking_is_by_stability(
+    files: tuple[list[Path], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = run(files)
+    caplog.set_level(logging.INFO, logger="adit")
+    for judge in (None, judged(files[1].parent, "not judged")):
+        assert list(run(files, judge=judge, rank_by="disagreement")["rank"]) == list(plain["rank"])
+    assert "nothing was judged; ranked by stability" in caplog.text
+    with pytest.raises(ConfigError, match="needs a second potential"):
+        parse_as(Config, {"select": {"rank_by": "agreement"}}, "test")
+
+
+def run(files: tuple[list[Path], Path], judge: Path | None = None, **settings: object) -> pd.DataFrame:
     relaxed, hull = files
     out = hull.parent / "selected.parquet"
     stage = SelectStage(select=SelectConfig(**settings), engine="gpaw", preset="demo")  # type: ignore[arg-type]
-    select(stage, relaxed, hull, out, PRESETS)
+    select(stage, relaxed, hull, out, PRESETS, judge)
     table = store.read_frame(out)
     assert tuple(table.columns) == COLUMNS
     return table.set_index("system_id")

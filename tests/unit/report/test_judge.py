@@ -35,6 +35,14 @@ def test_an_unknown_hull_ranks_below_every_known_one() -> None:
     assert list(covered_first(SCORES)["system_id"])[:2] == ["salt", "far"]
 
 
+def test_no_unknown_hull_is_shown_as_stable() -> None:
+    flags = {"stable_adit": [True, True, False, False], "msun_lemat": [True, False, False, False]}
+    shown = ordered("crystal", SCORES.assign(**flags)).set_index("system_id")
+    assert shown.loc["dyse", ["stable_adit", "msun_lemat"]].isna().all()
+    assert shown.loc["salt", "stable_adit"]
+    assert not shown.loc["far", "stable_adit"]
+
+
 def test_filters_for_stability_ask_for_a_known_hull() -> None:
     filters = dict(presets("crystal", fields("crystal", ordered("crystal", SCORES))))
     assert filters["below the hull"] == {"e_above_hull": "<0", "hull_covers_chemistry": "yes"}

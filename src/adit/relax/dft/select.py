@@ -38,7 +38,18 @@ _UNKNOWN = "unknown_hull"
 """Column of the ranking: crystals with an unknown hull come after those with a known one."""
 
 
-def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, settings_dir: Path | None = None) -> None:
+_ORDER = "order"
+"""Column of the ranking: what ``select.rank_by`` looks at, the least first."""
+
+
+def select(
+    stage: SelectStage,
+    relaxed: list[Path],
+    hull: Path,
+    out: Path,
+    settings_dir: Path | None = None,
+    judge: Path | None = None,
+) -> None:
     """Select structures for DFT: within the limits and the budget, no duplicates, the most promising first.
 
     Args:
@@ -48,6 +59,7 @@ def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, setti
         out: table, one row per sample: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected), ``predicted_cost``
             in core-seconds, ``e_above_hull`` in eV/atom (by its surrogate's name where it is one).
         settings_dir: folder of the DFT presets, for the predicted cost.
+        judge: verdicts of two potentials, for ``rank_by`` agreement and disagreement.
 
     Raises:
         DataError: an input is missing or unreadable.
@@ -69,6 +81,7 @@ def select(stage: SelectStage, relaxed: list[Path], hull: Path, out: Path, setti
         core_seconds(systems[i], effort) if i in systems and i not in twins else float("nan")
         for i in table[Col.SYSTEM_ID]
     ]
+    table = _ordered(table, stage.select, judge)
     table[Col.IS_ELEMENT] = [i in systems and len(set(systems[i].numbers)) == 1 for i in table[Col.SYSTEM_ID]]
     table = _rank(table, stage.select)
     store.write_frame(
@@ -139,10 +152,32 @@ def duplicates(systems: list[AtomicSystem], energies: dict[str, float]) -> dict[
     return twins
 
 
+def _ordered(table: pd.DataFrame, config: SelectConfig, judge: Path | None) -> pd.DataFrame:
+    """Return the table with what ``rank_by`` looks at, and with the pairs that either potential's hull misses.
+
+    Agreement: the higher of both energies above the hull. Disagreement: how far they are apart, the farthest first. A
+    crystal without the judge's energy comes after all that have one.
+    """
+    table[_ORDER] = table[HULL_COLUMN]
+    if config.rank_by not in ("agreement", "disagreement"):
+        return table
+    verdicts = None if judge is None else store.read_frame(judge)
+    if verdicts is None or not (verdicts.get(Col.JUDGE_STATUS, "") == "judged").any():
+        log.warning("select.rank_by %s: nothing was judged; ranked by stability", config.rank_by)
+        return table
+    rows = verdicts.drop_duplicates(Col.SYSTEM_ID).set_index(Col.SYSTEM_ID)
+    difference = table[Col.SYSTEM_ID].map(rows[Col.E_ABOVE_HULL_DIFFERENCE])
+    both = table[HULL_COLUMN] + difference.clip(lower=0)
+    table[_ORDER] = both if config.rank_by == "agreement" else -difference.abs()
+    missing = table[Col.SYSTEM_ID].map(rows[Col.MISSING_PAIRS])
+    table[Col.MISSING_PAIRS] = missing.fillna(table[Col.MISSING_PAIRS])
+    return table
+
+
 def _rank(table: pd.DataFrame, config: SelectConfig) -> pd.DataFrame:
-    by_stability = config.rank_by == "stability"
+    by_stability = config.rank_by != "cost"
     table[_UNKNOWN] = table[Col.MISSING_PAIRS].fillna("") != ""
-    order = [_UNKNOWN, HULL_COLUMN, Col.PREDICTED_COST] if by_stability else [Col.PREDICTED_COST, HULL_COLUMN]
+    order = [_UNKNOWN, _ORDER, Col.PREDICTED_COST] if by_stability else [Col.PREDICTED_COST, HULL_COLUMN]
     if config.compounds_first:
         order.insert(1 if by_stability else 0, Col.IS_ELEMENT)
     candidates = table[table[Col.REASON] == ""].sort_values([*order, Col.SYSTEM_ID], na_position="last").index

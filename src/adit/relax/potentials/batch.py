@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +57,7 @@ def relax_all(
     device: str = "cpu",
     batch_atoms: int = 4096,
     chosen: Relaxer = CHGNET,
+    budget_s: float = math.inf,
 ) -> list[Relaxed]:
     """Relax every system and return the results in order; a failure affects one system only.
 
@@ -67,6 +71,7 @@ def relax_all(
         device: cpu or cuda.
         batch_atoms: atoms relaxed together on a GPU.
         chosen: the potential, or what relaxes molecules.
+        budget_s: wall time for all of them, s; those left then have the status ``timeout`` and are not cached.
 
     Raises:
         ConfigError: the potential needs a file of weights, and it is missing.
@@ -84,6 +89,7 @@ def relax_all(
     if results:
         log.info("%d of %d %s were relaxed before", len(results), len(systems), what)
     progress = Progress(what, len(systems), done=len(results))
+    started = time.monotonic()
 
     def take(position: int, result: Relaxed, keep: bool) -> None:
         index = todo[position]
@@ -91,13 +97,25 @@ def relax_all(
         if keep:
             save(cache, systems[index], limits, result, tag)
         progress.update()
+        if time.monotonic() - started > budget_s:
+            raise _SpentError
 
     left = [systems[index] for index in todo]
-    if device == "cpu" or not isinstance(chosen, Chosen):
-        _on_cpu(left, limits, wall_limit_s, min(workers, max(1, len(todo))), take, chosen)
-    else:
-        relax_on_gpu(left, limits, device, batch_atoms, wall_limit_s, take, chosen=chosen)
-    return [results[index] for index in range(len(systems))]
+    with contextlib.suppress(_SpentError):
+        if budget_s <= 0:
+            raise _SpentError
+        if device == "cpu" or not isinstance(chosen, Chosen):
+            _on_cpu(left, limits, wall_limit_s, min(workers, max(1, len(todo))), take, chosen)
+        else:
+            relax_on_gpu(left, limits, device, batch_atoms, wall_limit_s, take, chosen=chosen)
+    late = Relaxed("timeout", f"not finished in the {budget_s:g} s for all {what}")
+    if len(results) < len(systems):
+        log.info("%d of %d %s were %s", len(systems) - len(results), len(systems), what, late.reason)
+    return [results.get(index, late) for index in range(len(systems))]
+
+
+class _SpentError(Exception):
+    """The time for all systems is over."""
 
 
 _REINSTALL = "install the packages of requirements.lock and run the same command again"

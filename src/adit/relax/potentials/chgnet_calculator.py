@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from adit.relax.potentials.evaluators import Results, fed, quiet
+from adit.relax.potentials.evaluators import Evaluator, Results, fed, quiet
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WEIGHTS = "0.3.0"
 
 
-class Network:
+class Network(Evaluator):
     """CHGNet's weights on one device.
 
     Args:
@@ -40,20 +40,41 @@ class Network:
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
         """Return energy, forces and stress of each structure, or the error if CHGNet makes no graph of it."""
-        from pymatgen.io.ase import AseAtomsAdaptor
-
-        answers: list[Any] = []
-        for atoms in structures:
-            try:
-                answers.append(self._model.graph_converter(AseAtomsAdaptor.get_structure(atoms)).to(self.device))
-            except Exception as error:  # noqa: BLE001 - graph building raises many kinds; each is this structure's alone
-                answers.append(error)
+        answers = self._graphs(structures)
         good = [number for number, answer in enumerate(answers) if not isinstance(answer, Exception)]
         if good:
             results = self._evaluate([structures[n] for n in good], [answers[n] for n in good])
             for number, result in zip(good, results, strict=True):
                 answers[number] = result
         return answers
+
+    def energies(self, structures: Sequence[Atoms]) -> list[float | Exception]:
+        """Return the energy (eV for the cell) of each structure alone, in a third of the time that forces take."""
+        import torch
+        from chgnet.model.model import BatchedGraph
+
+        model, answers = self._model, self._graphs(structures)
+        good = [number for number, answer in enumerate(answers) if not isinstance(answer, Exception)]
+        if good:
+            graphs = [answers[number] for number in good]
+            with torch.no_grad():
+                batch = BatchedGraph.from_graphs(graphs, model.bond_basis_expansion, model.angle_basis_expansion)
+                energies = model._compute(batch)["e"].view(-1) + model.composition_model(graphs).view(-1)
+            for number, energy in zip(good, energies.cpu().tolist(), strict=True):
+                answers[number] = energy * len(structures[number])
+        return answers
+
+    def _graphs(self, structures: Sequence[Atoms]) -> list[Any]:
+        """Return the graph of each structure, or why there is none."""
+        from pymatgen.io.ase import AseAtomsAdaptor
+
+        graphs: list[Any] = []
+        for atoms in structures:
+            try:
+                graphs.append(self._model.graph_converter(AseAtomsAdaptor.get_structure(atoms)).to(self.device))
+            except Exception as error:  # noqa: BLE001 - graph building raises many kinds; each is this structure's alone
+                graphs.append(error)
+        return graphs
 
     def _evaluate(self, structures: Sequence[Atoms], graphs: list[Any]) -> list[Results]:
         import torch

@@ -32,8 +32,13 @@ class Evaluator(Protocol):
         """Return energy, forces and stress of each structure, or its error."""
         ...
 
+    def energies(self, structures: Sequence[Atoms]) -> list[float | Exception]:
+        """Return the energy (eV for the cell) of each structure, or why there is none."""
+        answers = self.evaluate(structures)
+        return [each if isinstance(each, Exception) else float(each["energy"]) for each in answers]
 
-class ByCalculator:
+
+class ByCalculator(Evaluator):
     """Evaluates one structure after the other with an ASE calculator.
 
     Args:

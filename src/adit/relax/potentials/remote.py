@@ -13,7 +13,7 @@ import numpy as np
 
 from adit.errors import ExternalToolError
 from adit.isolate import die_with_parent
-from adit.relax.potentials.evaluators import Results
+from adit.relax.potentials.evaluators import Evaluator, Results
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SERVER = Path(__file__).parent / "interpreter" / "server.py"
 
 
-class Remote:
+class Remote(Evaluator):
     """Client of ``interpreter/server.py``, which runs as long as this object exists.
 
     Args:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import columns, store
-from adit.columns import Col
+from adit.columns import Col, Metric
 from adit.elements import composition, hill, symbol
 from adit.limits import PAIRWISE_ATOMS
 from adit.progress import Progress
@@ -104,9 +104,21 @@ def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
         covered = frame[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)
         # an unknown hull ranks above no known one
         rank = frame[Col.E_ABOVE_HULL].isna().astype(int) * 2 + (~covered).astype(int)
-        frame = frame.loc[rank.sort_values(kind="stable").index]
+        frame = without_claims(frame.loc[rank.sort_values(kind="stable").index], covered)
     twice = [name for name in columns.ENERGIES if columns.stored_as(name, frame) != name and name in frame]
     return frame.drop(columns=twice).reset_index(drop=True)
+
+
+def without_claims(frame: pd.DataFrame, covered: pd.Series) -> pd.DataFrame:
+    """Return the rows with no flag of stability where the hull is unknown: there it is neither stable nor unstable."""
+    flags = {
+        columns.flag(metric, protocol)
+        for metric in (Metric.STABLE, Metric.METASTABLE, Metric.SUN, Metric.MSUN)
+        for protocol in columns.Protocol
+    }
+    names = [name for name in frame.columns if columns.bare_name(str(name)) in flags]
+    blank = {name: frame[name].astype(object).where(covered.reindex(frame.index), None) for name in names}
+    return frame.assign(**blank)
 
 
 def column(field: fields.Field, values: Sequence[Any]) -> list[Any]:

@@ -56,6 +56,8 @@ _CRYSTAL: Final = (
     *_COMMON,
     _of(Col.E_ABOVE_HULL, "number", 3),
     _of(Col.VERDICT),
+    _of(Col.JOINT_VERDICT),
+    _of(Col.JUDGE_E_ABOVE_HULL, "number", 3),
     _of(Col.MISSING_PAIRS, shown=False),
     _of(Col.FORMATION_ENERGY, "number", 3),
     _of(Col.OVERALL_VALIDITY, "flag"),

@@ -51,6 +51,8 @@ class Energies:
         potential: potential of the surrogate energies in the hull's rows; empty for the hull's own method.
         energy_tags: methods of the samples' energies.
         hull_tag: method of the hull.
+        judge: rows of ``hull/judge.parquet``; empty where nothing was judged.
+        judge_tag: method of the judge's energies.
     """
 
     with_relaxations: bool = False
@@ -62,6 +64,8 @@ class Energies:
     potential: str = ""
     energy_tags: tuple[str, ...] = ()
     hull_tag: str = ""
+    judge: Table = field(default_factory=dict)
+    judge_tag: str = ""
 
     @property
     def surrogate(self) -> bool:
@@ -113,8 +117,10 @@ def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
     return Reference(systems, splits)
 
 
-def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path]) -> Energies:
-    """Read the results of later stages for the samples.
+def read_energies(
+    relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path], judge: Path | None = None
+) -> Energies:
+    """Read what later stages say of the samples; a judge that judged nothing counts as none.
 
     Raises:
         DataError: the hull's rows mix surrogate energies with others.
@@ -130,6 +136,7 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
     potentials = {potential_of_tag(str(row[Col.ENERGY_TAG])) if row[Col.SURROGATE] else "" for row in with_energy}
     if len(potentials) > 1:
         raise DataError(f"{hull}: mixes surrogate energies with energies of the hull's own method; make it again")
+    judge_tag = "" if judge is None else str(store.read_metadata(judge).get("judge_tag") or "")
     return Energies(
         with_relaxations=bool(relaxed),
         on_hull=hull is not None,
@@ -140,6 +147,8 @@ def read_energies(relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path
         potential=max(potentials, default=""),
         energy_tags=tuple(sorted({str(row[Col.ENERGY_TAG]) for row in with_energy})),
         hull_tag=next((str(row[Col.HULL_TAG]) for row in placed.values()), ""),
+        judge=_by_id([judge]) if judge is not None and judge_tag else {},
+        judge_tag=judge_tag,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from adit.columns import OF_VALID, Col, Metric, Population, Protocol, flag
 from adit.score.common.aggregate import FunnelStep, Rater, RateRecord, funnel, plain_reason
 from adit.score.common.inputs import Energies
+from adit.score.crystals.judged import judge_records
 from adit.score.crystals.protocols import ADIT, CRYSTAL_PROTOCOLS, LEMAT, MATTERGEN, CrystalProtocol
 from adit.score.crystals.table import RELAXED, VALIDITIES, Records, group_column
 from adit.score.matching.matcher import Matches
@@ -143,6 +144,7 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rat
             records.append(rater.rate(protocol.name, energies.prefix + metric, (row[column] for row in table), basis))
     if energies.on_hull:
         records += _covered(table, energies, rater)
+        records += judge_records(table, energies, rater, REQUESTED, NO_REFERENCE)
     if energies.dft:
         sent = [row[Col.DFT_STATUS] == "converged" for row in table if row[Col.DFT_STATUS] != "not_sent"]
         records.append(rater.rate(Protocol.ADIT, Metric.DFT_CONVERGED_OF_SENT, sent, "crystals sent to DFT"))

@@ -14,6 +14,7 @@ from adit.isolate import Outcome
 from adit.score.common.aggregate import representatives
 from adit.score.common.inputs import Energies, Row
 from adit.score.crystals import composition as smact_test
+from adit.score.crystals.judged import add_judge
 from adit.score.crystals.protocols import CRYSTAL_PROTOCOLS, CrystalProtocol
 from adit.score.crystals.validity import (
     MIN_DISTANCE_RATIO,
@@ -154,6 +155,8 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
         record |= _relaxed_matches(matches, system_id)
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
         _add_protocol(table, protocol, matches, energies.prefix)
+    if energies.on_hull:
+        add_judge(table, energies, matches, RELAXED)
 
 
 def _verdict(record: Mapping[str, Any], prefix: str) -> str:

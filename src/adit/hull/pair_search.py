@@ -1,0 +1,276 @@
+"""The search of one pair of elements for compounds, in a worker process: prototypes by energy, then the best relaxed.
+
+Energies alone, of many crystals in one evaluation, cost a fraction of a relaxation; so all prototypes are tried at the
+middle volume, those near the best at the others too, and only what may touch the hull of the pair is relaxed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from adit import convert
+from adit.elements import composition, reduced_formula
+from adit.errors import AditError
+from adit.hull.prototypes import BONDS, decorated
+from adit.hull.reference_rows import reference_row
+from adit.progress import log
+from adit.relax.potentials.chosen import Chosen
+from adit.relax.potentials.evaluators import quiet
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.systems import AtomicSystem
+
+SET: Final = "prototypes:"
+"""Opens the name of the set of a pair in the table, e.g. ``prototypes:Fe-Zr``."""
+
+SEARCHED: Final = "searched"
+"""Status of the row that says that a pair was searched; it has no energy."""
+
+BEST: Final = 3
+"""Prototypes of each composition that are relaxed."""
+
+WINDOW: Final = 0.3
+"""eV/atom above the hull of the static energies, elements included, up to which a crystal is relaxed."""
+
+MIDDLE: Final = BONDS[len(BONDS) // 2]
+PROMISING: Final = 1.0
+"""eV/atom above the best of its composition, at the middle volume, up to which a prototype is tried at the others."""
+
+SAME: Final = 1e-4
+"""eV/atom: prototypes of one composition whose static energies differ by less are one crystal under two names."""
+
+MAX_STEPS: Final = 100
+"""Steps of the relaxation of a prototype; what needs more keeps its energy, which is an upper bound, and says so."""
+
+STATIC: Final = "static, at the geometry that {} relaxed"
+"""Reason in the row of an energy that is not the own minimum of the potential."""
+
+
+@dataclass(frozen=True)
+class PairTask:
+    """What a worker needs to search a pair.
+
+    Attributes:
+        pair: two symbols, e.g. ``Fe-Zr``.
+        elements: energies of the two elements, eV/atom.
+        chosen: the potential that searches and relaxes.
+        judges: potentials that give energies of the relaxed crystals.
+        limits: how a relaxation goes and when it ends.
+        device: as PyTorch names it.
+        batch_atoms: atoms that are evaluated together.
+        deadline: time (s since the epoch) after which the search is given up; nothing of it is kept then.
+    """
+
+    pair: str
+    elements: Mapping[str, float]
+    chosen: Chosen
+    judges: tuple[Chosen, ...]
+    limits: Limits
+    device: str
+    batch_atoms: int
+    deadline: float
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """Outcome of the search of a pair.
+
+    Attributes:
+        rows: reference rows of each potential, one a relaxed crystal and one that says that the pair was searched;
+            a potential that has no energy for any of them is not there.
+        complete: whether it came to its end before the deadline.
+        core_s: seconds of the processor that it took.
+    """
+
+    rows: Mapping[Chosen, list[dict[str, Any]]] = field(default_factory=dict)
+    complete: bool = True
+    core_s: float = 0.0
+
+
+class LateError(Exception):
+    """The deadline has passed."""
+
+
+def search_pair(task: PairTask) -> PairResult:
+    """Search one pair of elements."""
+    started = time.process_time()
+    try:
+        with quiet():
+            rows = _rows(task)
+    except LateError:
+        return PairResult(complete=False, core_s=time.process_time() - started)
+    return PairResult(rows, core_s=time.process_time() - started)
+
+
+def _rows(task: PairTask) -> dict[Chosen, list[dict[str, Any]]]:
+    from ase.data import atomic_numbers
+
+    first, second = (atomic_numbers[name] for name in task.pair.split("-"))
+    static = screen(task, (first, second))
+    starts = best(static, task.elements)
+    if not static or not any(math.isfinite(energy) for _, _, energy in static):
+        return {}
+    relaxed = _relaxed(task, starts)
+    crystals = [result.system for result in relaxed if result.system is not None]
+    if starts and not crystals:
+        return {}
+    own = [
+        _entry(result.system, result.energy_per_atom, task.chosen, result.status, result.reason)
+        for result in relaxed
+        if result.system is not None
+    ]
+    rows = {task.chosen: own}
+    for judge in task.judges:
+        judged = _judged(task, judge, crystals)
+        if judged or not crystals:
+            rows[judge] = judged
+    return {chosen: [*each, _marker(task.pair, chosen)] for chosen, each in rows.items()}
+
+
+Candidate = tuple[str, AtomicSystem, float]
+"""Name (the volumes of a prototype share it), crystal, static energy in eV/atom (NaN if there is none)."""
+
+
+def screen(task: PairTask, pair: tuple[int, int]) -> list[Candidate]:
+    """Return the static energies of the prototypes: all at the middle volume, promising ones at the others too."""
+    middle = _static(task, list(decorated(pair, (MIDDLE,))))
+    lowest: dict[str, float] = defaultdict(lambda: math.inf)
+    for _, system, energy in middle:
+        formula = reduced_formula(system.numbers)
+        lowest[formula] = min(lowest[formula], energy if math.isfinite(energy) else math.inf)
+    promising = {
+        name for name, system, energy in middle if energy <= lowest[reduced_formula(system.numbers)] + PROMISING
+    }
+    others = decorated(pair, [bond for bond in BONDS if bond != MIDDLE])
+    return middle + _static(task, [each for each in others if each[0] in promising])
+
+
+def _static(task: PairTask, candidates: Sequence[tuple[str, AtomicSystem]]) -> list[Candidate]:
+    chosen, evaluator = task.chosen, task.chosen.evaluator(task.device)
+    known = [each for each in candidates if chosen.unknown(each[1]) is None]
+    energies: list[Candidate] = []
+    for group in _groups(known, task.batch_atoms):
+        if time.time() > task.deadline:
+            raise LateError
+        answers = evaluator.energies([convert.to_atoms(system) for _, system in group])
+        for (name, system), answer in zip(group, answers, strict=True):
+            energies.append((name, system, _per_atom(chosen, system, answer)))
+    return energies
+
+
+def _per_atom(chosen: Chosen, system: AtomicSystem, answer: float | Exception) -> float:
+    """Return an energy in eV/atom, correction in; NaN where there is none."""
+    if isinstance(answer, Exception) or not math.isfinite(answer):
+        return math.nan
+    try:
+        return (answer + chosen.correction(system)) / len(system)
+    except AditError:
+        return math.nan
+
+
+def _groups(candidates: Sequence[tuple[str, AtomicSystem]], batch_atoms: int) -> list[list[tuple[str, AtomicSystem]]]:
+    groups: list[list[tuple[str, AtomicSystem]]] = [[]]
+    for each in candidates:
+        if groups[-1] and sum(len(system) for _, system in groups[-1]) + len(each[1]) > batch_atoms:
+            groups.append([])
+        groups[-1].append(each)
+    return [group for group in groups if group]
+
+
+def best(candidates: Sequence[Candidate], elements: Mapping[str, float]) -> list[AtomicSystem]:
+    """Return of each composition the ``BEST`` prototypes, each at its best volume, that may touch the pair's hull.
+
+    Args:
+        candidates: prototypes with static energies.
+        elements: energies of the elements, eV/atom.
+    """
+    lowest: dict[str, Candidate] = {}
+    for each in candidates:
+        if math.isfinite(each[2]) and each[2] < lowest.get(each[0], (each[0], each[1], math.inf))[2]:
+            lowest[each[0]] = each
+    envelope = _envelope([(_share(system, elements), energy) for _, system, energy in lowest.values()], elements)
+    groups: dict[str, list[Candidate]] = defaultdict(list)
+    for each in sorted(lowest.values(), key=lambda each: (each[2], each[0])):
+        group = groups[reduced_formula(each[1].numbers)]
+        if len(group) == BEST or (group and each[2] - group[-1][2] < SAME):
+            continue
+        if each[2] <= np.interp(_share(each[1], elements), *envelope) + WINDOW:
+            group.append(each)
+    return [system for group in groups.values() for _, system, _ in group]
+
+
+def _share(system: AtomicSystem, elements: Mapping[str, float]) -> float:
+    """Return the atomic fraction of the second element."""
+    return composition(system.numbers).get(list(elements)[1], 0) / len(system)
+
+
+def _envelope(points: Sequence[tuple[float, float]], elements: Mapping[str, float]) -> tuple[list[float], list[float]]:
+    """Return the corners of the lower hull of a pair: fractions of the second element, and energies in eV/atom."""
+    corners: list[tuple[float, float]] = []
+    for x, y in sorted([*points, *zip((0.0, 1.0), elements.values(), strict=True)]):
+        if corners and corners[-1][0] == x:  # sorted: the one before is lower
+            continue
+        while len(corners) > 1 and not _is_below(corners[-2], corners[-1], (x, y)):
+            corners.pop()
+        corners.append((x, y))
+    return [x for x, _ in corners], [y for _, y in corners]
+
+
+def _is_below(left: tuple[float, float], middle: tuple[float, float], right: tuple[float, float]) -> bool:
+    """Return whether a point lies below the line between its neighbours."""
+    share = (middle[0] - left[0]) / (right[0] - left[0])
+    return middle[1] < left[1] + share * (right[1] - left[1])
+
+
+def _relaxed(task: PairTask, starts: Sequence[AtomicSystem]) -> list[Relaxed]:
+    """Relax crystals together, up to the deadline."""
+    chosen = task.chosen
+    results = relax_together(
+        starts,
+        task.limits,
+        chosen.evaluator(task.device),
+        chosen.unknown,
+        correction=chosen.correction if chosen.potential.corrections == "MP2020" else None,
+        batch_atoms=task.batch_atoms,
+        wall_limit_s=max(0.0, task.deadline - time.time()),
+    )
+    if time.time() > task.deadline:
+        raise LateError
+    return results
+
+
+def _judged(task: PairTask, judge: Chosen, crystals: Sequence[AtomicSystem]) -> list[dict[str, Any]]:
+    """Return the rows of a second potential; none where it does not load or knows none of the crystals."""
+    known = [("", system) for system in crystals if judge.unknown(system) is None]
+    reason = STATIC.format(task.chosen.label)
+    rows = []
+    try:
+        evaluator = judge.evaluator(task.device)
+    except AditError as error:
+        log.warning("%s: %s", task.pair, error)
+        return []
+    for group in _groups(known, task.batch_atoms):
+        if time.time() > task.deadline:
+            raise LateError
+        answers = evaluator.energies([convert.to_atoms(system) for _, system in group])
+        for (_, system), answer in zip(group, answers, strict=True):
+            energy = _per_atom(judge, system, answer)
+            if math.isfinite(energy):
+                rows.append(_entry(system, energy, judge, "converged", reason))
+    return rows
+
+
+def _entry(system: AtomicSystem, energy: float, chosen: Chosen, status: str, reason: str) -> dict[str, Any]:
+    formula, counts = reduced_formula(system.numbers), composition(system.numbers)
+    return reference_row(system.system_id, formula, counts, energy, chosen.energy_tag, status=status, reason=reason)
+
+
+def _marker(pair: str, chosen: Chosen) -> dict[str, Any]:
+    return reference_row(f"{SET}{pair}", "", {}, math.nan, chosen.energy_tag, status=SEARCHED)
