@@ -184,7 +184,7 @@ class Col(Labelled):
     SA_SCORE = "sa_score", "SA", "", "synthetic accessibility, 1 easy to 10 hard (RDKit)"
     LOGP = "logp", "logP", "", "octanol-water, Crippen (RDKit)"
     TPSA = "tpsa", "TPSA", "Å²", "topological polar surface area (RDKit)"
-    RINGS = "rings", "rings", "", "number of rings (RDKit)"
+    RINGS = "ring_count", "rings", "", "number of rings (RDKit)"
     # hull/reference.parquet, hull/hull.parquet
     ENTRY_ID = "entry_id"
     COMPOSITION = "composition", "", "", "atoms of each element, JSON"

@@ -38,7 +38,7 @@ MoleculeProperty = Literal[
     "sa_score",
     "logp",
     "tpsa",
-    "rings",
+    "ring_count",
 ]
 """Properties that a selection can ask for."""
 

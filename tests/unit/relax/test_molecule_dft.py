@@ -115,7 +115,8 @@ def test_vasp_gets_one_k_point_and_a_dipole_correction() -> None:
     preset = VaspPreset(flow="mp-gga", molecules=True)
     structure = vasp.boxed(convert.to_molecule(system("CH3"), 0, 1))
     assert structure.lattice.abc[0] > 2 * vasp.VACUUM
-    inputs = vasp.input_set(structure, preset, unpaired=1)
+    first = vasp.flow_maker(preset, unpaired=1).relax_maker.relax_maker1
+    inputs = first.input_set_generator.get_input_set(structure, potcar_spec=True)
     incar = inputs.incar
     assert (incar["ISIF"], incar["LDIPOL"], incar["IDIPOL"]) == (2, True, 4)
     assert (incar["ISPIN"], incar["NUPDOWN"]) == (2, 1)
