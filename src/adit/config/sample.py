@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, Seed, Strict
+from adit.config.command import checked_words
 from adit.config.solvers import SOLVERS, SolverEntry, SolverName
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]
-Formulas = Literal["model", "training"]
+Formulas = Literal["model", "training", "substitution"]
 GridName = Literal["uniform", "quadratic"]
 OF_ONE_KIND = (
     *("solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
@@ -81,6 +83,16 @@ class SampleConfig(Strict):
         "evaluated instead of samples of this model, at most as many as requested below; null: "
         "samples of this model",
     )
+    command: str | None = Field(
+        None,
+        description="program that writes samples instead of this model, started once per shard, split into arguments "
+        "and started without a shell; {output} is an empty folder for its files, {number} how many samples, {seed} a "
+        "seed of 31 bits, {kind} crystal, molecule or mof; null: samples of this model",
+    )
+    command_reads: str | None = Field(
+        None, min_length=1, description="file or folder in {output} that has the samples; null: all of {output}"
+    )
+    command_wall_limit_s: PositiveFloat = Field(86400.0, description="wall-time limit of sample.command per shard, s")
     crystal: Count = Field(10000, description="number of requested crystals")
     molecule: Count = Field(10000, description="number of requested molecules")
     mof: Count = Field(0, description="number of requested MOFs")
@@ -113,7 +125,11 @@ class SampleConfig(Strict):
     formulas: Formulas = Field(
         "model",
         description="source of the composition if none is requested; training: a formula drawn from the training "
-        "data (molecules only, with sizes seen in training); model: the model (paper)",
+        "data (molecules only, with sizes seen in training); substitution: a new formula by ion exchange in those of "
+        "the training data (crystals only); model: the model (paper)",
+    )
+    formulas_known: bool = Field(
+        False, description="formulas: substitution may also give formulas of the training data, in other cells"
     )
     batch_atoms: Positive | Literal["auto"] = Field(
         "auto", description="atoms per batch, with padding; auto: depends on the device"
@@ -126,6 +142,25 @@ class SampleConfig(Strict):
         default_factory=dict, description="settings (solver to formulas) that override the general ones for one kind"
     )
     conditions: ConditionsConfig = ConditionsConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.command is not None and self.from_ is not None:
+            raise ValueError("from and command are both set; leave one out")
+        if self.command is None and self.command_reads is not None:
+            raise ValueError("command_reads: belongs to command, which is not set")
+        checked_words(self.command, self.command_reads)
+        return self
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Return whether the samples are not this model's: taken from files, or written by a program."""
+        return self.from_ is not None or self.command is not None
+
+    @property
+    def words(self) -> list[str]:
+        """Return the arguments of ``command``, placeholders as they are."""
+        return shlex.split(self.command or "")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -1,0 +1,54 @@
+"""Verb that keeps the samples of a run that are worth training on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from adit import config
+from adit.cli.parsing import Verbs, add_paths, add_workers
+from adit.outputs.replace import replaced_files
+from adit.systems import Kind
+
+
+def _keep(args: argparse.Namespace) -> None:
+    from adit.rounds.keep import keep, write_kept
+    from adit.store import read_systems
+
+    kind = Kind(args.kind)
+    decisions = args.out.with_suffix(".decisions.parquet")
+    folders = [args.run / name for name in ("scores", "relaxed", "samples")]
+    with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
+        earlier = [system for path in args.earlier for system in read_systems(path).systems()]
+        write_kept(keep(args.run, kind, earlier, args.workers), args.run, kind, new, table)
+
+
+def _keep_stage(args: argparse.Namespace) -> None:
+    """Keep what a round made, unless it is below a floor; the output also has what earlier rounds kept."""
+    from adit.rounds.keep import check_floors, keep, write_kept
+    from adit.store import read_systems
+
+    stage, kind = config.load_stage(config.KeepStage, args.config), Kind(args.kind)
+    decisions = args.out.with_suffix(".decisions.parquet")
+    folders = [args.run / name for name in ("scores", "relaxed", "samples")]
+    with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
+        earlier = [system for path in args.earlier for system in read_systems(path).systems()]
+        kept = keep(args.run, kind, earlier, args.workers)
+        check_floors(kept, args.run, kind, stage.floors)
+        write_kept(kept, args.run, kind, new, table, earlier)
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb of this room."""
+    text = "keep the samples of a run that are valid, new and (meta)stable, as training data with their lineage"
+    verbs.add("keep", _keep, text, _declare, needs_config=False)
+    text = "keep the samples of a round, if it is above the floors, beside those of earlier rounds"
+    verbs.stage("keep", _keep_stage, text, _declare)
+
+
+def _declare(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "run", "out")
+    sub.add_argument("--kind", choices=["crystal", "molecule"], required=True, help="kind of the samples")
+    text = "files of earlier calls: what they have is not kept again; default: none"
+    sub.add_argument("--earlier", type=Path, nargs="*", default=[], help=text)
+    add_workers(sub, "processes that compare structures")
