@@ -22,10 +22,10 @@ def main() -> None:
     started = time.process_time(), time.perf_counter()
     templates, data = crystals_of(args.data, 1)
     read = time.process_time() - started[0]
-    made = substitute(templates, data, args.n, seed=0)
+    crystals = substitute(templates, data, args.n, seed=0)
     taken, wall = time.process_time() - started[0], time.perf_counter() - started[1]
-    valid = sum(compositionally_valid(composition(system.numbers)) for system in made)
-    changed = Counter(len(system.info["exchange"]) for system in made)
+    valid = sum(compositionally_valid(composition(system.numbers)) for system in crystals)
+    changed = Counter(len(system.info["exchange"]) for system in crystals)
     print(
         f"{args.n} crystals from {len(templates)}: {taken:.1f} s of one core ({read:.1f} s reading), {wall:.1f} s wall"
     )

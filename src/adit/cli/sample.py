@@ -95,8 +95,8 @@ def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substit
         if not templates:
             raise DataError(f"{', '.join(map(str, paths))}: hold no crystals; sample.formulas: substitution needs some")
         data = [system for _, every in crystals for system in every]
-        known = stage.sample.formulas_known
-        return substituted_formulas(templates, data, stage.seed, max_atomic_number=max_atomic_number, known=known)
+        repeats = stage.sample.formulas_known
+        return substituted_formulas(templates, data, stage.seed, max_atomic_number=max_atomic_number, repeats=repeats)
 
     return formulas
 

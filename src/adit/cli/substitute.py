@@ -27,11 +27,11 @@ def _substitute(args: argparse.Namespace) -> None:
         templates, data = crystals_of(args.data, args.workers)
         if not templates:
             raise DataError(f"{args.data}: holds no crystals")
-        made = substitute(templates, data, args.n, args.seed)
+        crystals = substitute(templates, data, args.n, args.seed)
         if args.out.suffix == ".arrow":
-            write_systems(new, made, metadata={"data": str(args.data), "seed": args.seed, "n": args.n})
+            write_systems(new, crystals, metadata={"data": str(args.data), "seed": args.seed, "n": args.n})
         else:
-            write_extxyz(new, made)
+            write_extxyz(new, crystals)
 
 
 def crystals_of(path: Path, workers: int) -> tuple[list[AtomicSystem], list[AtomicSystem]]:

@@ -34,9 +34,9 @@ def checked_words(command: str | None, reads: str | None) -> None:
     if not words[0].strip() or words[0].startswith("-"):
         raise ValueError(f"command: '{words[0]}' is no program; name it first")
     names = {name for word in words for name in _NAME.findall(word)}
-    known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    placeholders = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     if unknown := sorted(names - set(PLACEHOLDERS)):
-        raise ValueError(f"command: {{{unknown[0]}}} is no placeholder; there are {known}")
+        raise ValueError(f"command: {{{unknown[0]}}} is no placeholder; there are {placeholders}")
     if missing := [name for name in NEEDED if name not in names]:
         raise ValueError(f"command: {{{missing[0]}}} is missing; without it the program cannot know it")
     if reads is not None and (PurePath(reads).is_absolute() or ".." in PurePath(reads).parts):

@@ -91,10 +91,10 @@ def keep(run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int) -
             )
     weights = _weights(run, kind)
     candidates = [_with_lineage(structures[each], rows[each], run.name, weights) for each in passed]
-    known = _known(candidates, earlier, kind, workers)
+    reasons = _earlier(candidates, earlier, kind, workers)
     for system_id, system in zip(passed, candidates, strict=True):
-        decisions[system_id] = known.get(system.system_id, KEPT)
-    kept = [system for system in candidates if system.system_id not in known]
+        decisions[system_id] = reasons.get(system.system_id, KEPT)
+    kept = [system for system in candidates if system.system_id not in reasons]
     return Kept(kept, table.assign(**{DECISION: [decisions[str(each)] for each in table[Col.SYSTEM_ID]]}))
 
 
@@ -151,8 +151,8 @@ def _structures(run: Path, kind: Kind) -> dict[str, AtomicSystem]:
 def _weights(run: Path, kind: Kind) -> str:
     """Return the hash of the denoiser that made the samples; for another program, that of its output."""
     for path in sorted((run / f"samples/{kind}").glob("*.arrow")):
-        made: Mapping[str, Any] = store.read_systems(path).metadata
-        return str(made.get("dit_sha256") or made.get("output_sha256") or "")
+        provenance: Mapping[str, Any] = store.read_systems(path).metadata
+        return str(provenance.get("dit_sha256") or provenance.get("output_sha256") or "")
     return ""
 
 
@@ -166,7 +166,7 @@ def _with_lineage(system: AtomicSystem, record: Mapping[str, Any], run: str, wei
     return replace(system, system_id=f"{run}-{system.system_id}", info=info)
 
 
-def _known(
+def _earlier(
     candidates: Sequence[AtomicSystem], earlier: Sequence[AtomicSystem], kind: Kind, workers: int
 ) -> dict[str, str]:
     """Return the candidates that earlier rounds kept, with the decision: the same SMILES, or a match of the protocol.
@@ -179,7 +179,7 @@ def _known(
     if not earlier or not candidates:
         return {}
     index = index_references(earlier, ["train"] * len(earlier))
-    found = match_all({"kept": candidates}, index, workers=workers, wall_limit_s=WALL_LIMIT_S)
-    matches = {system.system_id: found.get("kept", system.system_id, ADIT.matcher) for system in candidates}
+    result = match_all({"kept": candidates}, index, workers=workers, wall_limit_s=WALL_LIMIT_S)
+    matches = {system.system_id: result.get("kept", system.system_id, ADIT.matcher) for system in candidates}
     same = {system_id: EARLIER for system_id, match in matches.items() if match is not None and match.in_reference}
     return same | {system_id: UNKNOWN for system_id, match in matches.items() if match is None}

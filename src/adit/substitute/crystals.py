@@ -44,7 +44,7 @@ def substitute(
     if not templates:
         raise DataError("there is no crystal whose ions can be exchanged")
     seen = _Seen(data)
-    made: list[AtomicSystem] = []
+    crystals: list[AtomicSystem] = []
     progress = Progress("crystals made", n)
     for index in range(n):
         random = generator("substitute", seed, index)
@@ -55,9 +55,9 @@ def substitute(
                 f"only {index} of {n} crystals could be made: the {len(templates)} crystals have no ions that make "
                 "them neutral, or give no more that differ; ask for fewer, or give more data"
             )
-        made.append(new)
+        crystals.append(new)
         progress.update()
-    return made
+    return crystals
 
 
 def _candidate(templates: Sequence[AtomicSystem], random: np.random.Generator, system_id: str) -> AtomicSystem | None:

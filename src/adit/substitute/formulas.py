@@ -31,7 +31,7 @@ def substituted_formulas(
     seed: int,
     *,
     max_atomic_number: int,
-    known: bool = False,
+    repeats: bool = False,
     pool: int = POOL,
 ) -> dict[str, float]:
     """Return formula → weight of formulas that are made by ionic substitution.
@@ -44,29 +44,29 @@ def substituted_formulas(
         data: crystals whose reduced formulas are known.
         seed: seed of the draws.
         max_atomic_number: the model's vocabulary.
-        known: whether reduced formulas of the data are allowed.
+        repeats: whether reduced formulas of the data are allowed.
         pool: formulas to draw, repetitions included.
 
     Raises:
         DataError: no formula is left.
     """
     originals = [tuple(sorted(Counter(map(int, system.numbers)).items())) for system in templates]
-    taken = frozenset() if known else frozenset(reduced_formula(system.numbers) for system in data)
+    taken = frozenset() if repeats else frozenset(reduced_formula(system.numbers) for system in data)
     random = generator("formulas", seed)
     weights: Counter[str] = Counter()
-    tried, found = 0, 0
-    while originals and found < pool and tried < ATTEMPTS * pool:
-        tried += 1
+    attempts, drawn = 0, 0
+    while originals and drawn < pool and attempts < ATTEMPTS * pool:
+        attempts += 1
         counts = dict(originals[int(random.integers(len(originals)))])
         ions = _ions(tuple(counts.items()))
         new = None if ions is None else exchanged(counts, ions, random)
         if new is None:
             continue
         table = ion_table()
-        made = {int(table.numbers[ion]): amount for ion, amount in zip(new, counts.values(), strict=True)}
-        if max(made) <= max_atomic_number and _allowed(tuple(sorted(made.items())), taken):
-            weights["".join(f"{symbol(z)}{made[z]}" for z in sorted(made))] += 1
-            found += 1
+        composed = {int(table.numbers[ion]): amount for ion, amount in zip(new, counts.values(), strict=True)}
+        if max(composed) <= max_atomic_number and _allowed(tuple(sorted(composed.items())), taken):
+            weights["".join(f"{symbol(z)}{composed[z]}" for z in sorted(composed))] += 1
+            drawn += 1
     if not weights:
         raise DataError(
             "sample.formulas: substitution: no new formula can be made from the crystals of the data; they have no "

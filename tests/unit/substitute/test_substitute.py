@@ -70,18 +70,18 @@ def test_an_exchange_is_neutral_and_new_and_prefers_similar_ions() -> None:
 
 
 def test_new_crystals_keep_the_structure_and_get_the_volume_of_their_ions(salts: list[AtomicSystem]) -> None:
-    made = substitute(salts, salts, 12, seed=3)
+    new_ones = substitute(salts, salts, 12, seed=3)
     again = substitute(salts, salts, 5, seed=3)
-    assert [new.system_id for new in made] == [f"substituted-3-{index}" for index in range(12)]
-    assert all(first.same_as(second) for first, second in zip(made, again, strict=False)), "n does not change them"
-    known = {reduced_formula(salt.numbers) for salt in salts}
-    assert not known & {reduced_formula(new.numbers) for new in made}, "one structure: a known formula is a duplicate"
-    assert len({reduced_formula(new.numbers) for new in made}) == 12
-    for new in made:
+    assert [new.system_id for new in new_ones] == [f"substituted-3-{index}" for index in range(12)]
+    assert all(first.same_as(second) for first, second in zip(new_ones, again, strict=False)), "n does not change them"
+    data = {reduced_formula(salt.numbers) for salt in salts}
+    assert not data & {reduced_formula(new.numbers) for new in new_ones}, "a formula of the data would be a duplicate"
+    assert len({reduced_formula(new.numbers) for new in new_ones}) == 12
+    for new in new_ones:
         old = next(salt for salt in salts if salt.system_id == new.info["template"])
         np.testing.assert_allclose(new.fractional, old.fractional, atol=1e-9)
         assert new.lengths[0] / old.lengths[0] == pytest.approx(new.info["length_scale"], abs=1e-4)
-    scales = {tuple(new.info["exchange"]): new.info["length_scale"] for new in made}
+    scales = {tuple(new.info["exchange"]): new.info["length_scale"] for new in new_ones}
     assert len(set(scales.values())) > 3, "different ions, different volumes"
 
 
@@ -126,15 +126,15 @@ def test_formulas_are_new_neutral_and_within_the_vocabulary(salts: list[AtomicSy
     assert formulas == substituted_formulas(salts, salts, 5, max_atomic_number=60, pool=200)
     assert sum(formulas.values()) == 200
     assert len(formulas) > 20
-    known = {reduced_formula(salt.numbers) for salt in salts}
+    data = {reduced_formula(salt.numbers) for salt in salts}
     for text in formulas:
         unit = parse_composition(text, 60).unit or {}
         numbers = [z for z, amount in unit.items() for _ in range(amount)]
         assert len(numbers) == 2, "as many atoms as the crystal that was changed"
-        assert reduced_formula(numbers) not in known
+        assert reduced_formula(numbers) not in data
         assert compositionally_valid(composition(numbers))
-    all_of_them = substituted_formulas(salts, salts, 5, max_atomic_number=60, known=True, pool=400)
-    assert known & {reduced_formula(list((parse_composition(text).unit or {}).keys())) for text in all_of_them}
+    all_of_them = substituted_formulas(salts, salts, 5, max_atomic_number=60, repeats=True, pool=400)
+    assert data & {reduced_formula(list((parse_composition(text).unit or {}).keys())) for text in all_of_them}
     with pytest.raises(DataError, match="no new formula can be made"):
         substituted_formulas([pair("Na", "K", 4.0)], salts, 5, max_atomic_number=60, pool=5)
 
@@ -142,9 +142,9 @@ def test_formulas_are_new_neutral_and_within_the_vocabulary(salts: list[AtomicSy
 def test_formulas_become_the_compositions_of_samples() -> None:
     stage = SampleStage.model_validate({"seed": 1, "sample": {"formulas": "substitution"}})
     fixed = {"histograms": {"crystal": {"2": 1.0, "3": 5.0}, "molecule": {"2": 1.0}}, "labels": [], "latent_dim": 4}
-    made = {"crystal": {"K1Br1": 1.0, "Li1F1": 1.0}}
-    request = make_request(stage, Kind.CRYSTAL, formulas=made, max_atomic_number=100, **fixed)  # type: ignore[arg-type]
+    formulas = {"crystal": {"K1Br1": 1.0, "Li1F1": 1.0}}
+    request = make_request(stage, Kind.CRYSTAL, formulas=formulas, max_atomic_number=100, **fixed)  # type: ignore[arg-type]
     drawn = {tuple(sorted((request.draw(index).counts or {}).items())) for index in range(20)}
     assert drawn == {((19, 1), (35, 1)), ((3, 1), (9, 1))}
     with pytest.raises(ConfigError, match="which a molecule has none of"):
-        make_request(stage, Kind.MOLECULE, formulas=made, max_atomic_number=100, **fixed)  # type: ignore[arg-type]
+        make_request(stage, Kind.MOLECULE, formulas=formulas, max_atomic_number=100, **fixed)  # type: ignore[arg-type]

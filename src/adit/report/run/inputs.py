@@ -156,11 +156,11 @@ def _baseline(config: Record, summary: list[Record], problems: list[str]) -> lis
     path = settings.get("baseline") if isinstance(settings, dict) else None
     if not isinstance(path, str):
         return []
-    found: list[str] = []
-    records = _Reader(Path(path), found).records("scores/summary.json")
+    missing: list[str] = []
+    records = _Reader(Path(path), missing).records("scores/summary.json")
     if not records:
-        found = found or ["scores/summary.json is missing, or empty; run its evaluation first"]
-    problems += [f"report.baseline: {path}: {problem}" for problem in found]
+        missing = missing or ["scores/summary.json is missing, or empty; run its evaluation first"]
+    problems += [f"report.baseline: {path}: {problem}" for problem in missing]
     own = {(r.get("kind"), r.get("protocol"), r.get("metric")) for r in summary}
     return [
         {**r, "population": BASELINE}
