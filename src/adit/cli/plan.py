@@ -37,7 +37,7 @@ def _plan(args: argparse.Namespace) -> None:
             write_json(new, records(estimates))
 
 
-def of_rounds(whole: config.Config, site: Site) -> list[Estimate]:
+def of_rounds(whole: config.Config, site: Site) -> list[RuleCost]:
     """Return the estimates of all rounds and controls, those of one rule with equal jobs together."""
     from adit.config.rounds import round_configs
 
