@@ -12,12 +12,12 @@ from adit.systems import Kind
 
 
 def _keep(args: argparse.Namespace) -> None:
-    from adit.rounds.keep import keep, write_kept
+    from adit.rounds.keep import inputs_of, keep, write_kept
     from adit.store import read_systems
 
     kind = Kind(args.kind)
     decisions = args.out.with_suffix(".decisions.parquet")
-    folders = [args.run / name for name in ("scores", "relaxed", "samples")]
+    folders = inputs_of(args.run, kind)
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
         earlier = [system for path in args.earlier for system in read_systems(path).systems()]
         write_kept(keep(args.run, kind, earlier, args.workers), args.run, kind, new, table)
@@ -25,12 +25,12 @@ def _keep(args: argparse.Namespace) -> None:
 
 def _keep_stage(args: argparse.Namespace) -> None:
     """Keep what a round made, unless it is below a floor; the output also has what earlier rounds kept."""
-    from adit.rounds.keep import check_floors, keep, write_kept
+    from adit.rounds.keep import check_floors, inputs_of, keep, write_kept
     from adit.store import read_systems
 
     stage, kind = config.load_stage(config.KeepStage, args.config), Kind(args.kind)
     decisions = args.out.with_suffix(".decisions.parquet")
-    folders = [args.run / name for name in ("scores", "relaxed", "samples")]
+    folders = inputs_of(args.run, kind)
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
         earlier = [system for path in args.earlier for system in read_systems(path).systems()]
         kept = keep(args.run, kind, earlier, args.workers)

@@ -15,9 +15,8 @@ from adit.config.data import (
     SplitConfig,
 )
 from adit.config.datasets import DATASETS
-from adit.config.limits import LimitsConfig
+from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
-from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import (
     POTENTIAL_NAMES,

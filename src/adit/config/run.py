@@ -12,10 +12,9 @@ from pydantic import AfterValidator, Field, model_validator
 from adit.config.ablations import AblationsConfig, changed, chosen
 from adit.config.base import Seed, Stage, Strict
 from adit.config.data import DataConfig, LabelsConfig
-from adit.config.limits import LimitsConfig
+from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import ModelConfig
 from adit.config.paths import folder_name
-from adit.config.read import ReadConfig
 from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
 from adit.config.rounds import RoundsConfig
 from adit.config.sample import SampleConfig, TuneConfig

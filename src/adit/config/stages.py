@@ -5,9 +5,8 @@ from __future__ import annotations
 from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig, LabelsConfig
-from adit.config.limits import LimitsConfig
+from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import DitModelConfig, ModelSource, VaeModelConfig
-from adit.config.read import ReadConfig
 from adit.config.relax import (
     DftConfig,
     HullConfig,

@@ -61,6 +61,11 @@ class Kept:
         return dict(Counter(self.decisions[DECISION]).most_common())
 
 
+def inputs_of(run: Path, kind: Kind) -> list[Path]:
+    """Return the files and folders of a run that are read."""
+    return [run / f"scores/{kind}.parquet", run / f"relaxed/{kind}", run / f"samples/{kind}"]
+
+
 def keep(run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int) -> Kept:
     """Return the samples of a run that pass every filter and were not kept before.
 

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from adit.columns import Col
 from adit.config import CommandStage
-from adit.config.command import filled
+from adit.config.sample import filled
 from adit.errors import ConfigError, DataError, ExternalToolError
 from adit.outputs.parts import HIDDEN
 from adit.progress import log
@@ -150,7 +151,7 @@ def _numbered(rows: Sequence[ReadRow], prefix: str, first: int, number: int, kin
             kept.append(replace(row, system_id=f"{prefix}-{index}", kind=kind))
         else:
             info = {**row.info, "program_id": row.system_id}
-            info.pop("source", None)  # a temporary folder
+            info.pop(str(Col.SOURCE), None)  # a temporary folder
             kept.append(replace(row, system_id=f"{prefix}-{index}", info=info))
     missing = range(first + len(kept), first + number)
     reason = f"the program wrote {len(rows)} of {number} samples"

@@ -87,7 +87,7 @@ def _ions(counts: tuple[tuple[int, int], ...]) -> tuple[int, ...] | None:
 
 def _scale(counts: dict[int, int], before: tuple[int, ...], after: tuple[int, ...]) -> float:
     """Return the factor of all lengths that pymatgen predicts from the radii of the ions."""
-    old, new = (_decorated(tuple(zip(ions, counts.values(), strict=True))) for ions in (before, after))
+    old, new = (_ionic(tuple(zip(ions, counts.values(), strict=True))) for ions in (before, after))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # where an ionic radius is unknown, atomic radii are used
         return float((_predictor().predict(new, old) / old.volume) ** (1.0 / 3.0))
@@ -101,15 +101,12 @@ def _predictor() -> Any:
 
 
 @cache
-def _decorated(ions: tuple[tuple[int, int], ...]) -> Any:
-    """Return a structure with these ions: the predictor reads its composition and volume alone."""
-    from pymatgen.core import Lattice, Species, Structure
-
+def _ionic(ions: tuple[tuple[int, int], ...]) -> Any:
+    """Return a structure of ions of the table; each is given with its number of atoms."""
     table = ion_table()
-    species = [
-        Species(symbol(int(table.numbers[ion])), int(table.charges[ion])) for ion, amount in ions for _ in range(amount)
-    ]
-    return Structure(Lattice.cubic(10.0), species, [[0.0, 0.0, 0.0]] * len(species))
+    return convert.ionic_structure(
+        [(symbol(int(table.numbers[ion])), int(table.charges[ion]), amount) for ion, amount in ions]
+    )
 
 
 class _Seen:
