@@ -57,7 +57,7 @@ if words[:3] == ["-m", "adit", "stage"]:
         "vae": "model.safetensors config.json metrics.csv", "dit": "model.safetensors config.json metrics.csv",
         "score": "crystal.parquet molecule.parquet summary.json funnel.json measures.json separation.json card.json",
         "report": "index.html manifest.json summary.json references.bib figures/a.svg tables/a.csv",
-        "bundle": "bundle.json vae/x dit/x", "compare": "index.html",
+        "bundle": "bundle.json vae/x dit/x", "rounds": "index.html",
     }}.get(verb)
     if folder:
         files = [values["--out"][0] + "/" + each for each in folder.split()]

@@ -82,4 +82,4 @@ rule rounds:
     message:
         "put the rounds beside each other"
     shell:
-        "python -m adit stage compare {params.runs:q} --out {params.out:q} --log {log:q}"
+        "python -m adit stage rounds --rounds {params.runs:q} --out {params.out:q} --log {log:q}"

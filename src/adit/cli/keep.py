@@ -1,4 +1,4 @@
-"""Verb that keeps the samples of a run that are worth training on."""
+"""Verb that keeps the samples of a run that are worth training on, and stages of rounds."""
 
 from __future__ import annotations
 
@@ -38,12 +38,27 @@ def _keep_stage(args: argparse.Namespace) -> None:
         write_kept(kept, args.run, kind, new, table, earlier)
 
 
+def _rounds(args: argparse.Namespace) -> None:
+    """Write the page on which the rounds and their controls stand beside each other."""
+    from adit.report.compare.runs import compare
+
+    compare(args.rounds, args.out)
+
+
 def register(verbs: Verbs) -> None:
     """Add the verb of this room."""
     text = "keep the samples of a run that are valid, new and (meta)stable, as training data with their lineage"
     verbs.add("keep", _keep, text, _declare, needs_config=False)
     text = "keep the samples of a round, if it is above the floors, beside those of earlier rounds"
     verbs.stage("keep", _keep_stage, text, _declare)
+
+    def declare_rounds(sub: argparse.ArgumentParser) -> None:
+        add_paths(sub, "out")
+        text = "folders of the runs of all rounds and controls; the first is what the others are held against"
+        sub.add_argument("--rounds", type=Path, nargs="+", required=True, help=text)
+
+    text = "put the rounds and their controls beside each other on one page"
+    verbs.stage("rounds", _rounds, text, declare_rounds, needs_config=False)
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:

@@ -87,7 +87,7 @@ def register(verbs: Verbs) -> None:
     text = "compare the variants of autoencoder and denoiser in tables"
     verbs.stage("ablations", _ablations, text, lambda sub: add_paths(sub, "folder"))
     text = "compare runs on one page, with one column per run"
-    verbs.both("compare", _compare, text, _declare_compare, needs_config=False)
+    verbs.add("compare", _compare, text, _declare_compare, needs_config=False)
     verbs.add("check", _check, "validate a configuration file", _declare_check)
     text = "write the JSON schema of the configuration"
     verbs.add("schema", _schema, text, lambda sub: add_paths(sub, "out"), needs_config=False)

@@ -249,6 +249,7 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     """Run the verbs that put several runs, points or variants beside each other."""
     run, alone = folder / "run", folder / "alone"
     verb("compare", run, alone / "scored", "--out", folder / "compared")
+    stage_verb("rounds", "--rounds", run, alone / "scored", "--out", folder / "rounds")
     point, scores = run / "tune/point", store.read_json(run / "scores/summary.json")
     if not point.exists():
         made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
@@ -265,4 +266,4 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
         store.write_json(ablations / "scores/d/summary.json", scores)
     stage_verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
-    return {"compare", "tune", "ablations"}
+    return {"compare", "rounds", "tune", "ablations"}
