@@ -136,6 +136,7 @@ ELSEWHERE = {
     "results": "folder_name decides; test_config_limits.py",
     "dft.command": "must split into arguments; test_config_limits.py",
     "sample.command": "must split into arguments; test_config_limits.py",
+    "rounds.keep": "must be a condition; tests/unit/rounds",
     "sample.command_reads": "test_programs_that_sample_get_their_text",
     "data.custom.*": "pattern of a dataset's name: only those in data.datasets become files",
     "sample.by_kind.*": "a kind of system",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_workers
+from adit.expressions import parse
 from adit.outputs.replace import replaced_files
 from adit.systems import Kind
 
@@ -15,12 +16,12 @@ def _keep(args: argparse.Namespace) -> None:
     from adit.rounds.keep import inputs_of, keep, write_kept
     from adit.store import read_systems
 
-    kind = Kind(args.kind)
+    kind, condition = Kind(args.kind), None if args.keep is None else parse(args.keep, "--keep")
     decisions = args.out.with_suffix(".decisions.parquet")
     folders = inputs_of(args.run, kind)
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
         earlier = [system for path in args.earlier for system in read_systems(path).systems()]
-        write_kept(keep(args.run, kind, earlier, args.workers), args.run, kind, new, table)
+        write_kept(keep(args.run, kind, earlier, args.workers, condition), args.run, kind, new, table)
 
 
 def _keep_stage(args: argparse.Namespace) -> None:
@@ -33,7 +34,8 @@ def _keep_stage(args: argparse.Namespace) -> None:
     folders = inputs_of(args.run, kind)
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
         earlier = [system for path in args.earlier for system in read_systems(path).systems()]
-        kept = keep(args.run, kind, earlier, args.workers)
+        condition = None if stage.keep is None else parse(stage.keep, "rounds.keep")
+        kept = keep(args.run, kind, earlier, args.workers, condition)
         check_floors(kept, args.run, kind, stage.floors)
         write_kept(kept, args.run, kind, new, table, earlier)
 
@@ -48,7 +50,13 @@ def _rounds(args: argparse.Namespace) -> None:
 def register(verbs: Verbs) -> None:
     """Add the verb of this room."""
     text = "keep the samples of a run that are valid, new and (meta)stable, as training data with their lineage"
-    verbs.add("keep", _keep, text, _declare, needs_config=False)
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        _declare(sub)
+        text = "condition on the columns of the scores, e.g. 'e_above_hull < 0.05 and not has_Co'; default: none"
+        sub.add_argument("--keep", help=text)
+
+    verbs.add("keep", _keep, text, declare, needs_config=False)
     text = "keep the samples of a round, if it is above the floors, beside those of earlier rounds"
     verbs.stage("keep", _keep_stage, text, _declare)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adit.config.base import Fraction, Strict
+from adit.errors import ConfigError
+from adit.expressions import parse
 
 if TYPE_CHECKING:
     from adit.config.run import Config
@@ -34,8 +36,23 @@ class RoundsConfig(Strict):
     mix: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.3, description="share of the kept structures in the training mixture; the rest is the data"
     )
+    keep: str | None = Field(
+        None,
+        min_length=1,
+        description="condition on the columns of the scores that a sample must also fulfil, e.g. e_above_hull < 0.05 "
+        "and not has_Co; null: none",
+    )
     control: bool = Field(True, description="in each round, also fine-tune on the data alone, for as many steps")
     floors: FloorsConfig = FloorsConfig()
+
+    @model_validator(mode="after")
+    def _condition_reads(self) -> Self:
+        if self.keep is not None:
+            try:
+                parse(self.keep, "keep")
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return self
 
 
 def rounds_folder(config: Config) -> str:

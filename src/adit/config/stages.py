@@ -320,11 +320,12 @@ class KeepStage(Stage):
 
     version: int = 1
     floors: FloorsConfig
+    keep: str | None
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
-        return {"floors": "rounds.floors"}
+        return {"floors": "rounds.floors", "keep": "rounds.keep"}
 
 
 class DoctorStage(Stage):

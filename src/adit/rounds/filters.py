@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adit.columns import Col, Metric, Protocol, flag, stored_as
+from adit.columns import ENERGIES, Col, Metric, Protocol, flag, stored_as
+from adit.elements import ATOMIC_NUMBER
+from adit.expressions import Condition
 from adit.systems import Kind
 
 Record = Mapping[str, Any]
@@ -56,6 +59,9 @@ FILTERS: Final[Mapping[Kind, Sequence[Filter]]] = {Kind.CRYSTAL: CRYSTAL, Kind.M
 KEPT: Final = "kept"
 """Decision of a row that passes every test."""
 
+OWN: Final = "not as rounds.keep says"
+"""Decision of a row that does not fulfil the condition of the user's own."""
+
 
 def missing_columns(kind: Kind, names: Sequence[str]) -> list[str]:
     """Return the columns that the filters of a kind need and a table lacks."""
@@ -63,10 +69,21 @@ def missing_columns(kind: Kind, names: Sequence[str]) -> list[str]:
     return [column for column in needed if stored_as(column, names) not in names]
 
 
-def decision(kind: Kind, record: Record) -> str:
-    """Return ``KEPT``, or the first test that a row fails as ``not <name>``."""
+def with_elements(record: Record) -> dict[str, Any]:
+    """Return a row with ``has_<symbol>`` for each element, and its energies under their plain names too."""
+    names = list(map(str, record))
+    formula = record.get(Col.FORMULA)
+    parts = set(re.findall(r"[A-Z][a-z]?", formula)) if isinstance(formula, str) else set()
+    energies = {str(name): record[stored] for name in ENERGIES if (stored := stored_as(name, names)) in record}
+    return {**record, **energies, **{f"has_{symbol}": symbol in parts for symbol in ATOMIC_NUMBER}}
+
+
+def decision(kind: Kind, record: Record, condition: Condition | None = None) -> str:
+    """Return ``KEPT``, or the first test that a row fails as ``not <name>``; the user's condition is the last."""
     names = list(map(str, record))
     for each in FILTERS[kind]:
         if not each.passes(*(record.get(stored_as(column, names)) for column in each.columns)):
             return f"not {each.name}"
+    if condition is not None and not condition.holds(with_elements(record)):
+        return OWN
     return KEPT

@@ -16,8 +16,9 @@ from adit import store
 from adit.columns import Col, Metric, Protocol, flag, stored_as
 from adit.config.rounds import FloorsConfig
 from adit.errors import DataError
+from adit.expressions import Condition
 from adit.progress import log
-from adit.rounds.filters import KEPT, decision, is_true, missing_columns
+from adit.rounds.filters import KEPT, decision, is_true, missing_columns, with_elements
 from adit.score.crystals.protocols import ADIT
 from adit.score.matching.matcher import index_references, match_all
 from adit.systems import AtomicSystem, Failure, Kind
@@ -66,7 +67,9 @@ def inputs_of(run: Path, kind: Kind) -> list[Path]:
     return [run / f"scores/{kind}.parquet", run / f"relaxed/{kind}", run / f"samples/{kind}"]
 
 
-def keep(run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int) -> Kept:
+def keep(
+    run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int, condition: Condition | None = None
+) -> Kept:
     """Return the samples of a run that pass every filter and were not kept before.
 
     Args:
@@ -74,9 +77,11 @@ def keep(run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int) -
         kind: crystal or molecule.
         earlier: structures that earlier rounds kept.
         workers: processes that compare.
+        condition: of the user's own, on the columns of the scores and of ``with_elements``.
 
     Raises:
         DataError: a file is missing, or the scores lack a column.
+        ConfigError: the condition names an unknown column.
     """
     path = run / f"scores/{kind}.parquet"
     table = store.read_frame(path)
@@ -85,7 +90,9 @@ def keep(run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int) -
             f"{path}: has no {', '.join(lacking)}; the run needs data to be novel against, relaxation and a hull"
         )
     records = table.to_dict("records")
-    decisions = {str(record[Col.SYSTEM_ID]): decision(kind, record) for record in records}
+    if condition is not None:
+        condition.check([*with_elements({str(name): None for name in table.columns})], "rounds.keep")
+    decisions = {str(record[Col.SYSTEM_ID]): decision(kind, record, condition) for record in records}
     structures = _structures(run, kind)
     rows = {str(record[Col.SYSTEM_ID]): record for record in records}
     passed = [system_id for system_id, word in decisions.items() if word == KEPT]

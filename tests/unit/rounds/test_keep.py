@@ -13,6 +13,7 @@ from adit import config, store
 from adit.cli import main
 from adit.data.datasets.custom import dataset
 from adit.elements import ATOMIC_NUMBER
+from adit.errors import ConfigError
 from adit.rounds.filters import FILTERS, decision
 from adit.systems import AtomicSystem, Kind
 
@@ -150,3 +151,19 @@ def test_kept_structures_are_a_dataset_to_train_on(tmp_path: Path) -> None:
     own = config.CustomDataset.model_validate({"path": f"{run}.arrow", "kind": "crystal", "split": split})
     records = dataset("kept", own).load(None).records
     assert [(record.system_id, record.split) for record in records] == [("first-a", "train"), ("first-b", "train")]
+
+
+def test_a_condition_of_the_users_own_is_the_last_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    systems = [salt("a"), salt("b", "K", 3.9), salt("c", "Cs", 4.1)]
+    columns = {"formula": ["ClNa", "ClK", "ClCs"], "chgnet_surrogate_e_above_hull": [0.01, 0.02, 0.09]}
+    run = write_run(tmp_path / "run", Kind.CRYSTAL, systems, **columns)
+    assert keep(run, Kind.CRYSTAL, "--keep", "e_above_hull < 0.05 and not has_K") == 0
+    decisions = store.read_frame(tmp_path / "run.decisions.parquet")["decision"].tolist()
+    assert decisions == ["kept", "not as rounds.keep says", "not as rounds.keep says"]
+    assert keep(run, Kind.CRYSTAL, "--keep", "e_above_hul < 0.05") == 2
+    assert keep(run, Kind.CRYSTAL, "--keep", "__import__('os')") == 2
+    said = capsys.readouterr().err
+    assert "rounds.keep: no column 'e_above_hul'; near: e_above_hull" in said
+    assert "--keep" in said
+    with pytest.raises(ConfigError, match="rounds: keep"):
+        config.parse({"rounds": {"keep": "a <"}}, "test")
