@@ -1,4 +1,7 @@
-"""Time of the baseline generator: ``python benchmarks/substitute.py DATA [N]`` (docs/measurements/substitution.md)."""
+"""Time of the baseline generator and what it changes, on a prepared dataset of crystals.
+
+python benchmarks/substitute.py results/datasets/mp20.arrow 1000
+"""
 
 from __future__ import annotations
 
