@@ -26,6 +26,11 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/report.smk"
 
 
+if CFG.rounds.n:
+
+    include: "workflow/rules/rounds.smk"
+
+
 rule all:
     default_target: True
     input:

@@ -155,12 +155,12 @@ def _mean_atoms(config: Config) -> float:
 
 def _models(config: Config, site: Site) -> list[RuleCost]:
     """Return the trainings; none if nothing is sampled from the models."""
-    if config.sample.from_ is not None or not config.sample.kinds:
+    if config.sample.made_elsewhere or not config.sample.kinds:
         return []
-    if config.model.source == "pretrained":
-        vae, dit = (RuleCost(rule, 1, STARTUP_S) for rule in ("vae", "dit"))
-    else:
+    vae, dit = (RuleCost(rule, 1, STARTUP_S) for rule in ("vae", "dit"))  # where weights are used unchanged
+    if config.model.source in ("train", "finetune"):
         vae = _training("vae", config, config.train.vae, site)
+    if config.model.source != "pretrained":
         dit = _training("dit", config, config.train.dit, site)
     return [vae, *_encode(config, site), dit]
 
@@ -195,6 +195,8 @@ def _sampling(config: Config, site: Site) -> list[RuleCost]:
     if sampling.from_ is not None:
         return [RuleCost("take", 1, STARTUP_S + sum(map(sampling.count, sampling.kinds)) / PREPARED_A_SECOND)]
     shards = sum(sampling.n_shards(kind) for kind in sampling.kinds)
+    if sampling.command is not None:  # nobody knows what a program costs but its wall limit
+        return [RuleCost("sample", shards, sampling.command_wall_limit_s)]
     evaluated = sum(
         sampling.count(kind) * ATOMS[kind] * _evaluations(sampling.of_kind(kind)) for kind in sampling.kinds
     )

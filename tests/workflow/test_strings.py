@@ -51,11 +51,13 @@ if words[:3] == ["-m", "adit", "stage"]:
     files = [file for key in keys for file in values.get(key, [])]
     if verb == "take":
         files = values["--crystal"] + values["--molecule"]
+    if verb == "keep":
+        files += [files[0].replace(".arrow", ".decisions.parquet")]
     folder = {{
         "vae": "model.safetensors config.json metrics.csv", "dit": "model.safetensors config.json metrics.csv",
         "score": "crystal.parquet molecule.parquet summary.json funnel.json measures.json separation.json card.json",
         "report": "index.html manifest.json summary.json references.bib figures/a.svg tables/a.csv",
-        "bundle": "bundle.json vae/x dit/x",
+        "bundle": "bundle.json vae/x dit/x", "rounds": "index.html",
     }}.get(verb)
     if folder:
         files = [values["--out"][0] + "/" + each for each in folder.split()]
@@ -110,7 +112,7 @@ def with_texts(text: str, folder: Path) -> dict[str, Any]:
     values["dft"] |= {"preset": text}
     values["hull"] |= {"entries": f"{place}/{text}.json"}
     values["score"] |= {"mofchecker_python": text}
-    values["report"] |= {"title": text}
+    values["report"] |= {"title": text, "baseline": text}
     return dict(values)
 
 
@@ -126,12 +128,16 @@ COVERED = {
     "hull.entries",
     "score.mofchecker_python",
     "report.title",
+    "report.baseline",
 }
 """Keys that ``with_texts`` and the test of ``sample.from`` set."""
 
 ELSEWHERE = {
     "results": "folder_name decides; test_config_limits.py",
     "dft.command": "must split into arguments; test_config_limits.py",
+    "sample.command": "must split into arguments; test_config_limits.py",
+    "rounds.keep": "must be a condition; tests/unit/rounds",
+    "sample.command_reads": "test_programs_that_sample_get_their_text",
     "data.custom.*": "pattern of a dataset's name: only those in data.datasets become files",
     "sample.by_kind.*": "a kind of system",
     "sample.by_kind.*.*": "settings of section sample, which takes no free text there",
@@ -218,3 +224,13 @@ def test_samples_made_elsewhere_may_lie_anywhere_and_results_in_a_folder_with_sp
         records, {"take", *EVERY.split()} - {"vae", "encode", "dit", "sample", "bundle"}
     )
     assert (tmp_path / "work/my résultats/of  today/tiny/report/index.html").is_file()
+
+
+def test_programs_that_sample_get_their_text(tmp_path: Path) -> None:
+    text = " ".join(EVIL.values())
+    values = with_texts(text, tmp_path)
+    command = "touch PWNED {output} {number} $(touch PWNED) '; touch PWNED' \"{'a': 1}\""
+    values["sample"] = {"command": command, "command_reads": text, "crystal": 2, "molecule": 0, "shards": 1}
+    values |= {"model": {}}
+    records = started(tmp_path, values, "samples")
+    assert {command, text} <= check_started(records, {"sample-command"})

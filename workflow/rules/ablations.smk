@@ -150,6 +150,7 @@ rule ablation_sample:
     input:
         vae=lambda wc: f"{encoded_of(wc)}/model.safetensors",
         dit=rules.ablation_dit.output,
+        formulas=lambda wc: changed_of(wc.kind),
     output:
         f"{ABLATIONS}/samples/{{variant}}/{{kind}}.arrow",
     log:
@@ -170,7 +171,7 @@ rule ablation_sample:
         "ablation: sample {wildcards.kind}s from {wildcards.variant}"
     shell:
         "python -m adit stage sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
-        " --n {params.n:q} --out {output:q} --log {log:q}"
+        " --n {params.n:q} --formulas-data {input.formulas:q} --out {output:q} --log {log:q}"
 
 
 rule ablation_score:

@@ -8,6 +8,12 @@ localrules:
     page,
 
 
+def baseline_of(folder):
+    """Return when the scores of another run, which the page shows, were changed."""
+    scores = Path(folder, "scores/summary.json") if folder else None
+    return [str(scores.stat().st_mtime_ns)] if scores and scores.is_file() else []
+
+
 rule page:
     input:
         rules.score.output,
@@ -39,6 +45,7 @@ rule page:
         run=RUN,
         out=f"{RUN}/report",
         config=as_it_is(CFG.model_dump_json()),
+        baseline=as_it_is(baseline_of(CFG.report.baseline)),
     message:
         "write the report"
     shell:

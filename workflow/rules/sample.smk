@@ -2,6 +2,13 @@
 # out: samples/<kind>/<shard>.arrow; on request trajectories/<kind>.extxyz and tune/
 
 
+def changed_of(kind):
+    """Return the data whose formulas are changed by substitution, if those of a kind are."""
+    if kind == "molecule" or CFG.sample.of_kind(kind).formulas != "substitution":
+        return []
+    return DATA
+
+
 # Evaluation starts at samples that are there: made elsewhere (sample.from), or before by this model. Then no rule makes
 # them, so that nothing that happens to the models, missing or newer, can start a training.
 if CFG.sample.from_ is not None:
@@ -39,6 +46,33 @@ elif EVALUATION_ALONE:
         )
         sys.exit(3)
 
+elif CFG.sample.command is not None:
+
+    # A program of the user's writes the samples: nothing of the models is needed. What it reads is its own matter.
+    rule sample:
+        output:
+            f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
+        log:
+            f"{RUN}/logs/sample-{{kind}}-{{shard}}.log",
+        benchmark:
+            f"{RUN}/benchmarks/sample-{{kind}}-{{shard}}.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: HALF
+        resources:
+            mem_mb=memory(16000),
+            runtime=minutes(60),
+            gpu=1,
+            in_turn=1,
+        params:
+            stage=stage(adit_config.CommandStage),
+            state=f"{RUN}/state/sample",
+        message:
+            "sample {wildcards.kind}s with sample.command, shard {wildcards.shard}"
+        shell:
+            "python -m adit stage sample-command --config {params.stage:q} --kind {wildcards.kind} --shard {wildcards.shard}"
+            " --out {output:q} --state {params.state:q} --workers {threads} --log {log:q}"
+
 else:
 
     def motif_of(kind):
@@ -51,14 +85,15 @@ else:
             vae=rules.vae.output,
             dit=rules.dit.output,
             motif=lambda wc: without_braces(motif_of(wc.kind)),
+            formulas=lambda wc: changed_of(wc.kind),
         output:
             f"{RUN}/samples/{{kind}}/{{shard}}.arrow",
         log:
             f"{RUN}/logs/sample-{{kind}}-{{shard}}.log",
         benchmark:
             f"{RUN}/benchmarks/sample-{{kind}}-{{shard}}.tsv"
-        conda:
-            "../../envs/train.yaml"
+        conda:  # formulas by substitution need pymatgen and smact
+            f"../../envs/{'evaluate' if any(map(changed_of, KINDS)) else 'train'}.yaml"
         threads: HALF
         resources:
             mem_mb=memory(16000),
@@ -75,7 +110,8 @@ else:
             "sample {wildcards.kind}s, shard {wildcards.shard}"
         shell:
             "python -m adit stage sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
-            " --kind {wildcards.kind} --shard {wildcards.shard} --out {output:q} --state {params.state:q} --log {log:q}"
+            " --kind {wildcards.kind} --shard {wildcards.shard} --formulas-data {input.formulas:q}"
+            " --out {output:q} --state {params.state:q} --log {log:q}"
 
 
 rule trajectory:
@@ -125,6 +161,7 @@ rule tune_sample:
     input:
         vae=rules.vae.output,
         dit=rules.dit.output,
+        formulas=lambda wc: changed_of(wc.kind),
     output:
         samples=f"{RUN}/tune/{{point}}/{{kind}}.arrow",
         timing=f"{RUN}/tune/{{point}}/{{kind}}.json",
@@ -146,7 +183,7 @@ rule tune_sample:
         "tuning: sample {wildcards.kind}s at {wildcards.point}"
     shell:
         "python -m adit stage sample --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q} --kind {wildcards.kind}"
-        " --n {params.n:q} --out {output.samples:q} --timing {output.timing:q} --log {log:q}"
+        " --n {params.n:q} --formulas-data {input.formulas:q} --out {output.samples:q} --timing {output.timing:q} --log {log:q}"
 
 
 rule tune_score:

@@ -139,6 +139,7 @@ def name_of(args: argparse.Namespace) -> str:
 READ: Final = (
     *("files", "file", "tables", "runs", "data", "latents", "labels", "samples", "shard", "relaxed", "reference"),
     *("hull", "judged", "dft", "checks", "selected", "profile", "lock", "motif", "weights", "python"),
+    *("formulas_data", "earlier", "rounds"),
 )
 """Options that name what a command reads, in all commands that have them."""
 

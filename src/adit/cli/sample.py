@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from adit.outputs.replace import replaced_files
 from adit.store import link
 
 if TYPE_CHECKING:
+    from adit.sample.engine import Substituted
     from adit.systems import Kind
 
 KINDS = ("crystal", "molecule", "mof")
@@ -33,9 +35,9 @@ def _sample(args: argparse.Namespace) -> None:
     with replaced_files(_outs(args), "sample", inputs=_inputs(stage, kind, vae, dit)) as (new, *rest):
         timing = rest[0] if rest else None
         if args.n is None:
-            sample_shard(stage, vae, dit, kind, args.shard, new, timing)
+            sample_shard(stage, vae, dit, kind, args.shard, new, timing, _substituted(args, stage))
         else:
-            _write_some(stage, vae, dit, kind, args.n, new, timing)
+            _write_some(args, stage, (vae, dit), kind, new, timing)
 
 
 def _sample_stage(args: argparse.Namespace) -> None:
@@ -50,24 +52,53 @@ def _sample_stage(args: argparse.Namespace) -> None:
     with replaced_files(_outs(args), "sample", inputs=inputs) as (new, *rest):
         timing = rest[0] if rest else None
         if args.n is not None:
-            _write_some(stage, args.vae, args.dit, kind, args.n, new, timing)
+            _write_some(args, stage, (args.vae, args.dit), kind, new, timing)
         elif args.state is None:
-            sample_shard(stage, args.vae, args.dit, kind, args.shard, new, timing)
+            sample_shard(stage, args.vae, args.dit, kind, args.shard, new, timing, _substituted(args, stage))
         else:
-            kept = args.state / settings_key(stage, args.vae, args.dit, kind) / f"{kind}-{args.shard}.arrow"
+            key = settings_key(stage, args.vae, args.dit, kind, args.formulas_data)
+            kept = args.state / key / f"{kind}-{args.shard}.arrow"
             if state_of(kept) is not State.OWN:
                 with replaced_files([kept], "sample", inputs=inputs) as (fresh,):
-                    sample_shard(stage, args.vae, args.dit, kind, args.shard, fresh, timing)
+                    sample_shard(stage, args.vae, args.dit, kind, args.shard, fresh, timing, _substituted(args, stage))
             link(kept, new)
 
 
 def _write_some(
-    stage: config.SampleStage, vae: Path, dit: Path, kind: Kind, n: int, out: Path, timing: Path | None
+    args: argparse.Namespace,
+    stage: config.SampleStage,
+    model: tuple[Path, Path],
+    kind: Kind,
+    out: Path,
+    timing: Path | None,
 ) -> None:
     from adit.sample.engine import Sampler
     from adit.sample.generate import write_samples
 
-    write_samples(Sampler(vae, dit, stage.sample.precision), stage, kind, range(n), out, timing)
+    sampler = Sampler(*model, stage.sample.precision, _substituted(args, stage))
+    write_samples(sampler, stage, kind, range(args.n), out, timing)
+
+
+def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substituted | None:
+    """Return what makes the formulas of ``formulas: substitution``; ``None`` without data to make them from."""
+    paths: list[Path] = args.formulas_data
+    if stage.sample.formulas != "substitution" or not paths:
+        return None
+
+    def formulas(max_atomic_number: int) -> Mapping[str, float]:
+        from adit.cli.substitute import crystals_of
+        from adit.errors import DataError
+        from adit.substitute.formulas import substituted_formulas
+
+        crystals = [crystals_of(path, 1) for path in paths]
+        templates = [system for training, _ in crystals for system in training]
+        if not templates:
+            raise DataError(f"{', '.join(map(str, paths))}: hold no crystals; sample.formulas: substitution needs some")
+        data = [system for _, every in crystals for system in every]
+        repeats = stage.sample.formulas_known
+        return substituted_formulas(templates, data, stage.seed, max_atomic_number=max_atomic_number, repeats=repeats)
+
+    return formulas
 
 
 def _outs(args: argparse.Namespace) -> list[Path]:
@@ -201,8 +232,8 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     add("--eta", "share of the noise that is drawn again, for --solver ddim", type=float)
     add("--temperature", "scale of the drawn noise, for --solver ddim", type=float)
     add("--tolerance", "error tolerance of a step, for --solver adaptive", type=float)
-    text = "formulas of molecules: from the model, or drawn from its training data"
-    add("--formulas", text, choices=("model", "training"))
+    text = "formulas: from the model, drawn from its training data (molecules), or by substitution in --formulas-data"
+    add("--formulas", text, choices=("model", "training", "substitution"))
     add("--compile", "whether to compile the denoiser", choices=("auto", "on", "off"))
     add("--precision", "precision of the denoiser", choices=("auto", "bf16", "fp32"))
     conditions = sub.add_argument_group("conditions")
@@ -244,6 +275,8 @@ def _add_amount(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--shard", type=from_zero, default=0, help="shard of the configured run, from 0")
     text = "number of samples, in one file; default: a shard of the configured run"
     sub.add_argument("--n", type=at_least_one, help=text)
+    text = "crystals whose formulas are changed for --formulas substitution, e.g. a prepared dataset; default: none"
+    sub.add_argument("--formulas-data", type=Path, nargs="*", default=[], help=text)
     add_paths(sub, "timing", required=False)
 
 

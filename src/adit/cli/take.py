@@ -1,4 +1,4 @@
-"""Stage that takes samples made elsewhere."""
+"""Stages that take samples made elsewhere, or made by a program of the user's."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import argparse
 from pathlib import Path
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers
+from adit.cli.ending import tidy_end
+from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero
 from adit.errors import ConfigError
+from adit.outputs.manifest import State, state_of
 from adit.outputs.replace import replaced_files
+from adit.store import link
 from adit.systems import Kind
 
 
@@ -26,6 +29,20 @@ def _take(args: argparse.Namespace) -> None:
         take(stage, source, shards, args.workers, refuse=args.refuse_contradictions)
 
 
+def _command(args: argparse.Namespace) -> None:
+    """Write a shard, which is cached in ``--state``: a shard that the program finished is not made again."""
+    from adit.sample.command import sample_command
+    from adit.sample.kept import command_key
+
+    stage, kind = config.load_stage(config.CommandStage, args.config), Kind(args.kind)
+    kept = args.state / command_key(stage) / f"{kind}-{args.shard}.arrow"
+    with tidy_end(), replaced_files([args.out], "sample-command") as (new,):
+        if state_of(kept) is not State.OWN:
+            with replaced_files([kept], "sample-command") as (fresh,):
+                sample_command(stage, kind, args.shard, fresh, args.workers)
+        link(kept, new)
+
+
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
 
@@ -35,3 +52,12 @@ def register(verbs: Verbs) -> None:
         add_workers(sub)
 
     verbs.stage("take", _take, "take samples of another program (sample.from) into the shards of a run", declare)
+
+    def declare_command(sub: argparse.ArgumentParser) -> None:
+        add_paths(sub, "out", "state")
+        sub.add_argument("--kind", choices=[str(kind) for kind in Kind], required=True, help="kind of the samples")
+        sub.add_argument("--shard", type=from_zero, required=True, help="shard of the configured run, from 0")
+        add_workers(sub)
+
+    text = "let a program of the user's (sample.command) write one shard of samples"
+    verbs.stage("sample-command", _command, text, declare_command)

@@ -15,9 +15,8 @@ from adit.config.data import (
     SplitConfig,
 )
 from adit.config.datasets import DATASETS
-from adit.config.limits import LimitsConfig
+from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
-from adit.config.read import ReadConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import (
     POTENTIAL_NAMES,
@@ -35,12 +34,14 @@ from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.stages import (
     AblationsStage,
     ChecksStage,
+    CommandStage,
     DftStage,
     DitStage,
     DoctorStage,
     EncodeStage,
     HullStage,
     JudgeStage,
+    KeepStage,
     LabelsStage,
     MoleculeDftStage,
     MoleculeRelaxStage,
@@ -67,6 +68,7 @@ __all__ = [
     "AutoencoderVariant",
     "ChecksStage",
     "ChosenDataset",
+    "CommandStage",
     "ConditionsOfKind",
     "Config",
     "Count",
@@ -86,6 +88,7 @@ __all__ = [
     "HullStage",
     "JudgeConfig",
     "JudgeStage",
+    "KeepStage",
     "LabelConfig",
     "LabelsConfig",
     "LabelsStage",

@@ -1,4 +1,4 @@
-"""Section of limits on input files, memory and network."""
+"""Sections of input: limits on files, memory and network, and how other people's files become structures."""
 
 from __future__ import annotations
 
@@ -44,3 +44,16 @@ class LimitsConfig(Strict):
         1000.0, description="slowest download, bytes/s, averaged over each minute; a slower one counts as interrupted"
     )
     retry_after_s: PositiveFloat = Field(300.0, description="longest wait requested by a server, s")
+
+
+class ReadConfig(Strict):
+    """How structures are read from files."""
+
+    merge_distance: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.2, description="symmetry copies of one site in a CIF closer than this distance are merged at their mean, Å"
+    )
+    refuse_contradictions: bool = Field(
+        False,
+        description="true: a structure that contradicts its own file (formula, Z, density, volume, number of atoms) "
+        "is a failure row; false: a row with a note",
+    )

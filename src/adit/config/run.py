@@ -12,11 +12,11 @@ from pydantic import AfterValidator, Field, model_validator
 from adit.config.ablations import AblationsConfig, changed, chosen
 from adit.config.base import Seed, Stage, Strict
 from adit.config.data import DataConfig, LabelsConfig
-from adit.config.limits import LimitsConfig
+from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import ModelConfig
 from adit.config.paths import folder_name
-from adit.config.read import ReadConfig
 from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
+from adit.config.rounds import RoundsConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import LatentsConfig, TrainConfig
@@ -64,6 +64,7 @@ class Config(Strict):
     score: ScoreConfig = ScoreConfig()
     report: ReportConfig = ReportConfig()
     ablations: AblationsConfig = AblationsConfig()
+    rounds: RoundsConfig = RoundsConfig()
     limits: LimitsConfig = LimitsConfig()
     read: ReadConfig = ReadConfig()
 
@@ -83,7 +84,7 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
-    def _formulas_are_of_molecules(self) -> Self:
+    def _formulas_fit_the_kind(self) -> Self:
         def drawn(kind: str) -> bool:
             formula = self.sample.conditions.of(kind).composition
             return self.sample.of_kind(kind).formulas == "training" and (formula is None or "-" in formula)
@@ -92,6 +93,10 @@ class Config(Strict):
             raise ValueError(
                 f"sample.formulas: training would give every {periodic[0]} a known composition; set it for "
                 "molecules alone (by_kind.molecule)"
+            )
+        if self.sample.molecule and self.sample.of_kind("molecule").formulas == "substitution":
+            raise ValueError(
+                "sample.formulas: substitution exchanges ions; set it for crystals alone (by_kind.crystal)"
             )
         return self
 
@@ -119,6 +124,18 @@ class Config(Strict):
         return self
 
     @model_validator(mode="after")
+    def _rounds_have_weights_and_samples(self) -> Self:
+        if not self.rounds.n:
+            return self
+        if self.model.source == "train":
+            raise ValueError("rounds: start from weights; set model.source: finetune-dit and model.weights")
+        if self.sample.made_elsewhere:
+            raise ValueError("rounds: sample from the model; leave out sample.from and sample.command")
+        if not set(self.sample.kinds) - {"mof"}:
+            raise ValueError("rounds: need crystals or molecules (sample.crystal, sample.molecule)")
+        return self
+
+    @model_validator(mode="after")
     def _commands_fit(self) -> Self:
         files = 4 * sum(self.sample.n_shards(kind) for kind in self.sample.kinds) + 2 * self.n_dft_shards
         if files * len(f"{self.results}/{self.name}/relaxed/molecule/1234.parquet".encode()) > COMMAND_BYTES:
@@ -134,6 +151,7 @@ class Config(Strict):
     def programs(self) -> dict[str, list[str]]:
         """Return the programs that this configuration starts, by key; each is a list of arguments."""
         named = {
+            "sample.command": self.sample.words,
             "dft.command": self.dft.words,
             "score.mofchecker_python": [self.score.mofchecker_python or ""],
             "relax.python": [self.relax.python or ""],

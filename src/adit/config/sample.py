@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import re
+import shlex
+from pathlib import PurePath
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
@@ -10,7 +13,7 @@ from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, See
 from adit.config.solvers import SOLVERS, SolverEntry, SolverName
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]
-Formulas = Literal["model", "training"]
+Formulas = Literal["model", "training", "substitution"]
 GridName = Literal["uniform", "quadratic"]
 OF_ONE_KIND = (
     *("solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
@@ -21,6 +24,47 @@ OF_ONE_KIND = (
 
 WHATEVER_THE_SOLVER = ("guidance_interval", "skip_guidance", "skip_blocks", "formulas")
 """Those of them that a grid of solvers, steps and guidance does not change."""
+
+
+PLACEHOLDERS: Final = ("output", "number", "seed", "kind")
+"""Names that are replaced in the arguments of ``sample.command``."""
+
+NEEDED: Final = ("output", "number")
+"""Those that have to be there."""
+
+_NAME: Final = re.compile(r"\{([A-Za-z_]+)\}")
+"""A placeholder; other braces, such as those of a dictionary, are left alone."""
+
+
+def checked_words(command: str | None, reads: str | None) -> None:
+    """Check a command, and the file that is read in its output.
+
+    Raises:
+        ValueError: it cannot be split, lacks a placeholder, has an unknown one, or reads outside its output.
+    """
+    if command is None:
+        return
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"command: cannot be split into arguments ({error})") from None
+    if not words:
+        raise ValueError("command: is empty; leave it out to sample from this model")
+    if not words[0].strip() or words[0].startswith("-"):
+        raise ValueError(f"command: '{words[0]}' is no program; name it first")
+    names = {name for word in words for name in _NAME.findall(word)}
+    placeholders = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    if unknown := sorted(names - set(PLACEHOLDERS)):
+        raise ValueError(f"command: {{{unknown[0]}}} is no placeholder; there are {placeholders}")
+    if missing := [name for name in NEEDED if name not in names]:
+        raise ValueError(f"command: {{{missing[0]}}} is missing; without it the program cannot know it")
+    if reads is not None and (PurePath(reads).is_absolute() or ".." in PurePath(reads).parts):
+        raise ValueError("command_reads: has to be a path within {output}")
+
+
+def filled(words: list[str], values: dict[str, str]) -> list[str]:
+    """Return the arguments with each placeholder replaced by its value; values are not split or replaced again."""
+    return [_NAME.sub(lambda match: values[match.group(1)], word) for word in words]
 
 
 class ConditionsOfKind(Strict):
@@ -81,6 +125,16 @@ class SampleConfig(Strict):
         "evaluated instead of samples of this model, at most as many as requested below; null: "
         "samples of this model",
     )
+    command: str | None = Field(
+        None,
+        description="program that writes samples instead of this model, started once per shard, split into arguments "
+        "and started without a shell; {output} is an empty folder for its files, {number} how many samples, {seed} a "
+        "seed of 31 bits, {kind} crystal, molecule or mof; null: samples of this model",
+    )
+    command_reads: str | None = Field(
+        None, min_length=1, description="file or folder in {output} that has the samples; null: all of {output}"
+    )
+    command_wall_limit_s: PositiveFloat = Field(86400.0, description="wall-time limit of sample.command per shard, s")
     crystal: Count = Field(10000, description="number of requested crystals")
     molecule: Count = Field(10000, description="number of requested molecules")
     mof: Count = Field(0, description="number of requested MOFs")
@@ -113,7 +167,11 @@ class SampleConfig(Strict):
     formulas: Formulas = Field(
         "model",
         description="source of the composition if none is requested; training: a formula drawn from the training "
-        "data (molecules only, with sizes seen in training); model: the model (paper)",
+        "data (molecules only, with sizes seen in training); substitution: a new formula by ion exchange in those of "
+        "the training data (crystals only); model: the model (paper)",
+    )
+    formulas_known: bool = Field(
+        False, description="formulas: substitution may also give formulas of the training data, in other cells"
     )
     batch_atoms: Positive | Literal["auto"] = Field(
         "auto", description="atoms per batch, with padding; auto: depends on the device"
@@ -126,6 +184,25 @@ class SampleConfig(Strict):
         default_factory=dict, description="settings (solver to formulas) that override the general ones for one kind"
     )
     conditions: ConditionsConfig = ConditionsConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.command is not None and self.from_ is not None:
+            raise ValueError("from and command are both set; leave one out")
+        if self.command is None and self.command_reads is not None:
+            raise ValueError("command_reads: belongs to command, which is not set")
+        checked_words(self.command, self.command_reads)
+        return self
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Return whether the samples are not this model's: taken from files, or written by a program."""
+        return self.from_ is not None or self.command is not None
+
+    @property
+    def words(self) -> list[str]:
+        """Return the arguments of ``command``, placeholders as they are."""
+        return shlex.split(self.command or "")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -33,3 +33,8 @@ class ReportConfig(Strict):
 
     title: str = Field("ADiT discovery run", description="title of the page")
     gallery: Count = Field(12, description="pictures per kind")
+    baseline: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of another run whose samples are shown as a control, e.g. of a generator without a model",
+    )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig, LabelsConfig
-from adit.config.limits import LimitsConfig
+from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import DitModelConfig, ModelSource, VaeModelConfig
-from adit.config.read import ReadConfig
 from adit.config.relax import (
     DftConfig,
     HullConfig,
@@ -17,6 +16,7 @@ from adit.config.relax import (
     RelaxConfig,
     SelectConfig,
 )
+from adit.config.rounds import FloorsConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
@@ -131,6 +131,33 @@ class TakeStage(Stage):
         """Return where the fields come from."""
         kinds = {kind: f"sample.{kind}" for kind in ("crystal", "molecule", "mof")}
         return {**kinds, "from_": "sample.from_"}
+
+
+class CommandStage(Stage):
+    """``adit stage sample-command``: one shard of samples of a program of the user's."""
+
+    version: int = 1
+    seed: int
+    command: str | None
+    command_reads: str | None
+    command_wall_limit_s: float
+    crystal: int
+    molecule: int
+    mof: int
+    shards: int
+    limits: LimitsConfig = LimitsConfig()
+    read: ReadConfig = ReadConfig()
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        own = ("command", "command_reads", "command_wall_limit_s", "crystal", "molecule", "mof", "shards")
+        return {name: f"sample.{name}" for name in own}
+
+    @property
+    def sample(self) -> SampleConfig:
+        """Return the counts and shards as a section of the configuration."""
+        return SampleConfig(crystal=self.crystal, molecule=self.molecule, mof=self.mof, shards=self.shards)
 
 
 class TuneStage(Stage):
@@ -287,6 +314,19 @@ class ChecksStage(Stage):
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
         return {name: f"score.{name}" for name in ("posebusters", "mofchecker_python", "wall_limit_s")}
+
+
+class KeepStage(Stage):
+    """``adit stage keep``: what a round keeps."""
+
+    version: int = 1
+    floors: FloorsConfig
+    keep: str | None
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return {"floors": "rounds.floors", "keep": "rounds.keep"}
 
 
 class DoctorStage(Stage):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,18 @@ def from_molecule(molecule: Molecule, system_id: str, info: dict[str, Any] | Non
     """Return the system of a pymatgen ``Molecule``."""
     numbers = np.array([_atomic_number(site.specie) for site in molecule])
     return AtomicSystem(system_id, Kind.MOLECULE, numbers, molecule.cart_coords, info=info or {})
+
+
+def ionic_structure(ions: Iterable[tuple[str, int, int]]) -> Structure:
+    """Return a structure of ions in a cube of 10 Å, all at one place: for tools that read composition and volume alone.
+
+    Args:
+        ions: symbol, oxidation state and number of atoms of each.
+    """
+    from pymatgen.core import Lattice, Species, Structure
+
+    species = [Species(symbol, state) for symbol, state, amount in ions for _ in range(amount)]
+    return Structure(Lattice.cubic(10.0), species, [[0.0, 0.0, 0.0]] * len(species))
 
 
 def from_structure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,10 @@ COMPILE_PAYS = {"cpu": 3e13, "cuda": 2e16}
 """Floating-point operations above which compilation saves time, by type of device."""
 
 
+Substituted = Callable[[int], Mapping[str, float]]
+"""Returns formula → weight, from the largest atomic number of the model."""
+
+
 class Sampler:
     """Integrates samples from their draws and decodes them.
 
@@ -42,12 +46,17 @@ class Sampler:
         dit_dir: folder of the denoiser.
         precision: ``auto``, ``bf16`` or ``fp32`` for the denoiser. The decoder always works in fp32: bf16 resolves a
             fractional coordinate to 0.004, which is 0.04 Å in a cell of 10 Å.
+        substituted: returns formula → weight for ``formulas: substitution``, from the largest atomic number of the
+            model; ``None``: there are no data to substitute in.
 
     Raises:
         DataError: the denoiser was trained on latents of another autoencoder, or its record is incomplete.
     """
 
-    def __init__(self, vae_dir: Path, dit_dir: Path, precision: str = "auto") -> None:
+    def __init__(
+        self, vae_dir: Path, dit_dir: Path, precision: str = "auto", substituted: Substituted | None = None
+    ) -> None:
+        self._substituted = substituted
         self.device = pick_device()
         vae_record, self.vae = load_vae(vae_dir)
         self.config, self.dit = load_dit(dit_dir)
@@ -70,11 +79,22 @@ class Sampler:
             stage,
             kind,
             histograms=self.config["size_histograms"],
-            formulas=self.config.get("formula_histograms", {}),
+            formulas=self._formulas(stage, kind),
             labels=self.dit.config.labels,
             latent_dim=self.dit.latent_dim,
             max_atomic_number=self.vae.max_atomic_number,
         )
+
+    def _formulas(self, stage: SampleStage, kind: Kind) -> Mapping[str, Mapping[str, float]]:
+        """Return kind → formula → weight: of the training data, or made from them by substitution."""
+        if stage.sample.formulas != "substitution" or not kind.periodic:
+            histograms: Mapping[str, Mapping[str, float]] = self.config.get("formula_histograms", {})
+            return histograms
+        if self._substituted is None:
+            raise ConfigError(
+                "sample.formulas: substitution needs the crystals whose formulas are changed; give --formulas-data"
+            )
+        return {str(kind): self._substituted(self.vae.max_atomic_number)}
 
     def prepare(self, mode: Literal["auto", "on", "off"], atoms: int, evaluations: int) -> None:
         """Compile the denoiser if that saves time.

@@ -1,4 +1,4 @@
-"""Formulas of samples, drawn from the training data like the numbers of atoms."""
+"""Formulas of samples, drawn from the training data, or from substitutions in them, like the numbers of atoms."""
 
 from __future__ import annotations
 
@@ -61,6 +61,21 @@ def training_formulas(
         raise ConfigError(
             f"sample.formulas: this model does not know the formulas of the {kind}s that it was trained on; train "
             "it again, or set formulas: model"
+        )
+    return FormulaPrior({text: weight for text, weight in histograms[kind].items() if _fits(text, elements, held)})
+
+
+def substituted_formulas(
+    histograms: Mapping[str, Mapping[str, float]], kind: Kind, elements: Sequence[int] | None, held: Mapping[int, int]
+) -> FormulaPrior:
+    """Return the prior of formulas made by substitution; as ``training_formulas``, for crystals.
+
+    Raises:
+        ConfigError: molecules have no ions to exchange.
+    """
+    if not kind.periodic:
+        raise ConfigError(
+            f"sample.formulas: substitution exchanges ions, which a {kind} has none of; set it for crystals"
         )
     return FormulaPrior({text: weight for text, weight in histograms[kind].items() if _fits(text, elements, held)})
 

@@ -16,7 +16,7 @@ from adit.flow.solvers.registry import evaluations, solver_entry
 from adit.progress import Progress
 from adit.sample.batches import batches, budget, windows
 from adit.sample.decode import conditioned_rows
-from adit.sample.engine import Sampler
+from adit.sample.engine import Sampler, Substituted
 from adit.sample.request import Request
 from adit.store import SYSTEM_SCHEMA, Row, arrow_writer, provenance_metadata, systems_table, write_json
 from adit.systems import Kind
@@ -34,7 +34,14 @@ class Batch:
 
 
 def sample_shard(
-    stage: SampleStage, vae_dir: Path, dit_dir: Path, kind: Kind, shard: int, out: Path, timing: Path | None = None
+    stage: SampleStage,
+    vae_dir: Path,
+    dit_dir: Path,
+    kind: Kind,
+    shard: int,
+    out: Path,
+    timing: Path | None = None,
+    substituted: Substituted | None = None,
 ) -> None:
     """Write one shard of samples: systems and failures, in the order of their global index.
 
@@ -46,6 +53,7 @@ def sample_shard(
         shard: index of the shard, from 0.
         out: the Arrow file.
         timing: JSON file for the times, or ``None``.
+        substituted: formulas by substitution; see ``Sampler``.
 
     Raises:
         ConfigError: the run has no such shard.
@@ -54,7 +62,7 @@ def sample_shard(
     if not 0 <= shard < shards:
         raise ConfigError(f"shard {shard}: the run has {shards} of {kind}s, 0 to {shards - 1}")
     first, last = stage.sample.bounds(kind, shard)
-    sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)
+    sampler = Sampler(vae_dir, dit_dir, stage.sample.precision, substituted)
     write_samples(sampler, stage, kind, range(first, last), out, timing)
 
 

@@ -15,7 +15,7 @@ from adit.errors import ConfigError
 from adit.model.conditions import encode
 from adit.progress import log
 from adit.sample.composition import Composition, parse_composition
-from adit.sample.formulas import FormulaPrior, training_formulas
+from adit.sample.formulas import FormulaPrior, substituted_formulas, training_formulas
 from adit.sample.motif import Motif, place, read_motif
 from adit.sample.prior import Draw, SizePrior, allowed_sizes, training_sizes
 from adit.seeds import generator
@@ -123,9 +123,10 @@ def make_request(
     needs = _needs(composition, motif)
     sizes = allowed_sizes(training_sizes(histograms, kind), conditions.atoms, fits, stage.max_atoms, what, needs)
     prior = None
-    if stage.sample.formulas == "training" and (composition is None or composition.unit is None):
+    if stage.sample.formulas != "model" and (composition is None or composition.unit is None):
         elements = None if composition is None else composition.elements
-        prior = training_formulas(formulas, kind, elements, {} if motif is None else motif.counts)
+        drawn = training_formulas if stage.sample.formulas == "training" else substituted_formulas
+        prior = drawn(formulas, kind, elements, {} if motif is None else motif.counts)
         sizes, prior = _with_formulas(sizes, prior, what)
     decided = composition is not None or prior is not None
     conditioned = decided and any(label.type == "composition" for label in labels)
@@ -139,7 +140,7 @@ def _with_formulas(
     usable = {n: weight for n, weight in sizes.items() if n in prior.sizes}
     if usable:
         return usable, prior
-    log.warning("%s: no formula of the training data fits; the model decides them", what)
+    log.warning("%s: no formula fits; the model decides them", what)
     return sizes, None
 
 

@@ -54,6 +54,13 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("[1, 2]", "must be a mapping"),
         ("dft: {command: \"mpirun 'vasp\"}", "dft: command: cannot be split into arguments"),
         ("dft: {command: '  '}", "dft: command: is empty"),
+        ("sample: {command: \"a 'b\"}", "sample: command: cannot be split into arguments"),
+        ("sample: {command: '  '}", "sample: command: is empty"),
+        ("sample: {command: 'a {output}'}", "sample: command: {number} is missing"),
+        ("sample: {command: 'a {output} {number} {n}'}", "sample: command: {n} is no placeholder"),
+        ("sample: {command: 'a {output} {number}', from: b.cif}", "from and command are both set"),
+        ("sample: {command: 'a {output} {number}', command_reads: ../b}", "has to be a path within {output}"),
+        ("sample: {command_reads: b.cif}", "command_reads: belongs to command"),
         ("dft: {command: \"a\\0b\"}", "null character"),
         ("dft: {command: -c evil}", "dft: command: its program '-c' is empty, or begins with -"),
         ("dft: {command: \"'' vasp\"}", "dft: command: its program '' is empty"),
@@ -147,10 +154,12 @@ def test_the_programs_that_a_configuration_starts_are_printed(
     monkeypatch.chdir(tmp_path)
     values = {
         "dft": {"command": "srun -n 4 'my vasp' $(touch PWNED)"},
+        "sample": {"command": "'my gen' {output} {number} $(touch PWNED)"},
         "score": {"mofchecker_python": "/opt/m f/python"},
     }
     code, output = check(tmp_path, yaml.safe_dump(values), capsys)
     assert code == 0
+    assert "sample.command starts: 'my gen' '{output}' '{number}' '$(touch' 'PWNED)'" in output
     assert "dft.command starts: srun -n 4 'my vasp' '$(touch' 'PWNED)'" in output
     assert "score.mofchecker_python starts: '/opt/m f/python'" in output
     assert not (tmp_path / "PWNED").exists()

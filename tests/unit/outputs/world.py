@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from adit import config, convert, store
 from adit.cli import main
@@ -87,6 +88,10 @@ def given(folder: Path) -> Path:
     store.write_extxyz(mine / "salt.extxyz", [SALT])
     store.write_systems(mine / "molecules.arrow", [ETHANE])
     store.write_text(mine / "lock.txt", f"numpy=={np.__version__}\n")
+    store.write_systems(mine / "scored/relaxed/crystal/0.arrow", [SALT])
+    tests = ("overall_validity", "distance_ratio_validity", "hull_covers_chemistry", "metastable_adit", "msun_adit")
+    row = {"system_id": "nacl", "relax_status": "converged", **dict.fromkeys(tests, True)}
+    store.write_frame(mine / "scored/scores/crystal.parquet", pd.DataFrame([row]))
     return mine
 
 
@@ -223,13 +228,28 @@ def _alone(folder: Path, seed: int) -> set[str]:
     verb("score", mine / name, "--out", alone / "scored", "--workers", "1", "--cache", folder / "cache")
     verb("plan", "--config", folder / "mine.yaml", "--out", alone / "plan.json")
     verb("schema", "--out", alone / "schema.json")
-    return {"relax", "score", "plan", "schema"}
+    new = alone / "substituted.arrow"
+    verb("substitute", "--data", mine / "scored/relaxed/crystal/0.arrow", "--n", "2", "--seed", seed, "--out", new)
+    verb("keep", "--run", mine / "scored", "--kind", "crystal", "--out", alone / "kept.arrow")
+    program = config.CommandStage.model_validate(
+        {
+            **json.loads(stage(config.CommandStage, seed)),
+            "command": f"cp '{mine}/salt.extxyz' {{output}}/{{number}}.extxyz",
+            "crystal": 1,
+        }
+    )
+    stage_verb(
+        *("sample-command", "--config", program.model_dump_json(), "--kind", "crystal", "--shard", "0"),
+        *("--out", alone / "samples/crystal/0.arrow", "--state", alone / "state"),
+    )
+    return {"relax", "score", "plan", "schema", "substitute", "keep", "sample-command"}
 
 
 def _comparisons(folder: Path, seed: int) -> set[str]:
     """Run the verbs that put several runs, points or variants beside each other."""
     run, alone = folder / "run", folder / "alone"
     verb("compare", run, alone / "scored", "--out", folder / "compared")
+    stage_verb("rounds", "--rounds", run, alone / "scored", "--out", folder / "rounds")
     point, scores = run / "tune/point", store.read_json(run / "scores/summary.json")
     if not point.exists():
         made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
@@ -246,4 +266,4 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
         store.write_json(ablations / "scores/d/summary.json", scores)
     stage_verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
-    return {"compare", "tune", "ablations"}
+    return {"compare", "rounds", "tune", "ablations"}

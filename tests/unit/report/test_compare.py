@@ -84,3 +84,19 @@ def test_a_run_without_a_report_is_said_to_have_no_configuration(tmp_path: Path)
     page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
     assert "a has no report/manifest.json" in page
     assert "These runs have no scores" in page
+
+
+def test_the_samples_of_another_run_are_a_control(tmp_path: Path) -> None:
+    own, other = run(tmp_path / "own", 0.4, 0.6, 10), run(tmp_path / "other", 0.1, 0.2, 10)
+    rates = [{**SUMMARY[0], "low": 0.1, "high": 0.2}, rate("crystal", "samples", "novelty", "adit", 1)]
+    store.write_json(other / "scores/summary.json", [*rates, rate("crystal", "test", "overall_validity", "adit", 2)])
+    config = Config.model_validate({"report": {"baseline": str(other)}}).model_dump_json()
+    (record,) = load(own, config).baseline
+    assert (record["population"], record["metric"], record["low"]) == ("baseline", "overall_validity", 0.1)
+    main(["report", "--run", str(own), "--out", str(tmp_path / "page"), "--run-config", config])
+    heads = (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert ">baseline<" in heads
+    lost = Config.model_validate({"report": {"baseline": "no/such/run"}}).model_dump_json()
+    assert load(own, lost).problems == [
+        "report.baseline: no/such/run: scores/summary.json is missing, or empty; run its evaluation first"
+    ]

@@ -17,7 +17,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Replace sampling; return the files that were requested."""
     paths: list[Path] = []
 
-    def sample_shard(stage: Any, vae: Path, dit: Path, kind: Any, shard: int, out: Path, timing: Path | None) -> None:
+    def sample_shard(
+        stage: Any, vae: Path, dit: Path, kind: Any, shard: int, out: Path, timing: Path | None, substituted: Any
+    ) -> None:
         paths.append(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(f"{kind} {shard}")

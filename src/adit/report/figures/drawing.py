@@ -35,7 +35,10 @@ COLOURS: Final = {
 }
 """Palette of Okabe and Ito (distinguishable by the colour-blind), and a grey."""
 
-POPULATIONS: Final = {"samples": "blue", "train": "green", "test": "sky", "noise": "orange", "random": "vermilion"}
+POPULATIONS: Final = {
+    **{"samples": "blue", "baseline": "purple"},
+    **{"train": "green", "test": "sky", "noise": "orange", "random": "vermilion"},
+}
 """Colour of each population, in the order of tables."""
 
 _STYLE: Final = {

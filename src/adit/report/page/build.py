@@ -144,7 +144,7 @@ class _Builder:
 
     def _kind(self, kind: str) -> Record:
         steps = outcome.steps_of(self.run, kind)
-        records = [r for r in self.run.summary if r.get("kind") == kind]
+        records = [r for r in (*self.run.summary, *self.run.baseline) if r.get("kind") == kind]
         main, others = headline.split(records)
         limit = self.stage.report.gallery
         return {

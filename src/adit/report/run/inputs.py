@@ -24,6 +24,9 @@ T = TypeVar("T")
 Record = dict[str, Any]
 
 KINDS: Final = ("crystal", "molecule", "mof")
+BASELINE: Final = "baseline"
+"""Population of the samples of another run."""
+
 NETWORKS: Final = {"vae": "Autoencoder (VAE)", "dit": "Denoiser (DiT)"}
 
 
@@ -63,6 +66,8 @@ class Run:
         card: ``scores/card.json``: matchers and protocols that decided the scores.
         sensitivity: ``scores/sensitivity-crystal.csv``: rates by number of samples and seed.
         properties: ``scores/properties-molecule.csv``: values of properties of samples and control rows.
+        baseline: records of ``scores/summary.json`` of the run in ``report.baseline``: its samples, of the metrics that
+            this run has too, as the population ``baseline``.
         problems: unreadable files, one line each.
     """
 
@@ -84,6 +89,7 @@ class Run:
     card: Record = field(default_factory=dict)
     sensitivity: pd.DataFrame | None = None
     properties: pd.DataFrame | None = None
+    baseline: list[Record] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def setting(self, path: str, default: Any = None) -> Any:
@@ -111,10 +117,12 @@ def load(folder: Path, run_config: str) -> Run:
         raise DataError(f"{folder}: no such run; give the folder of a run, e.g. results/demo")
     problems: list[str] = []
     reader = _Reader(folder, problems)
+    config, summary = _config(run_config), reader.records("scores/summary.json")
     return Run(
         folder=folder,
-        config=_config(run_config),
-        summary=reader.records("scores/summary.json"),
+        config=config,
+        summary=summary,
+        baseline=_baseline(config, summary, problems),
         funnel=reader.records("scores/funnel.json"),
         scores={
             kind: with_plain_energies(frame)
@@ -140,6 +148,25 @@ def load(folder: Path, run_config: str) -> Run:
         properties=reader.frame("scores/properties-molecule.csv"),
         problems=problems,
     )
+
+
+def _baseline(config: Record, summary: list[Record], problems: list[str]) -> list[Record]:
+    """Return what the samples of another run score, as a control population of this one."""
+    settings = config.get("report")
+    path = settings.get("baseline") if isinstance(settings, dict) else None
+    if not isinstance(path, str):
+        return []
+    missing: list[str] = []
+    records = _Reader(Path(path), missing).records("scores/summary.json")
+    if not records:
+        missing = missing or ["scores/summary.json is missing, or empty; run its evaluation first"]
+    problems += [f"report.baseline: {path}: {problem}" for problem in missing]
+    own = {(r.get("kind"), r.get("protocol"), r.get("metric")) for r in summary}
+    return [
+        {**r, "population": BASELINE}
+        for r in records
+        if r.get("population") == "samples" and (r.get("kind"), r.get("protocol"), r.get("metric")) in own
+    ]
 
 
 def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:

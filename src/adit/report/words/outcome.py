@@ -187,7 +187,7 @@ def notices(run: Run) -> list[Notice]:
 
 
 def _weights_notice(run: Run) -> list[Notice]:
-    if run.setting("model.source", "train") == "train":
+    if run.setting("model.source", "train") == "train" or _made_elsewhere(run):
         return []
     text = (
         f"The models come from the weights in {run.setting('model.weights', 'weights')}. Samples are only compared "
@@ -196,10 +196,22 @@ def _weights_notice(run: Run) -> list[Notice]:
     return [Notice("warning", "Novelty does not include the training data of the weights", text)]
 
 
+def _made_elsewhere(run: Run) -> bool:
+    """Return whether the samples are not this model's."""
+    return bool(run.setting("sample.from") or run.setting("sample.command"))
+
+
 def _formulas_notice(run: Run) -> list[Notice]:
     own = run.setting("sample.by_kind.molecule.formulas", run.setting("sample.formulas", "model"))
     composition = str(run.setting("sample.conditions.molecule.composition") or "-")  # with a formula nothing is drawn
-    if own != "training" or "-" not in composition or run.setting("sample.from") or "molecule" not in kinds(run):
+    crystals = run.setting("sample.by_kind.crystal.formulas", run.setting("sample.formulas", "model"))
+    if crystals == "substitution" and "crystal" in kinds(run) and not _made_elsewhere(run):
+        text = (
+            "The formula of each crystal is made by ion exchange in a formula of the training data and passes SMACT's "
+            "test; the model generates the rest. Compositional validity is therefore no result of the model."
+        )
+        return [Notice("info", "Formulas of the crystals come from substitution", text)]
+    if own != "training" or "-" not in composition or _made_elsewhere(run) or "molecule" not in kinds(run):
         return []
     text = (
         "The formula of each molecule is drawn from the training data, like its size; the model generates the "

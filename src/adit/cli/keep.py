@@ -1,0 +1,77 @@
+"""Verb that keeps the samples of a run that are worth training on, and stages of rounds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from adit import config
+from adit.cli.parsing import Verbs, add_paths, add_workers
+from adit.expressions import parse
+from adit.outputs.replace import replaced_files
+from adit.systems import Kind
+
+
+def _keep(args: argparse.Namespace) -> None:
+    from adit.rounds.keep import inputs_of, keep, write_kept
+    from adit.store import read_systems
+
+    kind, condition = Kind(args.kind), None if args.keep is None else parse(args.keep, "--keep")
+    decisions = args.out.with_suffix(".decisions.parquet")
+    folders = inputs_of(args.run, kind)
+    with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
+        earlier = [system for path in args.earlier for system in read_systems(path).systems()]
+        write_kept(keep(args.run, kind, earlier, args.workers, condition), args.run, kind, new, table)
+
+
+def _keep_stage(args: argparse.Namespace) -> None:
+    """Keep what a round made, unless it is below a floor; the output also has what earlier rounds kept."""
+    from adit.rounds.keep import check_floors, inputs_of, keep, write_kept
+    from adit.store import read_systems
+
+    stage, kind = config.load_stage(config.KeepStage, args.config), Kind(args.kind)
+    decisions = args.out.with_suffix(".decisions.parquet")
+    folders = inputs_of(args.run, kind)
+    with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
+        earlier = [system for path in args.earlier for system in read_systems(path).systems()]
+        condition = None if stage.keep is None else parse(stage.keep, "rounds.keep")
+        kept = keep(args.run, kind, earlier, args.workers, condition)
+        check_floors(kept, args.run, kind, stage.floors)
+        write_kept(kept, args.run, kind, new, table, earlier)
+
+
+def _rounds(args: argparse.Namespace) -> None:
+    """Write the page on which the rounds and their controls stand beside each other."""
+    from adit.report.compare.runs import compare
+
+    compare(args.rounds, args.out)
+
+
+def register(verbs: Verbs) -> None:
+    """Add the verb of this room."""
+    text = "keep the samples of a run that are valid, new and (meta)stable, as training data with their lineage"
+
+    def declare(sub: argparse.ArgumentParser) -> None:
+        _declare(sub)
+        text = "condition on the columns of the scores, e.g. 'e_above_hull < 0.05 and not has_Co'; default: none"
+        sub.add_argument("--keep", help=text)
+
+    verbs.add("keep", _keep, text, declare, needs_config=False)
+    text = "keep the samples of a round, if it is above the floors, beside those of earlier rounds"
+    verbs.stage("keep", _keep_stage, text, _declare)
+
+    def declare_rounds(sub: argparse.ArgumentParser) -> None:
+        add_paths(sub, "out")
+        text = "folders of the runs of all rounds and controls; the first is what the others are held against"
+        sub.add_argument("--rounds", type=Path, nargs="+", required=True, help=text)
+
+    text = "put the rounds and their controls beside each other on one page"
+    verbs.stage("rounds", _rounds, text, declare_rounds, needs_config=False)
+
+
+def _declare(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "run", "out")
+    sub.add_argument("--kind", choices=["crystal", "molecule"], required=True, help="kind of the samples")
+    text = "files of earlier calls: what they have is not kept again; default: none"
+    sub.add_argument("--earlier", type=Path, nargs="*", default=[], help=text)
+    add_workers(sub, "processes that compare structures")

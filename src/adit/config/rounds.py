@@ -1,0 +1,108 @@
+"""Section of rounds, and the configuration of each round: that of a run, with other weights and more data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from adit.config.base import Fraction, Strict
+from adit.errors import ConfigError
+from adit.expressions import parse
+
+if TYPE_CHECKING:
+    from adit.config.run import Config
+
+KEPT_DATASET = "kept-{kind}"
+"""Name of the dataset of kept structures of a kind."""
+
+
+class FloorsConfig(Strict):
+    """What a round must reach; below, the loop stops before the next training."""
+
+    kept: Annotated[int, Field(ge=1)] = Field(1, description="kept structures of each kind")
+    uniqueness: Fraction = Field(0.5, description="share of the requested samples that are unique")
+    novelty: Fraction = Field(0.5, description="share of the requested samples that are novel")
+
+
+class RoundsConfig(Strict):
+    """Rounds: sample, verify, keep, fine-tune on the data and what was kept."""
+
+    n: Annotated[int, Field(ge=0, le=100)] = Field(
+        0, description="rounds of fine-tuning after round 0, which samples from model.weights; 0: no rounds"
+    )
+    mix: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.3, description="share of the kept structures in the training mixture; the rest is the data"
+    )
+    keep: str | None = Field(
+        None,
+        min_length=1,
+        description="condition on the columns of the scores that a sample must also fulfil, e.g. e_above_hull < 0.05 "
+        "and not has_Co; null: none",
+    )
+    control: bool = Field(True, description="in each round, also fine-tune on the data alone, for as many steps")
+    floors: FloorsConfig = FloorsConfig()
+
+    @model_validator(mode="after")
+    def _condition_reads(self) -> Self:
+        if self.keep is not None:
+            try:
+                parse(self.keep, "keep")
+            except ConfigError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+
+def rounds_folder(config: Config) -> str:
+    """Return the folder of all rounds."""
+    return config.run
+
+
+def kept_file(config: Config, kind: str, number: int) -> str:
+    """Return the file of the structures that rounds up to ``number`` kept."""
+    return str(PurePath(rounds_folder(config)) / f"kept/{kind}-{number}.arrow")
+
+
+def kept_kinds(config: Config) -> list[str]:
+    """Return the kinds that rounds sample and keep."""
+    return [kind for kind in config.sample.kinds if kind != "mof"]
+
+
+def round_configs(config: Config) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the configuration of each round and control, in the order in which they can run."""
+    for number in range(config.rounds.n + 1):
+        yield f"round-{number}", _of_round(config, number, control=False)
+        if number and config.rounds.control:
+            yield f"control-{number}", _of_round(config, number, control=True)
+
+
+def _of_round(config: Config, number: int, *, control: bool) -> dict[str, Any]:
+    folder = PurePath(rounds_folder(config))
+    values: dict[str, Any] = config.model_dump(mode="json", by_alias=True)
+    values |= {"rounds": {}, "results": str(folder), "name": f"{'control' if control else 'round'}-{number}"}
+    values["seed"] = config.seed + number
+    if number == 0:
+        values["model"] |= {"source": "pretrained"}
+        return values
+    before = f"{'control' if control and number > 1 else 'round'}-{number - 1}"
+    values["model"] |= {"source": "finetune-dit", "weights": str(folder / before / "weights")}
+    if not control:
+        _add_kept(values, config, number)
+    return values
+
+
+def _add_kept(values: dict[str, Any], config: Config, number: int) -> None:
+    """Add the structures that were kept before a round to its data, which stay in the mixture against forgetting."""
+    kinds, data = kept_kinds(config), values["data"]
+    total = sum(dataset["ratio"] for dataset in data["datasets"])
+    for dataset in data["datasets"]:
+        dataset["ratio"] *= (1.0 - config.rounds.mix) / total
+    for kind in kinds:
+        name = KEPT_DATASET.format(kind=kind)
+        data["datasets"].append({"name": name, "ratio": config.rounds.mix / len(kinds)})
+        split = {"by": "column", "column": "split"}
+        licence = "made by this loop"
+        path = kept_file(config, kind, number - 1)
+        data["custom"][name] = {"path": path, "kind": kind, "split": split, "licence": licence}

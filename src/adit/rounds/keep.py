@@ -1,0 +1,197 @@
+"""``adit keep``: the samples of a run that are worth training on, each with its lineage.
+
+Reads:  scores/<kind>.parquet, relaxed/<kind>/*.arrow, samples/<kind>/*.arrow
+Writes: one Arrow file of structures, and one table of the decision about each sample
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from adit import store
+from adit.columns import Col, Metric, Protocol, flag, stored_as
+from adit.config.rounds import FloorsConfig
+from adit.errors import DataError
+from adit.expressions import Condition
+from adit.progress import log
+from adit.rounds.filters import KEPT, decision, is_true, missing_columns, with_elements
+from adit.score.crystals.protocols import ADIT
+from adit.score.matching.matcher import index_references, match_all
+from adit.systems import AtomicSystem, Failure, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DECISION: Final = "decision"
+"""Column of the table: ``kept``, or what a sample lacks."""
+
+EARLIER: Final = "not new: kept in an earlier round"
+
+UNKNOWN: Final = "not comparable with earlier rounds"
+
+WALL_LIMIT_S: Final = 60.0
+"""Longest comparison of one structure, s."""
+
+
+COLLAPSE: Final = {
+    Kind.CRYSTAL: (flag(Metric.UNIQUENESS, Protocol.ADIT), flag(Metric.NOVELTY, Protocol.ADIT)),
+    Kind.MOLECULE: (str(Col.UNIQUE), str(Col.NOVEL)),
+}
+"""Columns of uniqueness and novelty, which fall when a loop collapses."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a run.
+
+    Attributes:
+        systems: relaxed structures; ``info`` has the split ``train`` and the lineage.
+        decisions: one row per requested sample: id, decision, and the columns of the scores.
+    """
+
+    systems: list[AtomicSystem]
+    decisions: pd.DataFrame
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the samples by decision, most frequent first."""
+        return dict(Counter(self.decisions[DECISION]).most_common())
+
+
+def inputs_of(run: Path, kind: Kind) -> list[Path]:
+    """Return the files and folders of a run that are read."""
+    return [run / f"scores/{kind}.parquet", run / f"relaxed/{kind}", run / f"samples/{kind}"]
+
+
+def keep(
+    run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int, condition: Condition | None = None
+) -> Kept:
+    """Return the samples of a run that pass every filter and were not kept before.
+
+    Args:
+        run: folder of a scored run.
+        kind: crystal or molecule.
+        earlier: structures that earlier rounds kept.
+        workers: processes that compare.
+        condition: of the user's own, on the columns of the scores and of ``with_elements``.
+
+    Raises:
+        DataError: a file is missing, or the scores lack a column.
+        ConfigError: the condition names an unknown column.
+    """
+    path = run / f"scores/{kind}.parquet"
+    table = store.read_frame(path)
+    if lacking := missing_columns(kind, list(map(str, table.columns))):
+        raise DataError(
+            f"{path}: has no {', '.join(lacking)}; the run needs data to be novel against, relaxation and a hull"
+        )
+    records = table.to_dict("records")
+    if condition is not None:
+        condition.check([*with_elements({str(name): None for name in table.columns})], "rounds.keep")
+    decisions = {str(record[Col.SYSTEM_ID]): decision(kind, record, condition) for record in records}
+    structures = _structures(run, kind)
+    rows = {str(record[Col.SYSTEM_ID]): record for record in records}
+    passed = [system_id for system_id, word in decisions.items() if word == KEPT]
+    for system_id in passed:
+        if system_id not in structures:
+            raise DataError(
+                f"{run}: scores/{kind}.parquet has {system_id}, its structures have not; score the run again"
+            )
+    weights = _weights(run, kind)
+    candidates = [_with_lineage(structures[each], rows[each], run.name, weights) for each in passed]
+    reasons = _earlier(candidates, earlier, kind, workers)
+    for system_id, system in zip(passed, candidates, strict=True):
+        decisions[system_id] = reasons.get(system.system_id, KEPT)
+    kept = [system for system in candidates if system.system_id not in reasons]
+    return Kept(kept, table.assign(**{DECISION: [decisions[str(each)] for each in table[Col.SYSTEM_ID]]}))
+
+
+def check_floors(kept: Kept, run: Path, kind: Kind, floors: FloorsConfig) -> None:
+    """Check that a round did not collapse.
+
+    Raises:
+        DataError: it is below a floor; the message has the numbers.
+    """
+    unique, novel = COLLAPSE[kind]
+    table = kept.decisions
+    for name, column, floor in (("uniqueness", unique, floors.uniqueness), ("novelty", novel, floors.novelty)):
+        share = sum(map(is_true, table[column])) / max(1, len(table))
+        if share < floor:
+            raise DataError(
+                f"{run}: {name} of the {kind}s is {100 * share:.1f} %, below rounds.floors.{name} ({100 * floor:g} %): "
+                "the loop stops; earlier rounds are as they were"
+            )
+    if len(kept.systems) < floors.kept:
+        raise DataError(
+            f"{run}: keeps {len(kept.systems)} of {len(table)} {kind}s ({_counts(kept)}), fewer than "
+            f"rounds.floors.kept ({floors.kept}): the loop stops; earlier rounds are as they were"
+        )
+
+
+def write_kept(kept: Kept, run: Path, kind: Kind, out: Path, table: Path, earlier: Sequence[AtomicSystem] = ()) -> None:
+    """Write the structures, after those of earlier rounds, and the decisions; say how many samples each filter took.
+
+    Raises:
+        DataError: nothing is kept.
+    """
+    counts = _counts(kept)
+    if not kept.systems:
+        raise DataError(f"{run}: keeps none of {len(kept.decisions)} {kind}s ({counts}); there is nothing to train on")
+    systems = [*earlier, *kept.systems]
+    store.write_systems(out, systems, splits=["train"] * len(systems), metadata={"run": str(run)})
+    store.write_frame(table, kept.decisions)
+    log.info("%s: %d %ss: %s", run, len(kept.decisions), kind, counts)
+
+
+def _counts(kept: Kept) -> str:
+    return ", ".join(f"{number} {word}" for word, number in kept.counts.items())
+
+
+def _structures(run: Path, kind: Kind) -> dict[str, AtomicSystem]:
+    """Return the relaxed structures by id; where a kind is not relaxed, those of the samples."""
+    paths = sorted((run / f"relaxed/{kind}").glob("*.arrow")) or sorted((run / f"samples/{kind}").glob("*.arrow"))
+    if not paths:
+        raise DataError(f"{run}: has no relaxed/{kind} and no samples/{kind}")
+    rows = [row for path in paths for row in store.read_systems(path)]
+    return {row.system_id: row for row in rows if not isinstance(row, Failure)}
+
+
+def _weights(run: Path, kind: Kind) -> str:
+    """Return the hash of the denoiser that made the samples; for another program, that of its output."""
+    for path in sorted((run / f"samples/{kind}").glob("*.arrow")):
+        provenance: Mapping[str, Any] = store.read_systems(path).metadata
+        return str(provenance.get("dit_sha256") or provenance.get("output_sha256") or "")
+    return ""
+
+
+def _with_lineage(system: AtomicSystem, record: Mapping[str, Any], run: str, weights: str) -> AtomicSystem:
+    info: dict[str, Any] = {"split": "train", "run": run, "sample": system.system_id, "weights": weights}
+    energy = record.get(stored_as(Col.E_ABOVE_HULL, list(map(str, record))))
+    if energy is not None and energy == energy:
+        info[str(Col.E_ABOVE_HULL)] = round(float(energy), 4)
+    if smiles := record.get(Col.SMILES):
+        info[str(Col.SMILES)] = str(smiles)
+    return replace(system, system_id=f"{run}-{system.system_id}", info=info)
+
+
+def _earlier(
+    candidates: Sequence[AtomicSystem], earlier: Sequence[AtomicSystem], kind: Kind, workers: int
+) -> dict[str, str]:
+    """Return the candidates that earlier rounds kept, with the decision: the same SMILES, or a match of the protocol.
+
+    A crystal that cannot be compared is not kept: nobody knows whether it is new.
+    """
+    if kind is Kind.MOLECULE:
+        smiles = {system.info.get(str(Col.SMILES)) for system in earlier} - {None, ""}
+        return {system.system_id: EARLIER for system in candidates if system.info.get(str(Col.SMILES)) in smiles}
+    if not earlier or not candidates:
+        return {}
+    index = index_references(earlier, ["train"] * len(earlier))
+    result = match_all({"kept": candidates}, index, workers=workers, wall_limit_s=WALL_LIMIT_S)
+    matches = {system.system_id: result.get("kept", system.system_id, ADIT.matcher) for system in candidates}
+    same = {system_id: EARLIER for system_id, match in matches.items() if match is not None and match.in_reference}
+    return same | {system_id: UNKNOWN for system_id, match in matches.items() if match is None}
