@@ -12,7 +12,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adit import __version__
-from adit.cli import clean, data, doctor, info, judge, plan, prototypes, relax, report, sample, score, take, train
+from adit.cli import (
+    clean,
+    data,
+    doctor,
+    dossier,
+    info,
+    judge,
+    ledger,
+    plan,
+    prototypes,
+    relax,
+    report,
+    sample,
+    score,
+    take,
+    train,
+)
 from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths, written_paths
 from adit.errors import AditError, from_os_error
 from adit.limits import DEFAULTS, limited
@@ -37,7 +53,23 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
-    for room in (clean, data, train, sample, relax, judge, prototypes, score, report, info, take, doctor, plan):
+    for room in (
+        clean,
+        data,
+        train,
+        sample,
+        relax,
+        judge,
+        prototypes,
+        score,
+        report,
+        ledger,
+        dossier,
+        info,
+        take,
+        doctor,
+        plan,
+    ):
         room.register(verbs)
     top.epilog = f"stages of the workflow, called by its rules as `adit stage STAGE`: {', '.join(verbs.stages)}"
     return top

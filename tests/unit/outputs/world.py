@@ -230,6 +230,10 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     """Run the verbs that put several runs, points or variants beside each other."""
     run, alone = folder / "run", folder / "alone"
     verb("compare", run, alone / "scored", "--out", folder / "compared")
+    ledger = ["--ledger", folder / "alone/ledger.sqlite"]
+    verb("ledger", "add", run, *ledger)
+    verb("ledger", "export", "--out", alone / "ledger", *ledger)
+    verb("dossier", "--run", run, "--top", "1", "--out", alone / "dossiers")
     point, scores = run / "tune/point", store.read_json(run / "scores/summary.json")
     if not point.exists():
         made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
@@ -246,4 +250,4 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
         store.write_json(ablations / "scores/d/summary.json", scores)
     stage_verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
-    return {"compare", "tune", "ablations"}
+    return {"compare", "dossier", "ledger", "tune", "ablations"}

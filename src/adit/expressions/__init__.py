@@ -1,0 +1,19 @@
+"""Conditions on the columns of a table, such as ``e_above_hull < 0.05 and novel``; they are read, never run as code.
+
+    condition  := both ("or" both)*
+    both       := negated ("and" negated)*
+    negated    := "not" negated | comparison
+    comparison := value [("<" | "<=" | ">" | ">=" | "=" | "==" | "!=") value | ["not"] "in" list]
+    list       := "(" value ("," value)* [","] ")" | "[" value ("," value)* [","] "]"
+    value      := column | number | 'text' | "text" | true | false | "(" condition ")"
+
+A column is a name; one with other characters stands between backticks. Every condition is true or false: a comparison
+with a missing value is false, whatever its sign, and so is a column that is missing where a condition is expected.
+``not`` turns true and false round, so that ``not energy < 0`` is true where there is no energy. Numbers and truth
+values compare as numbers, texts as texts; a number and a text are never equal and never in order.
+"""
+
+from adit.expressions.grammar import parse
+from adit.expressions.nodes import Condition
+
+__all__ = ["Condition", "parse"]
