@@ -245,7 +245,7 @@ def _molecule(subject: Subject) -> Dossier:
     facts = [("formula", formula), ("atoms", len(system)), *((name, value) for name, value in named.items() if value)]
     if near is not None:
         name = near[1].system_id
-        facts.append(("nearest in the data", f"{name}, Tanimoto similarity {near[0]:.2f}"))
+        facts.append(("most similar in the data", f"{name}, Tanimoto similarity {near[0]:.2f}"))
         pictures.append((str(ball_and_stick(near[1], f"{subject.name}-near")), f"nearest in the data: {name}"))
     result = molecules.alerts(mol)
     sections = [

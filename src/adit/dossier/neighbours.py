@@ -13,6 +13,9 @@ from adit.systems import AtomicSystem
 
 ELEMENTS: Final = 119
 
+MOLECULES: Final = 500
+"""Molecules of the data that a molecule is compared with: those that are nearest in composition."""
+
 
 def nearest(system: AtomicSystem, references: Sequence[AtomicSystem]) -> list[tuple[str, AtomicSystem]]:
     """Return the nearest crystals of the data, each with how it was found.
@@ -44,3 +47,11 @@ def nearest(system: AtomicSystem, references: Sequence[AtomicSystem]) -> list[tu
 def _fractions(system: AtomicSystem) -> np.ndarray:
     """Return the atomic fractions (119,) by atomic number."""
     return np.bincount(system.numbers, minlength=ELEMENTS) / len(system)
+
+
+def alike(system: AtomicSystem, references: Sequence[AtomicSystem], most: int = MOLECULES) -> list[AtomicSystem]:
+    """Return the molecules of the data whose numbers of atoms of each element are nearest, at most ``most``."""
+    molecules = [reference for reference in references if reference.cell is None]
+    mine = np.bincount(system.numbers, minlength=ELEMENTS)
+    apart = [int(np.abs(np.bincount(one.numbers, minlength=ELEMENTS) - mine).sum()) for one in molecules]
+    return [molecules[index] for index in np.argsort(apart, kind="stable")[:most]]

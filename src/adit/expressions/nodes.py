@@ -103,13 +103,7 @@ class Condition:
         Raises:
             ConfigError: names the column and those with a similar name.
         """
-        for column in self.columns:
-            if column in names:
-                continue
-            near = difflib.get_close_matches(column, sorted(names), n=3, cutoff=0.5)
-            inside = [name for name in sorted(names) if column and column in name and name not in near]
-            close = ", ".join([*near, *inside][:5])
-            raise ConfigError(f"{where}: no column '{column}'; " + (f"near: {close}" if close else "no name is near"))
+        check_columns(self.columns, names, where)
 
     def holds(self, row: Row) -> bool:
         """Return whether a row fulfils it; a column that the row lacks is missing."""
@@ -123,6 +117,26 @@ class Condition:
         """
         parameters: list[float | str] = []
         return _sql_condition(self.root, column, parameters), parameters
+
+
+def check_columns(columns: Sequence[str], names: Collection[str], where: str) -> None:
+    """Refuse columns that a table does not have.
+
+    Args:
+        columns: those that are wanted.
+        names: the columns of the table.
+        where: what wants them, for the message.
+
+    Raises:
+        ConfigError: names the column and those with a similar name.
+    """
+    for column in columns:
+        if column in names:
+            continue
+        near = difflib.get_close_matches(column, sorted(names), n=3, cutoff=0.5)
+        inside = [name for name in sorted(names) if column and column in name and name not in near]
+        close = ", ".join([*near, *inside][:5])
+        raise ConfigError(f"{where}: no column '{column}'; " + (f"near: {close}" if close else "no name is near"))
 
 
 def _columns(node: Node) -> Iterator[str]:

@@ -50,7 +50,8 @@ def add(path: Path, runs: Sequence[Path], workers: int) -> None:
         raise DataError("no folder with scores among those given; name runs, e.g. results/demo")
     with opened(path, create=True) as base:
         for run in folders:
-            added = _add(base, run, gather(run), workers)
+            samples = {(row.generated.system_id, row.content): row for row in gather(run)}
+            added = _add(base, run, list(samples.values()), workers)
             text = "%s: %d structures added, %d of them new candidates; %d were there"
             log.info(text, run, added.members, added.candidates, added.updated)
         total = base.execute("SELECT count(*) FROM candidates").fetchone()[0]

@@ -115,7 +115,8 @@ def writing(base: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        base.execute("ROLLBACK")
+        if base.in_transaction:  # SQLite itself ends it where the disk is full
+            base.execute("ROLLBACK")
         raise
     base.execute("COMMIT")
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from adit.columns import Col
 from adit.errors import ConfigError, DataError
-from adit.expressions import Condition, parse
+from adit.expressions import Condition, check_columns, parse
 from adit.ledger import candidates
 from adit.ledger.database import opened, writing
 
@@ -60,7 +60,7 @@ def query(path: Path, text: str, shown: Sequence[str] = (), limit: int | None = 
         if condition is not None:
             condition.check(names, WHERE)
         columns = list(shown) or _shown(names, condition)
-        parse(" or ".join(f"`{name}`" for name in columns) or "1", WHERE).check(names, WHERE)
+        check_columns(columns, names, WHERE)
         return _answer(base, names, condition, columns, limit)
 
 

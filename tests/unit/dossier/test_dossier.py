@@ -14,7 +14,7 @@ from adit.dossier import crystals, molecules, supply
 from adit.dossier.build import Task, build
 from adit.dossier.content import Subject
 from adit.dossier.decomposition import Phase, Phases
-from adit.dossier.neighbours import nearest
+from adit.dossier.neighbours import alike, nearest
 from adit.dossier.write import folders
 from adit.systems import AtomicSystem, Kind
 from tests.unit.ledger.runs import caesium, salt, write_run
@@ -69,6 +69,8 @@ def test_the_nearest_known_by_structure_and_by_composition() -> None:
     assert by_composition[0].endswith("0 % of the atoms differ")
     assert nearest(salt("s", 53, 6.5), references)[0][0].startswith("nearest by composition: ")
     assert nearest(salt("s"), []) == []
+    ranked = alike(molecule("CCO"), [molecule("C"), *references, molecule("CO"), molecule("OCC")], most=2)
+    assert [one.system_id for one in ranked] == ["OCC", "CO"]
 
 
 def test_a_molecule_s_names_properties_and_alerts() -> None:

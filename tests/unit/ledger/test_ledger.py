@@ -258,3 +258,23 @@ def test_the_verbs(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["ledger", "export", "state = 'made'", "--out", str(out), *flags]) == 0
     assert len(list((out / "structures").glob("*.cif"))) == 1
     assert main(["ledger", "query", "1 <", *flags]) == 2
+
+
+def test_a_ledger_has_columns_of_any_name_and_number(runs: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    odd = {'it\'s "odd" `x`; --': [1.5], "GAP": [2.0], "gap": [3.0]}
+    many = {f"a_column_with_quite_a_long_name_{n}": [float(n)] for n in range(600)}
+    write_run(runs[2], [salt("crystal-0-0", edge=5.7)], odd | many)
+    add(path, [runs[2]], 1)
+    assert rows(path, "a_column_with_quite_a_long_name_7 = 7", 'it\'s "odd" `x`; --') == [(1.5,)]
+    assert main(["ledger", "export", "--out", str(tmp_path / "out"), "--ledger", str(path)]) == 0
+    assert "a_column_with_quite_a_long_name_599" in (tmp_path / "out/ledger.csv").read_text()
+
+
+def test_clean_leaves_a_ledger(runs: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "results/ledger.sqlite"
+    add(path, runs[:1], 1)
+    assert main(["ledger", "export", "--out", str(tmp_path / "results/out"), "--ledger", str(path)]) == 0
+    assert main(["clean", str(tmp_path / "results")]) == 0
+    assert path.is_file()
+    assert not (tmp_path / "results/out").exists()
