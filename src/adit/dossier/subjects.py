@@ -41,7 +41,7 @@ def of_files(files: Sequence[Path], reading: ReadSettings | None = None) -> tupl
 
 
 def of_run(folder: Path, top: int) -> list[Subject]:
-    """Return the best candidates of a run: of each kind, valid ones first, then novel ones, then those of known hulls.
+    """Return the best candidates of a run: of each kind, compounds first, then valid, novel ones and known hulls.
 
     Within these, the order is that of the energies above the hull.
 
@@ -72,10 +72,11 @@ def _patterns(kind: Kind) -> list[tuple[str, str]]:
     return [("relaxed", f"relaxed/{kind}/*.arrow"), *([("DFT", "dft/[0-9]*.arrow")] if kind is Kind.CRYSTAL else [])]
 
 
-def _rank(sample: RunSample) -> tuple[bool, bool, bool, float, str]:
+def _rank(sample: RunSample) -> tuple[list[bool], float, str]:
     energy = math.inf if sample.energy is None else sample.energy
-    flags = [not sample.record.get(name) for name in ("valid", "novel", str(Col.HULL_COVERS_CHEMISTRY))]
-    return flags[0], flags[1], flags[2], energy, sample.generated.system_id
+    good = [sample.record.get(name) for name in ("valid", "novel", str(Col.HULL_COVERS_CHEMISTRY))]
+    compound = sample.generated.cell is None or len(set(sample.generated.numbers.tolist())) > 1
+    return [not each for each in (compound, *good)], energy, sample.generated.system_id
 
 
 def _rows(path: Path) -> dict[str, dict[str, Any]]:

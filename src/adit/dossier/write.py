@@ -30,6 +30,9 @@ MEMORY_BYTES: Final = 2_000_000_000
 
 STARTUP_S: Final = 300.0
 
+LONG: Final = 30
+"""Facts of a section beyond which it is closed at first."""
+
 
 def write(
     subjects: Sequence[Subject],
@@ -123,4 +126,5 @@ def _shown(section: Section) -> dict[str, Any]:
         "pictures": [(Markup(svg), caption) for svg, caption in section.pictures],
         "notes": section.notes,
         "is_files": section.title == "Files",
+        "is_long": len(section.facts) > LONG,
     }
