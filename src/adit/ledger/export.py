@@ -27,7 +27,7 @@ from adit.report.page.build import environment
 from adit.systems import AtomicSystem, Kind
 
 FIRST: Final = (
-    fields.Field("state", "text", "state", "last mark", shown=True),
+    fields.Field("state", "status", "state", "last mark"),
     fields.Field("members", "number", "members", "structures that were merged"),
     fields.Field("runs", "number", "runs", "runs that made it"),
 )
