@@ -11,7 +11,7 @@ from adit.errors import ConfigError
 
 def _dossier(args: argparse.Namespace) -> None:
     from adit.dossier.decomposition import Phases
-    from adit.dossier.subjects import of_files, of_run, references_of, with_references
+    from adit.dossier.subjects import READ, of_files, of_run, references_of, with_references
     from adit.dossier.write import write
     from adit.readers import read_structures, settings_of
     from adit.systems import AtomicSystem
@@ -33,7 +33,7 @@ def _dossier(args: argparse.Namespace) -> None:
     subjects = [with_references(subject, references) for subject in subjects]
     inputs = [*args.files, *args.reference, *([table] if table else [])]
     if args.run is not None:
-        inputs += [args.run / name for name in ("samples", "relaxed", "scores", "hull", "dft", "data")]
+        inputs += [args.run / name for name in READ]
     write(subjects, failures, phases, args.out, inputs=inputs, workers=args.workers)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit.cli.parsing import Verbs, add_workers, at_least_one
+from adit.columns import Col
 from adit.errors import printable
 from adit.progress import log
 
@@ -38,7 +39,7 @@ def _show(args: argparse.Namespace) -> None:
 
     for one in args.ids:
         members, marks = history(args.ledger, one)
-        sys.stdout.write(_lines([("run", "id in the run", "e_above_hull"), *members]))
+        sys.stdout.write(_lines([("run", "id in the run", Col.E_ABOVE_HULL), *members]))
         sys.stdout.write(_lines([("date", "state", "comment"), *marks]))
 
 

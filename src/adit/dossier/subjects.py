@@ -20,6 +20,10 @@ from adit.systems import AtomicSystem, Failure, Kind
 TABLES: Final = {"hull": "hull/hull.parquet", "judge": "hull/judge.parquet"}
 
 
+READ: Final = ("samples", "relaxed", "scores", "hull", "dft", "data")
+"""Folders of a run that dossiers are made of."""
+
+
 def of_files(files: Sequence[Path], reading: ReadSettings | None = None) -> tuple[list[Subject], list[Failure]]:
     """Return the structures of files, and what could not be read.
 

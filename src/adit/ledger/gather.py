@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 KINDS: Final = ("crystal", "molecule", "mof")
 
+GIVEN: Final = "samples"
+"""Name of the file of ``adit score``; those of a run are numbers."""
+
 LINEAGE: Final = ("dit_sha256", "vae_sha256", "seed", "solver", "steps")
 """What the file of a sample says of how it was made; columns of the ledger."""
 
@@ -103,7 +106,8 @@ def _of_kind(run: Path, kind: str, scores: pd.DataFrame) -> Iterator[RunSample]:
     relaxed = {system.system_id: system for system in _last(run, kind)}
     hull = _by_id(run / "hull/hull.parquet") if kind == "crystal" else {}
     rows = {str(row[Col.SYSTEM_ID]): row for row in scores.to_dict("records") if Col.SYSTEM_ID in row}
-    for path in sorted((run / "samples" / kind).glob("*.arrow")):
+    shards = (run / "samples" / kind).glob("*.arrow")
+    for path in sorted(path for path in shards if path.stem.isdigit() or path.stem == GIVEN):  # no file of others
         table = store.read_systems(path)
         lineage: dict[str, Any] = {name: table.metadata[name] for name in LINEAGE if name in table.metadata}
         for system in table.systems():
