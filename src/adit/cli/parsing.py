@@ -144,7 +144,7 @@ READ: Final = (
 """Options that name what a command reads, in all commands that have them."""
 
 
-WRITTEN: Final = ("out", "stats", "timing", "structures", "extxyz", "state", "cache", "folder")
+WRITTEN: Final = ("out", "stats", "timing", "structures", "extxyz", "state", "cache", "folder", "ledger")
 """Options that name what a command writes; some commands only read one of them."""
 
 

@@ -250,6 +250,10 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     run, alone = folder / "run", folder / "alone"
     verb("compare", run, alone / "scored", "--out", folder / "compared")
     stage_verb("rounds", "--rounds", run, alone / "scored", "--out", folder / "rounds")
+    ledger = ["--ledger", folder / "alone/ledger.sqlite"]
+    verb("ledger", "add", run, *ledger)
+    verb("ledger", "export", "--out", alone / "ledger", *ledger)
+    verb("dossier", "--run", run, "--top", "1", "--out", alone / "dossiers")
     point, scores = run / "tune/point", store.read_json(run / "scores/summary.json")
     if not point.exists():
         made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
@@ -266,4 +270,4 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
         store.write_json(ablations / "scores/d/summary.json", scores)
     stage_verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
-    return {"compare", "rounds", "tune", "ablations"}
+    return {"compare", "rounds", "dossier", "ledger", "tune", "ablations"}

@@ -60,10 +60,29 @@ def write(run: Run, kind: str, folder: Path) -> Written | None:
     if frame is None or Col.SYSTEM_ID not in frame:
         return None
     frame = ordered(kind, frame)
-    columns_shown = fields.fields(kind, frame)
     parts = _parts(run, kind, frame)
     if kind == "molecule" and Col.FORMULA in frame:
         frame[Col.FORMULA] = [_hill(one, text) for one, text in zip(chain(*parts), frame[Col.FORMULA], strict=True)]
+    return write_table(kind, frame, parts, folder)
+
+
+def write_table(
+    kind: str,
+    frame: pd.DataFrame,
+    parts: Sequence[Sequence[Sequence[dict[str, Any]]]],
+    folder: Path,
+    first: Sequence[fields.Field] = (),
+) -> Written:
+    """Write the scripts of a table and of its structures.
+
+    Args:
+        kind: crystal, molecule or mof.
+        frame: one row a candidate, in the order of the table.
+        parts: frames of each row's structures, ``CHUNK`` rows a part.
+        folder: where the scripts go.
+        first: columns that only this table has; they follow the id.
+    """
+    columns_shown = fields.fields(kind, frame, first)
     held = sorted({int(z) for part in parts for rows in part for one in rows for z in one["z"]})
     data = {
         "rows": len(frame),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,11 +144,24 @@ _KNOWN_HULL: Final = {str(Col.HULL_COVERS_CHEMISTRY): "yes"}
 _STATUS: Final = ("status", "_status")
 
 
-def fields(kind: str, frame: pd.DataFrame) -> list[Field]:
-    """Return the fields of a frame: described ones first, then all other columns, hidden by default."""
+def is_flag(kind: str, name: str) -> bool:
+    """Return whether a column of a kind is a flag: one of its fields, or a column of which nothing else is known."""
+    named = {str(field.name): field.type for field in FIELDS.get(kind, _COMMON)}
+    return named.get(name, "flag") == "flag" and not name.startswith("n_")
+
+
+def fields(kind: str, frame: pd.DataFrame, first: Sequence[Field] = ()) -> list[Field]:
+    """Return the fields of a frame: described ones first, then all other columns, hidden by default.
+
+    Args:
+        kind: crystal, molecule or mof.
+        frame: one row a candidate.
+        first: fields that only this table has; they follow the id.
+    """
+    described = FIELDS.get(kind, _COMMON)
     available = {
         field.name: field
-        for plain in FIELDS.get(kind, _COMMON)
+        for plain in (*described[:1], *first, *described[1:])
         for field in (plain, *(_surrogate(plain, name) for name in _surrogates(plain.name, frame)))
     }
     present = [field for name, field in available.items() if name in frame and not _empty(frame[name])]

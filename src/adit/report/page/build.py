@@ -27,6 +27,7 @@ from adit.report.paper import headline
 from adit.report.run.inputs import NETWORKS, Run, load
 from adit.report.run.manifest import clean, manifest
 from adit.report.words import formats, outcome, protocol, tables
+from adit.report.words.next_steps import next_steps
 
 Record = dict[str, Any]
 
@@ -129,6 +130,7 @@ class _Builder:
             "datasets": [sections.dataset(stats, self._draw) for stats in self.run.datasets],
             "protocol_card": protocol.card(self.run),
             "definitions": protocol.definitions(self.run.summary),
+            "next_steps": next_steps(self.run),
             "bibliography": citations.bibliography(self.run),
             "notices": outcome.notices(self.run),  # last, after all files that may be broken were opened
         }

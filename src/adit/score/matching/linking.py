@@ -83,6 +83,7 @@ class LinkTask:
             Empty: two members that are connected already are not compared.
         labels: by settings name, for each member the smallest index of those already connected with it.
         compare: compares two structures.
+        settings: tolerances to compare with, one after the other.
     """
 
     members: tuple[AtomicSystem, ...]
@@ -90,6 +91,7 @@ class LinkTask:
     classes: tuple[int, ...] = ()
     labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
     compare: Fits = fits
+    settings: tuple[MatcherSettings, ...] = SETTINGS
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def link(task: LinkTask) -> Links:
     bounds = [Bound(member) for member in task.members]
     edges: dict[str, list[Pair]] = {}
     compared = excluded = 0
-    for settings in SETTINGS:
+    for settings in task.settings:
         pairs_linked: list[Pair] = []
         search = _Search(task, settings)
         for first, second in task.pairs:
@@ -220,7 +222,7 @@ def _row_by_row(task: LinkTask, workers: int, wall_limit_s: float) -> Links:
     )
     good = [outcome.value for outcome in outcomes if outcome.status == "ok"]
     return Links(
-        {settings.name: [edge for links in good for edge in links.edges[settings.name]] for settings in SETTINGS},
+        {settings.name: [edge for links in good for edge in links.edges[settings.name]] for settings in task.settings},
         sum(links.compared for links in good),
         sum(links.excluded for links in good),
         {n: outcome.reason for n, outcome in zip(rows, outcomes, strict=True) if outcome.status != "ok"},

@@ -67,7 +67,7 @@ class GpawRelaxMaker(EngineRelaxMaker):
         if self.refine > 0:
             mol_or_struct = refined(mol_or_struct, self.refine)
         if self.calculator_kwargs.get("spinpol"):
-            moments = [_moment(site.specie) for site in mol_or_struct]
+            moments = [start_moment(site.specie) for site in mol_or_struct]
             mol_or_struct = mol_or_struct.copy(site_properties={"magmom": moments})
         return super().run_ase(mol_or_struct, prev_dir)
 
@@ -93,7 +93,8 @@ def refined(structure: Any, symprec: float) -> Any:
     return AseAtomsAdaptor.get_structure(atoms)
 
 
-def _moment(element: Any) -> float:
+def start_moment(element: Any) -> float:
+    """Return the magnetic moment that an atom of a pymatgen element starts with, μB."""
     open_shell = element.is_transition_metal or element.is_lanthanoid or element.is_actinoid
     return OPEN_SHELL_MOMENT if open_shell else 0.6
 

@@ -1,0 +1,135 @@
+"""Candidates to make dossiers of: structures of files, and the best ones of a run with what the run says of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from adit import __version__, store
+from adit.columns import Col
+from adit.dossier.content import Subject
+from adit.dossier.neighbours import alike, nearest
+from adit.ledger.gather import LINEAGE, RunSample, gather
+from adit.readers import ReadSettings, read_structures
+from adit.report.run.inputs import Structures, load, structures
+from adit.systems import AtomicSystem, Failure, Kind
+
+TABLES: Final = {"hull": "hull/hull.parquet", "judge": "hull/judge.parquet"}
+
+
+READ: Final = ("samples", "relaxed", "scores", "hull", "dft", "data")
+"""Folders of a run that dossiers are made of."""
+
+
+def of_files(files: Sequence[Path], reading: ReadSettings | None = None) -> tuple[list[Subject], list[Failure]]:
+    """Return the structures of files, and what could not be read.
+
+    Args:
+        files: files, folders and archives.
+        reading: how to read them.
+
+    Raises:
+        DataError: a file is missing or of no known format.
+    """
+    subjects, failures = [], []
+    for row in read_structures(files, reading):
+        if isinstance(row.row, Failure):
+            failures.append(row.row)
+            continue
+        origin = {"file": row.source, "notes": "; ".join(row.notes), "adit": __version__}
+        subjects.append(Subject(row.row.system_id, [("as given", row.row)], provenance=origin))
+    return subjects, failures
+
+
+def of_run(folder: Path, top: int) -> list[Subject]:
+    """Return the best candidates of a run: of each kind, compounds first, then valid, novel ones and known hulls.
+
+    Within these, the order is that of the energies above the hull.
+
+    Args:
+        folder: ``results/<run>``.
+        top: of each kind.
+
+    Raises:
+        DataError: it is no run, or has no scores.
+    """
+    samples = gather(folder)
+    run = load(folder, "{}")
+    later = {kind: [(label, structures(run, pattern)) for label, pattern in _patterns(kind)] for kind in Kind}
+    manifest = _manifest(folder)
+    tables = {name: _rows(folder / path) for name, path in TABLES.items()}
+    chosen = [one for kind in Kind for one in sorted((f for f in samples if f.generated.kind is kind), key=_rank)[:top]]
+    return [_subject(one, later[one.generated.kind], tables, folder, manifest) for one in chosen]
+
+
+def references_of(folder: Path) -> list[AtomicSystem]:
+    """Return the structures of the data sets of a run."""
+    return [
+        system for path in sorted((folder / "data").glob("*.arrow")) for system in store.read_systems(path).systems()
+    ]
+
+
+def _patterns(kind: Kind) -> list[tuple[str, str]]:
+    return [("relaxed", f"relaxed/{kind}/*.arrow"), *([("DFT", "dft/[0-9]*.arrow")] if kind is Kind.CRYSTAL else [])]
+
+
+def _rank(sample: RunSample) -> tuple[list[bool], float, str]:
+    energy = math.inf if sample.energy is None else sample.energy
+    good = [sample.record.get(name) for name in ("valid", "novel", str(Col.HULL_COVERS_CHEMISTRY))]
+    compound = sample.generated.cell is None or len(set(sample.generated.numbers.tolist())) > 1
+    return [not each for each in (compound, *good)], energy, sample.generated.system_id
+
+
+def _rows(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        return {}
+    return {str(row[Col.SYSTEM_ID]): row for row in store.read_frame(path).to_dict("records")}
+
+
+def _manifest(folder: Path) -> Mapping[str, Any]:
+    path = folder / "report/manifest.json"
+    record = store.read_json(path) if path.is_file() else {}
+    return record if isinstance(record, dict) else {}
+
+
+def _subject(
+    sample: RunSample,
+    later: Sequence[tuple[str, Structures]],
+    tables: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    folder: Path,
+    manifest: Mapping[str, Any],
+) -> Subject:
+    name = sample.generated.system_id
+    steps = [("generated", sample.generated)]
+    steps += [(label, system) for label, source in later if (system := source.get(name)) is not None]
+    relaxed = dict(steps).get("relaxed")
+    info = {} if relaxed is None else relaxed.info
+    energy, tag = info.get(Col.ENERGY_PER_ATOM), str(info.get(Col.ENERGY_TAG, ""))
+    verdicts = {
+        str(key): value
+        for table in tables.values()
+        for key, value in table.get(name, {}).items()
+        if value is not None and not (isinstance(value, float) and math.isnan(value))
+    }
+    record = {key: value for key, value in {**sample.record, **verdicts}.items() if key not in LINEAGE}
+    code = manifest.get("code") or {}
+    origin = {
+        "run": folder.resolve().name,
+        "id in the run": name,
+        **{key: sample.record[key] for key in LINEAGE if key in sample.record},
+        "made": manifest.get("made"),
+        "adit": manifest.get("adit_version", __version__),
+        "commit": code.get("commit") if isinstance(code, dict) else None,
+    }
+    has_energy = isinstance(energy, int | float) and steps[-1][0] == "relaxed" and bool(tag)
+    return Subject(name, steps, float(energy) if has_energy and energy is not None else None, tag, record, origin)
+
+
+def with_references(subject: Subject, references: Sequence[AtomicSystem]) -> Subject:
+    """Return a candidate with its nearest of the data; for a molecule, with those that are nearest in composition."""
+    if subject.last.cell is None:
+        return replace(subject, references=[("", one) for one in alike(subject.last, references)])
+    return replace(subject, references=nearest(subject.last, references))

@@ -1,0 +1,204 @@
+"""Adds the candidates of runs to a ledger and merges duplicates, whatever the order in which runs are added."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adit.errors import DataError
+from adit.ledger import candidates
+from adit.ledger.database import opened, writing
+from adit.ledger.gather import RunSample, gather
+from adit.ledger.merge import Peer, joined, reduced_of
+from adit.ledger.texts import from_text, to_text
+from adit.progress import log
+from adit.systems import Kind
+
+
+@dataclass(frozen=True)
+class Added:
+    """What a run brought.
+
+    Attributes:
+        members: structures of it that are new in the ledger.
+        candidates: of these, how many are like no other.
+        updated: structures that were there, with new scores.
+    """
+
+    members: int
+    candidates: int
+    updated: int
+
+
+def add(path: Path, runs: Sequence[Path], workers: int) -> None:
+    """Add runs to a ledger, one transaction a run; a run that was added before is brought up to date.
+
+    Args:
+        path: the file; made where it is not there.
+        runs: folders of runs.
+        workers: processes at most.
+
+    Raises:
+        DataError: a folder is no run; those before it are added.
+    """
+    folders = list(dict.fromkeys(run.resolve() for run in runs if _is_run(run, len(runs))))
+    if not folders:
+        raise DataError("no folder with scores among those given; name runs, e.g. results/demo")
+    with opened(path, create=True) as base:
+        for run in folders:
+            samples = {(row.generated.system_id, row.content): row for row in gather(run)}
+            added = _add(base, run, list(samples.values()), workers)
+            text = "%s: %d structures added, %d of them new candidates; %d were there"
+            log.info(text, run, added.members, added.candidates, added.updated)
+        total = base.execute("SELECT count(*) FROM candidates").fetchone()[0]
+    log.info("%s: %d candidates", path, total)
+
+
+def _is_run(run: Path, number: int) -> bool:
+    """Return whether a folder has scores; of several, as ``results/*`` gives them, others are left out with a line."""
+    if any((run / "scores").glob("*.parquet")) or number == 1:
+        return True
+    log.info("%s: left out, for it has no scores", run)
+    return False
+
+
+@dataclass
+class _Batch:
+    """The new members of a run, by negative numbers, until they are written.
+
+    Attributes:
+        samples: new members.
+        reduced: of the crystals among them.
+        edges: pairs of numbers that are the same.
+        seen: largest number of a member in the ledger that they were compared with.
+    """
+
+    samples: dict[int, RunSample]
+    reduced: dict[int, str] = field(default_factory=dict)
+    peers: list[Peer] = field(default_factory=list)
+    edges: list[tuple[int, int]] = field(default_factory=list)
+    seen: int = 0
+
+
+def _add(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample], workers: int) -> Added:
+    """Compare first, without keeping others from writing; then write, and compare with what came in between."""
+    there = _keys(base, run)
+    new = {-1 - n: row for n, row in enumerate(rows) if (row.generated.system_id, row.content) not in there}
+    batch = _Batch(new)
+    crystals = {n: row.system for n, row in new.items() if row.system.kind is Kind.CRYSTAL}
+    reduced = reduced_of(crystals, workers) if crystals else {}
+    batch.peers = [Peer(n, new[n].formula, n, system) for n, system in reduced.items()]
+    batch.reduced = {n: to_text(system) for n, system in reduced.items()}
+    batch.edges = joined(batch.peers, batch.peers, workers)
+    while True:
+        _compare(base, batch, workers)
+        with writing(base):
+            if _largest(base) == batch.seen:
+                return _write(base, run, rows, batch)
+
+
+def _compare(base: sqlite3.Connection, batch: _Batch, workers: int) -> None:
+    """Compare with the members that the ledger has beyond those that were compared before."""
+    largest = _largest(base)
+    formulas = sorted({peer.formula for peer in batch.peers})
+    there = list(_peers(base, formulas, batch.seen, largest))
+    if there:
+        batch.edges += joined(batch.peers, there, workers)
+    batch.seen = largest
+
+
+def _keys(base: sqlite3.Connection, run: Path) -> set[tuple[str, str]]:
+    query = "SELECT system_id, content FROM members JOIN runs USING (run) WHERE path = ?"
+    return set(base.execute(query, [str(run)]))
+
+
+def _largest(base: sqlite3.Connection) -> int:
+    return int(base.execute("SELECT COALESCE(max(member), 0) FROM members").fetchone()[0])
+
+
+def _peers(base: sqlite3.Connection, formulas: Iterable[str], after: int, largest: int) -> Iterator[Peer]:
+    query = """SELECT member, candidate, reduced FROM members
+               WHERE kind = 'crystal' AND formula = ? AND member > ? AND member <= ? AND reduced IS NOT NULL"""
+    for formula in formulas:
+        for number, candidate, text in base.execute(query, [formula, after, largest]):
+            yield Peer(number, formula, candidate, from_text(text, str(number)))
+
+
+def _write(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample], batch: _Batch) -> Added:
+    """Write the members of a run, join those that are the same, and bring their candidates up to date."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    base.execute("INSERT INTO runs (path, added) VALUES (?, ?) ON CONFLICT (path) DO NOTHING", [str(run), now])
+    run_number = base.execute("SELECT run FROM runs WHERE path = ?", [str(run)]).fetchone()[0]
+    there = _keys(base, run)  # another process may have added the same run meanwhile
+    touched: set[int] = set()
+    numbers: dict[int, int] = {}
+    for n, row in batch.samples.items():
+        if (row.generated.system_id, row.content) not in there:
+            numbers[n] = _insert(base, run_number, row, batch.reduced.get(n))
+            touched |= _join(base, [numbers[n], *_same(base, row)])
+    for first, second in batch.edges:
+        if first in numbers and (second > 0 or second in numbers):
+            touched |= _join(base, [numbers[first], numbers.get(second, second)])
+    old = [row for row in rows if (row.generated.system_id, row.content) in there]
+    for row in old:
+        touched |= _update(base, run_number, row)
+    alone = candidates.refresh(base, touched)
+    fresh = set(numbers.values())
+    return Added(len(fresh), sum(members <= fresh for members in alone), len(old))
+
+
+def _insert(base: sqlite3.Connection, run: int, row: RunSample, reduced: str | None) -> int:
+    values = {
+        "run": run,
+        "system_id": row.generated.system_id,
+        "content": row.content,
+        "kind": str(row.system.kind),
+        "formula": row.formula,
+        "name": row.name,
+        "candidate": 0,
+        "energy": row.energy,
+        "record": _json(row.record),
+        "generated": to_text(row.generated),
+        "relaxed": None if row.relaxed is None else to_text(row.relaxed),
+        "reduced": reduced,
+    }
+    marks = ", ".join("?" * len(values))
+    cursor = base.execute(f"INSERT INTO members ({', '.join(values)}) VALUES ({marks})", list(values.values()))
+    number = int(cursor.lastrowid or 0)
+    base.execute("UPDATE members SET candidate = member WHERE member = ?", [number])
+    return number
+
+
+def _json(record: Mapping[str, object]) -> str:
+    return json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _same(base: sqlite3.Connection, row: RunSample) -> list[int]:
+    """Return the members of equal content, and those of the same molecule by its SMILES."""
+    kind, numbers = str(row.system.kind), []
+    for column, value in (("content", row.content), ("name", row.name)):
+        query = f"SELECT min(member) FROM members WHERE {column} = ? AND kind = ?"
+        numbers += [number for (number,) in base.execute(query, [value, kind]) if number and value]
+    return numbers
+
+
+def _join(base: sqlite3.Connection, members: Sequence[int]) -> set[int]:
+    """Give the members, and all that are the same as one of them, one candidate; return the candidates before."""
+    marks = ", ".join("?" * len(members))
+    query = f"SELECT DISTINCT candidate FROM members WHERE member IN ({marks})"
+    numbers = {number for (number,) in base.execute(query, list(members))}
+    for number in numbers - {min(numbers)}:
+        base.execute("UPDATE members SET candidate = ? WHERE candidate = ?", [min(numbers), number])
+    return numbers
+
+
+def _update(base: sqlite3.Connection, run: int, row: RunSample) -> set[int]:
+    """Give a member that is there its new scores; return its candidate."""
+    place = [run, row.generated.system_id, row.content]
+    where = "WHERE run = ? AND system_id = ? AND content = ?"
+    base.execute(f"UPDATE members SET record = ?, energy = ? {where}", [_json(row.record), row.energy, *place])
+    return {number for (number,) in base.execute(f"SELECT candidate FROM members {where}", place)}

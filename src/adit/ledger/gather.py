@@ -1,0 +1,158 @@
+"""The candidates of a run: every sample with a structure, its scores, its relaxed structure and where it comes from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from adit import store
+from adit.columns import Col, Metric, Protocol, bare_name, flag, potential_of
+from adit.elements import reduced_formula
+from adit.errors import DataError
+from adit.score.common.content import content_key
+from adit.systems import AtomicSystem, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS: Final = ("crystal", "molecule", "mof")
+
+GIVEN: Final = "samples"
+"""Name of the file of ``adit score``; those of a run are numbers."""
+
+LINEAGE: Final = ("dit_sha256", "vae_sha256", "seed", "solver", "steps")
+"""What the file of a sample says of how it was made; columns of the ledger."""
+
+PLAIN: Final[dict[str, dict[str, str]]] = {
+    "crystal": {
+        "valid": str(Col.OVERALL_VALIDITY),
+        "unique": flag(Metric.UNIQUENESS, Protocol.ADIT),
+        "novel": flag(Metric.NOVELTY, Protocol.ADIT),
+        "stable": flag(Metric.STABLE, Protocol.ADIT),
+        "metastable": flag(Metric.METASTABLE, Protocol.ADIT),
+        "sun": flag(Metric.SUN, Protocol.ADIT),
+    },
+    "molecule": {"valid": str(Col.VALIDITY)},
+    "mof": {"valid": str(Col.MOFCHECKER_ALL)},
+}
+"""Short names of columns of the scores, by kind."""
+
+
+@dataclass(frozen=True)
+class RunSample:
+    """A sample of a run.
+
+    Attributes:
+        generated: as sampled.
+        relaxed: after the last relaxation, if there is one.
+        record: its row of the scores and its lineage: numbers, texts and truth values; what is missing is left out.
+    """
+
+    generated: AtomicSystem
+    relaxed: AtomicSystem | None
+    record: Mapping[str, Any]
+
+    @property
+    def system(self) -> AtomicSystem:
+        """Return the structure that is compared with others: relaxed, else as generated."""
+        return self.relaxed or self.generated
+
+    @property
+    def content(self) -> str:
+        """Return the key of the structure."""
+        return content_key(self.system)
+
+    @property
+    def formula(self) -> str:
+        """Return the reduced formula, elements in alphabetical order."""
+        return reduced_formula(self.system.numbers)
+
+    @property
+    def name(self) -> str:
+        """Return what equal molecules have in common, as in the scores: canonical SMILES; empty for others."""
+        return str(self.record.get(Col.SMILES) or "") if self.system.kind is Kind.MOLECULE else ""
+
+    @property
+    def energy(self) -> float | None:
+        """Return the energy above the hull, eV/atom; ``None`` where there is none."""
+        value = self.record.get(Col.E_ABOVE_HULL)
+        return float(value) if isinstance(value, int | float) else None
+
+
+def gather(run: Path) -> list[RunSample]:
+    """Return the samples of a run that have a structure.
+
+    Args:
+        run: the folder of a run (``results/<run>``) or of ``adit score``.
+
+    Raises:
+        DataError: it is no run, has no scores, or a file of it is broken.
+    """
+    if not run.is_dir():
+        raise DataError(f"{run}: no such run; give the folder of a run, e.g. results/demo")
+    tables = [(kind, path) for kind in KINDS if (path := run / f"scores/{kind}.parquet").is_file()]
+    if not tables:
+        raise DataError(f"{run}: has no scores/<kind>.parquet; run its stage `score` first")
+    return [sample for kind, path in tables for sample in _of_kind(run, kind, store.read_frame(path))]
+
+
+def _of_kind(run: Path, kind: str, scores: pd.DataFrame) -> Iterator[RunSample]:
+    relaxed = {system.system_id: system for system in _last(run, kind)}
+    hull = _by_id(run / "hull/hull.parquet") if kind == "crystal" else {}
+    rows = {str(row[Col.SYSTEM_ID]): row for row in scores.to_dict("records") if Col.SYSTEM_ID in row}
+    shards = (run / "samples" / kind).glob("*.arrow")
+    for path in sorted(path for path in shards if path.stem.isdigit() or path.stem == GIVEN):  # no file of others
+        table = store.read_systems(path)
+        lineage: dict[str, Any] = {name: table.metadata[name] for name in LINEAGE if name in table.metadata}
+        for system in table.systems():
+            row = rows.get(system.system_id, {})
+            extra = hull.get(system.system_id, {})
+            record = _record({**_plain(kind, {str(name): value for name, value in row.items()}), **lineage}, extra)
+            yield RunSample(system, relaxed.get(system.system_id), record)
+
+
+def _last(run: Path, kind: str) -> Iterator[AtomicSystem]:
+    """Yield relaxed structures, those of DFT last so that they win."""
+    folders = [run / "relaxed" / kind, *([run / "dft"] if kind == "crystal" else [])]
+    for folder in folders:
+        for path in sorted(folder.glob("[0-9]*.arrow")):
+            yield from store.read_systems(path).systems()
+
+
+def _by_id(path: Path) -> dict[str, dict[str, Any]]:
+    if not path.is_file():
+        return {}
+    frame = store.read_frame(path)
+    names = [str(name) for name in (Col.ENERGY_TAG, Col.HULL_TAG, Col.SURROGATE) if name in frame]
+    return {str(row[Col.SYSTEM_ID]): {name: row[name] for name in names} for row in frame.to_dict("records")}
+
+
+def _plain(kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with energies and flags under their short names; a potential's energies say so in ``surrogate``."""
+    short = {name: row[source] for name, source in PLAIN[kind].items() if source in row}
+    energies = {bare_name(name): value for name, value in row.items() if potential_of(name)}
+    flags = {name: energies[source] for name, source in PLAIN[kind].items() if source in energies}
+    surrogate = {str(Col.SURROGATE): True} if energies else {}
+    return {**energies, **row, **short, **flags, **surrogate}
+
+
+def _record(row: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: _value(value) for name, value in {**row, **extra}.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _value(value: Any) -> bool | int | float | str | None:
+    """Return a value of a table as SQLite and JSON hold it; ``None`` where it is missing or not finite."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool | int | str):
+        return value if value != "" else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return None if value is None or not isinstance(value, list | dict) else json.dumps(value)

@@ -1,0 +1,145 @@
+"""Questions to a ledger, and marks on its candidates."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from adit.columns import Col
+from adit.errors import ConfigError, DataError
+from adit.expressions import Condition, check_columns, parse
+from adit.ledger import candidates
+from adit.ledger.database import opened, writing
+
+STATES: Final = ("new", "queued", "dft-done", "confirmed", "rejected", "made")
+"""What can be said of a candidate."""
+
+OTHER_NAMES: Final = {"synthesised": "made", "synthesized": "made", "dft done": "dft-done"}
+
+SHOWN: Final = ("id", "kind", str(Col.FORMULA), "state", str(Col.E_ABOVE_HULL), "novel", "members", "runs")
+"""Columns that a query shows by default, of those that are there."""
+
+WHERE: Final = "adit ledger"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows of a query.
+
+    Attributes:
+        columns: their names.
+        rows: values, lowest energy above the hull first; ``None`` where one is missing.
+        total: number of candidates that fulfil the condition.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[Any, ...]]
+    total: int
+
+
+def query(path: Path, text: str, shown: Sequence[str] = (), limit: int | None = None) -> Answer:
+    """Return the candidates that fulfil a condition.
+
+    Args:
+        path: the ledger.
+        text: the condition; empty: all candidates.
+        shown: columns; none: ``SHOWN`` and those of the condition.
+        limit: rows at most.
+
+    Raises:
+        ConfigError: the condition cannot be read, or names a column that no candidate has.
+        DataError: there is no such ledger.
+    """
+    condition = parse(text, WHERE) if text.strip() else None
+    with opened(path) as base:
+        names = candidates.columns(base)
+        if condition is not None:
+            condition.check(names, WHERE)
+        columns = list(shown) or _shown(names, condition)
+        check_columns(columns, names, WHERE)
+        return _answer(base, names, condition, columns, limit)
+
+
+def _shown(names: Sequence[str], condition: Condition | None) -> list[str]:
+    named = [] if condition is None else condition.columns
+    return list(dict.fromkeys([name for name in SHOWN if name in names] + named))
+
+
+def _answer(
+    base: sqlite3.Connection,
+    names: Sequence[str],
+    condition: Condition | None,
+    columns: Sequence[str],
+    limit: int | None,
+) -> Answer:
+    where, parameters = ("1", []) if condition is None else condition.sql(lambda name: f"+{candidates.quoted(name)}")
+    energy = candidates.quoted(Col.E_ABOVE_HULL) if Col.E_ABOVE_HULL in names else "NULL"
+    chosen = ", ".join(map(candidates.quoted, columns))
+    text = f"SELECT {chosen} FROM candidates WHERE {where} ORDER BY {energy} IS NULL, {energy}, id LIMIT ?"
+    rows = base.execute(text, [*parameters, -1 if limit is None else limit]).fetchall()
+    total = len(rows)
+    if limit is not None and total == limit:
+        total = base.execute(f"SELECT count(*) FROM candidates WHERE {where}", parameters).fetchone()[0]
+    return Answer(columns, rows, total)
+
+
+def mark(path: Path, ids: Sequence[str], state: str, comment: str = "") -> None:
+    """Set the state of candidates, with today's date; all of them or, if one is unknown, none.
+
+    Args:
+        path: the ledger.
+        ids: of candidates, or the first characters of one; an id that a candidate had before it was merged counts too.
+        state: one of ``STATES``.
+        comment: one line.
+
+    Raises:
+        ConfigError: there is no such state, or an id fits no candidate, or several.
+    """
+    state = OTHER_NAMES.get(state.lower(), state.lower())
+    if state not in STATES:
+        raise ConfigError(f"{WHERE} mark: no state '{state}'; states are {', '.join(STATES)}")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with opened(path) as base, writing(base):
+        touched = []
+        for one in ids:
+            number, content = _member(base, one)
+            base.execute(
+                "INSERT INTO marks (content, state, date, comment) VALUES (?, ?, ?, ?)", [content, state, now, comment]
+            )
+            touched.append(number)
+        candidates.refresh(base, touched)
+
+
+def _member(base: sqlite3.Connection, text: str) -> tuple[int, str]:
+    """Return the candidate of an id, and the content hash of the member that the id names."""
+    if not text or not all(character in "0123456789abcdef" for character in text):
+        raise ConfigError(f"{WHERE}: '{text}' is no id; ids are in the first column of `adit ledger query`")
+    rows = base.execute(
+        "SELECT candidate, min(content) FROM members WHERE content >= ? AND content < ? GROUP BY candidate LIMIT 2",
+        [text, text + "g"],
+    ).fetchall()
+    if not rows:
+        raise DataError(f"{WHERE}: no candidate {text}; ids are in the first column of `adit ledger query`")
+    if len(rows) > 1:
+        raise ConfigError(f"{WHERE}: several candidates begin with {text}; give more characters of the id")
+    return rows[0]
+
+
+def history(path: Path, text: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return the members of a candidate (run, id there, energy above the hull) and its marks (date, state, comment).
+
+    Raises:
+        ConfigError: the id fits several candidates.
+        DataError: it fits none.
+    """
+    with opened(path) as base:
+        number, _ = _member(base, text)
+        query = """SELECT path, system_id, energy FROM members JOIN runs USING (run) WHERE candidate = ?
+                   ORDER BY energy IS NULL, energy, path, system_id"""
+        marks = """SELECT date, state, comment FROM marks
+                   WHERE content IN (SELECT content FROM members WHERE candidate = ?) ORDER BY mark"""
+        return base.execute(query, [number]).fetchall(), base.execute(marks, [number]).fetchall()

@@ -1,0 +1,78 @@
+"""What to do after a run, as commands that can be copied: dossiers, the ledger, DFT, more samples."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Final
+
+from adit.columns import Col
+from adit.config import Config, SampleStage, parse
+from adit.errors import ConfigError
+from adit.report.run.inputs import Run
+
+TOP: Final = 5
+"""Candidates of each kind that get a dossier."""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A command.
+
+    Attributes:
+        purpose: one sentence.
+        command: for a shell, in the folder that the workflow ran in.
+    """
+
+    purpose: str
+    command: str
+
+
+def next_steps(run: Run) -> list[NextStep]:
+    """Return the commands for a run; those whose files it lacks are left out."""
+    steps: list[NextStep] = []
+    if any(len(frame) for frame in run.scores.values()):
+        purpose = f"Write a page for each of the best {TOP} candidates of each kind, with inputs for VASP and GPAW."
+        command = _command("dossier", "--run", str(run.folder), "--top", str(TOP), "--out", f"{run.folder}-dossiers")
+        steps.append(NextStep(purpose, command))
+        purpose = "Add the candidates to the ledger of all runs (results/ledger.sqlite)."
+        steps.append(NextStep(purpose, _command("ledger", "add", str(run.folder))))
+    steps += _dft(run)
+    for kind in run.scores:
+        steps += _more(run, kind)
+    return steps
+
+
+def _command(*words: str) -> str:
+    return shlex.join(["adit", *words])
+
+
+def _dft(run: Run) -> list[NextStep]:
+    """Return the relaxation of the relaxed crystals with DFT."""
+    shards = sorted(path for path in run.folder.glob("relaxed/crystal/*.arrow") if path.stem.isdigit())
+    frame = run.scores.get("crystal")
+    if not shards or frame is None or Col.RELAX_STATUS not in frame:
+        return []
+    engine, preset = str(run.setting("dft.engine", "gpaw")), str(run.setting("dft.preset", "standard"))
+    purpose = f"Relax all crystals of the first shard further with DFT ({engine}, preset {preset})."
+    words = ["relax", str(shards[0]), "--engine", engine, "--preset", preset, "--out", f"{run.folder}-dft"]
+    return [NextStep(purpose, _command(*words))]
+
+
+def _more(run: Run, kind: str) -> list[NextStep]:
+    """Return the generation of as many other samples, with the run's own settings and the next seed."""
+    networks = [run.folder / name for name in ("vae", "dit")]
+    if not all((folder / "model.safetensors").is_file() for folder in networks) or "sample" not in run.config:
+        return []
+    try:
+        whole: Config = parse(run.config)
+    except ConfigError:  # of an earlier version
+        return []
+    stage = whole.stage(SampleStage).model_copy(update={"seed": whole.seed + 1})
+    settings = json.dumps(json.loads(stage.model_dump_json(by_alias=True)), separators=(",", ":"))
+    options = ["--vae", str(networks[0]), "--dit", str(networks[1]), "--kind", kind, "--n", str(len(run.scores[kind]))]
+    words = ["sample", *options, "--config", settings, "--out", f"{run.folder}-{kind}-{whole.seed + 1}.arrow"]
+    return [
+        NextStep(f"Generate as many other {kind}s, with the settings of this run and another seed.", _command(*words))
+    ]

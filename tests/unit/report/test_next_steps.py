@@ -1,0 +1,68 @@
+"""The commands under "What to do next": they parse, name what is there, and work as copied."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from adit import store
+from adit.cli import main, parser
+from adit.config import Config
+from adit.report.run.inputs import load
+from adit.report.words.next_steps import next_steps
+from tests.unit.report.test_page import write_run
+from tests.weights import write_weights
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run with networks, as the workflow names it: relative to its folder, with a blank in the name."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results/my run")
+    write_run(folder)
+    write_weights(folder)
+    return folder
+
+
+def commands(run: Path) -> dict[str, list[str]]:
+    settings = Config().model_copy(update={"seed": 4}).model_dump_json(by_alias=True)
+    steps = next_steps(load(run, settings))
+    split = [shlex.split(step.command) for step in steps]
+    assert all(words[0] == "adit" for words in split)
+    return {" ".join(words[1:3]) if words[1] == "ledger" else words[1]: words[1:] for words in split}
+
+
+def test_every_command_parses_and_names_files_that_are_there(run: Path) -> None:
+    by_verb = commands(run)
+    assert set(by_verb) == {"dossier", "ledger add", "relax", "sample"}
+    for words in by_verb.values():
+        args = parser().parse_args(words)
+        named = [getattr(args, name, None) for name in ("files", "runs", "run", "vae", "dit")]
+        for value in named:
+            for path in value if isinstance(value, list) else [value]:
+                assert path is None or path.exists(), path
+
+
+def test_a_run_without_scores_has_no_commands(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert next_steps(load(tmp_path / "empty", "{}")) == []
+
+
+def test_the_ledger_and_more_samples_work_as_copied(run: Path) -> None:
+    by_verb = commands(run)
+    assert main(by_verb["ledger add"]) == 0
+    assert Path("results/ledger.sqlite").is_file()
+    words = by_verb["sample"]
+    words[words.index("--n") + 1] = "1"
+    assert main(words) == 0
+    table = store.read_systems(words[words.index("--out") + 1])
+    assert len(table) == 1
+    assert table.metadata["seed"] == 5
+
+
+@pytest.mark.slow
+def test_the_dossiers_work_as_copied(run: Path) -> None:
+    assert main(commands(run)["dossier"]) == 0
+    assert (Path(f"{run}-dossiers") / "index.html").is_file()
