@@ -154,9 +154,9 @@ def screen(task: PairTask, pair: tuple[int, int]) -> list[Candidate]:
 
 def _static(task: PairTask, candidates: Sequence[tuple[str, AtomicSystem]]) -> list[Candidate]:
     chosen, evaluator = task.chosen, task.chosen.evaluator(task.device)
-    known = [each for each in candidates if chosen.unknown(each[1]) is None]
+    supported = [each for each in candidates if chosen.unknown(each[1]) is None]
     energies: list[Candidate] = []
-    for group in _groups(known, task.batch_atoms):
+    for group in _groups(supported, task.batch_atoms):
         if time.time() > task.deadline:
             raise LateError
         answers = evaluator.energies([convert.to_atoms(system) for _, system in group])
@@ -248,7 +248,7 @@ def _relaxed(task: PairTask, starts: Sequence[AtomicSystem]) -> list[Relaxed]:
 
 def _judged(task: PairTask, judge: Chosen, crystals: Sequence[AtomicSystem]) -> list[dict[str, Any]]:
     """Return the rows of a second potential; none where it does not load or knows none of the crystals."""
-    known = [("", system) for system in crystals if judge.unknown(system) is None]
+    supported = [("", system) for system in crystals if judge.unknown(system) is None]
     reason = STATIC.format(task.chosen.label)
     rows = []
     try:
@@ -256,7 +256,7 @@ def _judged(task: PairTask, judge: Chosen, crystals: Sequence[AtomicSystem]) -> 
     except AditError as error:
         log.warning("%s: %s", task.pair, error)
         return []
-    for group in _groups(known, task.batch_atoms):
+    for group in _groups(supported, task.batch_atoms):
         if time.time() > task.deadline:
             raise LateError
         answers = evaluator.energies([convert.to_atoms(system) for _, system in group])

@@ -45,7 +45,7 @@ COLLAPSE: Final = {
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptSystems:
     """What is kept of a run.
 
     Attributes:
@@ -69,7 +69,7 @@ def inputs_of(run: Path, kind: Kind) -> list[Path]:
 
 def keep(
     run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int, condition: Condition | None = None
-) -> Kept:
+) -> KeptSystems:
     """Return the samples of a run that pass every filter and were not kept before.
 
     Args:
@@ -107,10 +107,10 @@ def keep(
     for system_id, system in zip(passed, candidates, strict=True):
         decisions[system_id] = reasons.get(system.system_id, KEPT)
     kept = [system for system in candidates if system.system_id not in reasons]
-    return Kept(kept, table.assign(**{DECISION: [decisions[str(each)] for each in table[Col.SYSTEM_ID]]}))
+    return KeptSystems(kept, table.assign(**{DECISION: [decisions[str(each)] for each in table[Col.SYSTEM_ID]]}))
 
 
-def check_floors(kept: Kept, run: Path, kind: Kind, floors: FloorsConfig) -> None:
+def check_floors(kept: KeptSystems, run: Path, kind: Kind, floors: FloorsConfig) -> None:
     """Check that a round did not collapse.
 
     Raises:
@@ -132,7 +132,9 @@ def check_floors(kept: Kept, run: Path, kind: Kind, floors: FloorsConfig) -> Non
         )
 
 
-def write_kept(kept: Kept, run: Path, kind: Kind, out: Path, table: Path, earlier: Sequence[AtomicSystem] = ()) -> None:
+def write_kept(
+    kept: KeptSystems, run: Path, kind: Kind, out: Path, table: Path, earlier: Sequence[AtomicSystem] = ()
+) -> None:
     """Write the structures, after those of earlier rounds, and the decisions; say how many samples each filter took.
 
     Raises:
@@ -147,7 +149,7 @@ def write_kept(kept: Kept, run: Path, kind: Kind, out: Path, table: Path, earlie
     log.info("%s: %d %ss: %s", run, len(kept.decisions), kind, counts)
 
 
-def _counts(kept: Kept) -> str:
+def _counts(kept: KeptSystems) -> str:
     return ", ".join(f"{number} {word}" for word, number in kept.counts.items())
 
 

@@ -54,8 +54,8 @@ def test_nothing_that_a_site_names_is_imported(kind: str, tmp_path: Path, monkey
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     crystal = Structure(Lattice.cubic(4.2), ["Mg", "O"], [[0, 0, 0], [0.5] * 3], site_properties={"magmom": [1, 2]})
-    made = crystal if kind == "crystal" else Molecule(["C", "O"], [[0, 0, 0], [0, 0, 1.1]])
-    value = made.as_dict()
+    structure = crystal if kind == "crystal" else Molecule(["C", "O"], [[0, 0, 0], [0, 0, 1.1]])
+    value = structure.as_dict()
     value["sites"][1]["properties"] = {"x": {"@module": "planted", "@callable": "made"}}
     value["properties"] = {"x": {"@module": "planted", "@callable": "made"}}
     system = convert.from_pymatgen_dict(value, "x")

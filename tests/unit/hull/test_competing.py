@@ -86,16 +86,16 @@ def test_only_promising_prototypes_are_tried_at_the_other_volumes(few: None) -> 
     task = PairTask("Cu-Au", {"Cu": 0.0, "Au": 0.0}, Chosen("emt"), (), None, "cpu", 64, time.time() + 99)  # type: ignore[arg-type]
     middle = [(name, system) for name, system in decorated((29, 79), (MIDDLE,))]
     energies = {system.system_id: (PROMISING + 0.1 if name.startswith(off) else 0.0) for name, system in middle}
-    asked: list[str] = []
+    names: list[str] = []
 
     def static(_: PairTask, candidates: Sequence[Any]) -> list[Any]:
-        asked.extend(system.system_id for _, system in candidates)
+        names.extend(system.system_id for _, system in candidates)
         return [(name, system, energies.get(system.system_id, 0.0)) for name, system in candidates]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pair_search, "_static", static)
         screen(task, (29, 79))
-    counts = [sum(each.startswith(prototype.name + "/") for each in asked) for prototype in some]
+    counts = [sum(each.startswith(prototype.name + "/") for each in names) for prototype in some]
     orders = [1 if each.symmetric else 2 for each in some]
     assert counts == [orders[0], *(len(BONDS) * n for n in orders[1:])]
 

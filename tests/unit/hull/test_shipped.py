@@ -159,20 +159,20 @@ def test_the_table_gets_what_the_time_was_enough_for(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Elements come first; what was not finished is left out of the table, and rows of others stay."""
-    asked: list[str] = []
+    names: list[str] = []
 
     def fake(systems: list[AtomicSystem], limits: Limits, **options: object) -> list[Relaxed]:
         assert options["budget_s"] == 7.0
-        asked.extend(system.system_id for system in systems)
+        names.extend(system.system_id for system in systems)
         first = Relaxed("converged", "", systems[0], 7.0 * len(systems[0]))
         return [first, *(Relaxed("timeout", "not finished") for _ in systems[1:])]
 
     monkeypatch.setattr(batch, "relax_all", fake)
     path = tmp_path / "t.parquet"
     reference.ship(path, small, tmp_path, 1, budget_s=7.0)
-    assert list(store.read_frame(path)["entry_id"]) == asked[:1]
+    assert list(store.read_frame(path)["entry_id"]) == names[:1]
     kinds = {system.system_id: len(set(system.numbers.tolist())) for system in store.read_systems(small).systems()}
-    assert [kinds[name] for name in asked] == sorted(kinds[name] for name in asked)
+    assert [kinds[name] for name in names] == sorted(kinds[name] for name in names)
 
 
 def test_a_table_of_another_version_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -76,7 +76,7 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("sample: {conditions: {crystal: {labels: {gap: true}}}}", "labels: is a truth value"),
         ("sample: {by_kind: {crystal: {steps: true}}}", "steps: is a truth value"),
         ("limits: {worker_bytes: 1}", "limits.worker_bytes: Input should be greater than or equal to 500000000"),
-        ("results: /proc/x", "results: /proc/x/paper cannot be made: /proc/x/paper is in a folder of the system"),
+        ("results: /proc/x", "results: /proc/x/paper cannot be created: /proc/x/paper is in a folder of the system"),
         ("results: /sys", "is in a folder of the system"),
         ("results: /dev/x", "is in a folder of the system"),
         ("results: system/x", "is in a folder of the system"),

@@ -42,7 +42,7 @@ def refused(folder: Path, *words: str | Path, capfd: pytest.CaptureFixture[str])
 def test_a_file_of_others_is_kept(tmp_path: Path, start: str, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "settings.ini").write_text(start)
     line = refused(tmp_path, "schema", "--out", tmp_path / "s.json", "--log", tmp_path / "settings.ini", capfd=capfd)
-    assert "no log of adit" in line
+    assert "not a log of adit" in line
 
 
 def test_a_log_is_replaced(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ ROWS = [
     # id, energy above the hull, the judge's less it, verdict, group, in the data, relaxation
     ("both", -0.2, 0.1, "stable by both", "both", False, "converged"),
     ("twin", -0.3, 0.1, "stable by both", "both", False, "converged"),
-    ("known", -0.2, 0.1, "stable by both", "known", True, "converged"),
+    ("in_data", -0.2, 0.1, "stable by both", "in_data", True, "converged"),
     ("judge", 0.1, -0.2, "stable by one", "judge", False, "converged"),
     ("first", -0.1, 0.2, "stable by one", "first", False, "converged"),
     ("unknown", -1.9, 0.0, "unknown hull", "unknown", False, "converged"),
@@ -34,8 +34,8 @@ def table() -> list[dict[str, object]]:
 
 def matches(references: bool = True) -> Matches:
     by_key = {
-        ("relaxed", name): {ADIT.matcher.name: Match(group=group, in_train=known, in_reference=known)}
-        for name, *_, group, known, _ in ROWS
+        ("relaxed", name): {ADIT.matcher.name: Match(group=group, in_train=in_data, in_reference=in_data)}
+        for name, *_, group, in_data, _ in ROWS
     }
     return Matches(by_key, {}, has_references=references)
 
@@ -46,8 +46,8 @@ def test_stable_and_sun_by_the_judge_and_by_both() -> None:
     by_id = {row["system_id"]: row for row in rows}
     passes = {name: {key for key, row in by_id.items() if row[name]} for name in ("stable_by_judge", "stable_by_both")}
     assert passes == {
-        "stable_by_judge": {"both", "twin", "known", "judge"},
-        "stable_by_both": {"both", "twin", "known"},
+        "stable_by_judge": {"both", "twin", "in_data", "judge"},
+        "stable_by_both": {"both", "twin", "in_data"},
     }
     assert {key for key, row in by_id.items() if row["sun_by_judge"]} == {"both", "judge"}
     assert {key for key, row in by_id.items() if row["sun_by_both"]} == {"both"}

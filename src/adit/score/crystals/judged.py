@@ -35,10 +35,10 @@ def add_judge(table: Records, energies: Energies, matches: Matches, population: 
         own = record[energies.prefix + Col.E_ABOVE_HULL]
         record[Col.JUDGE_E_ABOVE_HULL] = math.nan if difference is None else own + float(difference)
         record[Col.JOINT_VERDICT] = str(row.get(str(Col.VERDICT)) or Verdict.NO_ENERGY)
-        known = record[Col.JOINT_VERDICT] != Verdict.UNKNOWN_HULL and record[Col.RELAX_STATUS] == "converged"
+        on_hull = record[Col.JOINT_VERDICT] != Verdict.UNKNOWN_HULL and record[Col.RELAX_STATUS] == "converged"
         by_judge = is_stable(record[Col.JUDGE_E_ABOVE_HULL], record[Col.N_ELEMENTS])
-        record[str(Metric.JUDGE_STABLE)] = known and by_judge
-        record[str(Metric.BOTH_STABLE)] = known and record[Col.JOINT_VERDICT] == Verdict.BOTH
+        record[str(Metric.JUDGE_STABLE)] = on_hull and by_judge
+        record[str(Metric.BOTH_STABLE)] = on_hull and record[Col.JOINT_VERDICT] == Verdict.BOTH
     for stable, joint in FLAGS:
         candidates = []
         for record in table:
@@ -62,12 +62,12 @@ def judge_records(table: Records, energies: Energies, rater: Rater, requested: s
     """
     if not energies.judge:
         return []
-    whose = f"{requested}; converged relaxations; hulls that both potentials know"
+    population = f"{requested}; converged relaxations; hulls that both potentials know"
     judge = f"{energies.judge_tag or 'no'} energies"
     rules = {Metric.JUDGE_STABLE: judge, Metric.BOTH_STABLE: f"{energies.basis}, and {judge}"}
     records = []
     for metric, joint in FLAGS:
-        basis = f"{whose}; {rules[metric]}; {ADIT.rule}"
+        basis = f"{population}; {rules[metric]}; {ADIT.rule}"
         records.append(rater.rate(Protocol.STRICT, metric, (row[str(metric)] for row in table), basis))
         if any(row[str(joint)] is None for row in table):
             records.append(rater.ratio(Protocol.STRICT, joint, 0, 0, blank))

@@ -14,6 +14,7 @@ from adit.errors import ConfigError
 from adit.relax.dft.engines.corrections import mp2020
 from adit.relax.dft.engines.presets import VaspPreset
 from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
+from adit.systems import AtomicSystem, Kind
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
 KBAR_IN_GPA = 0.1
@@ -73,14 +74,13 @@ def boxed(molecule: Any) -> Any:
     Raises:
         ConfigError: it is charged, which a periodic cell would compensate.
     """
-    from pymatgen.core import Lattice, Structure
-
     if molecule.charge:
         raise ConfigError(f"a molecule of charge {molecule.charge:+g}: VASP computes neutral ones here; use gpaw")
     positions = molecule.cart_coords
     edges = np.ptp(positions, axis=0) + 2 * VACUUM
     places = positions - (positions.max(axis=0) + positions.min(axis=0)) / 2 + edges / 2
-    return Structure(Lattice(np.diag(edges)), molecule.species, places, coords_are_cartesian=True)
+    numbers = np.array([site.specie.Z for site in molecule])
+    return convert.to_structure(AtomicSystem("boxed", Kind.CRYSTAL, numbers, places, np.diag(edges)))
 
 
 def _vasp_maker() -> Any:

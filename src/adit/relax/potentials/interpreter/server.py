@@ -23,10 +23,11 @@ def main() -> None:
         answers.flush()
 
     name, weights, device = sys.argv[1:4]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # not there where PYTHONSAFEPATH is set
     try:
         import numpy as np
         from ase import Atoms
-        from loaders import answer, load  # type: ignore[import-not-found]  # the folder of this file
+        from loaders import answer, load  # type: ignore[import-not-found]
 
         calculator = load(name, weights, device)
     except BaseException as error:  # noqa: BLE001 - whatever keeps it from loading is the first line
