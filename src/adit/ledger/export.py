@@ -35,7 +35,7 @@ FIRST: Final = (
 
 
 @dataclass(frozen=True)
-class Kept:
+class ExportedCandidate:
     """A candidate with the structures of its best member.
 
     Attributes:
@@ -85,7 +85,7 @@ def export(path: Path, text: str, out: Path) -> None:
     log.info("%s: %d candidates; page: %s", path, len(kept), out / "index.html")
 
 
-def _kept(base: sqlite3.Connection, record: dict[str, Any]) -> Kept:
+def _kept(base: sqlite3.Connection, record: dict[str, Any]) -> ExportedCandidate:
     """Return a candidate with the structures of the member whose values it has."""
     query_text = """SELECT members.generated, members.relaxed
                     FROM candidates JOIN members USING (candidate) JOIN runs ON members.run = runs.run
@@ -94,10 +94,10 @@ def _kept(base: sqlite3.Connection, record: dict[str, Any]) -> Kept:
                     LIMIT 1"""
     generated, relaxed = base.execute(query_text, [record["id"]]).fetchone()
     name = str(record["id"])
-    return Kept(record, from_text(generated, name), None if relaxed is None else from_text(relaxed, name))
+    return ExportedCandidate(record, from_text(generated, name), None if relaxed is None else from_text(relaxed, name))
 
 
-def _page(path: Path, text: str, kept: Sequence[Kept], out: Path) -> None:
+def _page(path: Path, text: str, kept: Sequence[ExportedCandidate], out: Path) -> None:
     """Write the page: one table with filters a kind."""
     kinds = []
     for kind in KINDS:
@@ -111,7 +111,7 @@ def _page(path: Path, text: str, kept: Sequence[Kept], out: Path) -> None:
     )
 
 
-def _write_kind(kind: str, kept: Sequence[Kept], folder: Path) -> Written:
+def _write_kind(kind: str, kept: Sequence[ExportedCandidate], folder: Path) -> Written:
     import pandas as pd
 
     frame = pd.DataFrame([{**one.record, str(Col.SYSTEM_ID): one.record["id"]} for one in kept])
