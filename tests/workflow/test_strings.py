@@ -109,7 +109,7 @@ def with_texts(text: str, folder: Path) -> dict[str, Any]:
     potential = {"engine": "mace", "weights": text, "python": text}
     values["relax"] |= potential
     values["judge"] = potential
-    values["dft"] |= {"preset": text}
+    values["dft"] |= {"preset": text, "molecule": {"preset": text}}
     values["hull"] |= {"entries": f"{place}/{text}.json"}
     values["score"] |= {"mofchecker_python": text}
     values["report"] |= {"title": text, "baseline": text}
@@ -125,6 +125,7 @@ COVERED = {
     "sample.from",
     *(f"{section}.{key}" for section in ("relax", "judge") for key in ("weights", "python")),
     "dft.preset",
+    "dft.molecule.preset",
     "hull.entries",
     "score.mofchecker_python",
     "report.title",
@@ -139,6 +140,7 @@ ELSEWHERE = {
     "rounds.keep": "must be a condition; tests/unit/rounds",
     "sample.command_reads": "test_programs_that_sample_get_their_text",
     "data.custom.*": "pattern of a dataset's name: only those in data.datasets become files",
+    "select.molecule.window.*": "name of a property",
     "sample.by_kind.*": "a kind of system",
     "sample.by_kind.*.*": "settings of section sample, which takes no free text there",
     "ablations.autoencoders.*.datasets": "names of data.datasets",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adit import config as adit_config
 from adit import slurm
+from snakemake.dag import DAG
 from snakemake.exceptions import LockException, WorkflowError
 
 from adit.cli import PARENT_VARIABLE
@@ -194,9 +195,16 @@ if workflow.is_main_process:
     # Snakemake's own words advise to unlock the folder, which would let two runs write the same files.
     LockException.__init__ = lambda self: WorkflowError.__init__(self, ANOTHER)
 
-# What was cut off is made again by the same command, with or without --rerun-incomplete.
-if workflow.dag_settings is not None:
-    workflow.dag_settings.force_incomplete = True
+
+async def make_incomplete_again(dag):
+    """Run jobs again that were cut off, as --rerun-incomplete does."""
+    if not dag.ignore_incomplete:
+        dag.forcefiles.update(await dag.incomplete_files())
+
+
+# Snakemake reads this file before it sets its option --rerun-incomplete, so that the option cannot be set here.
+DAG.check_incomplete = make_incomplete_again
+DAG.incomplete_external_jobid = lambda self, job: None
 
 
 def not_ours():
