@@ -47,7 +47,7 @@ if words[:3] == ["-m", "adit", "stage"]:
             key = word
         else:
             values.setdefault(key, []).append(word)
-    keys = ("--out", "--stats", "--structures", "--extxyz", "--timing")
+    keys = ("--out", "--stats", "--structures", "--extxyz", "--sdf", "--timing")
     files = [file for key in keys for file in values.get(key, [])]
     if verb == "take":
         files = values["--crystal"] + values["--molecule"]
