@@ -198,8 +198,8 @@ def check_started(records: list[dict[str, Any]], verbs: set[str]) -> set[str]:
 
 
 EVERY = (
-    "doctor prepare vae encode dit sample checks relax relax-molecules reference hull judge judge-hull select dft score report"
-    " bundle"
+    "doctor prepare vae encode dit sample checks relax relax-molecules reference hull judge judge-hull select dft"
+    " score report bundle"
 )
 
 
