@@ -66,7 +66,7 @@ def read_back(folder: Path, suffix: str, content: str | bytes) -> AtomicSystem:
     path.write_bytes(gzip.compress(content if isinstance(content, bytes) else content.encode()))
     (row,) = read_structures([path], ReadSettings(workers=0))
     assert isinstance(row.row, AtomicSystem), row.row
-    assert row.notes == ()
+    assert [note for note in row.notes if "hydrogens are not atoms" not in note] == []  # random atoms have no bonds
     return row.row
 
 

@@ -101,6 +101,7 @@ rule relax_molecules:
     resources:
         mem_mb=memory(1000, per_thread=500),
         runtime=minutes(240),
+        in_turn=1,
     params:
         stage=stage(adit_config.MoleculeRelaxStage),
         cache=f"{RUN}/state/relax",

@@ -229,12 +229,13 @@ def test_builtin_keeps_failed_entries_with_their_reason(tmp_path: Path, monkeypa
     store.write_systems(tmp_path / "builtin-crystals.arrow", systems, splits=["train", "val", "test"])
 
     def fake(given: list[AtomicSystem], limits: object, **options: object) -> list[Relaxed]:
-        assert [s.system_id for s in given] == ["na", "nacl", "po"]
-        return [
-            Relaxed("converged", "", given[0], -1.3),
-            Relaxed("unconverged", "fmax", given[1], -7.0),
-            Relaxed("refused", "unknown"),
-        ]
+        by_id = {
+            "na": Relaxed("converged", "", systems[0], -1.3),
+            "nacl": Relaxed("unconverged", "fmax", systems[1], -7.0),
+            "po": Relaxed("refused", "unknown"),
+        }
+        assert [each.system_id for each in given] == ["na", "po", "nacl"], "elements first"
+        return [by_id[each.system_id] for each in given]
 
     monkeypatch.setattr(batch, "relax_all", fake)
     reference.reference(stage("builtin"), [tmp_path / "builtin-crystals.arrow"], tmp_path / "r.parquet", None, 1)

@@ -242,7 +242,7 @@ def test_funnel(scores: Path) -> None:
     assert crystal == [7, 6, 5, 4, 3, 2, 1]
     assert steps["crystal", "relaxed"]["reasons"] == {"unconverged": 1}
     assert steps["crystal", "novel"]["reasons"] == {"matches the data": 1}
-    assert [each["count"] for (kind, _), each in steps.items() if kind == "molecule"] == [5, 4, 3, 2, 1]
+    assert [each["count"] for (kind, _), each in steps.items() if kind == "molecule"] == [5, 4, 3, 3, 2, 1]
 
 
 def test_no_samples_no_hull_no_controls(tmp_path: Path) -> None:
