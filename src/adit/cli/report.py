@@ -21,7 +21,8 @@ def _report(args: argparse.Namespace) -> None:
     stage = config.load_stage(config.ReportStage, args.config)
     set_limits(stage.limits)
     if args.out.resolve() == args.run.resolve():
-        raise ConfigError(f"--out {args.out}: is the folder of the run; name another one, such as {args.run / 'report'}")
+        other = args.run / "report"
+        raise ConfigError(f"--out {args.out}: is the folder of the run; name another one, such as {other}")
     report(stage, args.run, args.out, args.run_config)
 
 
