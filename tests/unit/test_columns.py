@@ -27,7 +27,6 @@ ROOMS = ("score", "report", "cli", "hull", "relax", "labels", "sample", "train",
 NAMES = COLUMNS | METRICS | {flag(metric, protocol) for metric in Metric for protocol in Protocol}
 
 ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
-    "rings": ("noun of a basis", {"score/molecules/distances.py": 1}),
     "dipole": ("ASE's name of a calculator's result", {"relax/molecules/gfn2.py": 3}),
     # Not columns but other things of the same name: steps of the funnel, keys of the configuration, ASE's names.
     "code": (

@@ -143,7 +143,7 @@ def test_the_weaker_denoiser_is_the_model_without_some_blocks(weights: Path, tmp
         with pytest.raises(ConfigError, match="one has to be left"):
             sampled(weights, tmp_path / "c", Kind.CRYSTAL, 2, skip_guidance=2.0, skip_blocks=skip)
     for alone in ({"skip_guidance": 2.0}, {"skip_blocks": (0,)}):
-        with pytest.raises(ValueError, match="belong together"):
+        with pytest.raises(ValueError, match="must be set together"):
             stage(**alone)
 
 

@@ -130,6 +130,6 @@ def test_extxyz_is_read_by_ase(tmp_path: Path) -> None:
 def test_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for path in (Path("/dev/null"), tmp_path / "folder"):
-        with pytest.raises(DataError, match="no plain file"):
+        with pytest.raises(DataError, match="not a plain file"):
             store.write_json(path, {})
     assert Path("/dev/null").is_char_device()
