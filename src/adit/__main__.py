@@ -1,5 +1,6 @@
 """``python -m adit``: the command line."""
 
+import atexit
 import os
 import sys
 
@@ -7,6 +8,13 @@ import sys
 if not sys.flags.safe_path and sys.path[:1] == [os.getcwd()] and not os.path.isdir("adit"):
     del sys.path[0]
 
-from adit.cli import main
+from adit.cli import INTERRUPTED, main
 
-sys.exit(main())
+code = main()
+if code == INTERRUPTED:
+    # Python would end by SIGINT instead, if the signal came during the exec of a text (an import of dataclasses, say).
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+sys.exit(code)

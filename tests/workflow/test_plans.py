@@ -80,7 +80,7 @@ def test_a_mistyped_key_stops_the_workflow_with_one_line(tmp_path: Path) -> None
         ("results='`touch PWNED`'", "results: has the character '`'"),
         ("results=.snakemake", "results: '.snakemake' is a folder of the program's own"),
         ("results=/proc/x", "is in a folder of the system"),
-        ("sample={crystal: true}", "sample.crystal: "),
+        ("sample={crystal: true}", "sample.crystal: Input should be a valid integer"),
         ("limits={worker_bytes: 1}", "limits.worker_bytes: "),
         ("score={mofchecker_python: -c evil}", "score.mofchecker_python: begins with -"),
     ],

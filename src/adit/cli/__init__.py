@@ -45,6 +45,9 @@ PARENT_VARIABLE = "ADIT_PARENT_PID"
 STOPPED = 143
 """Exit code of a training that was stopped by a signal and saved its state."""
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C or a signal ended."""
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
@@ -109,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return message.exit_code
     except KeyboardInterrupt:
         log.error("interrupted; repeat the command to resume from saved results")
-        return 130
+        return INTERRUPTED
     return 0
 
 

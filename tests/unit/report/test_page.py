@@ -263,14 +263,15 @@ def test_any_part_may_be_missing(tmp_path: Path, part: str) -> None:
 @pytest.mark.parametrize(
     "part", ["scores/summary.json", "scores/crystal.parquet", "dft/0.parquet", "relaxed/crystal/0.arrow"]
 )
-def test_broken_file_is_named(tmp_path: Path, part: str) -> None:
+def test_broken_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     run = write_run(tmp_path)
+    monkeypatch.chdir(tmp_path.parent)  # commands of the page are for the folder that the workflow runs in
     (run / "data/a.stats.json").unlink()
     (run / part).write_bytes(b"cut short")
     page = write_page(run)
     assert "A file could not be read" in page
     assert part in page
-    assert str(tmp_path) not in re.sub(r"<pre>.*?</pre>", "", page, flags=re.DOTALL)  # commands need the whole path
+    assert str(tmp_path) not in page
     assert any(part in problem for problem in store.read_json(run / "report/manifest.json")["problems"])
 
 

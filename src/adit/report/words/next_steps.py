@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from adit.columns import Col
@@ -31,6 +32,7 @@ class NextStep:
 
 def next_steps(run: Run) -> list[NextStep]:
     """Return the commands for a run; those whose files it lacks are left out."""
+    run = replace(run, folder=_from_here(run.folder))
     steps: list[NextStep] = []
     if any(len(frame) for frame in run.scores.values()):
         purpose = f"Write a page for each of the best {TOP} candidates of each kind, with inputs for VASP and GPAW."
@@ -76,3 +78,9 @@ def _more(run: Run, kind: str) -> list[NextStep]:
     return [
         NextStep(f"Generate as many other {kind}s, with the settings of this run and another seed.", _command(*words))
     ]
+
+
+def _from_here(folder: Path) -> Path:
+    """Return the path of a folder from the current one, if it lies below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if here in folder.parents else folder
