@@ -17,6 +17,7 @@ from adit.errors import ExternalToolError
 from adit.isolate import SINGLE_THREAD, Outcome, map_isolated
 from adit.outputs.scratch import Scratch
 from adit.progress import log
+from adit.relax.dft.cost import core_seconds
 from adit.relax.dft.faults import MACHINE_FAULT
 from adit.relax.dft.heartbeat import Heartbeat
 from adit.relax.dft.job import execute, warm_up
@@ -49,13 +50,18 @@ def run_tasks(
         log.info("%d of them were finished before", len(tasks) - len(todo))
     for task in todo:
         Scratch(task.folder, OWNER).promise([RUN, RESTART, RESULT])
-    todo = [replace(task, attempt=_attempts(task) + 1) for task in todo]
+    todo = [replace(task, attempt=_attempts(task) + 1) for task in sorted(todo, key=_predicted, reverse=True)]
     while todo:
         fresh = _round(todo, wall_limit_s, workers)
         results.update(fresh)
         timeouts = [task for task in todo if fresh[task.system.system_id][Col.STATUS] == "timeout"]
         todo = [replace(task, attempt=task.attempt + 1) for task in timeouts if task.attempt <= restarts]
     return results
+
+
+def _predicted(task: DftTask) -> float:
+    """Return a cost to order tasks by: the longest begin first, so that the workers end at about the same time."""
+    return core_seconds(task.system) if task.system.cell is not None else float(len(task.system))
 
 
 def _attempts(task: DftTask) -> int:
