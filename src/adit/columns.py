@@ -154,6 +154,26 @@ class Col(Labelled):
     RMSD_MOVED = "rmsd_moved", "moved", "Å", "RMSD of the relaxation"
     SPACEGROUP_BEFORE = "spacegroup_before", "", "", "international number, 0 where none was found"
     SPACEGROUP_AFTER = "spacegroup_after", "", "", "international number, 0 where none was found"
+    SYMMETRIZED = "symmetrized", "", "", "whether the relaxation of the symmetrised structure was kept"
+    SYMMETRY_TOLERANCE = "symmetry_tolerance", "", "Å", "at which the symmetry of the start was found"
+    SPACEGROUP_SYMMETRIZED = "spacegroup_symmetrized", "", "", "international number of the symmetrised start"
+    SYMMETRIZED_ENERGY_DIFFERENCE = (
+        "symmetrized_energy_difference",
+        "",
+        EV_PER_ATOM,
+        "relaxed from the symmetrised start less relaxed as given",
+    )
+    SYMMETRIZED_STEPS = "symmetrized_steps", "", "", "steps from the symmetrised start"
+    SYMMETRIZED_WALL_S = "symmetrized_wall_s", "", "s", "wall time from the symmetrised start"
+    SYMMETRIZED_SPACEGROUP_AFTER = (
+        "symmetrized_spacegroup_after",
+        "",
+        "",
+        "international number, relaxed from the symmetrised start",
+    )
+    RAW_SPACEGROUP = "raw_spacegroup_after", "", "", "international number, relaxed from the structure as given"
+    RAW_STEPS = "raw_steps", "", "", "steps from the structure as given"
+    RAW_WALL_S = "raw_wall_s", "", "s", "wall time from the structure as given"
     PUSHED_APART = "pushed_apart", "", "", "whether overlapping atoms were pushed apart first"
     ENERGY_TAG = "energy_tag", "", "", "method of the energy: <code>/<functional>/<correction>"
     CORRECTION = "correction", "", "eV", "part of the energy that is a correction"

@@ -73,9 +73,33 @@ def worker_memory(size: int | None) -> Iterator[None]:
         MEMORY.reset(token)
 
 
+_Key = tuple[tuple[tuple[str, str], ...], int | None]
+"""What workers must have in common: environment and limit of memory."""
+
+_KEPT: ContextVar[dict[_Key, list[_Worker]] | None] = ContextVar("_KEPT", default=None)
+
+
+@contextmanager
+def kept_workers() -> Iterator[None]:
+    """Within the block, idle workers are kept from one ``map_isolated`` to the next, and end with the block.
+
+    A worker's libraries are then imported once. Workers with a ``warm_up`` are never kept.
+    """
+    if _KEPT.get() is not None:  # the outer block keeps them
+        yield
+        return
+    kept: dict[_Key, list[_Worker]] = {}
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        for worker in (worker for workers in kept.values() for worker in workers):
+            worker.kill()
+
+
 def _serve(
     connection: Connection,
-    function: Callable[[Any], Any],
     warm_up: Callable[[], object] | None,
     memory_bytes: int | None,
 ) -> None:
@@ -94,7 +118,7 @@ def _serve(
     connection.send((_READY, "ok", None, ""))
     while True:
         try:
-            index, item = connection.recv()
+            index, function, item = connection.recv()
         except EOFError:
             return
         try:
@@ -124,7 +148,6 @@ class _Unsendable:
 class _Worker:
     def __init__(
         self,
-        function: Callable[[Any], Any],
         environment: Mapping[str, str],
         warm_up: Callable[[], object] | None,
         startup_s: float,
@@ -132,7 +155,7 @@ class _Worker:
     ) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, function, warm_up, memory_bytes), daemon=False)
+        self.process = context.Process(target=_serve, args=(theirs, warm_up, memory_bytes), daemon=False)
         with _environment({**environment, **OWN_MODULES}):
             self.process.start()
         theirs.close()
@@ -141,12 +164,13 @@ class _Worker:
         self.ready = False
         self.full = False
         self._item: Any = None
+        self._function: Callable[[Any], Any] | None = None
         self._startup_s = startup_s
         self._allowance = 0.0 if warm_up is not None else startup_s
 
-    def give(self, index: int, item: Any) -> None:
-        """Send an item, as soon as the worker is ready."""
-        self.index, self._item = index, item
+    def give(self, index: int, function: Callable[[Any], Any], item: Any) -> None:
+        """Send an item and its function, as soon as the worker is ready."""
+        self.index, self._function, self._item = index, function, item
         if self.ready:
             self._send()
 
@@ -158,14 +182,23 @@ class _Worker:
     def _send(self) -> None:
         self.started = time.monotonic()
         try:
-            self.connection.send((self.index, self._item))
+            self.connection.send((self.index, self._function, self._item))
         except (RecursionError, ValueError, TypeError, AttributeError, pickle.PicklingError) as error:
-            self.connection.send((self.index, _Unsendable(type(error).__name__)))
+            self.connection.send((self.index, None, _Unsendable(type(error).__name__)))
         self._item = None
 
     def overdue(self, wall: float, wall_limit_s: float) -> bool:
         """Return whether the item, or the start of the worker, takes longer than allowed."""
         return wall > (wall_limit_s + self._allowance if self.ready else self._startup_s)
+
+    def take_over(self, startup_s: float) -> None:
+        """Begin with another function, whose libraries are not loaded yet."""
+        self._allowance = startup_s
+
+    @property
+    def reusable(self) -> bool:
+        """Return whether it waits for another item."""
+        return self.index is None and self.ready and self.process.is_alive()
 
     def mark_loaded(self) -> None:
         """Record that the libraries are loaded: later items get no extra time."""
@@ -234,7 +267,9 @@ def map_isolated(
     allowance = startup_s if startup_s is not None else (120.0 if warm_up is None else 600.0)
     outcomes: dict[int, Outcome] = {}
     todo = list(range(len(items)))[::-1]
-    pool: list[_Worker] = []
+    key: _Key = (tuple(sorted(environment.items())), memory)
+    kept = _KEPT.get() if warm_up is None else None
+    pool = [] if kept is None else _taken(kept, key, allowance)
 
     def finish(worker: _Worker, outcome: Outcome) -> None:
         index = worker.index
@@ -249,10 +284,10 @@ def map_isolated(
             while todo and len([w for w in pool if w.index is not None]) < max(1, workers):
                 idle = next((w for w in pool if w.index is None), None)
                 if idle is None:
-                    idle = _Worker(function, environment, warm_up, allowance, memory)
+                    idle = _Worker(environment, warm_up, allowance, memory)
                     pool.append(idle)
                 index = todo.pop()
-                idle.give(index, items[index])
+                idle.give(index, function, items[index])
             busy = [w for w in pool if w.index is not None]
             answering = wait([w.connection for w in busy], timeout=0.5)
             now = time.monotonic()
@@ -273,8 +308,22 @@ def map_isolated(
                     finish(worker, _overdue(worker, wall, wall_limit_s))
     finally:
         for worker in pool:
-            worker.kill()
+            if kept is not None and worker.reusable:
+                kept.setdefault(key, []).append(worker)
+            else:
+                worker.kill()
     return [outcomes[i] for i in range(len(items))]
+
+
+def _taken(kept: dict[_Key, list[_Worker]], key: _Key, startup_s: float) -> list[_Worker]:
+    """Take the kept workers of a key that are alive."""
+    workers = kept.pop(key, [])
+    for worker in workers:
+        if worker.reusable:
+            worker.take_over(startup_s)
+        else:
+            worker.kill()
+    return [worker for worker in workers if worker.reusable]
 
 
 def _overdue(worker: _Worker, wall: float, wall_limit_s: float) -> Outcome:

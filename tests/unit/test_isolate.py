@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adit.isolate import map_isolated
+from adit.isolate import kept_workers, map_isolated
 
 
 def slow_start() -> None:
@@ -113,3 +113,51 @@ def test_no_module_of_the_folder_of_work_is_run(tmp_path: Path, words: list[str]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert not (folder / "PWNED").exists()
+
+
+def own_pid(_: object) -> int:
+    return os.getpid()
+
+
+def fail(_: object) -> None:
+    raise ValueError("no")
+
+
+def test_workers_are_kept_within_a_block_and_end_with_it() -> None:
+    with kept_workers():
+        (first,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
+        with kept_workers():
+            (second,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
+        (failed,) = map_isolated(fail, [0], workers=1, wall_limit_s=60.0)
+        (other,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0, environment={"OMP_NUM_THREADS": "2"})
+        (third,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
+        assert first.value == second.value == third.value != other.value
+        assert failed.status == "error"
+        assert alive(first.value)
+    assert not alive(first.value)
+    assert not alive(other.value)
+    (alone,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
+    assert alone.value != first.value
+    assert not alive(alone.value)
+
+
+def test_a_kept_worker_that_died_or_ran_late_is_replaced() -> None:
+    with kept_workers():
+        (first,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
+        os.kill(first.value, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while alive(first.value) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        (second,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
+        assert second.status == "ok"
+        assert second.value != first.value
+        (late,) = map_isolated(nap, [60.0], workers=1, wall_limit_s=0.5, startup_s=0.0)
+        assert late.status == "timeout"
+        assert not alive(second.value)
+
+
+def test_a_kept_worker_has_time_to_import_what_the_next_function_needs() -> None:
+    with kept_workers():
+        map_isolated(nap, [0.0], workers=1, wall_limit_s=60.0)
+        (outcome,) = map_isolated(nap, [1.0], workers=1, wall_limit_s=0.2, startup_s=60.0)
+        assert outcome.status == "ok"

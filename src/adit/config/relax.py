@@ -70,6 +70,11 @@ class RelaxConfig(Strict):
         description="structures with closer atoms: refuse them, or first push the atoms apart if there is space",
     )
     max_volume_per_atom: PositiveFloat = Field(250.0, description="largest allowed cell volume per atom, Å³")
+    symmetrize: Literal["off", "try", "only"] = Field(
+        "off",
+        description="symmetry found before relaxation, within 0.5 Å: off; try: relax also the symmetrised structure, "
+        "with its symmetry kept, and keep the lower energy; only: relax the symmetrised structure alone",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: a GPU if available")
     batch_atoms: Positive = Field(4096, description="atoms relaxed together on a GPU")
     molecule: MoleculeRelaxConfig = MoleculeRelaxConfig()

@@ -11,6 +11,7 @@ from adit import store
 from adit.columns import Col
 from adit.config import MoleculeRelaxConfig, MoleculeRelaxStage, RelaxConfig, RelaxStage
 from adit.progress import log
+from adit.relax import symmetry
 from adit.relax.molecules.relaxation import SDF, Gfn2Relaxer
 from adit.relax.molecules.rows import COLUMNS as MOLECULE_COLUMNS
 from adit.relax.molecules.rows import COUNTS, columns_of, relax_molecules
@@ -144,10 +145,11 @@ def relax_rows(
     config: RelaxConfig, rows: Sequence[AtomicSystem | Failure], workers: int, cache: Path | None
 ) -> list[Relaxed]:
     """Relax the systems and return one result per row; see ``batch.relax_all``."""
-    results = iter(
-        batch.relax_all(
-            [row for row in rows if isinstance(row, AtomicSystem)],
-            limits_of(config),
+
+    def relaxed(systems: Sequence[AtomicSystem], limits: Limits) -> list[Relaxed]:
+        return batch.relax_all(
+            systems,
+            limits,
             wall_limit_s=config.wall_limit_s,
             workers=workers,
             cache=cache,
@@ -155,7 +157,9 @@ def relax_rows(
             batch_atoms=config.batch_atoms,
             chosen=chosen_of(config),
         )
-    )
+
+    systems = [row for row in rows if isinstance(row, AtomicSystem)]
+    results = iter(symmetry.relax_with_symmetry(systems, limits_of(config), config.symmetrize, relaxed))
     return [Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results) for row in rows]
 
 
@@ -172,15 +176,21 @@ def table_of(
 ) -> tuple[pd.DataFrame, list[AtomicSystem | Failure]]:
     """Return the table and the relaxed systems or failures; ``tag`` is the energies' tag.
 
-    The columns are ``COLUMNS``, and with ``molecules`` those of molecules.
+    The columns are ``COLUMNS``, with ``molecules`` those of molecules, and those of ``symmetry`` where it was tried.
     """
     import pandas as pd
 
     pairs = list(zip(rows, results, strict=True))
-    columns = [*COLUMNS, *(MOLECULE_COLUMNS if molecules else ())]
-    records = [_record(row, result, tag) | (columns_of(result.details) if molecules else {}) for row, result in pairs]
+    symmetric = symmetry.COLUMNS if any(Col.SYMMETRIZED in result.details for result in results) else ()
+    columns = [*COLUMNS, *(MOLECULE_COLUMNS if molecules else ()), *symmetric]
+    records = [
+        _record(row, result, tag)
+        | (columns_of(result.details) if molecules else {})
+        | {name: result.details.get(name) for name in symmetric}
+        for row, result in pairs
+    ]
     frame = pd.DataFrame(records, columns=columns)
-    counted = [name for name in COUNTS if name in frame]
+    counted = [name for name in (*COUNTS, *symmetry.COUNTS) if name in frame]
     frame = frame.astype(dict.fromkeys(counted, "Int64"))
     return frame, [_structure(row, result, tag) for row, result in pairs]
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from adit import store
 from adit.columns import REQUESTED_PROTOCOLS, Col
 from adit.config import ScoreStage
+from adit.isolate import kept_workers
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
 from adit.readers import CONTRADICTION
@@ -105,6 +106,7 @@ def score(
     )
 
 
+@kept_workers()
 def score_rows(
     stage: ScoreStage,
     requested: Mapping[Kind, list[Row]],

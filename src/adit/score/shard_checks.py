@@ -11,7 +11,7 @@ from pathlib import Path
 
 from adit.config import ChecksStage
 from adit.errors import ExternalToolError
-from adit.isolate import map_isolated
+from adit.isolate import kept_workers, map_isolated
 from adit.progress import log
 from adit.score.common.inputs import read_rows
 from adit.score.common.scored import systems_of
@@ -24,6 +24,7 @@ from adit.score.tools.posebusters import bust
 from adit.systems import AtomicSystem, Kind
 
 
+@kept_workers()
 def check_shard(stage: ChecksStage, kind: Kind, samples: Sequence[Path], shard: Path, out: Path, workers: int) -> None:
     """Run the slow checks on one shard; there are none for crystals.
 

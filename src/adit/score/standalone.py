@@ -14,6 +14,7 @@ from typing import Final
 from adit import store
 from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
+from adit.isolate import kept_workers
 from adit.outputs.replace import check_folder, remove_all, replaced_folder
 from adit.progress import log
 from adit.readers import ParseSettings, ReadSettings, by_kind, check_paths, read_structures
@@ -44,6 +45,7 @@ class Given:
     dft: Sequence[Path] = ()
 
 
+@kept_workers()
 def score_files(
     stage: ScoreStage,
     files: Sequence[Path],

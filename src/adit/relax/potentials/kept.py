@@ -26,7 +26,8 @@ _OTHERS = ("status", "reason", "steps", "spacegroup_before", "spacegroup_after",
 
 def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
     """Return the hash of everything a relaxation depends on."""
-    digest = hashlib.sha256(json.dumps([_CODE, tag, sorted(asdict(limits).items())]).encode())
+    settings = {name: value for name, value in asdict(limits).items() if name != "keep_symmetry" or value}
+    digest = hashlib.sha256(json.dumps([_CODE, tag, sorted(settings.items())]).encode())
     for array in (system.numbers, system.positions, system.cell):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

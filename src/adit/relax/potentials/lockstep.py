@@ -117,6 +117,8 @@ class _Member:
         self.system, self.limits = system, limits
         self.atoms = convert.to_atoms(start)
         self.atoms.calc = fed(potential)
+        if limits.keep_symmetry:
+            self.atoms.set_constraint(_symmetry_of(self.atoms))
         self._correction = correction
         self._filter = lazy_frechet(self.atoms)
         self._optimizer = _optimizer(limits)(self._filter, logfile=None)
@@ -180,6 +182,13 @@ def _optimizer(limits: Limits) -> Any:
     from ase import optimize
 
     return {"bfgs": optimize.BFGS, "lbfgs": optimize.LBFGS, "fire": optimize.FIRE}[limits.optimizer]
+
+
+def _symmetry_of(atoms: Any) -> Any:
+    """Return the constraint that symmetrises forces, stress and steps."""
+    from ase.constraints import FixSymmetry
+
+    return FixSymmetry(atoms, symprec=0.01)
 
 
 def _moved(before: np.ndarray, relaxed: AtomicSystem) -> float:

@@ -24,6 +24,7 @@ class Limits:
         max_volume_per_atom: Å³, see ``screen.refuse``.
         optimizer: bfgs, lbfgs or fire.
         push_apart: whether overlapping atoms are first pushed apart if possible, instead of being refused.
+        keep_symmetry: whether forces and stress are symmetrised, so that the start's symmetry (at 0.01 Å) stays.
     """
 
     fmax: float
@@ -32,6 +33,7 @@ class Limits:
     max_volume_per_atom: float
     optimizer: Optimizer = "bfgs"
     push_apart: bool = False
+    keep_symmetry: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from adit.report.paper import coverage as paper
 from adit.report.paper import headline
 from adit.report.run.inputs import NETWORKS, Run, load
 from adit.report.run.manifest import clean, manifest
-from adit.report.words import formats, outcome, protocol, tables
+from adit.report.words import formats, outcome, protocol, symmetry, tables
 from adit.report.words.next_steps import next_steps
 
 Record = dict[str, Any]
@@ -123,6 +123,7 @@ class _Builder:
             "hull_text": outcome.hull_text(self.run),
             "paper_tables": paper.tables(self.run, self.folder / "tables"),
             "paper_figures": paper.figures(self.run, self._draw),
+            "symmetry": tables.pairs(symmetry.facts(self.run.relaxed)),
             "dft": sections.dft(self.run),
             "training": [
                 part for name in NETWORKS if (part := sections.training(self.run, name, self._draw)) is not None

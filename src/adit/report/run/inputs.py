@@ -55,6 +55,7 @@ class Run:
         scores: one row per requested sample, by kind.
         datasets: ``data/<dataset>.stats.json``.
         training: by network.
+        relaxed: ``relaxed/crystal/<shard>.parquet``, all shards.
         hull: ``hull/hull.parquet``.
         judge: ``hull/judge.parquet``.
         reference: ``hull/reference.parquet``.
@@ -78,6 +79,7 @@ class Run:
     scores: dict[str, pd.DataFrame] = field(default_factory=dict)
     datasets: list[Record] = field(default_factory=list)
     training: dict[str, Training] = field(default_factory=dict)
+    relaxed: pd.DataFrame | None = None
     hull: pd.DataFrame | None = None
     judge: pd.DataFrame | None = None
     reference: pd.DataFrame | None = None
@@ -135,6 +137,7 @@ def load(folder: Path, run_config: str) -> Run:
             if isinstance(stats := reader.json(path), dict)
         ],
         training={name: _training(reader, name) for name in NETWORKS},
+        relaxed=_relaxed(reader),
         hull=reader.frame("hull/hull.parquet"),
         judge=reader.frame("hull/judge.parquet"),
         reference=reader.frame("hull/reference.parquet"),
@@ -244,6 +247,13 @@ def _stats(statistics: Record, path: Path, problems: list[str]) -> Record:
 def _training(reader: _Reader, name: str) -> Training:
     record = reader.json(f"{name}/config.json")
     return Training(record if isinstance(record, dict) else {}, reader.frame(f"{name}/metrics.csv"))
+
+
+def _relaxed(reader: _Reader) -> pd.DataFrame | None:
+    import pandas as pd
+
+    frames = [frame for path in reader.glob("relaxed/crystal/*.parquet") if (frame := reader.frame(path)) is not None]
+    return pd.concat(frames, ignore_index=True) if frames else None
 
 
 def _dft(reader: _Reader) -> list[Record]:
