@@ -36,6 +36,7 @@ rule all:
     input:
         REPORT,
         DFT_HULL,
+        DOSSIERS,
 
 
 rule models:
@@ -53,6 +54,7 @@ rule evaluate:
     input:
         f"{RUN}/scores/summary.json",
         REPORT,
+        DOSSIERS,
 
 
 rule report:

@@ -31,6 +31,8 @@ GAP_S: Final = 0.012
 """Processor time of a static GFN2-xTB calculation of a molecule of QM9, s."""
 RELAX_S_PER_ATOM_STEP: Final = 0.024
 RELAX_STEPS: Final = 60
+TRY_SYMMETRY: Final = 1.6
+"""Cost of ``relax.symmetrize: try`` over that of off."""
 XTB_S: Final = 0.3
 """Processor time of a GFN2-xTB relaxation of a molecule of QM9, s."""
 REFERENCES: Final = {"builtin": 250}
@@ -40,6 +42,7 @@ HULL_S: Final = 0.05
 SELECT_S: Final = 0.02
 SCORE_S: Final = {"crystal": 0.5, "molecule": 0.05, "mof": 0.05}
 CHECKS_S: Final = {"molecule": 0.8, "mof": 5.0}
+DOSSIER_S: Final = 5.0
 PASSING: Final = 0.4
 """Share of crystals near the hull that goes to DFT, if nothing else limits their number."""
 XTB_CORE_H: Final = 0.005
@@ -220,15 +223,26 @@ def _evaluation(config: Config, site: Site) -> list[RuleCost]:
     if periodic:
         shards = sum(sampling.n_shards(kind) for kind in solid)
         relaxing = sum(counts[kind] * _relaxation_s(config, ATOMS[kind]) for kind in solid)
+        twice = TRY_SYMMETRY if config.relax.symmetrize == "try" else 1.0
         references = REFERENCES.get(config.hull.reference, ELEMENTS) * _relaxation_s(config, 5.0)
         estimates = [
-            RuleCost("relax", shards, STARTUP_S + relaxing / shards / site.cores.get("relax", 1)),
+            RuleCost("relax", shards, STARTUP_S + relaxing * twice / shards / site.cores.get("relax", 1)),
             RuleCost("reference", 1, STARTUP_S + references / site.cores.get("reference", 1)),
             RuleCost("hull", 1, STARTUP_S + HULL_S * periodic),
             RuleCost("select", 1, STARTUP_S + SELECT_S * periodic),
             *_dft(config, site, periodic),
         ]
-    return [*estimates, *_molecules(config, site), *_checks(config, site), RuleCost("score", 1, STARTUP_S + score)]
+    estimates += [*_molecules(config, site), *_checks(config, site), RuleCost("score", 1, STARTUP_S + score)]
+    return estimates + _dossiers(config, site)
+
+
+def _dossiers(config: Config, site: Site) -> list[RuleCost]:
+    top = config.report.dossiers
+    if not top:
+        return []
+    n = sum(min(top, getattr(config.sample, kind)) for kind in ATOMS)
+    cores = site.cores.get("dossiers", 1)
+    return [RuleCost("dossiers", 1, STARTUP_S + n * DOSSIER_S / cores, cores)]
 
 
 def _molecules(config: Config, site: Site) -> list[RuleCost]:

@@ -30,6 +30,7 @@ SMALLER = (
     "sample={crystal: 4, molecule: 2, shards: 1, steps: 4, guidance: 1.0}",
     "select={max_structures: 1}",
     "score={controls: 2}",
+    "report={title: Tiny run, gallery: 2, dossiers: 0}",
 )
 """Less of what one kill more or less does not change."""
 

@@ -53,6 +53,41 @@ rule page:
         " --log {log:q}"
 
 
+DOSSIERS = [f"{RUN}/dossiers/index.html"] if CFG.report.dossiers else []
+
+
+rule dossiers:
+    input:
+        rules.page.output.manifest,
+        rules.score.output,
+        relaxed=RELAXED_SYSTEMS + MOLECULE_SYSTEMS,
+        dft=DFT_TABLES + MOLECULE_DFT_TABLES,
+        hull=rules.hull.output if PERIODIC else [],
+        data=DATA,
+    output:
+        page=f"{RUN}/dossiers/index.html",
+        table=f"{RUN}/dossiers/dossiers.csv",
+    log:
+        f"{RUN}/logs/dossiers.log",
+    benchmark:
+        f"{RUN}/benchmarks/dossiers.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=memory(2000, per_thread=2000),
+        runtime=minutes(60),
+    params:
+        run=RUN,
+        out=f"{RUN}/dossiers",
+        top=CFG.report.dossiers,
+    message:
+        "write dossiers of the best candidates"
+    shell:
+        "python -m adit dossier --run {params.run:q} --top {params.top} --out {params.out:q}"
+        " --workers {threads} --log {log:q}"
+
+
 onsuccess:
     if Path(REPORT).is_file():
         sys.stderr.write(f"\nreport: {Path(REPORT).resolve().as_uri()}\n")

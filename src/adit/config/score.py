@@ -33,6 +33,7 @@ class ReportConfig(Strict):
 
     title: str = Field("ADiT discovery run", description="title of the page")
     gallery: Count = Field(12, description="pictures per kind")
+    dossiers: Count = Field(5, description="dossiers of the best candidates of each kind, in dossiers/; 0: none")
     baseline: str | None = Field(
         None,
         min_length=1,

@@ -224,6 +224,19 @@ def _shown(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+COMPUTED = (Col.GAP, Col.DIPOLE, Col.IONISATION, Col.AFFINITY, Col.ATOMISATION, Col.STRAIN, Col.RELAXATION_ENERGY)
+"""Properties by GFN2-xTB that a run has of its relaxed molecules."""
+
+
+def _computed(subject: Subject) -> list[tuple[str, str]]:
+    """Return the properties by GFN2-xTB, where the candidate comes from a run."""
+    return [
+        (f"{name.replace('_', ' ')} (GFN2-xTB), {name.unit}", f"{value:.4g}")
+        for name in COMPUTED
+        if isinstance(value := subject.record.get(name), float)
+    ]
+
+
 def _molecule(subject: Subject) -> Dossier:
     system = subject.last
     formula = hill(composition(system.numbers))
@@ -248,9 +261,10 @@ def _molecule(subject: Subject) -> Dossier:
         facts.append(("most similar in the data", f"{name}, Tanimoto similarity {near[0]:.2f}"))
         pictures.append((str(ball_and_stick(near[1], f"{subject.name}-near")), f"nearest in the data: {name}"))
     result = molecules.alerts(mol)
+    rdkit_facts = [(name, f"{value:.4g}") for name, value in values.items()]
     sections = [
         Section("Molecule", facts, (), pictures),
-        Section("Properties", [(name, f"{value:.4g}") for name, value in values.items()], notes=[molecules.SA_SOURCE]),
+        Section("Properties", [*_computed(subject), *rdkit_facts], notes=[molecules.SA_SOURCE]),
         Section(
             "Structural alerts",
             [("alerts", len(result))],

@@ -73,7 +73,10 @@ def references_of(folder: Path) -> list[AtomicSystem]:
 
 
 def _patterns(kind: Kind) -> list[tuple[str, str]]:
-    return [("relaxed", f"relaxed/{kind}/*.arrow"), *([("DFT", "dft/[0-9]*.arrow")] if kind is Kind.CRYSTAL else [])]
+    return [
+        ("relaxed", f"relaxed/{kind}/*.arrow"),
+        ("DFT", "dft/[0-9]*.arrow" if kind is Kind.CRYSTAL else "dft/molecules/[0-9]*.arrow"),
+    ]
 
 
 def _rank(sample: RunSample) -> tuple[list[bool], float, str]:

@@ -124,6 +124,7 @@ class _Builder:
             "paper_tables": paper.tables(self.run, self.folder / "tables"),
             "paper_figures": paper.figures(self.run, self._draw),
             "symmetry": tables.pairs(symmetry.facts(self.run.relaxed)),
+            "dossiers": bool(self.stage.report.dossiers),
             "dft": sections.dft(self.run),
             "training": [
                 part for name in NETWORKS if (part := sections.training(self.run, name, self._draw)) is not None
