@@ -110,8 +110,12 @@ def test_the_run_is_whole(killed_thrice: tuple[Path, dict[str, dict[str, int]]])
     assert statuses <= {"converged", "unconverged", "failed", "timeout"}
     page = (run / "report/index.html").read_text()
     assert "GFN1-xTB" in page
+    assert 'href="../dossiers/index.html"' in page
+    dossiers = pd.read_csv(run / "dossiers/dossiers.csv")
+    assert len(dossiers) == 2
+    assert all((run / "dossiers" / name / "index.html").is_file() for name in dossiers["folder"])
     assert not list(run.rglob("*.part"))
-    for rule in ("vae", "dit", "relax-crystal-0", "dft-0", "score", "report"):
+    for rule in ("vae", "dit", "relax-crystal-0", "dft-0", "score", "report", "dossiers"):
         assert (run / f"logs/{rule}.log").stat().st_size > 0
         assert (run / f"benchmarks/{rule}.tsv").stat().st_size > 0
 
@@ -153,10 +157,10 @@ def test_a_second_run_finds_nothing_to_do(killed_thrice: tuple[Path, dict[str, d
 @pytest.mark.parametrize(
     ("key", "rules"),
     [
-        ("score={controls: 3}", {"score", "page", "all"}),
-        ("report={title: other}", {"page", "all"}),
-        ("select={max_structures: 2}", {"select", "dft", "score", "page", "all"}),
-        ("relax={fmax: 0.4}", {"relax", "reference", "hull", "select", "dft", "score", "page", "all"}),
+        ("score={controls: 3}", {"score", "page", "dossiers", "all"}),
+        ("report={title: other}", {"page", "dossiers", "all"}),
+        ("select={max_structures: 2}", {"select", "dft", "score", "page", "dossiers", "all"}),
+        ("relax={fmax: 0.4}", {"relax", "reference", "hull", "select", "dft", "score", "page", "dossiers", "all"}),
     ],
 )
 def test_a_changed_key_reruns_what_uses_it_and_no_more(
