@@ -2,7 +2,8 @@
 
 python benchmarks/prepare.py --mirror ../shared/data [--against CHECKOUT] [--json out.json]
 
-With another checkout of this repository, both prepare MP20 and QM9 in turn, and every row that differs is counted.
+With another checkout of this repository, both prepare MP20 and QM9 in turn; medians are printed, every row that differs
+is counted, and keys of the cards that differ are named.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import logging
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -62,7 +64,7 @@ def main() -> None:
     options.add_argument("--mirror", required=True, help="folder or URL with copies of MP20 and QM9")
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     options.add_argument("--against", type=Path, help="another checkout of this repository")
-    options.add_argument("--rounds", type=int, default=2, help="with --against: how often each checkout prepares")
+    options.add_argument("--rounds", type=int, default=3, help="with --against: how often each checkout prepares")
     options.add_argument("--json", type=Path)
     args = options.parse_args()
     if args.against:
@@ -112,7 +114,7 @@ def compare(other: Path, mirror: str, counts: list[int], rounds: int) -> None:
                         runs[each].append(prepared_by(source, name, folders[each], mirror, workers))
                 files = [folder / f"{name}.arrow" for folder in folders.values()]
                 rows, differing = differences(*files)
-                seconds, cpu = ([min(run[n] for run in runs[each]) for each in sources] for n in (0, 1))
+                seconds, cpu = ([statistics.median(run[n] for run in runs[each]) for each in sources] for n in (0, 1))
                 cells = [name, workers, *(f"{rows / s:,.0f} | {c:.1f}" for s, c in zip(seconds, cpu, strict=True))]
                 print(
                     "|",
@@ -122,6 +124,9 @@ def compare(other: Path, mirror: str, counts: list[int], rounds: int) -> None:
                 )
                 for row in differing[:40]:
                     print("  ", row)
+                cards = [json.loads(file.with_suffix(".stats.json").read_text(encoding="utf-8")) for file in files]
+                unlike = [key for key in {**cards[0], **cards[1]} if cards[0].get(key) != cards[1].get(key)]
+                print(f"   keys of the cards that differ: {', '.join(unlike) or 'none'}", flush=True)
 
 
 def prepared_by(source: Path, name: str, folder: Path, mirror: str, workers: int) -> tuple[float, float]:

@@ -241,7 +241,7 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     conditions.add_argument("--spacegroup", type=at_least_one, help="1 to 230; default: any")
     text = "formula (NaCl2) or chemical system (Li-Fe-O); default: any"
     conditions.add_argument("--composition", help=text)
-    text = "file with fixed atoms: .cif, .xyz, .extxyz, .sdf, .mol, .arrow; default: none"
+    text = "file with fixed atoms, in any format of adit score; default: none"
     conditions.add_argument("--motif", help=text)
     text = "another label of the model; default: none"
     conditions.add_argument("--label", action="append", default=[], metavar="NAME=VALUE", help=text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +16,14 @@ from adit.hull.energy_tags import MP2020_TAG
 from adit.progress import log
 from adit.readers import ReadRow, ReadSettings, read_structures
 from adit.readers.formats.labels import label_of
+from adit.readers.formats.registry import format_of
 from adit.readers.formulas import parse_formula
 from adit.readers.joins import identity_of, identity_of_record, join_ids, need_unique
 from adit.systems import AtomicSystem, Failure
 
 _PER_ATOM: Final = Col.ENERGY_PER_ATOM
 _TOTAL: Final = Col.ENERGY
+_WAY_OUT: Final = "relax the structures with `adit relax` and give its folder"
 
 
 @dataclass(frozen=True)
@@ -54,25 +56,37 @@ def read_energy_tables(
         DataError: a file is missing or holds no energies.
         ConfigError: an id occurs twice, or a table and its structures contradict each other.
     """
-    tables = [_read(path, energy_tag, reading) for path in paths]
+    tables: list[EnergyTable] = []
+    columns: dict[Path, Sequence[str]] = {}
+    for path in paths:
+        frame = store.read_frame(path) if path.suffix in (".parquet", ".csv") else None
+        if frame is not None and _is_table(path, frame):
+            tables.append(_of_table(path, frame, energy_tag))
+        else:
+            columns[path] = [] if frame is None else list(map(str, frame.columns))
+    if columns:  # together, so that ids are those of every verb
+        tables.append(_of_structures(columns, energy_tag, reading))
     ids = [str(system_id) for table in tables for system_id in table.frame[Col.SYSTEM_ID]]
-    need_unique(ids, ", ".join(map(str, paths))[:200])
+    need_unique(ids, _names(paths))
     return tables
 
 
-def _read(path: Path, energy_tag: str | None, reading: ReadSettings | None) -> EnergyTable:
-    if path.suffix not in (".parquet", ".csv"):
-        return _of_structures(path, energy_tag, reading)
-    frame = store.read_frame(path)
-    if _PER_ATOM not in frame or Col.SYSTEM_ID not in frame:
-        return _of_structures(path, energy_tag, reading, list(map(str, frame.columns)))
+def _names(paths: Iterable[Path]) -> str:
+    return ", ".join(map(str, paths))[:200]
+
+
+def _is_table(path: Path, frame: Any) -> bool:
+    """Return whether a file is a table of energies, with compositions in it or structures beside it."""
+    compositions = Col.FORMULA in frame or path.with_suffix(".arrow").is_file()
+    return compositions and _PER_ATOM in frame and Col.SYSTEM_ID in frame
+
+
+def _of_table(path: Path, frame: Any, energy_tag: str | None) -> EnergyTable:
+    beside = path.with_suffix(".arrow")
     _add_tag(frame, path, energy_tag)
     for name, value in ((Col.STATUS, "converged"), (Col.REASON, "")):
         if name not in frame:
             frame[name] = value
-    beside = path.with_suffix(".arrow")
-    if Col.FORMULA not in frame and not beside.is_file():
-        raise DataError(f"{path}: has no column formula, and no structures lie beside it ({path.stem}.arrow)")
     frame = frame.astype({Col.SYSTEM_ID: str})
     structures = {row.system_id: row for row in store.read_systems(beside)} if beside.is_file() else {}
     _check_structures(path, frame, structures)
@@ -80,10 +94,17 @@ def _read(path: Path, energy_tag: str | None, reading: ReadSettings | None) -> E
 
 
 def _add_tag(frame: Any, path: Path, energy_tag: str | None) -> None:
-    if Col.ENERGY_TAG not in frame:
-        if energy_tag is None:
-            raise DataError(f"{path}: does not say whose energies it holds; give --energy-tag, e.g. '{MP2020_TAG}'")
-        frame[Col.ENERGY_TAG] = energy_tag
+    """Add the method of the energies to the rows that do not name theirs.
+
+    Raises:
+        DataError: there are such rows, with an energy, and no method is given for them.
+    """
+    tags = frame.get(Col.ENERGY_TAG)
+    untagged = frame[_PER_ATOM].notna() if tags is None else frame[_PER_ATOM].notna() & tags.isna()
+    if energy_tag is None and (tags is None or untagged.any()):
+        raise DataError(f"{path}: does not say whose energies it holds; give --energy-tag, e.g. '{MP2020_TAG}'")
+    if tags is None or untagged.any():
+        frame[Col.ENERGY_TAG] = energy_tag if tags is None else tags.where(~untagged, energy_tag)
 
 
 def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSystem | Failure]) -> None:
@@ -100,31 +121,50 @@ def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSys
 
 
 def _of_structures(
-    path: Path, energy_tag: str | None, reading: ReadSettings | None, columns: Sequence[str] = ()
+    files: Mapping[Path, Sequence[str]], energy_tag: str | None, reading: ReadSettings | None
 ) -> EnergyTable:
-    """Return the energies in a file of structures."""
+    """Return the energies in files of structures.
+
+    Args:
+        files: path → columns, if it is a table.
+        energy_tag: method of energies that do not name it.
+        reading: how the files are read.
+    """
     import pandas as pd
 
+    for path in files:
+        known = format_of(path) if path.is_file() else None
+        if known is not None and not known[0].energies:
+            raise DataError(f"{path}: is {known[0].name}, which holds no energies; {_WAY_OUT}")
     try:
-        rows = read_structures([path], reading)
+        rows = read_structures(list(files), reading)
     except DataError as error:
-        if not columns:
+        table = next((path for path, columns in files.items() if columns and str(error).startswith(str(path))), None)
+        if table is None:
             raise
-        missing = next(name for name in (Col.SYSTEM_ID, _PER_ATOM) if name not in columns)
-        raise DataError(
-            f"{path}: has no column {missing}; give the table of `adit relax`, or one like it (or structures with "
-            f"their energies: {error})"
-        ) from error
+        raise _no_table(table, files[table], error) from error
     records = [_record(row) for row in rows]
-    if all(record[Col.STATUS] == "converged" and math.isnan(record[_PER_ATOM]) for record in records):
+    if all(isinstance(row.row, AtomicSystem) for row in rows) and all(math.isnan(each[_PER_ATOM]) for each in records):
         held = dict.fromkeys(name for row in rows for name in row.properties)
         raise DataError(
-            f"{path}: its structures have no {_PER_ATOM} and no {_TOTAL}; columns or keys: {', '.join(held) or 'none'}"
+            f"{_names(files)}: its structures have no {_PER_ATOM} and no {_TOTAL}; columns or keys: "
+            f"{', '.join(held) or 'none'}; {_WAY_OUT}"
         )
     frame = pd.DataFrame(records)
-    _add_tag(frame, path, energy_tag)
-    log.info("%s: energies of %d structures, eV (%s) or eV/atom (%s)", path, len(rows), _TOTAL, _PER_ATOM)
-    return EnergyTable(path, frame, {row.row.system_id: row.row for row in rows})
+    first = next(iter(files))
+    _add_tag(frame, first, energy_tag)
+    log.info("%s: energies of %d structures, eV (%s) or eV/atom (%s)", _names(files), len(rows), _TOTAL, _PER_ATOM)
+    return EnergyTable(first, frame, {row.row.system_id: row.row for row in rows})
+
+
+def _no_table(path: Path, columns: Sequence[str], error: DataError) -> DataError:
+    """Return the error of a table without structures, which names the first missing column of a table of energies."""
+    missing = next((name for name in (Col.SYSTEM_ID, _PER_ATOM, Col.FORMULA) if name not in columns), Col.FORMULA)
+    beside = f", and no structures lie beside it ({path.stem}.arrow)" if missing == Col.FORMULA else ""
+    return DataError(
+        f"{path}: has no column {missing}{beside}; give the table of `adit relax`, or one like it (or structures "
+        f"with their energies: {error})"
+    )
 
 
 def _record(read: ReadRow) -> dict[str, Any]:
@@ -142,7 +182,7 @@ def _record(read: ReadRow) -> dict[str, Any]:
         energy = per_atom if not math.isnan(per_atom) else total / len(row)
         reason = "" if not math.isnan(energy) else "no energy"
         record = {
-            Col.STATUS: "converged",
+            Col.STATUS: str(label_of(read.properties.get(Col.STATUS)) or "converged"),
             Col.REASON: reason,
             _PER_ATOM: energy,
             Col.FORMULA: hill(composition(row.numbers)),

@@ -21,7 +21,7 @@ def by_kind(rows: Sequence[ReadRow], kind: Kind | None) -> dict[Kind, list[ReadR
     Args:
         rows: the rows that were read.
         kind: kind of all rows; ``None``: systems with a cell are crystals, or MOFs if most look like one, the others
-            molecules. Failures get the most frequent kind.
+            molecules. Failures get the kind of their format, or the most frequent one.
     """
     if kind is not None:
         return {kind: [as_kind(row, kind) for row in rows]}
@@ -29,7 +29,7 @@ def by_kind(rows: Sequence[ReadRow], kind: Kind | None) -> dict[Kind, list[ReadR
     periodic = [row for row in systems if row.cell is not None]
     mofs = sum(row.kind is Kind.MOF or looks_like_mof(row) for row in periodic)
     solid = Kind.MOF if 2 * mofs > len(periodic) else Kind.CRYSTAL
-    kinds = [_kind_of(each.row, solid) for each in rows]
+    kinds = [_kind_of(each, solid) for each in rows]
     specific = [each for each in kinds if each is not None]
     most = max(dict.fromkeys(specific), key=specific.count) if specific else Kind.CRYSTAL
     sorted_rows: dict[Kind, list[ReadRow]] = {}
@@ -44,10 +44,13 @@ def looks_like_mof(system: AtomicSystem) -> bool:
     return len(system) >= MOF_ATOMS and {1, 6} <= held and bool(held - set(_NONMETAL_NUMBERS))
 
 
-def _kind_of(row: AtomicSystem | Failure, solid: Kind) -> Kind | None:
-    if isinstance(row, Failure):
+def _kind_of(read: ReadRow, solid: Kind) -> Kind | None:
+    row = read.row
+    if isinstance(row, AtomicSystem):
+        return solid if row.cell is not None else Kind.MOLECULE
+    if row.kind is not None or read.periodic is None:
         return row.kind
-    return Kind.MOLECULE if row.cell is None else solid
+    return solid if read.periodic else Kind.MOLECULE
 
 
 def as_kind(read: ReadRow, kind: Kind) -> ReadRow:

@@ -45,12 +45,14 @@ class ReadRow:
         source: its file; a member of an archive follows a colon.
         notes: notes on how it was read; contradictions of the file begin with ``CONTRADICTION``.
         properties: columns, keys or data fields of the structure in the file.
+        periodic: whether its format holds structures with a cell alone, or without one alone; ``None``: either.
     """
 
     row: AtomicSystem | Failure
     source: str = ""
     notes: tuple[str, ...] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)
+    periodic: bool | None = None
 
     def kept(self) -> AtomicSystem | Failure:
         """Return the row to store; ``source`` in ``info`` is set to its file if missing."""
@@ -244,7 +246,8 @@ def _read_row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
     if isinstance(parsed, str):
         kind = entry.content.kind if isinstance(entry.content, Failure) else None
         stage = entry.content.stage if isinstance(entry.content, Failure) else "read"
-        return ReadRow(Failure(name, stage, parsed, kind), entry.source, entry.notes, entry.properties)
+        periodic = FORMATS[entry.format].periodic if entry.format in FORMATS else None
+        return ReadRow(Failure(name, stage, parsed, kind), entry.source, entry.notes, entry.properties, periodic)
     notes = (*entry.notes, *parsed.notes)
     properties = {**entry.properties, **parsed.properties}
     if entry.format != "Arrow" and (against := count_contradiction(properties, len(parsed.system))):

@@ -216,7 +216,7 @@ def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Ent
             piece.title if piece.own_id or repeated[piece.title] == 1 else "",
             number if len(pieces) > 1 else 0,
             piece.properties,
-            piece.problem,
+            piece.problem.removeprefix(f"{file.source}: "),
             piece.notes,
         )
 

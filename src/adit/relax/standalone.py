@@ -209,9 +209,10 @@ def _relax(
 
 
 def _of_a_kind(read: ReadRow) -> ReadRow:
-    """Return a row that was read; a failure without a kind counts as a crystal."""
+    """Return a row that was read; a failure without a kind counts as a crystal, unless its format holds molecules."""
     if isinstance(read.row, Failure) and read.row.kind is None:
-        return replace(read, row=replace(read.row, kind=Kind.CRYSTAL))
+        kind = Kind.MOLECULE if read.periodic is False else Kind.CRYSTAL
+        return replace(read, row=replace(read.row, kind=kind))
     return read
 
 

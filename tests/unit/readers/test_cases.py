@@ -14,6 +14,7 @@ import pytest
 from adit import convert
 from adit.errors import DataError
 from adit.readers import ParseSettings, ReadRow, ReadSettings, read_structures
+from adit.readers.formats.base import CutSettings
 from adit.readers.formats.cif import parse_cif
 from adit.readers.formats.molfile import parse_mol
 from adit.readers.formats.xyz import parse_xyz
@@ -278,3 +279,17 @@ def test_packed_files_are_read(tmp_path: Path) -> None:
     write(tmp_path / "a.cif.gz", gzip.compress(cases.SILICON.encode()))
     write(tmp_path / "b.gz.cif", cases.SILICON)
     assert [each.row.system_id for each in read(tmp_path)] == [f"{tmp_path.name}/a", f"{tmp_path.name}/b.gz"]
+
+
+def test_records_and_entries_of_pymatgen_keep_their_labels(tmp_path: Path) -> None:
+    from pymatgen.entries.computed_entries import ComputedStructureEntry
+
+    structure = convert.to_structure(parse_cif(cases.SILICON).system)
+    entry = ComputedStructureEntry(structure, -43.0, correction=-1.5, entry_id="mp-149")
+    records = [{"mid": f"00{n}", "structure": structure.as_dict(), "energy": -43.0} for n in range(2)]
+    for name, value in {"entries": [entry.as_dict()], "records": records}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(value))
+    (row,) = read(tmp_path / "entries.json")
+    assert (row.row.system_id, row.properties["energy"]) == ("mp-149", -44.5)
+    rows = read_structures([tmp_path / "records.json"], ReadSettings(0, cut=CutSettings(id_column="mid")))
+    assert [(each.row.system_id, each.properties["energy"]) for each in rows] == [("000", -43.0), ("001", -43.0)]

@@ -70,6 +70,29 @@ def test_energies_with_structures_and_tables_of_energies(tmp_path: Path) -> None
         read_energy_tables([tmp_path / "n.extxyz"], "x")
 
 
+def test_a_table_of_energies_may_hold_its_structures(tmp_path: Path) -> None:
+    quoted = convert.to_cif(NACL).replace('"', '""')
+    rows = "".join(f'{name},"{quoted}",-3.5,{status}\n' for name, status in (("a", "converged"), ("b", "failed")))
+    (tmp_path / "t.csv").write_text(f"system_id,cif,energy_per_atom,status\n{rows}")
+    (table,) = read_energy_tables([tmp_path / "t.csv"], "x")
+    assert table.frame["status"].tolist() == ["converged", "failed"]
+    assert table.structures["a"].numbers.tolist() == NACL.numbers.tolist()
+    (tmp_path / "n.csv").write_text("system_id,energy_per_atom\na,-3.5\n")
+    with pytest.raises(DataError, match=r"no column formula, and no structures lie beside it \(n.arrow\)"):
+        read_energy_tables([tmp_path / "n.csv"], "x")
+
+
+def test_files_of_structures_with_energies_have_the_ids_of_every_verb(tmp_path: Path) -> None:
+    files = [tmp_path / name / "gen.extxyz" for name in "ab"]
+    for file, keys in zip(files, ("energy=-7.0", "energy=-7.0 energy_tag=y"), strict=True):
+        file.parent.mkdir()
+        file.write_text(store_frame(keys))
+    (table,) = read_energy_tables(files, "x")
+    assert dict(zip(table.frame["system_id"], table.frame["energy_tag"], strict=True)) == {"a/gen": "x", "b/gen": "y"}
+    with pytest.raises(DataError, match="does not say whose energies"):
+        read_energy_tables(files, None)
+
+
 def store_frame(keys: str) -> str:
     lattice = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
     return f"2\n{lattice} {keys}\nNa 0 0 0\nCl 2 2 2\n"
@@ -88,3 +111,12 @@ def test_formulas() -> None:
     assert parse_formula("D₂O") == {"H": 2, "O": 1}
     assert reduced_from_text("Na2Cl2") == "ClNa"
     assert reduced_from_text("Na0.5Cl0.5") is None
+
+
+def test_a_hydrate_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("system_id,formula,energy_per_atom\nx,NaCl.2H2O,-4.0\ny,NaCl,-3.0\n")
+    arguments = ["hull", str(tmp_path / "t.csv"), "--hull", "builtin", "--energy-tag", "chgnet-0.3.0/PBE(+U)/MP2020"]
+    assert cli.main([*arguments, "--out", str(tmp_path / "h.csv")]) == 0
+    table = store.read_frame(tmp_path / "h.csv")
+    assert table["e_above_hull"].isna().tolist() == [True, False]
+    assert "NaCl.2H2O" in table["reason"][0]

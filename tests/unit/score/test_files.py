@@ -23,6 +23,7 @@ from adit.readers.sources import entries
 from adit.score.given import read_any_references
 from adit.score.standalone import Given, score_files
 from adit.systems import AtomicSystem, Failure, Kind
+from tests.unit.readers import cases
 
 STAGE = Config(score=ScoreConfig(controls=2, wall_limit_s=60)).stage(ScoreStage)
 
@@ -172,6 +173,16 @@ def test_every_format_is_read_and_its_kind_recognised(tmp_path: Path) -> None:
                 frozenset({11, 17}),
             }
     assert counts == expected
+
+
+def test_failures_have_the_kind_of_their_format(tmp_path: Path) -> None:
+    (tmp_path / "drawing.sdf").write_text(cases.glycine(charges=True, zero=True))
+    for name, text in (("a.cif", convert.to_cif(MGO)), ("b.cif", convert.to_cif(NACL)), ("c.cif", "data_nothing\n")):
+        (tmp_path / name).write_text(text)
+    rows = by_kind(read_structures([tmp_path], ReadSettings(0)), None)
+    assert {kind: len(each) for kind, each in rows.items()} == {Kind.CRYSTAL: 3, Kind.MOLECULE: 1}
+    (each,) = by_kind(read_structures([tmp_path / "drawing.sdf"], ReadSettings(0)), None)
+    assert each is Kind.MOLECULE
 
 
 def test_the_kind_can_be_given(tmp_path: Path) -> None:

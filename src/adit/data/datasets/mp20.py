@@ -59,7 +59,9 @@ def _crystal(row: dict[str, Any]) -> AtomicSystem:
     system_id = str(row["material_id"])
     if not isinstance(row["cif"], str):
         raise DataError(f"{system_id}: CIF does not parse (the field is empty)")
-    return replace(parse_cif(row["cif"]).system, system_id=system_id, info=_info(row))
+    parsed = parse_cif(row["cif"])
+    notes = {"notes": list(parsed.notes)} if parsed.notes else {}
+    return replace(parsed.system, system_id=system_id, info=_info(row) | notes)
 
 
 def _info(row: dict[str, Any]) -> dict[str, Any]:

@@ -111,6 +111,8 @@ class Format:
         parse: parses one of them; raises ``DataError`` if it is not a structure.
         names: beginnings of file names without a suffix that identify the format.
         binary: whether ``cut`` reads bytes instead of text.
+        energies: whether its files can hold the energy of a structure.
+        periodic: whether all its structures have a cell, or none has; ``None``: either.
         remark: for the table in the documentation.
     """
 
@@ -120,6 +122,8 @@ class Format:
     parse: Callable[[Any, ParseSettings], Parsed]
     names: tuple[str, ...] = ()
     binary: bool = False
+    energies: bool = True
+    periodic: bool | None = None
     remark: str = ""
 
 

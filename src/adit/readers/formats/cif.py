@@ -251,5 +251,7 @@ CIF: Final = Format(
     (".cif", ".mcif"),
     cut_cif,
     parse_cif,
+    energies=False,
+    periodic=True,
     remark="every data block with a structure; symmetry from operators, Hall symbol, or H-M symbol with its setting",
 )

@@ -92,5 +92,6 @@ SDF: Final = Format(
     (".sdf", ".sd", ".mol"),
     cut_sdf,
     parse_mol,
+    periodic=False,
     remark="V2000 and V3000; atoms only, bonds are perceived anew; drawings in 2D are refused",
 )

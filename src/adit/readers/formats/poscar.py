@@ -46,5 +46,7 @@ POSCAR: Final = Format(
     cut_poscar,
     parse_poscar,
     names=("POSCAR", "CONTCAR"),
+    energies=False,
+    periodic=True,
     remark="VASP 5 (with element symbols), also several in one file; files named POSCAR… or CONTCAR…",
 )

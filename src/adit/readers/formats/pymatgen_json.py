@@ -88,13 +88,13 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     except ValueError as error:
         raise DataError(f"{source}: is not JSON ({error})") from error
     if is_structure(value):
-        yield Piece(value)
+        yield _piece(value, "", settings)
     elif isinstance(value, list) and any(is_structure(each) for each in value):
         for each in value:
-            yield Piece(each, _title(each))
+            yield _piece(each, _title(each), settings)
     elif isinstance(value, Mapping) and any(is_structure(each) for each in value.values()):
         for name, each in value.items():
-            yield Piece(each, str(name))
+            yield _piece(each, str(name), settings)
     elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
         from adit.readers.formats.tables import cut_records
 
@@ -103,9 +103,38 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
         raise NoStructuresError(f"{source}: holds no pymatgen structures (dictionaries with sites)")
 
 
+def _piece(value: Any, title: str, settings: CutSettings) -> Piece:
+    labels = _labels(value)
+    if settings.id_column:
+        own = labels.get(settings.id_column)
+        return Piece(value, "" if own is None else str(own), labels, own_id=True)
+    return Piece(value, title, labels)
+
+
 def _title(value: Any) -> str:
-    names = ("system_id", "material_id", "entry_id")
+    names = ("system_id", "material_id", "entry_id", "id", "name")
     return next((str(value[name]) for name in names if value.get(name)), "") if isinstance(value, Mapping) else ""
+
+
+def _labels(value: Any) -> dict[str, Any]:
+    """Return the labels of a dictionary: values beside the structure of a record or an entry, else its properties.
+
+    The energy of a pymatgen entry, eV, includes its correction.
+    """
+    if not is_structure(value):
+        return {}
+    if "sites" in value:
+        own = value.get("properties")
+        return dict(own) if isinstance(own, Mapping) else {}
+    labels = {
+        str(name): each
+        for name, each in value.items()
+        if not isinstance(each, Mapping) and not str(name).startswith("@")
+    }
+    parts = [labels.get(name) for name in ("energy", "correction")]
+    if str(value.get("@class", "")).endswith("Entry") and all(isinstance(each, (int, float)) for each in parts):
+        labels["energy"] = sum(parts)  # type: ignore[arg-type]
+    return labels
 
 
 PYMATGEN: Final = Format(
@@ -113,5 +142,5 @@ PYMATGEN: Final = Format(
     (".json",),
     cut_json,
     parse_pymatgen,
-    remark="a structure, a list, structures by id, or records with a column of structures",
+    remark="a structure, a list, structures by id, records with a structure each, or pymatgen's entries",
 )

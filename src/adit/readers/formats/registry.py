@@ -33,6 +33,9 @@ def _by_suffix() -> dict[str, Format]:
     return {suffix: each for each in FORMATS.values() for suffix in each.suffixes}
 
 
+VERBS: Final = ("score", "relax", "hull", "prepare", "take", "sample --motif")
+"""Verbs that read structures; ``adit hull`` reads those formats that hold energies."""
+
 GZIP: Final = ".gz"
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -70,14 +73,15 @@ def known_formats() -> str:
 
 def markdown_table() -> str:
     """Return the table of formats of the documentation."""
-    verbs = "score, relax, hull, prepare, take, sample --motif"
     lines = ["| format | files | read by | remark |", "|---|---|---|---|"]
     for each in FORMATS.values():
         files = [f"`{suffix}`" for suffix in each.suffixes] + [f"`{name}*`" for name in each.names]
         if files:
+            verbs = ", ".join(verb for verb in VERBS if each.energies or verb != "hull")
             lines.append(f"| {each.name} | {', '.join(files)} | {verbs} | {each.remark} |")
     packed = ", ".join(f"`{suffix}`" for suffix in ARCHIVES)
-    lines.append(f"| packed files | `{GZIP}` after any of these suffixes | {verbs} | |")
-    lines.append(f"| archives | {packed} | {verbs} | every file of these formats in it; no archives in archives |")
+    lines.append(f"| packed files | `{GZIP}` after any of these suffixes | as the file in it | |")
+    remark = "every file of these formats in it; no archives in archives"
+    lines.append(f"| archives | {packed} | as the files in it | {remark} |")
     lines += [f"| — | `{suffix}` | none | {reason} |" for suffix, reason in REFUSED.items()]
     return "\n".join(lines) + "\n"
