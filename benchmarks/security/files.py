@@ -65,9 +65,9 @@ def report(tool: Tool, folder: Path) -> str:
     """``adit report`` into a folder with figures, tables and data of the user."""
     (folder / "R/scores").mkdir(parents=True)
     (folder / "R/scores/summary.json").write_text("[]")
-    for name in ("figures", "tables", "data"):
-        (folder / "D" / name).mkdir(parents=True)
-        (folder / "D" / name / "mine.txt").write_text("mine")
+    for name in ("figures/mine.svg", "figures/mine.pdf", "tables/mine.csv", "data/mine.js"):
+        (folder / "D" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "D" / name).write_text("mine")
     before = snapshot(folder / "D")
     (folder / "run.yaml").write_text("name: x\n")
     done = tool.adit(folder, "report", "--config", "run.yaml", "--run", "R", "--out", "D")

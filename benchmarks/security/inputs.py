@@ -97,14 +97,10 @@ def slow_cif(tool: Tool, folder: Path) -> str:
     return tool.adit(folder, "relax", "slow.cif", "--out", "X", "--config", "quick.yaml", limit_s=180).unsafe(0)
 
 
-def messages(tool: Tool, folder: Path, name: str, content: str, verb: str) -> str:
-    """Read a file whose name or columns do not fit into a line."""
+def messages(tool: Tool, folder: Path, name: str, content: str) -> str:
+    """Score a file whose name or columns do not fit into a line."""
     (folder / name).write_text(content)
-    (folder / "run.yaml").write_text("name: x\n")
-    words = (
-        ("--out", "x.csv", "--config", "run.yaml", "--energy-tag", "x") if verb == "hull" else ("--out", "S", *SCORE)
-    )
-    said = tool.adit(folder, verb, name, *words).said
+    said = tool.adit(folder, "score", name, "--out", "S", *SCORE).said
     if "\x1b" in said:
         return "raw bytes in a message"
     return next((f"a line of {len(line):,} characters" for line in said.splitlines() if len(line) > 3000), "")
@@ -122,6 +118,6 @@ CASES = [
     Case("8e", "config.json that claims huge sizes", partial(record, change="huge")),
     Case("9", "a broken .arrow beside good samples", broken_arrow),
     Case("11", "relax of a CIF that takes minutes to read", slow_cif),
-    Case("13c", "raw bytes in messages", partial(messages, name="a\x1b[31m.cif", content="nothing", verb="score")),
-    Case("13d", "20,000 columns in a message", partial(messages, name="many.csv", content=COLUMNS, verb="hull")),
+    Case("13c", "raw bytes in messages", partial(messages, name="a\x1b[31m.unknown", content="nothing")),
+    Case("13d", "20,000 columns in a message", partial(messages, name="many.csv", content=COLUMNS)),
 ]

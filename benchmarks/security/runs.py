@@ -56,7 +56,7 @@ def beside_another(tool: Tool, folder: Path) -> str:
     """Start a second run beside one that works."""
     process = tool.start(folder, tool.workflow(folder, values(tool), *TARGETS), folder / "said")
     try:
-        if not wait_for("rule prepare", folder / "said", process) and "Prepare" not in (folder / "said").read_text():
+        if not wait_for("Execute ", folder / "said", process):
             return "the first run did not start"
         second = tool.snakemake(folder, values(tool), *TARGETS, limit_s=300)
     finally:

@@ -163,7 +163,7 @@ def take_folder():
     It is a kernel lock: it ends with the process, however that ends.
     """
     Path(".snakemake").mkdir(exist_ok=True)
-    handle = open(".snakemake/adit.lock", "w")
+    handle = open(".snakemake/adit.lock", "a")  # a link there must not empty a file
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -32,7 +32,7 @@ from adit.cli import (
     train,
 )
 from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths, written_paths
-from adit.errors import AditError, from_os_error
+from adit.errors import AditError, DataError, from_os_error
 from adit.limits import DEFAULTS, limited
 from adit.outputs.check import set_adopting
 from adit.outputs.inputs import reads_only
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that wait for each other spin for some microseconds, then sleep: endless spinning makes training twenty
     # times slower as soon as something else wants a core.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
-    args = parser().parse_args(arguments)
+    args = _parsed(sys.argv[1:] if arguments is None else arguments)
     verb = name_of(args)
     reads_only(read_files(args))
     set_adopting(args.adopt)
@@ -110,10 +110,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = from_os_error(error, str(error.filename or f"adit {verb}"))
         log.error("error: %s", message)
         return message.exit_code
+    except UnicodeEncodeError as error:
+        message = DataError(f"a text is not valid Unicode and cannot be stored: {error.object!r}; change the input")
+        log.error("error: %s", message)
+        return message.exit_code
     except KeyboardInterrupt:
         log.error("interrupted; repeat the command to resume from saved results")
         return INTERRUPTED
     return 0
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; words that are not UTF-8 end it, since no library writes files of such names."""
+    top = parser()
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            top.error(f"'{word}': is not UTF-8 text; rename the file or folder")
+    return top.parse_args(words)
 
 
 def _end_with_parent() -> None:

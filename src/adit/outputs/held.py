@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from adit.errors import ExternalToolError
+from adit.errors import ConfigError, ExternalToolError
 from adit.outputs.parts import HIDDEN, forget_hidden, hidden_folder, lock, same_file
 from adit.progress import log
 
@@ -30,6 +30,7 @@ def held(folder: Path, key: str, verb: str, patience_s: float = PATIENCE_S) -> I
         patience_s: longest wait for another process, s.
 
     Raises:
+        ConfigError: a link is in the place of the lock.
         ExternalToolError: another process holds the lock for longer.
     """
     handle = _taken(folder, key)
@@ -52,8 +53,10 @@ def held(folder: Path, key: str, verb: str, patience_s: float = PATIENCE_S) -> I
 def _taken(folder: Path, key: str) -> int | None:
     """Return the open and locked file; ``None`` if another process holds the lock."""
     path = hidden_folder(folder) / f"{key}.lock"
+    if path.is_symlink():
+        raise ConfigError(f"{path}: is a link, and this package follows none there; remove the link")
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except FileNotFoundError:  # the empty hidden folder was removed
         return None
     if lock(handle) and same_file(handle, path):

@@ -99,8 +99,8 @@ def folder_key(verb: str) -> str:
 
 def file_key(name: str) -> str:
     """Return the key of one file."""
-    short = len(name.encode()) <= LONGEST_NAME
-    return f"file-{name}" if short else f"file-{hashlib.sha256(name.encode()).hexdigest()}"
+    content = os.fsencode(name)
+    return f"file-{name}" if len(content) <= LONGEST_NAME else f"file-{hashlib.sha256(content).hexdigest()}"
 
 
 def manifests_in(folder: Path) -> list[Manifest]:
@@ -153,6 +153,8 @@ def sha256(path: Path) -> str:
 
 
 def _record(path: Path) -> dict[str, Any]:
+    if not path.is_file():  # reading a pipe would never end
+        return {}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

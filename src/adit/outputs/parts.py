@@ -115,7 +115,7 @@ def sweep(folder: Path) -> None:
         return
     for part in [*(folder / HIDDEN).glob(f"*{PART}"), *(folder / HIDDEN).glob(f"*{LINK}")]:
         with contextlib.suppress(OSError):
-            handle = os.open(part, os.O_RDWR | os.O_CLOEXEC)
+            handle = os.open(part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if same_file(handle, part):

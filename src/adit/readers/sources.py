@@ -19,7 +19,7 @@ from adit.progress import log
 from adit.readers.archives import ArchiveError, members, reason
 from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
 from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
-from adit.readers.formats.texts import decode
+from adit.readers.formats.texts import decode, encodable
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,12 @@ def _of_path(path: Path, given: int, settings: CutSettings, limits: LimitsConfig
         suffix = archive_suffix(path.name) or ""
         names = (*path.absolute().parts[1:-1], path.name.removesuffix(suffix))
         problem = str(error).removeprefix(f"{path}: ")
-        yield Entry("", "", str(path), names, given, path.name[len(names[-1]) :], problem=problem)
+        yield Entry("", "", encodable(str(path)), _names(names), given, path.name[len(names[-1]) :], problem=problem)
+
+
+def _names(parts: Iterable[str]) -> tuple[str, ...]:
+    """Return parts of a path as texts that can be stored; names of files may be any bytes."""
+    return tuple(map(encodable, parts))
 
 
 def check_paths(paths: Sequence[Path]) -> None:
@@ -131,13 +136,15 @@ def _files(path: Path, given: int, limits: LimitsConfig) -> Iterator[_File]:
     parts = path.absolute().parts[1:]
     name = path.name.removesuffix(suffix) if suffix else path.name
 
+    source = encodable(str(path))
+
     def content() -> bytes | Path:
         check_file(path, limits)
-        if format_.binary and not suffix.lower().endswith(".gz"):
+        if format_.binary and not suffix.lower().endswith(".gz") and source == str(path):  # libraries open only texts
             return path
         return _bytes(path, limits)
 
-    yield _File(format_, str(path), (*parts[:-1], name), given, suffix, given == 1, content)
+    yield _File(format_, source, _names((*parts[:-1], name)), given, suffix, given == 1, content)
 
 
 def _bytes(path: Path, limits: LimitsConfig) -> bytes:
@@ -165,9 +172,9 @@ def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File
         format_, suffix = match
         name = inner.name.removesuffix(suffix) if suffix else inner.name
         parts = (*(part for part in inner.parent.parts if part not in (".", "/")), name)
-        source = f"{path}:{inner}"
+        source = encodable(f"{path}:{inner}")
         opener = _unpacker(read, source, limits, counter) if suffix.lower().endswith(".gz") else read
-        yield _File(format_, source, (*above, *parts), 1 + len(parts), suffix, False, opener)
+        yield _File(format_, source, _names((*above, *parts)), 1 + len(parts), suffix, False, opener)
     _tell_skipped(str(path), skipped)
 
 

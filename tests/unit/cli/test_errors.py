@@ -35,6 +35,27 @@ def test_what_is_no_configuration_is_one_line(tmp_path: Path, capsys: pytest.Cap
     assert len(said.splitlines()) == 1
 
 
+def test_words_that_are_not_text_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(str(tmp_path).encode() + b"/caf\xe9.json")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["schema", "--out", name])
+    assert ended.value.code == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
+    assert "is not UTF-8 text" in line
+    assert line.isprintable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_that_cannot_be_stored_is_one_line(capsys: pytest.CaptureFixture[str],
+                                                  monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # fmt: skip
+    monkeypatch.setattr("adit.config.json_schema", lambda: {"a": "\ud83d"})
+    code, text = run(capsys, "schema", "--out", str(tmp_path / "x.json"))
+    assert code == 3
+    assert "is not valid Unicode" in text
+    assert text.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_data_error_is_one_line_and_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty = tmp_path / "model"
     empty.mkdir()

@@ -36,6 +36,7 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("name: a b", "name: String should match pattern"),
         ("sample: {crystal: 1e20}", "sample.crystal: "),
         ("sample: {crystal: 1.0e+20}", "sample.crystal: "),
+        ("sample: {crystal: 100000000000000000000}", "sample.crystal: Input should be less than or equal to 10000000"),
         ("sample: {crystal: 10000001}", "sample.crystal: Input should be less than or equal to 10000000"),
         (f"sample: {{crystal: {'9' * 5000}}}", "is not YAML"),
         ("sample: {shards: 1000000000}", "sample.shards: Input should be less than or equal to 10000000"),

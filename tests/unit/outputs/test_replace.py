@@ -180,6 +180,37 @@ def test_a_very_long_name_has_a_manifest(tmp_path: Path) -> None:
     assert Manifest.read(tmp_path, file_key(path.name), "hull").state(path.name) is State.OWN
 
 
+def test_a_name_that_is_not_text_has_a_manifest(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    for text in ("1", "2"):
+        with replaced_files([path], "hull") as (new,):
+            store.write_text(new, text)
+    assert path.read_text() == "2"
+    assert Manifest.read(tmp_path, file_key(path.name), "hull").state(path.name) is State.OWN
+
+
+@pytest.mark.parametrize("name", ["verb-report.lock", "0123456789abcdef.part"])
+def test_links_among_the_manifests_are_not_followed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "out/.adit").mkdir(parents=True)
+    (tmp_path / "out/.adit" / name).symlink_to(tmp_path / "elsewhere")
+    if name.endswith(".lock"):
+        with pytest.raises(ConfigError, match="is a link"):
+            write(tmp_path / "out", {"a.txt": "1"})
+    else:
+        (tmp_path / "elsewhere").write_text("mine")
+        write(tmp_path / "out", {"a.txt": "1"})
+        assert (tmp_path / "out/.adit" / name).is_symlink()
+    assert not (tmp_path / "elsewhere").exists() or (tmp_path / "elsewhere").read_text() == "mine"
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_at_the_place_of_a_manifest_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".adit").mkdir()
+    os.mkfifo(tmp_path / ".adit/verb-report.json")
+    write(tmp_path, {"a.txt": "1"})
+    assert there(tmp_path) == {"a.txt": "1"}
+
+
 def test_two_processes_do_not_write_the_same_outputs(tmp_path: Path) -> None:
     with held(tmp_path, "verb-report", "report"):
         errors: list[BaseException] = []

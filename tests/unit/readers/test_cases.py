@@ -151,6 +151,12 @@ def test_tables_of_pymatgen_dictionaries(tmp_path: Path, spelled: object) -> Non
     assert [len(each.row) for each in rows if isinstance(each.row, AtomicSystem)] == [8, 8]
 
 
+def test_half_a_character_in_json_is_an_id_that_can_be_stored(tmp_path: Path) -> None:
+    text = json.dumps(convert.to_structure(parse_cif(cases.SILICON).system).as_dict())
+    rows = read(write(tmp_path / "x.json", f'{{"a\\ud83d": {text}, "\\ud83d\\ude00": {text}}}'))
+    assert [each.row.system_id for each in rows] == ["a\\ud83d", "\U0001f600"]
+
+
 def test_of_two_columns_of_structures_the_first_that_is_known_is_taken_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tarfile
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from adit import store
 from adit.errors import DataError
 from adit.readers import ReadSettings, read_structures
 from adit.readers.sources import check_paths, skipped_text
@@ -124,3 +127,23 @@ def test_what_is_skipped_is_said_by_suffix() -> None:
     names = [Path(name) for name in ("a.txt", "b/c.TXT", "d.gz", "e", ".hidden", "__MACOSX/f.cif")]
     assert skipped_text(names) == "4 files of other formats are not read: 2 .txt, 1 .gz, 1 without suffix"
     assert skipped_text([Path(".hidden")]) == ""
+
+
+LATIN = os.fsdecode("Ångström.cif".encode("latin-1"))
+
+
+def test_names_of_any_bytes_are_ids_that_can_be_stored(tmp_path: Path) -> None:
+    write(tmp_path / "in" / LATIN)
+    write(tmp_path / "in" / LATIN.encode("utf-8", "backslashreplace").decode())  # the text that it becomes
+    with tarfile.open(tmp_path / "in/a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.add(tmp_path / "in" / LATIN, LATIN)
+    table = pd.DataFrame({"id": ["in a table"], "cif": [cases.SILICON]})
+    store.write_frame(tmp_path / "x.parquet", table)
+    (tmp_path / "x.parquet").rename(tmp_path / "in" / LATIN.replace("cif", "parquet"))
+    rows = read_structures([tmp_path / "in"], ReadSettings(workers=0))
+    assert [each.row for each in rows if isinstance(each.row, Failure)] == []
+    store.write_systems(tmp_path / "x.arrow", [each.kept() for each in rows])
+    names = [row.system_id for row in store.read_systems(tmp_path / "x.arrow")]
+    assert len(set(names)) == 4
+    assert "in a table" in names
+    assert all(name.encode() for name in names)

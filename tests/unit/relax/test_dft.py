@@ -187,6 +187,15 @@ def test_no_id_leaves_the_folder(name: str, tmp_path: Path) -> None:
     assert not folder.name.startswith(".")
 
 
+def test_a_long_id_is_a_folder_of_its_own(tmp_path: Path) -> None:
+    ids = [f"{'deep/' * 50}{name}" for name in ("a", "b")] + ["Å" * 100, "x" * 300]
+    names = {folder_name(name) for name in ids}
+    assert len(names) == len(ids)
+    for name in names:
+        (tmp_path / f"{name}.extxyz").write_text("")
+        assert "/" not in name
+
+
 def test_ordinary_ids_are_their_own_folder() -> None:
     assert [folder_name(name) for name in ("crystal-0-7", "mp-149", "Na Cl (2).cif")] == [
         "crystal-0-7",

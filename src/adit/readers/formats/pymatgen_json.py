@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -12,12 +13,17 @@ from adit import convert
 from adit.errors import DataError
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.texts import encodable
 
 _WRAPPED: Final = ("structure", "molecule")
 """Keys of the structure in pymatgen's entries."""
 
 
 TOO_DEEP: Final = "is not readable (it is nested too deep)"
+
+
+_HALVES: Final = re.compile(r"\\u[dD][89a-fA-F]")
+"""Escapes of half a character; without the other half they are text that cannot be stored."""
 
 
 def is_structure(value: Any) -> bool:
@@ -83,6 +89,8 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
         return
     try:
         value = json.loads(text)
+        if _HALVES.search(text):
+            value = encodable(value)
     except RecursionError as error:
         raise DataError(f"{source}: {TOO_DEEP}") from error
     except ValueError as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -35,6 +35,16 @@ def decode(content: bytes) -> str:
         if len(start) >= 8 and not any(start[first::2]) and all(start[1 - first :: 2]):
             return content.decode(encoding, errors="replace").rstrip(_PADDING)
     return content.decode("utf-8", errors="replace").rstrip(_PADDING)
+
+
+def encodable(value: Any) -> Any:
+    """Return a value whose texts, also in lists and dictionaries, can be stored: bytes of file names that are not UTF-8
+    and half characters of JSON are written as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {encodable(name): encodable(each) for name, each in value.items()}
+    return [encodable(each) for each in value] if isinstance(value, list) else value
 
 
 # --- XYZ --------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,9 @@ from adit.systems import AtomicSystem
 _CODE = 2
 """Version of the results: increased when ``job.execute`` gives other results, so that old ones are not used."""
 
+LONGEST_NAME = 240
+"""Largest size of the name of a structure's folder, bytes; file systems allow 255, and its files have a suffix."""
+
 
 @dataclass(frozen=True)
 class DftTask:
@@ -71,10 +74,15 @@ def task_of(system: AtomicSystem, engine: Engine, folder: Path) -> DftTask:
 def folder_name(system_id: str) -> str:
     """Return the name of a structure's folder: its id, with special characters percent-encoded (``%2F``).
 
+    A name that is too long for a file system ends with a hash of the id.
+
     Raises:
         DataError: the id is empty.
     """
     if not system_id:
         raise DataError("a structure without an id cannot have a folder; give every system an id")
     name = quote(system_id, safe=" ()[]{}+,;=@!$&'~^#")
-    return f"%2E{name[1:]}" if name.startswith(".") else name
+    name = f"%2E{name[1:]}" if name.startswith(".") else name
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 17]}-{hashlib.sha256(system_id.encode()).hexdigest()[:16]}"
