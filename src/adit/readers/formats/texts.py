@@ -38,8 +38,10 @@ def decode(content: bytes) -> str:
 
 
 def encodable(value: Any) -> Any:
-    """Return a value whose texts, also in lists and dictionaries, can be stored: bytes of file names that are not UTF-8
-    and half characters of JSON are written as escapes."""
+    """Return a value whose texts, also in lists and dictionaries, can be stored.
+
+    Bytes of file names that are not UTF-8, and half characters of JSON, become escapes.
+    """
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, Mapping):
