@@ -1,4 +1,4 @@
-"""What fine-tuning on a few hundred crystals of one's own is worth: samples of the weights before and after it.
+"""Effect of fine-tuning on a few hundred crystals: samples of the weights before and after it.
 
 The "own" crystals are those of MP20's validation and test splits with five atoms and the formula ABC3 (perovskites and
 their like), which the weights never saw: they are written as CIF files and go the way of config/finetune.yaml.

@@ -1,19 +1,22 @@
 """Change one line of the package at a time, and see whether the tests of its room notice it.
 
-    pip install coverage
-    python benchmarks/mutate.py --lines 100 --out docs/measurements/mutations.md
+    python benchmarks/mutate.py --kept mutations.json --reach reached.jsonl --out docs/measurements/mutations.md
 
 A copy of the working tree is changed, never the tree itself. Lines are drawn from a seed, the same number from each
-room, beside the named changes of ``mutants.py``. A mutant runs the tests that reach its line, shortest first, or all
-tests of its room where none does, until one fails; one mutant at a time. A survivor is a line that no test holds: write
-a test, or give the reason why it changes nothing (``equivalent_mutants.yaml``). Exit code 1 while a survivor is left
-without either.
+room, beside the named changes of ``mutants.py``. First the tests of the rooms run once, with a probe at each place
+(``probes.py``): which tests reach it. Then a mutant runs the tests of its room that reach its place, shortest first,
+until one fails; a place that is executed on import counts as reached where a function of its module is. One mutant at a
+time. A survivor is a line that no test holds: write a test, or give the reason why it changes nothing
+(``equivalent_mutants.yaml``). Exit code 1 while a survivor is left without either.
+
+Both steps can be interrupted: ``--reach`` and ``--kept`` keep what is done, and the command goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import compileall
 import hashlib
 import json
 import math
@@ -24,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -36,20 +39,11 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("flow", "model", "score", "hull", "relax")
 COPIED = ("src", "tests", "benchmarks", "pyproject.toml")
 """What a mutant may differ in, or what tests may write beside; everything else of the tree is linked."""
+SLACK = 5
+"""Processor time that a mutant's tests may take over the time that they take without it."""
+NOT_RUN = "exit code 4"
+"""Of pytest, where it runs no test: of a mutant that breaks an import, or of a test that is not there."""
 VERDICTS = ("killed", "timeout", "equivalent", "survived")
-HEAVY = (
-    "torch",
-    "pandas",
-    "pyarrow",
-    "pymatgen.core",
-    "ase",
-    "rdkit.Chem",
-    "hypothesis",
-    "pydantic",
-    "beartype",
-    "scipy",
-)
-"""Imported once, before the processes of the mutants are forked."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +107,20 @@ class Tests:
         own = [path for path, names in self._names.items() if self._is_of(path, names, room)]
         return sorted(own, key=lambda path: module not in self._names[path])
 
+    def names(self, module: str) -> list[str]:
+        """Return the files of the room, from the root of the repository."""
+        return [str(path.relative_to(ROOT)) for path in self.of(module)]
+
     def importing(self, module: str) -> list[Path]:
         """Return the files of the room that import the module."""
         return [path for path in self.of(module) if module in self._names[path]]
+
+    def ordered(self, mutants: Sequence[Mutant]) -> list[str]:
+        """Return the test files of mutants, those that import a mutated module first, the rooms in turn."""
+        direct = [[path for m in turn for path in self.importing(m.module)] for turn in _by_room(mutants)]
+        others = [[path for m in turn for path in self.of(m.module)] for turn in _by_room(mutants)]
+        paths = [path for part in (direct, others) for turn in zip_longest(*part) for path in turn if path is not None]
+        return list(dict.fromkeys(str(path.relative_to(ROOT)) for path in paths))
 
     @staticmethod
     def _is_of(path: Path, names: set[str], room: str) -> bool:
@@ -144,65 +149,77 @@ def draw(rooms: Sequence[str], lines: int, seed: int) -> list[Mutant]:
 
 def in_turn(mutants: Sequence[Mutant]) -> list[Mutant]:
     """Return mutants so that the rooms take turns: a run that is cut short has looked at all of them."""
+    return [mutant for turn in zip_longest(*_by_room(mutants)) for mutant in turn if mutant is not None]
+
+
+def _by_room(mutants: Sequence[Mutant]) -> list[list[Mutant]]:
     rooms: dict[str, list[Mutant]] = {}
     for mutant in mutants:
         rooms.setdefault(mutant.module.split(".")[1], []).append(mutant)
-    return [mutant for turn in zip_longest(*rooms.values()) for mutant in turn if mutant is not None]
+    return list(rooms.values())
 
 
 def _rank(seed: int, text: str) -> str:
     return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
 
 
-def run(mutant: Mutant, tree: Path, reach: Reach, tests: Tests, limit_s: float) -> Outcome:
-    """Write the mutant into the copy, run its tests in forked processes, and put the file back.
-
-    The tests are those that reach the line, shortest first. Where none does: of a line that is executed on import, the
-    files of the room; of another, which a child process may execute, the files that import the module.
-    """
+def run(mutant: Mutant, tree: Path, selection: Sequence[str], reach: Reach, limit_s: float) -> Outcome:
+    """Write the mutant into the copy, run tests in a forked process, and put the file back with its times."""
     path = tree / mutant.file
-    before = path.read_text(encoding="utf-8")
+    before, times = path.read_text(encoding="utf-8"), path.stat()
     path.write_text(mutant.applied(before), encoding="utf-8")
     started = time.monotonic()
+    verdict, by = "survived", "no test reaches the line"
     try:
-        file = mutant.file.removeprefix("src/adit/")
-        selection = reach.of(file, mutant.lines)
-        if not selection:
-            paths = tests.of(mutant.module) if reach.on_import(file, mutant.lines) else tests.importing(mutant.module)
-            selection = [str(path.relative_to(ROOT)) for path in paths]
-        verdict, by = ("survived", "no test reaches the line")
         if selection:
-            verdict, by = _verdict(selection, tree, limit_s, reach.failed)
+            limit = limit_s + SLACK * sum(reach.seconds[name] for name in selection)
+            verdict, by = _verdict(selection, tree, limit, reach)
     finally:
         path.write_text(before, encoding="utf-8")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    if by == NOT_RUN and _verdict(selection, tree, limit_s, reach)[1] == NOT_RUN:
+        verdict, by = "survived", "its tests cannot be collected, without the change neither"
     return Outcome(mutant, verdict, by, time.monotonic() - started)
 
 
-def _verdict(selection: Sequence[str], tree: Path, limit_s: float, left_out: Iterable[str]) -> tuple[str, str]:
+def _verdict(selection: Sequence[str], tree: Path, limit_s: float, reach: Reach) -> tuple[str, str]:
     report = tree / "failed.txt"
     report.unlink(missing_ok=True)
-    code = forked(selection, tree, FirstFailure(report), limit_s, left_out=left_out)
+    code = forked(selection, tree, FirstFailure(report, reach.seconds), limit_s)
     if code is None:
-        return "timeout", f"no end within {limit_s:g} s of processor time"
+        return "timeout", f"no end within {limit_s:.0f} s of processor time"
     failed = report.read_text(encoding="utf-8").strip() if report.is_file() else ""
-    return ("survived", "") if code == 0 else ("killed", failed or f"exit code {code}")
+    return ("survived", f"{len(selection)} tests pass") if code == 0 else ("killed", failed or f"exit code {code}")
 
 
-def outcomes(mutants: Sequence[Mutant], tests: Tests, limit_s: float, reach_file: Path | None) -> Iterator[Outcome]:
+def selected(mutant: Mutant, reach: Reach, tests: Tests, budget_s: float) -> list[str]:
+    """Return the tests of the mutant's room that reach it; where none does, those that import its module."""
+    files = tests.names(mutant.module)
+    importing = [str(path.relative_to(ROOT)) for path in tests.importing(mutant.module)]
+    return reach.of(mutant, files, budget_s) or reach.in_files(importing, budget_s)
+
+
+def outcomes(mutants: Sequence[Mutant], tests: Tests, args: argparse.Namespace) -> Iterator[Outcome]:
     """Yield what becomes of each mutant."""
-    reasons = equivalent()
-    for name in HEAVY:
-        __import__(name)
     if not mutants:
         return
+    reasons = equivalent()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         tree = copy_tree(Path(folder))
         os.environ |= {"PYTHONPATH": f"{tree / 'src'}:{tree}", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+        files = tests.ordered(mutants)
+        sys.dont_write_bytecode = False
+        compileall.compile_dir(tree / "src", quiet=2)
+        kept = args.reach or tree / "reached.jsonl"
+        reach = measured(mutants, files, tree, kept, 60 * (args.reach_minutes or math.inf))
         sys.dont_write_bytecode = True
-        files = sorted({str(path.relative_to(ROOT)) for m in mutants for path in tests.of(m.module)})
-        reach = measured(files, tree, reach_file)
+        reach.import_modules()
         for mutant in mutants:
-            outcome = run(mutant, tree, reach, tests, limit_s)
+            selection = selected(mutant, reach, tests, args.budget)
+            outcome = run(mutant, tree, selection, reach, args.limit)
+            if outcome.verdict == "survived" and not {*tests.names(mutant.module)} <= reach.measured:
+                print(f"undecided: {mutant.key}", flush=True)
+                continue  # a later call measures the other test files of its room
             reason = reasons.get(mutant.key)
             if reason and outcome.verdict == "survived":
                 outcome = replace(outcome, verdict="equivalent", by=reason)
@@ -214,7 +231,7 @@ def page(parts: Mapping[str, tuple[int, Sequence[Outcome]]], command: str) -> st
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    lines = ["# Mutations", "", "    pip install coverage", f"    {command}", ""]
+    lines = ["# Mutations", "", f"    {command}", ""]
     lines += [
         f"Lines of the package changed one at a time, at commit {commit.stdout.strip()}. A mutant is killed by the"
     ]
@@ -254,11 +271,18 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=100, help="lines to draw, beside the named changes of mutants.py")
     parser.add_argument("--seed", type=int, default=20, help="of the draw")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the keys of the mutants to run; default: all")
-    parser.add_argument("--limit", type=float, default=240.0, help="processor time of one mutant's tests, s")
+    parser.add_argument(
+        "--limit", type=float, default=60.0, help="processor time of a mutant beside that of its tests, s"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=120.0, help="time of the tests of one mutant, s; others are not run"
+    )
     parser.add_argument("--skip", nargs="*", default=[], help="parts of names of test files to leave out")
     parser.add_argument(
-        "--reach", type=Path, help="file that keeps which test reaches which line; made where it is missing"
+        "--reach", type=Path, help="file that keeps which test reaches which place; made or completed where it is not"
     )
+    text = "interrupt the measurement of --reach after this time; what no test so far kills is undecided"
+    parser.add_argument("--reach-minutes", type=float, help=text)
     parser.add_argument("--list", action="store_true", help="print the mutants and end")
     parser.add_argument("--kept", type=Path, help="file that keeps outcomes; a mutant that was killed is not run again")
     parser.add_argument("--minutes", type=float, help="start no mutant after this time; 0: write the page of --kept")
@@ -279,7 +303,7 @@ def main() -> int:
     ordered = [mutant for part in reversed(parts.values()) for mutant in in_turn(part)]
     todo = [m for m in ordered if m.key not in done or done[m.key].verdict == "survived"]
     end = math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes
-    for outcome in outcomes(todo if args.minutes != 0 else [], tests, args.limit, args.reach):
+    for outcome in outcomes(todo if args.minutes != 0 else [], tests, args):
         done[outcome.mutant.key] = outcome
         if args.kept:
             kept[outcome.mutant.key] = [outcome.verdict, outcome.by, outcome.seconds]

@@ -10,10 +10,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from adit.cli.substitute import crystals_of
 from adit.elements import composition
 from adit.score.crystals.composition import compositionally_valid
 from adit.substitute.crystals import substitute
+from adit.substitute.templates import crystals_of
 
 
 def main() -> None:

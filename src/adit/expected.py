@@ -6,13 +6,15 @@ measured a system. Datasets are taken at their published sizes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from adit.config import Config, OptimConfig, SampleConfig
+from adit.config import Config, OptimConfig, SampleConfig, parse
 from adit.config.datasets import DATASETS, DatasetEntry
 from adit.config.engines import ENGINES
+from adit.config.rounds import round_configs
 from adit.config.solvers import SOLVERS
 
 SUSTAINED: Final = {"cpu": 0.1e12, "v100": 5e12, "a100": 20e12, "h100": 40e12}
@@ -110,6 +112,13 @@ def expected(config: Config, site: Site) -> list[RuleCost]:
     ]
     placed = [replace(e, cores=site.cores.get(e.rule, 1), gpus=site.gpus.get(e.rule, 0)) for e in estimates if e.jobs]
     return [_grouped(estimate, site.in_one_job.get(estimate.rule, 1)) for estimate in placed]
+
+
+def expected_of_rounds(config: Config, site: Site) -> list[RuleCost]:
+    """Return the expected cost of all rounds and controls, those of one rule with equal jobs together."""
+    every = [each for name, values in round_configs(config) for each in expected(parse(values, name), site)]
+    counts = Counter((replace(each, jobs=1), each.jobs) for each in every)
+    return [replace(one, jobs=jobs * number) for (one, jobs), number in counts.items()]
 
 
 def _grouped(estimate: RuleCost, shards: int) -> RuleCost:

@@ -147,6 +147,19 @@ def test_a_surrogate_has_its_name_in_the_table(tmp_path: Path) -> None:
         pd.testing.assert_series_equal(surrogate[f"chgnet_surrogate_{name}"], plain[name], check_names=False)
 
 
+def test_a_failed_row_of_the_hulls_own_method_is_no_mixture(tmp_path: Path) -> None:
+    write_reference(tmp_path / "reference.parquet", MP2020_TAG, ENTRIES)
+    for name, tag in (("0", CHGNET_TAG), ("1", MP2020_TAG)):
+        write_relaxed(tmp_path / f"{name}.parquet", tag)
+    failed = store.read_frame(tmp_path / "1.parquet").iloc[2:]
+    store.write_frame(tmp_path / "1.parquet", failed)
+    tables = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    hull(Config().stage(HullStage), tables, tmp_path / "reference.parquet", tmp_path / "hull.parquet")
+    frame = store.read_frame(tmp_path / "hull.parquet")
+    assert frame["surrogate"].tolist() == [True, True, True, False]
+    assert frame["chgnet_surrogate_e_above_hull"].notna().tolist() == [True, False, False, False]
+
+
 def test_gaps_of_the_hull_are_told(tmp_path: Path) -> None:
     table = run_hull(tmp_path, CHGNET_TAG, CHGNET_TAG)
     assert (table.loc["s0", "hull_covers_chemistry"], table.loc["s0", "hull_gaps"]) == (True, "")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from adit import columns, config
-from adit.columns import Col, Metric, Population, Protocol, flag
+from adit.columns import REQUESTED_PROTOCOLS, Col, Metric, Population, Protocol, flag
 from adit.config.datasets import DATASETS, DatasetEntry
 from adit.config.engines import ENGINES, EngineEntry
 from adit.config.solvers import SOLVERS, SolverEntry
@@ -175,6 +175,10 @@ def test_a_score_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
         CRYSTAL_PROTOCOLS.remove(lenient)
     assert table[0][flag(Metric.STABLE, name)] is True
     assert table[0][flag(Metric.STABLE, Protocol.ADIT)] is False
+
+
+def test_every_protocol_can_be_requested() -> None:
+    assert {*(each.name for each in CRYSTAL_PROTOCOLS), Protocol.STRICT} == set(REQUESTED_PROTOCOLS)
 
 
 def cut(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:

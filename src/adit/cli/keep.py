@@ -62,10 +62,10 @@ def register(verbs: Verbs) -> None:
 
     def declare_rounds(sub: argparse.ArgumentParser) -> None:
         add_paths(sub, "out")
-        text = "folders of the runs of all rounds and controls; the first is what the others are held against"
+        text = "folders of the runs of all rounds and controls; the others are compared with the first"
         sub.add_argument("--rounds", type=Path, nargs="+", required=True, help=text)
 
-    text = "put the rounds and their controls beside each other on one page"
+    text = "compare the rounds and their controls on one page"
     verbs.stage("rounds", _rounds, text, declare_rounds, needs_config=False)
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths
 from adit.doctor import scheduler
-from adit.expected import SUSTAINED, RuleCost, Site, expected
+from adit.expected import SUSTAINED, RuleCost, Site, expected, expected_of_rounds
 from adit.outputs.replace import replaced_files
 from adit.progress import duration, log
 
@@ -22,7 +21,7 @@ PROFILE = Path("slurm/config.yaml")
 def _plan(args: argparse.Namespace) -> None:
     whole = config.load(args.config)
     site = site_of(args.profile, args.gpu)
-    estimates = of_rounds(whole, site) if whole.rounds.n else expected(whole, site)
+    estimates = expected_of_rounds(whole, site) if whole.rounds.n else expected(whole, site)
     for line in table(estimates):
         log.info("%s", line)
     log.info(
@@ -35,15 +34,6 @@ def _plan(args: argparse.Namespace) -> None:
 
         with replaced_files([args.out], "plan") as (new,):
             write_json(new, records(estimates))
-
-
-def of_rounds(whole: config.Config, site: Site) -> list[RuleCost]:
-    """Return the estimates of all rounds and controls, those of one rule with equal jobs together."""
-    from adit.config.rounds import round_configs
-
-    every = [each for name, values in round_configs(whole) for each in expected(config.parse(values, name), site)]
-    counts = Counter((replace(each, jobs=1), each.jobs) for each in every)
-    return [replace(one, jobs=jobs * number) for (one, jobs), number in counts.items()]
 
 
 def site_of(profile: Path, device: str) -> Site:

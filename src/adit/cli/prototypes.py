@@ -65,17 +65,17 @@ def register(verbs: Verbs) -> None:
 def _declare(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "data", many=True)
     add_paths(sub, "out", "cache")
-    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="whose energies")
+    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="potential of the energies")
     text = "potentials whose energies of the relaxed prototypes are kept too"
     sub.add_argument("--judge", choices=POTENTIALS, nargs="*", default=["sevennet"], help=text)
-    text = "give up pairs that are not finished after so much; the same command goes on"
+    text = "skip pairs that are not finished within this time, core hours; repeat the command to resume"
     sub.add_argument("--core-hours", type=float, default=4.0, help=text)
     add_workers(sub)
 
 
 def _declare_ship_references(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="whose energies")
-    text = "leave out crystals that are not finished after so much; the same command goes on; default: no limit"
+    sub.add_argument("--engine", choices=POTENTIALS, default="chgnet", help="potential of the energies")
+    text = "skip crystals that are not finished within this time, core hours (repeat to resume); default: no limit"
     sub.add_argument("--core-hours", type=float, default=float("inf"), help=text)
     add_paths(sub, "out", "cache")
     add_workers(sub)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +11,10 @@ from adit import config
 from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero, whole_config
 from adit.config.engines import ENGINES
-from adit.errors import ConfigError, DataError
+from adit.errors import ConfigError
 from adit.limits import DEFAULTS, limited, set_limits
 from adit.outputs.inputs import also_reads
 from adit.outputs.replace import replaced_files
-from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:
     from adit.hull.convex_hull import Hull
@@ -232,27 +230,15 @@ def _dft(args: argparse.Namespace) -> None:
 
 
 def _dft_references(args: argparse.Namespace) -> None:
+    from adit.data.datasets.builtin_crystals import builtin_elements
     from adit.hull.dft_references import dft_references
 
     stage = config.load_stage(config.DftStage, args.config)
     set_limits(stage.limits)
-    elements = builtin_elements()
     inputs = [*_with_structures(args.relaxed), *args.data]
     with replaced_files([args.out], "dft-references", inputs=inputs) as (new,):
+        elements = builtin_elements()
         dft_references(stage, args.relaxed, args.data, elements, args.folder, new, args.workers, args.settings)
-
-
-def builtin_elements() -> list[AtomicSystem]:
-    """Return the crystals of the elements in the built-in set."""
-    from adit.data.datasets.builtin_crystals import DATASET
-
-    elements = []
-    for record in DATASET.load(None).records:
-        with contextlib.suppress(DataError):  # misprinted prototypes
-            system = record.make()
-            if len(set(system.numbers.tolist())) == 1:
-                elements.append(system)
-    return elements
 
 
 def register(verbs: Verbs) -> None:
@@ -280,7 +266,7 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     text = "structures in any format of adit score, or folders with structures"
     sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
     add_refuse(sub)
-    text = "what computes energies and forces; default: gfn2-xtb for molecules, relax.engine of --config for crystals"
+    text = "method for energies and forces; default: gfn2-xtb for molecules, relax.engine of --config for crystals"
     sub.add_argument("--engine", choices=(MOLECULES, *POTENTIALS, *ENGINES), help=text)
     sub.add_argument("--ions", action="store_true", help="ionisation energy and electron affinity of molecules too")
     sub.add_argument(
@@ -328,7 +314,7 @@ def _declare_hull(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--hull", help=text)
     text = "compounds for pairs without one in the reference; default: hull.competing of --config"
     sub.add_argument("--competing", choices=("none", "prototypes"), help=text)
-    text = "give up pairs that are not finished after so much; default: hull.competing_core_hours of --config"
+    text = "skip pairs that are not finished in this time, core hours; default: hull.competing_core_hours of --config"
     sub.add_argument("--core-hours", type=float, help=text)
     text = "table of searched pairs, read and written; default: prototypes.parquet in the folder named after --out"
     sub.add_argument("--cache", type=Path, help=text)
@@ -361,7 +347,7 @@ def _declare_dft(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "selected", "folder", "out", "structures")
     add_paths(sub, "relaxed", many=True)
     sub.add_argument("--shard", type=from_zero, default=0, help="index of the shard, from 0")
-    sub.add_argument("--molecules", action="store_true", help="they are molecules: dft.molecule.preset")
+    sub.add_argument("--molecules", action="store_true", help="the structures are molecules: use dft.molecule.preset")
     add_workers(sub, "structures at a time")
     add_paths(sub, "settings", required=False)
 

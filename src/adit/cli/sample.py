@@ -86,9 +86,9 @@ def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substit
         return None
 
     def formulas(max_atomic_number: int) -> Mapping[str, float]:
-        from adit.cli.substitute import crystals_of
         from adit.errors import DataError
         from adit.substitute.formulas import substituted_formulas
+        from adit.substitute.templates import crystals_of
 
         crystals = [crystals_of(path, 1) for path in paths]
         templates = [system for training, _ in crystals for system in training]

@@ -59,5 +59,5 @@ def register(verbs: Verbs) -> None:
         sub.add_argument("--shard", type=from_zero, required=True, help="shard of the configured run, from 0")
         add_workers(sub)
 
-    text = "let a program of the user's (sample.command) write one shard of samples"
+    text = "run the user's program (sample.command), which writes one shard of samples"
     verbs.stage("sample-command", _command, text, declare_command)

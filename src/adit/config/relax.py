@@ -213,10 +213,10 @@ class HullConfig(Strict):
         "prototypes, with the pre-relaxation's potential; for reference: builtin",
     )
     competing_core_hours: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="pairs that are not finished after so much are given up, core hours"
+        1.0, description="pairs that are not finished within this time are skipped, core hours"
     )
     competing_wall_s: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="pairs that are not finished after so much are given up, s of wall time; null: no limit"
+        None, description="pairs that are not finished within this wall time are skipped, s; null: no limit"
     )
     entries: str | None = Field(None, description="JSON file of pymatgen's computed entries, for reference: entries")
 

@@ -99,7 +99,8 @@ def from_structure(
 def structure_of_dict(value: Mapping[str, Any]) -> Structure:
     """Return the pymatgen ``Structure`` of its dictionary, without the properties of its sites.
 
-    pymatgen imports and calls what such a property names (``@module``, ``@class``), and the dictionary may be anyone's.
+    pymatgen imports and calls what such a property names (``@module``, ``@class``), and the dictionary may come from an
+    unknown source.
     """
     from pymatgen.core import Structure
 

@@ -96,7 +96,7 @@ def read_shipped(identity: Identity, path: Path = TABLE) -> Shipped:
     others = frame[frame["potential"] == identity.potential]
     if rows.empty and len(others):
         log.info(
-            "%s: holds energies of %s %s and not of %s; they are not taken",
+            "%s: holds energies of %s %s and not of %s; they are not used",
             path.name, identity.potential, ", ".join(sorted(set(others["version"]))), identity.version,
         )  # fmt: skip
     return Shipped(rows)

@@ -62,7 +62,7 @@ def _is_run(run: Path, number: int) -> bool:
     """Return whether a folder has scores; of several, as ``results/*`` gives them, others are left out with a line."""
     if any((run / "scores").glob("*.parquet")) or number == 1:
         return True
-    log.info("%s: left out, for it has no scores", run)
+    log.info("%s: left out, because it has no scores", run)
     return False
 
 

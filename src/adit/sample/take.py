@@ -36,7 +36,7 @@ def take(stage: TakeStage, source: Path, shards: Mapping[Kind, Sequence[Path]], 
         rows = [each.kept() for each in samples.get(kind, [])]
         limit = int(getattr(stage, str(kind)))
         if rows and not limit:
-            log.warning("%s: %d %ss are left out, for sample.%s is 0", source, len(rows), kind, kind)
+            log.warning("%s: %d %ss are left out, because sample.%s is 0", source, len(rows), kind, kind)
         if not limit:
             continue
         if not rows:

@@ -43,7 +43,7 @@ class Checkpoints:
         for path in own:
             state = read_torch(path)
             if state is None:
-                log.warning("%s: cut short or broken; taking the state before it", path.name)
+                log.warning("%s: incomplete or damaged; the previous state is used", path.name)
             elif state["key"] == self.key:
                 return state
         if others := self._others():

@@ -131,9 +131,10 @@ def test_a_multistep_solver_beats_euler_at_equal_cost() -> None:
     assert error("exp-ab2", "quadratic") < error("euler", "quadratic") / 10
 
 
-def test_the_adaptive_solver_keeps_its_tolerance() -> None:
+def test_the_adaptive_solver_keeps_its_tolerance(caplog: pytest.LogCaptureFixture) -> None:
     noise = torch.ones(2, 3, 4, dtype=torch.float64)
     assert float((solve(gaussian, noise, "adaptive", 1) - S).abs().max()) < 1e-3  # of the Euler step from t = 0.999
+    assert "stopped" not in caplog.text
 
 
 def test_churn_keeps_the_distribution() -> None:
@@ -163,6 +164,11 @@ def test_a_low_temperature_narrows_the_distribution() -> None:
 def test_ddim_that_draws_nothing_anew_is_euler() -> None:
     noise = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     torch.testing.assert_close(solve(gaussian, noise, "ddim", 9), solve(gaussian, noise, "euler", 9))
+
+    def fresh() -> Tensor:
+        raise AssertionError("noise is drawn, which changes the noise of everything that is drawn after it")
+
+    integrate(gaussian, noise, time_grid("uniform", 3), make_solver("ddim"), fresh=fresh)
 
 
 def test_the_ancestral_step_has_the_posteriors_variance() -> None:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from adit import store
-from adit.cli.relax import builtin_elements
 from adit.config import DftConfig, DftStage, HullConfig, HullStage
+from adit.data.datasets.builtin_crystals import builtin_elements
 from adit.errors import DataError
 from adit.hull import dft_references
 from adit.hull.dft_references import candidates, chemical_systems, choose

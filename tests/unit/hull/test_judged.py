@@ -18,7 +18,7 @@ from adit.errors import DataError
 from adit.hull.judged import judge_hull, judges_at_hand, read_inputs
 from adit.hull.reference_rows import reference_row
 from adit.hull.shipped import add_set
-from adit.hull.verdicts import Verdict, joint, verdict
+from adit.hull.verdicts import Verdict, is_stable, joint, verdict
 from adit.relax.judge import judge
 from adit.relax.potentials.chosen import Chosen
 from adit.systems import AtomicSystem, Failure, Kind
@@ -204,3 +204,8 @@ def test_the_judge_takes_the_prototypes_of_the_runs_hull(files: Path, tmp_path: 
     add_set(chosen.identity(), "prototypes:Au-Cu", [compound, marker], 0.05, table)
     assert missing() == ""
     assert store.read_frame(out).set_index("system_id").loc["cuau", "emt_e_above_hull"] > 5
+
+
+def test_stable_is_below_the_hull_by_more_than_rounding() -> None:
+    assert [is_stable(energy, 2) for energy in (-1.5e-6, -0.5e-6, 0.0, math.nan)] == [True, False, False, False]
+    assert not is_stable(-0.1, 1)

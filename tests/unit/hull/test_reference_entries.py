@@ -147,7 +147,7 @@ def test_a_pickle_of_another_checksum_stays_shut(published: tuple[Path, str, Any
     assert not (tmp_path / "opened").exists()
 
 
-# --- entries of one's own ---------------------------------------------------------------------------------------------
+# --- your own entries -------------------------------------------------------------------------------------------------
 
 
 def entry(formula: str, energy: float, run_type: str | None = "GGA") -> dict[str, Any]:

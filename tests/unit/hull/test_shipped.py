@@ -179,7 +179,7 @@ def test_a_table_of_another_version_is_said(tmp_path: Path, caplog: pytest.LogCa
     other = replace(chgnet.identity(), version="9.9")
     with caplog.at_level(logging.INFO, logger="adit"):
         assert shipped.read_shipped(other).frame.empty
-    assert "references.parquet: holds energies of chgnet 0.3.0 and not of 9.9; they are not taken" in caplog.text
+    assert "references.parquet: holds energies of chgnet 0.3.0 and not of 9.9; they are not used" in caplog.text
 
 
 def test_a_table_that_was_carried_is_merged(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from adit.relax.dft import result as dft_result
 from adit.relax.dft import run as dft_run
 from adit.relax.dft import stage as dft
 from adit.relax.dft.engines import registry as engines
-from adit.relax.dft.engines.presets import VaspPreset, read_preset
+from adit.relax.dft.engines.presets import RelaxPreset, VaspPreset, read_preset
 from adit.relax.dft.engines.vasp import flow_maker
 from adit.relax.dft.heartbeat import status_line
 from adit.relax.dft.result import complete
@@ -278,6 +279,21 @@ def test_settings_decide_the_hash_and_the_tag() -> None:
     first, second = (engines.resolve(stage(preset=name), PRESETS) for name in ("demo", "standard"))
     assert first.settings_hash != second.settings_hash
     assert first.energy_tag != second.energy_tag
+
+
+def test_the_hash_does_not_depend_on_the_order_of_the_settings() -> None:
+    class Other(RelaxPreset):
+        a: int
+        b: int
+
+    class Another(RelaxPreset):
+        b: int
+        a: int
+
+    engine = engines.resolve(stage(preset="demo"), PRESETS)
+    values = {"fmax": 0.1, "max_steps": 5, "a": 1, "b": 2}
+    hashes = {replace(engine, preset=kind.model_validate(values)).settings_hash for kind in (Other, Another)}
+    assert len(hashes) == 1
 
 
 def test_vasp_inputs_are_the_materials_project_s() -> None:

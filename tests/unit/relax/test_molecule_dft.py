@@ -106,6 +106,9 @@ def test_gpaw_gets_a_box_and_the_spin_of_the_molecule() -> None:
     low, high = atoms.positions.min(axis=0), atoms.positions.max(axis=0)
     assert (low >= 4.99).all()
     assert (atoms.cell.diagonal() - high >= 4.99).all()
+    edges = atoms.cell.diagonal() - (high - low)
+    assert (edges < 10.5).all(), "the box is no larger than the vacuum needs"
+    assert len(set(edges.round(3))) == 3, "edges of equal length would keep an open shell spherical"
     assert moments(atoms.numbers, 1).tolist() == [1.0, 0.0, 0.0, 0.0]
     with pytest.raises(ConfigError, match="standard"):
         read_preset("gpaw", "accurate", molecules=True)

@@ -53,6 +53,7 @@ ROWS: list[AtomicSystem | Failure] = [
     Failure("undecoded", "decode", "no atoms left", Kind.MOLECULE),
     system("uranium", Atoms("U", positions=[[0, 0, 0]])),
     system("apart", moved(molecule("H2O"), 6.0)),
+    system("atom", Atoms("Ar", positions=[[0, 0, 0]])),
     system("argon", Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 2.6]])),
     AtomicSystem("crystal", Kind.CRYSTAL, np.array([14, 14]), np.array([[0.0] * 3, [1.35] * 3]), np.eye(3) * 5.4),
 ]
@@ -84,6 +85,7 @@ def test_each_kind_of_trouble_is_a_row_with_its_reason(relaxed: tuple[Path, pd.D
         "undecoded": "failed",
         "uranium": "refused",
         "apart": "failed",
+        "atom": "converged",
         "argon": "converged",
         "crystal": "refused",
     }
@@ -98,6 +100,8 @@ def test_each_kind_of_trouble_is_a_row_with_its_reason(relaxed: tuple[Path, pd.D
     }.items():
         assert words in table.loc[name, "reason"], name
     assert table.loc["water", "reason"] == ""
+    assert table.loc["water", Col.N_STEPS] > 0
+    assert table.loc["atom", Col.N_STEPS] == 0
 
 
 def test_charge_and_spin_come_from_the_geometry(relaxed: tuple[Path, pd.DataFrame]) -> None:

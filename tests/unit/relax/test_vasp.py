@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from adit.errors import DataError, ExternalToolError
 from adit.relax.dft import run as dft_run
 from adit.relax.dft.engines.presets import VaspPreset, read_preset
 from adit.relax.dft.engines.registry import Engine, resolve
-from adit.relax.dft.engines.vasp import flow_maker
+from adit.relax.dft.engines.vasp import _mended, flow_maker
 from adit.relax.dft.job import job_store
 from adit.relax.dft.result import check_corrections, finished
 from adit.relax.dft.task import DftTask
@@ -328,3 +329,13 @@ def test_an_oxide_without_its_correction_is_an_error() -> None:
     with pytest.raises(DataError, match="mgo: is an oxide"):
         check_corrections([{**row, "correction": 0.0}])
     check_corrections([{**row, "correction": 0.0, "structure": {"numbers": [12]}}])
+
+
+def test_what_custodian_corrected_is_a_warning() -> None:
+    runs = [SimpleNamespace(corrections=[{"errors": ["zbrent", "brmix"]}, {"errors": []}]), SimpleNamespace()]
+    document = SimpleNamespace(task_label="relax 1", custodian=runs)
+    assert _mended(document) == [
+        "relax 1: custodian corrected zbrent, brmix",
+        "relax 1: custodian corrected an error",
+    ]
+    assert _mended(SimpleNamespace(task_label="static", custodian=None)) == []

@@ -249,3 +249,9 @@ def test_a_sample_that_the_matcher_knows_in_one_order_alone_is_not_novel() -> No
         match = matches.get("s", "s", settings)
         assert match is not None
         assert match.in_train == any(order[number] for order in orders)
+
+
+def test_nothing_to_compare_is_no_pair() -> None:
+    group = formula_groups.FormulaGroup("samples", "NaCl", [crystal(np.random.default_rng(0), "alone", 1)])
+    for stage in formula_groups.STAGES:
+        assert formula_groups.compare_with_each_other([group], stage, fits, 1, 60.0) == (0, 0)

@@ -14,6 +14,7 @@ from adit.progress import log
 from adit.relax.molecules.rows import columns_of
 from adit.score.common.inputs import Energies, Reference, Row
 from adit.score.common.scored import check_populations
+from adit.score.molecules import edm
 from adit.score.molecules.novelty import TrainNames, composition_key
 from adit.score.molecules.run import chosen, reference_rows, score_molecules
 from adit.score.molecules.validity import MoleculeChecks, check_molecule
@@ -187,3 +188,9 @@ def test_without_relaxations_the_chosen_are_relaxed_here() -> None:
     distances = {m.metric: m for m in scored.measures if m.population == "samples"}
     assert distances["homo_lumo_gap_distance"].value == pytest.approx(0.0, abs=0.05)  # all of them are water
     assert distances["homo_lumo_gap_distance"].unit == "eV"
+
+
+def test_the_bond_table_is_applied_up_to_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edm, "PAIRWISE_ATOMS", 3)
+    assert edm.check_edm(water("of three atoms")) == edm.EdmChecks(3, True, "[H]O[H]")
+    assert edm.check_edm(ammonia("of four atoms")) == edm.EdmChecks(0, False, None)

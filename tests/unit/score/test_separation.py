@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
+
 from adit.columns import Population
 from adit.report.paper.headline import blind
 from adit.score.common.aggregate import Rater
 from adit.score.common.measures import Estimate, Measurer
 from adit.score.common.separation import separations
-from adit.score.terminal import FUNNEL_AND_SUN, funnel_lines, table_lines
+from adit.score.terminal import FUNNEL_AND_SUN, funnel_lines, log_table, table_lines
 
 
 def rates(real: int, noise: int, random: int, of_random: int = 100) -> list:
@@ -86,3 +90,16 @@ def test_real_crystals_have_a_smaller_share_of_p1() -> None:
     ]
     (verdict,) = separations(records)
     assert not verdict.fails
+
+
+def test_the_terminal_shows_each_kind_once(caplog: pytest.LogCaptureFixture) -> None:
+    records = [
+        Rater(kind, Population.SAMPLES, 0.95).ratio("adit", "validity", count, 10, "")
+        for kind, count in (("crystal", 7), ("molecule", 3))
+    ]
+    with caplog.at_level(logging.INFO):
+        log_table(records, [{"kind": "crystal", "step": "valid", "count": 7}])
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split()[0] for line in lines if "protocol" in line] == ["crystal", "molecule"]
+    assert [("7/10" in line, "3/10" in line) for line in lines if "/10" in line] == [(True, False), (False, True)]
+    assert lines.index("  valid 7") < next(n for n, line in enumerate(lines) if line.startswith("molecule"))

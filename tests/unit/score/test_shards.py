@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,15 @@ def test_scores_with_the_checks_of_shards_are_those_without(
                 assert one[column] == other[column], column
 
 
-def test_checks_of_other_versions_are_made_again(shards: tuple[list[Path], list[Path]], tmp_path: Path) -> None:
+def test_checks_of_other_versions_are_made_again(
+    shards: tuple[list[Path], list[Path]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     table = read_json(shards[1][0])
     table["libraries"]["posebusters"] = "0.0"
     write_json(tmp_path / "old.json", table)
-    assert Answers.read([tmp_path / "old.json"]).stored == {}
+    with caplog.at_level(logging.WARNING):
+        assert Answers.read([tmp_path / "old.json", shards[1][1]]).stored == Answers.read([shards[1][1]]).stored
+    assert "1 of 2 files of checks have other library versions" in caplog.text
 
 
 def test_an_answer_belongs_to_what_a_system_is(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib.util
 import json
@@ -144,3 +145,14 @@ DATASET = Dataset(
     citation=_CITATION,
     load=_load,
 )
+
+
+def builtin_elements() -> list[AtomicSystem]:
+    """Return the crystals of the elements in the built-in set."""
+    elements = []
+    for record in DATASET.load(None).records:
+        with contextlib.suppress(DataError):  # misprinted prototypes
+            system = record.make()
+            if len(set(system.numbers.tolist())) == 1:
+                elements.append(system)
+    return elements

@@ -27,6 +27,6 @@ def alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s: another process is making it; waiting", path.name)
+            log.info("%s: another process is writing it; waiting", path.name)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -172,5 +172,5 @@ def _open(path: Path | None) -> store.SystemTable | None:
     try:
         return store.read_systems(path)
     except DataError as error:
-        log.info("cache of reduced references is made again: %s", error)
+        log.info("cache of reduced references is computed again: %s", error)
         return None

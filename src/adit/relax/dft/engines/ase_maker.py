@@ -111,7 +111,8 @@ class XtbRelaxMaker(EngineRelaxMaker):
         return WatchedXtb(**self.calculator_kwargs)
 
 
-def _common(preset: RelaxPreset) -> dict[str, Any]:
+def relaxation_arguments(preset: RelaxPreset) -> dict[str, Any]:
+    """Return the arguments of ``EngineRelaxMaker`` that every engine takes: steps, convergence, log, trajectory."""
     return {
         "relax_cell": True,
         "steps": preset.max_steps,
@@ -142,7 +143,9 @@ def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
         "txt": "gpaw.txt",
     }
     fallbacks = [fallback_of(step) for step in preset.scf_fallbacks]
-    return GpawRelaxMaker(calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **_common(preset))
+    return GpawRelaxMaker(
+        calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **relaxation_arguments(preset)
+    )
 
 
 def fallback_of(step: ScfFallback, mode: str = "pw") -> dict[str, Any]:
@@ -167,4 +170,4 @@ def xtb_maker(preset: XtbPreset) -> XtbRelaxMaker:
         "electronic_temperature": preset.electronic_temperature,
         "verbosity": 0,
     }
-    return XtbRelaxMaker(calculator_kwargs=settings, **_common(preset))
+    return XtbRelaxMaker(calculator_kwargs=settings, **relaxation_arguments(preset))
