@@ -138,6 +138,8 @@ ELSEWHERE = {
     "dft.command": "must split into arguments; test_config_limits.py",
     "sample.command": "must split into arguments; test_config_limits.py",
     "rounds.keep": "must be a condition; tests/unit/rounds",
+    "rounds.keep.*": "must be a condition; tests/unit/rounds",
+    "rounds.score_command": "must split into arguments; tests/unit/rounds",
     "sample.command_reads": "test_programs_that_sample_get_their_text",
     "data.custom.*": "pattern of a dataset's name: only those in data.datasets become files",
     "select.molecule.window.*": "name of a property",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_workers
@@ -11,17 +12,24 @@ from adit.expressions import parse
 from adit.outputs.replace import replaced_files
 from adit.systems import Kind
 
+if TYPE_CHECKING:
+    from adit.rounds.own import ScoreCommand
+
 
 def _keep(args: argparse.Namespace) -> None:
     from adit.rounds.keep import inputs_of, keep, write_kept
     from adit.store import read_systems
 
+    if args.score_command is not None:
+        named = {"score_command": args.score_command, "score_command_wall_limit_s": args.wall_limit}
+        config.parse_as(config.RoundsConfig, named, "adit keep")
     kind, condition = Kind(args.kind), None if args.keep is None else parse(args.keep, "--keep")
     decisions = args.out.with_suffix(".decisions.parquet")
     folders = inputs_of(args.run, kind)
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
         earlier = [system for path in args.earlier for system in read_systems(path).systems()]
-        write_kept(keep(args.run, kind, earlier, args.workers, condition), args.run, kind, new, table)
+        kept = keep(args.run, kind, earlier, args.workers, condition, _program(args.score_command, args.wall_limit))
+        write_kept(kept, args.run, kind, new, table)
 
 
 def _keep_stage(args: argparse.Namespace) -> None:
@@ -34,10 +42,18 @@ def _keep_stage(args: argparse.Namespace) -> None:
     folders = inputs_of(args.run, kind)
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
         earlier = [system for path in args.earlier for system in read_systems(path).systems()]
-        condition = None if stage.keep is None else parse(stage.keep, "rounds.keep")
-        kept = keep(args.run, kind, earlier, args.workers, condition)
+        text = config.condition_of(stage.keep, str(kind))
+        condition = None if text is None else parse(text, "rounds.keep")
+        program = _program(stage.score_command, stage.score_command_wall_limit_s)
+        kept = keep(args.run, kind, earlier, args.workers, condition, program)
         check_floors(kept, args.run, kind, stage.floors)
         write_kept(kept, args.run, kind, new, table, earlier)
+
+
+def _program(command: str | None, wall_limit_s: float) -> ScoreCommand | None:
+    from adit.rounds.own import ScoreCommand
+
+    return None if command is None else ScoreCommand(command, wall_limit_s)
 
 
 def _rounds(args: argparse.Namespace) -> None:
@@ -55,6 +71,9 @@ def register(verbs: Verbs) -> None:
         _declare(sub)
         text = "condition on the columns of the scores, e.g. 'e_above_hull < 0.05 and not has_Co'; default: none"
         sub.add_argument("--keep", help=text)
+        text = "program that adds columns for --keep, with {structures}, {table}, {output}, {kind}; default: none"
+        sub.add_argument("--score-command", help=text)
+        sub.add_argument("--wall-limit", type=float, default=86400.0, help="wall-time limit of --score-command, s")
 
     verbs.add("keep", _keep, text, declare, needs_config=False)
     text = "keep the samples of a round, if it is above the floors, beside those of earlier rounds"

@@ -28,6 +28,7 @@ from adit.config.relax import (
     RelaxConfig,
     SelectConfig,
 )
+from adit.config.rounds import RoundsConfig, condition_of
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, ConditionsOfKind, SampleConfig, TuneConfig, TunePoint
 from adit.config.score import ReportConfig, ScoreConfig
@@ -110,6 +111,7 @@ __all__ = [
     "RelaxStage",
     "ReportConfig",
     "ReportStage",
+    "RoundsConfig",
     "SampleConfig",
     "SampleStage",
     "ScoreConfig",
@@ -129,6 +131,7 @@ __all__ = [
     "VaeTrainConfig",
     "check_files",
     "check_places",
+    "condition_of",
     "json_schema",
     "kinds_of",
     "load",

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from adit.config.base import Fraction, Strict
+from adit.config.base import Fraction, PositiveFloat, Strict
+from adit.config.sample import checked_words
 from adit.errors import ConfigError
 from adit.expressions import parse
 
 if TYPE_CHECKING:
     from adit.config.run import Config
+
+KeptKind = Literal["crystal", "molecule"]
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+SCORE_PLACEHOLDERS: Final = ("table", "structures", "output", "kind")
+"""Names that are replaced in the arguments of ``rounds.score_command``."""
 
 KEPT_DATASET = "kept-{kind}"
 """Name of the dataset of kept structures of a kind."""
@@ -23,8 +32,8 @@ class FloorsConfig(Strict):
     """What a round must reach; below, the loop stops before the next training."""
 
     kept: Annotated[int, Field(ge=1)] = Field(1, description="kept structures of each kind")
-    uniqueness: Fraction = Field(0.5, description="share of the requested samples that are unique")
-    novelty: Fraction = Field(0.5, description="share of the requested samples that are novel")
+    uniqueness: Fraction = Field(0.5, description="share of the valid samples that are unique")
+    novelty: Fraction = Field(0.5, description="share of the valid samples that are novel")
 
 
 class RoundsConfig(Strict):
@@ -36,23 +45,46 @@ class RoundsConfig(Strict):
     mix: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.3, description="share of the kept structures in the training mixture; the rest is the data"
     )
-    keep: str | None = Field(
+    keep: NonEmpty | dict[KeptKind, NonEmpty] | None = Field(
         None,
-        min_length=1,
         description="condition on the columns of the scores that a sample must also fulfil, e.g. e_above_hull < 0.05 "
-        "and not has_Co; null: none",
+        "and not has_Co; or one for each kind: {crystal: …, molecule: …}; null: none",
     )
+    score_command: str | None = Field(
+        None,
+        description="program that adds columns for keep, started once per round and kind with the samples that pass "
+        "all other tests, split into arguments and started without a shell; {table} is a CSV file of their scores, "
+        "{structures} an extended XYZ file, {output} the CSV file to write, with the column system_id, {kind} crystal "
+        "or molecule; null: none",
+    )
+    score_command_wall_limit_s: PositiveFloat = Field(86400.0, description="wall-time limit of score_command, s")
     control: bool = Field(True, description="in each round, also fine-tune on the data alone, for as many steps")
     floors: FloorsConfig = FloorsConfig()
 
     @model_validator(mode="after")
     def _condition_reads(self) -> Self:
-        if self.keep is not None:
-            try:
-                parse(self.keep, "keep")
-            except ConfigError as error:
-                raise ValueError(str(error)) from None
+        for kind in get_args(KeptKind):
+            if (text := condition_of(self.keep, kind)) is not None:
+                try:
+                    parse(text, "keep")
+                except ConfigError as error:
+                    raise ValueError(str(error)) from None
         return self
+
+    @model_validator(mode="after")
+    def _command_fits(self) -> Self:
+        checked_words("score_command", self.score_command, SCORE_PLACEHOLDERS, ("structures", "output"))
+        return self
+
+    @property
+    def words(self) -> list[str]:
+        """Return the arguments of ``score_command``, placeholders as they are."""
+        return shlex.split(self.score_command or "")
+
+
+def condition_of(keep: str | Mapping[KeptKind, str] | None, kind: str) -> str | None:
+    """Return the condition of a kind: its own, or the one of all kinds."""
+    return keep if keep is None or isinstance(keep, str) else keep.get(kind)  # type: ignore[call-overload]
 
 
 def rounds_folder(config: Config) -> str:

@@ -152,6 +152,7 @@ class Config(Strict):
         """Return the programs that this configuration starts, by key; each is a list of arguments."""
         named = {
             "sample.command": self.sample.words,
+            "rounds.score_command": self.rounds.words,
             "dft.command": self.dft.words,
             "score.mofchecker_python": [self.score.mofchecker_python or ""],
             "relax.python": [self.relax.python or ""],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -36,30 +37,37 @@ _NAME: Final = re.compile(r"\{([A-Za-z_]+)\}")
 """A placeholder; other braces, such as those of a dictionary, are left alone."""
 
 
-def checked_words(command: str | None, reads: str | None) -> None:
-    """Check a command, and the file that is read in its output.
+def checked_words(
+    key: str, command: str | None, placeholders: Sequence[str], needed: Sequence[str], without: str = ""
+) -> None:
+    """Check a command of a program of the user's.
+
+    Args:
+        key: of the configuration, for messages.
+        command: the command; ``None`` is none.
+        placeholders: names that can be replaced in its arguments.
+        needed: those that have to be there.
+        without: what happens without the command, for the message.
 
     Raises:
-        ValueError: it cannot be split, lacks a placeholder, has an unknown one, or reads outside its output.
+        ValueError: it cannot be split, lacks a placeholder, or has an unknown one.
     """
     if command is None:
         return
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise ValueError(f"command: cannot be split into arguments ({error})") from None
+        raise ValueError(f"{key}: cannot be split into arguments ({error})") from None
     if not words:
-        raise ValueError("command: is empty; leave it out to sample from this model")
+        raise ValueError(f"{key}: is empty; leave it out{without}")
     if not words[0].strip() or words[0].startswith("-"):
-        raise ValueError(f"command: '{words[0]}' is no program; name it first")
+        raise ValueError(f"{key}: '{words[0]}' is no program; name it first")
     names = {name for word in words for name in _NAME.findall(word)}
-    placeholders = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    if unknown := sorted(names - set(PLACEHOLDERS)):
-        raise ValueError(f"command: {{{unknown[0]}}} is no placeholder; there are {placeholders}")
-    if missing := [name for name in NEEDED if name not in names]:
-        raise ValueError(f"command: {{{missing[0]}}} is missing; without it the program cannot know it")
-    if reads is not None and (PurePath(reads).is_absolute() or ".." in PurePath(reads).parts):
-        raise ValueError("command_reads: has to be a path within {output}")
+    if unknown := sorted(names - set(placeholders)):
+        there = ", ".join(f"{{{name}}}" for name in placeholders)
+        raise ValueError(f"{key}: {{{unknown[0]}}} is no placeholder; there are {there}")
+    if missing := [name for name in needed if name not in names]:
+        raise ValueError(f"{key}: {{{missing[0]}}} is missing; without it the program cannot know it")
 
 
 def filled(words: list[str], values: dict[str, str]) -> list[str]:
@@ -191,7 +199,10 @@ class SampleConfig(Strict):
             raise ValueError("from and command are both set; leave one out")
         if self.command is None and self.command_reads is not None:
             raise ValueError("command_reads: belongs to command, which is not set")
-        checked_words(self.command, self.command_reads)
+        checked_words("command", self.command, PLACEHOLDERS, NEEDED, " to sample from this model")
+        reads = PurePath(self.command_reads or ".")
+        if reads.is_absolute() or ".." in reads.parts:
+            raise ValueError("command_reads: has to be a path within {output}")
         return self
 
     @property

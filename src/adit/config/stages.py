@@ -16,7 +16,7 @@ from adit.config.relax import (
     RelaxConfig,
     SelectConfig,
 )
-from adit.config.rounds import FloorsConfig
+from adit.config.rounds import FloorsConfig, KeptKind
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
@@ -319,14 +319,17 @@ class ChecksStage(Stage):
 class KeepStage(Stage):
     """``adit stage keep``: what a round keeps."""
 
-    version: int = 1
+    version: int = 2
     floors: FloorsConfig
-    keep: str | None
+    keep: str | dict[KeptKind, str] | None
+    score_command: str | None = None
+    score_command_wall_limit_s: float = 86400.0
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
-        return {"floors": "rounds.floors", "keep": "rounds.keep"}
+        own = ("floors", "keep", "score_command", "score_command_wall_limit_s")
+        return {name: f"rounds.{name}" for name in own}
 
 
 class DoctorStage(Stage):

@@ -16,6 +16,12 @@ from adit.systems import AtomicSystem
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
+CHALCOGENS: Final = frozenset({8, 16, 34, 52})
+"""O, S, Se, Te: a molecule of two of them has two electrons in two equal π* orbitals.
+
+Source: Huber and Herzberg, Constants of Diatomic Molecules (1979): ground states ³Σ⁻ of O2, SO, S2, Se2.
+"""
+
 REACH: Final = 1.3
 """Atoms closer than this times the sum of their covalent radii belong to one fragment."""
 
@@ -52,12 +58,12 @@ def perceive(system: AtomicSystem, charge: int | None = None) -> Perceived:
     """Return what a geometry says: neutral with paired electrons if that fits, else a radical, a cation, an anion.
 
     Args:
-        system: a molecule; ``info`` has its charge where one is known.
+        system: a molecule; ``info`` has its charge and its unpaired electrons where they are known.
         charge: total charge, e; ``None``: as ``info`` says, else to be found.
     """
     from rdkit import rdBase
 
-    given = system.info.get(Col.CHARGE) if charge is None else charge
+    given, spin = system.info.get(Col.CHARGE) if charge is None else charge, system.info.get(Col.UNPAIRED)
     usual = [(0, True), (0, False), (1, True), (-1, True)]
     tries = usual if given is None else [(int(given), True), (int(given), False)]
     problem = ""
@@ -67,14 +73,15 @@ def perceive(system: AtomicSystem, charge: int | None = None) -> Perceived:
         except DataError as error:
             problem = problem or str(error).removeprefix(f"{system.system_id}: ")
             continue
-        unpaired = _unpaired(system, mol, total)
+        unpaired = _unpaired(system, mol, total) if spin is None else int(spin)
         if (int(system.numbers.sum()) - total - unpaired) % 2 == 0:
             why = strict_problem(mol) or (f"charge {total:+d}" if total else "")
             with rdBase.BlockLogs():
                 names = canonical_smiles(mol), inchikey(with_stereo(mol))
             return Perceived(mol, total, unpaired, *names, fragments(system), why)
     total = int(given or 0)
-    return Perceived(None, total, _fewest(system, total), "", "", fragments(system), problem or "no bonding fits")
+    unpaired = _fewest(system, total) if spin is None else int(spin)
+    return Perceived(None, total, unpaired, "", "", fragments(system), problem or "no bonding fits")
 
 
 def _fewest(system: AtomicSystem, charge: int) -> int:
@@ -85,6 +92,8 @@ def _unpaired(system: AtomicSystem, mol: Mol, charge: int) -> int:
     """Return the unpaired electrons; those of several atoms pair up as far as they can."""
     if len(system) == 1:
         return _unpaired_of_atom(int(system.numbers[0]), charge)
+    if len(system) == 2 and charge == 0 and set(map(int, system.numbers)) <= CHALCOGENS and mol.GetNumBonds():
+        return 2  # the ground state of O2, SO, S2, … is a triplet
     radicals = [n for atom in mol.GetAtoms() if (n := atom.GetNumRadicalElectrons())]
     return radicals[0] if len(radicals) == 1 else _fewest(system, charge)
 

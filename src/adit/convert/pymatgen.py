@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adit.columns import Col
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind, cell_angles, cell_from_parameters, wrap
 
@@ -127,7 +128,8 @@ def from_pymatgen_dict(value: Mapping[str, Any], system_id: str) -> AtomicSystem
     if not molecule.is_ordered:
         raise DataError(f"{system_id}: has disordered sites")
     numbers = np.array([_atomic_number(site.specie) for site in molecule])
-    return AtomicSystem(system_id, Kind.MOLECULE, numbers, np.asarray(molecule.cart_coords))
+    info = {str(Col.CHARGE): int(molecule.charge)} if molecule.charge else {}
+    return AtomicSystem(system_id, Kind.MOLECULE, numbers, np.asarray(molecule.cart_coords), info=info)
 
 
 def _atomic_number(specie: Any) -> int:

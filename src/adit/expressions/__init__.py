@@ -14,6 +14,6 @@ values compare as numbers, texts as texts; a number and a text are never equal a
 """
 
 from adit.expressions.grammar import parse
-from adit.expressions.nodes import Condition, check_columns
+from adit.expressions.nodes import Condition, check_columns, plain
 
-__all__ = ["Condition", "check_columns", "parse"]
+__all__ = ["Condition", "check_columns", "parse", "plain"]

@@ -12,6 +12,7 @@ from adit.errors import DataError, one_line
 from adit.isolate import Outcome, map_isolated
 from adit.limits import check_atoms
 from adit.progress import Progress, log
+from adit.readers.charges import STATE, with_state
 from adit.readers.formats.base import (
     CONTRADICTION,
     CutSettings,
@@ -56,10 +57,10 @@ class ReadRow:
 
     def kept(self) -> AtomicSystem | Failure:
         """Return the row to store; ``source`` in ``info`` is set to its file if missing."""
-        if isinstance(self.row, Failure) or self.row.info:
+        if isinstance(self.row, Failure) or self.row.info.keys() - set(STATE):
             return self.row
         notes = {"notes": list(self.notes)} if self.notes else {}
-        return replace(self.row, info={"source": self.source, **notes})
+        return replace(self.row, info={**self.row.info, "source": self.source, **notes})
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,10 @@ def _read_row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
     properties = {**entry.properties, **parsed.properties}
     if entry.format != "Arrow" and (against := count_contradiction(properties, len(parsed.system))):
         notes = (*notes, f"{CONTRADICTION}{against}")
-    system = parsed.system
+    try:
+        system = with_state(parsed.system, properties)
+    except DataError as error:
+        return ReadRow(Failure(name, "read", _one_line(str(error))), entry.source, notes, properties)
     if system.system_id != name:
         system = replace(system, system_id=name)
     return ReadRow(system, entry.source, notes, properties)

@@ -138,7 +138,11 @@ def relax_with_dft(
         ]
         limits = {"wall_limit_s": stage.dft.wall_limit_s, "restarts": stage.dft.restarts}
         results = run_tasks(tasks, workers=workers, **limits) if tasks else {}  # type: ignore[arg-type]
-        table = [results.get(row.system_id) or _blank(row, refused[row.system_id], engine.energy_tag) for row in rows]
+        table = [
+            results.get(row.system_id)
+            or _blank(row, refused[row.system_id], engines[row.kind is Kind.MOLECULE].energy_tag)
+            for row in rows
+        ]
         after = [
             structure_of(row, results[row.system_id])
             if isinstance(row, AtomicSystem) and row.system_id in results

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from adit.columns import ENERGIES, Col, Metric, Protocol, flag, stored_as
 from adit.elements import ATOMIC_NUMBER
-from adit.expressions import Condition
 from adit.systems import Kind
 
 Record = Mapping[str, Any]
@@ -78,12 +77,10 @@ def with_elements(record: Record) -> dict[str, Any]:
     return {**record, **energies, **{f"has_{symbol}": symbol in parts for symbol in ATOMIC_NUMBER}}
 
 
-def decision(kind: Kind, record: Record, condition: Condition | None = None) -> str:
-    """Return ``KEPT``, or the first test that a row fails as ``not <name>``; the user's condition is the last."""
+def decision(kind: Kind, record: Record) -> str:
+    """Return ``KEPT``, or the first test that a row fails as ``not <name>``."""
     names = list(map(str, record))
     for each in FILTERS[kind]:
         if not each.passes(*(record.get(stored_as(column, names)) for column in each.columns)):
             return f"not {each.name}"
-    if condition is not None and not condition.holds(with_elements(record)):
-        return OWN
     return KEPT

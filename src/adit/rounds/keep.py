@@ -18,7 +18,8 @@ from adit.config.rounds import FloorsConfig
 from adit.errors import DataError
 from adit.expressions import Condition
 from adit.progress import log
-from adit.rounds.filters import KEPT, decision, is_true, missing_columns, with_elements
+from adit.rounds.filters import KEPT, OWN, decision, is_true, missing_columns, with_elements
+from adit.rounds.own import ScoreCommand
 from adit.score.crystals.protocols import ADIT
 from adit.score.matching.matcher import index_references, match_all
 from adit.systems import AtomicSystem, Failure, Kind
@@ -42,6 +43,9 @@ COLLAPSE: Final = {
     Kind.MOLECULE: (str(Col.UNIQUE), str(Col.NOVEL)),
 }
 """Columns of uniqueness and novelty, which fall when a loop collapses."""
+
+VALID: Final = {Kind.CRYSTAL: Col.OVERALL_VALIDITY, Kind.MOLECULE: Col.VALIDITY}
+"""Column of validity: a sample that is not valid is neither unique nor novel, which is no collapse."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,12 @@ def inputs_of(run: Path, kind: Kind) -> list[Path]:
 
 
 def keep(
-    run: Path, kind: Kind, earlier: Sequence[AtomicSystem], workers: int, condition: Condition | None = None
+    run: Path,
+    kind: Kind,
+    earlier: Sequence[AtomicSystem],
+    workers: int,
+    condition: Condition | None = None,
+    command: ScoreCommand | None = None,
 ) -> KeptSystems:
     """Return the samples of a run that pass every filter and were not kept before.
 
@@ -77,10 +86,12 @@ def keep(
         kind: crystal or molecule.
         earlier: structures that earlier rounds kept.
         workers: processes that compare.
-        condition: of the user's own, on the columns of the scores and of ``with_elements``.
+        condition: of the user's own, on the columns of the scores, of ``with_elements`` and of the command.
+        command: program of the user's that adds columns.
 
     Raises:
         DataError: a file is missing, or the scores lack a column.
+        ExternalToolError: the program fails.
         ConfigError: the condition names an unknown column.
     """
     path = run / f"scores/{kind}.parquet"
@@ -89,25 +100,49 @@ def keep(
         raise DataError(
             f"{path}: has no {', '.join(lacking)}; the run needs data to be novel against, relaxation and a hull"
         )
-    records = table.to_dict("records")
-    if condition is not None:
-        condition.check([*with_elements({str(name): None for name in table.columns})], "rounds.keep")
-    decisions = {str(record[Col.SYSTEM_ID]): decision(kind, record, condition) for record in records}
+    if condition is not None and command is None:
+        _check(condition, table)
+    decisions = {str(record[Col.SYSTEM_ID]): decision(kind, record) for record in table.to_dict("records")}
     structures = _structures(run, kind)
-    rows = {str(record[Col.SYSTEM_ID]): record for record in records}
-    passed = [system_id for system_id, word in decisions.items() if word == KEPT]
-    for system_id in passed:
+    for system_id in _passed(decisions):
         if system_id not in structures:
             raise DataError(
                 f"{run}: scores/{kind}.parquet has {system_id}, its structures have not; score the run again"
             )
+    if command is not None and (sent := _passed(decisions)):
+        table = _with_columns(table, sent, command.columns(_rows(table, sent), [structures[i] for i in sent], kind))
+    rows = {str(record[Col.SYSTEM_ID]): record for record in table.to_dict("records")}
+    if condition is not None and (passed := _passed(decisions)):
+        _check(condition, table)
+        decisions |= {i: OWN for i in passed if not condition.holds(with_elements(rows[i]))}
+    passed = _passed(decisions)
     weights = _weights(run, kind)
-    candidates = [_with_lineage(structures[each], rows[each], run.name, weights) for each in passed]
+    candidates = [_with_lineage(structures[each], rows[each], run.name, weights.get(each, "")) for each in passed]
     reasons = _earlier(candidates, earlier, kind, workers)
     for system_id, system in zip(passed, candidates, strict=True):
         decisions[system_id] = reasons.get(system.system_id, KEPT)
     kept = [system for system in candidates if system.system_id not in reasons]
     return KeptSystems(kept, table.assign(**{DECISION: [decisions[str(each)] for each in table[Col.SYSTEM_ID]]}))
+
+
+def _check(condition: Condition, table: pd.DataFrame) -> None:
+    """Refuse columns that the table does not have."""
+    condition.check([*with_elements({str(name): None for name in table.columns})], "rounds.keep")
+
+
+def _passed(decisions: Mapping[str, str]) -> list[str]:
+    return [system_id for system_id, word in decisions.items() if word == KEPT]
+
+
+def _rows(table: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of a table by id, in the order of the ids."""
+    return table.set_index(table[Col.SYSTEM_ID].astype(str)).loc[list(ids)].reset_index(drop=True)
+
+
+def _with_columns(table: pd.DataFrame, ids: Sequence[str], columns: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with more columns, missing for all other ids."""
+    more = columns.set_axis(list(ids)).reindex(table[Col.SYSTEM_ID].astype(str))
+    return table.assign(**{str(name): more[name].to_numpy() for name in more.columns})
 
 
 def check_floors(kept: KeptSystems, run: Path, kind: Kind, floors: FloorsConfig) -> None:
@@ -118,12 +153,13 @@ def check_floors(kept: KeptSystems, run: Path, kind: Kind, floors: FloorsConfig)
     """
     unique, novel = COLLAPSE[kind]
     table = kept.decisions
+    valid = table[[is_true(value) for value in table[VALID[kind]]]]
     for name, column, floor in (("uniqueness", unique, floors.uniqueness), ("novelty", novel, floors.novelty)):
-        share = sum(map(is_true, table[column])) / max(1, len(table))
-        if share < floor:
+        share = sum(map(is_true, valid[column])) / max(1, len(valid))
+        if len(valid) and share < floor:
             raise DataError(
-                f"{run}: {name} of the {kind}s is {100 * share:.1f} %, below rounds.floors.{name} ({100 * floor:g} %): "
-                "the loop stops; earlier rounds are as they were"
+                f"{run}: {name} of the {len(valid)} valid {kind}s is {100 * share:.1f} %, below rounds.floors.{name} "
+                f"({100 * floor:g} %): the loop stops; earlier rounds are as they were"
             )
     if len(kept.systems) < floors.kept:
         raise DataError(
@@ -154,20 +190,25 @@ def _counts(kept: KeptSystems) -> str:
 
 
 def _structures(run: Path, kind: Kind) -> dict[str, AtomicSystem]:
-    """Return the relaxed structures by id; where a kind is not relaxed, those of the samples."""
-    paths = sorted((run / f"relaxed/{kind}").glob("*.arrow")) or sorted((run / f"samples/{kind}").glob("*.arrow"))
+    """Return the relaxed structures by id; where a kind is not relaxed, those of the samples, with a warning."""
+    paths = sorted((run / f"relaxed/{kind}").glob("*.arrow"))
+    if not paths:
+        paths = sorted((run / f"samples/{kind}").glob("*.arrow"))
+        log.warning("%s: has no relaxed/%s: the %ss are kept as they were sampled, not relaxed", run, kind, kind)
     if not paths:
         raise DataError(f"{run}: has no relaxed/{kind} and no samples/{kind}")
     rows = [row for path in paths for row in store.read_systems(path)]
     return {row.system_id: row for row in rows if not isinstance(row, Failure)}
 
 
-def _weights(run: Path, kind: Kind) -> str:
-    """Return the hash of the denoiser that made the samples; for another program, that of its output."""
+def _weights(run: Path, kind: Kind) -> dict[str, str]:
+    """Return the hash of the denoiser that made each sample; for another program, that of its output for the shard."""
+    made: dict[str, str] = {}
     for path in sorted((run / f"samples/{kind}").glob("*.arrow")):
-        provenance: Mapping[str, Any] = store.read_systems(path).metadata
-        return str(provenance.get("dit_sha256") or provenance.get("output_sha256") or "")
-    return ""
+        table = store.read_systems(path)
+        provenance: Mapping[str, Any] = table.metadata
+        made |= dict.fromkeys(table.ids, str(provenance.get("dit_sha256") or provenance.get("output_sha256") or ""))
+    return made
 
 
 def _with_lineage(system: AtomicSystem, record: Mapping[str, Any], run: str, weights: str) -> AtomicSystem:

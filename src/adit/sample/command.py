@@ -7,7 +7,6 @@ Writes: samples/<kind>/<shard>.arrow
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -20,9 +19,9 @@ from adit.config import CommandStage
 from adit.config.sample import filled
 from adit.errors import ConfigError, DataError, ExternalToolError
 from adit.outputs.parts import HIDDEN
+from adit.program import Ended, arguments, run_program
 from adit.progress import log
 from adit.readers import ReadRow, as_kind, read_structures, settings_of
-from adit.sample.program import Ended, run_program
 from adit.seeds import derive_seed
 from adit.store import Row, write_systems
 from adit.systems import Failure, Kind
@@ -63,7 +62,7 @@ def sample_command(stage: CommandStage, kind: Kind, shard: int, out: Path, worke
         output.mkdir()
         words = command_words(stage.command, output, number, seed, kind)
         log.info("%s starts: %s", WHO, shlex.join(words))
-        ended = run_program(words, WHO, stage.command_wall_limit_s)
+        ended = run_program(words, WHO, stage.command_wall_limit_s, ", or sample.shards")
         source = output if stage.command_reads is None else output / stage.command_reads
         rows = _read(stage, source, kind, ended, workers)
         provenance: dict[str, Any] = {
@@ -86,8 +85,8 @@ def program_seed(seed: int, kind: Kind, shard: int) -> int:
 
 def command_words(command: str, output: Path, number: int, seed: int, kind: Kind) -> list[str]:
     """Return the arguments of a command; environment variables are replaced before the placeholders."""
-    words = [os.path.expandvars(word) for word in shlex.split(command)]
-    return filled(words, {"output": str(output), "number": str(number), "seed": str(seed), "kind": str(kind)})
+    values = {"output": str(output), "number": str(number), "seed": str(seed), "kind": str(kind)}
+    return filled(arguments(command), values)
 
 
 def output_hash(source: Path) -> str:

@@ -157,10 +157,12 @@ def test_the_programs_that_a_configuration_starts_are_printed(
         "dft": {"command": "srun -n 4 'my vasp' $(touch PWNED)"},
         "sample": {"command": "'my gen' {output} {number} $(touch PWNED)"},
         "score": {"mofchecker_python": "/opt/m f/python"},
+        "rounds": {"score_command": "'my score' {structures} {output}"},
     }
     code, output = check(tmp_path, yaml.safe_dump(values), capsys)
     assert code == 0
     assert "sample.command starts: 'my gen' '{output}' '{number}' '$(touch' 'PWNED)'" in output
+    assert "rounds.score_command starts: 'my score' '{structures}' '{output}'" in output
     assert "dft.command starts: srun -n 4 'my vasp' '$(touch' 'PWNED)'" in output
     assert "score.mofchecker_python starts: '/opt/m f/python'" in output
     assert not (tmp_path / "PWNED").exists()

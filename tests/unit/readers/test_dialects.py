@@ -14,7 +14,7 @@ from adit.readers import CONTRADICTION, ReadSettings, read_structures
 from adit.readers.formats.cif import parse_cif
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import format_of
-from adit.systems import AtomicSystem
+from adit.systems import AtomicSystem, Failure
 from tests.unit.readers import cases
 
 CHLORIDE = cases.cif(
@@ -211,6 +211,39 @@ def test_coordinates_of_sdf_are_numbers_and_missing_hydrogens_are_said(tmp_path:
     lines = bare.split("\n")
     (row,) = rows_of(tmp_path, "x.sdf", "\n".join([*lines[:6], *lines[7:]]))
     assert row == "C1O1 molecule | 4 hydrogens are not atoms in the file, and not in the structure"
+
+
+def test_the_charge_of_a_molecule_is_read_where_its_file_says_it(tmp_path: Path) -> None:
+    from pymatgen.core import Molecule
+
+    charged = MOL.replace("M  END", "M  CHG  1   1  -1\nM  END")
+    ion = Molecule(["O", "H"], [[0, 0, 0], [0, 0, 0.97]], charge=-1, spin_multiplicity=1).as_dict()
+    frame = "1\nProperties=species:S:1:pos:R:3 total_charge={}\nO 0 0 0\n"
+    crystal = FRAME.format(cell="4.12 0 0 0 4.12 0 0 0 4.12", keys="total_charge=1 ")
+    files = {
+        "a.sdf": charged,
+        "b.xyz": frame.format("-2 unpaired_electrons=0"),
+        "c.json": json.dumps(ion),
+        "d.csv": 'id,xyz,total_charge\n1,"1\n\nO 0 0 0\n",\n',
+        "e.xyz": crystal,
+        "f.xyz": frame.format("0.5"),
+    }
+    given = {}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        (read,) = read_structures([tmp_path / name], ReadSettings(workers=0))
+        row = read.kept()
+        if isinstance(row, AtomicSystem):
+            assert row.info["source"] == str(tmp_path / name)
+        given[name[0]] = row.reason if isinstance(row, Failure) else {**row.info, "source": ""}
+    assert given == {
+        "a": {"total_charge": -1, "source": ""},
+        "b": {"total_charge": -2, "unpaired_electrons": 0, "source": ""},
+        "c": {"total_charge": -1, "source": ""},
+        "d": {"source": ""},
+        "e": {"source": ""},
+        "f": "total_charge is 0.5, which is no whole number",
+    }
 
 
 @pytest.mark.parametrize("name", ["POSCAR_1", "POSCAR-a", "CONTCAR.x"])

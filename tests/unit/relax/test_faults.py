@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.io.trajectory import Trajectory
 
 from adit import store
 from adit.errors import DataError, ExternalToolError, from_os_error
@@ -64,6 +65,27 @@ def test_a_run_that_was_cut_short_goes_on_from_its_last_geometry(tmp_path: Path)
     assert second["n_steps"] > 2
     assert "continued from the last geometry of an earlier attempt (2 steps)" in second["warnings"]
     assert whole["warnings"] == []
+
+
+@pytest.mark.parametrize("box", [0.0, 8.0])
+def test_a_molecule_goes_on_from_its_last_geometry_and_has_no_cell(tmp_path: Path, box: float) -> None:
+    """GPAW's frames have the box that the molecule is in."""
+    positions = np.array([[0.0, 0.9, 0.6], [0, -0.7, 0.6], [0, 0, 0]])
+    water = AtomicSystem("water", Kind.MOLECULE, np.array([1, 1, 8]), positions)
+    cut = task(tmp_path, water)
+    execute(dataclasses.replace(cut, engine=dataclasses.replace(cut.engine, preset=_steps(cut, 2))))
+    started = store.read_json(tmp_path / "run" / "started")
+    store.write_json(tmp_path / "run" / "started", {**started, "key": cut.key})  # as if killed after two steps
+    with Trajectory(str(tmp_path / "run" / "relax.traj")) as read:
+        frames = list(read)
+    with Trajectory(str(tmp_path / "run" / "relax.traj"), "w") as written:
+        for frame in frames:
+            frame.set_cell([box] * 3)
+            written.write(frame)
+    reached, steps = start_of(cut)
+    assert (steps, reached.kind, reached.cell) == (2, Kind.MOLECULE, None)
+    np.testing.assert_allclose(reached.positions, frames[-1].positions)
+    assert start_of(cut)[1] == 2, "the copy is taken once the run folder is gone"
 
 
 def _steps(of: DftTask, steps: int) -> Any:

@@ -87,6 +87,17 @@ def test_limits_window_and_budget_choose(relaxed: Path) -> None:
     assert none.loc["water", Col.REASON] == "beyond select.molecule.budget_core_hours"
 
 
+def test_a_count_that_is_not_known_is_outside_every_window(relaxed: Path) -> None:
+    """Hydrogen molecules have no heavy atoms, whose rings could be counted."""
+    table = store.read_frame(relaxed)
+    counts = pd.array([0, 0, None, 1, 0, 0], dtype="Int64")
+    store.write_frame(relaxed, table.assign(ring_count=counts))
+    chosen = selected(relaxed, window={"ring_count": (0, 0)})
+    assert chosen.loc["ammonia", Col.REASON] == "ring_count unknown"
+    assert chosen.loc["methane", Col.REASON] == "ring_count outside the window"
+    assert list(chosen.query("selected").index) == ["water"]
+
+
 def test_strain_must_be_computed_to_rank_by_it() -> None:
     values: dict[str, Any] = {"select": {"molecule": {"rank_by": "strain"}}}
     with pytest.raises(ValueError, match=r"relax\.molecule\.conformers"):

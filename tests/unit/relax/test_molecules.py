@@ -14,8 +14,10 @@ from ase.build import molecule
 from adit import cli, convert, store
 from adit.columns import Col
 from adit.config import MoleculeRelaxConfig, MoleculeRelaxStage
+from adit.convert import Perceived, perceive
 from adit.isolate import Outcome
-from adit.relax.molecules.relaxation import aligned_rmsd, relax_molecule
+from adit.relax.molecules.gfn2 import free_atom, outside_the_core
+from adit.relax.molecules.relaxation import _relaxed, aligned_rmsd, relax_molecule
 from adit.relax.molecules.rows import COLUMNS
 from adit.relax.molecules.settings import molecule_limits
 from adit.relax.potentials import batch
@@ -182,6 +184,46 @@ def test_a_charge_that_is_known_is_taken() -> None:
     hydroxide = system("hydroxide", Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]]), total_charge=-1)
     result = relax_molecule(hydroxide, LIMITS)
     assert (result.details[Col.CHARGE], result.details[Col.UNPAIRED]) == (-1, 0)
+
+
+def test_a_result_belongs_to_the_charge_that_it_was_computed_with(tmp_path: Path) -> None:
+    stage = MoleculeRelaxStage(molecule=MoleculeRelaxConfig())
+    atoms = Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]])
+    charges = []
+    for number, info in enumerate(({}, {Col.CHARGE: -1}, {Col.UNPAIRED: 0})):
+        store.write_systems(tmp_path / "samples.arrow", [system("x", atoms, **info)])
+        outs = [tmp_path / f"{number}.{suffix}" for suffix in ("parquet", "arrow", "extxyz", "sdf")]
+        relax_molecule_shard(stage, tmp_path / "samples.arrow", *outs, workers=1, cache=tmp_path / "cache")
+        (record,) = store.read_frame(outs[0]).to_dict("records")
+        charges.append((record[Col.CHARGE], record[Col.UNPAIRED]))
+    assert charges == [(0, 1), (-1, 0), (-1, 0)]
+
+
+def test_oxygen_is_a_triplet() -> None:
+    result = relax_molecule(system("O2", molecule("O2")), LIMITS)
+    assert (result.details[Col.CHARGE], result.details[Col.UNPAIRED]) == (0, 2)
+    singlet = relax_molecule(system("O2", molecule("O2"), unpaired_electrons=0), LIMITS)
+    assert singlet.details[Col.UNPAIRED] == 0
+    assert singlet.energy is not None
+    assert result.energy is not None
+    assert Col.GAP not in result.details
+    entropy = 4 * np.log(2) * 0.02585  # of two electrons in four spin orbitals at 300 K; GFN2-xTB has no exchange
+    assert result.energy - singlet.energy == pytest.approx(entropy, abs=1e-3)
+
+
+def test_no_strain_where_the_relaxed_molecule_is_perceived_with_another_charge() -> None:
+    """Ammonium is relaxed as the neutral radical where its file says so; its conformers would be cations."""
+    limits = dataclasses.replace(LIMITS, conformers=2)
+    before = Perceived(None, 0, 1, "", "", 1, "no bonding fits")
+    details = _relaxed(system("NH4", ammonium()), before, limits).details
+    assert (perceive(system("NH4", ammonium())).charge, Col.STRAIN in details) == (1, False)
+
+
+def test_f_electrons_are_in_the_core_of_gfn2() -> None:
+    for number in range(57, 72):
+        assert np.isfinite(free_atom(number))
+    assert outside_the_core(np.array([60]), 4) == 1
+    assert outside_the_core(np.array([8, 8]), 2) == 2
 
 
 def test_rmsd_ignores_translation_and_rotation_but_no_reflection() -> None:

@@ -117,8 +117,8 @@ def test_a_run_that_lacks_scores_or_structures_is_one_line(tmp_path: Path, capsy
             {"kept": 3},
             "2 of 4 crystals (2 kept, 2 not relaxed), fewer than rounds.floors.kept (3): the loop stops",
         ),
-        ({"uniqueness": 0.8}, "uniqueness of the crystals is 75.0 %, below rounds.floors.uniqueness (80 %)"),
-        ({"novelty": 0.6}, "novelty of the crystals is 50.0 %, below rounds.floors.novelty (60 %)"),
+        ({"uniqueness": 0.8}, "uniqueness of the 4 valid crystals is 75.0 %, below rounds.floors.uniqueness (80 %)"),
+        ({"novelty": 0.6}, "novelty of the 4 valid crystals is 50.0 %, below rounds.floors.novelty (60 %)"),
         ({}, ""),
     ],
 )
@@ -142,6 +142,28 @@ def test_a_round_below_a_floor_ends_the_loop(
         assert [row.system_id for row in store.read_systems(out).systems("train")] == [
             "round-0-crystal-0-0", "round-1-crystal-0-0", "round-1-crystal-0-1"
         ], "what earlier rounds kept stays in the training data"  # fmt: skip
+
+
+def test_samples_that_are_not_valid_are_no_collapse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Molecules of a weak model are rarely valid; those that are can all differ."""
+    good = [True, True, False, False, False]
+    columns = {"validity": good, "unique": good, "novel": good, "smiles": ["O", "N", "", "", ""]}
+    run = write_run(tmp_path / "round-0", Kind.MOLECULE, [water(f"m-{n}") for n in range(5)], **columns)
+    floors = {"floors": {"uniqueness": 0.8, "novelty": 0.5}}
+    stage = config.parse({"rounds": floors}, "test").stage(config.KeepStage).model_dump_json()
+    words = ["--run", str(run), "--kind", "molecule", "--out", str(tmp_path / "kept.arrow")]
+    assert main(["stage", "keep", "--config", stage, *words]) == 0
+    assert len(store.read_systems(tmp_path / "kept.arrow")) == 2
+    assert "has no relaxed/molecule: the molecules are kept as they were sampled" in capsys.readouterr().err
+
+
+def test_the_weights_are_those_of_the_shard_of_a_sample(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "first", Kind.CRYSTAL, [salt("a"), salt("b", "K", 3.9)])
+    for shard, system in enumerate((salt("a"), salt("b", "K", 3.9))):
+        store.write_systems(run / f"samples/crystal/{shard}.arrow", [system], metadata={"output_sha256": f"of {shard}"})
+    assert keep(run, Kind.CRYSTAL) == 0
+    kept = store.read_systems(tmp_path / "first.arrow").systems()
+    assert [system.info["weights"] for system in kept] == ["of 0", "of 1"]
 
 
 def test_kept_structures_are_a_dataset_to_train_on(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from adit import config
 from adit.cli import main
 from adit.errors import DataError, ExternalToolError
+from adit.program import run_program
 from adit.sample.command import command_words, sample_command
-from adit.sample.program import run_program
 from adit.store import read_systems
 from adit.systems import Failure, Kind
 

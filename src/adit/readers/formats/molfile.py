@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from adit import convert
+from adit.columns import Col
 from adit.errors import DataError
 from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import need_geometry
@@ -18,7 +19,7 @@ _ID_FIELDS: Final = ("system_id", "id", "ID", "name", "mol_id", "molecule_id", "
 
 
 def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
-    """Return the system of a MOL block, with hydrogens as written; bonds and valences are ignored.
+    """Return the system of a MOL block, with hydrogens as written, and its charge; bonds and valences are ignored.
 
     Raises:
         DataError: RDKit does not read the atoms, one is not an element, or they have no geometry.
@@ -42,7 +43,9 @@ def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
     if _is_drawing(block, positions):
         raise DataError("no geometry: the MOL block is a drawing in two dimensions (2D)")
     numbers = np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()])
-    return Parsed(AtomicSystem("mol", Kind.MOLECULE, numbers, positions), _missing_hydrogens(mol))
+    charge = sum(atom.GetFormalCharge() for atom in mol.GetAtoms())
+    properties = {str(Col.CHARGE): charge} if charge else {}
+    return Parsed(AtomicSystem("mol", Kind.MOLECULE, numbers, positions), _missing_hydrogens(mol), properties)
 
 
 def _check_coordinates(block: str) -> None:
@@ -93,5 +96,5 @@ SDF: Final = Format(
     cut_sdf,
     parse_mol,
     periodic=False,
-    remark="V2000 and V3000; atoms only, bonds are perceived anew; drawings in 2D are refused",
+    remark="V2000 and V3000; atoms and the total charge only, bonds are perceived anew; drawings in 2D are refused",
 )

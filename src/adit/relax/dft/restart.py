@@ -76,6 +76,8 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _like(task: DftTask, numbers: Any, positions: Any, cell: Any) -> AtomicSystem:
+    """Return a system as the task's, with another geometry; the box of a molecule is no cell."""
+    cell = None if task.system.cell is None else cell
     return AtomicSystem(task.system.system_id, task.system.kind, numbers, positions, cell, task.system.info)
 
 

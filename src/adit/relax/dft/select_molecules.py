@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from adit import store
 from adit.columns import Col
 from adit.config import MoleculeSelectConfig, MoleculeSelectStage
 from adit.convert import perceive
 from adit.elements import composition
+from adit.expressions import plain
 from adit.progress import log
 from adit.relax.dft.cost import molecule_core_seconds
 from adit.relax.dft.engines.presets import read_preset
@@ -63,7 +66,7 @@ def select_molecules(
     costs = {key: molecule_core_seconds(system, preset) for key, system in systems.items()}
     table[Col.PREDICTED_COST] = [costs.get(str(key), float("nan")) for key in table[Col.SYSTEM_ID]]
     table[Col.SELECTED], table[Col.RANK] = False, -1
-    training = _TrainingNames(data) if stage.select.novel else None
+    training = _TrainingNames(data, systems.values()) if stage.select.novel else None
     _choose(table, stage.select, systems, training)
     store.write_frame(out, table[list(COLUMNS)], {"select": stage.select.model_dump()})
     chosen = table[table[Col.SELECTED]]
@@ -83,9 +86,11 @@ def _refusal(config: MoleculeSelectConfig, row: Mapping[Any, Any]) -> str:
     if config.max_atoms is not None and row[Col.N_ATOMS] > config.max_atoms:
         return "too many atoms"
     for name, (low, high) in config.window.items():
-        value = row[name]
-        if not low <= value <= high:  # what is not a number is not between them
-            return f"{name} unknown" if value != value else f"{name} outside the window"
+        value = plain(row[name])
+        if value is None:
+            return f"{name} unknown"
+        if isinstance(value, str) or not low <= value <= high:
+            return f"{name} outside the window"
     return ""
 
 
@@ -122,13 +127,18 @@ class _TrainingNames:
 
     Args:
         data: prepared datasets.
+        asked: the molecules that will be asked about; only training molecules of their formulas are held.
     """
 
-    def __init__(self, data: Sequence[Path]) -> None:
+    def __init__(self, data: Sequence[Path], asked: Iterable[AtomicSystem]) -> None:
+        wanted = {_formula(system): len(system) for system in asked}
         self._of: dict[Any, list[AtomicSystem]] = defaultdict(list)
         for path in data:
-            for system in store.read_systems(path).systems("train"):
-                if system.kind is Kind.MOLECULE:
+            table = store.read_systems(path)
+            splits = table.splits
+            for place in np.flatnonzero(np.isin(table.n_atoms, list(wanted.values()))):
+                system = table[int(place)]
+                if splits[place] == "train" and system.kind is Kind.MOLECULE and _formula(system) in wanted:
                     self._of[_formula(system)].append(system)
         self._names: dict[Any, frozenset[str]] = {}
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 LAST_ELEMENT: Final = 86
 """GFN2-xTB has parameters up to radon."""
 
-DEBYE_PER_ATOMIC_UNIT: Final = 2.541746473
-"""Source: CODATA 2018."""
+LANTHANUM, LUTETIUM = 57, 71
+"""GFN2-xTB has the f electrons of the elements after lanthanum in the core."""
 
 
 class NoEnergyError(Exception):
@@ -70,7 +70,8 @@ class Gfn2(Calculator):  # type: ignore[misc]
     def _new(self, places: np.ndarray) -> Any:
         from tblite.interface import Calculator as Tblite
 
-        calculator = Tblite(METHOD, self.atoms.numbers, places, charge=float(self._charge), uhf=self._unpaired)
+        unpaired = outside_the_core(self.atoms.numbers, self._unpaired)
+        calculator = Tblite(METHOD, self.atoms.numbers, places, charge=float(self._charge), uhf=unpaired)
         calculator.set("verbosity", 0)
         return calculator
 
@@ -81,6 +82,17 @@ class Gfn2(Calculator):  # type: ignore[misc]
         return gap(
             np.asarray(self._answer["orbital-energies"]), np.asarray(self._answer["orbital-occupations"]).ravel()
         )
+
+
+def outside_the_core(numbers: np.ndarray, unpaired: int) -> int:
+    """Return the unpaired electrons among those that GFN2-xTB treats: with f electrons in the core, as few as possible.
+
+    Args:
+        numbers: (n,) atomic numbers.
+        unpaired: unpaired electrons among all.
+    """
+    f_electrons = int((np.clip(numbers, LANTHANUM, LUTETIUM) - LANTHANUM)[numbers <= LUTETIUM].sum())
+    return (unpaired + f_electrons) % 2 if f_electrons else unpaired
 
 
 def energy_of(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:

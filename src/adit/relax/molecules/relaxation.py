@@ -114,10 +114,11 @@ def _relaxed(system: AtomicSystem, before: Perceived, limits: MoleculeLimits) ->
     converged = len(atoms) == 1 or fmax < limits.fmax
     after = perceive(relaxed, before.charge if before.mol is not None else None)
     details = {Col.RELAXATION_ENERGY: first - energy, **_comparison(before, after)}
-    if (after.charge, after.unpaired) == (before.charge, before.unpaired):
+    same_state = (after.charge, after.unpaired) == (before.charge, before.unpaired)
+    if same_state:
         details |= electronic(atoms, before.charge, before.unpaired, energy, ions=limits.ions)
     details |= descriptors(after)
-    if after.mol is not None and limits.conformers and after.fragments == 1:
+    if same_state and after.mol is not None and limits.conformers and after.fragments == 1:
         details |= lowest_conformer(after, energy, limits)
     if after.mol is not None:
         details[SDF] = _entry(after, system.system_id, {**details, Col.ENERGY: energy})

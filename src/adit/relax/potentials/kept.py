@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from adit import store
+from adit.columns import Col
 from adit.errors import DataError
 from adit.progress import log
 from adit.relax.potentials.chgnet import ENERGY_TAG
@@ -30,6 +31,9 @@ def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
     digest = hashlib.sha256(json.dumps([_CODE, tag, sorted(settings.items())]).encode())
     for array in (system.numbers, system.positions, system.cell):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    state = [system.info.get(name) for name in (Col.CHARGE, Col.UNPAIRED)] if system.cell is None else []
+    if any(value is not None for value in state):
+        digest.update(json.dumps(state).encode())
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from atomate2.ase.jobs import AseRelaxMaker
 
 from adit import store
 from adit.columns import Col
-from adit.relax.dft.engines.presets import GpawPreset, RelaxPreset, ScfFallback, XtbPreset
+from adit.relax.dft.engines.presets import GpawMoleculePreset, GpawPreset, RelaxPreset, ScfFallback, XtbPreset
 from adit.relax.dft.restart import TRAJECTORY
 
 LOG = "relax.log"
@@ -111,10 +111,15 @@ class XtbRelaxMaker(EngineRelaxMaker):
         return WatchedXtb(**self.calculator_kwargs)
 
 
-def relaxation_arguments(preset: RelaxPreset) -> dict[str, Any]:
-    """Return the arguments of ``EngineRelaxMaker`` that every engine takes: steps, convergence, log, trajectory."""
+def relaxation_arguments(preset: RelaxPreset, *, relax_cell: bool) -> dict[str, Any]:
+    """Return the arguments of ``EngineRelaxMaker`` that every engine takes: steps, convergence, log, trajectory.
+
+    Args:
+        preset: settings.
+        relax_cell: whether the cell is relaxed too; a molecule has none.
+    """
     return {
-        "relax_cell": True,
+        "relax_cell": relax_cell,
         "steps": preset.max_steps,
         "relax_kwargs": {
             "fmax": preset.fmax,
@@ -126,26 +131,36 @@ def relaxation_arguments(preset: RelaxPreset) -> dict[str, Any]:
     }
 
 
-def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
-    """Return the maker of a GPAW relaxation: PAW setups, plane waves, PBE, Fermi-Dirac smearing."""
-    settings = {
-        "mode": {"name": "pw", "ecut": preset.encut},
+def gpaw_settings(preset: GpawPreset | GpawMoleculePreset) -> dict[str, Any]:
+    """Return GPAW's settings of crystals and molecules alike: PBE, Fermi-Dirac smearing, convergence of the SCF."""
+    return {
         "xc": "PBE",
-        "kpts": {"density": preset.kpoint_density, "gamma": True},
         "occupations": {"name": "fermi-dirac", "width": preset.smearing},
-        "spinpol": preset.spin,
-        "convergence": {
-            "energy": preset.energy_convergence,
-            "density": preset.density_convergence,
-            "eigenstates": preset.eigenstate_convergence,
-        },
+        "convergence": {"energy": preset.energy_convergence, "density": preset.density_convergence},
         "maxiter": preset.max_scf_steps,
         "txt": "gpaw.txt",
     }
+
+
+def plane_waves(settings: dict[str, Any], cutoff: float | None, residual: float) -> dict[str, Any]:
+    """Return settings with plane waves.
+
+    Args:
+        settings: of ``gpaw_settings``.
+        cutoff: eV.
+        residual: of the eigenstates at convergence, eV² per valence electron.
+    """
+    convergence = {**settings["convergence"], "eigenstates": residual}
+    return {**settings, "mode": {"name": "pw", "ecut": cutoff}, "convergence": convergence}
+
+
+def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
+    """Return the maker of a GPAW relaxation: PAW setups, plane waves, PBE, Fermi-Dirac smearing."""
+    settings = plane_waves(gpaw_settings(preset), preset.encut, preset.eigenstate_convergence)
+    settings |= {"kpts": {"density": preset.kpoint_density, "gamma": True}, "spinpol": preset.spin}
     fallbacks = [fallback_of(step) for step in preset.scf_fallbacks]
-    return GpawRelaxMaker(
-        calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **relaxation_arguments(preset)
-    )
+    common = relaxation_arguments(preset, relax_cell=True)
+    return GpawRelaxMaker(calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **common)
 
 
 def fallback_of(step: ScfFallback, mode: str = "pw") -> dict[str, Any]:
@@ -170,4 +185,4 @@ def xtb_maker(preset: XtbPreset) -> XtbRelaxMaker:
         "electronic_temperature": preset.electronic_temperature,
         "verbosity": 0,
     }
-    return XtbRelaxMaker(calculator_kwargs=settings, **relaxation_arguments(preset))
+    return XtbRelaxMaker(calculator_kwargs=settings, **relaxation_arguments(preset, relax_cell=True))

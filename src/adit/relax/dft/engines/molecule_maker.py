@@ -7,10 +7,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from adit.relax.dft.engines.ase_maker import LOG, EngineRelaxMaker, XtbRelaxMaker, fallback_of, xtb_maker
+from adit.relax.dft.engines.ase_maker import (
+    EngineRelaxMaker,
+    XtbRelaxMaker,
+    fallback_of,
+    gpaw_settings,
+    plane_waves,
+    relaxation_arguments,
+    xtb_maker,
+)
 from adit.relax.dft.engines.gpaw_calculator import PatientGpaw
-from adit.relax.dft.engines.presets import GpawMoleculePreset, RelaxPreset, XtbPreset
-from adit.relax.dft.restart import TRAJECTORY
+from adit.relax.dft.engines.presets import GpawMoleculePreset, XtbPreset
 
 UNEQUAL: Final = (0.0, 0.13, 0.26)
 """Å; added to the edges of the box, so that no symmetry of it keeps an open shell spherical."""
@@ -76,28 +83,19 @@ def gpaw_molecule_maker(preset: GpawMoleculePreset, charge: int, unpaired: int) 
         charge: total charge, e.
         unpaired: unpaired electrons; their number is kept.
     """
-    convergence = {"energy": preset.energy_convergence, "density": preset.density_convergence}
-    settings: dict[str, Any] = {
-        "xc": "PBE",
-        "charge": charge,
-        "spinpol": unpaired > 0,
-        "symmetry": "off",
-        "occupations": {"name": "fermi-dirac", "width": preset.smearing, "fixmagmom": unpaired > 0},
-        "maxiter": preset.max_scf_steps,
-        "txt": "gpaw.txt",
-    }
+    settings = gpaw_settings(preset)
+    settings["occupations"]["fixmagmom"] = unpaired > 0
+    settings |= {"charge": charge, "spinpol": unpaired > 0, "symmetry": "off"}
     if preset.mode == "pw":
-        settings |= {"mode": {"name": "pw", "ecut": preset.encut}}
-        convergence["eigenstates"] = preset.eigenstate_convergence
+        settings = plane_waves(settings, preset.encut, preset.eigenstate_convergence)
     else:
         settings |= {"mode": {"name": "lcao"}, "basis": preset.basis, "h": preset.grid_spacing}
-    fallbacks = tuple(fallback_of(step, preset.mode) for step in preset.scf_fallbacks)
     return GpawMoleculeMaker(
-        calculator_kwargs={**settings, "convergence": convergence},
+        calculator_kwargs=settings,
         vacuum=preset.vacuum,
         unpaired=unpaired,
-        fallbacks=fallbacks,
-        **_common(preset),
+        fallbacks=tuple(fallback_of(step, preset.mode) for step in preset.scf_fallbacks),
+        **relaxation_arguments(preset, relax_cell=False),
     )
 
 
@@ -113,17 +111,3 @@ def xtb_molecule_maker(preset: XtbPreset, charge: int, unpaired: int) -> XtbRela
     maker.calculator_kwargs |= {"charge": charge, "multiplicity": unpaired + 1}
     maker.relax_cell = False
     return maker
-
-
-def _common(preset: RelaxPreset) -> dict[str, Any]:
-    return {
-        "relax_cell": False,
-        "steps": preset.max_steps,
-        "relax_kwargs": {
-            "fmax": preset.fmax,
-            "logfile": LOG,
-            "trajectory": TRAJECTORY,
-            "final_atoms_object_file": None,
-        },
-        "optimizer_kwargs": {"optimizer": "BFGS"},
-    }

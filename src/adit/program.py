@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -49,13 +50,19 @@ class Ended:
         return f" (its last line: {self.last})" if self.last else ""
 
 
-def run_program(words: Sequence[str], who: str, wall_limit_s: float) -> Ended:
+def arguments(command: str) -> list[str]:
+    """Return the arguments of a command, with environment variables replaced in each."""
+    return [os.path.expandvars(word) for word in shlex.split(command)]
+
+
+def run_program(words: Sequence[str], who: str, wall_limit_s: float, otherwise: str = "") -> Ended:
     """Run a program to its end; on any way out, nothing of its process group is left.
 
     Args:
         words: its arguments, without placeholders.
         who: key of the configuration, for messages.
         wall_limit_s: wall-time limit, s.
+        otherwise: another way out for a program at its limit, for the message.
 
     Raises:
         ExternalToolError: it does not start, exits with an error, or exceeds the limit.
@@ -73,8 +80,8 @@ def run_program(words: Sequence[str], who: str, wall_limit_s: float) -> Ended:
                 code = process.wait(timeout=wall_limit_s)
             except subprocess.TimeoutExpired:
                 raise ExternalToolError(
-                    f"{who}: {words[0]} was ended at the wall limit of {wall_limit_s:g} s; raise {who}_wall_limit_s, "
-                    "or sample.shards"
+                    f"{who}: {words[0]} was ended at the wall limit of {wall_limit_s:g} s; "
+                    f"raise {who}_wall_limit_s{otherwise}"
                 ) from None
         ended = _ended(messages.fileno())
     if code:
