@@ -18,6 +18,7 @@ rule page:
     input:
         rules.score.output,
         judge=JUDGE_HULL,
+        lookup=LOOKUP,
         samples=SAMPLES,
         dft=DFT_TABLES + MOLECULE_DFT_TABLES,
         data=DATA,

@@ -30,7 +30,7 @@ from adit.config.relax import (
 )
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, ConditionsOfKind, SampleConfig, TuneConfig, TunePoint
-from adit.config.score import ReportConfig, ScoreConfig
+from adit.config.score import LookupConfig, ReportConfig, ScoreConfig
 from adit.config.stages import (
     AblationsStage,
     ChecksStage,
@@ -42,6 +42,7 @@ from adit.config.stages import (
     HullStage,
     JudgeStage,
     KeepStage,
+    KnownStage,
     LabelsStage,
     MoleculeDftStage,
     MoleculeRelaxStage,
@@ -89,11 +90,13 @@ __all__ = [
     "JudgeConfig",
     "JudgeStage",
     "KeepStage",
+    "KnownStage",
     "LabelConfig",
     "LabelsConfig",
     "LabelsStage",
     "LatentsConfig",
     "LimitsConfig",
+    "LookupConfig",
     "ModelConfig",
     "MoleculeDftStage",
     "MoleculeRelaxConfig",
