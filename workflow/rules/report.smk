@@ -61,6 +61,7 @@ rule dossiers:
     input:
         rules.page.output.manifest,
         rules.score.output,
+        lookup=LOOKUP,
         relaxed=RELAXED_SYSTEMS + MOLECULE_SYSTEMS,
         dft=DFT_TABLES + MOLECULE_DFT_TABLES,
         hull=rules.hull.output if PERIODIC else [],

@@ -77,12 +77,17 @@ def _patterns(kind: Kind) -> list[tuple[str, str]]:
     ]
 
 
-def _rows(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the rows of a table by id; kind and formula are those of the scores."""
+def _rows(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the rows of a table by kind and id, without its formulas; a table without kinds is of crystals."""
     if not path.is_file():
         return {}
-    frame = store.read_frame(path).drop(columns=["kind", Col.FORMULA], errors="ignore")
-    return {str(row[Col.SYSTEM_ID]): row for row in frame.to_dict("records")}
+    rows = store.read_frame(path).drop(columns=[Col.FORMULA], errors="ignore").to_dict("records")
+    kinds = [str(row.pop("kind", Kind.CRYSTAL)) for row in rows]
+    return {(kind, str(row[Col.SYSTEM_ID])): _named(row) for kind, row in zip(kinds, rows, strict=True)}
+
+
+def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
 
 
 def _empty(value: Any) -> bool:
@@ -98,7 +103,7 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
 def _subject(
     sample: RunSample,
     later: Sequence[tuple[str, Structures]],
-    tables: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    tables: Mapping[str, Mapping[tuple[str, str], Mapping[str, Any]]],
     folder: Path,
     manifest: Mapping[str, Any],
 ) -> Subject:
@@ -111,7 +116,7 @@ def _subject(
     verdicts = {
         str(key): value
         for table in tables.values()
-        for key, value in table.get(name, {}).items()
+        for key, value in table.get((str(sample.generated.kind), name), {}).items()
         if value is not None and not _empty(value)
     }
     record = {key: value for key, value in {**sample.record, **verdicts}.items() if key not in LINEAGE}
