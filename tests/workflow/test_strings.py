@@ -113,7 +113,7 @@ def with_texts(text: str, folder: Path) -> dict[str, Any]:
     values["hull"] |= {"entries": f"{place}/{text}.json"}
     values["score"] |= {"mofchecker_python": text}
     values["lookup"] = {"references": [f"{place}/{text}.xyz"]}
-    values["report"] |= {"title": text, "baseline": text}
+    values["report"] |= {"title": text, "baseline": text, "dossiers": 0}  # adit dossier is no stage, and gets no text
     return dict(values)
 
 
