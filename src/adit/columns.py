@@ -286,6 +286,13 @@ class Col(Labelled):
     XTB_RMSD = "xtb_rmsd", "moved", "Å", "all atoms, after the best rotation"
     XTB_SAME = "xtb_same_molecule", "bonds kept", "", "same bonds (SMILES) after relaxation with GFN2-xTB"
     MOFCHECKER_ALL = "mofchecker_all", "valid", "", "all checks of MOFChecker"
+    # known/known.parquet
+    IS_KNOWN = "known", "known", "", "known, ordered-variant (of a known disordered phase), not-found or unknown"
+    KNOWN_SOURCE = "known_source", "known to", "", "what has the match; without one, all that was asked"
+    KNOWN_ID = "known_id", "known as", "", "id of the match"
+    KNOWN_ADDRESS = "known_address", "", "", "address or file of the match"
+    KNOWN_DATE = "known_date", "", "", "oldest date of the answers, UTC"
+    KNOWN_REASON = "known_reason", "", "", "why it is not known whether it is known, and other remarks"
     # columns that the report adds
     WHY_NOT = "why_not", "why not", "", "every reason that this row failed, was refused or was not sent"
     POSEBUSTERS_COUNT = "posebusters_count", "checks", "", "PoseBusters checks passed"

@@ -32,7 +32,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     "code": (
         "kind of cell or field; attribute of an engine",
         {
-            "report/candidates/fields.py": 2,
+            "report/candidates/fields.py": 4,
             "report/run/manifest.py": 1,
             "report/words/cells.py": 1,
             "relax/dft/engines/registry.py": 1,
@@ -60,6 +60,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "formula": ("kind of cell or field", {"report/candidates/fields.py": 2, "sample/request.py": 1}),
     "inchikey": ("attribute of a molecule's names", {"score/molecules/novelty.py": 1}),
+    "known": ("verb", {"cli/dossier.py": 5}),
     "metastable": (
         "key of the protocol card",
         {"score/card.py": 1, "report/candidates/fields.py": 1, "report/candidates/gallery.py": 1},
@@ -91,6 +92,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
             "score/standalone.py": 1,
             "report/page/build.py": 1,
             "report/words/outcome.py": 3,
+            "cli/dossier.py": 1,
             "cli/parsing.py": 2,
             "cli/relax.py": 5,
             "cli/score.py": 2,

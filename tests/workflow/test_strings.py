@@ -112,7 +112,8 @@ def with_texts(text: str, folder: Path) -> dict[str, Any]:
     values["dft"] |= {"preset": text, "molecule": {"preset": text}}
     values["hull"] |= {"entries": f"{place}/{text}.json"}
     values["score"] |= {"mofchecker_python": text}
-    values["report"] |= {"title": text, "baseline": text}
+    values["lookup"] = {"references": [f"{place}/{text}.xyz"]}
+    values["report"] |= {"title": text, "baseline": text, "dossiers": 0}  # adit dossier is no stage, and gets no text
     return dict(values)
 
 
@@ -128,6 +129,7 @@ COVERED = {
     "dft.molecule.preset",
     "hull.entries",
     "score.mofchecker_python",
+    "lookup.references",
     "report.title",
     "report.baseline",
 }
@@ -135,6 +137,7 @@ COVERED = {
 
 ELSEWHERE = {
     "results": "folder_name decides; test_config_limits.py",
+    **{f"lookup.{key}": "must be an address of a server; tests/unit/known" for key in ("providers", "pubchem")},
     "dft.command": "must split into arguments; test_config_limits.py",
     "sample.command": "must split into arguments; test_config_limits.py",
     "rounds.keep": "must be a condition; tests/unit/rounds",
@@ -201,7 +204,7 @@ def check_started(records: list[dict[str, Any]], verbs: set[str]) -> set[str]:
 
 EVERY = (
     "doctor prepare vae encode dit sample checks relax relax-molecules reference hull judge judge-hull select dft"
-    " score report bundle"
+    " score known report bundle"
 )
 
 

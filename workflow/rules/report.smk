@@ -18,6 +18,7 @@ rule page:
     input:
         rules.score.output,
         judge=JUDGE_HULL,
+        lookup=LOOKUP,
         samples=SAMPLES,
         dft=DFT_TABLES + MOLECULE_DFT_TABLES,
         data=DATA,
@@ -60,6 +61,7 @@ rule dossiers:
     input:
         rules.page.output.manifest,
         rules.score.output,
+        lookup=LOOKUP,
         relaxed=RELAXED_SYSTEMS + MOLECULE_SYSTEMS,
         dft=DFT_TABLES + MOLECULE_DFT_TABLES,
         hull=rules.hull.output if PERIODIC else [],

@@ -75,3 +75,42 @@ rule score:
         "python -m adit stage score --config {params.stage:q} --crystal {input.crystal:q} --molecule {input.molecule:q} --mof {input.mof:q}"
         " --data {input.data:q} --relaxed {input.relaxed:q} {params.hull:q} {params.judge:q} --dft {input.dft:q} --checks {input.checks:q}"
         " --out {params.out:q} --workers {threads} --log {log:q}"
+
+
+# Nothing is looked up unless the configuration names where.
+LOOKUP = [f"{RUN}/known/known.parquet"] if CFG.lookup.used else []
+
+
+# Compute nodes may have no network: it runs where Snakemake runs.
+localrules:
+    lookup,
+
+
+rule lookup:
+    input:
+        rules.score.output,
+        structures=RELAXED_SYSTEMS + MOLECULE_SYSTEMS,
+        dft=DFT_TABLES,
+        references=without_braces(CFG.lookup.references),
+    output:
+        f"{RUN}/known/known.parquet",
+    log:
+        f"{RUN}/logs/known.log",
+    benchmark:
+        f"{RUN}/benchmarks/lookup.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=memory(8000),
+        runtime=minutes(480),
+    params:
+        stage=stage(adit_config.KnownStage),
+        run=RUN,
+        cache=f"{RUN}/state/known",
+        seen=as_it_is(seen(CFG.lookup.references)),
+    message:
+        "look up whether the candidates are known"
+    shell:
+        "python -m adit stage known --config {params.stage:q} --run {params.run:q} --out {output:q} --cache {params.cache:q}"
+        " --workers {threads} --log {log:q}"

@@ -1,12 +1,17 @@
-"""Verb of dossiers: all that is needed to decide on a candidate, as pages and folders."""
+"""Verbs for a decision on candidates: dossiers, and whether a structure is known."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from adit.cli.parsing import Verbs, add_refuse, add_workers, at_least_one, whole_config
+from adit import config
+from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least_one, whole_config
+from adit.cli.score import user_cache
 from adit.errors import ConfigError
+from adit.limits import set_limits
+from adit.outputs.inputs import also_reads
+from adit.outputs.replace import replaced_files
 
 
 def _dossier(args: argparse.Namespace) -> None:
@@ -37,8 +42,60 @@ def _dossier(args: argparse.Namespace) -> None:
     write(subjects, failures, phases, args.out, inputs=inputs, workers=args.workers)
 
 
+def _lookup(args: argparse.Namespace) -> None:
+    from adit.known.lookup import look_up, places_of, write
+    from adit.readers import by_kind, read_structures, settings_of
+    from adit.systems import AtomicSystem
+
+    for out in args.out:
+        if out.suffix not in (".csv", ".parquet"):
+            raise ConfigError(f"--out {out}: name a .csv or a .parquet file")
+    whole = whole_config(args.config)
+    set_limits(whole.limits)
+    named = {"providers": args.provider, "pubchem": args.pubchem, "references": args.reference, "rate": args.rate}
+    chosen = {name: value for name, value in named.items() if value}
+    values = whole.lookup.model_dump() | chosen
+    settings = config.parse_as(config.LookupConfig, values, "adit known")
+    if not settings.used:
+        raise ConfigError("adit known: name where to look: --provider, --pubchem, --reference, or section lookup")
+    reading = settings_of(whole.read, whole.limits, args.workers, refuse=args.refuse_contradictions)
+    cache = args.cache or user_cache() / "known"
+    with replaced_files(args.out, "known", inputs=[*args.files, *map(Path, settings.references)]) as new:
+        rows = read_structures(args.files, reading)
+        order = {each.row.system_id: number for number, each in enumerate(rows)}
+        read = [each.row for kind in by_kind(rows, None).values() for each in kind]
+        read.sort(key=lambda row: order[row.system_id])
+        systems = [row for row in read if isinstance(row, AtomicSystem)]
+        places = places_of(settings, whole.limits, cache, systems, reading)
+        write(look_up(read, places, args.workers), new)
+
+
+def _known_stage(args: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from adit.known.lookup import look_up, places_of, write
+    from adit.ledger.gather import best, gather
+    from adit.readers import settings_of
+
+    stage = config.load_stage(config.KnownStage, args.config)
+    set_limits(stage.limits)
+    references = [Path(text) for text in stage.lookup.references]
+    also_reads(references)
+    reading = settings_of(stage.read, stage.limits, args.workers)
+    inputs = [args.run / name for name in ("samples", "relaxed", "scores", "hull", "dft")]
+    with replaced_files([args.out], "known", inputs=[*inputs, *references]) as new:
+        chosen = best(gather(args.run), stage.lookup.top)
+        systems = [replace(one.system, system_id=one.generated.system_id) for one in chosen]
+        places = places_of(stage.lookup, stage.limits, args.cache, systems, reading)
+        write(look_up(systems, places, args.workers), new)
+
+
 def register(verbs: Verbs) -> None:
-    """Add the verb of this room."""
+    """Add the verbs of this room."""
+    text = "look up whether structures are known: own files, OPTIMADE providers, PubChem; only what you name is asked"
+    verbs.add("known", _lookup, text, _declare_known)
+    text = "look up whether the best candidates of a run are known"
+    verbs.stage("known", _known_stage, text, _declare_known_stage)
     text = "write a dossier of each structure, or of the best candidates of a run: page and folder, offline"
     verbs.add("dossier", _dossier, text, _declare)
 
@@ -54,4 +111,30 @@ def _declare(sub: argparse.ArgumentParser) -> None:
     text = "known structures, for the nearest ones; default: the data of --run"
     sub.add_argument("--reference", type=Path, nargs="+", default=[], help=text)
     sub.add_argument("--out", type=Path, required=True, help="folder to write")
+    add_workers(sub)
+
+
+def _declare_known(sub: argparse.ArgumentParser) -> None:
+    text = "structures in any format of adit score, or folders with structures"
+    sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
+    add_refuse(sub)
+    text = (
+        "OPTIMADE providers to ask for crystals, e.g. https://HOST/PATH; default: lookup.providers of --config (none)"
+    )
+    sub.add_argument("--provider", metavar="URL", nargs="+", default=[], help=text)
+    text = "address of PubChem's PUG REST, to ask for molecules; default: lookup.pubchem of --config (none)"
+    sub.add_argument("--pubchem", metavar="URL", help=text)
+    text = "files of known structures, without a network; default: lookup.references of --config (none)"
+    sub.add_argument("--reference", metavar="FILE", nargs="+", default=[], help=text)
+    text = "queries of one server, 1/s; default: lookup.rate of --config"
+    sub.add_argument("--rate", metavar="RATE", type=float, help=text)
+    text = "table to write, .csv or .parquet; both may be named"
+    sub.add_argument("--out", metavar="FILE", type=Path, nargs="+", default=[Path("known.csv")], help=text)
+    text = "folder of the answers of servers; default: $XDG_CACHE_HOME/adit/known or ~/.cache/adit/known"
+    sub.add_argument("--cache", type=Path, help=text)
+    add_workers(sub)
+
+
+def _declare_known_stage(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "run", "out", "cache")
     add_workers(sub)

@@ -31,7 +31,7 @@ from adit.config.relax import (
 from adit.config.rounds import RoundsConfig, condition_of
 from adit.config.run import Config
 from adit.config.sample import OF_ONE_KIND, ConditionsOfKind, SampleConfig, TuneConfig, TunePoint
-from adit.config.score import ReportConfig, ScoreConfig
+from adit.config.score import LookupConfig, ReportConfig, ScoreConfig
 from adit.config.stages import (
     AblationsStage,
     ChecksStage,
@@ -43,6 +43,7 @@ from adit.config.stages import (
     HullStage,
     JudgeStage,
     KeepStage,
+    KnownStage,
     LabelsStage,
     MoleculeDftStage,
     MoleculeRelaxStage,
@@ -90,11 +91,13 @@ __all__ = [
     "JudgeConfig",
     "JudgeStage",
     "KeepStage",
+    "KnownStage",
     "LabelConfig",
     "LabelsConfig",
     "LabelsStage",
     "LatentsConfig",
     "LimitsConfig",
+    "LookupConfig",
     "ModelConfig",
     "MoleculeDftStage",
     "MoleculeRelaxConfig",

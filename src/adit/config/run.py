@@ -18,7 +18,7 @@ from adit.config.paths import folder_name
 from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
 from adit.config.rounds import RoundsConfig
 from adit.config.sample import SampleConfig, TuneConfig
-from adit.config.score import ReportConfig, ScoreConfig
+from adit.config.score import LookupConfig, ReportConfig, ScoreConfig
 from adit.config.train import LatentsConfig, TrainConfig
 
 S = TypeVar("S", bound=Stage)
@@ -62,6 +62,7 @@ class Config(Strict):
     dft: DftConfig = DftConfig()
     hull: HullConfig = HullConfig()
     score: ScoreConfig = ScoreConfig()
+    lookup: LookupConfig = LookupConfig()
     report: ReportConfig = ReportConfig()
     ablations: AblationsConfig = AblationsConfig()
     rounds: RoundsConfig = RoundsConfig()

@@ -1,12 +1,33 @@
-"""Sections of scores and report."""
+"""Sections of scores, of look-ups and of the report."""
 
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from adit.config.base import Count, PositiveFloat, Program, Strict
+from adit.config.base import Count, Positive, PositiveFloat, Program, Strict
+
+
+def _address(text: str) -> str:
+    """Return the address of a server without a slash at its end; one with a password, or of a file, is refused."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"is no address ({error})") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("is no address of a server; give https://HOST or https://HOST/PATH")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("has a user, a query or a fragment; give https://HOST or https://HOST/PATH")
+    if not text.isprintable() or " " in text:
+        raise ValueError("has spaces or characters that are not printed")
+    return text.rstrip("/")
+
+
+Address = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_address)]
+"""Address of a server, http or https."""
 
 
 class ScoreConfig(Strict):
@@ -26,6 +47,30 @@ class ScoreConfig(Strict):
         None, description="Python of the environment with mofchecker; null: the current Python"
     )
     wall_limit_s: PositiveFloat = Field(60.0, description="wall-time limit for the checks of one structure, s")
+
+
+class LookupConfig(Strict):
+    """Where it is looked up whether a structure is known; nothing is asked unless it is named here."""
+
+    providers: tuple[Address, ...] = Field((), description="base addresses of OPTIMADE providers, for crystals")
+    pubchem: Address | None = Field(
+        None, description="base address of PubChem's PUG REST, for molecules; null: not asked"
+    )
+    references: tuple[str, ...] = Field((), description="files of known structures, in any format that is read")
+    top: Positive | None = Field(100, description="best candidates of each kind that are looked up; null: all")
+    rate: Annotated[float, Field(gt=0, le=10)] = Field(2.0, description="queries of one server, 1/s")
+    timeout_s: PositiveFloat = Field(60.0, description="longest time of one answer, s")
+    answer_bytes: Positive = Field(10_000_000, description="bytes of one answer; a longer one is not used")
+    pages: Annotated[int, Field(gt=0, le=1000)] = Field(
+        20, description="pages of one query; what comes after them is not asked for"
+    )
+    page_limit: Annotated[int, Field(gt=0, le=500)] = Field(50, description="entries of a page that are asked for")
+    disordered: bool = Field(True, description="ask for disordered phases of the same elements too")
+
+    @property
+    def used(self) -> bool:
+        """Return whether anything is looked up."""
+        return bool(self.providers or self.pubchem or self.references)
 
 
 class ReportConfig(Strict):

@@ -18,7 +18,7 @@ from adit.config.relax import (
 )
 from adit.config.rounds import FloorsConfig, KeptKind
 from adit.config.sample import SampleConfig, TuneConfig
-from adit.config.score import ReportConfig, ScoreConfig
+from adit.config.score import LookupConfig, ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
 
 _FROM = {"source": "model.source", "weights": "model.weights"}
@@ -314,6 +314,15 @@ class ChecksStage(Stage):
     def sources(cls) -> dict[str, str]:
         """Return where the fields come from."""
         return {name: f"score.{name}" for name in ("posebusters", "mofchecker_python", "wall_limit_s")}
+
+
+class KnownStage(Stage):
+    """``adit stage known``: whether the best candidates are known."""
+
+    version: int = 1
+    lookup: LookupConfig
+    limits: LimitsConfig = LimitsConfig()
+    read: ReadConfig = ReadConfig()
 
 
 class KeepStage(Stage):

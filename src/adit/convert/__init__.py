@@ -3,6 +3,7 @@
 from adit.convert.ase import from_atoms, to_atoms
 from adit.convert.perceived import Perceived, perceive, to_sdf
 from adit.convert.pymatgen import (
+    disordered_structure,
     from_cif,
     from_molecule,
     from_pymatgen_dict,
@@ -34,6 +35,7 @@ from adit.convert.rdkit import (
 __all__ = [
     "Perceived",
     "canonical_smiles",
+    "disordered_structure",
     "from_atoms",
     "from_cif",
     "from_mol_block",

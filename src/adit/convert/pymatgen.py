@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,21 @@ def from_structure(
         cell=structure.lattice.matrix,
         info=info or {},
     )
+
+
+def disordered_structure(
+    cell: Sequence[Sequence[float]], positions: Sequence[Sequence[float]], occupancies: Sequence[Mapping[str, float]]
+) -> Structure:
+    """Return a structure whose sites are shared by elements.
+
+    Args:
+        cell: (3, 3) rows are lattice vectors, Å.
+        positions: (n, 3) Cartesian, Å.
+        occupancies: of each site, the amount of each element.
+    """
+    from pymatgen.core import Lattice, Structure
+
+    return Structure(Lattice(cell), [dict(site) for site in occupancies], positions, coords_are_cartesian=True)
 
 
 def structure_of_dict(value: Mapping[str, Any]) -> Structure:

@@ -12,15 +12,15 @@ from adit import __version__, store
 from adit.columns import Col
 from adit.dossier.content import Subject
 from adit.dossier.neighbours import alike, nearest
-from adit.ledger.gather import LINEAGE, RunSample, gather
+from adit.ledger.gather import LINEAGE, RunSample, best, gather
 from adit.readers import ReadSettings, read_structures
 from adit.report.run.inputs import Structures, load, structures
 from adit.systems import AtomicSystem, Failure, Kind
 
-TABLES: Final = {"hull": "hull/hull.parquet", "judge": "hull/judge.parquet"}
+TABLES: Final = {"hull": "hull/hull.parquet", "judge": "hull/judge.parquet", "known": "known/known.parquet"}
+"""Tables of a run whose rows are shown among the scores of a candidate."""
 
-
-READ: Final = ("samples", "relaxed", "scores", "hull", "dft", "data")
+READ: Final = ("samples", "relaxed", "scores", "hull", "known", "dft", "data")
 """Folders of a run that dossiers are made of."""
 
 
@@ -45,9 +45,7 @@ def of_files(files: Sequence[Path], reading: ReadSettings | None = None) -> tupl
 
 
 def of_run(folder: Path, top: int) -> list[Subject]:
-    """Return the best candidates of a run: of each kind, compounds first, then valid, novel ones and known hulls.
-
-    Within these, the order is that of the energies above the hull.
+    """Return the best candidates of a run with what the run says of them.
 
     Args:
         folder: ``results/<run>``.
@@ -61,7 +59,7 @@ def of_run(folder: Path, top: int) -> list[Subject]:
     later = {kind: [(label, structures(run, pattern)) for label, pattern in _patterns(kind)] for kind in Kind}
     manifest = _manifest(folder)
     tables = {name: _rows(folder / path) for name, path in TABLES.items()}
-    chosen = [one for kind in Kind for one in sorted((f for f in samples if f.generated.kind is kind), key=_rank)[:top]]
+    chosen = best(samples, top)
     return [_subject(one, later[one.generated.kind], tables, folder, manifest) for one in chosen]
 
 
@@ -79,17 +77,21 @@ def _patterns(kind: Kind) -> list[tuple[str, str]]:
     ]
 
 
-def _rank(sample: RunSample) -> tuple[list[bool], float, str]:
-    energy = math.inf if sample.energy is None else sample.energy
-    good = [sample.record.get(name) for name in ("valid", "novel", str(Col.HULL_COVERS_CHEMISTRY))]
-    compound = sample.generated.cell is None or len(set(sample.generated.numbers.tolist())) > 1
-    return [not each for each in (compound, *good)], energy, sample.generated.system_id
-
-
-def _rows(path: Path) -> dict[str, dict[str, Any]]:
+def _rows(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the rows of a table by kind and id, without its formulas; a table without kinds is of crystals."""
     if not path.is_file():
         return {}
-    return {str(row[Col.SYSTEM_ID]): row for row in store.read_frame(path).to_dict("records")}
+    rows = store.read_frame(path).drop(columns=[Col.FORMULA], errors="ignore").to_dict("records")
+    kinds = [str(row.pop("kind", Kind.CRYSTAL)) for row in rows]
+    return {(kind, str(row[Col.SYSTEM_ID])): _named(row) for kind, row in zip(kinds, rows, strict=True)}
+
+
+def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
+
+
+def _empty(value: Any) -> bool:
+    return value == "" if isinstance(value, str) else isinstance(value, float) and math.isnan(value)
 
 
 def _manifest(folder: Path) -> Mapping[str, Any]:
@@ -101,7 +103,7 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
 def _subject(
     sample: RunSample,
     later: Sequence[tuple[str, Structures]],
-    tables: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    tables: Mapping[str, Mapping[tuple[str, str], Mapping[str, Any]]],
     folder: Path,
     manifest: Mapping[str, Any],
 ) -> Subject:
@@ -114,8 +116,8 @@ def _subject(
     verdicts = {
         str(key): value
         for table in tables.values()
-        for key, value in table.get(name, {}).items()
-        if value is not None and not (isinstance(value, float) and math.isnan(value))
+        for key, value in table.get((str(sample.generated.kind), name), {}).items()
+        if value is not None and not _empty(value)
     }
     record = {key: value for key, value in {**sample.record, **verdicts}.items() if key not in LINEAGE}
     code = manifest.get("code") or {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -100,6 +100,29 @@ def gather(run: Path) -> list[RunSample]:
     if not tables:
         raise DataError(f"{run}: has no scores/<kind>.parquet; run its stage `score` first")
     return [sample for kind, path in tables for sample in _of_kind(run, kind, store.read_frame(path))]
+
+
+def best(samples: Sequence[RunSample], top: int | None) -> list[RunSample]:
+    """Return the best samples of each kind: compounds first, then valid, novel ones and known hulls.
+
+    Within these, the order is that of the energies above the hull.
+
+    Args:
+        samples: of a run.
+        top: of each kind; ``None``: all.
+    """
+    return [
+        one
+        for kind in Kind
+        for one in sorted((each for each in samples if each.generated.kind is kind), key=_rank)[:top]
+    ]
+
+
+def _rank(sample: RunSample) -> tuple[list[bool], float, str]:
+    energy = math.inf if sample.energy is None else sample.energy
+    good = [sample.record.get(name) for name in ("valid", "novel", str(Col.HULL_COVERS_CHEMISTRY))]
+    compound = sample.generated.cell is None or len(set(sample.generated.numbers.tolist())) > 1
+    return [not each for each in (compound, *good)], energy, sample.generated.system_id
 
 
 def _of_kind(run: Path, kind: str, scores: pd.DataFrame) -> Iterator[RunSample]:

@@ -18,8 +18,9 @@ import pytest
 from adit.data.sources import fetch as verb
 from adit.data.sources import mirrors
 from adit.data.sources.checksums import Upstream, check, file_digest, first_use
-from adit.data.sources.download import Patience, download, fetch
+from adit.data.sources.download import download, fetch
 from adit.data.sources.registry import SOURCES, Dataverse, RawFile
+from adit.data.sources.retries import Patience
 from adit.errors import ConfigError, DataError
 from tests.http_server import Site, serving
 

@@ -12,9 +12,10 @@ import pytest
 from adit.cli.relax import public_files
 from adit.config import LimitsConfig
 from adit.data.sources.checksums import Upstream
-from adit.data.sources.download import Patience, download
+from adit.data.sources.download import download
 from adit.data.sources.fetch import fetch_all
 from adit.data.sources.registry import SOURCES, RawFile
+from adit.data.sources.retries import Patience
 from adit.errors import DataError
 from adit.limits import limited
 from tests.http_server import Site, serving

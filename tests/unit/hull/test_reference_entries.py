@@ -16,7 +16,7 @@ import pytest
 from adit import store
 from adit.cli.relax import public_files
 from adit.config import HullConfig, ReferenceStage, RelaxConfig
-from adit.data.sources.download import Patience
+from adit.data.sources.retries import Patience
 from adit.errors import DataError
 from adit.hull import materials_project, reference
 from adit.hull.reference_rows import COLUMNS

@@ -254,6 +254,14 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     verb("ledger", "add", run, *ledger)
     verb("ledger", "export", "--out", alone / "ledger", *ledger)
     verb("dossier", "--run", run, "--top", "1", "--out", alone / "dossiers")
+    references, cache = folder / "mine/salt.extxyz", folder / "cache/known"
+    tables = [alone / "known/known.csv", alone / "known/known.parquet"]
+    verb("known", run / "taken/crystal/0.arrow", "--reference", references, "--out", *tables, "--cache", cache)
+    settings = {**json.loads(stage(config.KnownStage, seed)), "lookup": {"references": [str(references)]}}
+    stage_verb(
+        *("known", "--config", json.dumps(settings), "--run", run, "--out", run / "known/known.parquet"),
+        *("--cache", run / "state/known"),
+    )
     point, scores = run / "tune/point", store.read_json(run / "scores/summary.json")
     if not point.exists():
         made_with = {"seed": 99, "steps": 2, "guidance": 1.0, "solver": "euler", "grid": "uniform"}
@@ -270,4 +278,4 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
         store.write_json(ablations / "scores/d/summary.json", scores)
     stage_verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
-    return {"compare", "rounds", "dossier", "ledger", "tune", "ablations"}
+    return {"compare", "rounds", "dossier", "known", "ledger", "tune", "ablations"}

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check
 from adit.data.sources.locks import alone
+from adit.data.sources.retries import TRANSIENT, Patience, TransientError, innermost, requested_wait
 from adit.errors import DataError, from_os_error
 from adit.limits import LIMITS
 from adit.progress import Progress, log
@@ -24,43 +20,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 """Longest time without an answer or a byte in an attempt, s."""
 
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP status codes after which another attempt may succeed."""
-
 MISSING = frozenset({403, 404, 410})
 """HTTP status codes for a missing file."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Number of attempts and waiting times.
-
-    Attributes:
-        attempts: failures in a row, without a byte of progress, before giving up.
-        first_s: wait after the first failure, s; doubled after each failure, with jitter.
-        longest_s: longest wait that the server did not ask for, s.
-        window_s: time over which the rate of a transfer is measured, s.
-        sleep: waits; replaced in tests.
-    """
-
-    attempts: int = 6
-    first_s: float = 1.0
-    longest_s: float = 60.0
-    window_s: float = 60.0
-    sleep: Callable[[float], None] = time.sleep
-
-    def wait(self, failures: int, retry_after_s: float | None) -> None:
-        """Wait after the ``failures``-th failure in a row: as long as the server asks, else by back-off."""
-        backoff = self.first_s * 2.0 ** (failures - 1) * random.uniform(0.75, 1.25)
-        self.sleep(
-            min(self.longest_s, backoff) if retry_after_s is None else min(LIMITS.get().retry_after_s, retry_after_s)
-        )
-
-
-class _TransientError(Exception):
-    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after_s = retry_after_s
 
 
 class _TooLargeError(DataError):
@@ -222,7 +183,7 @@ def _transfer_all(url: str, partial: _Partial, missing_ok: bool, patience: Patie
                     partial.forget()
                     return False
                 raise DataError(f"{url}: the server answers {error}; {WAY_OUT}") from None
-            except _TransientError as error:
+            except TransientError as error:
                 worth = LIMITS.get().download_bytes_per_s * (time.monotonic() - started + patience.first_s)
                 failures = 1 if partial.size - before >= worth else failures + 1
                 if failures >= patience.attempts:
@@ -237,7 +198,7 @@ def _transfer(session: requests.Session, url: str, partial: _Partial, patience: 
     """Do one attempt.
 
     Raises:
-        _TransientError: another attempt may help.
+        TransientError: another attempt may help.
         _MissingError: the server says that there is no such file.
         DataError: no attempt will help.
     """
@@ -262,13 +223,13 @@ def _transfer(session: requests.Session, url: str, partial: _Partial, patience: 
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise DataError(f"{url}: is not an address ({error}); {WAY_OUT}") from None
     except requests.exceptions.ConnectionError as error:
-        raise _TransientError(f"cannot be reached ({_root(error)})") from None
+        raise TransientError(f"cannot be reached ({innermost(error)})") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, requests.RequestException):
             raise
-        raise _TransientError(f"broke off ({_root(error)})") from None
+        raise TransientError(f"broke off ({innermost(error)})") from None
     if total is not None and partial.size != total:
-        raise _TransientError(f"broke off after {partial.size} of {total} bytes")
+        raise TransientError(f"broke off after {partial.size} of {total} bytes")
 
 
 def _judge(response: requests.Response, partial: _Partial) -> None:
@@ -277,28 +238,16 @@ def _judge(response: requests.Response, partial: _Partial) -> None:
     answer = f"{status} {response.reason}"
     if status == 416:  # the partial file is larger than the server's: another file
         partial.forget()
-        raise _TransientError(f"the server answers {answer}")
+        raise TransientError(f"the server answers {answer}")
     if status in MISSING:
         raise _MissingError(answer)
     if status in TRANSIENT:
-        raise _TransientError(f"the server answers {answer}", _retry_after(response))
+        raise TransientError(f"the server answers {answer}", requested_wait(response))
     if status not in (200, 206):
         raise DataError(f"{response.url}: the server answers {answer}; {WAY_OUT}")
     if status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {partial.size}-"):
         partial.forget()
-        raise _TransientError("the server sent another range than requested")
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds that the server asks to wait, given as a number or as a date."""
-    value = response.headers.get("Retry-After", "")
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        until = parsedate_to_datetime(value)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
+        raise TransientError("the server sent another range than requested")
 
 
 def _validator(response: requests.Response) -> str | None:
@@ -349,16 +298,7 @@ def _stream(
             elapsed = time.monotonic() - since
             if elapsed > patience.window_s:
                 if have - at_first < least * elapsed:
-                    raise _TransientError(f"sends {(have - at_first) / elapsed:.0f} bytes/s, less than {least:g}")
+                    raise TransientError(f"sends {(have - at_first) / elapsed:.0f} bytes/s, less than {least:g}")
                 since, at_first = time.monotonic(), have
             if total is not None and (have >> 20) > before:
                 progress.update((have >> 20) - before)
-
-
-def _root(error: BaseException) -> str:
-    """Return the innermost reason of a chain of wrapped errors, on one line."""
-    while isinstance(error.args[0] if error.args else None, BaseException):
-        error = error.args[0]
-    reason = getattr(error, "reason", None)
-    text = str(reason if reason is not None else error)
-    return " ".join(text.rpartition("> ")[2].split())[:160] or type(error).__name__

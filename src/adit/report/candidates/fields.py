@@ -51,6 +51,11 @@ def _flag(metric: Metric, hint: str = "") -> Field:
 
 _COMMON: Final = (_of(Col.SYSTEM_ID, "id"), _of(Col.FORMULA, "formula"), _of(Col.N_ATOMS, "number"))
 _WHY: Final = _of(Col.WHY_NOT)
+_LOOKUP: Final = (
+    *(_of(Col.IS_KNOWN), _of(Col.KNOWN_ID, "code", shown=False), _of(Col.KNOWN_SOURCE, shown=False)),
+    *(_of(Col.KNOWN_ADDRESS, "code", shown=False), _of(Col.KNOWN_DATE, shown=False)),
+    _of(Col.KNOWN_REASON, shown=False),
+)
 
 _CRYSTAL: Final = (
     *_COMMON,
@@ -71,6 +76,7 @@ _CRYSTAL: Final = (
     _of(Col.NEAREST_KNOWN),
     _of(Col.NEAREST_FORMULA, "formula", shown=False),
     _of(Col.NEAREST_DISTANCE, "number", 2),
+    *_LOOKUP,
     _of(Col.RMSD_MOVED, "number", 2),
     _of(Col.RELAX_STATUS, "status"),
     _of(Col.DFT_STATUS, "status"),
@@ -78,7 +84,7 @@ _CRYSTAL: Final = (
     _WHY,
 )
 
-_MOF: Final = (*_COMMON, _of(Col.MOFCHECKER_ALL, "flag"), _of(Col.MOFCHECKER_STATUS, "status"), _WHY)
+_MOF: Final = (*_COMMON, _of(Col.MOFCHECKER_ALL, "flag"), _of(Col.MOFCHECKER_STATUS, "status"), *_LOOKUP, _WHY)
 
 _MOLECULE: Final = (
     *_COMMON,
@@ -106,6 +112,7 @@ _MOLECULE: Final = (
     _of(Col.TPSA, "number", 1, shown=False),
     _of(Col.RINGS, "number", shown=False),
     _of(Col.DFT_STATUS, "status"),
+    *_LOOKUP,
     _of(Col.SMILES, "code"),
     _WHY,
 )

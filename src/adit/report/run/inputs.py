@@ -120,6 +120,7 @@ def load(folder: Path, run_config: str) -> Run:
     problems: list[str] = []
     reader = _Reader(folder, problems)
     config, summary = _config(run_config), reader.records("scores/summary.json")
+    lookups = reader.frame("known/known.parquet")
     return Run(
         folder=folder,
         config=config,
@@ -127,7 +128,7 @@ def load(folder: Path, run_config: str) -> Run:
         baseline=_baseline(config, summary, problems),
         funnel=reader.records("scores/funnel.json"),
         scores={
-            kind: with_plain_energies(frame)
+            kind: with_lookups(with_plain_energies(frame), kind, lookups)
             for kind in KINDS
             if (frame := reader.frame(f"scores/{kind}.parquet")) is not None
         },
@@ -185,6 +186,23 @@ def with_plain_energies(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.assign(**{name: values.where(np.isfinite(values)) for name, values in numbers.items()})
     stored = {str(name): stored_as(name, frame) for name in ENERGIES}
     return frame.assign(**{name: frame[other] for name, other in stored.items() if other in frame})
+
+
+def with_lookups(frame: pd.DataFrame, kind: str, lookups: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the scores of a kind with whether each structure is known; unchanged where nothing was looked up.
+
+    Args:
+        frame: one row a sample.
+        kind: crystal, molecule or mof.
+        lookups: ``known/known.parquet``.
+    """
+    needed = {Col.SYSTEM_ID, "kind", Col.IS_KNOWN}
+    if lookups is None or not needed <= set(lookups) or Col.SYSTEM_ID not in frame:
+        return frame
+    own = lookups[lookups["kind"] == kind].drop_duplicates(Col.SYSTEM_ID).set_index(Col.SYSTEM_ID)
+    names = [name for name in own if str(name).startswith(str(Col.IS_KNOWN)) and name not in frame]
+    ids = frame[Col.SYSTEM_ID]
+    return frame.assign(**{str(name): ids.map(own[name]).where(lambda v: v != "", None) for name in names})
 
 
 def _config(text: str) -> Record:

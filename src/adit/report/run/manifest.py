@@ -64,6 +64,7 @@ STAGES: Final = (
     "dft_molecules",
     "checks",
     "score",
+    "lookup",
 )
 
 HASHED: Final = (

@@ -111,7 +111,7 @@ class XtbRelaxMaker(EngineRelaxMaker):
         return WatchedXtb(**self.calculator_kwargs)
 
 
-def relaxation_arguments(preset: RelaxPreset, *, relax_cell: bool) -> dict[str, Any]:
+def relaxation_arguments(preset: RelaxPreset, *, relax_cell: bool = True) -> dict[str, Any]:
     """Return the arguments of ``EngineRelaxMaker`` that every engine takes: steps, convergence, log, trajectory.
 
     Args:
@@ -159,7 +159,7 @@ def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
     settings = plane_waves(gpaw_settings(preset), preset.encut, preset.eigenstate_convergence)
     settings |= {"kpts": {"density": preset.kpoint_density, "gamma": True}, "spinpol": preset.spin}
     fallbacks = [fallback_of(step) for step in preset.scf_fallbacks]
-    common = relaxation_arguments(preset, relax_cell=True)
+    common = relaxation_arguments(preset)
     return GpawRelaxMaker(calculator_kwargs=settings, refine=preset.symprec, fallbacks=fallbacks, **common)
 
 
@@ -185,4 +185,4 @@ def xtb_maker(preset: XtbPreset) -> XtbRelaxMaker:
         "electronic_temperature": preset.electronic_temperature,
         "verbosity": 0,
     }
-    return XtbRelaxMaker(calculator_kwargs=settings, **relaxation_arguments(preset, relax_cell=True))
+    return XtbRelaxMaker(calculator_kwargs=settings, **relaxation_arguments(preset))

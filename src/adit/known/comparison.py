@@ -1,0 +1,166 @@
+"""Which known phase a crystal is: the matching of uniqueness, and that of ordered with disordered crystals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final
+
+from adit import convert
+from adit.elements import composition
+from adit.isolate import map_isolated
+from adit.known.phases import Disordered, KnownPhase
+from adit.score.matching.fingerprints import STARTUP_S, reduce_all
+from adit.score.matching.linking import LOOSE, TRAINING, LinkTask, load_matchers, run_tasks
+from adit.systems import AtomicSystem, Failure
+
+WALL_LIMIT_S: Final = 60.0
+"""Wall time of one reduction, and of all comparisons of one crystal, s."""
+
+COMPOSITION: Final = 0.05
+"""Largest difference of the share of an element between an ordered variant and its phase, for rounded occupancies."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the comparison of one crystal brought.
+
+    Attributes:
+        phase: the phase that it is, or whose sites it has; ``None`` if there is none.
+        ordered: whether it is that phase, and not an ordered variant of it.
+        reason: why it could not be compared; empty if it could.
+    """
+
+    phase: KnownPhase | None = None
+    ordered: bool = True
+    reason: str = ""
+
+
+def compare(
+    crystals: Mapping[str, AtomicSystem], phases: Mapping[str, Sequence[KnownPhase]], workers: int
+) -> dict[str, Compared]:
+    """Return for each crystal what it is, by its key.
+
+    Args:
+        crystals: by key.
+        phases: by key of a crystal, what it is compared with; the first match counts.
+        workers: processes at most.
+    """
+    results = _ordered(crystals, phases, workers)
+    left = [key for key, result in results.items() if result.phase is None and not result.reason]
+    return results | _variants({key: crystals[key] for key in left}, phases, workers)
+
+
+def _ordered(
+    crystals: Mapping[str, AtomicSystem], phases: Mapping[str, Sequence[KnownPhase]], workers: int
+) -> dict[str, Compared]:
+    ordered = {
+        key: [n for n, phase in enumerate(phases.get(key, ())) if isinstance(phase.structure, AtomicSystem)]
+        for key in crystals
+    }
+    concerned = [key for key, numbers in ordered.items() if numbers]
+    structures = [phases[key][n].structure for key in concerned for n in ordered[key]]
+    unique = {id(row): row for row in structures if isinstance(row, AtomicSystem)}
+    rows = [*(crystals[key] for key in concerned), *unique.values()]
+    reduced = reduce_all(rows, workers=workers, wall_limit_s=WALL_LIMIT_S, what="structures reduced") if rows else []
+    samples = dict(zip(concerned, reduced, strict=False))
+    reduced_by_id = dict(zip(unique, reduced[len(concerned) :], strict=True))
+    results = {key: Compared() for key in crystals}
+    work: list[tuple[str, list[int], LinkTask]] = []
+    for key, sample in samples.items():
+        if isinstance(sample, Failure):
+            results[key] = Compared(reason=sample.reason)
+            continue
+        pairs = [(n, reduced_by_id[id(phases[key][n].structure)]) for n in ordered[key]]
+        usable = [(n, row) for n, row in pairs if isinstance(row, AtomicSystem)]
+        if len(usable) < len(pairs):
+            results[key] = Compared(reason=f"{len(pairs) - len(usable)} known structures could not be reduced")
+        if usable:
+            members = (sample, *(replace(row, system_id=str(n)) for n, row in usable))
+            classes = (0, *[TRAINING] * len(usable))
+            tasks = tuple((0, n) for n in range(1, len(members)))
+            work.append((key, [n for n, _ in usable], LinkTask(members, tasks, classes, settings=(LOOSE,))))
+    links = run_tasks(
+        [task for _, _, task in work], workers=workers, wall_limit_s=WALL_LIMIT_S, what="crystals compared"
+    )
+    for (key, numbers, _), result in zip(work, links, strict=True):
+        if edges := result.edges[LOOSE.name]:
+            results[key] = Compared(phases[key][numbers[edges[0][1] - 1]])
+        elif result.reasons:
+            results[key] = Compared(reason="; ".join(result.reasons.values()))
+    return results
+
+
+@dataclass(frozen=True)
+class _Task:
+    crystal: AtomicSystem
+    phases: tuple[Disordered, ...]
+
+
+def _variants(
+    crystals: Mapping[str, AtomicSystem], phases: Mapping[str, Sequence[KnownPhase]], workers: int
+) -> dict[str, Compared]:
+    candidates = {
+        key: [phase for phase in phases.get(key, ()) if isinstance(phase.structure, Disordered)] for key in crystals
+    }
+    work = {
+        key: _Task(crystals[key], tuple(p.structure for p in rows if isinstance(p.structure, Disordered)))
+        for key, rows in candidates.items()
+        if rows
+    }
+    outcomes = map_isolated(
+        first_variant,
+        list(work.values()),
+        workers=workers,
+        wall_limit_s=WALL_LIMIT_S,
+        startup_s=STARTUP_S,
+        warm_up=load_matchers,
+    )
+    results = {}
+    for key, outcome in zip(work, outcomes, strict=True):
+        if outcome.status != "ok":
+            results[key] = Compared(reason=f"not compared with disordered phases: {outcome.reason}")
+        elif outcome.value is not None:
+            results[key] = Compared(candidates[key][outcome.value], ordered=False)
+    return results
+
+
+def first_variant(task: _Task) -> int | None:
+    """Return the index of the first disordered phase whose sites a crystal has; ``None`` if there is none."""
+    crystal = convert.to_structure(task.crystal)
+    for number, phase in enumerate(task.phases):
+        if not _same_elements(task.crystal, phase):
+            continue
+        other = convert.disordered_structure(phase.cell, phase.positions, phase.occupancies)
+        if any(_matcher().fit(one, two) for one, two in ((crystal, other), (other, crystal))):
+            return number
+    return None
+
+
+def _same_elements(crystal: AtomicSystem, phase: Disordered) -> bool:
+    counts = composition(crystal.numbers)
+    shares = {symbol: count / len(crystal) for symbol, count in counts.items()}
+    amounts = phase.amounts
+    return set(shares) == set(amounts) and all(abs(shares[each] - amounts[each]) <= COMPOSITION for each in shares)
+
+
+@cache
+def _matcher() -> Any:
+    """Return pymatgen's matcher of ordered with disordered crystals, also of different cells."""
+    from pymatgen.analysis.structure_matcher import OrderDisorderElementComparator, StructureMatcher
+
+    class SameSites(OrderDisorderElementComparator):  # type: ignore[misc]
+        """Compares sites; compositions were compared before, with a tolerance."""
+
+        def get_hash(self, composition: Any) -> str:
+            """Return the same for all compositions."""
+            return ""
+
+    return StructureMatcher(
+        ltol=LOOSE.ltol,
+        stol=LOOSE.stol,
+        angle_tol=LOOSE.angle_tol,
+        comparator=SameSites(),
+        attempt_supercell=True,
+    )

@@ -1,0 +1,84 @@
+"""Known structures in files of the user: no network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adit.elements import composition, hill, reduced_formula
+from adit.known.names import inchikeys
+from adit.known.phases import KnownPhase, Response
+from adit.progress import log
+from adit.readers import ReadSettings, read_structures
+from adit.systems import AtomicSystem, Failure
+
+NAME = "files"
+"""What files are called as a source."""
+
+
+@dataclass
+class LocalSets:
+    """Structures of files.
+
+    Attributes:
+        by_formula: crystals by reduced formula, in alphabetical order.
+        by_key: molecules by InChIKey.
+        remarks: what is wrong with the files.
+    """
+
+    by_formula: dict[str, list[KnownPhase]] = field(default_factory=dict)
+    by_key: dict[str, KnownPhase] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def of_formula(self, formula: str) -> Response:
+        """Return the crystals of a reduced formula."""
+        return Response(NAME, list(self.by_formula.get(formula, ())), remarks=list(self.remarks))
+
+    def of_inchikey(self, key: str) -> Response:
+        """Return the molecules of an InChIKey."""
+        phase = self.by_key.get(key)
+        return Response(NAME, [] if phase is None else [phase], remarks=list(self.remarks))
+
+
+def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: ReadSettings) -> LocalSets:
+    """Return the structures of files that may be one of ``systems``: those of the same formulas.
+
+    Args:
+        paths: files, folders and archives.
+        systems: what is looked up.
+        reading: how files are read; its processes find the names of molecules too.
+
+    Raises:
+        DataError: a path is missing or of no known format.
+    """
+    sets = LocalSets()
+    formulas = {reduced_formula(row.numbers) for row in systems if row.cell is not None}
+    molecular = {_hill(row) for row in systems if row.cell is None}
+    molecules: list[KnownPhase] = []
+    failures = 0
+    for each in read_structures(paths, reading):
+        if isinstance(each.row, Failure):
+            failures += 1
+            continue
+        phase = KnownPhase(NAME, each.row.system_id, each.source, "", each.row)
+        if each.row.cell is None:
+            molecules += [phase] * (_hill(each.row) in molecular)
+        elif (formula := reduced_formula(each.row.numbers)) in formulas:
+            sets.by_formula.setdefault(formula, []).append(phase)
+    keys = inchikeys(
+        [phase.structure for phase in molecules if isinstance(phase.structure, AtomicSystem)], reading.workers
+    )
+    for phase, (key, _) in zip(molecules, keys, strict=True):
+        if key:
+            sets.by_key.setdefault(key, phase)
+    unnamed = sum(not key for key, _ in keys)
+    if failures or unnamed:
+        text = f"structures of the files that cannot be compared (not read, or without bonds): {failures + unnamed}"
+        log.warning("%s", text)
+        sets.remarks.append(text)
+    return sets
+
+
+def _hill(system: AtomicSystem) -> str:
+    return hill(composition(system.numbers))
