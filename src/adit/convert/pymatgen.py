@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,10 @@ from adit.systems import AtomicSystem, Kind, cell_angles, cell_from_parameters, 
 
 if TYPE_CHECKING:
     from pymatgen.core import Molecule, Structure
+
+os.environ.setdefault(
+    "SPGLIB_WARNING", "OFF"
+)  # spglib's C library writes to the terminal; its errors are raised anyway
 
 
 _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
