@@ -17,10 +17,8 @@ from adit.systems import AtomicSystem, Kind, cell_angles, cell_from_parameters, 
 if TYPE_CHECKING:
     from pymatgen.core import Molecule, Structure
 
-os.environ.setdefault(
-    "SPGLIB_WARNING", "OFF"
-)  # spglib's C library writes to the terminal; its errors are raised anyway
-
+# spglib's C library writes its warnings to the terminal; what it cannot do is an error anyway.
+os.environ.setdefault("SPGLIB_WARNING", "OFF")
 
 _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
 """Tolerances of spglib's Niggli reduction, tried in order, since each fails for some cells."""
