@@ -135,12 +135,12 @@ LATIN = os.fsdecode("Ångström.cif".encode("latin-1"))
 def test_names_of_any_bytes_are_ids_that_can_be_stored(tmp_path: Path) -> None:
     write(tmp_path / "in" / LATIN)
     write(tmp_path / "in" / LATIN.encode("utf-8", "backslashreplace").decode())  # the text that it becomes
-    with tarfile.open(tmp_path / "in/a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT) as archive:
         archive.add(tmp_path / "in" / LATIN, LATIN)
     table = pd.DataFrame({"id": ["in a table"], "cif": [cases.SILICON]})
     store.write_frame(tmp_path / "x.parquet", table)
     (tmp_path / "x.parquet").rename(tmp_path / "in" / LATIN.replace("cif", "parquet"))
-    rows = read_structures([tmp_path / "in"], ReadSettings(workers=0))
+    rows = read_structures([tmp_path / "in", tmp_path / "a.tar"], ReadSettings(workers=0))
     assert [each.row for each in rows if isinstance(each.row, Failure)] == []
     store.write_systems(tmp_path / "x.arrow", [each.kept() for each in rows])
     names = [row.system_id for row in store.read_systems(tmp_path / "x.arrow")]
