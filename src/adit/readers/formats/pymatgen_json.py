@@ -141,7 +141,7 @@ def _labels(value: Any) -> dict[str, Any]:
     }
     parts = [labels.get(name) for name in ("energy", "correction")]
     if str(value.get("@class", "")).endswith("Entry") and all(isinstance(each, (int, float)) for each in parts):
-        labels["energy"] = sum(parts)  # type: ignore[arg-type]
+        labels["energy"] = sum(parts)
     return labels
 
 
