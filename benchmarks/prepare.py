@@ -46,9 +46,10 @@ try:
 except ImportError:
     from adit.data.prepare import prepare
 name, folder, mirror, workers = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+limit = int(sys.argv[5]) or None
 logging.disable(logging.CRITICAL)
 if __name__ == "__main__":
-    stage = Config().stage(PrepareStage, dataset=ChosenDataset(name=name), custom=None)
+    stage = Config().stage(PrepareStage, dataset=ChosenDataset(name=name, limit=limit), custom=None)
     start = time.perf_counter()
     prepare(stage, folder / f"{name}.arrow", folder / f"{name}.stats.json", mirror=mirror, workers=workers)
     seconds = time.perf_counter() - start
@@ -65,10 +66,12 @@ def main() -> None:
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     options.add_argument("--against", type=Path, help="another checkout of this repository")
     options.add_argument("--rounds", type=int, default=3, help="with --against: how often each checkout prepares")
+    options.add_argument("--datasets", nargs="+", default=["mp20", "qm9"], help="with --against")
+    options.add_argument("--limit", type=int, default=0, help="with --against: rows of each dataset; 0: all")
     options.add_argument("--json", type=Path)
     args = options.parse_args()
     if args.against:
-        compare(args.against, args.mirror, args.workers, args.rounds)
+        compare(args)
         return
     logging.getLogger("adit").setLevel(logging.ERROR)
     results: dict[str, object] = {"machine": describe()}
@@ -97,21 +100,21 @@ def prepared(config: Config, name: str, folder: Path, mirror: str, workers: int)
     return int(json.loads(stats.read_text(encoding="utf-8"))["n_rows"]), seconds
 
 
-def compare(other: Path, mirror: str, counts: list[int], rounds: int) -> None:
+def compare(args: argparse.Namespace) -> None:
     """Prepare with both checkouts in turn; print their rates and the rows that differ."""
-    sources = {"this": Path(__file__).parents[1], "other": other}
+    sources = {"this": Path(__file__).parents[1], "other": args.against}
     each = " rows/s | processor s |"
     print(f"| dataset | cores |{each} the other:{each} times as fast | rows that differ |")
     print(f"|{'---|' * 8}")
     with tempfile.TemporaryDirectory() as scratch:
-        for name in ("mp20", "qm9"):
-            for workers in counts:
+        for name in args.datasets:
+            for workers in args.workers:
                 runs: dict[str, list[tuple[float, float]]] = {each: [] for each in sources}
                 folders = {each: Path(scratch) / each / str(workers) for each in sources}
-                for _ in range(rounds):
+                for _ in range(args.rounds):
                     for each, source in sources.items():
                         folders[each].mkdir(parents=True, exist_ok=True)
-                        runs[each].append(prepared_by(source, name, folders[each], mirror, workers))
+                        runs[each].append(prepared_by(source, name, folders[each], workers, args))
                 files = [folder / f"{name}.arrow" for folder in folders.values()]
                 rows, differing = differences(*files)
                 seconds, cpu = ([statistics.median(run[n] for run in runs[each]) for each in sources] for n in (0, 1))
@@ -129,9 +132,9 @@ def compare(other: Path, mirror: str, counts: list[int], rounds: int) -> None:
                 print(f"   keys of the cards that differ: {', '.join(unlike) or 'none'}", flush=True)
 
 
-def prepared_by(source: Path, name: str, folder: Path, mirror: str, workers: int) -> tuple[float, float]:
+def prepared_by(source: Path, name: str, folder: Path, workers: int, args: argparse.Namespace) -> tuple[float, float]:
     """Prepare a dataset with a checkout in a process of its own; return seconds and processor seconds."""
-    line = [sys.executable, "-c", PREPARE, name, str(folder), mirror, str(workers)]
+    line = [sys.executable, "-c", PREPARE, name, str(folder), args.mirror, str(workers), str(args.limit)]
     environment = {**os.environ, "PYTHONPATH": str((source / "src").resolve()), "OMP_NUM_THREADS": "1"}
     out = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
     seconds, cpu = json.loads(out.splitlines()[-1])

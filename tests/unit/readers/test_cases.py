@@ -299,3 +299,10 @@ def test_records_and_entries_of_pymatgen_keep_their_labels(tmp_path: Path) -> No
     assert (row.row.system_id, row.properties["energy"]) == ("mp-149", -44.5)
     rows = read_structures([tmp_path / "records.json"], ReadSettings(0, cut=CutSettings(id_column="mid")))
     assert [(each.row.system_id, each.properties["energy"]) for each in rows] == [("000", -43.0), ("001", -43.0)]
+
+
+@pytest.mark.parametrize(("units", "notes"), [("4", 0), ("2", 0), ("3", 1)])
+def test_a_formula_of_the_whole_cell_and_any_z_that_divides_it(units: str, notes: int) -> None:
+    """pymatgen writes Cl8 with Z 4 for elements of two atoms, Li4 O4 with Z 2 for peroxides."""
+    text = cases.HYDRIDE.replace("loop_", f"_chemical_formula_sum 'Li4 H4'\n_cell_formula_units_Z {units}\nloop_", 1)
+    assert len(parse_cif(text).notes) == notes

@@ -70,7 +70,8 @@ def formula_contradiction(text: str, units: float | None, numbers: np.ndarray) -
     """Return the contradiction between atoms and a formula sum with Z; empty if there is none.
 
     Args:
-        text: the formula sum; any other text is ignored.
+        text: the formula sum; any other text is ignored. It may hold the whole cell, as pymatgen writes it: Cl8 with
+            Z 4 is four Cl2.
         units: formula units in the cell, or ``None``.
         numbers: (n,) atomic numbers that were read.
     """
@@ -84,7 +85,8 @@ def formula_contradiction(text: str, units: float | None, numbers: np.ndarray) -
     if max(ratios) - min(ratios) > 1e-3 * max(ratios):
         return f"sites give {_spelled(counts)}, the file's formula is {text}"
     whole = reduce(gcd, counts.values())
-    if units and abs(ratios[0] - units) > 1e-3 * units and whole != units:
+    divides = whole % units == 0 if units and abs(ratios[0] - 1.0) < 1e-3 else whole == units
+    if units and abs(ratios[0] - units) > 1e-3 * units and not divides:
         return f"cell holds {ratios[0]:g} formula units of {text}, the file's Z is {units:g}"
     return ""
 
