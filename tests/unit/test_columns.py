@@ -42,11 +42,10 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
         "condition of sampling, reason of the funnel",
         {"score/crystals/summary.py": 1, "cli/sample.py": 1, "sample/request.py": 3, "train/corpus.py": 3},
     ),
-    "density": ("a file of GPAW", {"relax/dft/engines/molecule_maker.py": 1, "relax/dft/engines/ase_maker.py": 2}),
+    "density": ("a file of GPAW", {"relax/dft/engines/ase_maker.py": 2}),
     "energy": (
         "ASE's name of a calculator's result, GPAW's name of a tolerance",
         {
-            "relax/dft/engines/molecule_maker.py": 1,
             "relax/molecules/gfn2.py": 3,
             "relax/molecules/relaxation.py": 1,
             "relax/dft/engines/ase_maker.py": 1,
@@ -56,7 +55,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "fmax": (
         "key of the configuration",
-        {"relax/dft/engines/molecule_maker.py": 1, "relax/dft/engines/ase_maker.py": 1},
+        {"relax/dft/engines/ase_maker.py": 1},
     ),
     "formula": ("kind of cell or field", {"report/candidates/fields.py": 2, "sample/request.py": 1}),
     "inchikey": ("attribute of a molecule's names", {"score/molecules/novelty.py": 1}),
@@ -141,7 +140,6 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     "steps": (
         "key of the configuration and of a training's record",
         {
-            "relax/dft/engines/molecule_maker.py": 1,
             "report/compare/ablations.py": 2,
             "report/compare/tuning.py": 1,
             "report/page/sections.py": 2,
