@@ -151,8 +151,9 @@ def test_a_failed_row_of_the_hulls_own_method_is_no_mixture(tmp_path: Path) -> N
     write_reference(tmp_path / "reference.parquet", MP2020_TAG, ENTRIES)
     for name, tag in (("0", CHGNET_TAG), ("1", MP2020_TAG)):
         write_relaxed(tmp_path / f"{name}.parquet", tag)
-    failed = store.read_frame(tmp_path / "1.parquet").iloc[2:]
+    failed = store.read_frame(tmp_path / "1.parquet").iloc[2:].assign(system_id="s3")
     store.write_frame(tmp_path / "1.parquet", failed)
+    store.write_systems(tmp_path / "1.arrow", [Failure("s3", "relax", "timeout", Kind.CRYSTAL)])
     tables = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
     hull(Config().stage(HullStage), tables, tmp_path / "reference.parquet", tmp_path / "hull.parquet")
     frame = store.read_frame(tmp_path / "hull.parquet")

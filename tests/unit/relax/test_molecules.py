@@ -102,8 +102,8 @@ def test_each_kind_of_trouble_is_a_row_with_its_reason(relaxed: tuple[Path, pd.D
     }.items():
         assert words in table.loc[name, "reason"], name
     assert table.loc["water", "reason"] == ""
-    assert table.loc["water", Col.N_STEPS] > 0
-    assert table.loc["atom", Col.N_STEPS] == 0
+    assert table.loc["water", Col.STEPS] > 0
+    assert table.loc["atom", Col.STEPS] == 0
 
 
 def test_charge_and_spin_come_from_the_geometry(relaxed: tuple[Path, pd.DataFrame]) -> None:
