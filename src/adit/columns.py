@@ -185,8 +185,8 @@ class Col(Labelled):
     SETTINGS_HASH = "settings_hash", "settings, hash"
     WARNINGS = "warnings"
     # relaxed/molecule/<shard>.parquet, scores/molecule.parquet
-    CHARGE = "total_charge", "", "e", "of the molecule as its geometry has it"
-    UNPAIRED = "unpaired_electrons", "", "", "of the molecule as its geometry has it"
+    CHARGE = "total_charge", "", "e", "of the molecule: as its file says, else as its geometry has it"
+    UNPAIRED = "unpaired_electrons", "", "", "of the molecule: as its file says, else as its geometry has it"
     BONDING_KEPT = "bonding_kept", "bonds kept", "", "same bonds (SMILES) before and after relaxation"
     STEREO_KEPT = "stereo_kept", "stereo kept", "", "same InChIKey before and after relaxation"
     FRAGMENTS = "fragments", "", "", "groups of atoms within bonding distance, after relaxation"

@@ -256,7 +256,8 @@ def _read_row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
     try:
         system = with_state(parsed.system, properties)
     except DataError as error:
-        return ReadRow(Failure(name, "read", _one_line(str(error))), entry.source, notes, properties)
+        failure = Failure(name, "read", _one_line(str(error)), parsed.system.kind)
+        return ReadRow(failure, entry.source, notes, properties)
     if system.system_id != name:
         system = replace(system, system_id=name)
     return ReadRow(system, entry.source, notes, properties)
