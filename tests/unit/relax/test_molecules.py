@@ -133,7 +133,7 @@ def test_a_relaxed_molecule_has_gfn2_properties(relaxed: tuple[Path, pd.DataFram
 def test_the_sdf_has_the_relaxed_molecules_with_bonds(relaxed: tuple[Path, pd.DataFrame]) -> None:
     entries = convert.read_sdf(relaxed[0] / "0.sdf")
     names = [block.splitlines()[0] for block, _ in entries]
-    assert names == ["water", "radical", "ion", "pair", "argon"]
+    assert names == ["water", "radical", "ion", "pair", "atom", "argon"]
     assert convert.smiles_of_block(entries[0][0]) == "O"
     assert float(entries[0][1]["dipole"]) == relaxed[1].loc["water", Col.DIPOLE]
 
