@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from adit import convert
@@ -306,3 +307,17 @@ def test_poscars_with_more_than_coordinates_are_read() -> None:
     assert parse_poscar(text).system.numbers.tolist() == [55, 17]
     many = "x\n9\n1 0 0\n0 1 0\n0 0 1\nCs\nCl\n1\n1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
     assert parse_poscar(many).system.numbers.tolist() == [55, 17]
+
+
+def test_columns_of_bytes_are_texts(tmp_path: Path) -> None:
+    pd.DataFrame({"id": ["a"], "cif": [CHLORIDE.encode()]}).to_parquet(tmp_path / "t.parquet")
+    assert rows_of(tmp_path, "t.parquet", (tmp_path / "t.parquet").read_bytes()) == ["Cl1Cs1 crystal 69.93"]
+
+
+@pytest.mark.parametrize("column", ["cif", "gen"])
+def test_a_column_of_structures_may_begin_with_a_failure(tmp_path: Path, column: str) -> None:
+    rows = [("a", "failed", ""), ("b", CHLORIDE, ROCK_SALT)]
+    pd.DataFrame(rows, columns=["id", column, "cif_relaxed"]).to_csv(tmp_path / "t.csv", index=False)
+    failed, read = rows_of(tmp_path, "t.csv", (tmp_path / "t.csv").read_bytes())
+    assert "no data block" in failed
+    assert read == "Cl1Cs1 crystal 69.93"
