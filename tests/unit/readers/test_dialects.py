@@ -302,7 +302,9 @@ def test_poscar_whose_numbers_do_not_fit_is_refused(old: str, new: str, reason: 
 
 
 def test_poscars_with_more_than_coordinates_are_read() -> None:
-    text = cases.poscar("x").replace("Direct", "Selective dynamics\nDirect").replace("0 0 0\n", "0 0 0 T T T Cs ! first\n")
+    text = (
+        cases.poscar("x").replace("Direct", "Selective dynamics\nDirect").replace("0 0 0\n", "0 0 0 T T T Cs ! first\n")
+    )
     text = text.replace("0.5 0.5 0.5\n", "0.5 0.5 0.5 F F F Cl\nCartesian\n0.1 0.2 0.3\n0.4 0.5 0.6\n")
     assert parse_poscar(text).system.numbers.tolist() == [55, 17]
     many = "x\n9\n1 0 0\n0 1 0\n0 0 1\nCs\nCl\n1\n1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
