@@ -7,33 +7,61 @@ from collections.abc import Sequence
 
 from adit.readers.formats.base import Entry
 
+_Whole = tuple[tuple[str, ...], str, int]
+"""Path, title and number of an entry."""
+
 
 def assign_ids(entries: Sequence[Entry]) -> list[str]:
     """Return a unique id for each entry; ids do not depend on the order of the entries.
 
     A title in the file is used unchanged. Otherwise the id is the path without its suffix, from the given folder's or
-    archive's name on; for a given file, its stem. Several structures of one file get -1, -2, … Ids that are still equal
-    are extended by more of the path, then by the suffix, until they are unique.
+    archive's name on; for a given file, its stem. Several structures of one file get -1, -2, … Files that differ only
+    in their suffix keep it. Ids that are still equal are extended by more of the path until they are unique; where the
+    whole path is equal (a folder beside its archive), they get a number, in the order of their sources.
     """
-    names = [_name(entry, kth) for entry, kth in zip(entries, _occurrences(entries), strict=True)]
-    parents = [list(entry.path if entry.title else entry.path[: -entry.given]) for entry in entries]
-    clashing = _clashing(names, parents)
+    occurrences = _occurrences(entries)
+    paths = _paths(entries, occurrences)
+    named = list(zip(entries, paths, occurrences, strict=True))
+    names = [_name(entry, path, kth) for entry, path, kth in named]
+    wholes = [_whole(entry, path, kth) for entry, path, kth in named]
+    parents = [list(path if entry.title else path[: -entry.given]) for entry, path, _ in named]
+    clashing = _clashing(names, wholes, parents)
     while clashing:
         for n in clashing:
             names[n] = f"{parents[n].pop()}/{names[n]}"
-        clashing = _clashing(names, parents)
-    return _numbered(_with_suffixes(names, entries))
+        clashing = _clashing(names, wholes, parents)
+    return _numbered(names, [entry.source for entry in entries])
 
 
-def _clashing(names: Sequence[str], parents: Sequence[Sequence[str]]) -> list[int]:
-    count = Counter(names)
-    return [n for n, name in enumerate(names) if count[name] > 1 and parents[n]]
+def _paths(entries: Sequence[Entry], occurrences: Sequence[int]) -> list[tuple[str, ...]]:
+    """Return the path of each entry; with the suffix where others have the same path and another suffix."""
+    wholes = [_whole(entry, entry.path, kth) for entry, kth in zip(entries, occurrences, strict=True)]
+    suffixes: dict[_Whole, set[str]] = {}
+    for whole, entry in zip(wholes, entries, strict=True):
+        suffixes.setdefault(whole, set()).add(entry.suffix)
+    return [
+        (*entry.path[:-1], entry.path[-1] + entry.suffix) if len(suffixes[whole]) > 1 else entry.path
+        for whole, entry in zip(wholes, entries, strict=True)
+    ]
 
 
-def _name(entry: Entry, occurrence: int) -> str:
+def _whole(entry: Entry, path: tuple[str, ...], occurrence: int) -> _Whole:
+    """Return all that can be in the id of an entry."""
+    return path, entry.title, occurrence if entry.title else entry.number
+
+
+def _clashing(names: Sequence[str], wholes: Sequence[_Whole], parents: Sequence[Sequence[str]]) -> list[int]:
+    """Return the entries whose name is also that of an entry with another path or title."""
+    different: dict[str, set[_Whole]] = {}
+    for name, whole in zip(names, wholes, strict=True):
+        different.setdefault(name, set()).add(whole)
+    return [n for n, name in enumerate(names) if len(different[name]) > 1 and parents[n]]
+
+
+def _name(entry: Entry, path: tuple[str, ...], occurrence: int) -> str:
     if entry.title:
         return f"{entry.title}-{occurrence}" if occurrence else entry.title
-    name = "/".join(entry.path[-entry.given :])
+    name = "/".join(path[-entry.given :])
     return f"{name}-{entry.number}" if entry.number else name
 
 
@@ -49,23 +77,15 @@ def _occurrences(entries: Sequence[Entry]) -> list[int]:
     return occurrences
 
 
-def _with_suffixes(names: list[str], entries: Sequence[Entry]) -> list[str]:
-    count = Counter(names)
-    return [
-        f"{name}{entry.suffix}" if count[name] > 1 and not entry.title else name
-        for name, entry in zip(names, entries, strict=True)
-    ]
-
-
-def _numbered(names: Sequence[str]) -> list[str]:
-    """Return the names; repeated names get a number."""
+def _numbered(names: Sequence[str], sources: Sequence[str]) -> list[str]:
+    """Return the names; repeated names get a number, in the order of their sources."""
     used: set[str] = set()
-    different = []
-    for name in names:
-        candidate, number = name, 1
+    different = list(names)
+    for n in sorted(range(len(names)), key=lambda n: sources[n]):
+        candidate, number = names[n], 1
         while candidate in used:
             number += 1
-            candidate = f"{name}-{number}"
+            candidate = f"{names[n]}-{number}"
         used.add(candidate)
-        different.append(candidate)
+        different[n] = candidate
     return different

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from adit import convert
@@ -13,6 +14,7 @@ from adit.errors import DataError
 from adit.readers import CONTRADICTION, ReadSettings, read_structures
 from adit.readers.formats.cif import parse_cif
 from adit.readers.formats.labels import label_of
+from adit.readers.formats.poscar import parse_poscar
 from adit.readers.formats.registry import format_of
 from adit.systems import AtomicSystem, Failure
 from tests.unit.readers import cases
@@ -282,3 +284,42 @@ def test_tables_of_spreadsheets(tmp_path: Path) -> None:
 
 def test_numbers_of_fortran_are_labels() -> None:
     assert [label_of(text) for text in ("-1.5D+02", "1d3", "D", "1,5")] == [-150.0, 1000.0, "D", "1,5"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("\n1 1\n", "\n1\n", "names 2 elements, but 1 numbers"),
+        ("\n1 1\n", "\n1 1 1\n", "names 2 elements, but 3 numbers"),
+        ("\n1 1\n", "\n1 2\n", "says 3 atoms, but 2 lines"),
+        ("0 0 0\n", "0 0 0 T T F\n0.1 0.1 0.1 Cs\n", "says 2 atoms, but more lines"),
+        ("0.5 0.5 0.5\n", "0.5 0.5 0.5\nDirect configuration= 2\n0 0 0\n0.4 0.4 0.4\n", "trajectory"),
+    ],
+)
+def test_poscar_whose_numbers_do_not_fit_is_refused(old: str, new: str, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        parse_poscar(cases.poscar("x").replace(old, new, 1))
+
+
+def test_poscars_with_more_than_coordinates_are_read() -> None:
+    text = (
+        cases.poscar("x").replace("Direct", "Selective dynamics\nDirect").replace("0 0 0\n", "0 0 0 T T T Cs ! first\n")
+    )
+    text = text.replace("0.5 0.5 0.5\n", "0.5 0.5 0.5 F F F Cl\nCartesian\n0.1 0.2 0.3\n0.4 0.5 0.6\n")
+    assert parse_poscar(text).system.numbers.tolist() == [55, 17]
+    many = "x\n9\n1 0 0\n0 1 0\n0 0 1\nCs\nCl\n1\n1\nDirect\n0 0 0\n0.5 0.5 0.5\n"
+    assert parse_poscar(many).system.numbers.tolist() == [55, 17]
+
+
+def test_columns_of_bytes_are_texts(tmp_path: Path) -> None:
+    pd.DataFrame({"id": ["a"], "cif": [CHLORIDE.encode()]}).to_parquet(tmp_path / "t.parquet")
+    assert rows_of(tmp_path, "t.parquet", (tmp_path / "t.parquet").read_bytes()) == ["Cl1Cs1 crystal 69.93"]
+
+
+@pytest.mark.parametrize("column", ["cif", "gen"])
+def test_a_column_of_structures_may_begin_with_a_failure(tmp_path: Path, column: str) -> None:
+    rows = [("a", "failed", ""), ("b", CHLORIDE, ROCK_SALT)]
+    pd.DataFrame(rows, columns=["id", column, "cif_relaxed"]).to_csv(tmp_path / "t.csv", index=False)
+    failed, read = rows_of(tmp_path, "t.csv", (tmp_path / "t.csv").read_bytes())
+    assert "no data block" in failed
+    assert read == "Cl1Cs1 crystal 69.93"

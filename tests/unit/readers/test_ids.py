@@ -52,9 +52,27 @@ def test_equal_names_get_their_folders_in_any_order(tmp_path: Path) -> None:
 def test_files_that_differ_in_their_suffix_alone_keep_it(tmp_path: Path) -> None:
     write(tmp_path / "in/m.cif")
     write(tmp_path / "in/m.vasp", cases.poscar("x"))
-    assert set(ids(tmp_path / "in")) >= {name for name in ids(tmp_path / "in") if name.endswith(("m.cif", "m.vasp"))}
-    assert len(ids(tmp_path / "in")) == 2
-    assert all(name.endswith((".cif", ".vasp")) for name in ids(tmp_path / "in"))
+    write(tmp_path / "in/n.cif", cases.SILICON + cases.SILICON.replace("data_", "data_2"))
+    write(tmp_path / "in/n.vasp", cases.poscar("x") + cases.poscar("y"))
+    assert set(ids(tmp_path / "in/m.cif", tmp_path / "in/m.vasp")) == {"m.cif", "m.vasp"}
+    several = {"in/n.cif-1", "in/n.cif-2", "in/n.vasp-1", "in/n.vasp-2"}
+    assert set(ids(tmp_path / "in")) == {"in/m.cif", "in/m.vasp"} | several
+
+
+def test_equal_ids_of_two_tables_with_one_stem_name_the_table(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"id": ["m1", "m2"], "cif": [cases.SILICON, cases.SILICON]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame[:1].to_csv(tmp_path / "t.tsv", index=False, sep="\t")
+    expected = {"t.csv/m1": "t.csv", "t.tsv/m1": "t.tsv", "m2": "t.csv"}
+    assert ids(tmp_path / "t.csv", tmp_path / "t.tsv") == ids(tmp_path / "t.tsv", tmp_path / "t.csv") == expected
+
+
+def test_a_folder_beside_its_archive_gets_numbers_in_any_order(tmp_path: Path) -> None:
+    write(tmp_path / "A/g.cif")
+    with zipfile.ZipFile(tmp_path / "A.zip", "w") as archive:
+        archive.writestr("g.cif", cases.SILICON)
+    folder, packed = tmp_path / "A", tmp_path / "A.zip"
+    assert ids(folder, packed) == ids(packed, folder) == {"A/g": "A.zip:g.cif", "A/g-2": "g.cif"}
 
 
 def test_a_file_that_is_given_twice_is_read_once(tmp_path: Path) -> None:

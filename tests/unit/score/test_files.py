@@ -89,7 +89,6 @@ def test_broken_and_strange_entries_are_rows(tmp_path: Path) -> None:
     assert len(table) == total
     bad = ["in/unparsable", "in/empty", "in/infinite.cif", "in/no-atoms", "in/zero", "in/infinite.xyz"]
     bad += ["in/flat", "in/none", "in/cut"]
-    table = table.rename(index=lambda name: "in" + name.partition("/in")[2] if "/in/" in name else name)
     assert (table.loc[bad, "status"] == "failed").all()
     assert (table.loc[bad, "reason"].str.len() > 5).all()
     assert not table.loc[bad, "overall_validity"].any()
@@ -106,6 +105,14 @@ def test_broken_and_strange_entries_are_rows(tmp_path: Path) -> None:
     assert "no reference" in novelty[0]["basis"]
     validity = next(each for each in summary if each["metric"] == "overall_validity")
     assert validity["denominator"] == total
+
+
+def test_samples_of_which_none_can_be_read_are_an_error(tmp_path: Path) -> None:
+    texts = ["Full Formula (Mg1 O1)", "Full Formula (Na1 Cl1)"]
+    pd.DataFrame({"id": ["a", "b"], "structure": texts}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DataError, match=r"none of the 2 structures can be read \(a: .*no data block"):
+        score_files(STAGE, [tmp_path / "t.csv"], Given(), tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
 
 
 def parse_but_hang_on_mgo(entry: Entry, settings: ParseSettings) -> Parsed | str:

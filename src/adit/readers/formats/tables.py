@@ -18,7 +18,7 @@ from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Pa
 from adit.readers.formats.geometry import need_geometry
 from adit.readers.formats.parquet import read_parquet
 from adit.readers.formats.pymatgen_json import is_structure
-from adit.readers.formats.texts import split_cif
+from adit.readers.formats.texts import decode, split_cif
 from adit.systems import AtomicSystem, Kind
 
 _STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "structures", "molecule", "xyz", "sdf", "mol")
@@ -86,7 +86,7 @@ def cut_table(table: ColumnTable, settings: CutSettings, problems: Mapping[int, 
     id_column = _named(table, settings.id_column, "id") or table.find(_IDS)
     titles = table.column(id_column) if id_column else [""] * table.count
     others = {name: table.column(name) for name in table.names if name not in used}
-    for number, content in enumerate(contents):
+    for number, content in enumerate(map(_as_text, contents)):
         title = _id_text(titles[number])
         values = {name: column[number] for name, column in others.items()}
         if number in problems:
@@ -153,13 +153,16 @@ def _structure_column(table: ColumnTable) -> str | None:
 
 
 def _holds(values: Sequence[Any]) -> bool:
-    """Return whether the first cells that are not empty contain structures."""
-    for value in list(values[:_LOOKED_AT]):
-        if isinstance(value, str) and value.strip():
-            return _format_of(value) != ""
-        if isinstance(value, Mapping):
-            return is_structure(value)
-    return False
+    """Return whether one of the first cells contains a structure; others may be empty or failures."""
+    return any(
+        is_structure(value) if isinstance(value, Mapping) else isinstance(value, str) and _format_of(value) != ""
+        for value in map(_as_text, values[:_LOOKED_AT])
+    )
+
+
+def _as_text(value: Any) -> Any:
+    """Return bytes, as Parquet may hold texts, as text; other values unchanged."""
+    return decode(value) if isinstance(value, bytes) else value
 
 
 def _format_of(text: str) -> str:
