@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sqlite3
 import tempfile
 import time
@@ -55,13 +56,19 @@ def main() -> None:
         size = path.stat().st_size / 1e6
         print(f"{args.candidates} candidates, {size:.0f} MB, written in {fill_s:.1f} s")
         for text in QUERIES:
+            cpu = time.process_time()
             wall, answer = _timed(lambda text=text: query(path, text))
-            print(f"{wall:.2f} s: {text}: {answer.total}")
+            cpu = time.process_time() - cpu
+            print(f"{wall:.2f} s ({cpu:.2f} s of CPU time): {text}: {answer.total}", flush=True)
         run = _run(Path(folder) / "run", pool, args.new, random)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         wall, _ = _timed(lambda: add(path, [run], args.workers))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         with opened(path) as base:
             merged = base.execute("SELECT count(*) FROM candidates WHERE members > 1").fetchone()[0]
-        print(f"{wall:.1f} s: {args.new} added with {args.workers} workers, {merged} candidates of several members")
+        print(f"{wall:.1f} s ({cpu:.1f} s of CPU time of the workers): {args.new} added with {args.workers} workers")
+        print(f"{merged} candidates of several members")
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

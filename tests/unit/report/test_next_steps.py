@@ -34,12 +34,20 @@ def commands(run: Path) -> dict[str, list[str]]:
     return {" ".join(words[1:3]) if words[1] == "ledger" else words[1]: words[1:] for words in split}
 
 
+def _data(run: Path) -> None:
+    """Make the relaxed crystals the data of the run too."""
+    shard = sorted((run / "relaxed/crystal").glob("*.arrow"))[0]
+    store.write_systems(run / "data/some.arrow", list(store.read_systems(shard).systems()))
+
+
 def test_every_command_parses_and_names_files_that_are_there(run: Path) -> None:
+    _data(run)
     by_verb = commands(run)
-    assert set(by_verb) == {"dossier", "ledger add", "relax", "sample"}
+    assert set(by_verb) == {"dossier", "ledger add", "known", "relax", "sample"}
     for words in by_verb.values():
         args = parser().parse_args(words)
         named = [getattr(args, name, None) for name in ("files", "runs", "run", "vae", "dit")]
+        named.append([Path(text) for text in args.reference] if words[0] == "known" else None)
         for value in named:
             for path in value if isinstance(value, list) else [value]:
                 assert path is None or path.exists(), path
@@ -48,6 +56,14 @@ def test_every_command_parses_and_names_files_that_are_there(run: Path) -> None:
 def test_a_run_without_scores_has_no_commands(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert next_steps(load(tmp_path / "empty", "{}")) == []
+
+
+def test_the_look_up_works_as_copied_and_finds_the_data(run: Path) -> None:
+    assert "known" not in commands(run)
+    _data(run)
+    assert main(commands(run)["known"]) == 0
+    table = Path("results/my run-known.csv").read_text()
+    assert ",known,files," in table
 
 
 def test_the_ledger_and_more_samples_work_as_copied(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""What to do after a run, as commands that can be copied: dossiers, the ledger, DFT, more samples."""
+"""What to do after a run, as commands that can be copied: dossiers, the ledger, novelty, DFT, more samples."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def next_steps(run: Run) -> list[NextStep]:
         steps.append(NextStep(purpose, command))
         purpose = "Add the candidates to the ledger of all runs (results/ledger.sqlite)."
         steps.append(NextStep(purpose, _command("ledger", "add", str(run.folder))))
+    steps += _known(run)
     steps += _dft(run)
     for kind in run.scores:
         steps += _more(run, kind)
@@ -48,6 +49,20 @@ def next_steps(run: Run) -> list[NextStep]:
 
 def _command(*words: str) -> str:
     return shlex.join(["adit", *words])
+
+
+def _known(run: Run) -> list[NextStep]:
+    """Return the look-up of the crystals of the first shard in the data of the run, which needs no network."""
+    shards = sorted(path for path in run.folder.glob("relaxed/crystal/*.arrow") if path.stem.isdigit())
+    references = sorted(run.folder.glob("data/*.arrow"))
+    if not shards or not references:
+        return []
+    purpose = (
+        "Look up the relaxed crystals of the first shard in the data of this run; the network is not used. "
+        "To ask a database too, add --provider and its address, of https://providers.optimade.org."
+    )
+    words = ["known", str(shards[0]), "--reference", *map(str, references), "--out", f"{run.folder}-known.csv"]
+    return [NextStep(purpose, _command(*words))]
 
 
 def _dft(run: Run) -> list[NextStep]:

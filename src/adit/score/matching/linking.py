@@ -55,9 +55,9 @@ Fits = Callable[[Any, Any, MatcherSettings], bool]
 @cache
 def matcher(settings: MatcherSettings) -> Any:
     """Return pymatgen's matcher."""
-    from pymatgen.analysis.structure_matcher import StructureMatcher
+    from adit.score.matching.fast_matcher import FastMatcher
 
-    return StructureMatcher(ltol=settings.ltol, stol=settings.stol, angle_tol=settings.angle_tol)
+    return FastMatcher(ltol=settings.ltol, stol=settings.stol, angle_tol=settings.angle_tol)
 
 
 def load_matchers() -> None:
