@@ -90,14 +90,14 @@ def main() -> None:
     config = RelaxConfig(symmetrize="try")
     rows = systems[: args.n]
     frame, _ = table_of(rows, relax_rows(config, rows, args.workers, args.cache), chosen_of(config).energy_tag)
-    found = frame[Col.SYMMETRY_TOLERANCE].notna()
+    tried = frame[Col.SYMMETRY_TOLERANCE].notna()
     print(
         json.dumps(
             {
                 "machine": describe(),
                 "crystals": len(rows),
                 "p1_generated": int((frame[Col.SPACEGROUP_BEFORE] == 1).sum()),
-                "with_a_symmetry": int(found.sum()),
+                "with_a_symmetry": int(tried.sum()),
                 "by_tolerance": {str(k): int(v) for k, v in frame[Col.SYMMETRY_TOLERANCE].value_counts().items()},
                 "kept": int(frame[Col.SYMMETRIZED].sum()),
                 "modes": modes(frame),

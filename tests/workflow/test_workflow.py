@@ -110,7 +110,7 @@ def test_the_run_is_whole(killed_thrice: tuple[Path, dict[str, dict[str, int]]])
     assert statuses <= {"converged", "unconverged", "failed", "timeout"}
     page = (run / "report/index.html").read_text()
     assert "GFN1-xTB" in page
-    assert 'href="../dossiers/index.html"' in page
+    assert "dossiers/index.html" in page
     dossiers = pd.read_csv(run / "dossiers/dossiers.csv")
     assert len(dossiers) == 2
     assert all((run / "dossiers" / name / "index.html").is_file() for name in dossiers["folder"])

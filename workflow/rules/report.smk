@@ -80,13 +80,13 @@ rule dossiers:
         mem_mb=memory(2000, per_thread=2000),
         runtime=minutes(60),
     params:
+        stage=stage(adit_config.ReportStage),
         run=RUN,
         out=f"{RUN}/dossiers",
-        top=CFG.report.dossiers,
     message:
         "write dossiers of the best candidates"
     shell:
-        "python -m adit dossier --run {params.run:q} --top {params.top} --out {params.out:q}"
+        "python -m adit stage dossiers --config {params.stage:q} --run {params.run:q} --out {params.out:q}"
         " --workers {threads} --log {log:q}"
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least_one, whole_config
@@ -12,40 +14,63 @@ from adit.errors import ConfigError
 from adit.limits import set_limits
 from adit.outputs.inputs import also_reads
 from adit.outputs.replace import replaced_files
+from adit.readers import by_kind, read_structures, settings_of
+from adit.systems import AtomicSystem, Failure
+
+if TYPE_CHECKING:
+    from adit.dossier.content import Subject
 
 
 def _dossier(args: argparse.Namespace) -> None:
-    from adit.dossier.decomposition import Phases
-    from adit.dossier.subjects import READ, of_files, of_run, references_of, with_references
-    from adit.dossier.write import write
-    from adit.readers import read_structures, settings_of
-    from adit.systems import AtomicSystem
+    from adit.dossier.subjects import of_files, of_run, references_of
 
     if bool(args.files) == (args.run is not None):
         raise ConfigError("adit dossier: give files, or --run with the folder of a run")
     whole = whole_config(args.config)
     reading = settings_of(whole.read, whole.limits, args.workers, refuse=args.refuse_contradictions)
     subjects, failures = of_files(args.files, reading) if args.files else (of_run(args.run, args.top), [])
-    table = args.hull
-    if args.run is not None and table is None and (args.run / "hull/reference.parquet").is_file():
-        table = args.run / "hull/reference.parquet"
-    phases = None if table is None else Phases.read(table)
+    references = references_of(args.run) if args.run is not None and not args.reference else []
     if args.reference:
-        read = [row.row for row in read_structures(args.reference, reading)]
-        references = [row for row in read if isinstance(row, AtomicSystem)]
-    else:
-        references = [] if args.run is None else references_of(args.run)
-    subjects = [with_references(subject, references) for subject in subjects]
-    inputs = [*args.files, *args.reference, *([table] if table else [])]
-    if args.run is not None:
-        inputs += [args.run / name for name in READ]
-    write(subjects, failures, phases, args.out, inputs=inputs, workers=args.workers)
+        references = [row.row for row in read_structures(args.reference, reading) if isinstance(row.row, AtomicSystem)]
+    table = args.hull or (None if args.run is None else _hull_of(args.run))
+    _write_dossiers(subjects, failures, table, references, args, [*args.files, *args.reference])
+
+
+def _dossiers_stage(args: argparse.Namespace) -> None:
+    from adit.dossier.subjects import of_run, references_of
+
+    stage = config.load_stage(config.ReportStage, args.config)
+    set_limits(stage.limits)
+    subjects = of_run(args.run, stage.report.dossiers)
+    _write_dossiers(subjects, [], _hull_of(args.run), references_of(args.run), args, [])
+
+
+def _hull_of(run: Path) -> Path | None:
+    path = run / "hull/reference.parquet"
+    return path if path.is_file() else None
+
+
+def _write_dossiers(
+    subjects: Sequence[Subject],
+    failures: Sequence[Failure],
+    table: Path | None,
+    references: Sequence[AtomicSystem],
+    args: argparse.Namespace,
+    files: Sequence[Path],
+) -> None:
+    """Write the dossiers of subjects; ``files`` are inputs beside the table of the hull and the folder of the run."""
+    from adit.dossier.decomposition import Phases
+    from adit.dossier.subjects import READ, with_references
+    from adit.dossier.write import write
+
+    inputs = [*files, *([table] if table else []), *([args.run / name for name in READ] if args.run else [])]
+    phases = None if table is None else Phases.read(table)
+    chosen = [with_references(subject, references) for subject in subjects]
+    write(chosen, failures, phases, args.out, inputs=inputs, workers=args.workers)
 
 
 def _lookup(args: argparse.Namespace) -> None:
     from adit.known.lookup import look_up, places_of, write
-    from adit.readers import by_kind, read_structures, settings_of
-    from adit.systems import AtomicSystem
 
     for out in args.out:
         if out.suffix not in (".csv", ".parquet"):
@@ -75,7 +100,6 @@ def _known_stage(args: argparse.Namespace) -> None:
 
     from adit.known.lookup import look_up, places_of, write
     from adit.ledger.gather import best, gather
-    from adit.readers import settings_of
 
     stage = config.load_stage(config.KnownStage, args.config)
     set_limits(stage.limits)
@@ -98,6 +122,7 @@ def register(verbs: Verbs) -> None:
     verbs.stage("known", _known_stage, text, _declare_known_stage)
     text = "write a dossier of each structure, or of the best candidates of a run: page and folder, offline"
     verbs.add("dossier", _dossier, text, _declare)
+    verbs.stage("dossiers", _dossiers_stage, "write dossiers of the best candidates of a run", _declare_stage)
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:
@@ -111,6 +136,11 @@ def _declare(sub: argparse.ArgumentParser) -> None:
     text = "known structures, for the nearest ones; default: the data of --run"
     sub.add_argument("--reference", type=Path, nargs="+", default=[], help=text)
     sub.add_argument("--out", type=Path, required=True, help="folder to write")
+    add_workers(sub)
+
+
+def _declare_stage(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "run", "out")
     add_workers(sub)
 
 

@@ -133,9 +133,9 @@ def _of_structures(
     import pandas as pd
 
     for path in files:
-        known = format_of(path) if path.is_file() else None
-        if known is not None and not known[0].energies:
-            raise DataError(f"{path}: is {known[0].name}, which holds no energies; {_WAY_OUT}")
+        kind = format_of(path) if path.is_file() else None
+        if kind is not None and not kind[0].energies:
+            raise DataError(f"{path}: is {kind[0].name}, which holds no energies; {_WAY_OUT}")
     try:
         rows = read_structures(list(files), reading)
     except DataError as error:

@@ -55,7 +55,7 @@ Relax = Callable[[Sequence[AtomicSystem], Limits], list[Relaxed]]
 
 
 @dataclass(frozen=True)
-class Start:
+class SymmetricStart:
     """A symmetrised crystal.
 
     Attributes:
@@ -69,7 +69,9 @@ class Start:
     spacegroup: int
 
 
-def symmetrized(system: AtomicSystem, limits: Limits, tolerances: Sequence[float] = TOLERANCES) -> Start | None:
+def symmetrized(
+    system: AtomicSystem, limits: Limits, tolerances: Sequence[float] = TOLERANCES
+) -> SymmetricStart | None:
     """Return a crystal moved to the symmetry that is found at the largest tolerance.
 
     A tolerance is passed over if the symmetrised structure does not have the symmetry that was found, if an atom moved
@@ -93,7 +95,7 @@ def symmetrized(system: AtomicSystem, limits: Limits, tolerances: Sequence[float
     return None
 
 
-def _at(system: AtomicSystem, tolerance: float) -> Start | None:
+def _at(system: AtomicSystem, tolerance: float) -> SymmetricStart | None:
     from ase.spacegroup.symmetrize import get_symmetrized_atoms
 
     number = convert.spacegroup_number(system, tolerance)
@@ -109,7 +111,7 @@ def _at(system: AtomicSystem, tolerance: float) -> Start | None:
     moved = convert.from_atoms(atoms, system.system_id, system.kind, dict(system.info))
     if convert.spacegroup_number(moved, EXACT) != number or _displacement(system, moved) > 2 * tolerance:
         return None
-    return Start(moved, tolerance, number)
+    return SymmetricStart(moved, tolerance, number)
 
 
 EXACT = 1e-3
@@ -152,7 +154,9 @@ def relax_with_symmetry(systems: Sequence[AtomicSystem], limits: Limits, mode: M
     ]
 
 
-def chosen(system: AtomicSystem, raw: Relaxed | None, start: Start | None, symmetric: Relaxed | None) -> Relaxed:
+def chosen(
+    system: AtomicSystem, raw: Relaxed | None, start: SymmetricStart | None, symmetric: Relaxed | None
+) -> Relaxed:
     """Return the result to keep of a crystal, with what both relaxations did in its details.
 
     Args:
@@ -188,7 +192,7 @@ def chosen(system: AtomicSystem, raw: Relaxed | None, start: Start | None, symme
     )
 
 
-def _of_start(start: Start, symmetric: Relaxed) -> Mapping[str, Any]:
+def _of_start(start: SymmetricStart, symmetric: Relaxed) -> Mapping[str, Any]:
     return {
         Col.SYMMETRY_TOLERANCE: start.tolerance,
         Col.SPACEGROUP_SYMMETRIZED: start.spacegroup,

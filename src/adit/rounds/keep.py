@@ -203,12 +203,12 @@ def _structures(run: Path, kind: Kind) -> dict[str, AtomicSystem]:
 
 def _weights(run: Path, kind: Kind) -> dict[str, str]:
     """Return the hash of the denoiser that made each sample; for another program, that of its output for the shard."""
-    made: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for path in sorted((run / f"samples/{kind}").glob("*.arrow")):
         table = store.read_systems(path)
         provenance: Mapping[str, Any] = table.metadata
-        made |= dict.fromkeys(table.ids, str(provenance.get("dit_sha256") or provenance.get("output_sha256") or ""))
-    return made
+        hashes |= dict.fromkeys(table.ids, str(provenance.get("dit_sha256") or provenance.get("output_sha256") or ""))
+    return hashes
 
 
 def _with_lineage(system: AtomicSystem, record: Mapping[str, Any], run: str, weights: str) -> AtomicSystem:

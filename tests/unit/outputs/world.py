@@ -254,6 +254,8 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     verb("ledger", "add", run, *ledger)
     verb("ledger", "export", "--out", alone / "ledger", *ledger)
     verb("dossier", "--run", run, "--top", "1", "--out", alone / "dossiers")
+    settings = json.loads(stage(config.ReportStage, seed)) | {"report": {"dossiers": 1}}
+    stage_verb("dossiers", "--config", json.dumps(settings), "--run", run, "--out", run / "dossiers")
     references, cache = folder / "mine/salt.extxyz", folder / "cache/known"
     tables = [alone / "known/known.csv", alone / "known/known.parquet"]
     verb("known", run / "taken/crystal/0.arrow", "--reference", references, "--out", *tables, "--cache", cache)
@@ -278,4 +280,4 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
         store.write_json(ablations / "reconstructions/a/builtin-crystals.json", measured)
         store.write_json(ablations / "scores/d/summary.json", scores)
     stage_verb("ablations", "--config", stage(config.AblationsStage, seed), "--folder", ablations)
-    return {"compare", "rounds", "dossier", "known", "ledger", "tune", "ablations"}
+    return {"compare", "rounds", "dossier", "dossiers", "known", "ledger", "tune", "ablations"}

@@ -48,8 +48,8 @@ def rutile() -> AtomicSystem:
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([(salt(), 225), (rutile(), 136)]), st.floats(0.005, 0.05), st.integers(0, 2**32 - 1))
-def test_noise_on_a_crystal_is_taken_back(known: tuple[AtomicSystem, int], noise: float, seed: int) -> None:
-    crystal, number = known
+def test_noise_on_a_crystal_is_taken_back(example: tuple[AtomicSystem, int], noise: float, seed: int) -> None:
+    crystal, number = example
     start = symmetrized(noisy(crystal, noise, seed), LIMITS)
     assert start is not None
     assert start.spacegroup == number == convert.spacegroup_number(start.system, 1e-3)

@@ -123,15 +123,15 @@ def _choose(
 
 
 class _TrainingNames:
-    """SMILES of the training molecules, found for a formula when the first molecule of it is asked about.
+    """SMILES of the training molecules, found for a formula when it is needed first.
 
     Args:
         data: prepared datasets.
-        asked: the molecules that will be asked about; only training molecules of their formulas are held.
+        candidates: molecules to look for; only training molecules of their formulas are held.
     """
 
-    def __init__(self, data: Sequence[Path], asked: Iterable[AtomicSystem]) -> None:
-        wanted = {_formula(system): len(system) for system in asked}
+    def __init__(self, data: Sequence[Path], candidates: Iterable[AtomicSystem]) -> None:
+        wanted = {_formula(system): len(system) for system in candidates}
         self._of: dict[Any, list[AtomicSystem]] = defaultdict(list)
         for path in data:
             table = store.read_systems(path)

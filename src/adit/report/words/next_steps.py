@@ -40,7 +40,7 @@ def next_steps(run: Run) -> list[NextStep]:
         steps.append(NextStep(purpose, command))
         purpose = "Add the candidates to the ledger of all runs (results/ledger.sqlite)."
         steps.append(NextStep(purpose, _command("ledger", "add", str(run.folder))))
-    steps += _known(run)
+    steps += _novelty(run)
     steps += _dft(run)
     for kind in run.scores:
         steps += _more(run, kind)
@@ -51,7 +51,7 @@ def _command(*words: str) -> str:
     return shlex.join(["adit", *words])
 
 
-def _known(run: Run) -> list[NextStep]:
+def _novelty(run: Run) -> list[NextStep]:
     """Return the look-up of the crystals of the first shard in the data of the run, which needs no network."""
     shards = sorted(path for path in run.folder.glob("relaxed/crystal/*.arrow") if path.stem.isdigit())
     references = sorted(run.folder.glob("data/*.arrow"))
