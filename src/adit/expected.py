@@ -33,8 +33,8 @@ GAP_S: Final = 0.012
 """Processor time of a static GFN2-xTB calculation of a molecule of QM9, s."""
 RELAX_S_PER_ATOM_STEP: Final = 0.024
 RELAX_STEPS: Final = 60
-TRY_SYMMETRY: Final = 1.6
-"""Cost of ``relax.symmetrize: try`` over that of off."""
+TRY_SYMMETRY: Final = 1.1
+"""Cost of ``relax.symmetrize: try`` over that of off (docs/measurements/symmetry.md)."""
 XTB_S: Final = 0.3
 """Processor time of a GFN2-xTB relaxation of a molecule of QM9, s."""
 REFERENCES: Final = {"builtin": 250}

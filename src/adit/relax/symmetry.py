@@ -109,7 +109,7 @@ def _at(system: AtomicSystem, tolerance: float) -> SymmetricStart | None:
     except Exception:  # noqa: BLE001 - ASE and spglib raise many kinds where a symmetry is inconsistent: it is none then
         return None
     moved = convert.from_atoms(atoms, system.system_id, system.kind, dict(system.info))
-    if convert.spacegroup_number(moved, EXACT) != number or _displacement(system, moved) > 2 * tolerance:
+    if convert.spacegroup_number(moved, EXACT) != number or _displacements(system, moved).max() > 2 * tolerance:
         return None
     return SymmetricStart(moved, tolerance, number)
 
@@ -118,12 +118,12 @@ EXACT = 1e-3
 """Tolerance at which a symmetrised structure has its symmetry, Å."""
 
 
-def _displacement(before: AtomicSystem, after: AtomicSystem) -> float:
-    """Return the largest displacement of an atom without the common drift, in the cell after, Å."""
+def _displacements(before: AtomicSystem, after: AtomicSystem) -> np.ndarray:
+    """Return how far each atom moved (n,) without the common drift, in the cell after, Å."""
     shift = after.fractional - before.fractional
     shift -= np.round(shift)
-    displacement = (shift - shift.mean(axis=0)) @ after.cell
-    return float(np.linalg.norm(displacement, axis=1).max())
+    moved: np.ndarray = np.linalg.norm((shift - shift.mean(axis=0)) @ after.cell, axis=1)
+    return moved
 
 
 def relax_with_symmetry(systems: Sequence[AtomicSystem], limits: Limits, mode: Mode, relax: Relax) -> list[Relaxed]:
@@ -183,7 +183,9 @@ def chosen(
     if raw is not None and not _better(symmetric, raw, difference):
         return replace(raw, details={**raw.details, **details})
     details[Col.SYMMETRIZED] = True
-    moved = symmetric.rmsd_moved if symmetric.system is None else _rmsd(system, symmetric.system)
+    moved = symmetric.rmsd_moved
+    if symmetric.system is not None:  # Å, from the crystal as given
+        moved = float(np.sqrt((_displacements(system, symmetric.system) ** 2).mean()))
     return replace(
         symmetric,
         spacegroup_before=convert.spacegroup_number(system),
@@ -212,11 +214,3 @@ def _better(symmetric: Relaxed, raw: Relaxed, difference: float) -> bool:
     if symmetric.status != raw.status:
         return symmetric.status == "converged" and difference <= SAME_ENERGY
     return difference <= SAME_ENERGY
-
-
-def _rmsd(before: AtomicSystem, after: AtomicSystem) -> float:
-    """Return the RMSD of the atoms in the relaxed cell, common drift removed, Å."""
-    shift = after.fractional - before.fractional
-    shift -= np.round(shift)
-    displacement = (shift - shift.mean(axis=0)) @ after.cell
-    return float(np.sqrt((displacement**2).sum(axis=1).mean()))
