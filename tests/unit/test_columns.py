@@ -59,7 +59,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "formula": ("kind of cell or field", {"report/candidates/fields.py": 2, "sample/request.py": 1}),
     "inchikey": ("attribute of a molecule's names", {"score/molecules/novelty.py": 1}),
-    "known": ("verb", {"cli/dossier.py": 5}),
+    "known": ("verb", {"cli/dossier.py": 5, "report/words/next_steps.py": 1}),
     "metastable": (
         "key of the protocol card",
         {"score/card.py": 1, "report/candidates/fields.py": 1, "report/candidates/gallery.py": 1},
