@@ -150,6 +150,11 @@ def check_atoms(count: int, limits: LimitsConfig = DEFAULTS) -> None:
         raise LimitError(f"has {count:,} atoms, more than {limits.atoms:,} (limits.atoms)")
 
 
+def names_limit(reason: str) -> bool:
+    """Return whether the reason of a failure is a limit of the configuration, so that the structure itself may be good."""
+    return any(f"limits.{name}" in reason for name in LimitsConfig.model_fields)
+
+
 def check_pairwise(count: int) -> None:
     """Check a number of atoms before an allocation that grows with its square.
 

@@ -15,6 +15,7 @@ from adit import store
 from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
 from adit.isolate import kept_workers
+from adit.limits import names_limit
 from adit.outputs.replace import check_folder, remove_all, replaced_folder
 from adit.progress import log
 from adit.readers import ParseSettings, ReadRow, ReadSettings, by_kind, check_paths, read_structures
@@ -120,11 +121,13 @@ def _names_of_tables(given: Given) -> dict[str, str]:
 def _need_structures(rows: Sequence[ReadRow]) -> None:
     """Check that a structure can be read: rates of 0 % would say nothing about the samples.
 
+    Structures beyond a limit of the configuration are failure rows, not unreadable.
+
     Raises:
         DataError: there is none.
     """
     failures = [row.row for row in rows if isinstance(row.row, Failure) and row.row.stage == "read"]
-    if failures and len(failures) == len(rows):
+    if failures and len(failures) == len(rows) and not any(names_limit(failure.reason) for failure in failures):
         first = f"{failures[0].system_id}: {failures[0].reason}"
         raise DataError(f"none of the {len(rows)} structures can be read ({first}); check the files and their format")
 

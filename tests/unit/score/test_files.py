@@ -107,6 +107,15 @@ def test_broken_and_strange_entries_are_rows(tmp_path: Path) -> None:
     assert validity["denominator"] == total
 
 
+def test_a_structure_beyond_a_limit_is_a_row_of_a_scored_file(tmp_path: Path) -> None:
+    path = tmp_path / "large.xyz"
+    path.write_text("12\n\n" + "".join(f"C {n}.0 0.0 0.0\n" for n in range(12)))
+    reading = ReadSettings(1, ParseSettings(limits=DEFAULTS.model_copy(update={"atoms": 10})))
+    score_files(STAGE, [path], Given(), tmp_path / "out", workers=1, reading=reading)
+    table = store.read_frame(tmp_path / "out/scores/crystal.parquet")  # of unknown kind
+    assert "limits.atoms" in table["reason"].iloc[0]
+
+
 def test_samples_of_which_none_can_be_read_are_an_error(tmp_path: Path) -> None:
     texts = ["Full Formula (Mg1 O1)", "Full Formula (Na1 Cl1)"]
     pd.DataFrame({"id": ["a", "b"], "structure": texts}).to_csv(tmp_path / "t.csv", index=False)
