@@ -151,7 +151,7 @@ def check_atoms(count: int, limits: LimitsConfig = DEFAULTS) -> None:
 
 
 def names_limit(reason: str) -> bool:
-    """Return whether the reason of a failure is a limit of the configuration, so that the structure itself may be good."""
+    """Return whether the reason of a failure names a limit: the structure itself may be good."""
     return any(f"limits.{name}" in reason for name in LimitsConfig.model_fields)
 
 
