@@ -393,3 +393,8 @@ def metric_title(name: str) -> str:
 def column_title(name: str) -> str:
     """Return the title of a column."""
     return Col(name).label if name in COLUMNS else plain_words(name)
+
+
+def step_title(step: str) -> str:
+    """Return the title of a step of the funnel."""
+    return "requested" if step == "asked" else step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adit.columns import CONTROLS, OF_VALID, Metric, Population, Protocol
+from adit.columns import CONTROLS, OF_VALID, Metric, Population, Protocol, step_title
 from adit.progress import log
 from adit.score.common.aggregate import RateRecord
 from adit.score.common.separation import MARK, Separation
@@ -13,7 +13,7 @@ from adit.score.common.separation import MARK, Separation
 NOT_MEASURED = "not measured"
 """Opens the basis of a rate that has no value for want of a reference."""
 
-FUNNEL_AND_SUN = "the funnel asks for validity and for a hull of every pair of elements, S.U.N. does not: they differ"
+FUNNEL_AND_SUN = "the funnel needs validity and a hull of every pair of elements, S.U.N. does not: they differ"
 
 Key = tuple[str, str, str]
 """Kind, protocol and metric."""
@@ -36,7 +36,7 @@ def log_table(
 
 def funnel_lines(records: Sequence[RateRecord], steps: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the funnel of one kind, and why its end is not S.U.N."""
-    lines = ["  " + " → ".join(f"{step['step']} {step['count']}" for step in steps)]
+    lines = ["  " + " → ".join(f"{step_title(step['step'])} {step['count']}" for step in steps)]
     rates = [record for record in records if record.population == Population.SAMPLES and record.value is not None]
     if any(step["step"] == "stable" for step in steps) and any(_is_sun(record) for record in rates):
         lines.append(f"  ({FUNNEL_AND_SUN})")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from adit.columns import Col
+from adit.columns import Col, step_title
 from adit.report.figures.drawing import COLOURS, INK, POPULATIONS, Drawing, grid_lines, new_figure, slug, styled
 from adit.report.words import formats
 
@@ -20,7 +20,7 @@ def funnel_bars(kind: str, steps: Sequence[Mapping[str, Any]]) -> Drawing:
     """Draw the number of systems that pass each step and all before it."""
     import pandas as pd
 
-    data = pd.DataFrame([{"step": str(s.get("step")), "count": int(s.get("count") or 0)} for s in steps])
+    data = pd.DataFrame([{"step": step_title(str(s.get("step"))), "count": int(s.get("count") or 0)} for s in steps])
     figure, grid = new_figure(7.2, 0.42 * len(data) + 0.4)
     axes = grid[0, 0]
     total = max(int(data["count"].iloc[0]), 1)
