@@ -81,6 +81,7 @@ def test_the_terminal_says_why_the_funnel_is_not_sun() -> None:
     steps = [{"step": "valid", "count": 6}, {"step": "stable", "count": 3}]
     assert funnel_lines(records, steps) == ["  valid 6 → stable 3", f"  ({FUNNEL_AND_SUN})"]
     assert funnel_lines(records, steps[:1]) == ["  valid 6"]
+    assert funnel_lines(records, [{"step": "asked", "count": 7}]) == ["  requested 7"]
 
 
 def test_real_crystals_have_a_smaller_share_of_p1() -> None:
