@@ -8,9 +8,10 @@ has_gpaw() { ls .venv/.stamp-gpaw-* > /dev/null 2>&1 && [ ! -e .venv/gpaw-missin
 new() {
   make env
   has_gpaw || fail "no GPAW: $(cat .venv/gpaw-missing.txt)"
-  .venv/bin/pytest -q -m "not slow and not slurm" tests/unit/{data,model,flow,sample,score} tests/property
   .venv/bin/adit sample --weights weights --kind crystal --n 2 --out samples.arrow
-  test -s samples.arrow
+  test -s samples.arrow || fail "no samples"
+  PATH=$PWD/.venv/bin:$PATH pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not slurm" \
+    tests/unit/{data,model,flow,sample,score} tests/property
 }
 
 user() {
