@@ -159,12 +159,18 @@ class _Trainer:
         if stopped:
             self.save(wait=True)
             raise StoppedError(f"stopped at step {self.state.step}; the same command continues from there")
-        self._log_train()
-        self._validate()
-        self.save(wait=True)
+        self._end()
         averaged = None if self.ema is None else self.ema.weights
         metrics = pd.DataFrame(self.state.rows)
         return Fit(self.state.step, self.state.seconds / 60, metrics, averaged, self.world.leads)
+
+    def _end(self) -> None:
+        """Log and validate the last step, once: a process killed after that resumes here, with these rows."""
+        self._log_train()
+        last = self.state.rows[-1] if self.state.rows else {}
+        if (last.get("step"), last.get("split")) != (self.state.step, "val"):
+            self._validate()
+        self.save(wait=True)
 
     def _steps(self, signals: Signals) -> bool:
         """Train until the budget is spent; return whether a signal ended it."""

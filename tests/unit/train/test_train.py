@@ -143,6 +143,20 @@ def test_resume_is_bit_exact(tmp_path: Path, data: list[Path], monkeypatch: pyte
     pd.testing.assert_frame_equal(*curves)
 
 
+def test_a_kill_after_the_last_step_repeats_no_row(
+    tmp_path: Path, data: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = tiny().stage(VaeStage)
+    with monkeypatch.context() as patched:
+        patched.setattr("adit.train.vae.write_model", lambda *_: pytest.exit("killed"))
+        with pytest.raises(pytest.exit.Exception):
+            train_vae(stage, data, tmp_path / "out", tmp_path / "state")
+    train_vae(stage, data, tmp_path / "out", tmp_path / "state")
+    rows = pd.read_csv(tmp_path / "out/metrics.csv")
+    assert not rows.duplicated(["step", "split"]).any()
+    assert rows["split"].iloc[-1] == "val"
+
+
 def test_a_resume_state_of_other_settings_is_not_used(tmp_path: Path, data: list[Path]) -> None:
     state = tmp_path / "state"
     train_vae(tiny(steps=2).stage(VaeStage), data, tmp_path / "a", state)
