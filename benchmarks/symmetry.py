@@ -19,8 +19,8 @@ from adit import store
 from adit.columns import Col
 from adit.config import RelaxConfig
 from adit.relax.prerelax import chosen_of, relax_rows, table_of
-from adit.relax.symmetry import SAME_ENERGY
 from adit.systems import Kind
+from adit.units import SAME_ENERGY
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -41,14 +41,34 @@ class Site:
     url: str = ""
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    """Answers requests with ``answer``, without a line for each."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def answer(self) -> None:
+        """Answer a request."""
+        raise NotImplementedError
+
+    def write_slowly(self, body: bytes, seconds: float) -> None:
+        """Write one byte at a time, with a pause after each, until the client hangs up; then close."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+                time.sleep(seconds)
+
+
 def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_GET(self) -> None:
+    class Handler(QuietHandler):
+        def answer(self) -> None:
             path = self.path.lstrip("/")
             byte_range = self.headers.get("Range")
             site.requests.append((path, byte_range))
@@ -80,14 +100,6 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 while True:
                     self.wfile.write(body)
 
-        def _serve_slowly(self, body: bytes, seconds: float) -> None:
-            self.close_connection = True
-            with contextlib.suppress(OSError):
-                for byte in body:
-                    self.wfile.write(bytes([byte]))
-                    self.wfile.flush()
-                    time.sleep(seconds)
-
         def _serve(self, path: str, byte_range: str | None) -> None:
             body, etag = site.files[path], site.etags.get(path)
             start = 0
@@ -113,7 +125,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self.connection.close()
                 return
             if path in site.slow:
-                self._serve_slowly(body[start:], site.slow[path])
+                self.write_slowly(body[start:], site.slow[path])
                 return
             self.wfile.write(body[start:])
             if path in site.lengths:
@@ -122,17 +134,29 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that hang up."""
+
+
 @contextmanager
-def serving(site: Site) -> Iterator[Site]:
-    """Serve a site on a free local port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
-    server.daemon_threads = True
-    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on a free local port; yield the address."""
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield site
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[Site]:
+    """Serve a site on a free local port."""
+    with listening(_handler(site)) as site.url:
+        yield site

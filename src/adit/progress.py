@@ -97,6 +97,17 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def quantity(number: int, noun: str, several: str = "") -> str:
+    """Return a number with its noun, singular where it is one: ``1 candidate``, ``2 candidates``.
+
+    Args:
+        number: how many.
+        noun: what, in the singular.
+        several: the plural, where it is not the noun with an s.
+    """
+    return f"{number} {noun if number == 1 else several or noun + 's'}"
+
+
 class Progress:
     """Counts finished work and logs it at most every ``interval`` seconds, with the time left.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 
 from adit import progress
+from adit.report.words import formats
 
 
 class Clock:
@@ -52,3 +54,13 @@ def test_finished_work_of_an_earlier_run_is_no_rate(clock: Clock, caplog: pytest
         clock.now = 10.0
         lines.update()
     assert caplog.messages == ["92/100 structures, 1 min 20 s left"]
+
+
+@pytest.mark.parametrize("one", [progress.quantity, formats.quantity])
+def test_one_is_singular(one: Callable[[int, str], str]) -> None:
+    assert [one(number, "candidate") for number in (0, 1, 2)] == ["0 candidates", "1 candidate", "2 candidates"]
+
+
+def test_nouns_have_other_plurals() -> None:
+    assert progress.quantity(1, "entry", "entries") == "1 entry"
+    assert progress.quantity(3, "entry", "entries") == "3 entries"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from adit.cli.parsing import Verbs, add_workers, at_least_one
 from adit.columns import Col
 from adit.errors import printable
-from adit.progress import log
+from adit.progress import log, quantity
 
 DEFAULT: Final = Path("results/ledger.sqlite")
 
@@ -31,7 +31,8 @@ def _query(args: argparse.Namespace) -> None:
 
     answer = query(args.ledger, args.condition, args.columns, args.limit)
     sys.stdout.write(_lines([answer.columns, *answer.rows]))
-    log.info("%d candidates%s", answer.total, f", {len(answer.rows)} shown" if answer.total > len(answer.rows) else "")
+    shown = f", {len(answer.rows)} shown" if answer.total > len(answer.rows) else ""
+    log.info("%s%s", quantity(answer.total, "candidate"), shown)
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -46,8 +47,8 @@ def _show(args: argparse.Namespace) -> None:
 def _mark(args: argparse.Namespace) -> None:
     from adit.ledger.query import mark
 
-    mark(args.ledger, args.ids, args.state, args.comment)
-    log.info("%s: %s", ", ".join(args.ids), args.state)
+    state = mark(args.ledger, args.ids, args.state, args.comment)
+    log.info("%s: %s", ", ".join(args.ids), state)
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -89,7 +90,7 @@ def _declare(sub: argparse.ArgumentParser) -> None:
     _add_ids(show)
     mark = _action(actions, "mark", "set the state of candidates")
     _add_ids(mark)
-    text = "new, queued, dft-done, confirmed, rejected or made (also: synthesised)"
+    text = "new, queued, dft-done, confirmed, rejected, or made (synthesised is another word for made)"
     mark.add_argument("state", metavar="STATE", help=text)
     mark.add_argument("--comment", default="", help="kept with the state and its date; default: none")
     export = _action(actions, "export", "write candidates as a CSV table, CIF files and a page with filters")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from adit.dossier.content import Dossier, Section, SectionTable, Subject
 from adit.elements import composition, hill
 from adit.errors import AditError, DataError
 from adit.hull.energy_tags import potential_of_tag, surrogate_of
+from adit.progress import quantity
 from adit.report.candidates.pictures import ball_and_stick, bond_drawing
 from adit.systems import AtomicSystem
 
@@ -48,7 +50,13 @@ def _crystal(task: Task) -> Dossier:
     peaks = diffraction.peaks(symmetry.conventional or system)
     formula = _formula(system)
     sections = [
-        Section("Structure", _structure_facts(subject, symmetry), [_sites(symmetry)], _pictures(subject)),
+        Section(
+            "Structure",
+            _structure_facts(subject, symmetry),
+            [_sites(symmetry)],
+            _pictures(subject),
+            [subject.absence] if subject.absence else [],
+        ),
         Section("Stages", tables=[_stages(subject)]),
         Section(
             "Powder diffraction",
@@ -209,7 +217,11 @@ def _inputs(system: AtomicSystem, files: dict[str, str]) -> Section:
         files |= inputs.dft_inputs(system)
     except (AditError, ValueError, KeyError) as error:  # no pseudopotential of an element
         notes = [f"No inputs for DFT: {' '.join(str(error).split())[:300]}"]
-    return Section("Files", [(name, f"{len(text)} characters") for name, text in files.items()], notes=notes)
+    return Section("Files", _sizes(files), notes=notes)
+
+
+def _sizes(files: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(name, quantity(len(text), "character")) for name, text in files.items()]
 
 
 def _common(subject: Subject) -> list[Section]:
@@ -237,6 +249,12 @@ def _computed(subject: Subject) -> list[tuple[str, str]]:
     ]
 
 
+def _none_near(subject: Subject) -> str:
+    """Return why a molecule has no nearest known one."""
+    number = quantity(len(subject.references), "known molecule")
+    return subject.absence or f"No nearest known molecule is shown: no bonds fit in the {number} compared."
+
+
 def _molecule(subject: Subject) -> Dossier:
     system = subject.last
     formula = hill(composition(system.numbers))
@@ -246,7 +264,7 @@ def _molecule(subject: Subject) -> Dossier:
         mol = convert.to_rdkit(system)
     except DataError as error:
         facts = [("formula", formula), ("atoms", len(system))]
-        notes = [f"No bonds fit, so that there are no names and properties: {error}"]
+        notes = [f"No bonds fit, so that there are no names, no properties and no nearest known molecule: {error}"]
         sections = [Section("Molecule", facts, (), pictures, notes), *_common(subject)]
         return Dossier(subject.name, formula, sections, files)
     drawing = bond_drawing(system)
@@ -256,6 +274,7 @@ def _molecule(subject: Subject) -> Dossier:
     values = molecules.properties(mol)
     near = molecules.nearest(mol, [reference for _, reference in subject.references])
     facts = [("formula", formula), ("atoms", len(system)), *((name, value) for name, value in named.items() if value)]
+    notes = [_none_near(subject)] if near is None else []
     if near is not None:
         name = near[1].system_id
         facts.append(("most similar in the data", f"{name}, Tanimoto similarity {near[0]:.2f}"))
@@ -263,7 +282,7 @@ def _molecule(subject: Subject) -> Dossier:
     result = molecules.alerts(mol)
     rdkit_facts = [(name, f"{value:.4g}") for name, value in values.items()]
     sections = [
-        Section("Molecule", facts, (), pictures),
+        Section("Molecule", facts, (), pictures, notes),
         Section("Properties", [*_computed(subject), *rdkit_facts], notes=[molecules.SA_SOURCE]),
         Section(
             "Structural alerts",
@@ -274,5 +293,5 @@ def _molecule(subject: Subject) -> Dossier:
         *_common(subject),
     ]
     files["structure.sdf"] = molecules.sdf(mol, subject.name, {**named, **values})
-    sections.append(Section("Files", [(name, f"{len(text)} characters") for name, text in files.items()]))
+    sections.append(Section("Files", _sizes(files)))
     return Dossier(subject.name, formula, sections, files)

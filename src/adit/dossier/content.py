@@ -53,6 +53,7 @@ class Subject:
         record: scores and other columns.
         provenance: where it comes from.
         references: nearest known systems: how it was found, and the system.
+        absence: why there is no nearest known system, a sentence; empty where there is one.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Subject:
     record: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     references: Sequence[tuple[str, AtomicSystem]] = ()
+    absence: str = ""
 
     @property
     def last(self) -> AtomicSystem:

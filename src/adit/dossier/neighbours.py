@@ -44,6 +44,30 @@ def nearest(system: AtomicSystem, references: Sequence[AtomicSystem]) -> list[tu
     return near
 
 
+def absence(system: AtomicSystem, references: Sequence[AtomicSystem], near: int) -> str:
+    """Return in a sentence why no nearest known structure, or none by structure, is there; empty where one is.
+
+    Args:
+        system: a candidate.
+        references: known systems that were given.
+        near: number of nearest ones that were found: of a crystal two, by structure and by composition.
+    """
+    kind = "molecule" if system.cell is None else "crystal"
+    none = f"No nearest known {kind} is shown: "
+    if not references:
+        return f"{none}no known structures were given (--reference, or the data of a run)."
+    same_kind = [one for one in references if (one.cell is None) == (system.cell is None)]
+    if not same_kind:
+        return f"{none}the known structures that were given have no {kind}."
+    if system.cell is None or near > 1:
+        return ""
+    none = "No nearest known crystal by structure is shown: "
+    elements = set(system.numbers.tolist())
+    if any(set(one.numbers.tolist()) == elements for one in same_kind):
+        return f"{none}the average minimum distances cannot be computed, of it or of those with the same elements."
+    return f"{none}of those that were given, none has the same elements."
+
+
 def _fractions(system: AtomicSystem) -> np.ndarray:
     """Return the atomic fractions (119,) by atomic number."""
     return np.bincount(system.numbers, minlength=ELEMENTS) / len(system)

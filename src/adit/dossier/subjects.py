@@ -11,7 +11,7 @@ from typing import Any, Final
 from adit import __version__, store
 from adit.columns import Col
 from adit.dossier.content import Subject
-from adit.dossier.neighbours import alike, nearest
+from adit.dossier.neighbours import absence, alike, nearest
 from adit.ledger.gather import LINEAGE, RunSample, best, gather
 from adit.readers import ReadSettings, read_structures
 from adit.report.run.inputs import Structures, load, structures
@@ -134,7 +134,7 @@ def _subject(
 
 
 def with_references(subject: Subject, references: Sequence[AtomicSystem]) -> Subject:
-    """Return a candidate with its nearest of the data; for a molecule, with those that are nearest in composition."""
-    if subject.last.cell is None:
-        return replace(subject, references=[("", one) for one in alike(subject.last, references)])
-    return replace(subject, references=nearest(subject.last, references))
+    """Return a candidate with its nearest of the data, or why it has none; molecules: the nearest in composition."""
+    system = subject.last
+    near = [("", one) for one in alike(system, references)] if system.cell is None else nearest(system, references)
+    return replace(subject, references=near, absence=absence(system, references, len(near)))

@@ -18,7 +18,7 @@ from adit.dossier.content import Dossier, Section, Subject
 from adit.dossier.decomposition import Phases
 from adit.isolate import map_isolated
 from adit.outputs.replace import replaced_folder
-from adit.progress import Progress, log
+from adit.progress import Progress, log, quantity
 from adit.report.page.build import environment
 from adit.systems import Failure
 
@@ -85,7 +85,7 @@ def write(
         store.write_frame(new / "dossiers.csv", pd.DataFrame(rows))
         store.write_text(new / "index.html", environment().get_template("dossiers.html").render(rows=rows))
     good = sum(bool(row["folder"]) for row in rows)
-    log.info("%d dossiers, %d without: %s", good, len(rows) - good, out / "index.html")
+    log.info("%s, %d without: %s", quantity(good, "dossier"), len(rows) - good, out / "index.html")
 
 
 def _own(phases: Phases | None, subject: Subject) -> Phases | None:

@@ -105,6 +105,15 @@ class Condition:
         """
         check_columns(self.columns, names, where)
 
+    def with_texts(self, name: str, change: Callable[[str], str]) -> Condition:
+        """Return the condition with changed texts where it compares a column with them by ``=``, ``!=`` or ``in``.
+
+        Args:
+            name: of the column.
+            change: returns the text to compare with.
+        """
+        return Condition(self.text, _changed(self.root, name, change))
+
     def holds(self, row: Row) -> bool:
         """Return whether a row fulfils it; a column that the row lacks is missing."""
         return _true(_value(self.root, row))
@@ -154,6 +163,25 @@ def _inner(node: Node) -> tuple[Node, ...]:
     if isinstance(node, Not):
         return (node.inner,)
     return node.parts if isinstance(node, Joined) else ()
+
+
+def _changed(node: Node, name: str, change: Callable[[str], str]) -> Node:
+    def inside(other: Node, compared: bool) -> Node:
+        if compared and isinstance(other, Literal) and isinstance(other.value, str):
+            return Literal(change(other.value))
+        return _changed(other, name, change)
+
+    if isinstance(node, Comparison):
+        same = node.sign in ("=", "!=") and ColumnValue(name) in (node.left, node.right)
+        return Comparison(node.sign, inside(node.left, same), inside(node.right, same))
+    if isinstance(node, Membership):
+        same = node.value == ColumnValue(name)
+        return Membership(node.sign, inside(node.value, False), tuple(inside(one, same) for one in node.choices))
+    if isinstance(node, Not):
+        return Not(_changed(node.inner, name, change))
+    if isinstance(node, Joined):
+        return Joined(node.word, tuple(_changed(part, name, change) for part in node.parts))
+    return node
 
 
 def plain(value: Any) -> Value:

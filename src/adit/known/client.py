@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from adit.data.sources.retries import TRANSIENT, Patience, TransientError, innermost, requested_wait
 from adit.errors import DataError, one_line
-from adit.progress import log
+from adit.progress import log, quantity
 
 REDIRECTS: Final = 5
 """Redirects in a row that are followed."""
@@ -86,7 +86,7 @@ class Client:
                 failures += 1
                 if failures >= patience.attempts:
                     kind = UnreachableError if isinstance(error, _NoConnectionError) else AnswerError
-                    raise kind(f"{self.host}: {error} ({failures} attempts)") from None
+                    raise kind(f"{self.host}: {error} ({quantity(failures, 'attempt')})") from None
                 log.debug("%s: %s; asking again", self.host, one_line(str(error)))
                 patience.wait(failures, error.retry_after_s)
 

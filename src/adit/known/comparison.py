@@ -11,6 +11,7 @@ from adit import convert
 from adit.elements import composition
 from adit.isolate import map_isolated
 from adit.known.phases import Disordered, KnownPhase
+from adit.progress import quantity
 from adit.score.matching.fingerprints import STARTUP_S, reduce_all
 from adit.score.matching.linking import LOOSE, TRAINING, LinkTask, load_matchers, run_tasks
 from adit.systems import AtomicSystem, Failure
@@ -75,7 +76,8 @@ def _ordered(
         pairs = [(n, reduced_by_id[id(phases[key][n].structure)]) for n in ordered[key]]
         usable = [(n, row) for n, row in pairs if isinstance(row, AtomicSystem)]
         if len(usable) < len(pairs):
-            results[key] = Compared(reason=f"{len(pairs) - len(usable)} known structures could not be reduced")
+            broken = quantity(len(pairs) - len(usable), "known structure")
+            results[key] = Compared(reason=f"{broken} could not be reduced")
         if usable:
             members = (sample, *(replace(row, system_id=str(n)) for n, row in usable))
             classes = (0, *[TRAINING] * len(usable))

@@ -20,7 +20,7 @@ from adit.known.phases import KnownPhase, Response
 from adit.known.pubchem import PubChem
 from adit.known.source import Source
 from adit.known.verdicts import LookupVerdict, verdict_of
-from adit.progress import Progress, log
+from adit.progress import Progress, log, quantity
 from adit.readers import ReadSettings
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -103,7 +103,7 @@ def look_up(rows: Sequence[AtomicSystem | Failure], places: Places, workers: int
     of_crystals, of_molecules = _crystals(crystals, places, workers), _molecules(molecules, places, workers)
     records = [_record(row, of_crystals if row.kind is not Kind.MOLECULE else of_molecules) for row in rows]
     counts = ", ".join(f"{n} {name}" for name, n in _counts([str(each[Col.IS_KNOWN]) for each in records]).items())
-    log.info("%d structures: %s", len(records), counts or "none")
+    log.info("%s: %s", quantity(len(records), "structure"), counts or "none")
     return pd.DataFrame(records, columns=list(COLUMNS))
 
 

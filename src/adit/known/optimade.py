@@ -17,6 +17,7 @@ from adit.known.client import AnswerError
 from adit.known.entries import EntryError, read_entry
 from adit.known.phases import Disordered, KnownPhase, Response
 from adit.known.source import Check, Source
+from adit.progress import quantity
 from adit.systems import AtomicSystem
 
 FIELDS: Final = (
@@ -102,7 +103,8 @@ class Optimade:
                 if address in addresses:
                     raise AnswerError(f"{self.name}: its pages go round in a circle")
                 if len(addresses) == self._paging.pages:
-                    raise AnswerError(f"{self.name}: has more than {self._paging.pages} pages (lookup.pages)")
+                    most = quantity(self._paging.pages, "page")
+                    raise AnswerError(f"{self.name}: has more than {most} (lookup.pages)")
                 addresses.add(address)
                 answer = self._source.ask(address, check)
                 response.dates.append(answer.date)
@@ -115,7 +117,7 @@ class Optimade:
                 announced = max(announced, _announced(body))
                 address = self._next(address, body)
             if received < announced:
-                raise AnswerError(f"{self.name}: sends {received} of {announced} entries")
+                raise AnswerError(f"{self.name}: sends {received} of {quantity(announced, 'entry', 'entries')}")
         except AnswerError as error:
             response.faults.append(str(error))
 

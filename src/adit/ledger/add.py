@@ -15,7 +15,7 @@ from adit.ledger.database import opened, writing
 from adit.ledger.gather import RunSample, gather
 from adit.ledger.merge import Peer, joined, reduced_of
 from adit.ledger.texts import from_text, to_text
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.systems import Kind
 
 
@@ -52,10 +52,14 @@ def add(path: Path, runs: Sequence[Path], workers: int) -> None:
         for run in folders:
             samples = {(row.generated.system_id, row.content): row for row in gather(run)}
             added = _add(base, run, list(samples.values()), workers)
-            text = "%s: %d structures added, %d of them new candidates; %d were there"
-            log.info(text, run, added.members, added.candidates, added.updated)
+            log.info("%s: %s", run, _text(added))
         total = base.execute("SELECT count(*) FROM candidates").fetchone()[0]
-    log.info("%s: %d candidates", path, total)
+    log.info("%s: %s", path, quantity(total, "candidate"))
+
+
+def _text(added: Added) -> str:
+    new = quantity(added.candidates, "new candidate")
+    return f"{quantity(added.members, 'structure')} added ({new}), {added.updated} brought up to date"
 
 
 def _is_run(run: Path, number: int) -> bool:

@@ -123,8 +123,10 @@ def writing(base: sqlite3.Connection) -> Iterator[None]:
 
 def _check(base: sqlite3.Connection, path: Path, create: bool) -> None:
     """Make the tables of a new file; refuse one that is no ledger, or a newer one."""
-    application = base.execute("PRAGMA application_id").fetchone()[0]
-    version = base.execute("PRAGMA user_version").fetchone()[0]
+    base.execute("BEGIN")  # one state of the file: another process may make its tables at this moment
+    queries = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    application, version, tables = (base.execute(query).fetchone()[0] for query in queries)
+    base.execute("COMMIT")
     if application == APPLICATION:
         if version > VERSION:
             raise ConfigError(
@@ -132,7 +134,7 @@ def _check(base: sqlite3.Connection, path: Path, create: bool) -> None:
                 "use the newer adit that wrote it"
             )
         return
-    if application or version or base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if application or version or tables:
         raise DataError(f"{path}: is an SQLite file and no ledger of this package; name another file")
     if not create:
         raise DataError(f"{path}: is empty; fill it with `adit ledger add results/* --ledger {path}`")

@@ -19,7 +19,7 @@ from adit.ledger.gather import KINDS
 from adit.ledger.query import query
 from adit.ledger.texts import from_text
 from adit.outputs.replace import replaced_folder
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.report.candidates import fields, frames
 from adit.report.candidates.data import CHUNK, Written, write_table
 from adit.report.page import assets
@@ -82,7 +82,7 @@ def export(path: Path, text: str, out: Path) -> None:
         if molecules:
             store.write_extxyz(new / "molecules.extxyz", molecules)
         _page(path, text, kept, new)
-    log.info("%s: %d candidates; page: %s", path, len(kept), out / "index.html")
+    log.info("%s: %s; page: %s", path, quantity(len(kept), "candidate"), out / "index.html")
 
 
 def _kept(base: sqlite3.Connection, record: dict[str, Any]) -> ExportedCandidate:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.score.matching.fingerprints import reduce_all
 from adit.score.matching.linking import LOOSE, LinkTask, run_tasks
 from adit.systems import AtomicSystem, Failure
@@ -42,7 +42,8 @@ def reduced_of(systems: Mapping[int, AtomicSystem], workers: int) -> dict[int, A
     results = reduce_all(rows, workers=workers, wall_limit_s=WALL_LIMIT_S)
     failures = [row for row in results if isinstance(row, Failure)]
     if failures:
-        log.info("%d structures could not be reduced: they are merged with equal ones only", len(failures))
+        number = quantity(len(failures), "structure")
+        log.info("%s could not be reduced: merged with equal ones only", number)
     return {int(row.system_id): row for row in results if isinstance(row, AtomicSystem)}
 
 

@@ -19,6 +19,7 @@ STATES: Final = ("new", "queued", "dft-done", "confirmed", "rejected", "made")
 """What can be said of a candidate."""
 
 OTHER_NAMES: Final = {"synthesised": "made", "synthesized": "made", "dft done": "dft-done"}
+"""Other words for states; the state itself is stored."""
 
 SHOWN: Final = ("id", "kind", str(Col.FORMULA), "state", str(Col.E_ABOVE_HULL), "novel", "members", "runs")
 """Columns that a query shows by default, of those that are there."""
@@ -54,7 +55,7 @@ def query(path: Path, text: str, shown: Sequence[str] = (), limit: int | None = 
         ConfigError: the condition cannot be read, or names a column that no candidate has.
         DataError: there is no such ledger.
     """
-    condition = parse(text, WHERE) if text.strip() else None
+    condition = _states(parse(text, WHERE)) if text.strip() else None
     with opened(path) as base:
         names = candidates.columns(base)
         if condition is not None:
@@ -87,21 +88,39 @@ def _answer(
     return Answer(columns, rows, total)
 
 
-def mark(path: Path, ids: Sequence[str], state: str, comment: str = "") -> None:
+def state_of(text: str) -> str:
+    """Return the state that a word names, as it is stored.
+
+    Raises:
+        ConfigError: there is no such state.
+    """
+    state = OTHER_NAMES.get(text.lower(), text.lower())
+    if state not in STATES:
+        raise ConfigError(f"{WHERE}: no state '{text}'; states are {', '.join(STATES)} (also: synthesised)")
+    return state
+
+
+def _states(condition: Condition) -> Condition:
+    """Return a condition with the states that it compares with as they are stored."""
+    return condition.with_texts("state", state_of)
+
+
+def mark(path: Path, ids: Sequence[str], state: str, comment: str = "") -> str:
     """Set the state of candidates, with today's date; all of them or, if one is unknown, none.
 
     Args:
         path: the ledger.
         ids: of candidates, or the first characters of one; an id that a candidate had before it was merged counts too.
-        state: one of ``STATES``.
+        state: one of ``STATES``, or another name of one.
         comment: one line.
+
+    Returns:
+        The state as it is stored.
 
     Raises:
         ConfigError: there is no such state, or an id fits no candidate, or several.
     """
-    state = OTHER_NAMES.get(state.lower(), state.lower())
-    if state not in STATES:
-        raise ConfigError(f"{WHERE} mark: no state '{state}'; states are {', '.join(STATES)}")
+    state = state_of(state)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with opened(path) as base, writing(base):
         touched = []
@@ -112,6 +131,7 @@ def mark(path: Path, ids: Sequence[str], state: str, comment: str = "") -> None:
             )
             touched.append(number)
         candidates.refresh(base, touched)
+    return state
 
 
 def _member(base: sqlite3.Connection, text: str) -> tuple[int, str]:

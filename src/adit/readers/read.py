@@ -11,7 +11,7 @@ from adit.config import LimitsConfig, ReadConfig
 from adit.errors import DataError, one_line
 from adit.isolate import Outcome, map_isolated
 from adit.limits import check_atoms
-from adit.progress import Progress, log
+from adit.progress import Progress, log, quantity
 from adit.readers.charges import STATE, with_state
 from adit.readers.formats.base import (
     CONTRADICTION,
@@ -122,10 +122,10 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
     broken = sum(isinstance(each.row, Failure) for each in rows)
     flagged = sum(any(note.startswith(CONTRADICTION) for note in each.notes) for each in rows)
     log.info(
-        "%d structures read%s%s",
-        len(rows),
+        "%s read%s%s",
+        quantity(len(rows), "structure"),
         f", {broken} of them failed: each is a row with its reason" if broken else "",
-        f"; {flagged} contradict their own file: see their notes" if flagged else "",
+        f"; contradictions to their own file: {flagged}, see the notes" if flagged else "",
     )
     return rows
 

@@ -15,7 +15,7 @@ from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
 from adit.outputs.parts import HIDDEN
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.readers.archives import ArchiveError, members, reason
 from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
 from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
@@ -269,4 +269,5 @@ def skipped_text(names: Iterable[PurePath]) -> str:
     suffixes = Counter(name.suffix.lower() or "without suffix" for name in shown).most_common()
     text = ", ".join(f"{count} {suffix}" for suffix, count in suffixes[:8])
     rest = sum(count for _, count in suffixes[8:])
-    return f"{len(shown)} files of other formats are not read: {text}{f', {rest} others' if rest else ''}"
+    text += f", {quantity(rest, 'other')}" if rest else ""
+    return f"{quantity(len(shown), 'file')} of other formats {'is' if len(shown) == 1 else 'are'} not read: {text}"

@@ -18,14 +18,12 @@ from adit.progress import log
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.potentials.screen import refuse
 from adit.systems import AtomicSystem
+from adit.units import SAME_ENERGY
 
 Mode = Literal["off", "try", "only"]
 
 TOLERANCES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.01)
 """Tolerances of spglib that are tried, largest first, Å."""
-
-SAME_ENERGY = 1e-3
-"""A symmetric result is kept if it is higher in energy by less than this, eV/atom."""
 
 COLUMNS = (
     Col.SYMMETRIZED,

@@ -14,7 +14,8 @@ from adit.dossier import crystals, molecules, supply
 from adit.dossier.build import Task, build
 from adit.dossier.content import Subject
 from adit.dossier.decomposition import Phase, Phases
-from adit.dossier.neighbours import alike, nearest
+from adit.dossier.neighbours import absence, alike, nearest
+from adit.dossier.subjects import with_references
 from adit.dossier.write import folders
 from adit.systems import AtomicSystem, Kind
 from tests.unit.ledger.runs import caesium, salt, write_run
@@ -22,6 +23,9 @@ from tests.unit.ledger.runs import caesium, salt, write_run
 PHASES = Phases(
     "vasp/PBE(+U)/MP2020", [Phase("mp-1", "Na", {"Na": 1.0}, -1.3), Phase("mp-2", "Cl2", {"Cl": 2.0}, -1.8)]
 )
+
+
+FRAGMENT = AtomicSystem("m", Kind.MOLECULE, np.array([6, 1, 1]), np.array([[0, 0, 0], [1.1, 0, 0], [5.0, 0, 0]]))
 
 
 def molecule(smiles: str) -> AtomicSystem:
@@ -73,6 +77,45 @@ def test_the_nearest_known_by_structure_and_by_composition() -> None:
     assert [one.system_id for one in ranked] == ["OCC", "CO"]
 
 
+@pytest.mark.parametrize(
+    ("references", "why"),
+    [
+        ([], "No nearest known crystal is shown: no known structures were given (--reference, or the data of a run)."),
+        ([molecule("O")], "No nearest known crystal is shown: the known structures that were given have no crystal."),
+        (
+            [salt("c", 35, 5.97)],
+            "No nearest known crystal by structure is shown: of those that were given, none has the same elements.",
+        ),
+        ([salt("a")], ""),
+    ],
+)
+def test_a_crystal_without_a_nearest_known_one_says_why(references: list[AtomicSystem], why: str) -> None:
+    subject = with_references(Subject("s", [("as given", salt("s", edge=5.7))]), references)
+    section = build(Task(subject)).sections[0]
+    assert list(section.notes) == [why] * bool(why)
+    assert any("nearest by structure" in caption for _, caption in section.pictures) == (not why)
+
+
+def test_a_crystal_of_which_no_distances_are_there_says_so() -> None:
+    assert "cannot be computed" in absence(salt("s"), [salt("a")], 1)
+
+
+@pytest.mark.parametrize(
+    ("references", "why"),
+    [
+        ([], "no known structures were given (--reference, or the data of a run)."),
+        ([salt("a")], "the known structures that were given have no molecule."),
+        ([FRAGMENT], "no bonds fit in the 1 known molecule compared."),
+        ([molecule("CO")], ""),
+    ],
+)
+def test_a_molecule_without_a_nearest_known_one_says_why(references: list[AtomicSystem], why: str) -> None:
+    subject = with_references(Subject("m", [("as given", molecule("CCO"))]), references)
+    section = build(Task(subject)).sections[0]
+    assert list(section.notes) == [f"No nearest known molecule is shown: {why}"] * bool(why)
+    assert any("nearest in the data" in caption for _, caption in section.pictures) == (not why)
+
+
 def test_a_molecule_s_names_properties_and_alerts() -> None:
     mol = convert.to_rdkit(molecule("CC(=O)Oc1ccccc1C(=O)O"))
     assert molecules.names(mol)["InChIKey"] == "BSYNRYMUTXBXSQ-UHFFFAOYSA-N"
@@ -113,9 +156,9 @@ def test_energies_of_another_method_are_not_compared() -> None:
 
 
 def test_a_molecule_without_bonds_says_so() -> None:
-    system = AtomicSystem("m", Kind.MOLECULE, np.array([6, 1, 1]), np.array([[0, 0, 0], [1.1, 0, 0], [5.0, 0, 0]]))
-    dossier = build(Task(Subject("m", [("generated", system)])))
+    dossier = build(Task(Subject("m", [("generated", FRAGMENT)])))
     assert "No bonds fit" in dossier.sections[0].notes[0]
+    assert "no nearest known molecule" in dossier.sections[0].notes[0]
     assert set(dossier.files) == {"structure.extxyz"}
 
 
@@ -139,6 +182,8 @@ def test_the_verb_of_a_run_and_of_files(tmp_path: Path, capsys: pytest.CaptureFi
     bad = tmp_path / "bad.cif"
     bad.write_text("data_x\n_cell_length_a 3\n")
     assert main(["dossier", str(tmp_path / "a/crystal-0-0/structure.cif"), str(bad), "--out", str(tmp_path / "b")]) == 0
+    assert "no known structures were given" in (tmp_path / "b/structure/index.html").read_text()
+    assert "1 dossier, 1 without" in capsys.readouterr().err
     rows = list(csv.DictReader((tmp_path / "b/dossiers.csv").open()))
     assert [bool(row["folder"]) for row in rows] == [True, False]
     assert rows[1]["reason"]

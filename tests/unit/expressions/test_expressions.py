@@ -104,3 +104,11 @@ def test_a_long_list_is_a_flat_tree_in_sql() -> None:
 def test_nested_comparisons_stay_small_in_sql() -> None:
     condition = parse("(" * 45 + "a" + " < 1)" * 45)
     assert len(condition.sql(lambda name: "a")[0]) < 10_000
+
+
+def test_texts_that_a_column_is_compared_with_can_be_changed() -> None:
+    text = "s = 'a' or 'a' != s and not s in ('b', t) or (t = 'a') = (s = 'b') or s < 'a' or s = 1"
+    changed = parse(text).with_texts("s", str.upper)
+    expected = "s = 'A' or 'A' != s and not s in ('B', t) or (t = 'a') = (s = 'B') or s < 'a' or s = 1"
+    assert changed.root == parse(expected).root
+    assert changed.text == text

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from adit.elements import SYMBOLS, reduced_formula
 from adit.systems import AtomicSystem
+from tests.http_server import QuietHandler, listening
 
 Reply = tuple[int, bytes, dict[str, str]]
 
@@ -38,14 +37,9 @@ class Server:
     trickle_s: float = 0.0
 
 
-def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def do_GET(self) -> None:
+def _handler(server: Server) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        def answer(self) -> None:
             server.requests.append(self.path)
             time.sleep(server.delay_s)
             parts = urlsplit(self.path)
@@ -56,36 +50,19 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                if not server.trickle_s:
+                if server.trickle_s:
+                    self.write_slowly(body, server.trickle_s)
+                else:
                     self.wfile.write(body)
-                    return
-                for byte in body:
-                    self.wfile.write(bytes([byte]))
-                    self.wfile.flush()
-                    time.sleep(server.trickle_s)
 
     return Handler
-
-
-class _Quiet(ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that hang up."""
 
 
 @contextmanager
 def running(server: Server) -> Iterator[Server]:
     """Serve on a free local port."""
-    http = _Quiet(("127.0.0.1", 0), _handler(server))
-    http.daemon_threads = True
-    server.url = f"http://127.0.0.1:{http.server_address[1]}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with listening(_handler(server)) as server.url:
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
 
 
 def as_json(value: Any, status: int = 200) -> Reply:

@@ -71,6 +71,7 @@ LIES: dict[str, tuple[Answers, str]] = {
         lambda *_: (200, b'{"data": []}', {"Content-Length": "500", "Connection": "close"}),
         "broke off",
     ),
+    "none of one entry": (answers(meta={"data_returned": 1}), "sends 0 of 1 entry"),
     "half of the entries": (answers(meta={"data_returned": 7}), "sends 0 of 7 entries"),
     "more without a link": (answers(meta={"more_data_available": True}), "does not say where"),
     "a cell that is no number": (answers(changed(lattice_vectors=BAD_CELL)), "entry halite has no lattice"),
@@ -166,6 +167,9 @@ def property_of(key: str, compound: Any = 702) -> Answers:
     return lambda *_: as_json({"PropertyTable": {"Properties": [{"CID": compound, "InChIKey": key}]}})
 
 
+COMPOUNDS = [{"CID": number, "InChIKey": ETHANOL} for number in (177015, 702, 20757)]
+SEVERAL = {"PropertyTable": {"Properties": COMPOUNDS}}
+MIXED = {"PropertyTable": {"Properties": [{"CID": 962, "InChIKey": "another"}, "nothing", COMPOUNDS[1]]}}
 MOLECULAR: dict[str, tuple[Answers, str, str]] = {
     "not there": (fault("PUGREST.NotFound"), "not-found", ""),
     "there": (property_of(ETHANOL), "known", ""),
@@ -178,6 +182,12 @@ MOLECULAR: dict[str, tuple[Answers, str, str]] = {
     "another 404": (fault("Other"), "unknown", "answers 404 and is not PubChem"),
     "a page": (lambda *_: (404, b"<html>no</html>", {}), "unknown", "answers 404 with a web page"),
     "busy": (lambda *_: (503, b"", {}), "unknown", "answers 503"),
+    "broken": (lambda *_: (500, b"oops", {}), "unknown", "answers 500"),
+    "several compounds": (lambda *_: as_json(SEVERAL), "known", ""),
+    "several keys": (lambda *_: as_json(MIXED), "known", ""),
+    "half of the text": (lambda *_: (200, b'{"PropertyTable": {"Prop', {}), "unknown", "answers 200 with no JSON"),
+    "no text": (lambda *_: (200, bytes(range(256)), {}), "unknown", "answers 200 with no JSON"),
+    "nothing": (lambda *_: (200, b"", {}), "unknown", "answers 200 with no JSON"),
 }
 
 
@@ -194,6 +204,21 @@ def test_what_pubchem_says(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
         row = row_of(tmp_path, server, molecule, providers=[], pubchem=server.url)
     assert row["known"] == verdict
     assert reason in row["known_reason"]
+    assert "\n" not in row["known_reason"]
+    assert row["known_id"] == ("702" if verdict == "known" else ""), "of several compounds the one of lowest number"
+    assert len(list((tmp_path / "cache").glob("*.json"))) == (verdict != "unknown"), "kept only if it can be used"
+
+
+@pytest.mark.parametrize("speed", [{"trickle_s": 0.05}, {"delay_s": 2.0}])
+def test_a_slow_pubchem_has_a_limit(
+    speed: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, molecule: AtomicSystem
+) -> None:
+    monkeypatch.setattr("adit.known.lookup.inchikeys", lambda rows, _: [(ETHANOL, "")] * len(rows))
+    with running(Server(property_of(ETHANOL), **speed)) as server:  # type: ignore[arg-type]
+        row = row_of(tmp_path, server, molecule, providers=[], pubchem=server.url, timeout_s=0.5)
+    assert (row["known"], row["known_id"]) == ("unknown", "")
+    assert "0.5 s" in row["known_reason"]
+    assert row["known_reason"].endswith("(lookup.timeout_s) (2 attempts)")
 
 
 def test_queries_wait_for_each_other_and_as_long_as_the_server_asks(tmp_path: Path) -> None:

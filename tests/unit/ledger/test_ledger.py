@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,6 +138,44 @@ def test_what_is_missing_or_unknown_is_one_line(runs: list[Path], tmp_path: Path
     assert rows(path, "state != 'new'", "id") == []
 
 
+def test_synthesised_is_another_word_for_made(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    add(path, runs, 1)
+    ids = [str(row[0]) for row in rows(path, "", "id")]
+    assert mark(path, ids[:1], "Synthesised") == mark(path, ids[1:2], "made") == "made"
+    assert mark(path, ids[2:], "DFT done") == "dft-done"
+    with opened(path) as base:
+        assert base.execute("SELECT state, count(*) FROM marks GROUP BY state ORDER BY state").fetchall() == [
+            ("dft-done", 1),
+            ("made", 2),
+        ]
+    for text in ("state = 'made'", "state = 'synthesised'", "not state in ('new', 'DFT done')"):
+        assert {row[0] for row in rows(path, text, "id")} == set(ids[:2])
+    with pytest.raises(ConfigError, match="no state 'burnt'; states are new, queued"):
+        query(path, "state = 'burnt'")
+    with pytest.raises(SystemExit):
+        main(["ledger", "mark", "--help"])
+    assert "synthesised" in capsys.readouterr().out
+
+
+def test_one_candidate_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--ledger", str(tmp_path / "ledger.sqlite")]
+    run = write_run(tmp_path / "a", [salt("crystal-0-0")])
+    assert main(["ledger", "add", str(run), *flags]) == 0
+    assert main(["ledger", "query", *flags]) == 0
+    assert main(["ledger", "export", "--out", str(tmp_path / "out"), *flags]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("1 candidate" in line for line in lines) == 3
+    assert "1 structure added (1 new candidate), 0 brought up to date" in lines[0]
+    page = (tmp_path / "out/index.html").read_text()
+    assert ">1 candidate." in page
+    assert "search 1 row" in page
+    for text in (*lines, page):
+        assert not re.search(r"\b1 (new )?(candidates|structures|rows)\b", text), text
+
+
 def test_another_file_is_never_taken_for_a_ledger(runs: list[Path], tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("my notes " * 100)
@@ -189,6 +231,24 @@ def test_two_writers_at_once_lose_nothing(runs: list[Path], tmp_path: Path) -> N
     add(alone, runs, 1)
     columns = ("id", "members", "runs", "e_above_hull", "run")
     assert rows(path, "", *columns) == rows(alone, "", *columns)
+
+
+def test_a_ledger_that_another_process_makes_at_this_moment_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, connect = tmp_path / "ledger.sqlite", sqlite3.connect
+
+    class Interrupted(sqlite3.Connection):
+        def execute(self, *words: Any) -> sqlite3.Cursor:
+            if words[0] == "PRAGMA user_version":
+                monkeypatch.setattr(sqlite3, "connect", connect)
+                with suppress(ExternalToolError), opened(path, create=True, patience_s=0.1):
+                    pass
+            return super().execute(*words)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(connect, factory=Interrupted))
+    with opened(path, create=True) as base:
+        assert base.execute("SELECT count(*) FROM members").fetchone() == (0,)
 
 
 def test_a_kill_at_any_statement_leaves_whole_runs(runs: list[Path], tmp_path: Path) -> None:
@@ -248,7 +308,9 @@ def test_the_verbs(runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixtu
     name = lines[1].split()[0]
     assert main(["ledger", "mark", name[:8], "synthesised", "--comment", "batch 3", *flags]) == 0
     assert main(["ledger", "show", name, *flags]) == 0
-    assert "made   batch 3" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "made   batch 3" in shown.out
+    assert f"{name[:8]}: made" in shown.err
     assert main(["ledger", "export", "--out", str(out), *flags]) == 0
     assert len(list((out / "structures").glob("*.cif"))) == 3
     assert "batch 3" in (out / "ledger.csv").read_text()

@@ -81,7 +81,7 @@ def test_every_block_of_a_cif_and_every_member_of_an_archive_is_read_or_named(
     with caplog.at_level(logging.WARNING):
         items = entries([tmp_path / "z.zip"])
     assert ids(items) == ["MgO", "NaCl", "a", "b", "z/in/two-1", "z/in/two-2"]
-    assert "1 files of other formats are not read: 1 .txt" in caplog.text
+    assert "1 file of other formats is not read: 1 .txt" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.WARNING):
         assert ids(entries([tmp_path])) == ["MgO", "NaCl", "a", "b", *(f"{tmp_path.name}/two-{n}" for n in (1, 2))]

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from adit import convert
 from adit.elements import colours, covalent_radii, symbol
 from adit.errors import DataError
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.systems import AtomicSystem, wrap
 
 SIZE = 260.0
@@ -46,7 +46,7 @@ def ball_and_stick(system: AtomicSystem, name: str, size: float = SIZE) -> Marku
     items = [*_edges(scene), *_sticks(scene), *_balls(scene, ident)]
     body = "".join(svg for _, svg in sorted(items, key=lambda item: item[0]))
     defs = "".join(_gradient(ident, int(z)) for z in sorted(set(scene.numbers.tolist())))
-    label = escape(f"{len(system)} atoms of {system.system_id}")
+    label = escape(f"{quantity(len(system), 'atom')} of {system.system_id}")
     return Markup(
         f'<svg class="structure" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size:g} {size:g}" role="img" '
         f'aria-label="{label}"><defs>{defs}</defs>{body}</svg>'

@@ -95,6 +95,7 @@ def environment() -> Environment:
     templates.filters |= {
         "seconds": formats.seconds,
         "count": formats.count,
+        "quantity": formats.quantity,
         "json": lambda value: json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False),
     }
     return templates

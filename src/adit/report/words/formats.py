@@ -41,6 +41,11 @@ def count(value: Any) -> str:
     return number(value, 0)
 
 
+def quantity(value: int, noun: str) -> str:
+    """Return a whole number with thin spaces between thousands and its noun, singular where it is one."""
+    return f"{count(value)} {noun if value == 1 else noun + 's'}"
+
+
 def seconds(value: Any) -> str:
     """Return a duration; short ones with a decimal."""
     from adit.progress import duration

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from adit.columns import Col
 from adit.report.words import formats
+from adit.units import SAME_ENERGY
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SAME_ENERGY: Final = 1e-3
-"""Energies that differ by less count as equal, eV/atom."""
 
 
 def facts(frame: pd.DataFrame | None) -> dict[str, str]:
@@ -37,7 +35,7 @@ def facts(frame: pd.DataFrame | None) -> dict[str, str]:
         lower, higher = (difference < -SAME_ENERGY).sum(), (difference > SAME_ENERGY).sum()
         values |= {
             "relaxed both ways": f"{len(both)}",
-            "symmetric one lower in energy (more than 1 meV/atom)": f"{int(lower)}",
+            f"symmetric one lower in energy (more than {1000 * SAME_ENERGY:g} meV/atom)": f"{int(lower)}",
             "symmetric one higher": f"{int(higher)}",
             "steps: as generated, symmetric": _pair(both[Col.RAW_STEPS].sum(), both[Col.SYMMETRIZED_STEPS].sum()),
             "time: as generated, symmetric": ", ".join(

@@ -13,7 +13,7 @@ from typing import Final
 
 from adit import convert
 from adit.elements import reduced_formula
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.score.common.content import content_key
 from adit.score.matching.fingerprints import Reduced, reduce_all, reduce_crystal, reduce_references
 from adit.score.matching.formula_groups import (
@@ -139,7 +139,8 @@ def match_all(
         reasons |= {(group.population, group.members[n].system_id): f"matching: {r}" for n, r in group.reasons.items()}
         matches |= _matches(group)
     if reasons:
-        log.info("%d structures could not be matched: they count as neither unique nor novel", len(reasons))
+        number = quantity(len(reasons), "structure")
+        log.info("%s could not be matched: neither unique nor novel", number)
     return Matches(matches, reasons, *counts, has_references=bool(references))
 
 

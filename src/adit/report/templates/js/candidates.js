@@ -137,7 +137,7 @@ class Candidates {
     if (format === "csv") {
       const columns = this.data.columns;
       saveFile(`${name}.csv`, toCsv(columns.map((c) => c.name), rows.map((row) => columns.map((c) => this.table.value(c, row)))), "text/csv");
-      return this.say(`${rows.length} rows written`);
+      return this.say(`${rows.length} ${rows.length === 1 ? "row" : "rows"} written`);
     }
     const parts = [];
     for (const row of rows) {
@@ -145,7 +145,7 @@ class Candidates {
       if (frame) parts.push(WRITERS[format](this.id(row), frame, this.data.elements));
     }
     if (parts.length) saveFile(`${name}.${format}`, parts.join(format === "cif" ? "\n" : ""));
-    return this.say(`${parts.length} structures written${parts.length < rows.length ? `, ${rows.length - parts.length} have none` : ""}`);
+    return this.say(`${parts.length} ${parts.length === 1 ? "structure" : "structures"} written${parts.length < rows.length ? `, ${rows.length - parts.length} have none` : ""}`);
   }
 }
 

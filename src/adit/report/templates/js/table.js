@@ -160,7 +160,7 @@ class RowTable {
   tell() {
     const n = (value) => shownNumber(value, 0);
     const picked = this.picked.size ? `, ${n(this.picked.size)} selected` : "";
-    this.root.querySelector(".count").textContent = `${n(this.order.length)} of ${n(this.data.rows)} rows${picked}`;
+    this.root.querySelector(".count").textContent = `${n(this.order.length)} of ${n(this.data.rows)} ${this.data.rows === 1 ? "row" : "rows"}${picked}`;
     this.all.checked = this.order.length > 0 && this.order.every((row) => this.picked.has(row));
     this.table.setAttribute("aria-rowcount", this.order.length + 2);
   }
