@@ -14,7 +14,7 @@ from adit.errors import ConfigError
 from adit.limits import set_limits
 from adit.outputs.inputs import also_reads
 from adit.outputs.replace import replaced_files
-from adit.readers import by_kind, read_structures, settings_of
+from adit.readers import by_kind, need_structures, read_structures, settings_of
 from adit.systems import AtomicSystem, Failure
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def _dossier(args: argparse.Namespace) -> None:
     subjects, failures = of_files(args.files, reading) if args.files else (of_run(args.run, args.top), [])
     references = references_of(args.run) if args.run is not None and not args.reference else []
     if args.reference:
-        references = [row.row for row in read_structures(args.reference, reading) if isinstance(row.row, AtomicSystem)]
+        rows = read_structures(args.reference, reading)
+        need_structures(rows)
+        references = [row.row for row in rows if isinstance(row.row, AtomicSystem)]
     table = args.hull or (None if args.run is None else _hull_of(args.run))
     _write_dossiers(subjects, failures, table, references, args, [*args.files, *args.reference])
 
@@ -87,6 +89,7 @@ def _lookup(args: argparse.Namespace) -> None:
     cache = args.cache or user_cache() / "known"
     with replaced_files(args.out, "known", inputs=[*args.files, *map(Path, settings.references)]) as new:
         rows = read_structures(args.files, reading)
+        need_structures(rows)
         order = {each.row.system_id: number for number, each in enumerate(rows)}
         read = [each.row for kind in by_kind(rows, None).values() for each in kind]
         read.sort(key=lambda row: order[row.system_id])

@@ -13,7 +13,7 @@ from adit.columns import Col
 from adit.dossier.content import Subject
 from adit.dossier.neighbours import absence, alike, nearest
 from adit.ledger.gather import LINEAGE, RunSample, best, gather
-from adit.readers import ReadSettings, read_structures
+from adit.readers import ReadSettings, need_structures, read_structures
 from adit.report.run.inputs import Structures, load, structures
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -32,10 +32,12 @@ def of_files(files: Sequence[Path], reading: ReadSettings | None = None) -> tupl
         reading: how to read them.
 
     Raises:
-        DataError: a file is missing or of no known format.
+        DataError: a file is missing or of no known format, or no structure of any can be read.
     """
     subjects, failures = [], []
-    for row in read_structures(files, reading):
+    rows = read_structures(files, reading)
+    need_structures(rows)
+    for row in rows:
         if isinstance(row.row, Failure):
             failures.append(row.row)
             continue

@@ -112,7 +112,7 @@ class Condition:
             name: of the column.
             change: returns the text to compare with.
         """
-        return Condition(self.text, _changed(self.root, name, change))
+        return Condition(self.text, _with_texts(self.root, name, change))
 
     def holds(self, row: Row) -> bool:
         """Return whether a row fulfils it; a column that the row lacks is missing."""
@@ -165,11 +165,11 @@ def _inner(node: Node) -> tuple[Node, ...]:
     return node.parts if isinstance(node, Joined) else ()
 
 
-def _changed(node: Node, name: str, change: Callable[[str], str]) -> Node:
+def _with_texts(node: Node, name: str, change: Callable[[str], str]) -> Node:
     def inside(other: Node, compared: bool) -> Node:
         if compared and isinstance(other, Literal) and isinstance(other.value, str):
             return Literal(change(other.value))
-        return _changed(other, name, change)
+        return _with_texts(other, name, change)
 
     if isinstance(node, Comparison):
         same = node.sign in ("=", "!=") and ColumnValue(name) in (node.left, node.right)
@@ -178,9 +178,9 @@ def _changed(node: Node, name: str, change: Callable[[str], str]) -> Node:
         same = node.value == ColumnValue(name)
         return Membership(node.sign, inside(node.value, False), tuple(inside(one, same) for one in node.choices))
     if isinstance(node, Not):
-        return Not(_changed(node.inner, name, change))
+        return Not(_with_texts(node.inner, name, change))
     if isinstance(node, Joined):
-        return Joined(node.word, tuple(_changed(part, name, change) for part in node.parts))
+        return Joined(node.word, tuple(_with_texts(part, name, change) for part in node.parts))
     return node
 
 

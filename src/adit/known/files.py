@@ -10,7 +10,7 @@ from adit.elements import composition, hill, reduced_formula
 from adit.known.names import inchikeys
 from adit.known.phases import KnownPhase, Response
 from adit.progress import log
-from adit.readers import ReadSettings, read_structures
+from adit.readers import ReadSettings, need_structures, read_structures
 from adit.systems import AtomicSystem, Failure
 
 NAME = "files"
@@ -50,14 +50,16 @@ def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: Read
         reading: how files are read; its processes find the names of molecules too.
 
     Raises:
-        DataError: a path is missing or of no known format.
+        DataError: a path is missing or of no known format, or no structure of any can be read.
     """
     sets = LocalSets()
     formulas = {reduced_formula(row.numbers) for row in systems if row.cell is not None}
     molecular = {_hill(row) for row in systems if row.cell is None}
     molecules: list[KnownPhase] = []
     failures = 0
-    for each in read_structures(paths, reading):
+    rows = read_structures(paths, reading)
+    need_structures(rows)
+    for each in rows:
         if isinstance(each.row, Failure):
             failures += 1
             continue

@@ -2,7 +2,7 @@
 
 from adit.readers.formats.base import CONTRADICTION, CutSettings, ParseSettings
 from adit.readers.kinds import as_kind, by_kind
-from adit.readers.read import ReadRow, ReadSettings, read_structures, settings_of
+from adit.readers.read import ReadRow, ReadSettings, need_structures, read_structures, settings_of
 from adit.readers.sources import check_paths
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "as_kind",
     "by_kind",
     "check_paths",
+    "need_structures",
     "read_structures",
     "settings_of",
 ]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from adit.config import LimitsConfig, ReadConfig
 from adit.errors import DataError, one_line
 from adit.isolate import Outcome, map_isolated
-from adit.limits import check_atoms
+from adit.limits import check_atoms, names_limit
 from adit.progress import Progress, log, quantity
 from adit.readers.charges import STATE, with_state
 from adit.readers.formats.base import (
@@ -128,6 +128,21 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
         f"; contradictions to their own file: {flagged}, see the notes" if flagged else "",
     )
     return rows
+
+
+def need_structures(rows: Sequence[ReadRow]) -> None:
+    """Check that a structure can be read: a result on none would say nothing.
+
+    Structures beyond a limit of the configuration are failure rows, not unreadable.
+
+    Raises:
+        DataError: there is none.
+    """
+    failures = [row.row for row in rows if isinstance(row.row, Failure) and row.row.stage == "read"]
+    if failures and len(failures) == len(rows) and not any(names_limit(failure.reason) for failure in failures):
+        first = f"{failures[0].system_id}: {failures[0].reason}"
+        which = "the structure cannot" if len(rows) == 1 else f"none of the {len(rows)} structures can"
+        raise DataError(f"{which} be read ({first}); check the files and their format")
 
 
 def parse_all(cut: Sequence[Entry], settings: ReadSettings) -> list[Parsed | str]:

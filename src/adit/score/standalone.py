@@ -15,14 +15,13 @@ from adit import store
 from adit.config import ScoreStage
 from adit.errors import ConfigError, DataError
 from adit.isolate import kept_workers
-from adit.limits import names_limit
 from adit.outputs.replace import check_folder, remove_all, replaced_folder
 from adit.progress import log
-from adit.readers import ParseSettings, ReadRow, ReadSettings, by_kind, check_paths, read_structures
+from adit.readers import ParseSettings, ReadSettings, by_kind, check_paths, need_structures, read_structures
 from adit.score.common.inputs import Energies, Reference, read_energies
 from adit.score.given import joined, origins_of, read_any_references
 from adit.score.score import NAMED, OUTPUTS, score_rows
-from adit.systems import Failure, Kind
+from adit.systems import Kind
 
 SAMPLES: Final = "samples.arrow"
 
@@ -84,7 +83,7 @@ def score_files(
     asks_energies = bool(given.relaxed or given.hull or given.dft)
     energies = read_energies(given.relaxed, given.hull, given.dft) if asks_energies else Energies()
     read = read_structures(files, reading)
-    _need_structures(read)
+    need_structures(read)
     samples = by_kind(read, given.kind)
     if asks_energies:
         given_rows = [row for kind in (Kind.CRYSTAL, Kind.MOLECULE) for row in samples.get(kind, [])]
@@ -116,20 +115,6 @@ def score_files(
 def _names_of_tables(given: Given) -> dict[str, str]:
     names = {"relaxed": given.relaxed, "hull": [given.hull] if given.hull else [], "dft": given.dft}
     return {name: ", ".join(map(str, paths)) for name, paths in names.items()}
-
-
-def _need_structures(rows: Sequence[ReadRow]) -> None:
-    """Check that a structure can be read: rates of 0 % would say nothing about the samples.
-
-    Structures beyond a limit of the configuration are failure rows, not unreadable.
-
-    Raises:
-        DataError: there is none.
-    """
-    failures = [row.row for row in rows if isinstance(row.row, Failure) and row.row.stage == "read"]
-    if failures and len(failures) == len(rows) and not any(names_limit(failure.reason) for failure in failures):
-        first = f"{failures[0].system_id}: {failures[0].reason}"
-        raise DataError(f"none of the {len(rows)} structures can be read ({first}); check the files and their format")
 
 
 def _check(files: Sequence[Path], given: Given, out: Path) -> None:

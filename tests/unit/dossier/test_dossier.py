@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adit import convert
+from adit import convert, store
 from adit.cli import main
 from adit.dossier import crystals, molecules, supply
 from adit.dossier.build import Task, build
@@ -171,6 +171,19 @@ def test_folders_are_different_and_plain() -> None:
         "candidate",
         "candidate--1",
     ]
+
+
+@pytest.mark.parametrize("words", [["{bad}"], ["{good}", "--reference", "{bad}"]])
+def test_files_of_which_nothing_can_be_read_are_one_line(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad, out = tmp_path / "good.arrow", tmp_path / "bad.cif", tmp_path / "out"
+    store.write_systems(good, [salt("s")])
+    bad.write_text("data_x\n_cell_length_a 3\n")
+    line = [word.format(good=good, bad=bad) for word in words]
+    assert main(["dossier", *line, "--out", str(out)]) == 3
+    assert "error: the structure cannot be read (bad: " in capsys.readouterr().err
+    assert not out.exists()
 
 
 @pytest.mark.slow

@@ -188,6 +188,18 @@ def test_what_names_no_place_or_no_table_is_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("place", ["files", "references"])
+def test_files_of_which_nothing_can_be_read_are_one_line(
+    place: str, tmp_path: Path, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, out = tmp_path / "broken.cif", tmp_path / "known.csv"
+    broken.write_text("data_x\n_cell_length_a 3\n")
+    paths = (broken, files) if place == "files" else (files, broken)
+    assert main(["known", str(paths[0]), "--reference", str(paths[1]), "--out", str(out)]) == 3
+    assert "error: the structure cannot be read (broken: " in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_killed_call_goes_on_where_it_was(tmp_path: Path) -> None:
     path, out = tmp_path / "mine.arrow", tmp_path / "known.csv"
     store.write_systems(path, [salt(f"{z}", anion=z) for z in (9, 17, 35, 53)])
