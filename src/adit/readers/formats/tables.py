@@ -15,7 +15,7 @@ import numpy as np
 from adit.errors import DataError
 from adit.progress import log
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
-from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.geometry import is_periodic, need_geometry
 from adit.readers.formats.parquet import read_parquet
 from adit.readers.formats.pymatgen_json import is_structure
 from adit.readers.formats.texts import decode, split_cif
@@ -212,10 +212,13 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     """
     numbers, positions, cell = (_flat(part) for part in content[:3])
     pbc = _flat(_as_list(content[3])) if len(content) > 3 else None
-    if pbc is not None and pbc.size and not pbc.any():
-        cell = None
-    elif pbc is not None and pbc.any() and (cell is None or not cell.size):
-        raise DataError("is periodic (pbc) but has no cell")
+    notes: tuple[str, ...] = ()
+    if pbc is not None and pbc.size:
+        periodic, notes = is_periodic([bool(each) for each in pbc])
+        if not periodic:
+            cell = None
+        elif cell is None or not cell.size:
+            raise DataError("is periodic (pbc) but has no cell")
     if numbers is None or positions is None:
         raise DataError("has no numbers" if numbers is None else "has no positions")
     if positions.size != 3 * numbers.size:
@@ -226,7 +229,7 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     kind = Kind.MOLECULE if box is None else Kind.CRYSTAL
     if box is None:
         need_geometry(positions.reshape(-1, 3))
-    return Parsed(AtomicSystem("row", kind, numbers.astype(np.int64), positions.reshape(-1, 3), box))
+    return Parsed(AtomicSystem("row", kind, numbers.astype(np.int64), positions.reshape(-1, 3), box), notes)
 
 
 def _as_list(value: Any) -> Any:
