@@ -194,8 +194,8 @@ def test_names_in_archives_that_lead_out_of_it_are_ids_below_it(tmp_path: Path, 
                 info = tarfile.TarInfo(name)
                 info.size = len(text.encode())
                 tar.addfile(info, io.BytesIO(text.encode()))
-    found = ids(packed)
-    assert set(found) == set(HOSTILE.values())
+    sources = ids(packed)
+    assert set(sources) == set(HOSTILE.values())
     (evil,) = (each for each in read_structures([packed], ReadSettings(workers=0)) if each.row.system_id == "A/evil")
     assert evil.source == f"{packed}:../evil.cif"
     assert not (tmp_path.parent / "evil.cif").exists()

@@ -31,9 +31,6 @@ _LIKE_CELLS: Final = (
 )
 """Columns that may be a cell, but in no form that is read."""
 
-_COUNTS: Final = ("nsites", "n_atoms", "num_atoms", "natoms")
-"""Columns with the number of atoms of a structure."""
-
 _MAX_FIELD: Final = 2_000_000_000
 """Largest number of characters of a field of a CSV file."""
 
@@ -253,19 +250,6 @@ def _flat(value: Any) -> np.ndarray | None:
     rows = np.asarray(value, dtype=object).ravel()
     parts = [np.asarray(row, dtype=float).ravel() for row in rows]
     return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def count_contradiction(properties: Mapping[str, Any], n_atoms: int) -> str:
-    """Return the contradiction between a number of atoms and the table's; empty if there is none."""
-    for name, value in properties.items():
-        if name.lower() in _COUNTS:
-            try:
-                stated = float(value)
-            except (TypeError, ValueError):
-                continue
-            if stated == stated and round(stated) != n_atoms:
-                return f"{n_atoms} atoms, {name} says {stated:g}"
-    return ""
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------
