@@ -14,9 +14,10 @@ from adit.elements import composition, hill
 from adit.errors import ConfigError, DataError
 from adit.hull.energy_tags import MP2020_TAG
 from adit.progress import log
-from adit.readers import ReadRow, ReadSettings, need_structures, read_structures
+from adit.readers import CONTRADICTION, ReadRow, ReadSettings, need_structures, read_structures
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import format_of
+from adit.readers.formats.tables import holds_structures
 from adit.readers.formulas import parse_formula
 from adit.readers.joins import identity_of, identity_of_record, join_ids, need_unique
 from adit.systems import AtomicSystem, Failure
@@ -76,8 +77,11 @@ def _names(paths: Iterable[Path]) -> str:
 
 
 def _is_table(path: Path, frame: Any) -> bool:
-    """Return whether a file is a table of energies, with compositions in it or structures beside it."""
-    compositions = Col.FORMULA in frame or path.with_suffix(".arrow").is_file()
+    """Return whether a file is a table of energies, with compositions in it or structures beside it, but none in it."""
+    beside = path.with_suffix(".arrow").is_file()
+    if not beside and any(holds_structures(frame[name].tolist()) for name in frame):
+        return False
+    compositions = Col.FORMULA in frame or beside
     return compositions and _PER_ATOM in frame and Col.SYSTEM_ID in frame
 
 
@@ -167,6 +171,9 @@ def _of_structures(
             raise
         raise _no_table(table, files[table], error) from error
     need_structures(rows)
+    flagged = [(row.row.system_id, note) for row in rows for note in row.notes if note.startswith(CONTRADICTION)]
+    if flagged:
+        log.warning("%s: energies are of the structures as read, but %s: %s", _names(files), *flagged[0])
     records = [_record(row) for row in rows]
     if any(isinstance(row.row, AtomicSystem) for row in rows) and all(math.isnan(each[_PER_ATOM]) for each in records):
         held = dict.fromkeys(name for row in rows for name in row.properties)

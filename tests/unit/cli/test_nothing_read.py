@@ -106,3 +106,13 @@ def test_a_cell_beside_molecules_is_a_failure_of_its_row(tmp_path: Path) -> None
     assert first.make().numbers.tolist() == [8, 1, 1]
     with pytest.raises(DataError, match="has a cell: it is no molecule"):
         second.make()
+
+
+def test_a_table_of_energies_with_structures_in_it_has_their_compositions(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quoted = convert.to_cif(NACL).replace('"', '""')
+    (tmp_path / "t.csv").write_text(f'system_id,formula,energy_per_atom,cif\na,KCl,-3.0,"{quoted}"\n')
+    (table,) = read_energy_tables([tmp_path / "t.csv"], "x/y", HERE)
+    assert list(table.frame["formula"]) == ["ClNa"]
+    assert "but a: contradiction: sites give Cl1 Na1, formula says KCl" in caplog.text

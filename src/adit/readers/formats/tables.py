@@ -143,13 +143,17 @@ def _contents(table: ColumnTable, settings: CutSettings) -> tuple[set[str], Sequ
 def _structure_column(table: ColumnTable) -> str | None:
     """Return the column of the structures: the first with a known name and structures, else the first with any."""
     by_name = [name for each in _STRUCTURES for name in table.names if name.lower() == each]
-    holding = [name for name in [*by_name, *(n for n in table.names if n not in by_name)] if _holds(table.column(name))]
+    holding = [
+        name
+        for name in [*by_name, *(n for n in table.names if n not in by_name)]
+        if holds_structures(table.column(name))
+    ]
     if len(holding) > 1:
         log.info("%s: structures from the column '%s' (also in: %s)", table.source, holding[0], ", ".join(holding[1:]))
     return holding[0] if holding else next(iter(by_name), None)
 
 
-def _holds(values: Sequence[Any]) -> bool:
+def holds_structures(values: Sequence[Any]) -> bool:
     """Return whether one of the first cells contains a structure; others may be empty or failures."""
     return any(
         is_structure(value) if isinstance(value, Mapping) else isinstance(value, str) and _format_of(value) != ""
