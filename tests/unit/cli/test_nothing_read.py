@@ -70,7 +70,7 @@ def test_scores_and_datasets_of_which_nothing_can_be_read(broken: Path, tmp_path
 
 def test_energies_of_which_none_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.extxyz").write_text("2\nenergy=1\nQq 0 0 0\nH 0 0 1\n")
-    with pytest.raises(DataError, match="none of the 1 structures can be read"):
+    with pytest.raises(DataError, match="the structure cannot be read"):
         read_energy_tables([tmp_path / "x.extxyz"], "x/y", HERE)
     (tmp_path / "x.extxyz").write_text("2\nenergy=1\nQq 0 0 0\nH 0 0 1\n" + cases.WATER.format(h="H"))
     with pytest.raises(DataError, match="its structures have no energy_per_atom"):

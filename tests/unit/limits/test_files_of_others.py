@@ -148,4 +148,4 @@ def test_relax_has_a_wall_limit_for_reading(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 3, done.stderr  # nothing else was given
     assert time.monotonic() - started < 150
-    assert "none of the 1 structures can be read (slow: killed at the wall limit of 3 s)" in done.stderr
+    assert "the structure cannot be read (slow: killed at the wall limit of 3 s)" in done.stderr
