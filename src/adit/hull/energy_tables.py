@@ -14,9 +14,10 @@ from adit.elements import composition, hill
 from adit.errors import ConfigError, DataError
 from adit.hull.energy_tags import MP2020_TAG
 from adit.progress import log
-from adit.readers import ReadRow, ReadSettings, read_structures
+from adit.readers import CONTRADICTION, ReadRow, ReadSettings, need_structures, read_structures
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import format_of
+from adit.readers.formats.tables import holds_structures
 from adit.readers.formulas import parse_formula
 from adit.readers.joins import identity_of, identity_of_record, join_ids, need_unique
 from adit.systems import AtomicSystem, Failure
@@ -76,8 +77,11 @@ def _names(paths: Iterable[Path]) -> str:
 
 
 def _is_table(path: Path, frame: Any) -> bool:
-    """Return whether a file is a table of energies, with compositions in it or structures beside it."""
-    compositions = Col.FORMULA in frame or path.with_suffix(".arrow").is_file()
+    """Return whether a file is a table of energies, with compositions in it or structures beside it, but none in it."""
+    beside = path.with_suffix(".arrow").is_file()
+    if not beside and any(holds_structures(frame[name].tolist()) for name in frame):
+        return False
+    compositions = Col.FORMULA in frame or beside
     return compositions and _PER_ATOM in frame and Col.SYSTEM_ID in frame
 
 
@@ -90,6 +94,8 @@ def _of_table(path: Path, frame: Any, energy_tag: str | None) -> EnergyTable:
     frame = frame.astype({Col.SYSTEM_ID: str})
     structures = {row.system_id: row for row in store.read_systems(beside)} if beside.is_file() else {}
     _check_structures(path, frame, structures)
+    if not structures:
+        _need_formulas(path, frame)
     return EnergyTable(path, frame, structures)
 
 
@@ -105,6 +111,27 @@ def _add_tag(frame: Any, path: Path, energy_tag: str | None) -> None:
         raise DataError(f"{path}: does not say whose energies it holds; give --energy-tag, e.g. '{MP2020_TAG}'")
     if tags is None or untagged.any():
         frame[Col.ENERGY_TAG] = energy_tag if tags is None else tags.where(~untagged, energy_tag)
+
+
+def _need_formulas(path: Path, frame: Any) -> None:
+    """Check that a formula can be read, of a table that has them in place of structures.
+
+    Raises:
+        DataError: there are formulas, and none is readable.
+    """
+    texts = {str(row[Col.SYSTEM_ID]): row.get(Col.FORMULA) for row in frame.to_dict("records")}
+    reasons = {key: _unreadable(text) for key, text in texts.items() if isinstance(text, str) and text.strip()}
+    if reasons and all(reasons.values()):
+        key, reason = next(iter(reasons.items()))
+        raise DataError(f"{path}: none of its {len(reasons)} formulas can be read ({key}: {reason})")
+
+
+def _unreadable(text: str) -> str:
+    try:
+        parse_formula(text)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _check_structures(path: Path, frame: Any, structures: Mapping[str, AtomicSystem | Failure]) -> None:
@@ -143,8 +170,12 @@ def _of_structures(
         if table is None:
             raise
         raise _no_table(table, files[table], error) from error
+    need_structures(rows)
+    flagged = [(row.row.system_id, note) for row in rows for note in row.notes if note.startswith(CONTRADICTION)]
+    if flagged:
+        log.warning("%s: energies are of the structures as read, but %s: %s", _names(files), *flagged[0])
     records = [_record(row) for row in rows]
-    if all(isinstance(row.row, AtomicSystem) for row in rows) and all(math.isnan(each[_PER_ATOM]) for each in records):
+    if any(isinstance(row.row, AtomicSystem) for row in rows) and all(math.isnan(each[_PER_ATOM]) for each in records):
         held = dict.fromkeys(name for row in rows for name in row.properties)
         raise DataError(
             f"{_names(files)}: its structures have no {_PER_ATOM} and no {_TOTAL}; columns or keys: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,15 @@ from adit.limits import BLOCK, Archive, LimitError, read_bounded
 
 Member = tuple[PurePosixPath, Callable[[], bytes]]
 """Name in the archive, and a function that returns the content."""
+
+
+def inner_path(name: PurePath) -> PurePosixPath:
+    """Return the path of a member below its archive, whatever its name says: files are told apart by it, none written.
+
+    Backslashes separate folders, as in archives of Windows; drives, roots and ``..`` are left out.
+    """
+    parts = [part for part in re.split(r"[\\/]+", str(name)) if part not in ("", ".", "..")]
+    return PurePosixPath(*(parts[1:] if len(parts) > 1 and re.fullmatch(r"[A-Za-z]:", parts[0]) else parts))
 
 
 class ArchiveError(DataError):

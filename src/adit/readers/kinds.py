@@ -54,13 +54,14 @@ def _kind_of(read: ReadRow, solid: Kind) -> Kind | None:
 
 
 def as_kind(read: ReadRow, kind: Kind) -> ReadRow:
-    """Return a row as one of a kind; a failure if that is impossible."""
+    """Return a row as one of a kind; a failure if that is impossible: cells are neither made up nor dropped."""
     row = read.row
     if row.kind is kind:
         return read
     if isinstance(row, Failure):
         return replace(read, row=replace(row, kind=kind))
-    if kind.periodic and row.cell is None:
-        reason = f"has no cell, or is not periodic: it is no {kind}"
-        return replace(read, row=Failure(row.system_id, "read", reason, kind))
-    return replace(read, row=replace(row, kind=kind, cell=row.cell if kind.periodic else None))
+    if kind.periodic != (row.cell is not None):
+        reason = "has a cell" if row.cell is not None else "has no cell, or is not periodic"
+        way_out = "" if kind.periodic else '; of a molecule in a box, write it as extended XYZ with pbc="F F F"'
+        return replace(read, row=Failure(row.system_id, "read", f"{reason}: it is no {kind}{way_out}", kind))
+    return replace(read, row=replace(row, kind=kind))

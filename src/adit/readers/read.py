@@ -22,9 +22,9 @@ from adit.readers.formats.base import (
     refuse_contradictions,
 )
 from adit.readers.formats.registry import FORMATS
-from adit.readers.formats.tables import count_contradiction
 from adit.readers.ids import assign_ids
 from adit.readers.sources import entries
+from adit.readers.table_checks import table_contradictions
 from adit.systems import AtomicSystem, Failure
 
 STARTUP_S: Final = 300.0
@@ -116,8 +116,10 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
     settings = settings or ReadSettings()
     cut = entries(paths, settings.cut, settings.parse.limits)
     names = assign_ids(cut)
+    refuse = settings.parse.refuse_contradictions
     rows = [
-        _read_row(entry, name, parsed) for entry, name, parsed in zip(cut, names, parse_all(cut, settings), strict=True)
+        _read_row(entry, name, parsed, refuse=refuse)
+        for entry, name, parsed in zip(cut, names, parse_all(cut, settings), strict=True)
     ]
     broken = sum(isinstance(each.row, Failure) for each in rows)
     flagged = sum(any(note.startswith(CONTRADICTION) for note in each.notes) for each in rows)
@@ -258,7 +260,7 @@ def _one_line(text: str) -> str:
     return words or "no structure"
 
 
-def _read_row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
+def _read_row(entry: Entry, name: str, parsed: Parsed | str, *, refuse: bool) -> ReadRow:
     if isinstance(parsed, str):
         kind = entry.content.kind if isinstance(entry.content, Failure) else None
         stage = entry.content.stage if isinstance(entry.content, Failure) else "read"
@@ -266,9 +268,11 @@ def _read_row(entry: Entry, name: str, parsed: Parsed | str) -> ReadRow:
         return ReadRow(Failure(name, stage, parsed, kind), entry.source, entry.notes, entry.properties, periodic)
     notes = (*entry.notes, *parsed.notes)
     properties = {**entry.properties, **parsed.properties}
-    if entry.format != "Arrow" and (against := count_contradiction(properties, len(parsed.system))):
-        notes = (*notes, f"{CONTRADICTION}{against}")
+    against = table_contradictions(properties, parsed.system) if entry.format != "Arrow" else []
+    notes = (*notes, *(f"{CONTRADICTION}{each}" for each in against))
     try:
+        if against and refuse:
+            raise DataError("; ".join(against))
         system = with_state(parsed.system, properties)
     except DataError as error:
         failure = Failure(name, "read", _one_line(str(error)), parsed.system.kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tempfile
 import zlib
 from collections import Counter
@@ -16,7 +17,7 @@ from adit.errors import DataError
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
 from adit.outputs.parts import HIDDEN
 from adit.progress import log, quantity
-from adit.readers.archives import ArchiveError, members, reason
+from adit.readers.archives import ArchiveError, inner_path, members, reason
 from adit.readers.formats.base import CutSettings, Entry, Format, NoStructuresError, Piece
 from adit.readers.formats.registry import REFUSED, archive_suffix, format_of, known_formats
 from adit.readers.formats.texts import decode, encodable
@@ -75,9 +76,14 @@ def _of_path(path: Path, given: int, settings: CutSettings, limits: LimitsConfig
         if alone and not count:
             raise
         suffix = archive_suffix(path.name) or ""
-        names = (*path.absolute().parts[1:-1], path.name.removesuffix(suffix))
+        names = (*_absolute(path).parts[1:-1], path.name.removesuffix(suffix))
         problem = str(error).removeprefix(f"{path}: ")
         yield Entry("", "", encodable(str(path)), _names(names), given, path.name[len(names[-1]) :], problem=problem)
+
+
+def _absolute(path: Path) -> Path:
+    """Return a path from the root on, without ``..``; links stay."""
+    return Path(os.path.abspath(path))
 
 
 def _names(parts: Iterable[str]) -> tuple[str, ...]:
@@ -133,7 +139,7 @@ def _files(path: Path, given: int, limits: LimitsConfig) -> Iterator[_File]:
     if file_format is None:
         return
     format_, suffix = file_format
-    parts = path.absolute().parts[1:]
+    parts = _absolute(path).parts[1:]
     name = path.name.removesuffix(suffix) if suffix else path.name
 
     source = encodable(str(path))
@@ -160,19 +166,21 @@ def _bytes(path: Path, limits: LimitsConfig) -> bytes:
 
 def _of_archive(path: Path, packed: str, limits: LimitsConfig) -> Iterator[_File]:
     counter = Archive(str(path), limits)
-    above = (*path.absolute().parts[1:-1], path.name[: -len(packed)])
+    above = (*_absolute(path).parts[1:-1], path.name[: -len(packed)])
     skipped: list[PurePath] = []
-    for inner, read in members(path, packed, limits, counter, lambda name: format_of(name) is not None):
+    wanted = members(path, packed, limits, counter, lambda name: format_of(inner_path(name)) is not None)
+    for member, read in wanted:
         if counter.full:  # reported by the member before, for all later ones
             break
+        inner = inner_path(member)
         match = format_of(inner)
         if match is None:
             skipped.append(inner)
             continue
         format_, suffix = match
         name = inner.name.removesuffix(suffix) if suffix else inner.name
-        parts = (*(part for part in inner.parent.parts if part not in (".", "/")), name)
-        source = encodable(f"{path}:{inner}")
+        parts = (*inner.parent.parts, name)
+        source = encodable(f"{path}:{member}")
         opener = _unpacker(read, source, limits, counter) if suffix.lower().endswith(".gz") else read
         yield _File(format_, source, _names((*above, *parts)), 1 + len(parts), suffix, False, opener)
     _tell_skipped(str(path), skipped)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from adit import convert, store
 from adit.columns import Col
 from adit.config import DftStage, RelaxStage
+from adit.errors import DataError
 from adit.outputs.check import check_is_folder
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
-from adit.readers import ReadRow, ReadSettings, read_structures
+from adit.readers import ReadRow, ReadSettings, need_structures, read_structures
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.result import frame_of, structure_of
 from adit.relax.dft.run import run_tasks
@@ -203,13 +204,31 @@ def _relax(
     reading: ReadSettings | None,
 ) -> None:
     check_is_folder(out)
-    inputs = [_of_a_kind(each) for each in read_structures(files, reading)]
+    read = read_structures(files, reading)
+    need_structures(read)
+    inputs = [_of_a_kind(each) for each in read]
     sources = {given.source for given in inputs}
     log.info("%d structures from %d files", len(inputs), len(sources))
     structures = [structure_name(given.row) for given in inputs if isinstance(given.row, AtomicSystem)]
     check_folder(out, "relax", inputs=[*files, *map(Path, sources)], names=[*TABLES, *structures])
     table, after = relaxed([given.row for given in inputs])
     write(out, inputs, table, after)
+    _need_relaxations(out, inputs, table)
+
+
+def _need_relaxations(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame) -> None:
+    """Check that a relaxation was tried; one that failed is a row with its reason.
+
+    Raises:
+        DataError: every structure was refused or could not be read.
+    """
+    left_out = [isinstance(each.row, Failure) for each in inputs] | (table[Col.STATUS] == "refused").to_numpy()
+    if left_out.all():
+        first = table.iloc[0]
+        raise DataError(
+            f"none of the {len(table)} structures can be relaxed ({first[Col.SYSTEM_ID]}: {first[Col.REASON]}); "
+            f"see the reasons in {out / 'relaxed.csv'}, and choose another --engine or correct the files"
+        )
 
 
 def _of_a_kind(read: ReadRow) -> ReadRow:

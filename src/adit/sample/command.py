@@ -122,19 +122,11 @@ def _read(stage: CommandStage, source: Path, kind: Kind, ended: Ended, workers: 
     if others == len(systems):
         wrong = "have no cell" if kind.periodic else "have a cell"
         raise DataError(f"{WHO}: wrote no {kind}s: its {others} structures {wrong}; see sample.{kind} and {{kind}}")
-    return [_of_kind(each, kind) for each in rows]
+    return [as_kind(each, kind) for each in rows]
 
 
 def _visible(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and HIDDEN not in path.parts]
-
-
-def _of_kind(read: ReadRow, kind: Kind) -> ReadRow:
-    """Return a row as one of the kind; a molecule with a cell is a failure, since nobody knows what it stands for."""
-    row = read.row
-    if not isinstance(row, Failure) and row.cell is not None and not kind.periodic:
-        return replace(read, row=Failure(row.system_id, "read", f"has a cell: it is no {kind}", kind))
-    return as_kind(read, kind)
 
 
 def _numbered(rows: Sequence[ReadRow], prefix: str, first: int, number: int, kind: Kind) -> list[Row]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from adit.config import TakeStage
 from adit.errors import DataError
 from adit.progress import log
-from adit.readers import by_kind, read_structures, settings_of
+from adit.readers import by_kind, need_structures, read_structures, settings_of
 from adit.store import Row, write_systems
 from adit.systems import Kind
 
@@ -28,10 +28,13 @@ def take(stage: TakeStage, source: Path, shards: Mapping[Kind, Sequence[Path]], 
         refuse: whether structures that contradict their own file are failures.
 
     Raises:
-        DataError: the source is missing or unreadable, or contains none of a requested kind.
+        DataError: the source is missing or unreadable, or contains none of a requested kind, or none that can be
+            read.
     """
     reading = settings_of(stage.read, stage.limits, workers, refuse=refuse)
-    samples = by_kind(read_structures([source], reading), None)
+    read = read_structures([source], reading)
+    need_structures(read)
+    samples = by_kind(read, None)
     for kind in Kind:
         rows = [each.kept() for each in samples.get(kind, [])]
         limit = int(getattr(stage, str(kind)))

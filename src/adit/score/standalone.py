@@ -85,6 +85,7 @@ def score_files(
     read = read_structures(files, reading)
     need_structures(read)
     samples = by_kind(read, given.kind)
+    need_structures([row for rows in samples.values() for row in rows])  # of the kind that is named
     if asks_energies:
         given_rows = [row for kind in (Kind.CRYSTAL, Kind.MOLECULE) for row in samples.get(kind, [])]
         energies = joined(energies, given_rows, _names_of_tables(given))

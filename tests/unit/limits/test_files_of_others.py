@@ -146,8 +146,6 @@ def test_relax_has_a_wall_limit_for_reading(tmp_path: Path) -> None:
         [sys.executable, "-m", "adit", "relax", "slow.cif", "--out", "relaxed", "--config", "run.yaml"],
         cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr  # nothing else was given
     assert time.monotonic() - started < 150
-    row = pd.read_parquet(tmp_path / "relaxed/relaxed.parquet").iloc[0]
-    assert row["status"] == "failed"
-    assert "wall limit of 3 s" in row["reason"]
+    assert "the structure cannot be read (slow: killed at the wall limit of 3 s)" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import tarfile
@@ -165,3 +166,53 @@ def test_names_of_any_bytes_are_ids_that_can_be_stored(tmp_path: Path) -> None:
     assert len(set(names)) == 4
     assert "in a table" in names
     assert all(name.encode() for name in names)
+
+
+HOSTILE = {
+    "../evil.cif": "A/evil",
+    "../../a/./g.cif": "A/a/g",
+    "/abs/x.cif": "A/abs/x",
+    "C:\\x.cif": "A/x",
+    "C:\\data\\..\\POSCAR": "A/data/POSCAR",
+    "\\\\host\\share\\y.cif": "A/host/share/y",
+    "d:/e/z.cif": "A/e/z",
+}
+"""Names of members, and their ids."""
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar"])
+def test_names_in_archives_that_lead_out_of_it_are_ids_below_it(tmp_path: Path, suffix: str) -> None:
+    packed = tmp_path / f"A.{suffix}"
+    texts = {name: cases.poscar("x") if "POSCAR" in name else cases.SILICON for name in HOSTILE}
+    if suffix == "zip":
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, text in texts.items():
+                archive.writestr(name, text)
+    else:
+        with tarfile.open(packed, "w") as tar:
+            for name, text in texts.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(text.encode())
+                tar.addfile(info, io.BytesIO(text.encode()))
+    sources = ids(packed)
+    assert set(sources) == set(HOSTILE.values())
+    (evil,) = (each for each in read_structures([packed], ReadSettings(workers=0)) if each.row.system_id == "A/evil")
+    assert evil.source == f"{packed}:../evil.cif"
+    assert not (tmp_path.parent / "evil.cif").exists()
+    both = ids(packed, write(tmp_path / "B/A/evil.cif"))
+    assert not [name for name in both if ".." in name or name.startswith("/")]
+
+
+def test_members_that_become_equal_get_numbers(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "A.zip", "w") as archive:
+        for name in ("g.cif", "../g.cif", "/g.cif"):
+            archive.writestr(name, cases.SILICON)
+    assert set(ids(tmp_path / "A.zip")) == {"A/g", "A/g-2", "A/g-3"}
+
+
+def test_a_path_with_two_dots_has_none_in_its_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("in/g.cif", "in/deep/g.cif"):
+        write(tmp_path / name)
+    monkeypatch.chdir(tmp_path / "in/deep")
+    assert set(ids(Path(".."))) == {"in/g", "in/deep/g"}
+    assert set(ids(Path("../g.cif"), Path("g.cif"))) == {"in/g", "deep/g"}

@@ -10,6 +10,7 @@ import pytest
 import spglib
 
 from adit.errors import DataError
+from adit.readers.formats.base import Parsed
 from adit.readers.formats.cif import parse_cif
 from adit.readers.symmetry.hall import hall_operators, operator_key
 from adit.readers.symmetry.operators import parse_operator, parse_operators
@@ -184,3 +185,80 @@ def test_copies_far_from_each_other_stay_and_near_ones_become_one_at_their_mean(
     assert len(far.fractional) == 2
     np.testing.assert_allclose(near.fractional, [[0, 0, 0]], atol=1e-12)
     assert near.spread == pytest.approx(0.099)
+
+
+SITE = [("Na1", "Na", *map(str, GENERAL))]
+PNMA, PBCA = "-P 2ac 2n", "-P 2ac 2ab"
+
+
+def hall(symbol: str) -> list[str]:
+    return [f"_space_group_name_Hall '{symbol}'"]
+
+
+def of_symbols(*items: list[str]) -> Parsed:
+    return parse_cif(cif((5.0, 6.0, 7.0), (90,) * 3, [line for item in items for line in item], SITE))
+
+
+@pytest.mark.parametrize("symbol", ["-P 2ac 2q", "P n m a", "-F 4 2 3 5 6 7"])
+@pytest.mark.parametrize("named", [name("P n m a"), ["_space_group_IT_number 62", *name("P n m a")]])
+def test_an_invalid_hall_symbol_is_said_and_the_other_symbol_used(symbol: str, named: list[str]) -> None:
+    parsed = of_symbols(hall(symbol), named)
+    assert parsed.system.same_as(of_symbols(named).system)
+    assert parsed.notes == (f"Hall symbol '{symbol}' is not valid: space group 'P n m a' is used",)
+
+
+def test_an_invalid_hall_symbol_beside_settings_of_the_other_symbol() -> None:
+    cubic = ((21,) * 3, (90,) * 3)
+    for named, count in (("F d -3 m :2", 192), ("F d -3 m", 0)):
+        text = cif(*cubic, [*hall("F 9 9"), *name(named)], SITE)
+        if count:
+            assert len(parse_cif(text).system) == count
+        else:
+            with pytest.raises(DataError, match=r"'F d -3 m' \(beside Hall symbol 'F 9 9', .*\) is ambiguous"):
+                parse_cif(text)
+    with pytest.raises(DataError, match="not a Hall symbol"):
+        of_symbols(hall("P 9 9"))
+
+
+@pytest.mark.parametrize(
+    "other", [name("P b c a"), ["_space_group_IT_number 61"], [*name("P x"), "_space_group_IT_number 61"]]
+)
+def test_a_hall_symbol_of_another_group_is_refused(other: list[str]) -> None:
+    """P n m a and P b c a have equal numbers of operators."""
+    with pytest.raises(DataError, match=r"'-P 2ac 2n' \(space group 62\) and space group .* are different groups"):
+        of_symbols(hall(PNMA), other)
+
+
+def test_a_hall_symbol_of_another_setting_is_flagged_and_of_another_origin_is_not() -> None:
+    (note,) = of_symbols(hall("-P 2c 2ab"), name("P n m a")).notes
+    assert note.startswith("contradiction: Hall symbol '-P 2c 2ab' is another setting than space group 'P n m a'")
+    for symbol in (PNMA, f"{PNMA} (0 0 6)", f"{PNMA} (x+1/4,y,z)"):
+        assert of_symbols(hall(symbol), name("P n m a")).notes == ()
+    assert of_symbols(hall(PNMA), name("P x y z")).notes == (
+        f"space group 'P x y z' is not in the table of settings: Hall symbol '{PNMA}' is used",
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (name("P b c a"), "not of space group 'P b c a'"),
+        (["_space_group_IT_number 61"], "not of space group number 61"),
+        (hall(PBCA), f"not of space group of Hall symbol '{PBCA}'"),
+        (["_space_group_IT_number 225"], "space group number 225 has 192"),
+        (name("P n m a"), ""),
+        (["_space_group_IT_number 62", *hall(PNMA), *name("P b n m")], ""),
+        (hall("P 9 9"), ""),
+    ],
+)
+def test_operators_of_another_group_than_the_symbols_are_flagged(other: list[str], text: str) -> None:
+    loop = ["loop_", "_space_group_symop_operation_xyz", *(f"'{each}'" for each in OPERATIONS)]
+    notes = of_symbols(loop, other).notes
+    assert [note.startswith("contradiction: ") and text in note for note in notes] == ([True] if text else [])
+
+
+OPERATIONS = (
+    *("x,y,z", "-x+1/2,-y,z+1/2", "-x,y+1/2,-z", "x+1/2,-y+1/2,-z+1/2"),
+    *("-x,-y,-z", "x+1/2,y,-z+1/2", "x,-y+1/2,z", "-x+1/2,y+1/2,z+1/2"),
+)
+"""Of P n m a."""

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adit.errors import DataError
+from adit.readers.formats.pymatgen_json import parse_pymatgen
+from adit.readers.formats.tables import parse_arrays
 from adit.readers.formats.texts import split_cif, split_xyz
 from adit.readers.formats.xyz import comment_keys, parse_xyz
 from adit.systems import Kind
@@ -111,3 +113,34 @@ def test_a_text_field_opens_no_block_unless_it_never_ends() -> None:
 @pytest.mark.parametrize("text", ["", "no CIF at all", "data_x\n_nothing 1\n"])
 def test_a_text_without_structures_stays_one(text: str) -> None:
     assert split_cif(text) == [text]
+
+
+@pytest.mark.parametrize(
+    ("pbc", "what"), [("T T F", "a slab"), ("FTT", "a slab"), ("F F T", "a wire"), ("[0, 1, 0]", "a wire")]
+)
+def test_a_slab_or_a_wire_is_a_crystal_that_says_so(pbc: str, what: str) -> None:
+    parsed = parse_xyz(f'1\n{LATTICE} pbc="{pbc}"\nC 0 0 0\n')
+    assert parsed.system.kind is Kind.CRYSTAL
+    (note,) = parsed.notes
+    assert note.startswith(f"is {what} by its pbc")
+    assert parse_xyz(f'1\n{LATTICE} pbc="T T T"\nC 0 0 0\n').notes == ()
+
+
+@pytest.mark.parametrize("pbc", ["T T", "T T T T", ""])
+def test_another_number_of_directions_is_refused(pbc: str) -> None:
+    with pytest.raises(DataError, match="not three times T or F"):
+        parse_xyz(f'1\n{LATTICE} pbc="{pbc}"\nC 0 0 0\n')
+
+
+@pytest.mark.parametrize("pbc", [[True, True, False], [True] * 3, [False] * 3])
+def test_the_periodic_directions_of_tables_and_of_pymatgen_say_it_too(pbc: list[bool]) -> None:
+    from pymatgen.core import Lattice, Structure
+
+    structure = Structure(Lattice.cubic(4, pbc=tuple(pbc)), ["C", "O"], [[0, 0, 0], [0.3, 0, 0]])
+    arrays = ([6, 8], [[0, 0, 0], [1.2, 0, 0]], [[4, 0, 0], [0, 4, 0], [0, 0, 4]], pbc)
+    for parsed in (parse_pymatgen(structure.as_dict()), parse_arrays(arrays), parse_arrays((*arrays[:3], str(pbc)))):
+        assert (parsed.system.cell is not None) == any(pbc)
+        assert parsed.system.kind is (Kind.CRYSTAL if any(pbc) else Kind.MOLECULE)
+        assert [note.startswith("is a slab by its pbc (T T F)") for note in parsed.notes] == [True] * (
+            len(set(pbc)) - 1
+        )

@@ -15,7 +15,7 @@ from adit.data.sources.registry import SPLITS
 from adit.elements import reduced_formula
 from adit.errors import DataError
 from adit.outputs.parts import HIDDEN
-from adit.readers import ReadRow, ReadSettings, as_kind, read_structures
+from adit.readers import ReadRow, ReadSettings, as_kind, need_structures, read_structures
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import archive_suffix, format_of
 from adit.systems import AtomicSystem, Failure, Kind
@@ -80,6 +80,7 @@ def _load(config: CustomDataset, reading: ReadSettings) -> Loaded:
         format=FORMATS.get(config.format or "", ""),
     )
     rows = [as_kind(row, Kind(config.kind)) for row in read_structures([Path(config.path)], replace(reading, cut=cut))]
+    need_structures(rows)
     _check_labels(rows, config)
     records = [_record(row, config) for row in rows]
     root = Path(config.path)

@@ -1,6 +1,8 @@
-"""Checks of coordinates in every reader."""
+"""Checks of coordinates and of periodic directions in every reader."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,3 +20,22 @@ def need_geometry(positions: np.ndarray) -> None:
     """
     if len(positions) > 1 and np.ptp(positions, axis=0).max() < 1e-6:
         raise DataError("no geometry: all atoms lie at one point")
+
+
+def is_periodic(directions: Sequence[bool]) -> tuple[bool, tuple[str, ...]]:
+    """Return whether a structure is periodic, and a note if it is so in one or two directions only.
+
+    Args:
+        directions: (3,) whether the structure is periodic along each lattice vector, or (1,) for all of them.
+
+    Raises:
+        DataError: there is another number of directions.
+    """
+    if len(directions) not in (1, 3):
+        raise DataError(f"pbc has {len(directions)} values, not three")
+    count = sum(map(bool, directions))
+    if len(directions) == 1 or count in (0, 3):
+        return count > 0, ()
+    spelled = " ".join("T" if each else "F" for each in directions)
+    what = "a slab" if count == 2 else "a wire"
+    return True, (f"is {what} by its pbc ({spelled}), and is read as a crystal with all three directions periodic",)

@@ -59,6 +59,8 @@ def read_p1(text: str) -> Parsed | None:
     items, rows = layout
     if items.get("_symmetry_space_group_name_H-M", "P1") not in _GROUPS:
         return None
+    if items.get("_symmetry_Int_Tables_number", "1") != "1":
+        return None
     parameters = [items.get(name, "") for name in _CELL]
     if not all(map(_NUMBER.fullmatch, parameters)):
         return None

@@ -7,13 +7,16 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from adit import convert
+from adit.columns import Col
 from adit.errors import DataError
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
-from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.geometry import is_periodic, need_geometry
 from adit.readers.formats.texts import encodable
+from adit.systems import Kind
 
 _WRAPPED: Final = ("structure", "molecule")
 """Keys of the structure in pymatgen's entries."""
@@ -73,9 +76,19 @@ def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parse
         raise
     except Exception as error:  # pymatgen raises many classes
         raise DataError(f"pymatgen does not read the dictionary ({type(error).__name__}: {error})") from error
-    if system.cell is None:
+    periodic, notes = is_periodic(_directions(value)) if system.cell is not None else (False, ())
+    if not periodic:
         need_geometry(system.positions)
-    return Parsed(system)
+        charge = {str(Col.CHARGE): int(value["charge"])} if value.get("charge") else {}
+        system = replace(system, kind=Kind.MOLECULE, cell=None, info={**system.info, **charge})
+    return Parsed(system, notes)
+
+
+def _directions(value: Mapping[str, Any]) -> list[bool]:
+    """Return whether each lattice vector of a structure's dictionary is periodic; pymatgen writes it since 2022."""
+    lattice = value.get("lattice")
+    pbc = lattice.get("pbc") if isinstance(lattice, Mapping) else None
+    return [True] if pbc is None else [bool(each) for each in pbc]
 
 
 def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:

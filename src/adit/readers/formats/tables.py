@@ -15,7 +15,7 @@ import numpy as np
 from adit.errors import DataError
 from adit.progress import log
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
-from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.geometry import is_periodic, need_geometry
 from adit.readers.formats.parquet import read_parquet
 from adit.readers.formats.pymatgen_json import is_structure
 from adit.readers.formats.texts import decode, split_cif
@@ -30,9 +30,6 @@ _LIKE_CELLS: Final = (
     *("lattice_parameters", "lattice_constants", "lengths"),
 )
 """Columns that may be a cell, but in no form that is read."""
-
-_COUNTS: Final = ("nsites", "n_atoms", "num_atoms", "natoms")
-"""Columns with the number of atoms of a structure."""
 
 _MAX_FIELD: Final = 2_000_000_000
 """Largest number of characters of a field of a CSV file."""
@@ -146,13 +143,17 @@ def _contents(table: ColumnTable, settings: CutSettings) -> tuple[set[str], Sequ
 def _structure_column(table: ColumnTable) -> str | None:
     """Return the column of the structures: the first with a known name and structures, else the first with any."""
     by_name = [name for each in _STRUCTURES for name in table.names if name.lower() == each]
-    holding = [name for name in [*by_name, *(n for n in table.names if n not in by_name)] if _holds(table.column(name))]
+    holding = [
+        name
+        for name in [*by_name, *(n for n in table.names if n not in by_name)]
+        if holds_structures(table.column(name))
+    ]
     if len(holding) > 1:
         log.info("%s: structures from the column '%s' (also in: %s)", table.source, holding[0], ", ".join(holding[1:]))
     return holding[0] if holding else next(iter(by_name), None)
 
 
-def _holds(values: Sequence[Any]) -> bool:
+def holds_structures(values: Sequence[Any]) -> bool:
     """Return whether one of the first cells contains a structure; others may be empty or failures."""
     return any(
         is_structure(value) if isinstance(value, Mapping) else isinstance(value, str) and _format_of(value) != ""
@@ -212,10 +213,13 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     """
     numbers, positions, cell = (_flat(part) for part in content[:3])
     pbc = _flat(_as_list(content[3])) if len(content) > 3 else None
-    if pbc is not None and pbc.size and not pbc.any():
-        cell = None
-    elif pbc is not None and pbc.any() and (cell is None or not cell.size):
-        raise DataError("is periodic (pbc) but has no cell")
+    notes: tuple[str, ...] = ()
+    if pbc is not None and pbc.size:
+        periodic, notes = is_periodic([bool(each) for each in pbc])
+        if not periodic:
+            cell = None
+        elif cell is None or not cell.size:
+            raise DataError("is periodic (pbc) but has no cell")
     if numbers is None or positions is None:
         raise DataError("has no numbers" if numbers is None else "has no positions")
     if positions.size != 3 * numbers.size:
@@ -226,7 +230,7 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     kind = Kind.MOLECULE if box is None else Kind.CRYSTAL
     if box is None:
         need_geometry(positions.reshape(-1, 3))
-    return Parsed(AtomicSystem("row", kind, numbers.astype(np.int64), positions.reshape(-1, 3), box))
+    return Parsed(AtomicSystem("row", kind, numbers.astype(np.int64), positions.reshape(-1, 3), box), notes)
 
 
 def _as_list(value: Any) -> Any:
@@ -250,19 +254,6 @@ def _flat(value: Any) -> np.ndarray | None:
     rows = np.asarray(value, dtype=object).ravel()
     parts = [np.asarray(row, dtype=float).ravel() for row in rows]
     return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def count_contradiction(properties: Mapping[str, Any], n_atoms: int) -> str:
-    """Return the contradiction between a number of atoms and the table's; empty if there is none."""
-    for name, value in properties.items():
-        if name.lower() in _COUNTS:
-            try:
-                stated = float(value)
-            except (TypeError, ValueError):
-                continue
-            if stated == stated and round(stated) != n_atoms:
-                return f"{n_atoms} atoms, {name} says {stated:g}"
-    return ""
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------

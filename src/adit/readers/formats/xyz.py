@@ -12,7 +12,7 @@ from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
 from adit.limits import check_atoms
 from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
-from adit.readers.formats.geometry import need_geometry
+from adit.readers.formats.geometry import is_periodic, need_geometry
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.texts import LINES, split_xyz
 from adit.systems import AtomicSystem, Kind
@@ -67,7 +67,7 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     _refuse_bohr(comment, lower)
     numbers, positions, said = _atoms(words, lower.get("properties"), comment)
     cell, notes = _cell(keys, lower, lines[2 + count :])
-    periodic = _periodic(lower.get("pbc"), cell is not None)
+    periodic, partly = _periodic(lower.get("pbc"), cell is not None)
     if periodic and cell is None:
         raise DataError(f"is periodic (pbc) but has no cell; keys of its comment line: {', '.join(keys) or 'none'}")
     if not periodic:
@@ -75,7 +75,7 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     system = AtomicSystem(
         "xyz", Kind.CRYSTAL if periodic else Kind.MOLECULE, numbers, positions, cell if periodic else None
     )
-    return Parsed(system, (*said, *notes), {name: label_of(value) for name, value in labels(keys).items()})
+    return Parsed(system, (*said, *notes, *partly), {name: label_of(value) for name, value in labels(keys).items()})
 
 
 def _refuse_bohr(comment: str, lower: Mapping[str, str]) -> None:
@@ -203,20 +203,20 @@ def _matrix(words: Sequence[str], name: str) -> np.ndarray:
     return values.reshape(3, 3)
 
 
-def _periodic(pbc: str | None, has_cell: bool) -> bool:
-    """Return whether any direction is periodic.
+def _periodic(pbc: str | None, has_cell: bool) -> tuple[bool, tuple[str, ...]]:
+    """Return whether any direction is periodic, and a note if not all are.
 
     Raises:
         DataError: the value of ``pbc`` says neither.
     """
     if pbc is None:
-        return has_cell
+        return has_cell, ()
     words = [word.lower() for word in re.split(r"[\s,\[\]{}()]+", pbc) if word]
     if len(words) == 1 and re.fullmatch(r"[tf01]{3}", words[0]):
         words = list(words[0])
-    if not words or any(word not in (*_TRUE, *_FALSE) for word in words):
+    if len(words) not in (1, 3) or any(word not in (*_TRUE, *_FALSE) for word in words):
         raise DataError(f"pbc='{pbc}' is not three times T or F")
-    return any(word in _TRUE for word in words)
+    return is_periodic([word in _TRUE for word in words])
 
 
 def _qm9(comment: re.Match[str], words: Sequence[Sequence[str]]) -> Parsed:

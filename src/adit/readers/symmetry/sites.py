@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from adit.errors import DataError
-from adit.readers.symmetry.hall import Operators, hall_operators, operator_key
+from adit.readers.symmetry.agreement import disagreement, hall_agreement
+from adit.readers.symmetry.hall import Operators
 from adit.readers.symmetry.operators import is_group, parse_operators
 from adit.readers.symmetry.spacegroups import Setting, choose, fits_cell, settings_of, settings_of_number
 
@@ -82,18 +83,20 @@ def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
     """
     if magnetic := _texts(data, _MAGNETIC[:1]):
         return Symmetry(_with_centring(magnetic, _texts(data, _MAGNETIC[1:])))
-    if written := _texts(data, _OPERATORS):
-        operators = group_of(tuple(written))
-        return Symmetry(operators, (*_cell_note(operators, cell), *_count_note(operators, _text(data, _NAMES))))
     hall, name, number = _text(data, _HALL), _text(data, _NAMES), _text(data, _NUMBERS)
     number = number if re.fullmatch(r"\d+", number) and 1 <= int(number) <= 230 else ""
+    if written := tuple(_texts(data, _OPERATORS)):
+        operators = group_of(written)
+        against = disagreement(written, hall, name, number)
+        return Symmetry(operators, (*_cell_note(operators, cell), *([f"contradiction: {against}"] if against else [])))
     if not (hall or name or number):
         return Symmetry(parse_operators(["x,y,z"]), ("no symmetry in the file: read as P 1",))
     candidates = _candidates(name, number)
-    of_hall = _of_hall(hall, name, candidates) if hall else None
+    of_hall, note = hall_agreement(hall, name, number, candidates) if hall else (None, "")
     label = f"'{name}'" if name else f"number {number}"
+    label += f" (beside Hall symbol '{hall}', which is not valid)" if hall and of_hall is None else ""
     operators = choose(candidates, cell, label).operators if of_hall is None else of_hall
-    return Symmetry(operators, _cell_note(operators, cell))
+    return Symmetry(operators, (*([note] if note else []), *_cell_note(operators, cell)))
 
 
 @lru_cache(maxsize=512)
@@ -109,15 +112,6 @@ def group_of(texts: tuple[str, ...]) -> Operators:
     return operators
 
 
-def _count_note(operators: Operators, name: str) -> tuple[str, ...]:
-    """Return a note if no setting of the file's space group has so many operators."""
-    counts = sorted({len(setting.operators[0]) for setting in settings_of(name)}) if name else []
-    if not counts or len(operators[0]) in counts:
-        return ()
-    of_group = " or ".join(map(str, counts))
-    return (f"contradiction: {len(operators[0])} symmetry operators, space group '{name}' has {of_group}",)
-
-
 def _candidates(name: str, number: str) -> list[Setting]:
     if not name:
         return settings_of_number(int(number)) if number else []
@@ -128,30 +122,6 @@ def _candidates(name: str, number: str) -> list[Setting]:
     if named and not agreeing:
         raise DataError(f"space group '{name}' is not number {number}: the file contradicts itself")
     return agreeing
-
-
-def _of_hall(hall: str, name: str, candidates: list[Setting]) -> Operators | None:
-    """Return the operators of a Hall symbol; ``None`` if it is invalid but another symbol names the group.
-
-    Raises:
-        DataError: the symbols belong to different groups, or no other symbol names the group.
-    """
-    try:
-        operators = hall_operators(hall)
-    except DataError:
-        if candidates:
-            return None
-        raise
-    key = operator_key(operators)
-    if candidates and name and all(len(setting.operators[0]) != len(operators[0]) for setting in candidates):
-        raise DataError(f"Hall symbol '{hall}' and space group '{name}' have different numbers of operators")
-    if candidates and name and _has_setting(name) and all(operator_key(each.operators) != key for each in candidates):
-        raise DataError(f"Hall symbol '{hall}' and space group '{name}' are different settings")
-    return operators
-
-
-def _has_setting(name: str) -> bool:
-    return ":" in name
 
 
 def _with_centring(operations: list[str], centring: list[str]) -> Operators:
