@@ -27,7 +27,7 @@ from adit.relax.dft.engines.registry import Engine, available
 from adit.relax.dft.run import run_tasks
 from adit.relax.dft.task import DftTask
 from adit.relax.potentials import batch
-from adit.relax.potentials.gpu import resolve_device
+from adit.relax.potentials.together import resolve_device
 from adit.relax.potentials.outcome import Relaxed
 from adit.relax.prerelax import limits_of
 from adit.systems import AtomicSystem, Kind

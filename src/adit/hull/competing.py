@@ -27,7 +27,7 @@ from adit.hull.shipped import TABLE, add_set, read_shipped
 from adit.isolate import Outcome, map_isolated
 from adit.progress import log
 from adit.relax.potentials.chosen import Chosen
-from adit.relax.potentials.gpu import resolve_device
+from adit.relax.potentials.together import resolve_device
 from adit.relax.prerelax import chosen_of
 
 CPU_BATCH_ATOMS = 64

@@ -14,7 +14,7 @@ from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
 from adit.relax.potentials.chosen import CHGNET, Chosen
-from adit.relax.potentials.gpu import relax_on_gpu
+from adit.relax.potentials.together import relax_on_gpu
 from adit.relax.potentials.kept import load, save
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
