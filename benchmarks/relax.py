@@ -2,18 +2,21 @@
 
 Parts (`python benchmarks/relax.py PART --data results/data/mp20.arrow`): `perturbed`, 200 crystals moved by 0.1 Å, do
 they relax back; `throughput`, one core against two; `poisoned`, 20 bad structures among 200; `batch`, together on a GPU
-against one at a time; `constants`, GPAW's lattice constants from strained cells (no --data).
+against one at a time; `forms`, on one CPU thread: together, one at a time, ASE's BFGS and CHGNet's own optimiser
+(--data may be samples); `constants`, GPAW's lattice constants from strained cells (no --data).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,14 @@ from adit.relax.dft.engines.presets import read_preset
 from adit.relax.dft.engines.registry import Engine, available
 from adit.relax.dft.run import run_tasks
 from adit.relax.dft.task import DftTask
-from adit.relax.potentials import batch
-from adit.relax.potentials.together import resolve_device
-from adit.relax.potentials.outcome import Relaxed
+from adit.relax.potentials import batch, chgnet
+from adit.relax.potentials.chgnet import unknown_to_chgnet
+from adit.relax.potentials.chgnet_calculator import WEIGHTS, network
+from adit.relax.potentials.evaluators import quiet
+from adit.relax.potentials.lockstep import relax_together
+from adit.relax.potentials.outcome import Limits, Relaxed, Status
+from adit.relax.potentials.screen import refuse
+from adit.relax.potentials.together import CPU_BATCH_ATOMS, resolve_device
 from adit.relax.prerelax import limits_of
 from adit.systems import AtomicSystem, Kind
 
@@ -155,6 +163,91 @@ def together(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def forms(args: argparse.Namespace) -> dict[str, Any]:
+    """Relax the same crystals in several forms, one after the other, on one thread of this process."""
+    import torch
+
+    torch.set_num_threads(1)
+    limits = replace(limits_of(CONFIG), fmax=args.fmax)
+    systems = [
+        system
+        for system in store.read_systems(args.data)
+        if isinstance(system, AtomicSystem)
+        and not refuse(system, limits.min_distance, limits.max_volume_per_atom)
+        and unknown_to_chgnet(system) is None
+    ][: args.n]
+    potential = network("cpu")
+    potential.evaluate([convert.to_atoms(systems[0])])
+    runs = {
+        "together": lambda: relax_together(systems, limits, potential, unknown_to_chgnet, batch_atoms=CPU_BATCH_ATOMS),
+        "one at a time": lambda: [chgnet.relax((system, limits)) for system in systems],
+        "ASE's BFGS, CHGNet's calculator": lambda: [_by_ase(system, limits) for system in systems],
+        "CHGNet's StructOptimizer": lambda: [_by_chgnet(system, limits) for system in systems],
+    }
+    results: dict[str, tuple[float, list[Relaxed]]] = {}
+    for name, run in runs.items():
+        started = time.process_time()
+        rows = run()
+        results[name] = (time.process_time() - started, rows)
+        print(f"{name}: {results[name][0]:.1f} s of processor time", flush=True)
+    first_s, first = results["together"]
+    shown: dict[str, Any] = {"crystals": len(systems), "fmax": limits.fmax, "batch_atoms": CPU_BATCH_ATOMS}
+    for name, (seconds, rows) in results.items():
+        pairs = [(a, b) for a, b in zip(first, rows, strict=True) if a.status == b.status == "converged"]
+        lower = np.array([b.energy_per_atom - a.energy_per_atom for a, b in pairs])
+        shown[name] = {
+            "cpu_s": round(seconds, 1),
+            "times_together": round(seconds / first_s, 2),
+            "converged": sum(row.status == "converged" for row in rows),
+            "converged_in_both": len(pairs),
+            "within_1_mev_per_atom": int((abs(lower) <= 1e-3).sum()),
+            "mean_difference_mev_per_atom": round(1e3 * float(lower.mean()), 2),
+        }
+    shown["peak_memory_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
+    return shown
+
+
+def _by_ase(system: AtomicSystem, limits: Limits) -> Relaxed:
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import BFGS
+    from chgnet.model.dynamics import CHGNetCalculator
+
+    atoms = convert.to_atoms(system)
+    with quiet():
+        atoms.calc = CHGNetCalculator(_chgnet(), use_device="cpu")
+        try:
+            filtered = FrechetCellFilter(atoms)
+            optimizer = BFGS(filtered, logfile=None)
+            converged = bool(optimizer.run(fmax=limits.fmax, steps=limits.max_steps))
+        except Exception as error:  # noqa: BLE001 - graphs of runaway structures raise many kinds
+            return Relaxed("failed", str(error)[:100])
+        status: Status = "converged" if converged else "unconverged"
+        return Relaxed(status, "", system, float(atoms.get_potential_energy()), steps=optimizer.nsteps)
+
+
+def _by_chgnet(system: AtomicSystem, limits: Limits) -> Relaxed:
+    from chgnet.model import StructOptimizer
+
+    with quiet():
+        try:
+            optimizer = StructOptimizer(_chgnet(), use_device="cpu")
+            answer = optimizer.relax(
+                convert.to_structure(system), fmax=limits.fmax, steps=limits.max_steps, verbose=False
+            )
+        except Exception as error:  # noqa: BLE001 - graphs of runaway structures raise many kinds
+            return Relaxed("failed", str(error)[:100])
+    steps = len(answer["trajectory"].energies) - 1
+    status: Status = "converged" if steps < limits.max_steps else "unconverged"
+    return Relaxed(status, "", system, float(answer["trajectory"].energies[-1]), steps=steps)
+
+
+@cache
+def _chgnet() -> Any:
+    from chgnet.model.model import CHGNet
+
+    return CHGNet.load(model_name=WEIGHTS, use_device="cpu", verbose=False)
+
+
 def cubic(name: str, a: float) -> AtomicSystem:
     """Return a primitive cell of the given constant of its conventional cell, Å."""
     if name == "fe":
@@ -195,6 +288,7 @@ PARTS = {
     "throughput": throughput,
     "poisoned": poisoned,
     "batch": together,
+    "forms": forms,
     "constants": constants,
 }
 
@@ -208,6 +302,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.1, help="Å")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--fmax", type=float, default=CONFIG.fmax, help="eV/Å, of `forms`")
     parser.add_argument("--batch-atoms", type=int, default=4096)
     parser.add_argument("--preset", default="standard")
     parser.add_argument("--names", nargs="*", help="crystals of `constants`")

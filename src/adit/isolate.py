@@ -242,6 +242,7 @@ def map_isolated(
     wall_limit_s: float,
     startup_s: float | None = None,
     on_result: Callable[[int, Outcome], None] | None = None,
+    on_tick: Callable[[], None] | None = None,
     environment: Mapping[str, str] = SINGLE_THREAD,
     warm_up: Callable[[], object] | None = None,
     memory_bytes: int | None = None,
@@ -259,6 +260,7 @@ def map_isolated(
         startup_s: with ``warm_up`` the longest that it may take, s (``None``: 600); without it added to the limit of a
             worker's first item, for imports and loading (``None``: 120).
         on_result: called in this process with (index, outcome) as soon as an item is done.
+        on_tick: called in this process while it waits, twice a second and after each answer.
         environment: variables set for the workers.
         warm_up: importable function that a worker calls once, before its first item and outside that item's limit.
         memory_bytes: memory of one worker; an item that needs more is an error. ``None``: as ``worker_memory`` says.
@@ -290,6 +292,8 @@ def map_isolated(
                 idle.give(index, function, items[index])
             busy = [w for w in pool if w.index is not None]
             answering = wait([w.connection for w in busy], timeout=0.5)
+            if on_tick is not None:
+                on_tick()
             now = time.monotonic()
             for worker in busy:
                 wall = now - worker.started

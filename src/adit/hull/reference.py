@@ -19,8 +19,8 @@ from adit.hull.shipped import read_shipped, write_shipped
 from adit.progress import log
 from adit.relax.potentials import batch
 from adit.relax.potentials.chosen import CHGNET, Chosen
-from adit.relax.potentials.together import resolve_device
 from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.relax.potentials.together import resolve_device
 from adit.relax.prerelax import chosen_of, limits_of
 from adit.systems import AtomicSystem
 

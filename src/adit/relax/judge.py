@@ -19,8 +19,8 @@ from adit.errors import AditError
 from adit.progress import log
 from adit.relax.potentials import batch
 from adit.relax.potentials.chosen import Chosen
-from adit.relax.potentials.together import resolve_device
 from adit.relax.potentials.outcome import Relaxed
+from adit.relax.potentials.together import resolve_device
 from adit.relax.prerelax import limits_of
 from adit.systems import AtomicSystem, Failure
 

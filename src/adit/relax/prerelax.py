@@ -17,8 +17,8 @@ from adit.relax.molecules.rows import COLUMNS as MOLECULE_COLUMNS
 from adit.relax.molecules.rows import COUNTS, columns_of, relax_molecules
 from adit.relax.potentials import batch
 from adit.relax.potentials.chosen import Chosen
-from adit.relax.potentials.together import resolve_device
 from adit.relax.potentials.outcome import Limits, Relaxed
+from adit.relax.potentials.together import resolve_device
 from adit.systems import AtomicSystem, Failure
 
 if TYPE_CHECKING:

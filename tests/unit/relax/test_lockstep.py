@@ -14,7 +14,7 @@ import pytest
 from adit.config import RelaxConfig
 from adit.errors import ConfigError, ExternalToolError
 from adit.isolate import Outcome
-from adit.relax.potentials import batch, gpu
+from adit.relax.potentials import batch, together
 from adit.relax.potentials.chgnet import relax, unknown_to_chgnet
 from adit.relax.potentials.chgnet_calculator import network
 from adit.relax.potentials.lockstep import relax_together
@@ -161,7 +161,7 @@ def test_a_cell_without_room_is_refused() -> None:
 # --- in its own worker -------------------------------------------------------------------------------------------
 
 
-def deadly(chunk: gpu.Chunk) -> None:
+def deadly(chunk: together.Chunk) -> None:
     """Stand-in for a GPU worker: one structure kills it, one raises, one hangs."""
     names = [system.system_id for system in chunk.systems]
     if "kills" in names:
@@ -171,11 +171,11 @@ def deadly(chunk: gpu.Chunk) -> None:
     if "hangs" in names:
         time.sleep(600)
     for system in chunk.systems:
-        gpu.save(chunk.scratch, system, chunk.limits, Relaxed("converged", "", system, -1.0, 0.0))
+        together.save(chunk.scratch, system, chunk.limits, Relaxed("converged", "", system, -1.0, 0.0))
 
 
 def test_a_structure_that_brings_the_worker_down_costs_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "BATCHES_A_CHUNK", 2)
+    monkeypatch.setattr(together, "BATCHES_A_CHUNK", 2)
     names = ["a", "kills", "b", "c", "raises", "d", "e", "hangs", "f"]
     systems = [cube(name, 4.1 + i / 100) for i, name in enumerate(names)]
     results: dict[str, Relaxed] = {}
@@ -185,7 +185,7 @@ def test_a_structure_that_brings_the_worker_down_costs_nobody_else(monkeypatch: 
         results[names[position]] = result
         assert keep is (result.status == "converged")
 
-    gpu.relax_on_gpu(systems, LIMITS, "cpu", 4, 1.0, take, work=deadly, warm_up=str)
+    together.relax_in_batches(systems, LIMITS, "cpu", 4, 1.0, take, work=deadly, warm_up=str)
     assert {name: r.status for name, r in results.items()} == {
         **dict.fromkeys("abcdef", "converged"),
         "kills": "failed",
@@ -196,17 +196,86 @@ def test_a_structure_that_brings_the_worker_down_costs_nobody_else(monkeypatch: 
     assert "out of memory" in results["raises"].reason
 
 
+class Stuck(Spring):
+    """Hangs in native code at the cell named ``hangs``."""
+
+    def evaluate(self, structures: list[Any]) -> list[Any]:
+        if any(abs(atoms.get_volume() - 4.5**3) < 1e-6 for atoms in structures):
+            time.sleep(600)
+        return super().evaluate(structures)
+
+
+def stuck(chunk: together.Chunk) -> None:
+    """Relax a chunk with a potential that hangs for one structure."""
+    potential = together._Watched(Stuck(), chunk.wall_limit_s)
+    for index, system in enumerate(chunk.systems):
+        (result,) = relax_together([system], chunk.limits, potential, lambda _: None)
+        together.save(chunk.scratch, chunk.systems[index], chunk.limits, result)
+
+
+def libraries(_: str) -> object:
+    """Load what a relaxation needs, outside the time of a chunk."""
+    return relax_together([cube("a", 4.1)], LIMITS, Spring(), lambda _: None)
+
+
+def test_an_evaluation_that_hangs_costs_one_structure() -> None:
+    systems = [cube(name, a) for name, a in (("a", 4.1), ("hangs", 4.5), ("b", 4.2), ("c", 4.3))]
+    results: dict[int, Relaxed] = {}
+
+    def take(position: int, result: Relaxed, keep: bool) -> None:
+        assert keep is (result.status == "converged")
+        results[position] = result
+
+    together.relax_in_batches(systems, LIMITS, "cpu", 4, 1.0, take, work=stuck, warm_up=libraries)
+    assert [results[n].status for n in range(4)] == ["converged", "timeout", "converged", "converged"]
+    assert results[1].reason == "one evaluation took longer than 1 s"
+
+
+def one_and_wait(chunk: together.Chunk) -> None:
+    """Finish the first structure of a chunk, and wait with the others."""
+    first = chunk.systems[0]
+    together.save(chunk.scratch, first, chunk.limits, Relaxed("converged", "", first, -1.0, 0.0))
+    time.sleep(600)
+
+
+def test_a_result_is_taken_while_the_others_of_its_chunk_are_relaxed() -> None:
+    class TakenError(Exception):
+        pass
+
+    def take(position: int, result: Relaxed, keep: bool) -> None:
+        assert (position, result.status, keep) == (0, "converged", True)
+        raise TakenError
+
+    with pytest.raises(TakenError):
+        together.relax_in_batches(
+            [cube("a", 4.1), cube("b", 4.2)], LIMITS, "cpu", 4, 60.0, take, work=one_and_wait, warm_up=str
+        )
+
+
+def test_the_time_of_a_batch_is_shared_by_atoms() -> None:
+    class Slow(Spring):
+        def evaluate(self, structures: list[Any]) -> list[Any]:
+            time.sleep(0.02)
+            return super().evaluate(structures)
+
+    systems = [cube(str(n), 4.4) for n in range(10)]
+    started = time.perf_counter()
+    results = relax_together(systems, LIMITS, Slow(), lambda _: None, batch_atoms=10)
+    assert sum(result.wall_s for result in results) <= time.perf_counter() - started
+
+
 def test_chunks_hold_every_system_once() -> None:
     systems = [cube(str(i), 4.0) for i in range(7)]
-    assert gpu.chunks(systems, 3) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert gpu.chunks([SALT, SALT], 1) == [[0], [1]]
-    assert gpu.chunks([], 3) == []
+    assert together.chunks(systems, 3) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert together.chunks([SALT, SALT], 1) == [[0], [1]]
+    assert together.chunks([], 3) == []
 
 
-def test_the_batched_form_is_what_a_gpu_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_crystals_are_relaxed_in_batches_on_every_device(tmp_path: Path, device: str) -> None:
     systems = [SALT, SILICON]
     results = batch.relax_all(
-        systems, LOOSE, wall_limit_s=300.0, workers=1, cache=tmp_path, device="cpu:0", batch_atoms=100
+        systems, LOOSE, wall_limit_s=300.0, workers=1, cache=tmp_path, device=device, batch_atoms=100
     )
     for system, result in zip(systems, results, strict=True):
         same(result, relax((system, LOOSE)))
@@ -217,17 +286,17 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert gpu.resolve_device("auto") == "cpu"
-    assert gpu.resolve_device("cpu") == "cpu"
+    assert together.resolve_device("auto") == "cpu"
+    assert together.resolve_device("cpu") == "cpu"
     with pytest.raises(ExternalToolError, match="finds no GPU"):
-        gpu.resolve_device("cuda")
+        together.resolve_device("cuda")
 
 
 def test_workers_that_cannot_load_chgnet_end_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     def unstarted(*_: object, on_result: Any, **__: object) -> None:
         on_result(0, Outcome("unstarted", None, "worker process died (exit code 1)", 1.0))
 
-    monkeypatch.setattr(batch, "map_isolated", unstarted)
+    monkeypatch.setattr(together, "map_isolated", unstarted)
     with pytest.raises(ExternalToolError, match="CHGNet does not load"):
         batch.relax_all([SALT], LIMITS, wall_limit_s=1.0, workers=1)
 

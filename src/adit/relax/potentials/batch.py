@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +14,9 @@ from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
 from adit.relax.potentials.chosen import CHGNET, Chosen
-from adit.relax.potentials.together import relax_on_gpu
 from adit.relax.potentials.kept import load, save
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
+from adit.relax.potentials.together import CPU_BATCH_ATOMS, REINSTALL, Take, relax_in_batches
 from adit.systems import AtomicSystem
 
 
@@ -104,10 +104,14 @@ def relax_all(
     with contextlib.suppress(_SpentError):
         if budget_s <= 0:
             raise _SpentError
-        if device == "cpu" or not isinstance(chosen, Chosen):
-            _on_cpu(left, limits, wall_limit_s, min(workers, max(1, len(todo))), take, chosen)
+        workers = min(workers, max(1, len(todo)))
+        if not isinstance(chosen, Chosen) or (device == "cpu" and not chosen.potential.batched):
+            _one_by_one(left, limits, wall_limit_s, workers, take, chosen)
+        elif device == "cpu":
+            size = CPU_BATCH_ATOMS
+            relax_in_batches(left, limits, device, size, wall_limit_s, take, chosen=chosen, workers=workers)
         else:
-            relax_on_gpu(left, limits, device, batch_atoms, wall_limit_s, take, chosen=chosen)
+            relax_in_batches(left, limits, device, batch_atoms, wall_limit_s, take, chosen=chosen)
     late = Relaxed("timeout", f"not finished in the {budget_s:g} s for all {what}")
     if len(results) < len(systems):
         log.info("%d of %d %s were %s", len(systems) - len(results), len(systems), what, late.reason)
@@ -118,21 +122,16 @@ class _SpentError(Exception):
     """The time for all systems is over."""
 
 
-_REINSTALL = "install the packages of requirements.lock and run the same command again"
-
 NO_ANNOTATIONS = ("sdf",)
 """Details that the relaxed structure does not carry: they are the structure."""
 
-Take = Callable[[int, Relaxed, bool], None]
-"""Called with (position, result, whether later runs can use it)."""
 
-
-def _on_cpu(
+def _one_by_one(
     systems: Sequence[AtomicSystem], limits: Limits, wall_limit_s: float, workers: int, take: Take, chosen: Relaxer
 ) -> None:
     def done(position: int, outcome: Outcome) -> None:
         if outcome.status == "unstarted":
-            raise ExternalToolError(f"{chosen.label} does not load in a worker process: {outcome.reason}; {_REINSTALL}")
+            raise ExternalToolError(f"{chosen.label} does not load in a worker process: {outcome.reason}; {REINSTALL}")
         take(position, of_outcome(outcome), outcome.status == "ok")
 
     map_isolated(

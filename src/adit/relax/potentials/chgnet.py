@@ -1,8 +1,8 @@
 """CHGNet (Deng et al. 2023, doi 10.1038/s42256-023-00716-3): energies and relaxation of crystals.
 
 The weights 0.3.0 come with the package. Energies are the Materials Project's: PBE(+U) with the MP2020 corrections.
-On CPUs, one thread relaxes one structure at a time, and structures are spread over processes: small crystals gain
-nothing from a second thread or from batches. On a GPU many structures form a batch.
+Small crystals gain nothing from a second thread: structures are spread over processes of one thread, and each process
+evaluates a few of them at once (``together``). On a GPU many structures form a batch.
 """
 
 from __future__ import annotations

@@ -37,11 +37,16 @@ def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
     return digest.hexdigest()
 
 
+def path_of(folder: Path, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Path:
+    """Return the file of a system's result."""
+    return folder / f"{key(system, limits, tag)}.json"
+
+
 def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Relaxed | None:
     """Return the result of a system with these settings; ``None`` if it is missing or unreadable."""
     if folder is None:
         return None
-    path = folder / f"{key(system, limits, tag)}.json"
+    path = path_of(folder, system, limits, tag)
     if not path.is_file():
         return None
     try:
@@ -79,4 +84,4 @@ def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Rela
         record["structure"] = {"positions": final.positions.tolist(), "cell": cell}
     if result.details:
         record["details"] = dict(result.details)
-    store.write_json(folder / f"{key(system, limits, tag)}.json", record)
+    store.write_json(path_of(folder, system, limits, tag), record)

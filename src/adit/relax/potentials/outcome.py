@@ -47,7 +47,7 @@ class Relaxed:
         energy: eV per cell; NaN if there is none.
         fmax: largest of the forces and the cell's gradient at the end, eV/Å; NaN if there is none.
         steps: steps taken.
-        wall_s: wall time, s; in a batch, since the structure joined it.
+        wall_s: wall time, s; in a batch, its share by atoms.
         rmsd_moved: root mean square displacement of the atoms, common drift removed, Å; NaN if there is none.
         spacegroup_before: international number of the structure as given, 0 if there is none.
         spacegroup_after: international number of the relaxed structure, 0 if there is none.

@@ -31,6 +31,7 @@ class Potential:
         elements: atomic numbers of the training data.
         corrections: how its energies become comparable with the Materials Project's.
         method: method of its training data.
+        batched: whether evaluating several small crystals at once saves time on a CPU too.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Potential:
     elements: frozenset[int]
     corrections: Corrections
     method: str = "PBE(+U)"
+    batched: bool = False
 
     @property
     def needs_weights(self) -> bool:
@@ -64,7 +66,7 @@ POTENTIALS: Final = {
     for potential in (
         Potential(
             "chgnet", "CHGNet", "chgnet", "chgnet", "0.3.0", "pretrained/0.3.0/*.pth.tar",
-            "BSD-3-Clause", "BSD-3-Clause, with the package", MPTRJ, "trained in",
+            "BSD-3-Clause", "BSD-3-Clause, with the package", MPTRJ, "trained in", batched=True,
         ),
         Potential(
             "sevennet", "SevenNet", "sevenn", "sevenn", "l3i5", "pretrained_potentials/SevenNet_l3i5/*.pth",

@@ -1,24 +1,40 @@
-"""Relax on a GPU: many structures together in one worker process; a crash costs one structure only."""
+"""Relax many structures together in worker processes, on CPUs and GPUs; a crash or a hang costs one structure only."""
 
 from __future__ import annotations
 
+import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import log
 from adit.relax.potentials.chosen import CHGNET, Chosen
-from adit.relax.potentials.kept import load, save
+from adit.relax.potentials.evaluators import Evaluator, Results
+from adit.relax.potentials.kept import load, path_of, save
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
 
+if TYPE_CHECKING:
+    from ase import Atoms
+
 BATCHES_A_CHUNK = 8
 """Batches per chunk; within a chunk a finished structure is replaced by the next one."""
+
+CPU_BATCH_ATOMS = 64
+"""Atoms relaxed at a time by one CPU thread: more gain nothing (docs/measurements/relaxation.md)."""
+
+ALARM = -int(signal.SIGALRM)
+"""Exit code of a worker that spent too long in one evaluation."""
+
+Take = Callable[[int, Relaxed, bool], None]
+"""Called with (position, result, whether later runs can use it)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,7 @@ class Chunk:
         limits: limits of a relaxation.
         device: as PyTorch names it.
         batch_atoms: atoms relaxed at a time.
-        wall_limit_s: longest time of a structure in the batch, s.
+        wall_limit_s: longest time of a structure, and of one evaluation of the batch, s.
         scratch: folder in which each result is stored as soon as it is finished.
         chosen: the potential.
     """
@@ -61,6 +77,18 @@ def resolve_device(wanted: str) -> str:
     raise ExternalToolError("relax.device cuda: PyTorch finds no GPU; set relax.device: auto or cpu")
 
 
+class _Watched(Evaluator):
+    """An evaluator whose process the kernel ends if the next evaluation does not come in time, even in native code."""
+
+    def __init__(self, evaluator: Evaluator, limit_s: float) -> None:
+        self._evaluator, self._limit_s = evaluator, limit_s
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
+        signal.setitimer(signal.ITIMER_REAL, self._limit_s)
+        return self._evaluator.evaluate(structures)
+
+
 def relax_chunk(chunk: Chunk) -> None:
     """Relax the structures of a chunk together (in a worker); results go to its scratch folder one by one."""
     chosen, tag = chunk.chosen, chunk.chosen.energy_tag
@@ -68,28 +96,32 @@ def relax_chunk(chunk: Chunk) -> None:
     def done(index: int, result: Relaxed) -> None:
         save(chunk.scratch, chunk.systems[index], chunk.limits, result, tag)
 
-    relax_together(
-        chunk.systems,
-        chunk.limits,
-        chosen.evaluator(chunk.device),
-        chosen.unknown,
-        correction=chosen.correction if chosen.potential.corrections == "MP2020" else None,
-        batch_atoms=chunk.batch_atoms,
-        wall_limit_s=chunk.wall_limit_s,
-        on_done=done,
-    )
+    try:
+        relax_together(
+            chunk.systems,
+            chunk.limits,
+            _Watched(chosen.evaluator(chunk.device), chunk.wall_limit_s),
+            chosen.unknown,
+            correction=chosen.correction if chosen.potential.corrections == "MP2020" else None,
+            batch_atoms=chunk.batch_atoms,
+            wall_limit_s=chunk.wall_limit_s,
+            on_done=done,
+        )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
-def relax_on_gpu(
+def relax_in_batches(
     systems: Sequence[AtomicSystem],
     limits: Limits,
     device: str,
     batch_atoms: int,
     wall_limit_s: float,
-    take: Callable[[int, Relaxed, bool], None],
+    take: Take,
     work: Callable[[Chunk], None] = relax_chunk,
     warm_up: Callable[[str], object] | None = None,
     chosen: Chosen = CHGNET,
+    workers: int = 1,
 ) -> None:
     """Relax in chunks; if a worker dies or hangs, its chunk is halved until the faulty structure is isolated.
 
@@ -98,65 +130,97 @@ def relax_on_gpu(
         limits: limits of a relaxation.
         device: as PyTorch names it.
         batch_atoms: atoms relaxed at a time.
-        wall_limit_s: longest time of a structure in a batch, s.
-        take: called with (position, result, whether later runs can use it).
+        wall_limit_s: longest time of a structure, and of one evaluation of the batch, s.
+        take: called with each result within a second after it is there.
         work: function that a worker applies to a chunk.
         warm_up: function of the device that a worker calls before its first chunk; ``None``: load the potential.
         chosen: the potential.
+        workers: processes at most.
 
     Raises:
         ExternalToolError: the potential does not load on the device.
     """
+    share = ceil(sum(map(len, systems)) / max(1, workers))
     with tempfile.TemporaryDirectory(prefix="adit-relax-") as folder:
         scratch = Path(folder)
-        pending = chunks(systems, batch_atoms * BATCHES_A_CHUNK)
+        pending = chunks(systems, max(1, min(batch_atoms * BATCHES_A_CHUNK, share)))
         while pending:
-            work_items = [
+            items = [
                 Chunk([systems[p] for p in group], limits, device, batch_atoms, wall_limit_s, scratch, chosen)
                 for group in pending
             ]
-            pending = _one_round(pending, work_items, take, work, partial(warm_up or chosen.evaluator, device))
+            started = partial(warm_up or chosen.evaluator, device)
+            pending = _Round(pending, items, take).run(work, started, workers)
 
 
-def _one_round(
-    groups: list[list[int]],
-    items: list[Chunk],
-    take: Callable[[int, Relaxed, bool], None],
-    work: Callable[[Chunk], None],
-    warm_up: Callable[[], object],
-) -> list[list[int]]:
-    """Relax every chunk once and return the unfinished positions, in smaller groups."""
-    again: list[list[int]] = []
+class _Round:
+    """Every chunk relaxed once.
 
-    def done(number: int, outcome: Outcome) -> None:
-        chunk, left = items[number], []
-        if outcome.status == "unstarted":
-            raise ExternalToolError(
-                f"{chunk.chosen.label} does not load on {chunk.device}: {outcome.reason}; set relax.device: cpu"
-            )
-        for position, system in zip(groups[number], chunk.systems, strict=True):
+    Args:
+        groups: positions of the systems of each chunk.
+        items: the chunks.
+        take: called with each result.
+    """
+
+    def __init__(self, groups: list[list[int]], items: list[Chunk], take: Take) -> None:
+        self._groups, self._items, self._take = groups, items, take
+        self._again: list[list[int]] = []
+        self._missing: dict[int, tuple[Chunk, AtomicSystem, Path]] = {
+            position: (chunk, system, path_of(chunk.scratch, system, chunk.limits, chunk.chosen.energy_tag))
+            for group, chunk in zip(groups, items, strict=True)
+            for position, system in zip(group, chunk.systems, strict=True)
+        }
+
+    def run(self, work: Callable[[Chunk], None], warm_up: Callable[[], object], workers: int) -> list[list[int]]:
+        """Return the unfinished positions, in smaller groups."""
+        first = self._items[0]
+        atoms = max(sum(map(len, chunk.systems)) for chunk in self._items)
+        map_isolated(
+            work,
+            self._items,
+            workers=workers,
+            wall_limit_s=first.wall_limit_s * (atoms // first.batch_atoms + 2),
+            on_result=self._ended,
+            on_tick=partial(self._look, self._missing),
+            warm_up=warm_up,
+        )
+        return self._again
+
+    def _look(self, positions: Iterable[int]) -> None:
+        """Take the results that are there; other positions stay missing."""
+        for position in list(positions):
+            if position not in self._missing:
+                continue
+            chunk, system, path = self._missing[position]
+            if not path.is_file():
+                continue
             result = load(chunk.scratch, system, chunk.limits, chunk.chosen.energy_tag)
-            if result is None:
-                left.append(position)
-            else:
-                take(position, result, result.status != "timeout")
+            if result is not None:
+                del self._missing[position]
+                self._take(position, result, result.status != "timeout")
+
+    def _ended(self, number: int, outcome: Outcome) -> None:
+        chunk, group = self._items[number], self._groups[number]
+        if outcome.status == "unstarted":
+            way = "set relax.device: cpu" if chunk.device != "cpu" else REINSTALL
+            raise ExternalToolError(f"{chunk.chosen.label} does not load on {chunk.device}: {outcome.reason}; {way}")
+        self._look(group)
+        left = [position for position in group if position in self._missing]
         if len(left) == 1:
-            take(left[0], of_outcome(outcome), False)
+            self._take(left[0], _of_worker(outcome, chunk.wall_limit_s), False)
         elif left:
             log.warning("%d structures are repeated in two halves: %s", len(left), outcome.reason)
-            again.extend([left[: len(left) // 2], left[len(left) // 2 :]])
+            self._again += [left[: len(left) // 2], left[len(left) // 2 :]]
 
-    first = items[0]
-    atoms = max(sum(map(len, chunk.systems)) for chunk in items)
-    map_isolated(
-        work,
-        items,
-        workers=1,
-        wall_limit_s=first.wall_limit_s * (atoms // first.batch_atoms + 2),
-        on_result=done,
-        warm_up=warm_up,
-    )
-    return again
+
+REINSTALL = "install the packages of requirements.lock and run the same command again"
+
+
+def _of_worker(outcome: Outcome, limit_s: float) -> Relaxed:
+    """Return the result of the structure that ended its worker."""
+    if outcome.status == "crashed" and f"(exit code {ALARM})" in outcome.reason:
+        return Relaxed("timeout", f"one evaluation took longer than {limit_s:g} s", wall_s=outcome.wall_s)
+    return of_outcome(outcome)
 
 
 def chunks(systems: Sequence[AtomicSystem], most_atoms: int) -> list[list[int]]:
