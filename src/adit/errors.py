@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     )
 
 
+def as_text(name: str) -> str:
+    """Return the name of a file as text that can be stored: bytes that are not UTF-8 are escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 _UNSEEN = frozenset({"Cc", "Cs", "Cf", "Co", "Cn", "Zl", "Zp"})
 
 

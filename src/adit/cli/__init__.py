@@ -111,7 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("error: %s", message)
         return message.exit_code
     except UnicodeEncodeError as error:
-        message = DataError(f"a text is not valid Unicode and cannot be stored: {error.object!r}; change the input")
+        near = error.object[max(0, error.start - 40) : error.end + 40]
+        message = DataError(f"a text is not valid Unicode and cannot be stored: {near!r}; change the input")
         log.error("error: %s", message)
         return message.exit_code
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_a_bad_frame_costs_one_row(tmp_path: Path) -> None:
     assert [record.system_id for record in records] == ["a", "b", "x-3"]
     with pytest.raises(DataError, match="says 3 atoms"):
         records[2].make()
+
+
+def test_a_file_whose_name_is_not_utf8_is_prepared_as_others(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.cif")).write_text(convert.to_cif(NACL))
+    for n in range(3):
+        (folder / f"{n}.cif").write_text(convert.to_cif(salt(str(n), 12, 8, 4.2 + n / 10)))
+    assert cli.main(["prepare", str(folder), "--out", str(tmp_path / "x.arrow")]) == 0
+    assert "caf\\udce9.cif" in store.read_json(tmp_path / "x.stats.json")["files"]
 
 
 def test_labels_of_tables_that_are_missing_are_none_and_ids_stay_texts(tmp_path: Path) -> None:

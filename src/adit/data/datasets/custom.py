@@ -13,7 +13,7 @@ from adit.config import CustomDataset
 from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
 from adit.data.sources.registry import SPLITS
 from adit.elements import reduced_formula
-from adit.errors import DataError
+from adit.errors import DataError, as_text
 from adit.outputs.parts import HIDDEN
 from adit.readers import ReadRow, ReadSettings, as_kind, need_structures, read_structures
 from adit.readers.formats.labels import label_of
@@ -84,7 +84,8 @@ def _load(config: CustomDataset, reading: ReadSettings) -> Loaded:
     _check_labels(rows, config)
     records = [_record(row, config) for row in rows]
     root = Path(config.path)
-    hashes = {str(f.relative_to(root)) if root.is_dir() else f.name: store.sha256(f) for f in files}
+    names = [str(f.relative_to(root)) if root.is_dir() else f.name for f in files]
+    hashes = {as_text(name): store.sha256(f) for name, f in zip(names, files, strict=True)}
     return Loaded(records, hashes, "your own", dict.fromkeys(hashes, "as given"))
 
 

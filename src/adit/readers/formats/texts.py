@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from adit.errors import as_text
+
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -43,7 +45,7 @@ def encodable(value: Any) -> Any:
     Bytes of file names that are not UTF-8, and half characters of JSON, become escapes.
     """
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return as_text(value)
     if isinstance(value, Mapping):
         return {encodable(name): encodable(each) for name, each in value.items()}
     return [encodable(each) for each in value] if isinstance(value, list) else value
