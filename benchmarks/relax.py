@@ -120,7 +120,7 @@ def poison(n: int) -> list[AtomicSystem]:
 
 
 def poisoned(args: argparse.Namespace) -> dict[str, Any]:
-    """Relax good crystals alone and among bad ones; compare what comes out, bit for bit."""
+    """Relax good crystals alone and among bad ones, which changes the batches; compare energies, to 1 meV/atom."""
     bad = args.n // 10
     good = [moved(system, args.noise) for system in crystals(args.data, args.n - bad)]
     mixed: list[AtomicSystem] = list(good)
@@ -136,11 +136,9 @@ def poisoned(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _same(a: Relaxed, b: Relaxed) -> bool:
-    if (a.status, a.steps) != (b.status, b.steps) or (a.system is None) != (b.system is None):
-        return False
-    if a.system is None or b.system is None:
-        return True
-    return a.energy == b.energy and a.system.same_as(b.system)
+    if a.status != b.status or a.system is None or b.system is None:
+        return a.status == b.status
+    return abs(a.energy_per_atom - b.energy_per_atom) < 1e-3
 
 
 def together(args: argparse.Namespace) -> dict[str, Any]:
