@@ -49,7 +49,7 @@ def hidden_folder(folder: Path) -> Path:
     """Make the hidden folder of a folder, and return it.
 
     Raises:
-        ConfigError: a link is in its place.
+        ConfigError: a link is in its place, or a folder above it is a link to nothing.
     """
     hidden = folder / HIDDEN
     if hidden.is_symlink():
@@ -58,8 +58,12 @@ def hidden_folder(folder: Path) -> Path:
         try:
             hidden.mkdir(parents=True, exist_ok=True)
             return hidden
-        except FileExistsError:  # another process has removed it meanwhile
-            if os.path.lexists(hidden) and not hidden.is_dir():
+        except FileExistsError as error:  # another process has removed it meanwhile, or it cannot be a folder
+            place = Path(error.filename)
+            if place.is_symlink() and not place.exists():
+                to = os.readlink(place)
+                raise ConfigError(f"{place}: is a link to {to}, which does not exist; make that folder") from error
+            if os.path.lexists(place) and not place.is_dir():
                 raise
 
 

@@ -30,12 +30,17 @@ def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: P
         split: name of the split.
         limit: number of systems, from the first; ``None``: all.
         out: Arrow file with the ids of the originals; a system that does not decode is a failure.
+
+    Raises:
+        DataError: the split has no system.
     """
     device = pick_device()
     vae = load_vae(vae_dir)[1].to(device)
     table = read_systems(data)
     arrays, ids = table.arrays(split), table.split_ids(split)
     count = len(arrays) if limit is None else min(limit, len(arrays))
+    if not count:
+        raise DataError(f"{data}: has no system of the split '{split}'; name another one with --split")
     rows: dict[int, Row] = {}
     progress = Progress(f"reconstructions of {data.stem}", count)
     order = np.argsort(-arrays.n_atoms[:count], kind="stable")

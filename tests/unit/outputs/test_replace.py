@@ -123,6 +123,13 @@ def test_nothing_is_removed_behind_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "paper/b.svg").read_text() == "1"
 
 
+@pytest.mark.timeout(60)
+def test_a_folder_that_is_a_link_to_nothing_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("nothing")
+    with pytest.raises(ConfigError, match="is a link to nothing, which does not exist; make that folder"):
+        write(tmp_path / "out/below", {"a.txt": "1"})
+
+
 def test_a_link_at_the_place_of_the_manifests_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Downloads").mkdir()
     (tmp_path / "Downloads/film.part").write_text("mine")

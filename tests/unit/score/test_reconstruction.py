@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from adit.config import VaeModelConfig
+from adit.errors import DataError
 from adit.model.vae import VAE
 from adit.sample.reconstruct import reconstruct
 from adit.score.reconstruction import compare, kabsch_rmsd, score_reconstruction
@@ -64,6 +65,8 @@ def test_every_system_is_a_row(tmp_path: Path, make) -> None:  # type: ignore[no
     record = {"model": config.model_dump(), "max_atomic_number": 100}
     write_json(tmp_path / "vae/config.json", {**record, "weights_sha256": weights_sha256(tmp_path / "vae")})
     reconstruct(tmp_path / "vae", tmp_path / "d.arrow", "test", None, tmp_path / "made.arrow")
+    with pytest.raises(DataError, match=r"d.arrow: has no system of the split 'val'"):
+        reconstruct(tmp_path / "vae", tmp_path / "d.arrow", "val", None, tmp_path / "none.arrow")
     assert read_systems(tmp_path / "made.arrow").ids == [f"s{i}" for i in range(5)]
     summary = score_reconstruction(tmp_path / "d.arrow", "test", tmp_path / "made.arrow", tmp_path / "out", 1)
     assert summary["systems"] == 5
