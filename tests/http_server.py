@@ -24,6 +24,8 @@ class Site:
         lengths: path → announced length, right or wrong.
         endless: paths that are sent again and again without a length.
         slow: path → seconds between bytes.
+        slow_headers: path → seconds between the bytes of an endless header.
+        slow_chunks: path → seconds between the bytes of an endless length of a chunk.
         redirects: path → path.
         requests: paths and Range headers requested.
     """
@@ -36,6 +38,8 @@ class Site:
     lengths: dict[str, int] = field(default_factory=dict)
     endless: set[str] = field(default_factory=set)
     slow: dict[str, float] = field(default_factory=dict)
+    slow_headers: dict[str, float] = field(default_factory=dict)
+    slow_chunks: dict[str, float] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
@@ -74,6 +78,12 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
             site.requests.append((path, byte_range))
             if site.statuses.get(path):
                 self._refuse(site.statuses[path].pop(0))
+            elif path in site.slow_headers:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                self.write_slowly(b"X: " + b"x" * 9999, site.slow_headers[path])
+            elif path in site.slow_chunks:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                self.write_slowly(b"1;" + b"x" * 9999, site.slow_chunks[path])
             elif path in site.redirects:
                 self.send_response(302)
                 self.send_header("Location", f"/{site.redirects[path]}")

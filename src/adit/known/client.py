@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from adit.data.sources.retries import TRANSIENT, Patience, TransientError, innermost, requested_wait
+from adit.data.sources.sessions import Watch, new_session
 from adit.errors import DataError, one_line
 from adit.progress import log, quantity
 
@@ -59,10 +60,8 @@ class Client:
     """
 
     def __init__(self, base: str, manners: Manners) -> None:
-        import requests
-
         self.base, self._manners = base, manners
-        self._session = requests.Session()
+        self._session = new_session()
         self._session.headers.update({"User-Agent": AGENT, "Accept": "application/json", "Accept-Encoding": "identity"})
         self._next_time = -math.inf
 
@@ -166,15 +165,19 @@ class Client:
         manners, started = self._manners, time.monotonic()
         blocks: list[bytes] = []
         size = 0
-        while block := response.raw.read1(BLOCK):  # any available bytes: the time is checked here
-            size += len(block)
-            if size > manners.answer_bytes:
-                raise AnswerError(
-                    f"{self.host}: sends more than {manners.answer_bytes:,} bytes (lookup.answer_bytes); not used"
-                )
-            if time.monotonic() - started > manners.timeout_s:
-                raise TransientError(f"takes more than {manners.timeout_s:g} s for an answer (lookup.timeout_s)")
-            blocks.append(block)
+        late = f"takes more than {manners.timeout_s:g} s for an answer (lookup.timeout_s)"
+        with Watch(response.raw.connection, manners.timeout_s) as watch:
+            while block := response.raw.read1(BLOCK):  # any available bytes: the time is checked here
+                size += len(block)
+                if size > manners.answer_bytes:
+                    raise AnswerError(
+                        f"{self.host}: sends more than {manners.answer_bytes:,} bytes (lookup.answer_bytes); not used"
+                    )
+                if time.monotonic() - started > manners.timeout_s:
+                    raise TransientError(late)
+                blocks.append(block)
+        if watch.late:
+            raise TransientError(late)
         announced = response.headers.get("Content-Length", "")
         if announced.isascii() and announced.isdigit() and int(announced[:20]) != size:
             raise TransientError(f"broke off after {size} of {announced[:20]} bytes")

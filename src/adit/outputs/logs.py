@@ -28,7 +28,7 @@ def own_log(path: Path, used: Iterable[Path] = (), written: Iterable[Path] = ())
 
     Args:
         path: the log.
-        used: what the command reads and writes; the log may be none of it.
+        used: what the command reads and writes; the log may be none of it, and has the suffix ``.log`` in its folders.
         written: what the command writes; a log in these folders has the suffix ``.log``, as no output has.
 
     Raises:
@@ -42,13 +42,17 @@ def own_log(path: Path, used: Iterable[Path] = (), written: Iterable[Path] = ())
         for out in written:
             if _may_become(path, out):
                 raise ConfigError(f"--log {path}: may be the name of a result of {out}; let it end with {SUFFIX}")
+        for folder in used:
+            if folder.is_dir() and _lies_in(path, folder):
+                raise ConfigError(f"--log {path}: lies in {folder}, which this command uses; let it end with {SUFFIX}")
     if is_hidden(path):
         raise ConfigError(f"--log {path}: lies in a folder of manifests; name another file")
     try:
         if os.path.lexists(path):
             if path.is_symlink() or not path.is_file():
                 raise ConfigError(f"--log {path}: is not a plain file; name another")
-            if path.stat().st_size and not is_own_log(path) and not adopting():
+            adopted = adopting() and path.suffix == SUFFIX  # of an earlier version: never another kind of file
+            if path.stat().st_size and not is_own_log(path) and not adopted:
                 raise ConfigError(f"--log {path}: exists and is not a log of adit; name another file")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab"):
@@ -62,6 +66,10 @@ def _may_become(path: Path, out: Path) -> bool:
     place, out = Path(os.path.realpath(path)), Path(os.path.realpath(out))
     beside = place.parent == out.parent and (place.name == out.stem or place.name.startswith(f"{out.stem}."))
     return beside or place.is_relative_to(out) or place.is_relative_to(out.parent / out.stem)
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _is_same(path: Path, other: Path) -> bool:

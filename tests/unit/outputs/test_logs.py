@@ -45,6 +45,25 @@ def test_a_file_of_others_is_kept(tmp_path: Path, start: str, capfd: pytest.Capt
     assert "not a log of adit" in line
 
 
+@pytest.mark.parametrize("adopt", [False, True])
+def test_a_file_in_a_folder_of_inputs_is_no_log(tmp_path: Path, adopt: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "G"
+    folder.mkdir()
+    (folder / "cu.cif").write_text(MINE)
+    words = ["relax", folder, "--out", tmp_path / "X", *(["--adopt"] if adopt else [])]
+    assert "which this command uses" in refused(tmp_path, *words, "--log", folder / "cu.cif", capfd=capfd)
+    assert "which this command uses" in refused(tmp_path, *words, "--log", folder / "new.cif", capfd=capfd)
+
+
+def test_only_logs_are_adopted_as_logs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("model.safetensors", "samples.arrow", "notes"):
+        (tmp_path / name).write_text(MINE)
+        words = ("schema", "--out", tmp_path / "s.json", "--adopt", "--log", tmp_path / name)
+        assert "not a log of adit" in refused(tmp_path, *words, capfd=capfd)
+    (tmp_path / "old.log").write_text("[relax] 3 converged\n")
+    assert main(["schema", "--out", str(tmp_path / "s.json"), "--adopt", "--log", str(tmp_path / "old.log")]) == 0
+
+
 def test_a_log_is_replaced(tmp_path: Path) -> None:
     words = ["schema", "--out", str(tmp_path / "s.json"), "--log", str(tmp_path / "logs/own.log")]
     assert main(words) == 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check
 from adit.data.sources.locks import alone
 from adit.data.sources.retries import TRANSIENT, Patience, TransientError, innermost, requested_wait
+from adit.data.sources.sessions import Watch, new_session
 from adit.errors import DataError, from_os_error
 from adit.limits import LIMITS
 from adit.progress import Progress, log
@@ -169,10 +170,8 @@ def _transfer_all(url: str, partial: _Partial, missing_ok: bool, patience: Patie
 
     An attempt below the slowest allowed rate is a failure, like one without data.
     """
-    import requests
-
     failures = 0
-    with requests.Session() as session:
+    with new_session() as session:
         session.headers.update({"User-Agent": "adit-pipeline", "Accept-Encoding": "identity"})
         while True:
             before, started = partial.size, time.monotonic()
@@ -289,8 +288,9 @@ def _stream(
 ) -> None:
     progress = Progress(f"MB of {url.rpartition('/')[2]}", max(1, (total or 0) >> 20), have >> 20)
     least, since, at_first = LIMITS.get().download_bytes_per_s, time.monotonic(), have
-    with path.open("ab") as file:
+    with path.open("ab") as file, Watch(response.raw.connection, patience.window_s) as watch:
         while block := response.raw.read1(BLOCK):  # return any available bytes; the rate is checked here
+            watch.seen()
             before = have >> 20
             file.write(block)
             have += len(block)
@@ -302,3 +302,5 @@ def _stream(
                 since, at_first = time.monotonic(), have
             if total is not None and (have >> 20) > before:
                 progress.update((have >> 20) - before)
+    if watch.late:
+        raise TransientError(f"sent nothing complete for {patience.window_s:g} s")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -20,8 +23,18 @@ from adit import store
 from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check, first_use
 from adit.data.sources.download import download, fetch
 from adit.data.sources.registry import Dataverse, Layout, RawFile
+from adit.data.sources.sessions import Watch, new_session
 from adit.errors import DataError
 from adit.progress import log
+
+if TYPE_CHECKING:
+    import requests
+
+ANSWER_S: Final = 60.0
+"""Longest time of a repository's answer, s."""
+
+ANSWER_BYTES: Final = 10_000_000
+"""Most bytes of a repository's answer."""
 
 PUBLISHED = "as published (checksum verified)"
 FIRST_USE = "as at its first download (no checksum is published)"
@@ -130,9 +143,9 @@ def resolve(entry: Dataverse) -> Upstream:
     import requests
 
     try:
-        response = requests.get(entry.url, timeout=60.0)
-        response.raise_for_status()
-        files = response.json()["data"]["latestVersion"]["files"]
+        with new_session() as session, session.get(entry.url, timeout=ANSWER_S, stream=True) as response:
+            response.raise_for_status()
+            files = _json(response)["data"]["latestVersion"]["files"]
         listed = {f["dataFile"]["filename"]: f["dataFile"] for f in files}
         chosen = listed[entry.filename]
         address = f"{entry.server}/api/access/datafile/{int(chosen['id'])}"
@@ -140,6 +153,23 @@ def resolve(entry: Dataverse) -> Upstream:
     except (requests.RequestException, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{entry.url}: gives no address of {entry.filename} ({reason}); {WAY_OUT}") from None
+
+
+def _json(response: requests.Response) -> Any:
+    """Return the content of an answer that has a limit of time and of bytes.
+
+    Raises:
+        ValueError: it is no JSON, too long, or does not come in time.
+    """
+    started, text = time.monotonic(), b""
+    with Watch(response.raw.connection, ANSWER_S) as watch:
+        while block := response.raw.read1(ANSWER_BYTES):
+            text += block
+            if len(text) > ANSWER_BYTES or time.monotonic() - started > ANSWER_S:
+                raise ValueError(f"sends more than {ANSWER_BYTES:,} bytes, or for more than {ANSWER_S:g} s")
+    if watch.late:
+        raise ValueError(f"sent nothing complete for {ANSWER_S:g} s")
+    return json.loads(text)
 
 
 def _upstream_outcome(file: RawFile, path: Path) -> str:

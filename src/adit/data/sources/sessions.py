@@ -1,0 +1,102 @@
+"""HTTP sessions whose answers come in time: limits of sockets hold for each byte, these for headers and blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import requests
+
+
+class Watch:
+    """Ends a connection when no complete header or block comes for too long; a context manager.
+
+    Args:
+        connection: of a session of this module, or of a response.
+        seconds: longest time until ``seen`` is called, s.
+    """
+
+    def __init__(self, connection: Any, seconds: float) -> None:
+        self.late = False
+        self._socket: socket.socket | None = getattr(connection, "sock", None)
+        self._seconds, self._due = seconds, time.monotonic() + seconds
+        self._done = threading.Event()
+
+    def __enter__(self) -> Watch:
+        threading.Thread(target=self._run, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def seen(self) -> None:
+        """Start the time anew."""
+        self._due = time.monotonic() + self._seconds
+
+    def _run(self) -> None:
+        while not self._done.wait(min(1.0, self._seconds / 4)):
+            if time.monotonic() > self._due:
+                self.late = True
+                with contextlib.suppress(OSError):
+                    if self._socket is not None:
+                        self._socket.shutdown(socket.SHUT_RDWR)
+                return
+
+
+def new_session() -> requests.Session:
+    """Return a session that gives up headers that are not complete within the read timeout."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
+    def in_time(connection: Any, answer: Any) -> Any:
+        seconds = connection.timeout
+        if not isinstance(seconds, int | float):
+            return answer()
+        with Watch(connection, float(seconds)) as watch:
+            try:
+                response = answer()
+            except Exception as error:
+                if watch.late:
+                    raise TimeoutError(f"no complete header within {seconds:g} s") from error
+                raise
+        if watch.late:
+            response.close()
+            raise TimeoutError(f"no complete header within {seconds:g} s")
+        return response
+
+    class Plain(HTTPConnection):
+        def getresponse(self) -> Any:
+            return in_time(self, super().getresponse)
+
+    class Encrypted(HTTPSConnection):
+        def getresponse(self) -> Any:
+            return in_time(self, super().getresponse)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class EncryptedPool(HTTPSConnectionPool):
+        ConnectionCls = Encrypted
+
+    pools = {"http": PlainPool, "https": EncryptedPool}
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, **options)
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+            manager = super().proxy_manager_for(*args, **options)
+            manager.pool_classes_by_scheme = pools
+            return manager
+
+    session = requests.Session()
+    session.mount("http://", Adapter())
+    session.mount("https://", Adapter())
+    return session
