@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from adit.data.sources.retries import TRANSIENT, Patience, TransientError, innermost, requested_wait
-from adit.data.sources.sessions import Watch, new_session
+from adit.data.sources.sessions import Deadline, new_session
 from adit.errors import DataError, one_line
 from adit.progress import log, quantity
 
@@ -166,7 +166,7 @@ class Client:
         blocks: list[bytes] = []
         size = 0
         late = f"takes more than {manners.timeout_s:g} s for an answer (lookup.timeout_s)"
-        with Watch(response.raw.connection, manners.timeout_s) as watch:
+        with Deadline(response.raw.connection, manners.timeout_s) as watch:
             while block := response.raw.read1(BLOCK):  # any available bytes: the time is checked here
                 size += len(block)
                 if size > manners.answer_bytes:

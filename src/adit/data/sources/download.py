@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check
 from adit.data.sources.locks import alone
 from adit.data.sources.retries import TRANSIENT, Patience, TransientError, innermost, requested_wait
-from adit.data.sources.sessions import Watch, new_session
+from adit.data.sources.sessions import Deadline, new_session
 from adit.errors import DataError, from_os_error
 from adit.limits import LIMITS
 from adit.progress import Progress, log
@@ -288,7 +288,7 @@ def _stream(
 ) -> None:
     progress = Progress(f"MB of {url.rpartition('/')[2]}", max(1, (total or 0) >> 20), have >> 20)
     least, since, at_first = LIMITS.get().download_bytes_per_s, time.monotonic(), have
-    with path.open("ab") as file, Watch(response.raw.connection, patience.window_s) as watch:
+    with path.open("ab") as file, Deadline(response.raw.connection, patience.window_s) as watch:
         while block := response.raw.read1(BLOCK):  # return any available bytes; the rate is checked here
             watch.seen()
             before = have >> 20

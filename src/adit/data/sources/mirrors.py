@@ -23,7 +23,7 @@ from adit import store
 from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check, first_use
 from adit.data.sources.download import download, fetch
 from adit.data.sources.registry import Dataverse, Layout, RawFile
-from adit.data.sources.sessions import Watch, new_session
+from adit.data.sources.sessions import Deadline, new_session
 from adit.errors import DataError
 from adit.progress import log
 
@@ -162,7 +162,7 @@ def _json(response: requests.Response) -> Any:
         ValueError: it is no JSON, too long, or does not come in time.
     """
     started, text = time.monotonic(), b""
-    with Watch(response.raw.connection, ANSWER_S) as watch:
+    with Deadline(response.raw.connection, ANSWER_S) as watch:
         while block := response.raw.read1(ANSWER_BYTES):
             text += block
             if len(text) > ANSWER_BYTES or time.monotonic() - started > ANSWER_S:

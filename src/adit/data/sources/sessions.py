@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import requests
 
 
-class Watch:
+class Deadline:
     """Ends a connection when no complete header or block comes for too long; a context manager.
 
     Args:
@@ -26,7 +26,7 @@ class Watch:
         self._seconds, self._due = seconds, time.monotonic() + seconds
         self._done = threading.Event()
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Deadline:
         threading.Thread(target=self._run, daemon=True).start()
         return self
 
@@ -58,7 +58,7 @@ def new_session() -> requests.Session:
         seconds = connection.timeout
         if not isinstance(seconds, int | float):
             return answer()
-        with Watch(connection, float(seconds)) as watch:
+        with Deadline(connection, float(seconds)) as watch:
             try:
                 response = answer()
             except Exception as error:
