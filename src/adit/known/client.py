@@ -125,6 +125,10 @@ class Client:
             raise AnswerError(f"{self.host}: is not an address ({error})") from None
         except (requests.exceptions.ConnectionError, requests.exceptions.ConnectTimeout) as error:
             raise _NoConnectionError(f"cannot be reached ({innermost(error)})") from None
+        except TimeoutError:
+            raise TransientError(
+                f"takes more than {self._manners.timeout_s:g} s for an answer (lookup.timeout_s)"
+            ) from None
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise TransientError(f"sent nothing for {self._manners.timeout_s:g} s (lookup.timeout_s)") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -165,8 +169,7 @@ class Client:
         manners, started = self._manners, time.monotonic()
         blocks: list[bytes] = []
         size = 0
-        late = f"takes more than {manners.timeout_s:g} s for an answer (lookup.timeout_s)"
-        with Deadline(response.raw.connection, manners.timeout_s) as watch:
+        with Deadline(response.raw.connection, manners.timeout_s):
             while block := response.raw.read1(BLOCK):  # any available bytes: the time is checked here
                 size += len(block)
                 if size > manners.answer_bytes:
@@ -174,10 +177,8 @@ class Client:
                         f"{self.host}: sends more than {manners.answer_bytes:,} bytes (lookup.answer_bytes); not used"
                     )
                 if time.monotonic() - started > manners.timeout_s:
-                    raise TransientError(late)
+                    raise TimeoutError
                 blocks.append(block)
-        if watch.late:
-            raise TransientError(late)
         announced = response.headers.get("Content-Length", "")
         if announced.isascii() and announced.isdigit() and int(announced[:20]) != size:
             raise TransientError(f"broke off after {size} of {announced[:20]} bytes")

@@ -90,7 +90,7 @@ def test_a_byte_at_a_time_is_given_up_and_what_came_is_named(site: Site, tmp_pat
 def test_a_header_that_never_ends_is_given_up(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adit.data.sources.download.TIMEOUT_S", 0.4)
     site.slow_headers["a.bin"] = 0.02
-    with pytest.raises(DataError, match=r"no complete header within 0.4 s|Read timed out.*3 attempts"):
+    with pytest.raises(DataError, match=r"nothing complete within 0.4 s|Read timed out.*3 attempts"):
         download(f"{site.url}/a.bin", tmp_path / "a.bin", patience=patience())
     assert left(tmp_path) == {}
 
@@ -98,7 +98,7 @@ def test_a_header_that_never_ends_is_given_up(site: Site, tmp_path: Path, monkey
 @pytest.mark.timeout(60)
 def test_the_length_of_a_block_that_never_ends_is_given_up(site: Site, tmp_path: Path) -> None:
     site.slow_chunks["a.bin"] = 0.02
-    with pytest.raises(DataError, match=r"sent nothing complete for [\d.]+ s|broke off"):
+    with pytest.raises(DataError, match=r"nothing complete within"):
         download(f"{site.url}/a.bin", tmp_path / "a.bin", patience=patience())
     assert not (tmp_path / "a.bin").exists()
 

@@ -302,5 +302,3 @@ def _stream(
                 since, at_first = time.monotonic(), have
             if total is not None and (have >> 20) > before:
                 progress.update((have >> 20) - before)
-    if watch.late:
-        raise TransientError(f"sent nothing complete for {patience.window_s:g} s")

@@ -18,10 +18,13 @@ class Deadline:
     Args:
         connection: of a session of this module, or of a response.
         seconds: longest time until ``seen`` is called, s.
+
+    Raises:
+        TimeoutError: at the end of the block, if it was too long.
     """
 
     def __init__(self, connection: Any, seconds: float) -> None:
-        self.late = False
+        self._late = False
         self._socket: socket.socket | None = getattr(connection, "sock", None)
         self._seconds, self._due = seconds, time.monotonic() + seconds
         self._done = threading.Event()
@@ -30,8 +33,10 @@ class Deadline:
         threading.Thread(target=self._run, daemon=True).start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._done.set()
+        if self._late:
+            raise TimeoutError(f"nothing complete within {self._seconds:g} s") from error
 
     def seen(self) -> None:
         """Start the time anew."""
@@ -40,7 +45,7 @@ class Deadline:
     def _run(self) -> None:
         while not self._done.wait(min(1.0, self._seconds / 4)):
             if time.monotonic() > self._due:
-                self.late = True
+                self._late = True
                 with contextlib.suppress(OSError):
                     if self._socket is not None:
                         self._socket.shutdown(socket.SHUT_RDWR)
@@ -58,17 +63,8 @@ def new_session() -> requests.Session:
         seconds = connection.timeout
         if not isinstance(seconds, int | float):
             return answer()
-        with Deadline(connection, float(seconds)) as watch:
-            try:
-                response = answer()
-            except Exception as error:
-                if watch.late:
-                    raise TimeoutError(f"no complete header within {seconds:g} s") from error
-                raise
-        if watch.late:
-            response.close()
-            raise TimeoutError(f"no complete header within {seconds:g} s")
-        return response
+        with Deadline(connection, float(seconds)):
+            return answer()
 
     class Plain(HTTPConnection):
         def getresponse(self) -> Any:
