@@ -8,8 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -82,22 +80,3 @@ def fed(evaluator: Evaluator) -> Any:
             self.results = answer
 
     return Fed()
-
-
-def lazy_frechet(atoms: Atoms) -> Any:
-    """Return ASE's ``FrechetCellFilter`` with generalised forces that are computed once per geometry."""
-    from ase.filters import FrechetCellFilter
-
-    class Lazy(FrechetCellFilter):  # type: ignore[misc]
-        _geometry: tuple[np.ndarray, np.ndarray] | None = None
-        _forces: np.ndarray
-
-        def get_forces(self, **options: Any) -> np.ndarray:
-            geometry = (self.atoms.positions.copy(), np.array(self.atoms.cell))
-            latest = self._geometry
-            if latest is None or not all(np.array_equal(a, b) for a, b in zip(latest, geometry, strict=True)):
-                self._forces = super().get_forces(**options)
-                self._geometry = geometry
-            return self._forces.copy()
-
-    return Lazy(atoms)

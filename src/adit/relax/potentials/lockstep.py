@@ -16,7 +16,8 @@ import numpy as np
 
 from adit import convert
 from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
-from adit.relax.potentials.evaluators import Evaluator, Results, fed, lazy_frechet, quiet
+from adit.relax.potentials.evaluators import Evaluator, Results, fed, quiet
+from adit.relax.potentials.log_cell import log_cell
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.potentials.screen import contact, push_apart, refuse
 from adit.systems import AtomicSystem
@@ -121,7 +122,7 @@ class _Member:
         if limits.keep_symmetry:
             self.atoms.set_constraint(_symmetry_of(self.atoms))
         self._correction = correction
-        self._filter = lazy_frechet(self.atoms)
+        self._filter = log_cell(self.atoms)
         self._optimizer = _optimizer(limits)(self._filter, logfile=None)
         self._before = np.linalg.solve(start.cell.T, system.positions.T).T  # type: ignore[union-attr]
         self._spent, self._wall_limit_s = 0.0, wall_limit_s
