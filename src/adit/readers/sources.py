@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
+from adit.outputs.manifest import is_made_here
 from adit.outputs.parts import HIDDEN
 from adit.progress import log, quantity
 from adit.readers.archives import ArchiveError, inner_path, members, reason
@@ -204,18 +205,20 @@ def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Ent
     try:
         pieces = _readable(file, settings)
     except LimitError as error:
-        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=str(error))
+        yield _unread(file, error)
         return
     except NoStructuresError as error:
-        if file.named:
+        if file.named and (alone or settings.needs_structures):
             raise
-        log.warning("%s: it is left out", error)
+        if not file.named and is_made_here(_absolute(Path(file.source))):
+            log.warning("%s: it is left out", error)  # a table that this package wrote beside its structures
+            return
+        yield _unread(file, error)
         return
     except DataError as error:
         if file.named and alone:
             raise
-        problem = str(error).removeprefix(f"{file.source}: ")
-        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=problem)
+        yield _unread(file, error)
         return
     if not pieces:
         yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem="file is empty")
@@ -234,6 +237,12 @@ def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Ent
             piece.problem.removeprefix(f"{file.source}: "),
             piece.notes,
         )
+
+
+def _unread(file: _File, error: DataError) -> Entry:
+    """Return the entry of a file that holds no readable structure, with the reason."""
+    problem = str(error).removeprefix(f"{file.source}: ")
+    return Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=problem)
 
 
 def _readable(file: _File, settings: CutSettings) -> list[Piece]:

@@ -14,6 +14,7 @@ import pytest
 
 from adit import store
 from adit.errors import DataError
+from adit.outputs.replace import replaced_folder
 from adit.readers import ReadSettings, read_structures
 from adit.readers.sources import check_paths, skipped_text
 from adit.systems import Failure
@@ -131,15 +132,25 @@ def test_what_cannot_be_read_is_a_row_or_an_error_of_one_line(tmp_path: Path) ->
         ids(tmp_path / "nothing")
 
 
-def test_a_table_without_structures_is_an_error_alone_and_left_out_of_a_folder(
+def test_a_table_without_structures_is_an_error_alone_and_a_failure_among_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(tmp_path / "in/meta.csv", "a,b\n1,2\n")
-    write(tmp_path / "in/x.cif")
+    table = write(tmp_path / "in/meta.csv", "a,b\n1,2\n")
+    other = write(tmp_path / "in/x.cif")
     with pytest.raises(DataError, match="no column of CIF"):
-        ids(tmp_path / "in/meta.csv")
-    assert list(ids(tmp_path / "in")) == ["in/x"]
-    assert "meta.csv: no column of CIF" in caplog.text
+        ids(table)
+    for paths in ([table, other], [tmp_path / "in"]):
+        rows = {each.row.system_id: each.row for each in read_structures(paths, ReadSettings(0))}
+        (failure,) = [row for row in rows.values() if isinstance(row, Failure)]
+        assert len(rows) == 2
+        assert failure.reason.startswith("no column of CIF texts")
+    with pytest.raises(DataError, match="no column of CIF"):  # references, energies
+        read_structures([table, other], ReadSettings(0).needing_structures())
+    with replaced_folder(tmp_path / "own", "relax") as new:  # tables of this package beside its structures
+        write(new / "relaxed.csv", "a,b\n1,2\n")
+        write(new / "structures/x.cif")
+    assert list(ids(tmp_path / "own")) == ["own/structures/x"]
+    assert "relaxed.csv: no column of CIF" in caplog.text
 
 
 def test_what_is_skipped_is_said_by_suffix() -> None:
