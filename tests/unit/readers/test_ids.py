@@ -159,6 +159,31 @@ def test_what_is_skipped_is_said_by_suffix() -> None:
     assert skipped_text([Path(".hidden")]) == ""
 
 
+def test_archives_in_a_folder_are_named_with_the_way_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "in/x.cif")
+    for name in ("in/deep/a.zip", "in/b.tar.gz"):
+        write(tmp_path / name)
+    assert list(ids(tmp_path / "in")) == ["in/x"]
+    assert "2 archives in it are not read: b.tar.gz, deep/a.zip; give the archives themselves" in caplog.text
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_plain_file_is_called_what_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(tmp_path / "pipe.cif")
+    (tmp_path / "loop.cif").symlink_to("loop.cif")
+    (tmp_path / "lost.cif").symlink_to("nothing.cif")
+    reasons = {"pipe.cif": "is a pipe", "loop.cif": "leads back to itself", "lost.cif": "nothing.cif, which does not"}
+    for name, reason in [*reasons.items(), ("/dev/null", "is a device")]:
+        with pytest.raises(DataError, match=reason):
+            check_paths([tmp_path / name])
+        with pytest.raises(DataError, match=reason):
+            store.require_file(tmp_path / name)
+    write(tmp_path / "x.cif")
+    assert len(ids(tmp_path)) == 1
+    assert all(f"{tmp_path / name}: is not read: is a link" in caplog.text for name in ("loop.cif", "lost.cif"))
+    assert f"{tmp_path / 'pipe.cif'}: is not read: is a pipe" in caplog.text
+
+
 LATIN = os.fsdecode("Ångström.cif".encode("latin-1"))
 
 
