@@ -74,6 +74,8 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
             return f"{above}: is a file, but a folder is needed; move it away"
         if parent.parts and above.is_symlink():
             return f"{above}: is a link, and outputs follow none below the folder that is named; name another output"
+    if path.is_symlink():
+        return f"{path}: is a link, and this package replaces none; remove the link or name another output"
     if path.is_dir():
         return f"{path}: is a folder; name a file to write"
     if path.exists() and not path.is_file():
