@@ -192,6 +192,33 @@ def test_cells_that_a_spreadsheet_would_compute_are_text(tmp_path: Path, text: s
     pd.testing.assert_frame_equal(store.read_frame(tmp_path / "x.csv"), frame, check_dtype=False)
 
 
+CONTROLS = [
+    "a\x1b[31mred",
+    "a\x00b",
+    "two\nlines",
+    "a\r",
+    "\t=1\\",
+    "\x85\u2028",
+    r"\x1b",
+    r"C:\\\x1b",
+    r"\\x0a",
+    "\\\n",
+    r"C\C=C\xc5",
+]
+
+
+@pytest.mark.parametrize("text", CONTROLS)
+def test_control_characters_are_escapes_in_tables_of_text(tmp_path: Path, text: str) -> None:
+    frame = pd.DataFrame({"system_id": [text, "plain"], text: ["x", f"={text}"]})
+    store.write_frame(tmp_path / "x.csv", frame)
+    written = (tmp_path / "x.csv").read_bytes().decode()
+    assert written.replace("\n", "").isprintable()
+    assert written.count("\n") == 3
+    pd.testing.assert_frame_equal(store.read_frame(tmp_path / "x.csv"), frame, check_dtype=False)
+    if text == CONTROLS[-1]:
+        assert f"{text}," in written  # backslashes of SMILES and paths stay
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
