@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 import unicodedata
+from pathlib import Path
 
 LINE = 900
 """Characters of a message; of a longer one the middle is left out."""
@@ -80,3 +83,28 @@ def from_os_error(error: OSError, doing: str) -> DataError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DataError(f"{doing}: no permission ({error.strerror}); choose a writable folder")
     return DataError(f"{doing}: {error.strerror or error}")
+
+
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "a folder"),
+)
+
+
+def why_no_file(path: Path, wanted: str = "file") -> str:
+    """Return why nothing can be read at a path that is no plain file: there is nothing, or what is there instead."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "is a link that leads back to itself; name the file"
+        if path.is_symlink():
+            return f"is a link to {os.readlink(path)}, which does not exist"
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return f"no permission ({error.strerror})"
+        return f"no such {wanted}"
+    kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no plain file")
+    return f"is {kind}, not a plain file; write its content to a file and name that"

@@ -11,6 +11,7 @@ from typing import Any
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, whole_config
 from adit.errors import ConfigError
+from adit.outputs.check import check_is_below_folders, check_is_folder
 from adit.outputs.replace import replaced_files
 
 MIRROR_VARIABLE = "ADIT_MIRROR"
@@ -52,6 +53,7 @@ def _prepare_one(args: argparse.Namespace, stage: config.PrepareStage, out: Path
     from adit.data.prepare.stage import prepare
     from adit.data.sources.registry import SOURCES
 
+    check_is_below_folders(out)
     state = args.state or out.parent / f".{out.name}.shards"
     own = [Path(stage.custom.path)] if stage.custom is not None else []
     if mirror is not None:
@@ -64,6 +66,8 @@ def _prepare_file(args: argparse.Namespace, whole: config.Config) -> None:
     """Prepare a user's file, folder or archive, without a description in the configuration."""
     if args.dataset:
         raise ConfigError("adit prepare: give a file or --dataset, not both")
+    if args.out.suffix != ".arrow":
+        check_is_folder(args.out)
     name = re.sub(r"[^a-z0-9]+", "-", args.file.name.split(".")[0].lower()).strip("-") or "own"
     values: dict[str, Any] = {
         "path": str(args.file),

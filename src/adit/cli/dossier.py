@@ -31,7 +31,7 @@ def _dossier(args: argparse.Namespace) -> None:
     subjects, failures = of_files(args.files, reading) if args.files else (of_run(args.run, args.top), [])
     references = references_of(args.run) if args.run is not None and not args.reference else []
     if args.reference:
-        rows = read_structures(args.reference, reading)
+        rows = read_structures(args.reference, reading.needing_structures())
         need_structures(rows)
         references = [row.row for row in rows if isinstance(row.row, AtomicSystem)]
     table = args.hull or (None if args.run is None else _hull_of(args.run))

@@ -24,15 +24,17 @@ def folder_name(text: str) -> str:
     Raises:
         ValueError: it has other characters than letters of any script, digits, spaces and ``._-/``; a part of it begins
             with ``-`` or ends with a space, is too long for a file system, or is a hidden folder of this package or of
-            Snakemake.
+            Snakemake, in capitals too; it begins with ``//``.
     """
     for character in text:
         if not (character in "._-/ " or unicodedata.category(character)[0] in "LM" or character.isdecimal()):
             raise ValueError(f"has the character {character!r}; letters, digits, spaces and . _ - / are allowed")
+    if text.startswith("//"):
+        raise ValueError("begins with //, which is another place than / on some systems; write one /")
     for part in text.split("/"):
         if part.startswith("-"):
             raise ValueError(f"'{part}' begins with -, as options do")
-        if part in OWN:
+        if part.casefold() in OWN:
             raise ValueError(f"'{part}' is a folder of the program's own; name another")
         if part != part.strip():
             raise ValueError(f"'{part}' begins or ends with a space")
@@ -48,7 +50,7 @@ def why_no_folder(path: str) -> str:
         place = place.parent
     if not place.is_dir():
         return f"{place} exists and is not a folder"
-    real = Path(os.path.realpath(path))
+    real = Path("/", os.path.realpath(path).lstrip("/"))  # two slashes at the beginning stay otherwise
     if any(real.is_relative_to(each) for each in SYSTEM) and not real.is_relative_to(SHARED_MEMORY):
         return f"{real} is in a folder of the system"
     return "" if os.access(place, os.W_OK | os.X_OK) else f"{place} is not writable"

@@ -164,7 +164,7 @@ def _of_structures(
         if kind is not None and not kind[0].energies:
             raise DataError(f"{path}: is {kind[0].name}, which holds no energies; {_WAY_OUT}")
     try:
-        rows = read_structures(list(files), reading)
+        rows = read_structures(list(files), (reading or ReadSettings()).needing_structures())
     except DataError as error:
         table = next((path for path, columns in files.items() if columns and str(error).startswith(str(path))), None)
         if table is None:

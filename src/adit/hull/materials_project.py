@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from adit import store
 from adit.convert import structure_of_dict
-from adit.errors import DataError
+from adit.errors import DataError, why_no_file
 from adit.hull.energy_tags import MP2020_TAG
 from adit.hull.reference_rows import reference_row
 from adit.limits import LIMITS, read_bounded
@@ -150,7 +150,7 @@ def _plain(value: Any) -> Any:
 
 def _read(path: Path) -> list[Any]:
     if not path.is_file():
-        raise DataError(f"{path}: no such file; set hull.entries to a JSON file of pymatgen entries")
+        raise DataError(f"{path}: {why_no_file(path)}; set hull.entries to a JSON file of pymatgen entries")
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rb") as file:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from adit.errors import ConfigError
 from adit.outputs.inputs import Inputs
 from adit.outputs.manifest import Manifest, State
+from adit.outputs.parts import HIDDEN
 
 ADOPT_VARIABLE = "ADIT_ADOPT"
 """Set by the workflow: replace files that are in no manifest."""
@@ -38,6 +39,40 @@ def check_is_folder(out: Path) -> None:
     """
     if os.path.lexists(out) and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file; name a folder")
+
+
+def check_places(paths: Iterable[Path]) -> None:
+    """Refuse outputs where none can be, before anything is read: an input, below a file, in a hidden folder of ours.
+
+    Args:
+        paths: files and folders to write.
+
+    Raises:
+        ConfigError: one is refused.
+    """
+    inputs = Inputs(())  # the files on the command line
+    for path in paths:
+        if any(part.casefold() == HIDDEN for part in (*path.parts, *Path(os.path.realpath(path)).parts)):
+            raise ConfigError(f"{path}: lies in a folder {HIDDEN}, which only this package uses; name another output")
+        for place in (path, *path.parents):
+            if place.is_file() and (source := inputs.holding(place)) is not None:
+                raise ConfigError(f"{path}: {_below(path, place)}is the input {source}; name another output")
+        check_is_below_folders(path)
+
+
+def check_is_below_folders(path: Path) -> None:
+    """Refuse an output below a file.
+
+    Raises:
+        ConfigError: something above it is no folder.
+    """
+    for above in path.parents:
+        if above.exists() and not above.is_dir():
+            raise ConfigError(f"{path}: {above} is a file, but a folder is needed; name another output")
+
+
+def _below(path: Path, place: Path) -> str:
+    return "" if path == place else f"{place} "
 
 
 def check(manifest: Manifest, names: Iterable[str], inputs: Inputs, *, removes: bool) -> None:
@@ -74,6 +109,8 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
             return f"{above}: is a file, but a folder is needed; move it away"
         if parent.parts and above.is_symlink():
             return f"{above}: is a link, and outputs follow none below the folder that is named; name another output"
+    if path.is_symlink():
+        return f"{path}: is a link, and this package replaces none; remove the link or name another output"
     if path.is_dir():
         return f"{path}: is a folder; name a file to write"
     if path.exists() and not path.is_file():

@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from adit.errors import ConfigError, ExternalToolError
 from adit.outputs.logs import is_own_benchmark, is_own_log
-from adit.outputs.manifest import Manifest, State, manifests_in
+from adit.outputs.manifest import Manifest, State, folder_key, manifests_in
 from adit.outputs.parts import HIDDEN, lock, sweep
 
 CACHED: Final = re.compile(r"([a-z]+-)*([0-9a-f]{12}|[0-9a-f]{64})\.json|(reduced|molecule-names)-.+\.(arrow|parquet)")
 """Names of cached results in the state folder of a run: hashes of their inputs, or versions of libraries."""
+
+RELAXED: Final = ".relax"
+"""Folder of the finished relaxations of ``adit relax``, beside its results."""
+
+LOCK: Final = ".lock"
 
 OWN_HIDDEN: Final = re.compile(r"(verb|file)-.+\.(json|lock)|.+\.lock|new-[0-9a-f]+.*|[0-9a-f]{16}\.(part|link)")
 """Names of this package's files in a hidden folder."""
@@ -26,7 +31,8 @@ def clean(folder: Path) -> tuple[int, list[Path]]:
     """Remove the files of this package in a folder and below it.
 
     Removed are: unchanged files of a manifest; intermediate files of a manifest; logs, times and cached results in the
-    folders ``logs``, ``benchmarks`` and ``state`` of a run. Links are never followed, a folder in a manifest is never
+    folders ``logs``, ``benchmarks`` and ``state`` of a run; finished relaxations of ``adit relax``; empty locks in the
+    hidden folders beside all these. Links are never followed, a folder in a manifest is never
     removed as a whole, and only folders that become empty are removed.
 
     Args:
@@ -44,15 +50,20 @@ def clean(folder: Path) -> tuple[int, list[Path]]:
     places = list(_places(folder))
     if not places:
         return 0, _files(folder)
+    roots = {root for place in places for root in (place, place.parent) if root.is_relative_to(folder)}
+    runs = sorted(root for root in roots if _is_run(root))
+    locked = [place for place in _locked_places(folder, [*places, *runs]) if place not in places]
     with ExitStack() as locks:
-        for place in places:
+        for place in [*places, *locked]:
             _keep_writers_out(place / HIDDEN, locks)
-        gone = [path for place in places for manifest in manifests_in(place) for path in _remove_named(manifest)]
-        for run in sorted({root for place in places for root in (place, place.parent) if _is_run(root)}):
+        gone = [path for place in places if _is_relaxed(place) for path in _remove_cached(place / RELAXED)]
+        gone += [path for place in places for manifest in manifests_in(place) for path in _remove_named(manifest)]
+        for run in runs:
             gone += _remove_own_places(run)
         for place in places:
             gone_hidden = _remove_hidden(place / HIDDEN)
             _remove_empty([*gone_hidden, place / HIDDEN / "x"], folder)
+        _remove_empty([path for place in locked for path in _remove_locks(place / HIDDEN)], folder)
     _remove_empty(gone, folder)
     return len(gone), _files(folder) if folder.exists() else []
 
@@ -64,6 +75,52 @@ def _places(folder: Path) -> Iterator[Path]:
             folders.remove(HIDDEN)
             if not (Path(below) / HIDDEN).is_symlink() and manifests_in(Path(below)):
                 yield Path(below)
+
+
+def _locked_places(folder: Path, own: Sequence[Path]) -> list[Path]:
+    """Return the folders in or below folders of this package's that have locks of this package but no manifest."""
+    found = []
+    for below, folders, _ in os.walk(folder):
+        place = Path(below)
+        if HIDDEN not in folders:
+            continue
+        folders.remove(HIDDEN)
+        if (place / HIDDEN).is_symlink() or not any(place.is_relative_to(each) for each in own):
+            continue
+        if _locks(place / HIDDEN):
+            found.append(place)
+    return found
+
+
+def _locks(hidden: Path) -> list[Path]:
+    """Return the locks in a hidden folder: empty files, as this package makes them."""
+    return [
+        path
+        for path in sorted(hidden.glob(f"*{LOCK}"))
+        if not path.is_symlink() and path.is_file() and not path.stat().st_size
+    ]
+
+
+def _remove_locks(hidden: Path) -> list[Path]:
+    """Remove the locks in a hidden folder, and return their paths."""
+    locks = _locks(hidden)
+    for path in locks:
+        path.unlink(missing_ok=True)
+    return locks
+
+
+def _is_relaxed(place: Path) -> bool:
+    """Return whether ``adit relax`` wrote into a folder."""
+    return (place / HIDDEN / f"{folder_key('relax')}.json").is_file() and not (place / RELAXED).is_symlink()
+
+
+def _remove_cached(folder: Path) -> list[Path]:
+    """Remove the cached results right in a folder, and return their paths."""
+    plain = [path for path in sorted(folder.glob("*.json")) if path.is_file() and not path.is_symlink()]
+    own = [path for path in plain if _is_cached(path)]
+    for path in own:
+        path.unlink(missing_ok=True)
+    return own
 
 
 def _files(folder: Path) -> list[Path]:

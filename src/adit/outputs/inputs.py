@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -38,22 +39,41 @@ class Inputs:
             identity = _identity(path)
             if identity is not None and not path.is_dir():
                 self._files.setdefault(identity, path)
+        self._inside: dict[tuple[int, int], Path] | None = None
 
     def holding(self, path: Path) -> Path | None:
         """Return the input that is the same file as ``path``, or the input folder that contains it; else ``None``.
 
-        A new file in an input folder counts too, since the next run would read it. Files are compared by device and
-        inode, so that links, other cases and relative paths are recognised.
+        A new file in an input folder counts too, since the next run would read it. Files, also those inside input
+        folders, are compared by device and inode, so that links, other cases and relative paths are recognised.
         """
         identity = _identity(path)
-        if identity is not None and identity in self._files:
-            return self._files[identity]
+        if identity is not None:
+            source = self._files.get(identity) or self._files_inside().get(identity)
+            if source is not None:
+                return source
         folder = path.parent.resolve()
         for parent in (path, folder, *folder.parents):
             above = _identity(parent)
             if above in self._folders:
                 return self._folders[above]
         return None
+
+    def _files_inside(self) -> dict[tuple[int, int], Path]:
+        """Return the files in the input folders that have another name elsewhere, or are links to one."""
+        if self._inside is None:
+            self._inside = dict(entry for folder in self._folders.values() for entry in _linked(folder))
+        return self._inside
+
+
+def _linked(folder: Path) -> Iterator[tuple[tuple[int, int], Path]]:
+    for below, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(below, name)
+            with contextlib.suppress(OSError):
+                status = os.stat(path)
+                if status.st_nlink > 1 or os.path.islink(path):
+                    yield (status.st_dev, status.st_ino), Path(path)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

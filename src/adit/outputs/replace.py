@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from adit.errors import ConfigError
-from adit.outputs.check import check, check_is_folder
+from adit.outputs.check import check, check_is_below_folders, check_is_folder
 from adit.outputs.held import held
 from adit.outputs.inputs import Inputs
 from adit.outputs.manifest import Manifest, State, file_key, folder_key, sha256
@@ -128,6 +128,8 @@ def _claimed(requests: Sequence[_Request], verb: str, inputs: Iterable[Path]) ->
     claims: dict[_Request, _Claim] = {}
     stages: dict[Path, Path] = {}  # one temporary folder per folder: verbs write some files beside others
     with ExitStack() as stack:
+        for one in requests:
+            check_is_below_folders(one.folder / "x")
         for one in sorted(requests, key=lambda one: (os.path.abspath(one.folder), one.key)):
             stack.enter_context(_gone_if_empty(one.folder))
             stack.enter_context(held(one.folder, one.key, verb))

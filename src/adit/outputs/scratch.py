@@ -55,6 +55,8 @@ class Scratch:
                 self._manifest = Manifest.read(self.folder, folder_key(self._verb), self._verb)
                 new = [name for name in new if name not in self._manifest.files]
             foreign = [name for name in new if os.path.lexists(self.folder / name)]
+            if links := [name for name in foreign if (self.folder / name).is_symlink()]:
+                raise ConfigError(f"{self.folder / links[0]}: is a link, and this package replaces none; remove it")
             if foreign and not adopting():
                 reason = f"is there, and no manifest says that it was written by `adit {self._verb}`"
                 raise ConfigError(f"{self.folder / foreign[0]}: {reason}; move it away, or {ADOPT_WAY}")

@@ -77,6 +77,10 @@ class ReadSettings:
     parse: ParseSettings = field(default_factory=ParseSettings)
     cut: CutSettings = field(default_factory=CutSettings)
 
+    def needing_structures(self) -> ReadSettings:
+        """Return these settings for files of which each has to hold structures, as references."""
+        return replace(self, cut=replace(self.cut, needs_structures=True))
+
 
 def settings_of(
     read: ReadConfig,

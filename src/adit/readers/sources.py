@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from typing import Final
 
 from adit.config.limits import LimitsConfig
-from adit.errors import DataError
+from adit.errors import DataError, why_no_file
 from adit.limits import DEFAULTS, Archive, LimitError, capped, check_file, read_bounded
+from adit.outputs.manifest import is_made_here
 from adit.outputs.parts import HIDDEN
 from adit.progress import log, quantity
 from adit.readers.archives import ArchiveError, inner_path, members, reason
@@ -101,7 +103,7 @@ def check_paths(paths: Sequence[Path]) -> None:
         if path.is_dir():
             continue
         if not path.is_file():
-            raise DataError(f"{path}: no such file or folder")
+            raise DataError(f"{path}: {why_no_file(path, 'file or folder')}")
         if archive_suffix(path.name) is None and format_of(path) is None:
             if path.suffix.lower() in REFUSED:
                 raise DataError(f"{path}: {REFUSED[path.suffix.lower()]}")
@@ -124,9 +126,13 @@ def _once(paths: Sequence[Path]) -> list[tuple[Path, int]]:
 
 
 def _of_folder(path: Path) -> list[tuple[Path, int]]:
-    held = sorted(file for file in path.rglob("*") if file.is_file() and HIDDEN not in file.parts)
-    readable = [file for file in held if format_of(file.relative_to(path)) is not None]
-    _tell_skipped(str(path), [file.relative_to(path) for file in held if format_of(file.relative_to(path)) is None])
+    held = sorted(file for file in path.rglob("*") if not file.is_dir() and HIDDEN not in file.parts)
+    readable = [file for file in held if file.is_file() and format_of(file.relative_to(path)) is not None]
+    for file in held:
+        if not file.is_file() and not file.name.startswith("."):
+            log.warning("%s: is not read: %s", file, why_no_file(file))
+    plain = [file.relative_to(path) for file in held if file.is_file()]
+    _tell_skipped(str(path), [name for name in plain if format_of(name) is None])
     return [(file, 1 + len(file.relative_to(path).parts)) for file in readable]
 
 
@@ -204,18 +210,20 @@ def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Ent
     try:
         pieces = _readable(file, settings)
     except LimitError as error:
-        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=str(error))
+        yield _unread(file, error)
         return
     except NoStructuresError as error:
-        if file.named:
+        if file.named and (alone or settings.needs_structures):
             raise
-        log.warning("%s: it is left out", error)
+        if not file.named and is_made_here(_absolute(Path(file.source))):
+            log.warning("%s: it is left out", error)  # a table that this package wrote beside its structures
+            return
+        yield _unread(file, error)
         return
     except DataError as error:
         if file.named and alone:
             raise
-        problem = str(error).removeprefix(f"{file.source}: ")
-        yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=problem)
+        yield _unread(file, error)
         return
     if not pieces:
         yield Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem="file is empty")
@@ -234,6 +242,12 @@ def _entries(file: _File, settings: CutSettings, *, alone: bool) -> Iterator[Ent
             piece.problem.removeprefix(f"{file.source}: "),
             piece.notes,
         )
+
+
+def _unread(file: _File, error: DataError) -> Entry:
+    """Return the entry of a file that holds no readable structure, with the reason."""
+    problem = str(error).removeprefix(f"{file.source}: ")
+    return Entry(file.format.name, "", file.source, file.path, file.given, file.suffix, problem=problem)
 
 
 def _readable(file: _File, settings: CutSettings) -> list[Piece]:
@@ -261,8 +275,25 @@ def _pieces(file: _File, settings: CutSettings) -> list[Piece]:
 
 
 def _tell_skipped(where: str, names: Sequence[PurePath]) -> None:
-    if text := skipped_text(names):
-        log.warning("%s: %s", where, text)
+    shown = [name for name in names if not name.name.startswith(".") and "__MACOSX" not in name.parts]
+    packed = [name for name in shown if archive_suffix(name.name) is not None]
+    for text in (skipped_archives(packed), skipped_text([name for name in shown if name not in packed])):
+        if text:
+            log.warning("%s: %s", where, text)
+
+
+def skipped_archives(names: Sequence[PurePath]) -> str:
+    """Return a text that names archives in a folder or an archive, which are not read; empty if there are none."""
+    if not names:
+        return ""
+    text = ", ".join(encodable(str(name)) for name in names[:_NAMED])
+    text += f" and {quantity(len(names) - _NAMED, 'other')}" if len(names) > _NAMED else ""
+    be, way = ("is", "give the archive itself") if len(names) == 1 else ("are", "give the archives themselves")
+    return f"{quantity(len(names), 'archive')} in it {be} not read: {text}; {way}"
+
+
+_NAMED: Final = 8
+"""Archives that are named, of those that are not read."""
 
 
 def skipped_text(names: Iterable[PurePath]) -> str:

@@ -13,6 +13,7 @@ from adit.columns import Col
 from adit.config import DftStage, RelaxStage
 from adit.errors import DataError
 from adit.outputs.check import check_is_folder
+from adit.outputs.clean import RELAXED
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import log
 from adit.readers import ReadRow, ReadSettings, need_structures, read_structures
@@ -50,7 +51,7 @@ def relax_with_potential(
     tag = chosen.energy_tag
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
-        results = relax_rows(stage.relax, rows, workers, out / ".relax")
+        results = relax_rows(stage.relax, rows, workers, out / RELAXED)
         return table_of(rows, results, tag)
 
     _relax(files, out, relaxed, reading)
@@ -72,9 +73,9 @@ def relax_each_kind(
         parts: list[tuple[pd.DataFrame, Rows]] = []
         if others or not rows:
             tag = chosen_of(stage.relax).energy_tag
-            parts.append(table_of(others, relax_rows(stage.relax, others, workers, out / ".relax"), tag))
+            parts.append(table_of(others, relax_rows(stage.relax, others, workers, out / RELAXED), tag))
         if molecules:
-            results = relax_molecule_rows(stage.relax.molecule, molecules, workers, out / ".relax")
+            results = relax_molecule_rows(stage.relax.molecule, molecules, workers, out / RELAXED)
             parts.append(table_of(molecules, results, Gfn2Relaxer().energy_tag, molecules=True))
         return _in_order(rows, parts)
 
@@ -91,7 +92,7 @@ def relax_with_gfn2(
     """
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
-        results = relax_molecule_rows(stage.relax.molecule, rows, workers, out / ".relax")
+        results = relax_molecule_rows(stage.relax.molecule, rows, workers, out / RELAXED)
         return table_of(rows, results, Gfn2Relaxer().energy_tag, molecules=True)
 
     _relax(files, out, relaxed, reading)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from adit import convert
-from adit.errors import ConfigError, DataError
+from adit.errors import ConfigError, DataError, why_no_file
 from adit.progress import log
 from adit.readers import ReadSettings, read_structures
 from adit.systems import AtomicSystem, Failure, Kind
@@ -49,7 +49,7 @@ def read_motif(path: Path, kind: Kind) -> Motif:
         DataError: the file is of no known format, or cannot be read.
     """
     if not path.is_file():
-        raise ConfigError(f"motif {path}: no such file")
+        raise ConfigError(f"motif {path}: {why_no_file(path)}")
     try:
         rows = read_structures([path], ReadSettings(workers=0))
     except DataError as error:

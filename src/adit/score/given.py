@@ -35,7 +35,7 @@ def read_any_references(paths: Sequence[Path], kinds: Sequence[Kind], settings: 
     """
     own = [path for path in paths if path.suffix == ".arrow"]
     others = [path for path in paths if path.suffix != ".arrow"]
-    rows = by_kind(read_structures(others, settings), None) if others else {}
+    rows = by_kind(read_structures(others, settings.needing_structures()), None) if others else {}
     references = {kind: _reference(read_reference(own, kind), rows.get(kind, ()), kind) for kind in kinds}
     missing = [kind for kind in kinds if not references[kind].systems]
     where = ", ".join(map(str, paths))

@@ -13,7 +13,7 @@ from typing import Final
 
 from adit import store
 from adit.config import ScoreStage
-from adit.errors import ConfigError, DataError
+from adit.errors import ConfigError, DataError, why_no_file
 from adit.isolate import kept_workers
 from adit.outputs.replace import check_folder, remove_all, replaced_folder
 from adit.progress import log
@@ -132,4 +132,4 @@ def _check(files: Sequence[Path], given: Given, out: Path) -> None:
     tables = [*given.relaxed, *([given.hull] if given.hull else []), *given.dft]
     for path in [*tables, *(table.with_suffix(".arrow") for table in given.relaxed)]:
         if not path.is_file():
-            raise DataError(f"{path}: no such file; give what adit relax, adit hull and adit dft write")
+            raise DataError(f"{path}: {why_no_file(path)}; give what adit relax, adit hull and adit dft write")

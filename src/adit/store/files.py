@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from adit.errors import DataError, from_os_error
+from adit.errors import DataError, from_os_error, why_no_file
 from adit.limits import LIMITS, check_file
 from adit.outputs import manifest
 from adit.outputs.manifest import is_made_here
@@ -47,7 +47,7 @@ def require_file(path: Path | str) -> Path:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such file; run the stage that makes it, or check the path")
+        raise DataError(f"{path}: {why_no_file(path)}; run the stage that makes it, or check the path")
     return path
 
 

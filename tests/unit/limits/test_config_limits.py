@@ -81,6 +81,8 @@ def check(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> tuple[
         ("results: /sys", "is in a folder of the system"),
         ("results: /dev/x", "is in a folder of the system"),
         ("results: system/x", "is in a folder of the system"),
+        ("results: x/.ADIT", "results: '.ADIT' is a folder of the program's own"),
+        ("results: //dev/shm/x", "results: begins with //"),
         ("results: .adit", "results: '.adit' is a folder of the program's own"),
         ("results: a/.snakemake/b", "results: '.snakemake' is a folder of the program's own"),
         ("{1: 2}", "1"),

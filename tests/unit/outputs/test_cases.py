@@ -192,6 +192,33 @@ def test_cells_that_a_spreadsheet_would_compute_are_text(tmp_path: Path, text: s
     pd.testing.assert_frame_equal(store.read_frame(tmp_path / "x.csv"), frame, check_dtype=False)
 
 
+CONTROLS = [
+    "a\x1b[31mred",
+    "a\x00b",
+    "two\nlines",
+    "a\r",
+    "\t=1\\",
+    "\x85\u2028",
+    r"\x1b",
+    r"C:\\\x1b",
+    r"\\x0a",
+    "\\\n",
+    r"C\C=C\xc5",
+]
+
+
+@pytest.mark.parametrize("text", CONTROLS)
+def test_control_characters_are_escapes_in_tables_of_text(tmp_path: Path, text: str) -> None:
+    frame = pd.DataFrame({"system_id": [text, "plain"], text: ["x", f"={text}"]})
+    store.write_frame(tmp_path / "x.csv", frame)
+    written = (tmp_path / "x.csv").read_bytes().decode()
+    assert written.replace("\n", "").isprintable()
+    assert written.count("\n") == 3
+    pd.testing.assert_frame_equal(store.read_frame(tmp_path / "x.csv"), frame, check_dtype=False)
+    if text == CONTROLS[-1]:
+        assert f"{text}," in written  # backslashes of SMILES and paths stay
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -217,3 +244,39 @@ def test_outputs_never_go_into_a_folder_of_inputs_nor_through_a_link(
     (tmp_path / "Y").mkdir()
     (tmp_path / "Y/structures").symlink_to("../P")
     assert "link" in refused("relax", tmp_path / "D/mine.cif", "--out", tmp_path / "Y")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("prepare mine.cif --out mine.cif", "mine.cif: is the input mine.cif"),
+        ("prepare mine.cif --out hard.cif", "hard.cif: is a file"),
+        ("prepare mine.cif --out mine.cif/x.arrow", "mine.cif is the input mine.cif"),
+        ("prepare mine.cif --out cu.txt/x.arrow", "cu.txt is a file, but a folder is needed"),
+        ("prepare mine.cif --out x.arrow --stats cu.txt/deep/x.json", "cu.txt is a file, but a folder is needed"),
+        ("prepare --dataset builtin-crystals --out cu.txt", "cu.txt is a file, but a folder is needed"),
+        ("prepare mine.cif --out .adit/x.arrow", "lies in a folder .adit"),
+        ("prepare mine.cif --out D/../.ADIT/x.arrow", "lies in a folder .adit"),
+        ("prepare mine.cif --out link/x.arrow", "lies in a folder .adit"),
+        ("relax mine.cif --out cu.txt/o", "cu.txt is a file, but a folder is needed"),
+        ("score mine.cif --out .adit", "lies in a folder .adit"),
+        ("known mine.cif --out mine.cif", "is the input mine.cif"),
+    ],
+)
+def test_an_output_that_cannot_be_there_is_one_line_before_anything_is_read(
+    tmp_path: Path, words: str, reason: str, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("adit.readers.sources.entries", _read_too_early)
+    monkeypatch.setattr("adit.readers.read.entries", _read_too_early)
+    store.write_text(Path("mine.cif"), convert.to_cif(world.SALT))
+    store.write_text(Path("cu.txt"), MINE)
+    Path("hard.cif").write_text(MINE)
+    Path("D/.adit").mkdir(parents=True)
+    Path("link").symlink_to("D/.adit")
+    assert reason in refused(*words.split())
+    assert not [path for path in tmp_path.rglob("*") if path.name.casefold() == ".adit" and path.parent.name != "D"]
+
+
+def _read_too_early(*_: object) -> None:
+    raise AssertionError

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from adit.cli import main
+from adit.data.sources.locks import alone
 from adit.errors import ExternalToolError
 from adit.outputs.check import ADOPT_VARIABLE
 from adit.outputs.clean import clean
 from adit.outputs.logs import HEADER
-from adit.outputs.replace import replaced_files
+from adit.outputs.replace import replaced_files, replaced_folder
 from adit.outputs.scratch import Scratch
 
 MINE = "nobody else's"
@@ -106,3 +107,39 @@ def test_a_folder_of_others_at_the_place_of_a_dft_run_is_kept(tmp_path: Path, mo
     text(tmp_path / "run/OUTCAR")
     Scratch(tmp_path, "dft").remove_tree("run")
     assert (tmp_path / "run-1/OUTCAR").read_text() == MINE
+
+
+def test_locks_and_finished_relaxations_are_this_packages_own(tmp_path: Path) -> None:
+    out = tmp_path / "results/X"
+    with replaced_folder(out, "relax") as new:
+        (new / "relaxed.csv").write_text("x")
+    text(out / f".relax/{'0a' * 32}.json", "{}")
+    run = run_folder(tmp_path / "results/a")
+    with alone(run / "state/prepare/builtin-crystals"), alone(out / ".x.arrow.shards"):
+        pass
+    text(run / "dft/Si/.adit/dft.lock", "")
+    text(run / ".adit/state.lock", "")
+    kept = [
+        text(out / ".relax/notes.json"),
+        text(run / "state/prepare/.adit/mine.txt"),
+        text(run / "state/other/.adit/mine.lock"),  # with content
+        text(tmp_path / f"results/mine/.relax/{'0a' * 32}.json"),  # of no folder of this package
+        text(tmp_path / "results/mine/.adit/x.lock", ""),
+    ]
+    _, left = clean(tmp_path / "results")
+    assert {path for path in (tmp_path / "results").rglob("*") if path.is_file()} == set(kept)
+    assert left == sorted(kept)
+
+
+def test_a_lock_that_is_held_keeps_clean_out(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "results/a")
+    with alone(run / "state/prepare/builtin-crystals"), pytest.raises(ExternalToolError, match="another process"):
+        clean(tmp_path / "results")
+    assert (run / "hull/hull.parquet").exists()
+
+
+def test_nothing_above_the_named_folder_is_removed(tmp_path: Path) -> None:
+    run = run_folder(tmp_path / "results/a")
+    assert clean(run / "hull") == (1, [])
+    assert (run / "logs/hull.log").exists()
+    assert (run / "state/score/0123456789ab.json").exists()

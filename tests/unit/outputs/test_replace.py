@@ -70,7 +70,19 @@ def test_a_file_that_was_changed_is_neither_replaced_nor_removed(tmp_path: Path)
     assert there(tmp_path) == {"a.txt": "by hand", "c.txt": "3"}
 
 
-@pytest.mark.parametrize("spelt", ["as it is", "relative", "link", "hard link", "folder", "link to the folder"])
+SPELT = (
+    "as it is",
+    "relative",
+    "link",
+    "hard link",
+    "folder",
+    "link to the folder",
+    "hard link in a folder",
+    "link in one",
+)
+
+
+@pytest.mark.parametrize("spelt", SPELT)
 def test_an_input_is_never_written_over_under_whatever_name(
     tmp_path: Path, spelt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +97,8 @@ def test_an_input_is_never_written_over_under_whatever_name(
         "hard link": lambda: _hard_linked(tmp_path / "other.txt", out / "a.txt"),
         "folder": lambda: out,
         "link to the folder": lambda: _linked(tmp_path / "other", out),
+        "hard link in a folder": lambda: _hard_linked(tmp_path / "in/deep/a.txt", out / "a.txt").parent.parent,
+        "link in one": lambda: _linked(tmp_path / "in/deep/a.txt", out / "a.txt").parent.parent,
     }
     given = names[spelt]()
     for files in ({"a.txt": "2"}, {"b.txt": "2"}):  # replaced, or removed
@@ -96,22 +110,34 @@ def test_an_input_is_never_written_over_under_whatever_name(
 
 
 def _linked(path: Path, target: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(target)
     return path
 
 
 def _hard_linked(path: Path, target: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     os.link(target, path)
     return path
 
 
-def test_a_link_at_the_place_of_an_output_is_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("adopt", ["0", "1"])
+@pytest.mark.parametrize("target", ["precious", "nowhere", "out"])
+def test_a_link_at_the_place_of_an_output_is_neither_followed_nor_replaced(
+    tmp_path: Path, target: str, adopt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADOPT_VARIABLE, adopt)
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out/a.txt").symlink_to(tmp_path / "precious")
-    with pytest.raises(ConfigError):
+    (tmp_path / "out/a.txt").symlink_to(tmp_path / target)
+    with pytest.raises(ConfigError, match="is a link"):
         write(tmp_path / "out", {"a.txt": "1"})
+    with pytest.raises(ConfigError, match="is a link"), replaced_files([tmp_path / "out/a.txt"], "take"):
+        pass
+    with pytest.raises(ConfigError, match="is a link"):
+        Scratch(tmp_path / "out", "dft").promise(["a.txt"])
     assert (tmp_path / "precious").read_text() == "mine"
+    assert (tmp_path / "out/a.txt").readlink() == tmp_path / target
 
 
 def test_nothing_is_removed_behind_a_link(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from adit import store
 from adit.errors import DataError
+from adit.outputs.replace import replaced_folder
 from adit.readers import ReadSettings, read_structures
 from adit.readers.sources import check_paths, skipped_text
 from adit.systems import Failure
@@ -131,21 +132,56 @@ def test_what_cannot_be_read_is_a_row_or_an_error_of_one_line(tmp_path: Path) ->
         ids(tmp_path / "nothing")
 
 
-def test_a_table_without_structures_is_an_error_alone_and_left_out_of_a_folder(
+def test_a_table_without_structures_is_an_error_alone_and_a_failure_among_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(tmp_path / "in/meta.csv", "a,b\n1,2\n")
-    write(tmp_path / "in/x.cif")
+    table = write(tmp_path / "in/meta.csv", "a,b\n1,2\n")
+    other = write(tmp_path / "in/x.cif")
     with pytest.raises(DataError, match="no column of CIF"):
-        ids(tmp_path / "in/meta.csv")
-    assert list(ids(tmp_path / "in")) == ["in/x"]
-    assert "meta.csv: no column of CIF" in caplog.text
+        ids(table)
+    for paths in ([table, other], [tmp_path / "in"]):
+        rows = {each.row.system_id: each.row for each in read_structures(paths, ReadSettings(0))}
+        (failure,) = [row for row in rows.values() if isinstance(row, Failure)]
+        assert len(rows) == 2
+        assert failure.reason.startswith("no column of CIF texts")
+    with pytest.raises(DataError, match="no column of CIF"):  # references, energies
+        read_structures([table, other], ReadSettings(0).needing_structures())
+    with replaced_folder(tmp_path / "own", "relax") as new:  # tables of this package beside its structures
+        write(new / "relaxed.csv", "a,b\n1,2\n")
+        write(new / "structures/x.cif")
+    assert list(ids(tmp_path / "own")) == ["own/structures/x"]
+    assert "relaxed.csv: no column of CIF" in caplog.text
 
 
 def test_what_is_skipped_is_said_by_suffix() -> None:
     names = [Path(name) for name in ("a.txt", "b/c.TXT", "d.gz", "e", ".hidden", "__MACOSX/f.cif")]
     assert skipped_text(names) == "4 files of other formats are not read: 2 .txt, 1 .gz, 1 without suffix"
     assert skipped_text([Path(".hidden")]) == ""
+
+
+def test_archives_in_a_folder_are_named_with_the_way_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "in/x.cif")
+    for name in ("in/deep/a.zip", "in/b.tar.gz"):
+        write(tmp_path / name)
+    assert list(ids(tmp_path / "in")) == ["in/x"]
+    assert "2 archives in it are not read: b.tar.gz, deep/a.zip; give the archives themselves" in caplog.text
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_plain_file_is_called_what_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(tmp_path / "pipe.cif")
+    (tmp_path / "loop.cif").symlink_to("loop.cif")
+    (tmp_path / "lost.cif").symlink_to("nothing.cif")
+    reasons = {"pipe.cif": "is a pipe", "loop.cif": "leads back to itself", "lost.cif": "nothing.cif, which does not"}
+    for name, reason in [*reasons.items(), ("/dev/null", "is a device")]:
+        with pytest.raises(DataError, match=reason):
+            check_paths([tmp_path / name])
+        with pytest.raises(DataError, match=reason):
+            store.require_file(tmp_path / name)
+    write(tmp_path / "x.cif")
+    assert len(ids(tmp_path)) == 1
+    assert all(f"{tmp_path / name}: is not read: is a link" in caplog.text for name in ("loop.cif", "lost.cif"))
+    assert f"{tmp_path / 'pipe.cif'}: is not read: is a pipe" in caplog.text
 
 
 LATIN = os.fsdecode("Ångström.cif".encode("latin-1"))

@@ -13,7 +13,7 @@ from adit.config import CustomDataset
 from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
 from adit.data.sources.registry import SPLITS
 from adit.elements import reduced_formula
-from adit.errors import DataError, as_text
+from adit.errors import DataError, as_text, why_no_file
 from adit.outputs.parts import HIDDEN
 from adit.readers import ReadRow, ReadSettings, as_kind, need_structures, read_structures
 from adit.readers.formats.labels import label_of
@@ -57,7 +57,7 @@ def files_of(config: CustomDataset) -> list[Path]:
             raise DataError(f"{path}: is {candidates[0].name}, not {config.format}; correct format: or leave it out")
         return [path]
     if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder; check data.custom in config/datasets.yaml")
+        raise DataError(f"{path}: {why_no_file(path, 'file or folder')}; check data.custom in config/datasets.yaml")
     wanted = FORMATS.get(config.format or "")
     held = sorted(
         file

@@ -136,16 +136,18 @@ class CutSettings:
         id_column: column or key of the ids; empty: detected.
         format: name of the only format that is read; empty: all.
         limits: ``archive_bytes`` bounds the unpacked size of a packed table.
+        needs_structures: whether a named file without structures is an error among others too, as for references.
     """
 
     structure_column: str = ""
     id_column: str = ""
     format: str = ""
     limits: LimitsConfig = DEFAULTS
+    needs_structures: bool = False
 
 
 class NoStructuresError(DataError):
-    """A file of a known format without any structure: an error if the user named the file, else skipped."""
+    """A file of a known format without any structure: an error alone, a failure among others."""
 
 
 def refuse_contradictions(parsed: Parsed) -> None:

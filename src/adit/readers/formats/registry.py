@@ -81,7 +81,7 @@ def markdown_table() -> str:
             lines.append(f"| {each.name} | {', '.join(files)} | {verbs} | {each.remark} |")
     packed = ", ".join(f"`{suffix}`" for suffix in ARCHIVES)
     lines.append(f"| packed files | `{GZIP}` after any of these suffixes | as the file in it | |")
-    remark = "every file of these formats in it; no archives in archives"
+    remark = "every file of these formats in it; archives in folders and archives are named and not read"
     lines.append(f"| archives | {packed} | as the files in it | {remark} |")
     lines += [f"| — | `{suffix}` | none | {reason} |" for suffix, reason in REFUSED.items()]
     return "\n".join(lines) + "\n"
