@@ -165,15 +165,29 @@ def test_files_need_no_network(tmp_path: Path, files: Path, monkeypatch: pytest.
     monkeypatch.setattr("adit.known.client.Client.get", lambda *_: pytest.fail("asked"))
     references = tmp_path / "references.extxyz"
     store.write_extxyz(references, [caesium("cs"), salt("na", edge=5.6), ethanol("spirit"), salt("br", anion=35)])
-    (tmp_path / "broken.cif").write_text("data_x\n")
-    table = table_of(files, tmp_path, "--reference", str(references), str(tmp_path / "broken.cif"))
+    table = table_of(files, tmp_path, "--reference", str(references))
     assert table["known"].to_dict() == {
         **{"salt": "known", "iodide": "not-found", "variant": "not-found"},
         **{"ethanol": "known", "water": "not-found"},
     }
     assert table.loc["salt", "known_id"] == "na"
     assert table.loc["salt", "known_address"].endswith("references.extxyz")
-    assert table.loc["water", "known_reason"].endswith("not read, or without bonds): 1")
+    assert set(table["known_reason"]) == {""}
+
+
+def test_references_that_are_not_read_make_no_complete_answer(
+    tmp_path: Path, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A match still counts."""
+    references, broken = tmp_path / "references.extxyz", tmp_path / "broken.cif"
+    store.write_extxyz(references, [salt("na", edge=5.6), ethanol("spirit")])
+    broken.write_text("data_x\n")
+    table = table_of(files, tmp_path, "--reference", str(references), str(broken))
+    assert table["known"].to_dict() == {
+        **{"salt": "known", "iodide": "unknown", "variant": "unknown", "ethanol": "known", "water": "unknown"}
+    }
+    assert table.loc["iodide", "known_reason"] == "1 of 3 references could not be read"
+    assert "1 of 3 references could not be read; what has no match is unknown" in capsys.readouterr().err
 
 
 def test_what_names_no_place_or_no_table_is_one_line(
