@@ -16,6 +16,8 @@ import pytest
 
 from adit import convert, store
 from adit.cli import main
+from adit.known.comparison import _Task, first_variant
+from adit.known.phases import Disordered
 from adit.systems import AtomicSystem, Kind
 from tests.unit.known.servers import Provider, Server, entry, pubchem, running
 from tests.unit.ledger.runs import caesium, salt, water
@@ -118,6 +120,18 @@ def test_an_ordered_variant_of_a_disordered_phase_is_flagged(session: dict[str, 
     row = session["tables"][0].loc["variant"]
     assert (row["known"], row["known_id"]) == ("ordered-variant", "mixed")
     assert row["known_reason"] == "same sites as the disordered phase, of the composition Al0.25 As0.5 Ga0.25"
+
+
+@pytest.mark.parametrize(
+    ("edges", "variant"), [((3.96 / 2**0.5, 3.96 / 2**0.5, 3.67), True), ((3.05, 3.05, 3.05), False)]
+)
+def test_another_lattice_is_no_ordered_variant(edges: tuple[float, ...], variant: bool) -> None:
+    """L1₀ CuAu, distorted by its order, and B2 CuAu, against the disordered face-centred phase at the same volume."""
+    cell = np.diag(edges)
+    crystal = AtomicSystem("CuAu", Kind.CRYSTAL, np.array([29, 79]), np.array([[0, 0, 0], [0.5] * 3]) @ cell, cell)
+    sites = 3.85 * np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    phase = Disordered((3.85 * np.eye(3)).tolist(), sites.tolist(), [{"Cu": 0.5, "Au": 0.5}] * 4)
+    assert (first_variant(_Task(crystal, (phase,))) == 0) is variant
 
 
 def test_a_molecule_is_looked_up_by_its_inchikey(session: dict[str, Any]) -> None:
