@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
+from adit.columns import Col
 from adit.errors import DataError
 
 FIXED: Final = ("candidate", "id", "kind", "state", "state_date", "comment", "members", "runs", "run")
@@ -20,6 +21,11 @@ ID_LENGTH: Final = 12
 
 NEW: Final = "new"
 """State of a candidate that was never marked."""
+
+
+BEST: Final = f"""COALESCE(json_extract(members.record, '$.{Col.HULL_COVERS_CHEMISTRY}'), 1) = 0,
+    members.energy IS NULL, members.energy, members.content, runs.path, members.system_id"""
+"""Order of the members of a candidate, the best first: known hulls, then the lowest energy above the hull."""
 
 
 def quoted(name: str) -> str:
@@ -60,10 +66,11 @@ def refresh(base: sqlite3.Connection, touched: Iterable[int]) -> list[set[int]]:
 def _row(base: sqlite3.Connection, number: int) -> tuple[dict[str, Any], set[int]]:
     """Return the values of a candidate and the numbers of its members.
 
-    The best member has the lowest energy above the hull; without energies, the smallest content hash decides.
+    The best member has the lowest energy above the hull, on a known hull if there is one; without energies, the
+    smallest content hash decides.
     """
-    query = """SELECT member, content, kind, energy, record, path, system_id FROM members JOIN runs USING (run)
-               WHERE candidate = ? ORDER BY energy IS NULL, energy, content, path, system_id"""
+    query = f"""SELECT member, content, kind, energy, record, path FROM members JOIN runs USING (run)
+                WHERE candidate = ? ORDER BY {BEST}"""
     members = base.execute(query, [number]).fetchall()
     if not members:
         return {}, set()
