@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from adit.columns import Col
@@ -36,6 +36,13 @@ def quoted(name: str) -> str:
 def columns(base: sqlite3.Connection) -> list[str]:
     """Return the columns of candidates."""
     return [row[1] for row in base.execute("PRAGMA table_info(candidates)") if row[1] != "candidate"]
+
+
+def unusable(names: Collection[str]) -> str:
+    """Return why a table cannot have columns of these names beside those of ``FIXED``; empty if it can."""
+    if len({name.lower() for name in (*FIXED, *names)}) > MOST_COLUMNS:
+        return f"more than {MOST_COLUMNS} columns"
+    return "a column name that SQLite cannot have" if any("\0" in name for name in names) else ""
 
 
 def refresh(base: sqlite3.Connection, touched: Iterable[int]) -> list[set[int]]:
@@ -105,7 +112,7 @@ def _add_columns(base: sqlite3.Connection, values: Iterable[str], there: dict[st
     for name in values:
         if name.lower() in there:
             continue
-        if len(there) >= MOST_COLUMNS or "\0" in name:
-            raise DataError(f"scores: more than {MOST_COLUMNS} columns, or a name that SQLite cannot have: {name}")
+        if reason := unusable([*there.values(), name]):
+            raise DataError(f"with the columns of these scores, the ledger would have {reason}: {name!r}")
         base.execute(f"ALTER TABLE candidates ADD COLUMN {quoted(name)}")
         there[name.lower()] = name

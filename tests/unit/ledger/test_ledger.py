@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,7 +21,7 @@ import pytest
 
 from adit.cli import main
 from adit.errors import ConfigError, DataError, ExternalToolError
-from adit.ledger import database, merge
+from adit.ledger import candidates, database, merge
 from adit.ledger.add import add
 from adit.ledger.database import APPLICATION, VERSION, opened
 from adit.ledger.query import history, mark, query
@@ -151,6 +152,51 @@ def test_an_unknown_hull_is_never_on_top_nor_stable(tmp_path: Path, capsys: pyte
         assert page["values"][name] == [1, 1, None], name
     assert page["values"]["hull_covers_chemistry"] == [1, None, 0]
     assert {one["name"]: one["shown"] for one in page["columns"]}["hull_covers_chemistry"]
+
+
+def test_a_copy_of_a_run_is_the_same_run(runs: list[Path], tmp_path: Path) -> None:
+    """Copied, grown since, and moved; a run that changed at its path is brought up to date too."""
+    path = tmp_path / "ledger.sqlite"
+    add(path, runs, 1)
+    before = rows(path, "", "id", "members", "runs", "run")
+    copy = Path(shutil.copytree(runs[1], tmp_path / "copy"))
+    write_run(copy, [caesium("crystal-0-0"), salt("crystal-0-1", shift=0.3)], {"gap": [1.5, 2.5]})
+    add(path, [copy], 1)
+    assert rows(path, "", "id", "members", "runs", "run") == before
+    assert len(rows(path, "gap > 1", "id")) == 1
+    grown = [caesium("crystal-0-0"), salt("crystal-0-1", shift=0.3), salt("crystal-0-2", 53, 6.4)]
+    write_run(copy, grown)
+    add(path, [copy], 1)
+    assert sorted(rows(path, "", "members")) == [(1,), (1,), (1,), (3,)]
+    shutil.rmtree(runs[1])
+    moved = copy.rename(tmp_path / "moved")
+    add(path, [moved], 1)
+    with opened(path) as base:
+        paths = {Path(each).name for (each,) in base.execute("SELECT path FROM runs")}
+    assert paths == {"a", "c", "moved"}
+    assert {Path(str(run)).name for (run,) in rows(path, "members = 1", "run")} == {"a", "moved"}
+    write_run(runs[2], [caesium("crystal-0-0", 35)])
+    add(path, [runs[2]], 1)
+    with opened(path) as base:
+        assert base.execute("SELECT count(*) FROM runs").fetchone() == (3,)
+
+
+def test_a_broken_run_keeps_no_other_from_being_added(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    (runs[0] / "scores/crystal.parquet").write_bytes(b"PAR1 and no more")
+    write_run(runs[1], [salt("crystal-0-0")], {f"value_{n}": [1.0] for n in range(candidates.MOST_COLUMNS)})
+    words = ["--ledger", str(path)]
+    for broken in runs[:2]:
+        assert main(["ledger", "add", str(broken), *words]) == 3
+        assert not list(tmp_path.glob("ledger*")), "a new ledger of nothing"
+    capsys.readouterr()
+    assert main(["ledger", "add", *map(str, runs), *words]) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(str(runs[0]) in line for line in lines) == 1
+    assert lines[-1].endswith(f"{path}: 2 of 3 runs not added, for the reasons above; mend them and add them again")
+    assert [Path(str(run)).name for (run,) in rows(path, "", "run")] == ["c"]
 
 
 def test_molecules_are_merged_by_smiles(tmp_path: Path) -> None:
