@@ -169,8 +169,8 @@ def _plain(kind: str, row: dict[str, Any]) -> dict[str, Any]:
     flags = {name: energies[source] for name, source in PLAIN[kind].items() if source in energies}
     surrogate = {str(Col.SURROGATE): True} if energies else {}
     result = {**energies, **row, **short, **flags, **surrogate}
-    known = row.get(str(Col.HULL_COVERS_CHEMISTRY), True)
-    return result if known is None or known else {**result, **dict.fromkeys(CLAIMS)}
+    covers = row.get(str(Col.HULL_COVERS_CHEMISTRY), True)
+    return result if covers is None or covers else {**result, **dict.fromkeys(CLAIMS)}
 
 
 def _record(row: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
