@@ -220,8 +220,8 @@ def _supply(system: AtomicSystem) -> Section:
 def _inputs(system: AtomicSystem, files: dict[str, str]) -> Section:
     """Add the inputs to the files; a crystal for which there are none says why."""
     notes = [
-        "VASP: the Materials Project's settings (first relaxation of PBE(+U)) as in atomate2's flow, with Γ in every grid "
-        "of k-points; POTCARs are licensed, POTCAR.spec names them.",
+        "VASP: the Materials Project's settings (first relaxation of PBE(+U)) as in atomate2's flow, with Γ in every "
+        "grid of k-points; POTCARs are licensed, POTCAR.spec names them.",
         "GPAW: preset standard of this package; start gpaw-relax.py in its folder.",
     ]
     try:
