@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import signal
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -48,6 +50,7 @@ def main() -> None:
     options.add_argument("--new", type=int, default=1_000)
     options.add_argument("--workers", type=int, default=2)
     args = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the folder below is removed
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.sqlite"

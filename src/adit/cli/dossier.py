@@ -134,7 +134,7 @@ def _declare(sub: argparse.ArgumentParser) -> None:
     add_refuse(sub)
     sub.add_argument("--run", type=Path, help="folder of a run, instead of files; default: none")
     sub.add_argument("--top", type=at_least_one, default=5, help="candidates of each kind of a run")
-    text = "reference entries, as adit reference writes them; default: those of --run"
+    text = "reference entries, as `adit stage reference` writes them; default: those of --run"
     sub.add_argument("--hull", type=Path, help=text)
     text = "known structures, for the nearest ones; default: the data of --run"
     sub.add_argument("--reference", type=Path, nargs="+", default=[], help=text)

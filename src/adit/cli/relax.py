@@ -57,7 +57,9 @@ def _relax(args: argparse.Namespace) -> None:
     if args.engine not in ENGINES:
         verb = {None: standalone.relax_each_kind, MOLECULES: standalone.relax_with_gfn2}
         stage = _potential_stage(args, whole)
-        verb.get(args.engine, standalone.relax_with_potential)(stage, args.files, args.out, args.workers, reading)
+        verb.get(args.engine, standalone.relax_with_potential)(
+            stage, args.files, args.out, args.workers, reading, args.only
+        )
         return
     for name in ("weights", "python"):
         if getattr(args, name) is not None:
@@ -68,7 +70,9 @@ def _relax(args: argparse.Namespace) -> None:
     if args.command is not None:
         named["command"] = args.command
     dft = config.parse_as(config.DftConfig, {**whole.dft.model_dump(), "fallback": None, **named}, "adit relax")
-    standalone.relax_with_dft(config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings, reading)
+    standalone.relax_with_dft(
+        config.DftStage(dft=dft), args.files, args.out, args.workers, args.settings, reading, args.only
+    )
 
 
 def _potential_stage(args: argparse.Namespace, whole: config.Config) -> config.RelaxStage:
@@ -266,6 +270,7 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     text = "structures in any format of adit score, or folders with structures"
     sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
     add_refuse(sub)
+    sub.add_argument("--only", metavar="ID", nargs="+", default=[], help="ids of structures; default: all of the files")
     text = "method for energies and forces; default: gfn2-xtb for molecules, relax.engine of --config for crystals"
     sub.add_argument("--engine", choices=(MOLECULES, *POTENTIALS, *ENGINES), help=text)
     sub.add_argument("--ions", action="store_true", help="ionisation energy and electron affinity of molecules too")

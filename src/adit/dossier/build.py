@@ -22,6 +22,8 @@ MISSING: Final = "—"
 
 VERDICTS: Final = (Col.VERDICT, Col.JUDGE_STATUS, Col.E_ABOVE_HULL_DIFFERENCE, Col.MISSING_PAIRS)
 
+NO_ENERGY: Final = "There is no energy of this structure, and so no distance from this mixture or from the hull."
+
 
 @dataclass(frozen=True)
 class Task:
@@ -159,7 +161,7 @@ def _stability(task: Task) -> Section:
     facts = [(Col(name).label, subject.record[name]) for name in VERDICTS if name in subject.record]
     energy = subject.record.get(Col.E_ABOVE_HULL)
     if isinstance(energy, int | float):
-        facts.insert(0, ("energy above the hull in the run, eV/atom", f"{energy:.4f}"))
+        facts.insert(0, (f"energy above the hull in the run, eV/atom ({_run_method(subject)})", f"{energy:.4f}"))
     if task.phases is None:
         return Section("Stability", facts, notes=["No reference entries were given (--hull): no decomposition."])
     counts = {name: float(count) for name, count in composition(subject.last.numbers).items()}
@@ -172,12 +174,21 @@ def _stability(task: Task) -> Section:
     facts.append(("energies of the phases", task.phases.tag))
     if subject.energy is not None:
         facts.append((_energy_name(subject.energy_tag, surrogate), f"{subject.energy - result.energy_per_atom:.4f}"))
+    notes = [] if subject.energy is not None else [NO_ENERGY]
     heads = ["phase", "source", "share of the atoms", "energy, eV/atom"]
     rows = [
         [phase.formula, phase.entry_id, f"{share:.4f}", f"{phase.energy_per_atom:.4f}"]
         for phase, share in result.phases
     ]
-    return Section("Stability", facts, [SectionTable(heads, rows)])
+    return Section("Stability", facts, [SectionTable(heads, rows)], notes=notes)
+
+
+def _run_method(subject: Subject) -> str:
+    """Return the method of the energy above the hull that the run has."""
+    tag = str(subject.record.get(Col.ENERGY_TAG) or subject.energy_tag or "method not stated")
+    if not subject.record.get(Col.SURROGATE):
+        return tag
+    return f"{tag}: a surrogate, {potential_of_tag(tag) or 'a potential'} on a DFT hull"
 
 
 def _energy_name(tag: str, surrogate: str | None) -> str:
@@ -209,8 +220,8 @@ def _supply(system: AtomicSystem) -> Section:
 def _inputs(system: AtomicSystem, files: dict[str, str]) -> Section:
     """Add the inputs to the files; a crystal for which there are none says why."""
     notes = [
-        "VASP: the Materials Project's settings (first relaxation of PBE(+U)); POTCARs are licensed, POTCAR.spec names "
-        "them.",
+        "VASP: the Materials Project's settings (first relaxation of PBE(+U)) as in atomate2's flow, with Γ in every "
+        "grid of k-points; POTCARs are licensed, POTCAR.spec names them.",
         "GPAW: preset standard of this package; start gpaw-relax.py in its folder.",
     ]
     try:

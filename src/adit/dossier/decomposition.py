@@ -80,7 +80,7 @@ class Phases:
         needed = [Col.ENTRY_ID, Col.COMPOSITION, Col.ENERGY_PER_ATOM, Col.STATUS, Col.HULL_TAG]
         missing = [str(name) for name in needed if name not in frame]
         if missing:
-            raise DataError(f"{path}: is no table of `adit reference` (lacks {', '.join(missing)})")
+            raise DataError(f"{path}: is no table of `adit stage reference` (lacks {', '.join(missing)})")
         good = frame[~frame[Col.STATUS].isin(_USELESS) & np.isfinite(frame[Col.ENERGY_PER_ATOM].astype(float))]
         tags = sorted(set(good[Col.HULL_TAG]))
         if len(tags) != 1:

@@ -1,4 +1,4 @@
-"""``adit dft-references``: elements and competing phases, computed as the structures were, for a hull of the same tag.
+"""``adit stage dft-references``: elements and competing phases by the method of the structures, for a hull of one tag.
 
 CHGNet selects the crystals: the lowest of each composition, and of the compounds those near the hull of their chemical
 system. Their energies come from the engine alone.
@@ -47,11 +47,11 @@ def dft_references(
     workers: int,
     settings_dir: Path | None = None,
 ) -> None:
-    """Compute the references of the chemical systems of relaxed structures and write them as ``adit reference`` does.
+    """Compute the references of the chemical systems of relaxed structures; write them as ``adit stage reference``.
 
     Args:
         stage: settings; ``dft.references`` selects only elements, or also competing phases.
-        relaxed: tables of ``adit dft``, their structures beside them.
+        relaxed: tables of ``adit stage dft``, their structures beside them.
         data: prepared datasets that crystals are taken from.
         elements: crystals of the elements, for those that are in no dataset.
         folder: every reference has its folder ``<folder>/references/<id>`` with ``result.json``; finished ones of the

@@ -38,7 +38,7 @@ _NO_ENERGY: Final = ("failed", "timeout", "refused")
 
 
 def read_reference(path: Path) -> Hull:
-    """Read the reference entries from a table of `adit reference` or `adit relax`; failed rows are left out.
+    """Read the reference entries from a table of `adit stage reference` or `adit relax`; failed rows are left out.
 
     Raises:
         DataError: the table is empty, or holds entries of different tags.
@@ -47,7 +47,7 @@ def read_reference(path: Path) -> Hull:
     bad = frame[Col.STATUS].isin(_NO_ENERGY) | ~np.isfinite(_numbers(frame[Col.ENERGY_PER_ATOM]))
     tags = sorted(set(frame[Col.HULL_TAG]))
     if not tags:
-        raise DataError(f"{path}: has no reference entry; run `adit reference` again and see its log")
+        raise DataError(f"{path}: has no reference entry; run `adit stage reference` again and see its log")
     if len(tags) > 1:
         raise DataError(f"{path}: entries tagged '{tags[0]}' and '{tags[1]}' cannot be on one hull; use one method")
     log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
@@ -57,7 +57,7 @@ def read_reference(path: Path) -> Hull:
 
 
 def _as_reference(path: Path, frame: Any) -> Any:
-    """Return a table of reference entries: one of `adit reference` unchanged, or the structures of `adit relax`."""
+    """Return a table of reference entries: of `adit stage reference` unchanged, or the structures of `adit relax`."""
     if Col.HULL_TAG in frame and Col.COMPOSITION in frame:
         return frame
     (energies,) = read_energy_tables([path], None)

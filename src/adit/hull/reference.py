@@ -1,4 +1,4 @@
-"""``adit reference``: the energies that the convex hull is built from."""
+"""``adit stage reference``: the energies that the convex hull is built from."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _frame(
     if kind == "entries":
         rows = materials_project.own_entries(Path(stage.hull.entries or ""))
     elif find is None:
-        raise DataError(f"hull.reference {kind} needs public files; run `adit reference`, or set {_WAY_OUT}")
+        raise DataError(f"hull.reference {kind} needs public files; run `adit stage reference`, or set {_WAY_OUT}")
     else:
         try:
             rows = materials_project.READERS[kind](find)

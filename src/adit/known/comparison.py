@@ -13,7 +13,7 @@ from adit.isolate import map_isolated
 from adit.known.phases import Disordered, KnownPhase
 from adit.progress import quantity
 from adit.score.matching.fingerprints import STARTUP_S, reduce_all
-from adit.score.matching.linking import LOOSE, TRAINING, LinkTask, load_matchers, run_tasks
+from adit.score.matching.linking import DEFAULT, LOOSE, TRAINING, LinkTask, load_matchers, run_tasks
 from adit.systems import AtomicSystem, Failure
 
 WALL_LIMIT_S: Final = 60.0
@@ -149,7 +149,10 @@ def _same_elements(crystal: AtomicSystem, phase: Disordered) -> bool:
 
 @cache
 def _matcher() -> Any:
-    """Return pymatgen's matcher of ordered with disordered crystals, also of different cells."""
+    """Return pymatgen's matcher of ordered with disordered crystals, also of different cells.
+
+    It has the default tolerances: with the loose ones, bcc lattices match fcc ones, so that B2 would be ordered A1.
+    """
     from pymatgen.analysis.structure_matcher import OrderDisorderElementComparator, StructureMatcher
 
     class SameSites(OrderDisorderElementComparator):  # type: ignore[misc]
@@ -160,9 +163,9 @@ def _matcher() -> Any:
             return ""
 
     return StructureMatcher(
-        ltol=LOOSE.ltol,
-        stol=LOOSE.stol,
-        angle_tol=LOOSE.angle_tol,
+        ltol=DEFAULT.ltol,
+        stol=DEFAULT.stol,
+        angle_tol=DEFAULT.angle_tol,
         comparator=SameSites(),
         attempt_supercell=True,
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 from adit.elements import composition, hill, reduced_formula
 from adit.known.names import inchikeys
 from adit.known.phases import KnownPhase, Response
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.readers import ReadSettings, need_structures, read_structures
-from adit.systems import AtomicSystem, Failure
+from adit.systems import AtomicSystem, Failure, Kind
 
 NAME = "files"
 """What files are called as a source."""
@@ -24,21 +24,21 @@ class LocalSets:
     Attributes:
         by_formula: crystals by reduced formula, in alphabetical order.
         by_key: molecules by InChIKey.
-        remarks: what is wrong with the files.
+        unread: why the files are not a complete answer for structures of a kind: crystals, then molecules.
     """
 
     by_formula: dict[str, list[KnownPhase]] = field(default_factory=dict)
     by_key: dict[str, KnownPhase] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+    unread: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
 
     def of_formula(self, formula: str) -> Response:
         """Return the crystals of a reduced formula."""
-        return Response(NAME, list(self.by_formula.get(formula, ())), remarks=list(self.remarks))
+        return Response(NAME, list(self.by_formula.get(formula, ())), faults=list(self.unread[True]))
 
     def of_inchikey(self, key: str) -> Response:
         """Return the molecules of an InChIKey."""
         phase = self.by_key.get(key)
-        return Response(NAME, [] if phase is None else [phase], remarks=list(self.remarks))
+        return Response(NAME, [] if phase is None else [phase], faults=list(self.unread[False]))
 
 
 def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: ReadSettings) -> LocalSets:
@@ -56,12 +56,12 @@ def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: Read
     formulas = {reduced_formula(row.numbers) for row in systems if row.cell is not None}
     molecular = {_hill(row) for row in systems if row.cell is None}
     molecules: list[KnownPhase] = []
-    failures = 0
     rows = read_structures(paths, reading)
     need_structures(rows)
+    failures: list[Failure] = []
     for each in rows:
         if isinstance(each.row, Failure):
-            failures += 1
+            failures.append(each.row)
             continue
         phase = KnownPhase(NAME, each.row.system_id, each.source, "", each.row)
         if each.row.cell is None:
@@ -74,12 +74,20 @@ def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: Read
     for phase, (key, _) in zip(molecules, keys, strict=True):
         if key:
             sets.by_key.setdefault(key, phase)
-    unnamed = sum(not key for key, _ in keys)
-    if failures or unnamed:
-        text = f"structures of the files that cannot be compared (not read, or without bonds): {failures + unnamed}"
-        log.warning("%s", text)
-        sets.remarks.append(text)
+    _complain(sets, failures, len(rows), sum(not key for key, _ in keys))
     return sets
+
+
+def _complain(sets: LocalSets, failures: Sequence[Failure], number: int, unnamed: int) -> None:
+    """Note why the files are not a complete answer; what is of no known kind may be a crystal or a molecule."""
+    for periodic in (True, False):
+        lacking = [row for row in failures if row.kind is None or (row.kind is not Kind.MOLECULE) is periodic]
+        if lacking:
+            sets.unread[periodic].append(f"{len(lacking)} of {quantity(number, 'reference')} could not be read")
+    if unnamed:
+        sets.unread[False].append(f"no bonds fit in {quantity(unnamed, 'reference molecule')} of the same formulas")
+    for text in dict.fromkeys([*sets.unread[True], *sets.unread[False]]):
+        log.warning("%s; what has no match is unknown", text)
 
 
 def _hill(system: AtomicSystem) -> str:

@@ -6,11 +6,10 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from adit.errors import DataError
-from adit.ledger import candidates
+from adit.errors import DataError, from_os_error
+from adit.ledger import candidates, lineage
 from adit.ledger.database import opened, writing
 from adit.ledger.gather import RunSample, gather
 from adit.ledger.merge import Peer, joined, reduced_of
@@ -43,18 +42,40 @@ def add(path: Path, runs: Sequence[Path], workers: int) -> None:
         workers: processes at most.
 
     Raises:
-        DataError: a folder is no run; those before it are added.
+        DataError: a folder is no run, or a file of it is broken; all others are added.
     """
     folders = list(dict.fromkeys(run.resolve() for run in runs if _is_run(run, len(runs))))
     if not folders:
         raise DataError("no folder with scores among those given; name runs, e.g. results/demo")
+    if path.exists():
+        with opened(path, create=True):  # what is no ledger is refused before runs are read
+            pass
+    broken: list[Path] = []
+    for run in folders:
+        try:
+            _add_run(path, run, workers)
+        except (DataError, OSError) as error:
+            if len(folders) == 1:
+                raise
+            broken.append(run)
+            log.error("%s", from_os_error(error, str(run)) if isinstance(error, OSError) else error)
+    if path.exists():
+        with opened(path) as base:
+            total = base.execute("SELECT count(*) FROM candidates").fetchone()[0]
+        log.info("%s: %s", path, quantity(total, "candidate"))
+    if broken:
+        number = f"{len(broken)} of {quantity(len(folders), 'run')}"
+        raise DataError(f"{path}: {number} not added, for the reasons above; mend them and add them again")
+
+
+def _add_run(path: Path, run: Path, workers: int) -> None:
+    """Add one run; the ledger is made only when the run was read."""
+    samples = {(row.generated.system_id, row.content): row for row in gather(run)}
+    if reason := candidates.unusable({name for row in samples.values() for name in row.record}):
+        raise DataError(f"{run}: scores have {reason}")
     with opened(path, create=True) as base:
-        for run in folders:
-            samples = {(row.generated.system_id, row.content): row for row in gather(run)}
-            added = _add(base, run, list(samples.values()), workers)
-            log.info("%s: %s", run, _text(added))
-        total = base.execute("SELECT count(*) FROM candidates").fetchone()[0]
-    log.info("%s: %s", path, quantity(total, "candidate"))
+        added = _add(base, run, list(samples.values()), workers)
+    log.info("%s: %s", run, _text(added))
 
 
 def _text(added: Added) -> str:
@@ -90,7 +111,7 @@ class _Batch:
 
 def _add(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample], workers: int) -> Added:
     """Compare first, without keeping others from writing; then write, and compare with what came in between."""
-    there = _keys(base, run)
+    there = _keys(base, lineage.number_of(base, run, rows))
     new = {-1 - n: row for n, row in enumerate(rows) if (row.generated.system_id, row.content) not in there}
     batch = _Batch(new)
     crystals = {n: row.system for n, row in new.items() if row.system.kind is Kind.CRYSTAL}
@@ -115,9 +136,8 @@ def _compare(base: sqlite3.Connection, batch: _Batch, workers: int) -> None:
     batch.seen = largest
 
 
-def _keys(base: sqlite3.Connection, run: Path) -> set[tuple[str, str]]:
-    query = "SELECT system_id, content FROM members JOIN runs USING (run) WHERE path = ?"
-    return set(base.execute(query, [str(run)]))
+def _keys(base: sqlite3.Connection, run: int | None) -> set[tuple[str, str]]:
+    return set(base.execute("SELECT system_id, content FROM members WHERE run = ?", [run]))
 
 
 def _largest(base: sqlite3.Connection) -> int:
@@ -134,11 +154,9 @@ def _peers(base: sqlite3.Connection, formulas: Iterable[str], after: int, larges
 
 def _write(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample], batch: _Batch) -> Added:
     """Write the members of a run, join those that are the same, and bring their candidates up to date."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    base.execute("INSERT INTO runs (path, added) VALUES (?, ?) ON CONFLICT (path) DO NOTHING", [str(run), now])
-    run_number = base.execute("SELECT run FROM runs WHERE path = ?", [str(run)]).fetchone()[0]
-    there = _keys(base, run)  # another process may have added the same run meanwhile
-    touched: set[int] = set()
+    run_number, moved = lineage.stored(base, run, rows)
+    there = _keys(base, run_number)  # another process may have added the same run meanwhile
+    touched: set[int] = moved
     numbers: dict[int, int] = {}
     for n, row in batch.samples.items():
         if (row.generated.system_id, row.content) not in there:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
+from adit.columns import Col
 from adit.errors import DataError
 
 FIXED: Final = ("candidate", "id", "kind", "state", "state_date", "comment", "members", "runs", "run")
@@ -22,6 +23,11 @@ NEW: Final = "new"
 """State of a candidate that was never marked."""
 
 
+BEST: Final = f"""COALESCE(json_extract(members.record, '$.{Col.HULL_COVERS_CHEMISTRY}'), 1) = 0,
+    members.energy IS NULL, members.energy, members.content, runs.path, members.system_id"""
+"""Order of the members of a candidate, the best first: known hulls, then the lowest energy above the hull."""
+
+
 def quoted(name: str) -> str:
     """Return a column's name for SQL."""
     return '"' + name.replace('"', '""') + '"'
@@ -30,6 +36,13 @@ def quoted(name: str) -> str:
 def columns(base: sqlite3.Connection) -> list[str]:
     """Return the columns of candidates."""
     return [row[1] for row in base.execute("PRAGMA table_info(candidates)") if row[1] != "candidate"]
+
+
+def unusable(names: Collection[str]) -> str:
+    """Return why a table cannot have columns of these names beside those of ``FIXED``; empty if it can."""
+    if len({name.lower() for name in (*FIXED, *names)}) > MOST_COLUMNS:
+        return f"more than {MOST_COLUMNS} columns"
+    return "a column name that SQLite cannot have" if any("\0" in name for name in names) else ""
 
 
 def refresh(base: sqlite3.Connection, touched: Iterable[int]) -> list[set[int]]:
@@ -60,10 +73,11 @@ def refresh(base: sqlite3.Connection, touched: Iterable[int]) -> list[set[int]]:
 def _row(base: sqlite3.Connection, number: int) -> tuple[dict[str, Any], set[int]]:
     """Return the values of a candidate and the numbers of its members.
 
-    The best member has the lowest energy above the hull; without energies, the smallest content hash decides.
+    The best member has the lowest energy above the hull, on a known hull if there is one; without energies, the
+    smallest content hash decides.
     """
-    query = """SELECT member, content, kind, energy, record, path, system_id FROM members JOIN runs USING (run)
-               WHERE candidate = ? ORDER BY energy IS NULL, energy, content, path, system_id"""
+    query = f"""SELECT member, content, kind, energy, record, path FROM members JOIN runs USING (run)
+                WHERE candidate = ? ORDER BY {BEST}"""
     members = base.execute(query, [number]).fetchall()
     if not members:
         return {}, set()
@@ -98,7 +112,7 @@ def _add_columns(base: sqlite3.Connection, values: Iterable[str], there: dict[st
     for name in values:
         if name.lower() in there:
             continue
-        if len(there) >= MOST_COLUMNS or "\0" in name:
-            raise DataError(f"scores: more than {MOST_COLUMNS} columns, or a name that SQLite cannot have: {name}")
+        if reason := unusable([*there.values(), name]):
+            raise DataError(f"with the columns of these scores, the ledger would have {reason}: {name!r}")
         base.execute(f"ALTER TABLE candidates ADD COLUMN {quoted(name)}")
         there[name.lower()] = name

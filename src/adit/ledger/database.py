@@ -131,7 +131,7 @@ def _check(base: sqlite3.Connection, path: Path, create: bool) -> None:
         if version > VERSION:
             raise ConfigError(
                 f"{path}: is a ledger of version {version}, and this version of adit knows {VERSION}; "
-                "use the newer adit that wrote it"
+                "use the newer version that wrote it"
             )
         return
     if application or version or tables:

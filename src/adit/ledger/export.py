@@ -21,7 +21,7 @@ from adit.ledger.texts import from_text
 from adit.outputs.replace import replaced_folder
 from adit.progress import log, quantity
 from adit.report.candidates import fields, frames
-from adit.report.candidates.data import CHUNK, Written, write_table
+from adit.report.candidates.data import CHUNK, Written, without_claims, write_table
 from adit.report.page import assets
 from adit.report.page.build import environment
 from adit.systems import AtomicSystem, Kind
@@ -30,6 +30,7 @@ FIRST: Final = (
     fields.Field("state", "status", "state", "last mark"),
     fields.Field("members", "number", "members", "structures that were merged"),
     fields.Field("runs", "number", "runs", "runs that made it"),
+    fields.Field(Col.HULL_COVERS_CHEMISTRY, "flag", hint=Col.HULL_COVERS_CHEMISTRY.help),
 )
 """Columns of the page that only a ledger has."""
 
@@ -87,11 +88,9 @@ def export(path: Path, text: str, out: Path) -> None:
 
 def _kept(base: sqlite3.Connection, record: dict[str, Any]) -> ExportedCandidate:
     """Return a candidate with the structures of the member whose values it has."""
-    query_text = """SELECT members.generated, members.relaxed
-                    FROM candidates JOIN members USING (candidate) JOIN runs ON members.run = runs.run
-                    WHERE candidates.id = ?
-                    ORDER BY members.energy IS NULL, members.energy, members.content, runs.path, members.system_id
-                    LIMIT 1"""
+    query_text = f"""SELECT members.generated, members.relaxed
+                     FROM candidates JOIN members USING (candidate) JOIN runs ON members.run = runs.run
+                     WHERE candidates.id = ? ORDER BY {candidates.BEST} LIMIT 1"""
     generated, relaxed = base.execute(query_text, [record["id"]]).fetchone()
     name = str(record["id"])
     return ExportedCandidate(record, from_text(generated, name), None if relaxed is None else from_text(relaxed, name))
@@ -120,6 +119,8 @@ def _write_kind(kind: str, kept: Sequence[ExportedCandidate], folder: Path) -> W
     for name in flags:
         if fields.is_flag(kind, name):
             frame[name] = frame[name].map({0: False, 1: True})
+    if Col.HULL_COVERS_CHEMISTRY in frame:
+        frame = without_claims(frame, frame[Col.HULL_COVERS_CHEMISTRY].fillna(True).astype(bool))
     steps = [frames.path([("generated", one.generated), ("relaxed", one.relaxed)]) for one in kept]
     parts = [steps[start : start + CHUNK] for start in range(0, len(steps), CHUNK)]
     return write_table(kind, frame, parts, folder, FIRST)

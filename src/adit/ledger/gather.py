@@ -43,6 +43,9 @@ PLAIN: Final[dict[str, dict[str, str]]] = {
 }
 """Short names of columns of the scores, by kind."""
 
+CLAIMS: Final = ("stable", "metastable", "sun")
+"""Short names that are left out where the hull is unknown: a crystal is neither stable nor unstable there."""
+
 
 @dataclass(frozen=True)
 class RunSample:
@@ -157,12 +160,17 @@ def _by_id(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _plain(kind: str, row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with energies and flags under their short names; a potential's energies say so in ``surrogate``."""
+    """Return a row with energies and flags under their short names; a potential's energies say so in ``surrogate``.
+
+    Flags of the protocols keep their values where the hull is unknown; their short names have none.
+    """
     short = {name: row[source] for name, source in PLAIN[kind].items() if source in row}
     energies = {bare_name(name): value for name, value in row.items() if potential_of(name)}
     flags = {name: energies[source] for name, source in PLAIN[kind].items() if source in energies}
     surrogate = {str(Col.SURROGATE): True} if energies else {}
-    return {**energies, **row, **short, **flags, **surrogate}
+    result = {**energies, **row, **short, **flags, **surrogate}
+    covers = row.get(str(Col.HULL_COVERS_CHEMISTRY), True)
+    return result if covers is None or covers else {**result, **dict.fromkeys(CLAIMS)}
 
 
 def _record(row: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,10 @@ STATES: Final = ("new", "queued", "dft-done", "confirmed", "rejected", "made")
 OTHER_NAMES: Final = {"synthesised": "made", "synthesized": "made", "dft done": "dft-done"}
 """Other words for states; the state itself is stored."""
 
-SHOWN: Final = ("id", "kind", str(Col.FORMULA), "state", str(Col.E_ABOVE_HULL), "novel", "members", "runs")
+SHOWN: Final = (
+    *("id", "kind", str(Col.FORMULA), "state", str(Col.E_ABOVE_HULL), str(Col.HULL_COVERS_CHEMISTRY)),
+    *(str(Col.VERDICT), "novel", "members", "runs"),
+)
 """Columns that a query shows by default, of those that are there."""
 
 WHERE: Final = "adit ledger"
@@ -33,7 +36,8 @@ class Answer:
 
     Attributes:
         columns: their names.
-        rows: values, lowest energy above the hull first; ``None`` where one is missing.
+        rows: values; known hulls first, then those of which it is not said, then unknown ones, each with the lowest
+            energy above the hull first; ``None`` where a value is missing.
         total: number of candidates that fulfil the condition.
     """
 
@@ -78,9 +82,12 @@ def _answer(
     limit: int | None,
 ) -> Answer:
     where, parameters = ("1", []) if condition is None else condition.sql(lambda name: f"+{candidates.quoted(name)}")
-    energy = candidates.quoted(Col.E_ABOVE_HULL) if Col.E_ABOVE_HULL in names else "NULL"
+    energy, covers = (
+        candidates.quoted(name) if name in names else "NULL" for name in (Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY)
+    )
+    order = f"{energy} IS NULL, CASE {covers} WHEN 1 THEN 0 WHEN 0 THEN 2 ELSE 1 END, {energy}, id"
     chosen = ", ".join(map(candidates.quoted, columns))
-    text = f"SELECT {chosen} FROM candidates WHERE {where} ORDER BY {energy} IS NULL, {energy}, id LIMIT ?"
+    text = f"SELECT {chosen} FROM candidates WHERE {where} ORDER BY {order} LIMIT ?"
     rows = base.execute(text, [*parameters, -1 if limit is None else limit]).fetchall()
     total = len(rows)
     if limit is not None and total == limit:
@@ -158,8 +165,8 @@ def history(path: Path, text: str) -> tuple[list[tuple[Any, ...]], list[tuple[An
     """
     with opened(path) as base:
         number, _ = _member(base, text)
-        query = """SELECT path, system_id, energy FROM members JOIN runs USING (run) WHERE candidate = ?
-                   ORDER BY energy IS NULL, energy, path, system_id"""
+        query = f"""SELECT path, system_id, energy FROM members JOIN runs USING (run) WHERE candidate = ?
+                    ORDER BY {candidates.BEST}"""
         marks = """SELECT date, state, comment FROM marks
                    WHERE content IN (SELECT content FROM members WHERE candidate = ?) ORDER BY mark"""
         return base.execute(query, [number]).fetchall(), base.execute(marks, [number]).fetchall()

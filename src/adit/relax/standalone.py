@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from adit import convert, store
 from adit.columns import Col
 from adit.config import DftStage, RelaxStage
-from adit.errors import DataError
+from adit.errors import ConfigError, DataError, one_line
 from adit.outputs.check import check_is_folder
 from adit.outputs.clean import RELAXED
 from adit.outputs.replace import check_folder, replaced_folder
@@ -38,7 +38,12 @@ Rows = list[AtomicSystem | Failure]
 
 
 def relax_with_potential(
-    stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
+    stage: RelaxStage,
+    files: Sequence[Path],
+    out: Path,
+    workers: int,
+    reading: ReadSettings | None = None,
+    only: Sequence[str] = (),
 ) -> None:
     """Relax structures with a learned potential; see ``write``. A second run computes only what is missing.
 
@@ -54,11 +59,16 @@ def relax_with_potential(
         results = relax_rows(stage.relax, rows, workers, out / RELAXED)
         return table_of(rows, results, tag)
 
-    _relax(files, out, relaxed, reading)
+    _relax(files, out, relaxed, reading, only)
 
 
 def relax_each_kind(
-    stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
+    stage: RelaxStage,
+    files: Sequence[Path],
+    out: Path,
+    workers: int,
+    reading: ReadSettings | None = None,
+    only: Sequence[str] = (),
 ) -> None:
     """Relax molecules with GFN2-xTB and crystals with the configured potential; see ``write``.
 
@@ -79,11 +89,16 @@ def relax_each_kind(
             parts.append(table_of(molecules, results, Gfn2Relaxer().energy_tag, molecules=True))
         return _in_order(rows, parts)
 
-    _relax(files, out, relaxed, reading)
+    _relax(files, out, relaxed, reading, only)
 
 
 def relax_with_gfn2(
-    stage: RelaxStage, files: Sequence[Path], out: Path, workers: int, reading: ReadSettings | None = None
+    stage: RelaxStage,
+    files: Sequence[Path],
+    out: Path,
+    workers: int,
+    reading: ReadSettings | None = None,
+    only: Sequence[str] = (),
 ) -> None:
     """Relax molecules with GFN2-xTB and refuse what is periodic; see ``write``.
 
@@ -95,7 +110,7 @@ def relax_with_gfn2(
         results = relax_molecule_rows(stage.relax.molecule, rows, workers, out / RELAXED)
         return table_of(rows, results, Gfn2Relaxer().energy_tag, molecules=True)
 
-    _relax(files, out, relaxed, reading)
+    _relax(files, out, relaxed, reading, only)
 
 
 def _in_order(rows: Rows, parts: Sequence[tuple[pd.DataFrame, Rows]]) -> tuple[pd.DataFrame, Rows]:
@@ -118,6 +133,7 @@ def relax_with_dft(
     workers: int,
     settings_dir: Path | None,
     reading: ReadSettings | None = None,
+    only: Sequence[str] = (),
 ) -> None:
     """Relax structures with VASP, GPAW or GFN1-xTB; see ``write``. A second run computes only what is missing.
 
@@ -153,7 +169,7 @@ def relax_with_dft(
         ]
         return frame_of(table), after
 
-    _relax(files, out, relaxed, reading)
+    _relax(files, out, relaxed, reading, only)
 
 
 MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
@@ -203,9 +219,10 @@ def _relax(
     out: Path,
     relaxed: Callable[[Rows], tuple[pd.DataFrame, Rows]],
     reading: ReadSettings | None,
+    only: Sequence[str] = (),
 ) -> None:
     check_is_folder(out)
-    read = read_structures(files, reading)
+    read = _chosen(read_structures(files, reading), only)
     need_structures(read)
     inputs = [_of_a_kind(each) for each in read]
     sources = {given.source for given in inputs}
@@ -215,6 +232,20 @@ def _relax(
     table, after = relaxed([given.row for given in inputs])
     write(out, inputs, table, after)
     _need_relaxations(out, inputs, table)
+
+
+def _chosen(read: Sequence[ReadRow], only: Sequence[str]) -> list[ReadRow]:
+    """Return the rows of the named ids; all rows if none is named.
+
+    Raises:
+        ConfigError: an id is not in the files.
+    """
+    ids = {each.row.system_id for each in read}
+    if missing := [name for name in only if name not in ids]:
+        raise ConfigError(
+            f"--only: no structure '{missing[0]}' in the files; they have {one_line(', '.join(ids), 200)}"
+        )
+    return [each for each in read if not only or each.row.system_id in only]
 
 
 def _need_relaxations(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame) -> None:

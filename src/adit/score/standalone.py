@@ -132,4 +132,4 @@ def _check(files: Sequence[Path], given: Given, out: Path) -> None:
     tables = [*given.relaxed, *([given.hull] if given.hull else []), *given.dft]
     for path in [*tables, *(table.with_suffix(".arrow") for table in given.relaxed)]:
         if not path.is_file():
-            raise DataError(f"{path}: {why_no_file(path)}; give what adit relax, adit hull and adit dft write")
+            raise DataError(f"{path}: {why_no_file(path)}; give what adit relax, adit hull and adit stage dft write")

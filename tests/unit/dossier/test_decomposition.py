@@ -95,5 +95,5 @@ def test_the_table_of_a_run_is_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no reference energy of element Fe"):
         phases.decompose({"Fe": 1, "O": 1})
     store.write_frame(path, pd.DataFrame({"x": [1]}))
-    with pytest.raises(DataError, match="is no table of `adit reference`"):
+    with pytest.raises(DataError, match="is no table of `adit stage reference`"):
         Phases.read(path)

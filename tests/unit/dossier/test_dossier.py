@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from adit import convert, store
 from adit.cli import main
 from adit.dossier import crystals, molecules, supply
-from adit.dossier.build import Task, build
+from adit.dossier.build import Task, _stability, build
 from adit.dossier.content import Subject
 from adit.dossier.decomposition import Phase, Phases
 from adit.dossier.neighbours import absence, alike, nearest
@@ -133,6 +134,29 @@ def test_a_molecule_s_names_properties_and_alerts() -> None:
     assert ">  <x>\n1\n" in text
 
 
+@pytest.mark.parametrize(
+    ("record", "method"),
+    [
+        ({}, "method not stated"),
+        ({"energy_tag": PHASES.tag}, PHASES.tag),
+        ({"energy_tag": "chgnet-0.3.0/PBE(+U)/MP2020"}, "chgnet-0.3.0/PBE(+U)/MP2020"),
+        (
+            {"energy_tag": "chgnet-0.3.0/PBE(+U)/MP2020", "surrogate": True},
+            "chgnet-0.3.0/PBE(+U)/MP2020: a surrogate, chgnet on a DFT hull",
+        ),
+    ],
+)
+def test_the_energy_of_the_run_has_its_method(record: dict[str, object], method: str) -> None:
+    subject = Subject("s", [("as given", salt("s"))], record={"e_above_hull": 0.0123, **record})
+    section = _stability(Task(subject, PHASES))
+    assert dict(section.facts)[f"energy above the hull in the run, eV/atom ({method})"] == "0.0123"
+    assert list(section.notes) == [
+        "There is no energy of this structure, and so no distance from this mixture or from the hull."
+    ]
+    assert not any("above this mixture" in name for name, _ in section.facts)
+    assert list(_stability(Task(replace(subject, energy=-3.4, energy_tag=PHASES.tag), PHASES)).notes) == []
+
+
 def test_the_dossier_of_a_crystal_has_its_reaction_and_its_files() -> None:
     subject = Subject("s", [("generated", salt("s", edge=5.9)), ("relaxed", salt("s"))], -3.4, PHASES.tag)
     dossier = build(Task(subject, PHASES))
@@ -142,8 +166,13 @@ def test_the_dossier_of_a_crystal_has_its_reaction_and_its_files() -> None:
     assert {"structure.cif", "POSCAR", "structure.extxyz", "xrd.csv", "vasp/INCAR", "gpaw/gpaw-relax.py"} <= set(
         dossier.files
     )
+    from pymatgen.io.vasp.sets import MPRelaxSet
+
     compile(dossier.files["gpaw/gpaw-relax.py"], "gpaw-relax.py", "exec")
     assert "ENCUT = 520" in dossier.files["vasp/INCAR"]
+    assert dossier.files["vasp/KPOINTS"] == "".join(
+        f"{line}\n" for line in str(MPRelaxSet(convert.to_structure(salt("s")), force_gamma=True).kpoints).splitlines()
+    )
     assert "MOMENTS = {'Na': 0.6, 'Cl': 0.6}" in dossier.files["gpaw/gpaw-relax.py"]
     back = convert.from_cif(dossier.files["structure.cif"], "back")
     assert convert.spacegroup_number(back) == 225

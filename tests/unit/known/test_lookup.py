@@ -16,6 +16,8 @@ import pytest
 
 from adit import convert, store
 from adit.cli import main
+from adit.known.comparison import _Task, first_variant
+from adit.known.phases import Disordered
 from adit.systems import AtomicSystem, Kind
 from tests.unit.known.servers import Provider, Server, entry, pubchem, running
 from tests.unit.ledger.runs import caesium, salt, water
@@ -120,6 +122,18 @@ def test_an_ordered_variant_of_a_disordered_phase_is_flagged(session: dict[str, 
     assert row["known_reason"] == "same sites as the disordered phase, of the composition Al0.25 As0.5 Ga0.25"
 
 
+@pytest.mark.parametrize(
+    ("edges", "variant"), [((3.96 / 2**0.5, 3.96 / 2**0.5, 3.67), True), ((3.05, 3.05, 3.05), False)]
+)
+def test_another_lattice_is_no_ordered_variant(edges: tuple[float, ...], variant: bool) -> None:
+    """L1₀ CuAu, distorted by its order, and B2 CuAu, against the disordered face-centred phase at the same volume."""
+    cell = np.diag(edges)
+    crystal = AtomicSystem("CuAu", Kind.CRYSTAL, np.array([29, 79]), np.array([[0, 0, 0], [0.5] * 3]) @ cell, cell)
+    sites = 3.85 * np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    phase = Disordered((3.85 * np.eye(3)).tolist(), sites.tolist(), [{"Cu": 0.5, "Au": 0.5}] * 4)
+    assert (first_variant(_Task(crystal, (phase,))) == 0) is variant
+
+
 def test_a_molecule_is_looked_up_by_its_inchikey(session: dict[str, Any]) -> None:
     table = session["tables"][0]
     assert (table.loc["ethanol", "known"], table.loc["ethanol", "known_id"]) == ("known", "702")
@@ -165,15 +179,29 @@ def test_files_need_no_network(tmp_path: Path, files: Path, monkeypatch: pytest.
     monkeypatch.setattr("adit.known.client.Client.get", lambda *_: pytest.fail("asked"))
     references = tmp_path / "references.extxyz"
     store.write_extxyz(references, [caesium("cs"), salt("na", edge=5.6), ethanol("spirit"), salt("br", anion=35)])
-    (tmp_path / "broken.cif").write_text("data_x\n")
-    table = table_of(files, tmp_path, "--reference", str(references), str(tmp_path / "broken.cif"))
+    table = table_of(files, tmp_path, "--reference", str(references))
     assert table["known"].to_dict() == {
         **{"salt": "known", "iodide": "not-found", "variant": "not-found"},
         **{"ethanol": "known", "water": "not-found"},
     }
     assert table.loc["salt", "known_id"] == "na"
     assert table.loc["salt", "known_address"].endswith("references.extxyz")
-    assert table.loc["water", "known_reason"].endswith("not read, or without bonds): 1")
+    assert set(table["known_reason"]) == {""}
+
+
+def test_references_that_are_not_read_make_no_complete_answer(
+    tmp_path: Path, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A match still counts."""
+    references, broken = tmp_path / "references.extxyz", tmp_path / "broken.cif"
+    store.write_extxyz(references, [salt("na", edge=5.6), ethanol("spirit")])
+    broken.write_text("data_x\n")
+    table = table_of(files, tmp_path, "--reference", str(references), str(broken))
+    assert table["known"].to_dict() == {
+        **{"salt": "known", "iodide": "unknown", "variant": "unknown", "ethanol": "known", "water": "unknown"}
+    }
+    assert table.loc["iodide", "known_reason"] == "1 of 3 references could not be read"
+    assert "1 of 3 references could not be read; what has no match is unknown" in capsys.readouterr().err
 
 
 def test_what_names_no_place_or_no_table_is_one_line(

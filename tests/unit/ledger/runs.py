@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from adit import store
+from adit.ledger.query import query
 from adit.systems import AtomicSystem, Failure, Kind
 
 WEIGHTS = "ab" * 32
@@ -55,3 +56,8 @@ def write_molecules(folder: Path, molecules: Sequence[AtomicSystem], smiles: Seq
     rows = {"system_id": ids, "smiles": smiles, "validity": True, "novel": True, "formula": "H2O"}
     store.write_frame(folder / "scores/molecule.parquet", pd.DataFrame(rows))
     return folder
+
+
+def rows(path: Path, text: str = "", *columns: str) -> list[tuple[object, ...]]:
+    """Return columns of the candidates that fulfil a condition."""
+    return list(query(path, text, columns).rows)

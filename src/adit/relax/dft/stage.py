@@ -35,7 +35,7 @@ def run_dft(
 
     Args:
         stage: settings.
-        selected: table of ``adit select``.
+        selected: table of ``adit stage select``.
         relaxed: tables of the pre-relaxation, their structures beside them.
         shard: index of the shard, from 0.
         folder: each structure has its folder ``<folder>/<system_id>`` with ``result.json``.

@@ -54,18 +54,26 @@ def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
 
     Without energies, valid ones come first.
     """
-    frame = run.scores.get(kind)
-    if frame is None or not limit or Col.SYSTEM_ID not in frame:
+    frame = ranked(run, kind)
+    if frame is None or not limit:
         return []
     structures_by_id = structures(run, "dft/[0-9]*.arrow", f"relaxed/{kind}/*.arrow", f"samples/{kind}/*.arrow")
-    if Col.E_ABOVE_HULL in frame and frame[Col.E_ABOVE_HULL].notna().any():
-        frame = _best_first(frame[frame[Col.E_ABOVE_HULL].notna()])
-    elif Col.OVERALL_VALIDITY in frame:
-        frame = frame.sort_values(Col.OVERALL_VALIDITY, ascending=False, kind="stable")
     dft = {str(row.get(Col.SYSTEM_ID)): row for row in run.dft}
     return [
         _crystal(row, system, dft.get(system.system_id, {})) for row, system in _drawn(frame, structures_by_id, limit)
     ]
+
+
+def ranked(run: Run, kind: str = "crystal") -> pd.DataFrame | None:
+    """Return the scores of crystals in the order of the gallery; ``None`` where there are none."""
+    frame = run.scores.get(kind)
+    if frame is None or Col.SYSTEM_ID not in frame:
+        return None
+    if Col.E_ABOVE_HULL in frame and frame[Col.E_ABOVE_HULL].notna().any():
+        return _best_first(frame[frame[Col.E_ABOVE_HULL].notna()])
+    if Col.OVERALL_VALIDITY in frame:
+        return frame.sort_values(Col.OVERALL_VALIDITY, ascending=False, kind="stable")
+    return frame
 
 
 def _best_first(frame: pd.DataFrame) -> pd.DataFrame:

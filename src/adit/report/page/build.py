@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from adit import store
+from adit.columns import Col
 from adit.config import ReportStage
 from adit.outputs.replace import replaced_folder
 from adit.progress import log
@@ -133,10 +134,15 @@ class _Builder:
             "datasets": [sections.dataset(stats, self._draw) for stats in self.run.datasets],
             "protocol_card": protocol.card(self.run),
             "definitions": protocol.definitions(self.run.summary),
-            "next_steps": next_steps(self.run),
+            "next_steps": next_steps(self.run, self._best()),
             "bibliography": citations.bibliography(self.run),
             "notices": outcome.notices(self.run),  # last, after all files that may be broken were opened
         }
+
+    def _best(self) -> list[str]:
+        """Return the ids of the crystals, best first."""
+        frame = gallery.ranked(self.run)
+        return [] if frame is None else frame[Col.SYSTEM_ID].astype(str).tolist()
 
     def _draw(self, drawing: Drawing) -> Record:
         return {"svg": save(drawing, self.folder / "figures"), "name": drawing.name}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from adit.columns import Col
 from adit.config import Config, SampleStage, parse
 from adit.errors import ConfigError
-from adit.report.run.inputs import Run
+from adit.report.run.inputs import Run, structures
 
 TOP: Final = 5
 """Candidates of each kind that get a dossier."""
@@ -30,8 +32,13 @@ class NextStep:
     command: str
 
 
-def next_steps(run: Run) -> list[NextStep]:
-    """Return the commands for a run; those whose files it lacks are left out."""
+def next_steps(run: Run, best: Sequence[str]) -> list[NextStep]:
+    """Return the commands for a run; those whose files it lacks are left out.
+
+    Args:
+        run: the run.
+        best: ids of its crystals, best first.
+    """
     run = replace(run, folder=_from_here(run.folder))
     steps: list[NextStep] = []
     if any(len(frame) for frame in run.scores.values()):
@@ -41,7 +48,7 @@ def next_steps(run: Run) -> list[NextStep]:
         purpose = "Add the candidates to the ledger of all runs (results/ledger.sqlite)."
         steps.append(NextStep(purpose, _command("ledger", "add", str(run.folder))))
     steps += _novelty(run)
-    steps += _dft(run)
+    steps += _dft(run, best)
     for kind in run.scores:
         steps += _more(run, kind)
     return steps
@@ -53,7 +60,7 @@ def _command(*words: str) -> str:
 
 def _novelty(run: Run) -> list[NextStep]:
     """Return the look-up of the crystals of the first shard in the data of the run, which needs no network."""
-    shards = sorted(path for path in run.folder.glob("relaxed/crystal/*.arrow") if path.stem.isdigit())
+    shards = _shards(run)
     references = sorted(run.folder.glob("data/*.arrow"))
     if not shards or not references:
         return []
@@ -65,16 +72,28 @@ def _novelty(run: Run) -> list[NextStep]:
     return [NextStep(purpose, _command(*words))]
 
 
-def _dft(run: Run) -> list[NextStep]:
-    """Return the relaxation of the relaxed crystals with DFT."""
-    shards = sorted(path for path in run.folder.glob("relaxed/crystal/*.arrow") if path.stem.isdigit())
+def _dft(run: Run, best: Sequence[str]) -> list[NextStep]:
+    """Return the relaxation of the best crystals, as relaxed, with DFT."""
     frame = run.scores.get("crystal")
-    if not shards or frame is None or Col.RELAX_STATUS not in frame:
+    if frame is None or Col.RELAX_STATUS not in frame:
+        return []
+    sources = {str(path): structures(run, f"relaxed/crystal/{path.name}") for path in _shards(run)}
+    places = ((name, shard) for name in best for shard, source in sources.items() if source.get(name) is not None)
+    shards = dict(islice(places, TOP))
+    chosen = list(shards)
+    if not chosen:
         return []
     engine, preset = str(run.setting("dft.engine", "gpaw")), str(run.setting("dft.preset", "standard"))
-    purpose = f"Relax all crystals of the first shard further with DFT ({engine}, preset {preset})."
-    words = ["relax", str(shards[0]), "--engine", engine, "--preset", preset, "--out", f"{run.folder}-dft"]
+    number = "the best crystal" if len(chosen) == 1 else f"the best {len(chosen)} crystals"
+    purpose = f"Relax {number} further with DFT ({engine}, preset {preset})."
+    files = sorted({shards[name] for name in chosen})
+    words = ["relax", *files, "--only", *chosen, "--engine", engine, "--preset", preset, "--out", f"{run.folder}-dft"]
     return [NextStep(purpose, _command(*words))]
+
+
+def _shards(run: Run) -> list[Path]:
+    """Return the shards of relaxed crystals."""
+    return sorted(path for path in run.folder.glob("relaxed/crystal/*.arrow") if path.stem.isdigit())
 
 
 def _more(run: Run, kind: str) -> list[NextStep]:
