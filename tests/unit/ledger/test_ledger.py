@@ -23,7 +23,7 @@ from adit.ledger import candidates, database
 from adit.ledger.add import add
 from adit.ledger.database import APPLICATION, VERSION, opened
 from adit.ledger.query import history, mark, query
-from tests.unit.ledger.runs import WEIGHTS, salt, water, write_molecules, write_run
+from tests.unit.ledger.runs import WEIGHTS, rows, salt, water, write_molecules, write_run
 
 
 def test_duplicates_are_one_candidate_with_the_best_values(runs: list[Path], tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from adit import cli, convert, store
-from adit.errors import ConfigError
 from adit.readers import ReadRow, ReadSettings, read_structures
 from adit.relax import standalone
 from adit.relax.dft import run as dft_run
@@ -349,11 +348,3 @@ def test_a_broken_store_is_a_row(tmp_path: Path) -> None:
     row = read([tmp_path])[0].row
     assert isinstance(row, Failure)
     assert "not readable" in row.reason
-
-
-def test_only_the_named_structures_are_taken(files: Path) -> None:
-    rows = read([files])
-    assert [each.row.system_id for each in standalone._chosen(rows, ["first", "mine/salt"])] == ["first", "mine/salt"]
-    assert len(standalone._chosen(rows, [])) == len(rows)
-    with pytest.raises(ConfigError, match="--only: no structure 'absent' in the files; they have "):
-        standalone._chosen(rows, ["first", "absent"])
