@@ -46,13 +46,13 @@ def plain(value: Any) -> Any:
     return _WRITTEN.sub(_unescape, value) if _ESCAPE.search(value) else value
 
 
-def _escape(found: re.Match[str]) -> str:
-    number = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    number = ord(match[0])
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
-def _unescape(found: re.Match[str]) -> str:
-    return "\\" if found[0] == "\\\\" else chr(int(found[0][2:], 16))
+def _unescape(match: re.Match[str]) -> str:
+    return "\\" if match[0] == "\\\\" else chr(int(match[0][2:], 16))
 
 
 def escaped(frame: pd.DataFrame) -> pd.DataFrame:

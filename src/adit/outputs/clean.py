@@ -79,7 +79,7 @@ def _places(folder: Path) -> Iterator[Path]:
 
 def _locked_places(folder: Path, own: Sequence[Path]) -> list[Path]:
     """Return the folders in or below folders of this package's that have locks of this package but no manifest."""
-    found = []
+    held = []
     for below, folders, _ in os.walk(folder):
         place = Path(below)
         if HIDDEN not in folders:
@@ -88,8 +88,8 @@ def _locked_places(folder: Path, own: Sequence[Path]) -> list[Path]:
         if (place / HIDDEN).is_symlink() or not any(place.is_relative_to(each) for each in own):
             continue
         if _locks(place / HIDDEN):
-            found.append(place)
-    return found
+            held.append(place)
+    return held
 
 
 def _locks(hidden: Path) -> list[Path]:
