@@ -90,7 +90,7 @@ class Chosen:
         if self.potential.needs_weights and not self.weights:
             raise ConfigError(f"{self.label} needs a file of weights: set relax.weights or judge.weights to it")
         if self.weights and not Path(self.weights).is_file():
-            raise ConfigError(f"{self.weights}: {why_no_file(Path(self.weights), 'file of weights')}, for {self.label}")
+            raise ConfigError(f"{self.weights}: {why_no_file(Path(self.weights), 'file of weights for ' + self.label)}")
 
     def identity(self) -> Identity:
         """Return name, version and hash of the weights; nothing is loaded.

@@ -63,7 +63,9 @@ def log_cell(atoms: Atoms) -> Any:
             virial = -self.atoms.get_volume() * voigt_6_to_full_3x3_stress(self.atoms.get_stress(**options))
             forces = self.atoms.get_forces(**options)
             deformation, log = self._deformation()
-            on_cell = expm_frechet(log.T, virial @ np.linalg.inv(deformation.T), compute_expm=False)
+            gradient = virial @ np.linalg.inv(deformation.T)
+            finite = np.isfinite(gradient).all()
+            on_cell = expm_frechet(log.T, gradient, compute_expm=False) if finite else np.full((3, 3), np.nan)
             self.stress = full_3x3_to_voigt_6_stress(-virial / self.atoms.get_volume())
             return np.vstack([forces @ deformation, on_cell / self.exp_cell_factor])
 
