@@ -28,7 +28,7 @@ BATCHES_A_CHUNK = 8
 """Batches per chunk; within a chunk a finished structure is replaced by the next one."""
 
 CPU_BATCH_ATOMS = 64
-"""Atoms relaxed at a time by one CPU thread: more gain nothing (docs/measurements/relaxation.md)."""
+"""Atoms relaxed at a time by one CPU thread (docs/measurements/relaxation.md)."""
 
 ALARM = -int(signal.SIGALRM)
 """Exit code of a worker that spent too long in one evaluation."""
