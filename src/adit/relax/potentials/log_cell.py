@@ -14,7 +14,7 @@ SAME_DEFORMATION = 1e-12
 
 
 def log_cell(atoms: Atoms) -> Any:
-    """Return ASE's ``FrechetCellFilter`` in a form that takes a tenth of its time.
+    """Return ASE's ``FrechetCellFilter`` in a form that takes less time.
 
     The coordinates are the same up to a constant: positions in the undeformed cell, and n times the logarithm A of the
     deformation gradient F. A is kept from the step that set it, instead of a matrix logarithm at each access. The force

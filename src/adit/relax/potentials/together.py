@@ -33,6 +33,9 @@ CPU_BATCH_ATOMS = 64
 ALARM = -int(signal.SIGALRM)
 """Exit code of a worker that spent too long in one evaluation."""
 
+REINSTALL = "install the packages of requirements.lock and run the same command again"
+"""What to do about a potential that does not load."""
+
 Take = Callable[[int, Relaxed, bool], None]
 """Called with (position, result, whether later runs can use it)."""
 
@@ -211,9 +214,6 @@ class _Round:
         elif left:
             log.warning("%d structures are repeated in two halves: %s", len(left), outcome.reason)
             self._again += [left[: len(left) // 2], left[len(left) // 2 :]]
-
-
-REINSTALL = "install the packages of requirements.lock and run the same command again"
 
 
 def _of_worker(outcome: Outcome, limit_s: float) -> Relaxed:
