@@ -30,13 +30,18 @@ def symbol(number: int) -> str:
 
 def outside_vocabulary(numbers: Iterable[int], max_atomic_number: int) -> list[str]:
     """Return the symbols of the elements in ``numbers`` that a model up to ``max_atomic_number`` does not know."""
-    return sorted({symbol(int(z)) for z in numbers if not 0 < int(z) <= max_atomic_number})
+    return sorted({symbol(z) for z in set(_integers(numbers)) if not 0 < z <= max_atomic_number})
 
 
 def composition(numbers: Sequence[int] | np.ndarray) -> dict[str, int]:
     """Return element counts in alphabetical order of symbols."""
-    counts = Counter(symbol(int(z)) for z in numbers)
+    counts = Counter(map(symbol, _integers(numbers)))
     return {element: counts[element] for element in sorted(counts)}
+
+
+def _integers(numbers: Iterable[int]) -> list[int]:
+    """Return atomic numbers as Python integers, which are faster to iterate over than an array."""
+    return list(map(int, numbers.tolist() if isinstance(numbers, np.ndarray) else numbers))
 
 
 def hill(counts: Mapping[str, int]) -> str:

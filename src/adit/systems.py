@@ -90,6 +90,27 @@ class AtomicSystem:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def labelled(self, system_id: str, info: Mapping[str, Any]) -> AtomicSystem:
+        """Return the same structure with another id and other annotations."""
+        return self._with(system_id=system_id, info=info)
+
+    def ordered(self, order: np.ndarray) -> AtomicSystem:
+        """Return the system with its atoms in another order.
+
+        Args:
+            order: (n,) int, a permutation of the atoms' indices.
+        """
+        arrays = {"numbers": self.numbers[order], "positions": self.positions[order]}
+        for array in arrays.values():
+            array.setflags(write=False)
+        return self._with(**arrays)
+
+    def _with(self, **fields: Any) -> AtomicSystem:
+        """Return a copy with other fields, which are not validated again: a replacement for ``dataclasses.replace``."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__ | fields)
+        return copy
+
     @property
     def fractional(self) -> np.ndarray:
         """Return fractional coordinates (n, 3) in [0, 1); zeros for molecules.

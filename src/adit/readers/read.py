@@ -282,5 +282,5 @@ def _read_row(entry: Entry, name: str, parsed: Parsed | str, *, refuse: bool) ->
         failure = Failure(name, "read", _one_line(str(error)), parsed.system.kind)
         return ReadRow(failure, entry.source, notes, properties)
     if system.system_id != name:
-        system = replace(system, system_id=name)
+        system = system.labelled(name, system.info)
     return ReadRow(system, entry.source, notes, properties)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ def _crystal(row: dict[str, Any]) -> AtomicSystem:
         raise DataError(f"{system_id}: CIF does not parse (the field is empty)")
     parsed = parse_cif(row["cif"])
     notes = {"notes": list(parsed.notes)} if parsed.notes else {}
-    return replace(parsed.system, system_id=system_id, info=_info(row) | notes)
+    return parsed.system.labelled(system_id, _info(row) | notes)
 
 
 def _info(row: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,7 @@ def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) ->
         system = convert.niggli(system)
     elif system.cell is None:
         system = replace(system, positions=principal_frame(system.positions))
-    order = atom_order(system)
-    return replace(system, numbers=system.numbers[order], positions=system.positions[order])
+    return system.ordered(atom_order(system))
 
 
 def principal_frame(positions: np.ndarray) -> np.ndarray:
