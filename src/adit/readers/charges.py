@@ -22,7 +22,7 @@ def with_state(system: AtomicSystem, properties: Mapping[str, Any]) -> AtomicSys
         properties: columns, keys or data fields of the file.
 
     Raises:
-        DataError: one of them is no whole number, or fewer than no electrons are unpaired.
+        DataError: one of them is not an integer, or the number of unpaired electrons is negative.
     """
     if system.cell is not None:
         return system
@@ -34,7 +34,7 @@ def with_state(system: AtomicSystem, properties: Mapping[str, Any]) -> AtomicSys
 
 
 def _whole(name: str, value: Any) -> int | None:
-    """Return a whole number; ``None`` where a table has no value."""
+    """Return an integer; ``None`` where a table has no value."""
     if value is None or value != value or (isinstance(value, str) and not value.strip()):
         return None
     try:

@@ -37,7 +37,7 @@ class Entry:
 
     Attributes:
         format: name of the format that parses ``content``.
-        content: text, bytes, arrays, or a finished row.
+        content: text, bytes, arrays, or a system or failure that needs no parsing.
         source: the file, for display; a member of an archive follows a colon.
         path: parts of its path, from the outermost folder on, without the file's suffix.
         given: number of last parts from the given file, folder or archive on.
@@ -136,7 +136,8 @@ class CutSettings:
         id_column: column or key of the ids; empty: detected.
         format: name of the only format that is read; empty: all.
         limits: ``archive_bytes`` bounds the unpacked size of a packed table.
-        needs_structures: whether a named file without structures is an error among others too, as for references.
+        needs_structures: whether a named file without structures is an error even if other files are given, as for
+            references.
     """
 
     structure_column: str = ""
@@ -147,14 +148,14 @@ class CutSettings:
 
 
 class NoStructuresError(DataError):
-    """A file of a known format without any structure: an error alone, a failure among others."""
+    """A file of a known format without any structure: an error if it is the only file, else a failure row."""
 
 
 def refuse_contradictions(parsed: Parsed) -> None:
     """Raise an error if a structure contradicts its own file.
 
     Raises:
-        DataError: with the contradictions.
+        DataError: the notes have contradictions; the message lists them.
     """
     if against := [note.removeprefix(CONTRADICTION) for note in parsed.notes if note.startswith(CONTRADICTION)]:
         raise DataError("; ".join(against))

@@ -13,10 +13,11 @@ from adit.readers.formats.texts import LINES, split_poscar
 
 
 def parse_poscar(text: str, settings: ParseSettings | None = None) -> Parsed:
-    """Return the crystal of a POSCAR.
+    """Return the crystal of a POSCAR of VASP 5.
 
     Raises:
-        DataError: the text does not parse, or names no elements.
+        DataError: the text is empty, does not parse, names no elements, says another number of atoms than it has lines
+            of coordinates, or is a trajectory (XDATCAR).
     """
     from pymatgen.io.vasp.inputs import Poscar
 
