@@ -12,6 +12,7 @@ from adit.report.run.manifest import cost, energies, surrogate_note, surrogate_p
 from adit.report.words import formats
 
 XTB: Final = "gfn1-xtb"
+"""Name of the fallback engine, which is not DFT."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ def hull_text(run: Run) -> str:
 
 
 def tiles(run: Run) -> list[tuple[str, str, str]]:
-    """Return the numbers under the title: label, value, small print."""
+    """Return the numbers under the title: label, value with its unit or share, note in small print."""
     shown = []
     for kind in kinds(run):
         steps = {str(s.get("step")): int(s.get("count") or 0) for s in steps_of(run, kind)}
@@ -290,8 +291,8 @@ def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
 
     Args:
         run: the run.
-        covered: leave out non-candidates: crystals with an unknown hull (energies below a gap mean
-            little), invalid crystals and single elements.
+        covered: leave out crystals with an unknown hull (their energies mean little), invalid crystals and single
+            elements.
     """
     frame = run.scores.get("crystal")
     if frame is None or Col.E_ABOVE_HULL not in frame:
