@@ -124,8 +124,8 @@ def tuning(kind: str, rows: pd.DataFrame) -> Drawing:
 
     Args:
         kind: kind of the samples.
-        rows: points of this kind: ``seconds_per_sample`` (s), ``validity``, ``low``, ``high`` (0..1), ``pareto`` and the
-            settings.
+        rows: points of this kind: ``seconds_per_sample`` (s), ``validity``, ``low``, ``high`` (0..1), ``pareto``, and
+            the settings.
     """
     figure, grid = new_figure(7.2, 4.2)
     axes = grid[0, 0]
