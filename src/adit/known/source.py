@@ -60,8 +60,8 @@ class Source:
             check: returns why an answer cannot be used.
 
         Raises:
-            AnswerError: there is no usable answer, the stored file is broken, or the server is not asked any more, since
-                it could not be reached or failed ``MOST_FAILURES`` times in a row.
+            AnswerError: there is no usable answer, the stored file is broken, or the server is not asked any more,
+                since it could not be reached or failed ``MOST_FAILURES`` times in a row.
         """
         path = self._folder / f"{self._protocol}-{hashlib.sha256(address.encode()).hexdigest()}.json"
         record = store.cached_json(path, address, lambda: self._fetch(address, check))
