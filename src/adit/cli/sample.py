@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adit.systems import Kind
 
 KINDS = ("crystal", "molecule", "mof")
+"""Kinds that can be sampled."""
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -205,6 +206,7 @@ def _label(text: str) -> tuple[str, float]:
 
 
 CONFIGURED: Final = "default: that of the configuration or of the weights"
+"""End of the help of options that override the configuration."""
 
 
 def _model_and_settings(sub: argparse.ArgumentParser) -> None:
