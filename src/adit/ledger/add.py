@@ -20,12 +20,12 @@ from adit.systems import Kind
 
 @dataclass(frozen=True)
 class Added:
-    """What a run brought.
+    """Numbers of structures of a run that were added to a ledger.
 
     Attributes:
-        members: structures of it that are new in the ledger.
-        candidates: of these, how many are like no other.
-        updated: structures that were there, with new scores.
+        members: structures that are new in the ledger.
+        candidates: new candidates: those all of whose members are among these structures.
+        updated: structures that were in the ledger, with new scores.
     """
 
     members: int
@@ -34,15 +34,17 @@ class Added:
 
 
 def add(path: Path, runs: Sequence[Path], workers: int) -> None:
-    """Add runs to a ledger, one transaction a run; a run that was added before is brought up to date.
+    """Add runs to a ledger, one transaction per run; a run that was added before is updated.
 
     Args:
-        path: the file; made where it is not there.
-        runs: folders of runs.
-        workers: processes at most.
+        path: the file of the ledger; created if it does not exist.
+        runs: folders of runs; of several, those without scores are left out.
+        workers: largest number of processes.
 
     Raises:
-        DataError: a folder is no run, or a file of it is broken; all others are added.
+        ConfigError: a newer version of this package wrote the ledger.
+        DataError: no folder has scores, the file is no ledger, or a file of a run is broken; all other runs are added.
+        ExternalToolError: another process writes to the ledger for longer than ``PATIENCE_S``.
     """
     folders = list(dict.fromkeys(run.resolve() for run in runs if _is_run(run, len(runs))))
     if not folders:
