@@ -147,11 +147,11 @@ READ: Final = (
     *("hull", "judged", "dft", "checks", "selected", "profile", "lock", "motif", "weights", "python"),
     *("formulas_data", "earlier", "rounds"),
 )
-"""Options that name what a command reads, in all commands that have them."""
+"""Options whose values are files or folders that a command reads, in all commands that have them."""
 
 
 WRITTEN: Final = ("out", "stats", "timing", "structures", "extxyz", "state", "cache", "folder", "ledger")
-"""Options that name what a command writes; some commands only read one of them."""
+"""Options whose values are files or folders that a command writes; some commands only read one of them."""
 
 
 def read_files(args: argparse.Namespace) -> list[Path]:

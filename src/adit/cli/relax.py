@@ -78,7 +78,7 @@ def _relax(args: argparse.Namespace) -> None:
 
 
 def _potential_stage(args: argparse.Namespace, whole: config.Config) -> config.RelaxStage:
-    """Return the section of relaxations with what the command line names instead."""
+    """Return the section of relaxations, with the options of the command line in place of its values."""
     for name in ("preset", "command", "settings"):
         if getattr(args, name) is not None:
             raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; a potential's settings are section relax")

@@ -81,7 +81,7 @@ def _write_some(
 
 
 def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substituted | None:
-    """Return what makes the formulas of ``formulas: substitution``; ``None`` without data to make them from."""
+    """Return the function that returns formulas for ``formulas: substitution``; ``None`` without data for them."""
     paths: list[Path] = args.formulas_data
     if stage.sample.formulas != "substitution" or not paths:
         return None

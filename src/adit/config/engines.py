@@ -27,7 +27,7 @@ class EngineEntry:
         warm_up: modules that are imported before the wall time of a structure starts.
         core_hours: expected cost of one structure by preset, core hours.
         citations: keys in the report's list of methods.
-        molecule_settings: as ``settings``, for molecules; empty for VASP, and where it takes none.
+        molecule_settings: as ``settings``, for molecules; empty for VASP.
         molecule_maker: ``module:function`` from preset, charge and unpaired electrons to the job.
         molecule_files: prefix of the presets of molecules in file names, after the name of the engine.
         molecule_core_hours: expected cost of one molecule by preset, core hours.

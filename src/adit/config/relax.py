@@ -139,7 +139,7 @@ class SelectConfig(Strict):
 
     @property
     def of_crystals(self) -> SelectConfig:
-        """Return the section without what concerns molecules alone."""
+        """Return the section with the defaults for molecules, so that a change of these reruns no stage of crystals."""
         return self.model_copy(update={"molecule": MoleculeSelectConfig()})
 
 
@@ -179,7 +179,7 @@ class DftConfig(Strict):
 
     @property
     def of_crystals(self) -> DftConfig:
-        """Return the section without what concerns molecules alone."""
+        """Return the section with the defaults for molecules, so that a change of these reruns no stage of crystals."""
         return self.model_copy(update={"molecule": MoleculeDftConfig()})
 
     @model_validator(mode="after")

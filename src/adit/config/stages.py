@@ -134,7 +134,7 @@ class TakeStage(Stage):
 
 
 class CommandStage(Stage):
-    """``adit stage sample-command``: one shard of samples of a program of the user's."""
+    """``adit stage sample-command``: one shard of samples of a user's program."""
 
     version: int = 1
     seed: int
@@ -257,7 +257,7 @@ class SelectStage(Stage):
 
 
 class MoleculeSelectStage(Stage):
-    """``adit stage select-molecules``: which molecules go to DFT."""
+    """``adit stage select-molecules``: selection of molecules for DFT."""
 
     version: int = 1
     select: MoleculeSelectConfig
@@ -326,7 +326,7 @@ class KnownStage(Stage):
 
 
 class KeepStage(Stage):
-    """``adit stage keep``: what a round keeps."""
+    """``adit stage keep``: selection of the samples of a round that are kept as training data."""
 
     version: int = 2
     floors: FloorsConfig

@@ -1,4 +1,4 @@
-"""What a crystal decomposes into: the reaction to the phases of the hull, with their energies and sources."""
+"""Decomposition of a crystal: the reaction to the phases of the hull, with their energies and sources."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Phases:
 
 
 def _order(pair: tuple[Phase, float]) -> tuple[float, str]:
-    """Return what phases are sorted by: the largest share first, equal ones by their ids."""
+    """Return the sort key of a phase and its share: the largest share first, equal ones by their ids."""
     return -round(pair[1], 9), pair[0].entry_id
 
 

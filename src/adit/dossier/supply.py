@@ -80,7 +80,7 @@ def _supply(composition: Any) -> list[Supply]:
 
 
 def price_per_kg(elements: list[Supply]) -> float | None:
-    """Return the price of the elements in one kg of a compound, US$; ``None`` where one is not known."""
+    """Return the price of the elements in one kg of a compound, US$/kg; ``None`` if one is unknown."""
     prices = [None if one.price is None else one.mass_share * one.price for one in elements]
     present = [price for price in prices if price is not None]
     return sum(present) if len(present) == len(prices) else None

@@ -23,7 +23,7 @@ INCOMPLETE: Final = frozenset({"implicit_atoms", "site_attachments", "assemblies
 
 
 class EntryError(DataError):
-    """An entry is not what was asked for, or no structure."""
+    """An entry of a provider is not a structure, or not one that was asked for."""
 
 
 def read_entry(entry: Any, atoms: int) -> tuple[AtomicSystem | Disordered | None, str]:

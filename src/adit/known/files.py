@@ -79,7 +79,7 @@ def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: Read
 
 
 def _complain(sets: LocalSets, failures: Sequence[Failure], number: int, unnamed: int) -> None:
-    """Note why the files are not a complete answer; what is of no known kind may be a crystal or a molecule."""
+    """Note why the files are not a complete answer; a failure of unknown kind may be a crystal or a molecule."""
     for periodic in (True, False):
         lacking = [row for row in failures if row.kind is None or (row.kind is not Kind.MOLECULE) is periodic]
         if lacking:

@@ -32,7 +32,7 @@ _NO_FILTER: Final = (400, 422, 501)
 """Statuses of a server that does not know a filter."""
 
 Other = Callable[[AtomicSystem | Disordered, str], str]
-"""Returns from a structure and the formula that the provider gives why it is not what was asked for; empty if it is."""
+"""Returns why an entry is not what was asked for, from its structure and the provider's formula; empty if it is."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Optimade:
         return response
 
     def _collect(self, query: str, other: Other, response: Response, check: Check, broken: list[str]) -> None:
-        """Add the entries of all pages to a response; ``broken`` gets what is wrong with single entries."""
+        """Add the entries of all pages to a response, and the faults of single entries to ``broken``."""
         received, announced, addresses = 0, 0, set[str]()
         address: str | None = self._address(query)
         try:

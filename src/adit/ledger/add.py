@@ -99,8 +99,9 @@ class _Batch:
 
     Attributes:
         samples: new members.
-        reduced: of the crystals among them.
-        edges: pairs of numbers that are the same.
+        reduced: reduced structures, as text, of the crystals among them.
+        peers: these crystals, for comparisons.
+        edges: pairs of numbers of members that match.
         seen: largest number of a member in the ledger that they were compared with.
     """
 

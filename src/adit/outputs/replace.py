@@ -98,9 +98,9 @@ class _Request:
 
     Attributes:
         folder: the folder.
-        key: of the manifest.
+        key: key of the manifest.
         names: files that will be written, if known.
-        removes: whether files of the manifest that are not written again go.
+        removes: whether files of the manifest that are not written again are removed.
     """
 
     folder: Path

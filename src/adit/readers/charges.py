@@ -18,7 +18,7 @@ def with_state(system: AtomicSystem, properties: Mapping[str, Any]) -> AtomicSys
     """Return a molecule with the charge (e) and the unpaired electrons of its file in ``info``; a crystal as it is.
 
     Args:
-        system: as parsed; what its ``info`` has stays.
+        system: the parsed structure; values in its ``info`` are kept.
         properties: columns, keys or data fields of the file.
 
     Raises:

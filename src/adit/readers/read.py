@@ -152,7 +152,12 @@ def need_structures(rows: Sequence[ReadRow]) -> None:
 
 
 def parse_all(cut: Sequence[Entry], settings: ReadSettings) -> list[Parsed | str]:
-    """Return the parsed structure of each entry, or why it is not a structure."""
+    """Return the parsed structure of each entry, or why it is not a structure, in order.
+
+    Args:
+        cut: entries.
+        settings: settings of reading, with the number of processes and the wall limit of one structure.
+    """
     outcomes: list[Parsed | str] = [entry.problem for entry in cut]
     todo = [n for n, entry in enumerate(cut) if not entry.problem and entry.format != "Arrow"]
     for n, entry in enumerate(cut):
@@ -242,7 +247,11 @@ def _batches(cut: Sequence[Entry], todo: Sequence[int]) -> list[list[int]]:
 
 
 def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
-    """Return the parsed structure of an entry, or why it is not a structure."""
+    """Return the parsed structure of an entry, or why it is not a structure.
+
+    Raises:
+        MemoryError: the process has no memory left; the worker is replaced.
+    """
     try:
         parsed = FORMATS[entry.format].parse(entry.content, settings)
         check_atoms(len(parsed.system), settings.limits)

@@ -34,7 +34,7 @@ class _File:
         source: name for display.
         path: parts of its name, without its suffix.
         given: number of last parts from the given file, folder or archive on.
-        suffix: of the file.
+        suffix: suffix of the file.
         named: whether the user named it, rather than its folder or archive.
         open: returns its bytes, or a local path if the format needs one.
     """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DECISION: Final = "decision"
-"""Column of the table: ``kept``, or what a sample lacks."""
+"""Column of the table: ``kept``, or why a sample is not kept."""
 
 EARLIER: Final = "not new: kept in an earlier round"
 """Decision of a sample that an earlier round kept."""

@@ -46,7 +46,7 @@ class Entry:
         number: 1, 2, … among several structures of one file; 0 for a single one.
         properties: columns, keys or data fields of the entry.
         problem: why it is not a structure; empty if it may be one.
-        notes: for the row.
+        notes: notes for the row.
     """
 
     format: str
@@ -87,7 +87,7 @@ class Piece:
         properties: columns, keys or data fields.
         problem: why it is not a structure.
         format: format of the content if it is not the file's own, as in a table of CIF texts; else empty.
-        notes: for the row.
+        notes: notes for the row.
         own_id: whether the title is an id that is kept even if it is not unique (then with a number).
     """
 
@@ -105,7 +105,7 @@ class Format:
     """A file format.
 
     Attributes:
-        name: for display and for the registry.
+        name: name, for display and in the registry.
         suffixes: file suffixes, in lower case, with the dot.
         cut: cuts a file's content into structures without parsing them.
         parse: parses one of them; raises ``DataError`` if it is not a structure.
@@ -113,7 +113,7 @@ class Format:
         binary: whether ``cut`` reads bytes instead of text.
         energies: whether its files can hold the energy of a structure.
         periodic: whether all its structures have a cell, or none has; ``None``: either.
-        remark: for the table in the documentation.
+        remark: remark for the table in the documentation.
     """
 
     name: str

@@ -27,7 +27,7 @@ _MIN_THICKNESS: Final = 0.01
 """Smallest thickness of a cell, Å; neighbours in thinner cells cannot be searched."""
 
 _RADIANS: Final = 3.2
-"""Cells whose angles are all smaller have them in radians."""
+"""If all angles of a cell are smaller, they are taken to be radians, which is an error."""
 
 _FAR: Final = 10.0
 """Coordinates beyond this are probably not fractional."""

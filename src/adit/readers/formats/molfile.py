@@ -53,7 +53,7 @@ def _check_coordinates(block: str) -> None:
     """Check that the coordinates of a V2000 block are numbers: RDKit reads 0 where they are none.
 
     Raises:
-        DataError: one is not.
+        DataError: a coordinate is not a number.
     """
     lines = block.split("\n")
     counts = lines[3] if len(lines) > 3 else ""

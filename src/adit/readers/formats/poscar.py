@@ -38,10 +38,10 @@ def parse_poscar(text: str, settings: ParseSettings | None = None) -> Parsed:
 
 
 def _check_counts(text: str) -> None:
-    """Check that elements, numbers of atoms and lines of coordinates fit: the parser drops what is left over.
+    """Check that elements, numbers of atoms and lines of coordinates fit: the parser silently drops extra ones.
 
     Raises:
-        DataError: they do not, or the text is a trajectory (XDATCAR).
+        DataError: they do not fit, or the text is a trajectory (XDATCAR).
     """
     lines = [re.split("[#!]", line, maxsplit=1)[0].split() for line in LINES.split(text)]
     place = next((n for n, words in enumerate(lines[5:], start=5) if not words or words[0].isdigit()), 5)

@@ -35,7 +35,7 @@ _MAX_FIELD: Final = 2_000_000_000
 """Largest number of characters of a field of a CSV file."""
 
 _SPREADSHEET: Final = 32_767
-"""Characters that a cell of a spreadsheet holds at most; longer texts are cut there without a word."""
+"""Largest number of characters of a cell of a spreadsheet; longer texts are cut there silently."""
 
 _LOOKED_AT: Final = 50
 """Rows that are used to detect the content of a column."""

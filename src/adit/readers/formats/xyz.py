@@ -132,7 +132,7 @@ def _positions(words: Sequence[Sequence[str]], start: int) -> np.ndarray:
     """Return positions (n, 3), Å, that stand from a column on.
 
     Raises:
-        DataError: one is not a number.
+        DataError: a coordinate is not a number.
     """
     rows = [row[start : start + 3] for row in words]
     try:

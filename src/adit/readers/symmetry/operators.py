@@ -65,7 +65,7 @@ def parse_operators(texts: Sequence[str]) -> Operators:
     """Return rotations (n, 3, 3) and translations (n, 3), in fractions of the cell, of operators, each once.
 
     Raises:
-        DataError: one is not an operator.
+        DataError: a text is not an operator.
     """
     parsed = [parse_operator(text) for text in texts]
     different = {(r.tobytes(), np.rint((t % 1.0) * 1e6).tobytes()): (r, t) for r, t in parsed}

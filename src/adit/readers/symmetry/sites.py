@@ -43,8 +43,8 @@ class Symmetry:
     """Operators and notes about them.
 
     Attributes:
-        operators: rotations (n, 3, 3) and translations (n, 3).
-        notes: for the row.
+        operators: rotations (n, 3, 3) and translations (n, 3), in fractions of the cell.
+        notes: notes for the row.
     """
 
     operators: Operators

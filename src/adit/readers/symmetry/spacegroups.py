@@ -38,8 +38,8 @@ class Setting:
     """One of spglib's 530 settings.
 
     Attributes:
-        hall_number: 1 to 530.
-        number: of the space group, 1 to 230.
+        hall_number: number of the setting in spglib, 1 to 530.
+        number: number of the space group, 1 to 230.
         choice: choice of axes, cell and origin, as in spglib.
         hall: Hall symbol.
         full: full Hermann-Mauguin symbol.
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def operators(self) -> Operators:
-        """Return rotations (n, 3, 3) and translations (n, 3)."""
+        """Return rotations (n, 3, 3) and translations (n, 3), in fractions of the cell."""
         return hall_operators(self.hall)
 
 

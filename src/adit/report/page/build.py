@@ -181,7 +181,7 @@ class _Builder:
 
 
 def _has_values(values: Any) -> bool:
-    """Return whether a table of properties has what is drawn of it."""
+    """Return whether a table of properties has rows, and the columns that are drawn."""
     return values is not None and {"population", "property", "value"} <= set(values) and len(values) > 0
 
 

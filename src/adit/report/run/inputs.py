@@ -158,7 +158,7 @@ def load(folder: Path, run_config: str) -> Run:
 
 
 def _baseline(config: Record, summary: list[Record], problems: list[str]) -> list[Record]:
-    """Return what the samples of another run score, as a control population of this one."""
+    """Return the rates of the samples of another run, as a control population of this one."""
     settings = config.get("report")
     path = settings.get("baseline") if isinstance(settings, dict) else None
     if not isinstance(path, str):

@@ -55,7 +55,7 @@ def score_crystals(
 def add_nearest(
     table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], references: Sequence[AtomicSystem]
 ) -> None:
-    """Add the nearest known crystal and its distance (Å) to the samples' table, as of ``nearest_known``.
+    """Add the nearest known crystal and its distance (Å), by ``nearest_known``, to the samples' table.
 
     Args:
         table: the samples; changed in place.

@@ -73,7 +73,7 @@ class Matches:
     """Matches of all structures.
 
     Attributes:
-        matches: by population and id, then by settings name.
+        matches: matches by population and id, then by settings name.
         reasons: why, for those that could not be matched (they are not in ``matches``).
         compared: number of pairs compared by the matcher, for all settings together.
         excluded: number of pairs of equal formula excluded by the bound.

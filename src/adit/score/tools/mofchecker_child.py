@@ -67,6 +67,9 @@ def check(checker_class: Any, request: dict[str, Any]) -> dict[str, Any]:
     Args:
         checker_class: the class ``MOFChecker``.
         request: ``numbers`` (n,), ``positions`` (n, 3), Å, and ``cell`` (3, 3), Å.
+
+    Raises:
+        ValueError: MOFChecker cannot read the structure, for another reason than its symmetry.
     """
     core: Any = importlib.import_module("pymatgen.core")
     lattice = core.Lattice(request["cell"])
