@@ -59,7 +59,7 @@ def examine(checks: Iterable[Check]) -> list[Finding]:
         except Exception as error:  # noqa: BLE001 - after any exception, the other checks continue
             name = getattr(check, "__name__", "check").strip("_").replace("_", " ")
             findings.append(
-                missing(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "put that right")
+                missing(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "fix this, and repeat")
             )
     return findings
 

@@ -113,7 +113,7 @@ def _amounts(species: Mapping[str, Any]) -> dict[str, float]:
     site: dict[str, float] = {}
     for symbol, amount in zip(symbols, amounts, strict=True):
         if symbol != "vacancy" and symbol not in ATOMIC_NUMBER:
-            raise EntryError(f"has the element '{one_line(symbol, 20)}', which is none")
+            raise EntryError(f"has the element '{one_line(symbol, 20)}', which is not an element")
         if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= 1.001:
             raise EntryError("has a concentration that is not between 0 and 1")
         if symbol != "vacancy" and amount > 0:

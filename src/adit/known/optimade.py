@@ -107,7 +107,7 @@ class Optimade:
         try:
             while address is not None:
                 if address in addresses:
-                    raise AnswerError(f"{self.name}: its pages go round in a circle")
+                    raise AnswerError(f"{self.name}: its pages repeat without end")
                 if len(addresses) == self._paging.pages:
                     most = quantity(self._paging.pages, "page")
                     raise AnswerError(f"{self.name}: has more than {most} (lookup.pages)")

@@ -67,7 +67,7 @@ class Source:
         record = store.cached_json(path, address, lambda: self._fetch(address, check))
         status, date = record.get("status"), record.get("date")
         if not isinstance(status, int) or not isinstance(date, str) or check(status, record.get("body")):
-            raise AnswerError(f"{path}: is no answer that this package kept; delete it and repeat the command")
+            raise AnswerError(f"{path}: is not an answer that this package stored; delete it and repeat the command")
         return ServerAnswer(address, date, status, record.get("body"))
 
     def _fetch(self, address: str, check: Check) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def add(path: Path, runs: Sequence[Path], workers: int) -> None:
         log.info("%s: %s", path, quantity(total, "candidate"))
     if broken:
         number = f"{len(broken)} of {quantity(len(folders), 'run')}"
-        raise DataError(f"{path}: {number} not added, for the reasons above; mend them and add them again")
+        raise DataError(f"{path}: {number} not added, for the reasons above; repair them and add them again")
 
 
 def _add_run(path: Path, run: Path, workers: int) -> None:
@@ -82,7 +82,7 @@ def _add_run(path: Path, run: Path, workers: int) -> None:
 
 def _text(added: Added) -> str:
     new = quantity(added.candidates, "new candidate")
-    return f"{quantity(added.members, 'structure')} added ({new}), {added.updated} brought up to date"
+    return f"{quantity(added.members, 'structure')} added ({new}), {added.updated} updated"
 
 
 def _is_run(run: Path, number: int) -> bool:

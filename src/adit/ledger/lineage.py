@@ -56,7 +56,7 @@ def stored(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample]) -> tu
         return number, set()
     taken = base.execute("SELECT 1 FROM runs WHERE path = ?", [str(run)]).fetchone()
     if Path(path).is_dir() or taken:
-        log.info("%s: has the samples of %s, which is brought up to date", run, path)
+        log.info("%s: has the samples of %s, which is updated", run, path)
         return number, set()
     log.info("%s: is %s, which has moved", run, path)
     base.execute("UPDATE runs SET path = ? WHERE run = ?", [str(run), number])

@@ -119,5 +119,5 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
     state = manifest.state(name)
     if adopting() or state in (State.ABSENT, State.OWN):
         return None
-    reason = "was changed since" if state is State.CHANGED else "is there, and no manifest says that it was written by"
+    reason = "was changed since" if state is State.CHANGED else "exists, and no manifest lists it as written by"
     return f"{path}: {reason} `adit {manifest.verb}`; move it away or name another output, or {ADOPT_WAY}"

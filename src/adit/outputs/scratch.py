@@ -58,7 +58,7 @@ class Scratch:
             if links := [name for name in foreign if (self.folder / name).is_symlink()]:
                 raise ConfigError(f"{self.folder / links[0]}: is a link, and this package replaces none; remove it")
             if foreign and not adopting():
-                reason = f"is there, and no manifest says that it was written by `adit {self._verb}`"
+                reason = f"exists, and no manifest lists it as written by `adit {self._verb}`"
                 raise ConfigError(f"{self.folder / foreign[0]}: {reason}; move it away, or {ADOPT_WAY}")
             if new:
                 self._manifest.files |= dict.fromkeys(new, _UNHASHED)

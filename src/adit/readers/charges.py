@@ -42,5 +42,5 @@ def _whole(name: str, value: Any) -> int | None:
     except (TypeError, ValueError):
         number = float("nan")
     if not number.is_integer():
-        raise DataError(f"{name} is {value!r}, which is no whole number")
+        raise DataError(f"{name} is {value!r}, which is not an integer")
     return int(number)

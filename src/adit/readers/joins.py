@@ -77,18 +77,18 @@ def join_ids(structures: Mapping[str, RowIdentity], table: Mapping[str, RowIdent
     met |= by_stem
     if table and structures and not met:
         raise ConfigError(
-            f"{name}: none of its {len(table)} ids is a sample's: {_some(table)} there, {_some(structures)} here; "
-            "give the samples that it was made of"
+            f"{name}: none of its {len(table)} ids is that of a sample (table: {_some(table)}; samples: "
+            f"{_some(structures)}); give the samples that the table was computed from"
         )
     other = [
-        f"{theirs}: {table[theirs]} there, {structures[ours]} here"
+        f"{theirs}: {table[theirs]} in the table, {structures[ours]} in the sample"
         for theirs, ours in met.items()
         if table[theirs].differs(structures[ours])
     ]
     if other:
         raise ConfigError(
-            f"{name}: {len(other)} of {len(met)} ids are of other structures than here ({'; '.join(other[:_NAMED])}); "
-            "give the samples that it was made of"
+            f"{name}: {len(other)} of {len(met)} ids belong to other structures ({'; '.join(other[:_NAMED])}); "
+            "give the samples that the table was computed from"
         )
     missing = len(structures) - len(met)
     if missing and table:

@@ -168,12 +168,12 @@ def check_floors(kept: KeptSystems, run: Path, kind: Kind, floors: FloorsConfig)
         if len(valid) and share < floor:
             raise DataError(
                 f"{run}: {name} of the {len(valid)} valid {kind}s is {100 * share:.1f} %, below rounds.floors.{name} "
-                f"({100 * floor:g} %): the loop stops; earlier rounds are as they were"
+                f"({100 * floor:g} %): the loop stops; earlier rounds are unchanged"
             )
     if len(kept.systems) < floors.kept:
         raise DataError(
             f"{run}: keeps {len(kept.systems)} of {len(table)} {kind}s ({_counts(kept)}), fewer than "
-            f"rounds.floors.kept ({floors.kept}): the loop stops; earlier rounds are as they were"
+            f"rounds.floors.kept ({floors.kept}): the loop stops; earlier rounds are unchanged"
         )
 
 

@@ -105,7 +105,7 @@ def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] 
     shown = [name for name in names if any(r.get("population") == name for r in records)]
     index = {(str(r.get("protocol")), str(r.get("metric")), str(r.get("population"))): r for r in records}
     facts = [fact for fact in published() if fact["kind"] == kind]
-    heads = [("metric", "name in the files, and denominator"), ("protocol", "whose definition")]
+    heads = [("metric", "name in the files, and denominator"), ("protocol", "definition of the metric")]
     heads += [(name, "% [interval] and counts") for name in shown]
     heads += [("published, %", "other training data, sizes and energies: for orientation, not a comparison")]
     return Table(heads, [_headline_row(*key, shown, index, facts, separation_texts.get(key, "")) for key in rows])

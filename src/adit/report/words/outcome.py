@@ -97,7 +97,7 @@ def _judge_notice(run: Run) -> list[Notice]:
     if (frame[Col.JUDGE_STATUS] == "judged").any():
         text = "Both potentials learned from the Materials Project: a second opinion, not an independent one."
         return [Notice("info", "A second potential judged", text)]
-    why = next((str(reason) for reason in frame[Col.JUDGE_REASON] if reason), "no reason was left")
+    why = next((str(reason) for reason in frame[Col.JUDGE_REASON] if reason), "no reason was given")
     return [Notice("warning", "The second potential gave no energies", f"{why}. Stability rests on one potential.")]
 
 
@@ -229,7 +229,7 @@ def _energy_notice(run: Run) -> list[Notice]:
         return []
     if tags["surrogate"]:
         return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run), *_judge_notice(run)]
-    return [Notice("info", "Whose energies", text), *_gap_notice(run), *_judge_notice(run)]
+    return [Notice("info", "Methods of the energies", text), *_gap_notice(run), *_judge_notice(run)]
 
 
 def _gap_notice(run: Run) -> list[Notice]:

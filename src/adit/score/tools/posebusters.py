@@ -104,7 +104,7 @@ def bust(
         wall_limit_s: limit on the wall time of one molecule, s; a timeout or a crash gives a reason.
         one: importable function that checks one molecule.
     """
-    progress = Progress("molecules through PoseBusters", len(systems))
+    progress = Progress("molecules checked with PoseBusters", len(systems))
     outcomes = map_isolated(
         one,
         systems,
