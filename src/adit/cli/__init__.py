@@ -40,7 +40,7 @@ from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
 
 PARENT_VARIABLE = "ADIT_PARENT_PID"
-"""Set by the workflow: a stage ends when the workflow that started it has been killed; none is orphaned."""
+"""Environment variable with the process id of the workflow: a stage ends when that process has ended."""
 
 STOPPED = 143
 """Exit code of a training that was stopped by a signal and saved its state."""
@@ -84,7 +84,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code (2 configuration, 3 data, 4 external tool)."""
+    """Run the command line and return the exit code.
+
+    It is 0 without an error, 2 for the configuration, 3 for data, 4 for an external tool, ``STOPPED`` or
+    ``INTERRUPTED`` after a signal, 1 for any other error of this package.
+
+    Args:
+        arguments: words of the command line; ``None``: those of this process.
+
+    Raises:
+        SystemExit: the command line is wrong (exit code 2), or asks for help or the version (0).
+    """
     # Threads that wait for each other spin for some microseconds, then sleep: endless spinning makes training twenty
     # times slower as soon as something else wants a core.
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")

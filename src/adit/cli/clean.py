@@ -13,6 +13,8 @@ from adit.errors import ExternalToolError
 from adit.progress import log
 
 SNAKEMAKE = Path(".snakemake")
+"""Hidden folder of Snakemake, where a workflow holds its lock."""
+
 SHOWN = 10
 """Number of kept files that are listed by name."""
 
@@ -33,7 +35,7 @@ def _no_run(folder: Path) -> Iterator[None]:
     """Keep workflows out while a folder is cleaned: those that were started in it or in a folder above it.
 
     Raises:
-        ExternalToolError: one works there.
+        ExternalToolError: a workflow runs there.
     """
     place = folder.resolve()
     with ExitStack() as handles:

@@ -15,11 +15,11 @@ from adit.outputs.check import check_is_below_folders, check_is_folder
 from adit.outputs.replace import replaced_files
 
 MIRROR_VARIABLE = "ADIT_MIRROR"
-"""Set by the workflow: the mirror does not change the result of a stage."""
+"""Environment variable with the mirror, set by the workflow; the mirror does not change the result of a stage."""
 
 
 def mirror_of(args: argparse.Namespace, default: str | None = None) -> str | None:
-    """Return the mirror from the option, the environment, or ``default``, in this order."""
+    """Return the mirror (folder or URL) from the option, the environment, or ``default``, in this order."""
     return args.mirror or os.environ.get(MIRROR_VARIABLE) or default
 
 

@@ -22,7 +22,10 @@ from adit.outputs.replace import replaced_files
 from adit.progress import log
 
 NETWORK_TIMEOUT_S = 5.0
+"""Longest wait for a connection to a server, s."""
+
 PROFILE = Path("slurm/config.yaml")
+"""Profile that is checked by default, if ``sbatch`` is installed."""
 
 
 def _doctor(args: argparse.Namespace) -> None:

@@ -33,7 +33,7 @@ def _keep(args: argparse.Namespace) -> None:
 
 
 def _keep_stage(args: argparse.Namespace) -> None:
-    """Keep what a round made, unless it is below a floor; the output also has what earlier rounds kept."""
+    """Keep samples of a round, unless the round is below a floor; the output also has what earlier rounds kept."""
     from adit.rounds.keep import check_floors, inputs_of, keep, write_kept
     from adit.store import read_systems
 
@@ -57,7 +57,7 @@ def _program(command: str | None, wall_limit_s: float) -> ScoreCommand | None:
 
 
 def _rounds(args: argparse.Namespace) -> None:
-    """Write the page on which the rounds and their controls stand beside each other."""
+    """Write the page that compares the rounds and their controls."""
     from adit.report.compare.runs import compare
 
     compare(args.rounds, args.out)

@@ -14,6 +14,7 @@ from adit.errors import printable
 from adit.progress import log, quantity
 
 DEFAULT: Final = Path("results/ledger.sqlite")
+"""Default of ``--ledger``."""
 
 
 def _ledger(args: argparse.Namespace) -> None:

@@ -15,17 +15,23 @@ DEFAULT_FILE = "config/config.yaml"
 """Default of ``--config``."""
 
 Handler = Callable[[argparse.Namespace], None]
+"""Runs a command with its parsed arguments."""
 
 
 class Parser(argparse.ArgumentParser):
     """Parser with errors of one printable line, for any input."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the error and end with exit code 2."""
+        """Print the error and end with exit code 2.
+
+        Raises:
+            SystemExit: always.
+        """
         super().error(one_line(message))
 
 
 Declare = Callable[[argparse.ArgumentParser], None]
+"""Adds the options of a command to its parser."""
 
 PATHS: Final = {
     "out": "file or folder to write",
@@ -78,11 +84,11 @@ class Verbs:
         """Add a command for users and return its parser.
 
         Args:
-            name: as typed.
+            name: name of the command, as typed.
             handler: called with the parsed arguments.
-            text: description of the command.
+            text: description of the command, for its help.
             declare: adds the options.
-            needs_config: whether it has ``--config``.
+            needs_config: whether the command has ``--config``.
         """
         sub = self._people.add_parser(name, help=text, description=text)
         return _declared(sub, handler, declare, "YAML file" if needs_config else "")
@@ -141,11 +147,11 @@ READ: Final = (
     *("hull", "judged", "dft", "checks", "selected", "profile", "lock", "motif", "weights", "python"),
     *("formulas_data", "earlier", "rounds"),
 )
-"""Options that name what a command reads, in all commands that have them."""
+"""Options whose values are files or folders that a command reads, in all commands that have them."""
 
 
 WRITTEN: Final = ("out", "stats", "timing", "structures", "extxyz", "state", "cache", "folder", "ledger")
-"""Options that name what a command writes; some commands only read one of them."""
+"""Options whose values are files or folders that a command writes; some commands only read one of them."""
 
 
 def read_files(args: argparse.Namespace) -> list[Path]:
@@ -187,12 +193,23 @@ def config_file(args: argparse.Namespace) -> list[Path]:
 
 
 def whole_config(path: str) -> config.Config:
-    """Return the named configuration, or the defaults if there is no file."""
+    """Return the named configuration; the defaults if it is ``DEFAULT_FILE`` and there is no such file.
+
+    Raises:
+        ConfigError: the file is missing, empty, not YAML, or invalid.
+    """
     return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
 def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, required: bool = True) -> None:
-    """Add options that take a path, or several."""
+    """Add options that take paths, with the help of ``PATHS``.
+
+    Args:
+        sub: parser of a command.
+        names: keys of ``PATHS``, without dashes.
+        many: whether each option takes several paths.
+        required: whether the options have to be given.
+    """
     for name in names:
         text = PATHS[name] + ("" if required else "; default: none")
         if many:
@@ -203,7 +220,7 @@ def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, req
 
 
 def add_workers(sub: argparse.ArgumentParser, what: str = "processes") -> None:
-    """Add the option for the number of parallel processes."""
+    """Add the option ``--workers`` for the number of parallel processes; ``what`` is its help."""
     sub.add_argument("--workers", type=at_least_one, default=1, help=what)
 
 
@@ -218,17 +235,29 @@ def add_refuse(sub: argparse.ArgumentParser) -> None:
 
 
 def at_least_one(text: str) -> int:
-    """Return a count from 1 on: a whole number, at most ``MOST``."""
+    """Return an option's count: an integer from 1 to ``MOST``.
+
+    Raises:
+        ArgumentTypeError: the text is another.
+    """
     return _whole(text, 1)
 
 
 def from_zero(text: str) -> int:
-    """Return a count from 0 on: a whole number, at most ``MOST``."""
+    """Return an option's count: an integer from 0 to ``MOST``.
+
+    Raises:
+        ArgumentTypeError: the text is another.
+    """
     return _whole(text, 0)
 
 
 def seed(text: str) -> int:
-    """Return a seed: a whole number from 0 to 2⁶³ - 1."""
+    """Return an option's seed: an integer from 0 to 2⁶³ - 1.
+
+    Raises:
+        ArgumentTypeError: the text is another.
+    """
     return _whole(text, 0, 2**63 - 1)
 
 

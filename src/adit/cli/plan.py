@@ -16,6 +16,7 @@ from adit.outputs.replace import replaced_files
 from adit.progress import duration, log
 
 PROFILE = Path("slurm/config.yaml")
+"""Default of ``--profile``."""
 
 
 def _plan(args: argparse.Namespace) -> None:
@@ -39,6 +40,10 @@ def _plan(args: argparse.Namespace) -> None:
 def site_of(profile: Path, device: str) -> Site:
     """Return the resources of the jobs from a profile.
 
+    Args:
+        profile: file or folder of a Snakemake profile.
+        device: kind of GPU, a key of ``SUSTAINED``.
+
     Raises:
         ConfigError: the profile does not exist or is invalid.
     """
@@ -57,7 +62,7 @@ def _whole(value: Any) -> int:
 
 
 def table(estimates: Sequence[RuleCost]) -> list[str]:
-    """Return the estimates as lines, with their sum."""
+    """Return the estimates as lines of a table, in core hours and GPU hours, with their sum."""
     lines = [f"{'rule':16}{'jobs':>6}{'each':>16}{'cores':>7}{'GPUs':>6}{'core hours':>12}{'GPU hours':>11}"]
     lines += [
         f"{e.rule:16}{e.jobs:6d}{duration(e.seconds):>16}{e.cores:7d}{e.gpus:6d}{e.core_hours:12.1f}{e.gpu_hours:11.1f}"
@@ -68,7 +73,7 @@ def table(estimates: Sequence[RuleCost]) -> list[str]:
 
 
 def records(estimates: Sequence[RuleCost]) -> list[dict[str, Any]]:
-    """Return estimates as JSON-able records."""
+    """Return estimates as records for JSON; times in s and in core or GPU hours, as their names say."""
     return [{**asdict(e), "core_hours": e.core_hours, "gpu_hours": e.gpu_hours} for e in estimates]
 
 

@@ -1,4 +1,4 @@
-"""Verbs that fill the table of energies in the package, or a table to carry: references, prototypes of many pairs."""
+"""Verbs that fill the table of energies in the package, or one of the user: references, prototypes of many pairs."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from adit.hull.convex_hull import Hull
 
 POTENTIALS = config.POTENTIAL_NAMES
+"""Names of the potentials."""
+
 MOLECULES = "gfn2-xtb"
 """Engine of molecules."""
 
@@ -76,7 +78,7 @@ def _relax(args: argparse.Namespace) -> None:
 
 
 def _potential_stage(args: argparse.Namespace, whole: config.Config) -> config.RelaxStage:
-    """Return the section of relaxations with what the command line names instead."""
+    """Return the section of relaxations, with the options of the command line in place of its values."""
     for name in ("preset", "command", "settings"):
         if getattr(args, name) is not None:
             raise ConfigError(f"--{name}: is for {', '.join(ENGINES)}; a potential's settings are section relax")
@@ -102,7 +104,16 @@ def _reference(args: argparse.Namespace) -> None:
 
 
 def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
-    """Prepare the built-in crystals in a folder and return the path of the dataset."""
+    """Prepare the built-in crystals in a folder and return the path of the dataset.
+
+    Args:
+        folder: folder of the dataset and of its intermediate files.
+        whole: the configuration.
+        workers: largest number of processes.
+
+    Raises:
+        ConfigError: a file to write was not written by this package.
+    """
     from adit.data.prepare.stage import prepare
     from adit.hull.reference import BUILTIN
 
@@ -114,7 +125,14 @@ def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
 
 
 def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> Callable[[str], Path]:
-    """Return a function from the name of a public file to its local path, downloaded from the mirror or its source."""
+    """Return a function that returns the local path of a public file, downloaded from the mirror or its source.
+
+    That function raises ``DataError`` if the file cannot be found or downloaded.
+
+    Args:
+        mirror: folder or URL with copies of the files; ``None``: none.
+        limits: limits on downloads.
+    """
 
     def find(name: str) -> Path:
         from adit.data.sources.mirrors import locate

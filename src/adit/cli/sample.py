@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from adit.systems import Kind
 
 KINDS = ("crystal", "molecule", "mof")
+"""Kinds that can be sampled."""
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -80,7 +81,7 @@ def _write_some(
 
 
 def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substituted | None:
-    """Return what makes the formulas of ``formulas: substitution``; ``None`` without data to make them from."""
+    """Return the function that returns formulas for ``formulas: substitution``; ``None`` without data for them."""
     paths: list[Path] = args.formulas_data
     if stage.sample.formulas != "substitution" or not paths:
         return None
@@ -205,6 +206,7 @@ def _label(text: str) -> tuple[str, float]:
 
 
 CONFIGURED: Final = "default: that of the configuration or of the weights"
+"""End of the help of options that override the configuration."""
 
 
 def _model_and_settings(sub: argparse.ArgumentParser) -> None:

@@ -115,7 +115,7 @@ def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     text = "measure the reconstruction of the autoencoder on a split: match rate and RMSD"
     verbs.both("reconstruct", _reconstruct, text, _declare_reconstruct, needs_config=False)
-    text = "run the slow checks of one shard of samples (PoseBusters, xTB, MOFChecker) for the scores"
+    text = "run the slow checks of one shard of samples (PoseBusters, MOFChecker) for the scores"
     verbs.stage("checks", _checks, text, _declare_checks)
     text = "score your own samples (adit score SAMPLES --reference REF), with control rows"
     verbs.add("score", _score, text, _declare_score)

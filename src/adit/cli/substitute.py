@@ -9,6 +9,7 @@ from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_files
 
 SUFFIXES = (".arrow", ".extxyz")
+"""Suffixes of the file to write."""
 
 
 def _substitute(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Stages that take samples made elsewhere, or made by a program of the user's."""
+"""Stages that take samples from files, or from a user's program, in place of those of the model."""
 
 from __future__ import annotations
 

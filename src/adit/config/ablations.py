@@ -47,6 +47,10 @@ class AblationsConfig(Strict):
 def changed(section: M, changes: Mapping[str, Any]) -> M:
     """Return a section with some keys changed.
 
+    Args:
+        section: section of the configuration.
+        changes: new values by key.
+
     Raises:
         ValueError: a key is unknown or a value does not fit.
     """
@@ -59,10 +63,14 @@ def changed(section: M, changes: Mapping[str, Any]) -> M:
 
 
 def chosen(data: DataConfig, names: tuple[str, ...] | None) -> DataConfig:
-    """Return the data with only some of its datasets.
+    """Return the section with only some of its datasets.
+
+    Args:
+        data: section ``data`` of the configuration.
+        names: names of datasets; ``None``: all.
 
     Raises:
-        ValueError: a name is not among them.
+        ValueError: a name is not among those of the section, or there is none.
     """
     if names is None:
         return data

@@ -8,16 +8,28 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Kind = Literal["crystal", "molecule", "mof"]
+"""Kind of a system."""
 
 MOST = 10**7
 """The largest count, ten thousand times that of a run on one machine; larger ones are typing errors."""
 
 Positive = Annotated[int, Field(gt=0, le=MOST)]
+"""Integer from 1 to ``MOST``."""
+
 Count = Annotated[int, Field(ge=0, le=MOST)]
+"""Integer from 0 to ``MOST``."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""Integer from 0 to 2⁶³ - 1."""
+
 PositiveFloat = Annotated[float, Field(gt=0)]
+"""Number above 0."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
+"""Number from 0 to 1."""
+
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
+"""Number from 0 to below 1."""
 
 
 def _program(text: str) -> str:
@@ -73,6 +85,11 @@ def _holds_truth(value: Any) -> bool:
 
 
 def load_place(place: str) -> Any:
-    """Return the object ``module:name``; its module is imported only now."""
+    """Return the object ``module:name``; its module is imported only now.
+
+    Raises:
+        ImportError: there is no such module.
+        AttributeError: the module has no such object.
+    """
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)

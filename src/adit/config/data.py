@@ -106,6 +106,6 @@ class DataConfig(Strict):
         return [d.name for d in self.datasets if d.name in own | names]
 
     def chosen(self, name: str) -> ChosenDataset:
-        """Return the selection of a dataset to prepare: all of it, unless the mixture sets a limit."""
+        """Return the selection of a dataset to prepare: all of its systems, unless the mixture sets a limit."""
         limits = {d.name: d.limit for d in self.datasets}
         return ChosenDataset(name=name, limit=limits.get(name))

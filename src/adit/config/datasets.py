@@ -11,11 +11,11 @@ class DatasetEntry:
     """Properties of a dataset that are needed without loading it.
 
     Attributes:
-        name: in the configuration and in file names.
+        name: name in the configuration and in file names.
         place: ``module:object`` of its ``Dataset``.
         kind: crystal, molecule or mof.
-        rows: systems of all splits, for estimates.
-        train: systems of the training split.
+        rows: number of systems of all splits, for estimates.
+        train: number of systems of the training split.
         atoms: mean number of atoms of a system.
     """
 

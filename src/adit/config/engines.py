@@ -14,11 +14,11 @@ class EngineEntry:
     """Properties of a DFT engine that are needed without loading it.
 
     Attributes:
-        name: in the configuration.
-        title: as its authors write it.
-        functional: of its energies, unless the preset decides it.
+        name: name in the configuration.
+        title: name as its authors write it.
+        functional: functional of its energies, unless the preset decides it.
         preset: name of the default settings.
-        licence: for display.
+        licence: licence, for display.
         missing: message if it is not installed, with the way out.
         settings: ``module:class`` of its preset, a ``RelaxPreset``; empty for VASP, whose settings are atomate2's.
         maker: ``module:function`` from the preset to atomate2's job that relaxes with ASE; empty for VASP.
@@ -27,10 +27,10 @@ class EngineEntry:
         warm_up: modules that are imported before the wall time of a structure starts.
         core_hours: expected cost of one structure by preset, core hours.
         citations: keys in the report's list of methods.
-        molecule_settings: as ``settings``, for molecules; empty for VASP, and where it takes none.
+        molecule_settings: as ``settings``, for molecules; empty for VASP.
         molecule_maker: ``module:function`` from preset, charge and unpaired electrons to the job.
-        molecule_files: what opens the names of their presets after the engine's.
-        molecule_core_hours: of one molecule, by preset.
+        molecule_files: prefix of the presets of molecules in file names, after the name of the engine.
+        molecule_core_hours: expected cost of one molecule by preset, core hours.
     """
 
     name: str
@@ -107,6 +107,7 @@ ENGINES: Final[dict[str, EngineEntry]] = {
         ),
     )
 }
+"""Engines by name."""
 
 
 def _listed(name: str) -> str:
@@ -116,3 +117,4 @@ def _listed(name: str) -> str:
 
 
 EngineName = Annotated[str, AfterValidator(_listed), WithJsonSchema({"enum": list(ENGINES), "type": "string"})]
+"""Name of an engine in ``ENGINES``."""

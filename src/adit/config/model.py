@@ -95,7 +95,7 @@ class LabelConfig(Strict):
         return HIDDEN if chosen is None else chosen
 
     def over(self, other: LabelConfig) -> LabelConfig:
-        """Return ``other`` with the dropout of this label, if it is set."""
+        """Return ``other`` with the dropout of this label, if set; kinds without one keep the dropout of ``other``."""
         if self.dropout is None:
             return other
         if not isinstance(self.dropout, dict):

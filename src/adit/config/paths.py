@@ -13,6 +13,7 @@ SYSTEM = ("/proc", "/sys", "/dev")
 """Folders of the kernel: no files lie there, except in shared memory."""
 
 SHARED_MEMORY = "/dev/shm"
+"""The only folder below ``SYSTEM`` that can hold results."""
 
 PART_BYTES = 200
 """Largest size of one part of a path, bytes; file systems allow 255, and derived file names are longer."""
@@ -23,8 +24,8 @@ def folder_name(text: str) -> str:
 
     Raises:
         ValueError: it has other characters than letters of any script, digits, spaces and ``._-/``; a part of it begins
-            with ``-`` or ends with a space, is too long for a file system, or is a hidden folder of this package or of
-            Snakemake, in capitals too; it begins with ``//``.
+            with ``-``, begins or ends with a space, has more than ``PART_BYTES`` bytes, or is a hidden folder of this
+            package or of Snakemake, in capitals too; it begins with ``//``.
     """
     for character in text:
         if not (character in "._-/ " or unicodedata.category(character)[0] in "LM" or character.isdecimal()):

@@ -24,20 +24,25 @@ S = TypeVar("S", bound=Stage)
 
 
 def parse(values: Mapping[str, Any], where: str = "config") -> Config:
-    """Validate a mapping.
+    """Return the configuration of a mapping, validated.
+
+    Args:
+        values: keys and values, as read from YAML or JSON.
+        where: file of the mapping, for messages.
 
     Raises:
-        ConfigError: one line that names the key, what is wrong and, for an unknown key, the nearest right one.
+        ConfigError: a key is unknown or a value is wrong; one line that names the key, what is wrong and, for an
+            unknown key, the nearest known one.
     """
     check_values(values, where)
     return parse_as(Config, values, where)
 
 
 def parse_as(model: type[M], values: Mapping[str, Any], where: str) -> M:
-    """Validate a mapping as a given model; see ``parse``.
+    """Return a mapping as a given section or stage, validated; see ``parse``.
 
     Raises:
-        ConfigError: as of ``parse``.
+        ConfigError: as for ``parse``.
     """
     try:
         return model.model_validate(dict(values))
@@ -103,7 +108,8 @@ def check_places(checked: Config) -> None:
     """Check that the folder of the run can be created.
 
     Raises:
-        ConfigError: something else has its name, or the place is not writable.
+        ConfigError: a file has its name or that of a folder above it, or the place is not writable or belongs to the
+            system.
     """
     if problem := why_no_folder(checked.run):
         raise ConfigError(f"results: {checked.run} cannot be created: {problem}; choose another folder")

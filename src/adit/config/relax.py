@@ -24,6 +24,7 @@ def _potential(name: str) -> str:
 PotentialName = Annotated[
     str, AfterValidator(_potential), WithJsonSchema({"enum": list(POTENTIAL_NAMES), "type": "string"})
 ]
+"""Name of a potential in ``POTENTIAL_NAMES``."""
 
 
 MoleculeProperty = Literal[
@@ -81,7 +82,7 @@ class RelaxConfig(Strict):
 
     @property
     def of_crystals(self) -> RelaxConfig:
-        """Return the section without what concerns molecules alone, so that it reruns no stage of crystals."""
+        """Return the section with the defaults for molecules, so that a change of these reruns no stage of crystals."""
         return self.model_copy(update={"molecule": MoleculeRelaxConfig()})
 
 
@@ -138,7 +139,7 @@ class SelectConfig(Strict):
 
     @property
     def of_crystals(self) -> SelectConfig:
-        """Return the section without what concerns molecules alone."""
+        """Return the section with the defaults for molecules, so that a change of these reruns no stage of crystals."""
         return self.model_copy(update={"molecule": MoleculeSelectConfig()})
 
 
@@ -178,7 +179,7 @@ class DftConfig(Strict):
 
     @property
     def of_crystals(self) -> DftConfig:
-        """Return the section without what concerns molecules alone."""
+        """Return the section with the defaults for molecules, so that a change of these reruns no stage of crystals."""
         return self.model_copy(update={"molecule": MoleculeDftConfig()})
 
     @model_validator(mode="after")

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from adit.config.run import Config
 
 KeptKind = Literal["crystal", "molecule"]
+"""Kind that rounds can keep."""
 
 NonEmpty = Annotated[str, Field(min_length=1)]
+"""Text of at least one character."""
 
 SCORE_PLACEHOLDERS: Final = ("table", "structures", "output", "kind")
 """Names that are replaced in the arguments of ``rounds.score_command``."""
@@ -83,7 +85,7 @@ class RoundsConfig(Strict):
 
 
 def condition_of(keep: str | Mapping[KeptKind, str] | None, kind: str) -> str | None:
-    """Return the condition of a kind: its own, or the one of all kinds."""
+    """Return the condition of a kind: its own, or the one for all kinds; ``None`` if it has none."""
     return keep if keep is None or isinstance(keep, str) else keep.get(kind)  # type: ignore[call-overload]
 
 
@@ -93,7 +95,7 @@ def rounds_folder(config: Config) -> str:
 
 
 def kept_file(config: Config, kind: str, number: int) -> str:
-    """Return the file of the structures that rounds up to ``number`` kept."""
+    """Return the path of the file with the structures that rounds 0 to ``number`` kept."""
     return str(PurePath(rounds_folder(config)) / f"kept/{kind}-{number}.arrow")
 
 

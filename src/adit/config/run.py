@@ -163,7 +163,7 @@ class Config(Strict):
 
     @property
     def n_dft_shards(self) -> int:
-        """Return the number of DFT shards, at most the number of structures."""
+        """Return the number of DFT shards of crystals and MOFs: no more than there can be selected structures."""
         most = [self.dft.shards, self.sample.count("crystal") + self.sample.count("mof")]
         return min([*most, *([] if self.select.max_structures is None else [self.select.max_structures])])
 
@@ -174,7 +174,7 @@ class Config(Strict):
 
     @property
     def n_molecule_dft_shards(self) -> int:
-        """Return the number of DFT shards of molecules: no more than there can be molecules."""
+        """Return the number of DFT shards of molecules: no more than there can be selected molecules."""
         most = [self.dft.shards, self.sample.count("molecule")]
         limit = self.select.molecule.max_structures
         return min([*most, *([] if limit is None else [limit])])
@@ -185,7 +185,14 @@ class Config(Strict):
         return (self.dft.engine, self.dft.preset) == ("vasp", "mp-gga") and self.hull.reference != "builtin"
 
     def autoencoder(self, name: str) -> dict[str, Any]:
-        """Return the fields of ``VaeStage`` that a variant changes: data, model, train."""
+        """Return the fields of ``VaeStage`` that a variant changes: data, model, train.
+
+        Args:
+            name: a key of ``ablations.autoencoders``.
+
+        Raises:
+            ValueError: a dataset or a key that the variant names is unknown, or a value does not fit.
+        """
         variant = self.ablations.autoencoders[name]
         return {
             "data": chosen(self.data, variant.datasets),
@@ -196,8 +203,11 @@ class Config(Strict):
     def denoiser(self, name: str) -> dict[str, Any]:
         """Return the fields of ``DitStage`` that a variant changes: data, model, train.
 
+        Args:
+            name: a key of ``ablations.denoisers``.
+
         Raises:
-            ValueError: its autoencoder is not a variant.
+            ValueError: its autoencoder is not a variant, a key that it names is unknown, or a value does not fit.
         """
         variant = self.ablations.denoisers[name]
         if variant.autoencoder not in self.ablations.autoencoders:
@@ -209,7 +219,12 @@ class Config(Strict):
         }
 
     def stage(self, kind: type[S], **extra: Any) -> S:
-        """Return the slice of a stage; ``extra`` has the fields that are not sections (e.g. ``dataset``)."""
+        """Return the slice of a stage.
+
+        Args:
+            kind: class of the stage.
+            extra: fields of the stage that are not in the configuration, e.g. ``dataset``.
+        """
         names = [name for name in kind.model_fields if name not in extra and name != "version"]
         return kind(**{name: _dig(self, kind.sources().get(name, name)) for name in names}, **extra)
 

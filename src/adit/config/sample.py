@@ -14,8 +14,14 @@ from adit.config.base import Count, Fraction, Kind, Positive, PositiveFloat, See
 from adit.config.solvers import SOLVERS, SolverEntry, SolverName
 
 Guidance = Annotated[float, Field(ge=0, le=1000)]
+"""Guidance scale γ."""
+
 Formulas = Literal["model", "training", "substitution"]
+"""Source of the formulas."""
+
 GridName = Literal["uniform", "quadratic"]
+"""Time grid."""
+
 OF_ONE_KIND = (
     *("solver", "grid", "steps", "guidance", "guidance_interval", "skip_guidance", "skip_blocks"),
     *("churn", "eta", "temperature", "tolerance", "formulas"),
@@ -24,14 +30,14 @@ OF_ONE_KIND = (
 
 
 WHATEVER_THE_SOLVER = ("guidance_interval", "skip_guidance", "skip_blocks", "formulas")
-"""Those of them that a grid of solvers, steps and guidance does not change."""
+"""Those of ``OF_ONE_KIND`` that a grid of solvers, steps and guidance does not change."""
 
 
 PLACEHOLDERS: Final = ("output", "number", "seed", "kind")
 """Names that are replaced in the arguments of ``sample.command``."""
 
 NEEDED: Final = ("output", "number")
-"""Those that have to be there."""
+"""Those of ``PLACEHOLDERS`` that have to be in the command."""
 
 _NAME: Final = re.compile(r"\{([A-Za-z_]+)\}")
 """A placeholder; other braces, such as those of a dictionary, are left alone."""
@@ -40,17 +46,18 @@ _NAME: Final = re.compile(r"\{([A-Za-z_]+)\}")
 def checked_words(
     key: str, command: str | None, placeholders: Sequence[str], needed: Sequence[str], without: str = ""
 ) -> None:
-    """Check a command of a program of the user's.
+    """Check the command of a user's program.
 
     Args:
-        key: of the configuration, for messages.
-        command: the command; ``None`` is none.
+        key: key of the configuration, for messages.
+        command: the command; ``None``: none, which is right.
         placeholders: names that can be replaced in its arguments.
-        needed: those that have to be there.
+        needed: names that have to be in its arguments.
         without: what happens without the command, for the message.
 
     Raises:
-        ValueError: it cannot be split, lacks a placeholder, or has an unknown one.
+        ValueError: it cannot be split into arguments, is empty, begins with no program, lacks a needed placeholder, or
+            has an unknown one.
     """
     if command is None:
         return
@@ -235,7 +242,11 @@ class SampleConfig(Strict):
         return self
 
     def of_kind(self, kind: str) -> SampleConfig:
-        """Return the settings of one kind: the general ones, updated with its own."""
+        """Return the settings of one kind: the general ones, updated with its own.
+
+        Raises:
+            ValueError: its own settings do not fit together.
+        """
         own = next((own for name, own in self.by_kind.items() if name == kind), {})
         general = self.with_solver(own.get("solver", self.solver)).model_dump(by_alias=True)
         return type(self).model_validate({**general, **own, "by_kind": {}})
@@ -252,7 +263,7 @@ class SampleConfig(Strict):
 
     @property
     def solver_options(self) -> dict[str, float]:
-        """Return the options of the solver."""
+        """Return the options of the solver by name, e.g. ``eta`` of ``ddim``."""
         return {name: getattr(self, name) for name in SOLVERS[self.solver].options}
 
     @staticmethod
@@ -279,7 +290,7 @@ class SampleConfig(Strict):
         return min(self.shards, self.count(kind))
 
     def bounds(self, kind: str, shard: int) -> tuple[int, int]:
-        """Return the first and one past the last global index of a shard."""
+        """Return the first and one past the last index of a shard among all samples of a kind, from 0."""
         total, shards = self.count(kind), max(1, self.n_shards(kind))
         return total * shard // shards, total * (shard + 1) // shards
 
@@ -311,7 +322,11 @@ class TuneConfig(Strict):
         ]
 
     def seed_of(self, reporting: int) -> int:
-        """Return the seed of tuning."""
+        """Return the seed of tuning: that of the section, else one that follows from the seed of the run.
+
+        Args:
+            reporting: seed of the run.
+        """
         return self.seed if self.seed is not None else reporting + TUNING_OFFSET
 
 
@@ -320,7 +335,14 @@ TUNING_OFFSET = 1_000_003
 
 
 class TunePoint(Strict):
-    """One point of the grid."""
+    """One point of the grid.
+
+    Attributes:
+        solver: name of the solver.
+        grid: name of the time grid.
+        steps: number of integration steps.
+        guidance: guidance scale γ.
+    """
 
     solver: SolverName
     grid: GridName

@@ -12,9 +12,9 @@ class PaperModel:
     """One network of the paper.
 
     Attributes:
-        name: in the paper.
+        name: name in the paper.
         config: width, heads, layers.
-        parameters: millions, as published.
+        parameters: number of parameters in millions, as published.
     """
 
     name: str

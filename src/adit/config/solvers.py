@@ -16,7 +16,7 @@ class SolverEntry:
     """Properties of a solver that are needed without loading it.
 
     Attributes:
-        name: in the configuration.
+        name: name in the configuration.
         place: ``module:class`` of the solver; the class takes the options by name.
         order: order of convergence in the step size.
         evaluations_a_step: calls of the denoiser per step; 0 for a solver with step control.
@@ -34,7 +34,7 @@ class SolverEntry:
     alone: bool = False
 
     def evaluations(self, steps: int) -> int:
-        """Return the number of evaluations of ``steps`` steps; the last step takes one. 0 with step control."""
+        """Return the number of calls of the denoiser in ``steps`` steps, of which the last takes one; 0 if unknown."""
         return max(0, self.evaluations_a_step * steps - (self.evaluations_a_step - 1)) if self.evaluations_a_step else 0
 
     def make(self, options: Mapping[str, float]) -> Any:
@@ -57,6 +57,7 @@ SOLVERS: Final[dict[str, SolverEntry]] = {
         SolverEntry("adaptive", f"{_ROOM}.adaptive:Adaptive", 5, 0, {"tolerance": 1e-3}, alone=True),
     )
 }
+"""Solvers by name."""
 
 
 def _listed(name: str) -> str:
@@ -66,3 +67,4 @@ def _listed(name: str) -> str:
 
 
 SolverName = Annotated[str, AfterValidator(_listed), WithJsonSchema({"enum": list(SOLVERS), "type": "string"})]
+"""Name of a solver in ``SOLVERS``."""

@@ -39,7 +39,7 @@ class PrepareStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"max_atoms": "data.max_atoms", "max_atomic_number": "model.max_atomic_number"}
 
 
@@ -65,7 +65,7 @@ class VaeStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"max_atomic_number": "model.max_atomic_number", "model": "model.vae", "train": "train.vae"} | _FROM
 
 
@@ -80,7 +80,7 @@ class EncodeStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"translation_std": "train.dit.translation_std", "augment": "train.dit.augment"}
 
 
@@ -98,7 +98,7 @@ class DitStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"model": "model.dit", "train": "train.dit"} | _FROM
 
 
@@ -112,7 +112,7 @@ class SampleStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"max_atoms": "data.max_atoms"}
 
 
@@ -128,13 +128,13 @@ class TakeStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         kinds = {kind: f"sample.{kind}" for kind in ("crystal", "molecule", "mof")}
         return {**kinds, "from_": "sample.from_"}
 
 
 class CommandStage(Stage):
-    """``adit stage sample-command``: one shard of samples of a program of the user's."""
+    """``adit stage sample-command``: one shard of samples of a user's program."""
 
     version: int = 1
     seed: int
@@ -150,7 +150,7 @@ class CommandStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         own = ("command", "command_reads", "command_wall_limit_s", "crystal", "molecule", "mof", "shards")
         return {name: f"sample.{name}" for name in own}
 
@@ -181,7 +181,7 @@ class RelaxStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return _OF_CRYSTALS
 
 
@@ -193,7 +193,7 @@ class MoleculeRelaxStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"molecule": "relax.molecule"}
 
 
@@ -207,7 +207,7 @@ class ReferenceStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return _OF_CRYSTALS
 
 
@@ -222,7 +222,7 @@ class JudgeStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return _OF_CRYSTALS
 
 
@@ -237,7 +237,7 @@ class HullStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return _OF_CRYSTALS
 
 
@@ -252,12 +252,12 @@ class SelectStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"engine": "dft.engine", "preset": "dft.preset", "select": "select.of_crystals"}
 
 
 class MoleculeSelectStage(Stage):
-    """``adit stage select-molecules``: which molecules go to DFT."""
+    """``adit stage select-molecules``: selection of molecules for DFT."""
 
     version: int = 1
     select: MoleculeSelectConfig
@@ -266,7 +266,7 @@ class MoleculeSelectStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"engine": "dft.engine", "preset": "dft_molecule_preset", "select": "select.molecule"}
 
 
@@ -279,7 +279,7 @@ class DftStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {"dft": "dft.of_crystals"}
 
 
@@ -288,7 +288,7 @@ class MoleculeDftStage(DftStage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {}
 
 
@@ -312,7 +312,7 @@ class ChecksStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {name: f"score.{name}" for name in ("posebusters", "mofchecker_python", "wall_limit_s")}
 
 
@@ -326,7 +326,7 @@ class KnownStage(Stage):
 
 
 class KeepStage(Stage):
-    """``adit stage keep``: what a round keeps."""
+    """``adit stage keep``: selection of the samples of a round that are kept as training data."""
 
     version: int = 2
     floors: FloorsConfig
@@ -336,7 +336,7 @@ class KeepStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         own = ("floors", "keep", "score_command", "score_command_wall_limit_s")
         return {name: f"rounds.{name}" for name in own}
 
@@ -355,7 +355,7 @@ class DoctorStage(Stage):
 
     @classmethod
     def sources(cls) -> dict[str, str]:
-        """Return where the fields come from."""
+        """Return the path in ``Config`` of the fields whose path is not their name."""
         return {kind: f"sample.{kind}" for kind in ("crystal", "mof")}
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from adit.config.base import BelowOne, Count, Fraction, Positive, PositiveFloat, Strict
 
 NotNegative = Annotated[float, Field(ge=0)]
+"""Number from 0 on."""
 
 
 class OptimConfig(Strict):

@@ -1,4 +1,4 @@
-"""YAML of configurations: duplicate keys, endless trees and texts that no program accepts are errors."""
+"""YAML of configurations: duplicate keys, endless trees and texts that cannot be arguments of programs are errors."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ class _Loader(yaml.SafeLoader):
 def load_yaml(text: str, where: str) -> Any:
     """Return the content of a YAML text.
 
+    Args:
+        text: the text.
+        where: file of the text, for messages.
+
     Raises:
         ConfigError: it is not YAML, has a duplicate key, or is too large or too deep.
     """
@@ -60,10 +64,15 @@ def load_yaml(text: str, where: str) -> Any:
 
 
 def check_values(values: Any, where: str) -> None:
-    """Check that all texts can be arguments of programs, and that their number is bounded.
+    """Check that all texts can be arguments of programs, and that their number and nesting are bounded.
+
+    Args:
+        values: content of a configuration.
+        where: file of the content, for messages.
 
     Raises:
-        ConfigError: a text contains a null character or invalid Unicode, or there are too many values.
+        ConfigError: a text contains a null character or invalid Unicode, there are more than ``ENTRIES`` values, they
+            are nested deeper than ``DEPTH``, or their texts are longer than ``ARGUMENT_BYTES`` together.
     """
     size = 0
     for number, (path, value) in enumerate(_walk(values, ())):

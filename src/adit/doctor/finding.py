@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Status = Literal["ok", "note", "missing"]
+"""Status of a finding."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ def missing(what: str, detail: str, remedy: str) -> Finding:
 
 
 Check = Callable[[], Iterable[Finding]]
+"""A check: returns its findings."""
 
 
 def examine(checks: Iterable[Check]) -> list[Finding]:
-    """Return the findings of all checks; a check that raises an exception is a finding."""
+    """Return the findings of all checks; an exception of a check becomes a finding with the status ``missing``."""
     findings: list[Finding] = []
     for check in checks:
         try:
@@ -57,13 +59,13 @@ def examine(checks: Iterable[Check]) -> list[Finding]:
         except Exception as error:  # noqa: BLE001 - after any exception, the other checks continue
             name = getattr(check, "__name__", "check").strip("_").replace("_", " ")
             findings.append(
-                missing(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "put that right")
+                missing(name, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "fix this, and repeat")
             )
     return findings
 
 
 def records(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """Return findings as JSON-able records."""
+    """Return findings as records for JSON."""
     return [
         {"what": each.what, "status": each.status, "found": each.detail, "remedy": each.remedy} for each in findings
     ]

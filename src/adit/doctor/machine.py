@@ -13,10 +13,13 @@ from pathlib import Path
 from adit.doctor.finding import Finding, missing, note, ok
 
 ENOUGH_GB, LEAST_GB = 20.0, 0.5
+"""Free disk space, GB (10⁹ bytes): for a run of the paper's size, and the smallest for any run."""
+
 LEAST_FILES = 100_000
 """Smallest number of files that can be created; DFT writes a folder for each structure."""
 
 DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/kfd")
+"""Files of the drivers of GPUs (NVIDIA, AMD)."""
 
 
 def gpus() -> Iterator[Finding]:
@@ -58,7 +61,7 @@ def memory() -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Iterator[Finding]:
-    """Check space, number of files and quota in the folder of the results."""
+    """Check free space, number of files and quota in the folder of the results, or the nearest one above it."""
     there = _existing(folder)
     free = shutil.disk_usage(there).free / 1e9
     message = f"{free:.0f} GB free in {there}"
@@ -92,7 +95,12 @@ def writing(folder: Path) -> Iterator[Finding]:
 
 
 def written(name: str, place: Path) -> Finding:
-    """Check that files can be written, renamed and locked in a folder, which is created if it is missing."""
+    """Check that files can be written, renamed and locked in a folder, which is created if it is missing.
+
+    Args:
+        name: what is written there, for display.
+        place: the folder.
+    """
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place) as probe:

@@ -14,7 +14,13 @@ from adit.doctor.scheduler import ask, read
 
 @dataclass(frozen=True)
 class Node:
-    """Resources of a node in a partition."""
+    """Resources of a node in a partition.
+
+    Attributes:
+        cores: number of cores.
+        gpus: number of GPUs.
+        features: names that a constraint can ask for.
+    """
 
     cores: int
     gpus: int
@@ -23,7 +29,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Requested resources per node of a rule's job; a constraint that is not a plain feature is ignored."""
+    """Requested resources per node of a rule's job.
+
+    Attributes:
+        rule: name of the rule.
+        partition: name of the partition.
+        cores: number of cores.
+        gpus: number of GPUs.
+        feature: feature that the constraint asks for; empty without a constraint, and for one of several features.
+    """
 
     rule: str
     partition: str
@@ -33,7 +47,11 @@ class Wanted:
 
 
 def fitting(profile: Path) -> Iterator[Finding]:
-    """Check that for every rule of the profile a node can run its jobs."""
+    """Check that for every rule of the profile a node can run its jobs.
+
+    Raises:
+        ConfigError: the profile is not readable.
+    """
     there = offered(ask("sinfo", "--noheader", "--Node", "--format", "%R|%c|%G|%f") or "")
     wanted = [one for one in requests(profile) if one.partition in there]
     faults = [fault for one in wanted for fault in _faults(one, there[one.partition], profile)]
@@ -55,7 +73,11 @@ def offered(output: str) -> dict[str, list[Node]]:
 
 
 def requests(profile: Path) -> Iterator[Wanted]:
-    """Yield the resources of the rules in a profile, without expressions, which only Snakemake can evaluate."""
+    """Yield the resources of the rules in a profile, without expressions, which only Snakemake can evaluate.
+
+    Raises:
+        ConfigError: the profile is not readable.
+    """
     values = read(profile)
     default: Mapping[str, Any] = values.get("default-resources") or {}
     resources: Mapping[str, Any] = values.get("set-resources") or {}

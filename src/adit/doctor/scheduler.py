@@ -18,12 +18,14 @@ SECTIONS = ("default-resources", "set-resources", "resources", "set-threads", "g
 """Keys of a profile that are read here; Snakemake also accepts lists."""
 
 COMMANDS = ("sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
+"""Commands of SLURM that a run needs."""
+
 LEAST_JOB_AGE_S = 120
-"""Three times the profile's wait before the first query; below it, squeue forgets jobs too early."""
+"""Three times the profile's wait before the first query, s; if MinJobAge is below it, squeue forgets jobs too early."""
 
 
 def controller() -> Iterator[Finding]:
-    """Check the commands and that the controller answers."""
+    """Check that the commands of SLURM are there and that the controller answers."""
     absent = [name for name in COMMANDS if shutil.which(name) is None]
     if absent:
         yield missing("SLURM", f"{', '.join(absent)} not found", "load the cluster's module, or run on its login node")
@@ -36,7 +38,11 @@ def controller() -> Iterator[Finding]:
 
 
 def partitions(profile: Path) -> Iterator[Finding]:
-    """Check the partitions, GPUs and time limits of the profile."""
+    """Check the partitions, GPUs and time limits of the profile.
+
+    Raises:
+        ConfigError: the profile is not readable.
+    """
     output = ask("sinfo", "--noheader", "--format", "%R|%G|%l|%a") or ""
     there: dict[str, list[list[str]]] = {}
     for line in output.splitlines():
@@ -63,7 +69,11 @@ def partitions(profile: Path) -> Iterator[Finding]:
 
 
 def wanted_of(profile: Path) -> dict[str, dict[str, int]]:
-    """Return the profile's requests by partition: ``gpus`` (0 or 1) and the longest ``runtime``, min."""
+    """Return the profile's requests by partition: ``gpu`` (0 or 1) and the longest ``runtime``, min.
+
+    Raises:
+        ConfigError: the profile is not readable.
+    """
     values = read(profile)
     longest = (values.get("resources") or {}).get("longest_min", 0)
     default = values.get("default-resources") or {}
@@ -95,7 +105,7 @@ def read(profile: Path) -> Mapping[str, Any]:
     """Return the content of a profile.
 
     Raises:
-        ConfigError: it is not a YAML mapping.
+        ConfigError: the file is not readable, not a YAML mapping, or has a section of ``SECTIONS`` that is no mapping.
     """
     try:
         values = load_yaml(profile.read_text(encoding="utf-8"), str(profile))
@@ -112,7 +122,7 @@ def read(profile: Path) -> Mapping[str, Any]:
 
 
 def minutes(limit: str) -> float:
-    """Return a time limit of SLURM (``infinite``, ``2-00:00:00``, ``12:00:00``, ``30:00``) in minutes."""
+    """Return a time limit of SLURM (``2-00:00:00``, ``12:00:00``, ``30:00``) in min; any other text is infinite."""
     match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit.strip())
     if not match:
         return float("inf")
@@ -121,7 +131,11 @@ def minutes(limit: str) -> float:
 
 
 def account(profile: Path) -> Iterator[Finding]:
-    """Check that jobs have an account, if the cluster needs one."""
+    """Check that jobs have an account of the user, if the cluster needs one.
+
+    Raises:
+        ConfigError: the profile is not readable.
+    """
     named = str((read(profile).get("default-resources") or {}).get("slurm_account") or "")
     output = ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", "user=" + _user(), "format=account")
     accounts = sorted(set((output or "").split()))
@@ -134,7 +148,11 @@ def account(profile: Path) -> Iterator[Finding]:
 
 
 def logs(profile: Path) -> Iterator[Finding]:
-    """Check that jobs can write their logs; SLURM ends a job that cannot without a message."""
+    """Check that jobs can write their logs; SLURM ends a job that cannot, without a message.
+
+    Raises:
+        ConfigError: the profile is not readable.
+    """
     folder = read(profile).get("slurm-logdir")
     if folder:
         yield written("logs of jobs", Path(str(folder)))
@@ -163,7 +181,7 @@ def _user() -> str:
 
 
 def ask(*words: str) -> str | None:
-    """Return what a command prints; ``None`` where it is missing or fails."""
+    """Return what a command prints; ``None`` if it is missing, fails, or takes more than 60 s."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -11,11 +11,14 @@ from pathlib import Path
 from adit.doctor.finding import Finding, missing, note, ok
 
 PYTHON = (3, 11)
+"""Oldest version of Python."""
+
 SHOWN = 4
+"""Largest number of packages that a finding names."""
 
 
 def python() -> Iterator[Finding]:
-    """Check the interpreter."""
+    """Check the version of the interpreter."""
     version = platform.python_version()
     if sys.version_info < PYTHON:
         yield missing("python", version, "3.11 or newer is needed; name another with PYTHON=… make env")

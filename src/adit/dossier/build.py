@@ -19,15 +19,18 @@ from adit.report.candidates.pictures import ball_and_stick, bond_drawing
 from adit.systems import AtomicSystem
 
 MISSING: Final = "—"
+"""Text of a missing value."""
 
 VERDICTS: Final = (Col.VERDICT, Col.JUDGE_STATUS, Col.E_ABOVE_HULL_DIFFERENCE, Col.MISSING_PAIRS)
+"""Columns of a run about the stability of a candidate."""
 
 NO_ENERGY: Final = "There is no energy of this structure, and so no distance from this mixture or from the hull."
+"""Note of a candidate without an energy."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker gets.
+    """Input of a worker.
 
     Attributes:
         subject: the candidate.
@@ -39,7 +42,7 @@ class Task:
 
 
 def build(task: Task) -> Dossier:
-    """Return the dossier of a candidate."""
+    """Return the dossier of a candidate: of a molecule if its last structure has no cell, else of a crystal."""
     system = task.subject.last
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries about their tables; what is a guess says so in the dossier

@@ -27,10 +27,10 @@ class Section:
     """A section of a page.
 
     Attributes:
-        title: its title.
-        facts: name and value.
-        tables: tables.
-        pictures: SVG and caption.
+        title: title of the section.
+        facts: name, with its unit, and value.
+        tables: tables of the section.
+        pictures: SVG and caption of each picture.
         notes: sentences, e.g. sources, or why something is missing.
     """
 
@@ -46,14 +46,14 @@ class Subject:
     """A candidate.
 
     Attributes:
-        name: its id.
+        name: id of the candidate.
         steps: stage and structure, e.g. generated, relaxed, DFT; at least one.
-        energy: eV/atom of the last step, with its tag; ``None`` where there is none.
+        energy: energy of the last structure, eV/atom; ``None`` if there is none.
         energy_tag: method of the energy.
         record: scores and other columns.
-        provenance: where it comes from.
-        references: nearest known systems: how it was found, and the system.
-        absence: why there is no nearest known system, a sentence; empty where there is one.
+        provenance: where the candidate comes from: file, or run, seed, weights and versions.
+        references: nearest known systems: how each was found, and the system.
+        absence: why there is no nearest known system, a sentence; empty if there is one.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Dossier:
 
     Attributes:
         name: id of the candidate.
-        title: heading of its page.
-        sections: of the page.
-        files: text by name, beside the page.
+        title: heading of the page.
+        sections: sections of the page.
+        files: texts of the files beside the page, by file name.
     """
 
     name: str

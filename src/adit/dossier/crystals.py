@@ -16,7 +16,7 @@ SYMPREC: Final = 0.1
 """Tolerance of the symmetry, Å; that of the space groups in the scores."""
 
 MAX_COORDINATED: Final = 60
-"""Sites of a cell for which coordination is looked at: it takes seconds a site in large cells."""
+"""Largest number of sites of a cell whose coordination is computed; in larger cells it takes seconds per site."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class CrystalSite:
     """An orbit of equivalent atoms in the conventional cell.
 
     Attributes:
-        symbol: of the element.
+        symbol: symbol of the element.
         wyckoff: multiplicity and letter, e.g. ``4a``.
-        position: fractional coordinates of one atom.
+        position: fractional coordinates of one atom, in [0, 1).
         oxidation: oxidation state; ``None`` if none fits.
-        coordination: number of neighbours; ``None`` if it was not found.
+        coordination: number of neighbours; ``None`` if it was not computed.
         neighbours: elements of the neighbours, e.g. ``6 Cl``.
     """
 
@@ -45,11 +45,11 @@ class CrystalSymmetry:
     """The symmetry of a crystal.
 
     Attributes:
-        symbol: international symbol of the space group.
-        number: of the space group.
+        symbol: international symbol of the space group; ``unknown`` if spglib finds no symmetry.
+        number: number of the space group, 1 to 230; 0 if unknown.
         system: crystal system.
-        point_group: of the space group.
-        conventional: the crystal in its conventional cell; ``None`` where no symmetry was found.
+        point_group: point group of the space group.
+        conventional: the crystal in its conventional cell; ``None`` if unknown.
     """
 
     symbol: str
@@ -81,6 +81,9 @@ def symmetry(system: AtomicSystem, symprec: float = SYMPREC) -> CrystalSymmetry:
 
 def sites(system: AtomicSystem, symprec: float = SYMPREC) -> list[CrystalSite]:
     """Return the orbits of a crystal in its conventional cell, with oxidation states and coordination.
+
+    Oxidation states are from bond valences, else from the composition; neighbours by pymatgen's ``CrystalNN``. Without
+    a symmetry there are no orbits.
 
     Args:
         system: the crystal in its conventional cell.
@@ -135,7 +138,7 @@ def _name_of(match: Any) -> str:
 
 
 def density_of(system: AtomicSystem) -> float:
-    """Return the density, g/cm³."""
+    """Return the density of a crystal, g/cm³."""
     return density(system)
 
 

@@ -1,4 +1,4 @@
-"""What a crystal decomposes into: the reaction to the phases of the hull, with their energies and sources."""
+"""Decomposition of a crystal: the reaction to the phases of the hull, with their energies and sources."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Phase:
     """A reference entry.
 
     Attributes:
-        entry_id: of the entry, e.g. ``mp-22862``.
-        formula: for display.
-        counts: atoms of each element.
-        energy_per_atom: eV/atom.
+        entry_id: id of the entry, e.g. ``mp-22862``.
+        formula: formula, for display.
+        counts: number of atoms by element symbol.
+        energy_per_atom: energy, eV/atom.
     """
 
     entry_id: str
@@ -43,12 +43,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class Decomposition:
-    """A mixture of phases with the composition of a crystal and the least energy.
+    """The mixture of phases with the composition of a crystal and the lowest energy.
 
     Attributes:
-        phases: with their share of the atoms, largest first; shares add up to 1.
-        energy_per_atom: of the mixture, eV/atom.
-        equation: one formula unit of the crystal, and formula units of the phases.
+        phases: phases with their share of the atoms, largest first; shares add up to 1.
+        energy_per_atom: energy of the mixture, eV/atom.
+        equation: reaction of one formula unit of the crystal to formula units of the phases.
     """
 
     phases: Sequence[tuple[Phase, float]]
@@ -60,7 +60,7 @@ class Phases:
     """Reference entries of one method.
 
     Args:
-        tag: of all energies.
+        tag: method of all energies.
         phases: the entries.
     """
 
@@ -74,7 +74,8 @@ class Phases:
         """Read ``hull/reference.parquet``; rows without an energy are left out.
 
         Raises:
-            DataError: the file is missing or no table of reference entries.
+            DataError: the file is missing or broken, is no table of reference entries, or has energies of several
+                methods or of none.
         """
         frame = store.read_frame(path)
         needed = [Col.ENTRY_ID, Col.COMPOSITION, Col.ENERGY_PER_ATOM, Col.STATUS, Col.HULL_TAG]
@@ -88,17 +89,17 @@ class Phases:
         return cls(str(tags[0]), _phases(good))
 
     def within(self, elements: frozenset[str]) -> list[Phase]:
-        """Return the entries that have no other elements."""
+        """Return the entries that have no elements other than these symbols."""
         return [phase for phase in self._phases if elements.issuperset(phase.counts)]
 
     def decompose(self, counts: Mapping[str, float]) -> Decomposition:
-        """Return what a composition decomposes into.
+        """Return the decomposition of a composition on the hull of the entries.
 
         Args:
-            counts: atoms of each element.
+            counts: number of atoms by element symbol.
 
         Raises:
-            DataError: an element has no reference entry.
+            DataError: an element has no reference entry, or no mixture has this composition.
         """
         elements = frozenset(counts)
         there = self.within(elements)
@@ -132,7 +133,7 @@ class Phases:
 
 
 def _order(pair: tuple[Phase, float]) -> tuple[float, str]:
-    """Return what phases are sorted by: the largest share first, equal ones by their ids."""
+    """Return the sort key of a phase and its share: the largest share first, equal ones by their ids."""
     return -round(pair[1], 9), pair[0].entry_id
 
 
@@ -165,7 +166,12 @@ def _fractions(counts: Mapping[str, float], elements: Sequence[str]) -> list[flo
 
 
 def equation(counts: Mapping[str, float], phases: Sequence[tuple[Phase, float]]) -> str:
-    """Return the reaction of one formula unit, e.g. ``NaClO3 → NaCl + 1.5 O2``."""
+    """Return the reaction of one formula unit, e.g. ``NaClO3 → NaCl + 1.5 O2``.
+
+    Args:
+        counts: number of atoms by element symbol.
+        phases: phases with their share of the atoms.
+    """
     from pymatgen.core import Composition
 
     with warnings.catch_warnings():

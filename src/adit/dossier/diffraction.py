@@ -15,12 +15,13 @@ WAVELENGTH: Final = 1.54184
 """Cu Kα, mean of Kα1 and Kα2 weighted 2 : 1, Å."""
 
 RANGE: Final = (5.0, 90.0)
-"""2θ, degrees."""
+"""Lowest and highest angle 2θ, degrees."""
 
 WIDTH: Final = 0.1
 """Full width at half maximum of the drawn peaks, degrees."""
 
 HEADS: Final = ("two_theta_deg", "d_angstrom", "intensity_percent", "hkl")
+"""Columns of the CSV file: angle 2θ (degrees), spacing (Å), intensity (%), Miller indices."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Peak:
     """A peak.
 
     Attributes:
-        two_theta: degrees.
-        spacing: of the lattice planes, Å.
-        intensity: of the strongest peak, %.
+        two_theta: angle 2θ, degrees.
+        spacing: spacing of the lattice planes, Å.
+        intensity: intensity relative to that of the strongest peak, %.
         planes: Miller indices of one plane of each family, in the cell of the crystal.
     """
 
@@ -47,7 +48,7 @@ def peaks(system: AtomicSystem, wavelength: float = WAVELENGTH) -> list[Peak]:
 
     Args:
         system: a crystal.
-        wavelength: Å.
+        wavelength: wavelength of the radiation, Å.
     """
     from pymatgen.analysis.diffraction.xrd import XRDCalculator
 
@@ -58,7 +59,7 @@ def peaks(system: AtomicSystem, wavelength: float = WAVELENGTH) -> list[Peak]:
 
 
 def csv(pattern: Sequence[Peak]) -> str:
-    """Return the peaks as the text of a CSV file."""
+    """Return the peaks as the text of a CSV file with the columns ``HEADS``."""
     lines = [",".join(HEADS)]
     lines += [
         f"{peak.two_theta:.4f},{peak.spacing:.5f},{peak.intensity:.3f},"

@@ -1,4 +1,4 @@
-"""Files to go on with: structures in usual formats, and inputs for VASP and GPAW."""
+"""Files for further work: structures in usual formats, and inputs for VASP and GPAW."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ atoms = read("POSCAR", format="vasp")
 BFGS(FrechetCellFilter(atoms), trajectory="relax.traj", logfile="relax.log").run(fmax={fmax}, steps={ionic})
 atoms.write("relaxed.cif")
 '''
+"""Script of a relaxation with GPAW; the placeholders are settings of a preset."""
 
 
 def structure_files(system: AtomicSystem, conventional: AtomicSystem | None) -> dict[str, str]:
@@ -49,6 +50,10 @@ def dft_inputs(system: AtomicSystem) -> dict[str, str]:
     """Return the inputs of a relaxation with VASP (the Materials Project's settings) and with GPAW, by file name.
 
     POTCARs are licensed: ``POTCAR.spec`` names those to take.
+
+    Raises:
+        AditError: a preset is missing or wrong.
+        ValueError: an element has no pseudopotential in the settings; for some elements a ``KeyError``.
     """
     preset = VaspPreset(flow="mp-gga")
     with warnings.catch_warnings():
@@ -102,7 +107,7 @@ def _poscar(system: AtomicSystem) -> str:
 
 
 def extxyz(systems: Sequence[AtomicSystem]) -> str:
-    """Return systems as the text of an extended XYZ file."""
+    """Return systems as the text of an extended XYZ file, positions and cells in Å."""
     lines: list[str] = []
     for system in systems:
         cell = "" if system.cell is None else f'Lattice="{" ".join(f"{x:.10f}" for x in system.cell.ravel())}" '

@@ -21,13 +21,20 @@ CATALOGUES: Final = ("PAINS", "BRENK", "NIH")
 SA_SOURCE: Final = (
     "SA score from 1 (easy to make) to 10 (hard): Ertl and Schuffenhauer, J. Cheminf. 1, 8 (2009), in RDKit."
 )
+"""Source of the SA score, for display."""
+
 ALERT_SOURCE: Final = (
     "Alerts: RDKit's filter catalogues PAINS (assay interference), Brenk and NIH (unwanted groups). An alert is a hint."
 )
+"""Source of the alerts, for display."""
 
 
 def names(mol: Mol) -> dict[str, str]:
-    """Return SMILES with the stereochemistry of the geometry, InChI and InChIKey; empty where there is none."""
+    """Return SMILES without and with the stereochemistry of the geometry, InChI and InChIKey; empty if there is none.
+
+    Args:
+        mol: a molecule with one conformer.
+    """
     from rdkit import Chem, rdBase
 
     stereo = convert.with_stereo(mol)
@@ -42,7 +49,11 @@ def names(mol: Mol) -> dict[str, str]:
 
 
 def properties(mol: Mol) -> dict[str, float]:
-    """Return properties of the molecular graph, with their units in the names."""
+    """Return properties of the molecular graph, with their units in the names.
+
+    Raises:
+        DataError: RDKit's script of the SA score is missing.
+    """
     from rdkit import Chem
     from rdkit.Chem import QED, Crippen, Descriptors, rdMolDescriptors
 
@@ -64,7 +75,13 @@ def properties(mol: Mol) -> dict[str, float]:
 
 
 def sa_score(mol: Mol) -> float:
-    """Return the synthetic accessibility, from 1 (easy) to 10 (hard)."""
+    """Return the score of synthetic accessibility, from 1 (easy) to 10 (hard).
+
+    Raises:
+        DataError: RDKit's script of the score is missing.
+
+    Source: Ertl and Schuffenhauer, J. Cheminf. 1, 8 (2009).
+    """
     from rdkit import Chem
 
     return float(_scorer().calculateScore(Chem.RemoveHs(mol)))
@@ -105,9 +122,13 @@ def _catalogue() -> Any:
 
 
 def nearest(mol: Mol, references: Sequence[AtomicSystem]) -> tuple[float, AtomicSystem] | None:
-    """Return the most similar molecule of the data and the Tanimoto similarity; ``None`` where none has bonds.
+    """Return the largest Tanimoto similarity (0 to 1) and the molecule of the data; ``None`` if no bonds fit in any.
 
-    Source: Morgan fingerprints of radius 2, 2048 bits.
+    The fingerprints are Morgan's with radius 2 and 2048 bits.
+
+    Args:
+        mol: a molecule.
+        references: systems of the data; crystals are left out.
     """
     from rdkit import Chem, DataStructs
     from rdkit.Chem import rdFingerprintGenerator

@@ -1,4 +1,4 @@
-"""What is known near a crystal: the nearest of the data by structure, and by composition."""
+"""Known systems near a candidate: the nearest crystals by structure and by composition, molecules by composition."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from adit.score.matching.nearest import nearest_known
 from adit.systems import AtomicSystem
 
 ELEMENTS: Final = 119
+"""Length of an array by atomic number, 0 to 118."""
 
 MOLECULES: Final = 500
-"""Molecules of the data that a molecule is compared with: those that are nearest in composition."""
+"""Largest number of molecules of the data that a molecule is compared with: those nearest in composition."""
 
 
 def nearest(system: AtomicSystem, references: Sequence[AtomicSystem]) -> list[tuple[str, AtomicSystem]]:
@@ -45,12 +46,12 @@ def nearest(system: AtomicSystem, references: Sequence[AtomicSystem]) -> list[tu
 
 
 def absence(system: AtomicSystem, references: Sequence[AtomicSystem], near: int) -> str:
-    """Return in a sentence why no nearest known structure, or none by structure, is there; empty where one is.
+    """Return in a sentence why there is no nearest known system, or none by structure; empty if there is.
 
     Args:
         system: a candidate.
         references: known systems that were given.
-        near: number of nearest ones that were found: of a crystal two, by structure and by composition.
+        near: number of nearest systems that were found: for a crystal at most two, by structure and by composition.
     """
     kind = "molecule" if system.cell is None else "crystal"
     none = f"No nearest known {kind} is shown: "
@@ -74,7 +75,13 @@ def _fractions(system: AtomicSystem) -> np.ndarray:
 
 
 def alike(system: AtomicSystem, references: Sequence[AtomicSystem], most: int = MOLECULES) -> list[AtomicSystem]:
-    """Return the molecules of the data whose numbers of atoms of each element are nearest, at most ``most``."""
+    """Return the molecules of the data whose numbers of atoms of each element are nearest, nearest first.
+
+    Args:
+        system: a molecule.
+        references: systems of the data; crystals are left out.
+        most: largest number of molecules.
+    """
     molecules = [reference for reference in references if reference.cell is None]
     mine = np.bincount(system.numbers, minlength=ELEMENTS)
     apart = [int(np.abs(np.bincount(one.numbers, minlength=ELEMENTS) - mine).sum()) for one in molecules]

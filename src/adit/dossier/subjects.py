@@ -1,4 +1,4 @@
-"""Candidates to make dossiers of: structures of files, and the best ones of a run with what the run says of them."""
+"""Candidates to make dossiers of: structures of files, and the best ones of a run with their results in the run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ READ: Final = ("samples", "relaxed", "scores", "hull", "known", "dft", "data")
 
 
 def of_files(files: Sequence[Path], reading: ReadSettings | None = None) -> tuple[list[Subject], list[Failure]]:
-    """Return the structures of files, and what could not be read.
+    """Return the structures of files as candidates, and the failures of reading.
 
     Args:
         files: files, folders and archives.
-        reading: how to read them.
+        reading: settings of reading; ``None``: the defaults.
 
     Raises:
-        DataError: a file is missing or of no known format, or no structure of any can be read.
+        DataError: a file is missing or of no known format, or none of the structures can be read.
     """
     subjects, failures = [], []
     rows = read_structures(files, reading)
@@ -47,14 +47,14 @@ def of_files(files: Sequence[Path], reading: ReadSettings | None = None) -> tupl
 
 
 def of_run(folder: Path, top: int) -> list[Subject]:
-    """Return the best candidates of a run with what the run says of them.
+    """Return the best candidates of a run with their structures, scores and other results in the run.
 
     Args:
         folder: ``results/<run>``.
-        top: of each kind.
+        top: number of candidates of each kind.
 
     Raises:
-        DataError: it is no run, or has no scores.
+        DataError: the folder is no run, has no scores, or a file of it is broken.
     """
     samples = gather(folder)
     run = load(folder, "{}")
@@ -66,7 +66,11 @@ def of_run(folder: Path, top: int) -> list[Subject]:
 
 
 def references_of(folder: Path) -> list[AtomicSystem]:
-    """Return the structures of the data sets of a run."""
+    """Return the systems of the datasets of a run.
+
+    Raises:
+        DataError: a dataset is broken.
+    """
     return [
         system for path in sorted((folder / "data").glob("*.arrow")) for system in store.read_systems(path).systems()
     ]
@@ -136,7 +140,12 @@ def _subject(
 
 
 def with_references(subject: Subject, references: Sequence[AtomicSystem]) -> Subject:
-    """Return a candidate with its nearest of the data, or why it has none; molecules: the nearest in composition."""
+    """Return a candidate with its nearest systems of the data, or the reason why it has none.
+
+    Args:
+        subject: the candidate.
+        references: systems of the data; of a molecule, at most ``MOLECULES`` nearest in composition are taken.
+    """
     system = subject.last
     near = [("", one) for one in alike(system, references)] if system.cell is None else nearest(system, references)
     return replace(subject, references=near, absence=absence(system, references, len(near)))

@@ -1,4 +1,4 @@
-"""Elements of a crystal: how concentrated their supply is, how common and how dear they are, and which are toxic."""
+"""Elements of a crystal: how concentrated their supply is, how common and expensive they are, and which are toxic."""
 
 from __future__ import annotations
 
@@ -19,33 +19,36 @@ TOXIC: Final[Mapping[str, str]] = {
     "Ni": "nickel compounds: IARC group 1",
     "Pb": "WHO: chemical of major public health concern; RoHS",
 }
-"""Elements with a reason; a short list, no assessment of a compound."""
+"""Toxic elements, each with a reason; a short list, no assessment of a compound."""
 
 TOXIC_SOURCES: Final = (
     "WHO: Ten chemicals of major public health concern (2020). IARC: Monographs, agents classified as group 1 "
     "(carcinogenic to humans). RoHS: Directive 2011/65/EU. An element that is not listed is not thereby harmless."
 )
+"""Sources of ``TOXIC``, for display."""
 
 NO_STABLE_ISOTOPE: Final = frozenset({"Tc", "Pm", *SYMBOLS[ATOMIC_NUMBER["Po"] :]})
+"""Elements that are always radioactive."""
 
 SOURCES: Final = (
     "HHI: Herfindahl-Hirschman index of production and reserves, 0 to 10,000; above 2,500 a market counts as "
     "concentrated (Gaultois et al., Chem. Mater. 25, 2911 (2013), table of pymatgen). Abundance in the Earth's crust: "
     "CRC Handbook, table of smact. Prices of the elements: pymatgen's table (2013 and before), for comparison only."
 )
+"""Sources of the numbers, for display."""
 
 
 @dataclass(frozen=True)
 class Supply:
-    """An element; what is not known is ``None``.
+    """An element of a compound; unknown numbers are ``None``.
 
     Attributes:
-        symbol: of the element.
-        mass_share: of the compound.
-        production: HHI of production, 0 to 10,000.
+        symbol: symbol of the element.
+        mass_share: its share of the mass of the compound, 0 to 1.
+        production: Herfindahl-Hirschman index (HHI) of production, 0 to 10,000.
         reserves: HHI of reserves, 0 to 10,000.
-        abundance: in the Earth's crust, mg/kg.
-        price: US$ per kg.
+        abundance: abundance in the Earth's crust, mg/kg.
+        price: price, US$/kg.
         warning: why it is on the list of toxic elements, or radioactive; empty otherwise.
     """
 
@@ -62,7 +65,7 @@ def supply(counts: Mapping[str, float]) -> list[Supply]:
     """Return the elements of a composition in the order of their share of the mass.
 
     Args:
-        counts: atoms of each element.
+        counts: number of atoms by element symbol.
     """
     from pymatgen.core import Composition
 
@@ -77,14 +80,19 @@ def _supply(composition: Any) -> list[Supply]:
 
 
 def price_per_kg(elements: list[Supply]) -> float | None:
-    """Return the price of the elements in one kg of a compound, US$; ``None`` where one is not known."""
+    """Return the price of the elements in one kg of a compound, US$/kg; ``None`` if one is unknown."""
     prices = [None if one.price is None else one.mass_share * one.price for one in elements]
     present = [price for price in prices if price is not None]
     return sum(present) if len(present) == len(prices) else None
 
 
 def weighted(elements: list[Supply], column: str) -> float | None:
-    """Return the mean of an index over the mass of a compound; ``None`` where one is not known."""
+    """Return the mean of a number over the elements, weighted by mass; ``None`` if one is unknown.
+
+    Args:
+        elements: elements of a compound.
+        column: ``production`` or ``reserves``.
+    """
     values = [getattr(one, column) for one in elements]
     if any(value is None for value in values):
         return None

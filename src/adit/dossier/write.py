@@ -23,15 +23,16 @@ from adit.report.page.build import environment
 from adit.systems import Failure
 
 WALL_LIMIT_S: Final = 120.0
-"""Wall time of one dossier, s."""
+"""Limit on the wall time of one dossier, s."""
 
 MEMORY_BYTES: Final = 2_000_000_000
 """Memory of a worker, bytes."""
 
 STARTUP_S: Final = 300.0
+"""Longest time for loading libraries in a worker, s."""
 
 LONG: Final = 30
-"""Facts of a section beyond which it is closed at first."""
+"""A section with more facts is folded on the page at first."""
 
 
 def write(
@@ -48,15 +49,15 @@ def write(
 
     Args:
         subjects: candidates.
-        failures: what could not be read.
+        failures: structures that could not be read; they become rows with a reason.
         phases: reference entries, or ``None``.
         out: the folder.
-        inputs: files that were read.
-        workers: processes at most.
-        wall_limit_s: wall time of one dossier, s.
+        inputs: files that were read, which must not be overwritten.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one dossier, s.
 
     Raises:
-        ConfigError: a file to write is not this verb's own.
+        ConfigError: a file to write is an input, or was not written by this verb.
     """
     import pandas as pd
 
@@ -98,7 +99,10 @@ def _own(phases: Phases | None, subject: Subject) -> Phases | None:
 
 
 def folders(names: Sequence[str]) -> list[str]:
-    """Return a folder's name for each candidate: letters, digits, dots and dashes; different ones."""
+    """Return a name of a folder for each candidate, of letters, digits, dots, dashes and underscores.
+
+    Names that are equal without regard to capitals get a number.
+    """
     taken: dict[str, int] = {}
     chosen = []
     for name in names:

@@ -3,14 +3,14 @@
     condition  := both ("or" both)*
     both       := negated ("and" negated)*
     negated    := "not" negated | comparison
-    comparison := value [("<" | "<=" | ">" | ">=" | "=" | "==" | "!=") value | ["not"] "in" list]
+    comparison := value [("<" | "<=" | ">" | ">=" | "=" | "==" | "!=" | "<>") value | ["not"] "in" list]
     list       := "(" value ("," value)* [","] ")" | "[" value ("," value)* [","] "]"
     value      := column | number | 'text' | "text" | true | false | "(" condition ")"
 
 A column is a name; one with other characters stands between backticks. Every condition is true or false: a comparison
-with a missing value is false, whatever its sign, and so is a column that is missing where a condition is expected.
-``not`` turns true and false round, so that ``not energy < 0`` is true where there is no energy. Numbers and truth
-values compare as numbers, texts as texts; a number and a text are never equal and never in order.
+with a missing value is false, whatever its sign, and so is a missing value where a condition is expected. ``not``
+exchanges true and false, so that ``not energy < 0`` is true if there is no energy. Numbers and truth values (1, 0)
+compare as numbers, texts as texts; a number and a text are never equal, and neither is smaller.
 """
 
 from adit.expressions.grammar import parse

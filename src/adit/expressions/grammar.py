@@ -10,10 +10,10 @@ from adit.errors import ConfigError
 from adit.expressions.nodes import ColumnValue, Comparison, Condition, Joined, Literal, Membership, Node, Not
 
 LONGEST: Final = 10_000
-"""Characters of a condition."""
+"""Largest number of characters of a condition."""
 
 DEEPEST: Final = 50
-"""Parentheses and words ``not`` in each other."""
+"""Largest depth of nested parentheses and words ``not``."""
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
@@ -38,7 +38,7 @@ class _Token:
 
     Attributes:
         kind: number, text, column, word, sign or end.
-        text: without quotes; words in small letters.
+        text: text without quotes; words in lower case.
         at: its place in the text, from 0.
     """
 
@@ -48,14 +48,14 @@ class _Token:
 
 
 def parse(text: str, where: str = "condition") -> Condition:
-    """Read a condition; the package's docstring has the grammar.
+    """Read a condition; the docstring of this package has the grammar.
 
     Args:
         text: the condition.
-        where: what has it, for messages.
+        where: option or key that has the condition, for messages.
 
     Raises:
-        ConfigError: the text is no condition; says where.
+        ConfigError: the text is no condition, too long or nested too deep; the message names the place in it.
     """
     if len(text) > LONGEST:
         raise ConfigError(f"{where}: has {len(text)} characters, at most {LONGEST} are read")

@@ -15,6 +15,7 @@ Value = float | str | None
 """A number (a truth value is 0 or 1), a text, or missing."""
 
 Row = Mapping[str, Any]
+"""Values of a row of a table by column."""
 
 COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
@@ -24,6 +25,7 @@ COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
     "!=": operator.ne,
 }
+"""Signs of comparisons, and what they compute."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class Condition:
     """A condition on the columns of a table.
 
     Attributes:
-        text: as written.
-        root: its tree.
+        text: the condition as written.
+        root: root of its tree.
     """
 
     text: str
@@ -98,10 +100,10 @@ class Condition:
 
         Args:
             names: the columns of the table.
-            where: what has the condition, for the message.
+            where: option or key that has the condition, for the message.
 
         Raises:
-            ConfigError: names the column and those with a similar name.
+            ConfigError: a column is missing; the message names it and columns with similar names.
         """
         check_columns(self.columns, names, where)
 
@@ -109,20 +111,20 @@ class Condition:
         """Return the condition with changed texts where it compares a column with them by ``=``, ``!=`` or ``in``.
 
         Args:
-            name: of the column.
-            change: returns the text to compare with.
+            name: name of the column.
+            change: returns the text to compare with, from the text as written.
         """
         return Condition(self.text, _with_texts(self.root, name, change))
 
     def holds(self, row: Row) -> bool:
-        """Return whether a row fulfils it; a column that the row lacks is missing."""
+        """Return whether a row fulfils the condition; a column that the row lacks is a missing value."""
         return _true(_value(self.root, row))
 
     def sql(self, column: Callable[[str], str]) -> tuple[str, list[float | str]]:
-        """Return it as an SQL condition with question marks, and what stands for these.
+        """Return the condition in SQL with question marks, and the parameters in their order.
 
         Args:
-            column: gives the SQL of a column, whose value is a number, a text or null.
+            column: returns the SQL of a column, whose value is a number, a text or null.
         """
         parameters: list[float | str] = []
         return _sql_condition(self.root, column, parameters), parameters
@@ -132,12 +134,12 @@ def check_columns(columns: Sequence[str], names: Collection[str], where: str) ->
     """Refuse columns that a table does not have.
 
     Args:
-        columns: those that are wanted.
+        columns: columns that are needed.
         names: the columns of the table.
-        where: what wants them, for the message.
+        where: option or key that needs them, for the message.
 
     Raises:
-        ConfigError: names the column and those with a similar name.
+        ConfigError: a column is missing; the message names it and columns with similar names.
     """
     for column in columns:
         if column in names:
@@ -185,7 +187,7 @@ def _with_texts(node: Node, name: str, change: Callable[[str], str]) -> Node:
 
 
 def plain(value: Any) -> Value:
-    """Return a value of a table as a condition sees it: a number, a text, or ``None`` where it is missing."""
+    """Return a value of a table for a condition: a number, a text, or ``None`` if it is missing (also NaN, lists)."""
     if isinstance(value, str) or value is None:
         return value
     try:
@@ -219,7 +221,13 @@ def _condition(node: Node, row: Row) -> bool:
 
 
 def compare(sign: str, left: Value, right: Value) -> bool:
-    """Return whether two values compare in this way; never where one is missing."""
+    """Return whether a comparison of two values is true; it is false if one is missing.
+
+    Args:
+        sign: one of ``COMPARISONS``.
+        left: first value.
+        right: second value.
+    """
     if left is None or right is None:
         return False
     if isinstance(left, str) != isinstance(right, str):

@@ -1,4 +1,4 @@
-"""A polite client of one server: few queries a second, limits of time and bytes, no other host."""
+"""A client of one server: few queries per second, limits on time and bytes, no other host."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ BLOCK: Final = 1 << 16
 """Bytes of an answer that are read at a time."""
 
 AGENT: Final = "adit-pipeline"
+"""Name that the client gives to the server (User-Agent)."""
 
 
 class AnswerError(DataError):
-    """An answer cannot be used, or there is none."""
+    """An answer of a server cannot be used, or there is none."""
 
 
 class UnreachableError(AnswerError):
@@ -34,13 +35,13 @@ class UnreachableError(AnswerError):
 
 @dataclass(frozen=True)
 class Manners:
-    """How a server is asked.
+    """Limits on the queries of a server.
 
     Attributes:
-        rate: most queries, 1/s.
+        rate: largest number of queries per second, 1/s.
         timeout_s: longest time of one answer, s.
-        answer_bytes: most bytes of one answer.
-        patience: attempts and waiting times.
+        answer_bytes: largest size of one answer, bytes.
+        patience: number of attempts, and waiting times between them.
         clock: monotonic time, s; replaced in tests.
     """
 
@@ -55,8 +56,8 @@ class Client:
     """Asks one server for JSON.
 
     Args:
-        base: its base address; redirects and links to other hosts are not followed.
-        manners: how it is asked.
+        base: base address of the server; redirects and links to other hosts are not followed.
+        manners: limits on the queries.
     """
 
     def __init__(self, base: str, manners: Manners) -> None:
@@ -74,8 +75,8 @@ class Client:
         """Return the status and the JSON of an answer; numbers that are not finite are ``None``.
 
         Raises:
-            UnreachableError: there is no connection, also after several attempts.
-            AnswerError: no attempt brings an answer, or it is too long, no JSON, or a redirect to another host.
+            UnreachableError: there is no connection, even after several attempts.
+            AnswerError: no attempt gives an answer, or the answer is too long, not JSON, or a redirect to another host.
         """
         failures, patience = 0, self._manners.patience
         while True:
@@ -92,8 +93,12 @@ class Client:
     def on_host(self, address: str, link: str) -> str:
         """Return the address of a link in an answer.
 
+        Args:
+            address: the query that was answered; relative links start from it.
+            link: the link.
+
         Raises:
-            AnswerError: it leads to another host.
+            AnswerError: the link is no address, or leads to another host, port or protocol.
         """
         try:
             parts, base = urlsplit(urljoin(address, link)), urlsplit(self.base)

@@ -1,4 +1,4 @@
-"""Which known phase a crystal is: the matching of uniqueness, and that of ordered with disordered crystals."""
+"""Which known phase a crystal is: by the matcher of uniqueness, and by one of ordered with disordered crystals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from adit.score.matching.linking import DEFAULT, LOOSE, TRAINING, LinkTask, load
 from adit.systems import AtomicSystem, Failure
 
 WALL_LIMIT_S: Final = 60.0
-"""Wall time of one reduction, and of all comparisons of one crystal, s."""
+"""Limit on the wall time of one reduction, and of all comparisons of one crystal, s."""
 
 COMPOSITION: Final = 0.05
 """Largest difference of the share of an element between an ordered variant and its phase, for rounded occupancies."""
@@ -25,12 +25,12 @@ COMPOSITION: Final = 0.05
 
 @dataclass(frozen=True)
 class Compared:
-    """What the comparison of one crystal brought.
+    """Result of comparing one crystal with known phases.
 
     Attributes:
-        phase: the phase that it is, or whose sites it has; ``None`` if there is none.
-        ordered: whether it is that phase, and not an ordered variant of it.
-        reason: why it could not be compared; empty if it could.
+        phase: the known phase that matches, ordered or disordered; ``None`` if none does.
+        ordered: whether the crystal is that phase itself, and not an ordered variant of a disordered phase.
+        reason: why the comparison is not complete; empty if it is.
     """
 
     phase: KnownPhase | None = None
@@ -41,12 +41,14 @@ class Compared:
 def compare(
     crystals: Mapping[str, AtomicSystem], phases: Mapping[str, Sequence[KnownPhase]], workers: int
 ) -> dict[str, Compared]:
-    """Return for each crystal what it is, by its key.
+    """Return the result for each crystal, by its key.
+
+    Ordered phases are matched with ``LOOSE``, as for uniqueness; disordered ones with the tolerances of ``DEFAULT``.
 
     Args:
-        crystals: by key.
-        phases: by key of a crystal, what it is compared with; the first match counts.
-        workers: processes at most.
+        crystals: crystals by key.
+        phases: by key of a crystal, the phases that it is compared with; the first match counts.
+        workers: largest number of processes.
     """
     results = _ordered(crystals, phases, workers)
     left = [key for key, result in results.items() if result.phase is None and not result.reason]
@@ -129,7 +131,7 @@ def _variants(
 
 
 def first_variant(task: _Task) -> int | None:
-    """Return the index of the first disordered phase whose sites a crystal has; ``None`` if there is none."""
+    """Return the index of the first disordered phase of which a crystal is an ordered variant; ``None`` if of none."""
     crystal = convert.to_structure(task.crystal)
     for number, phase in enumerate(task.phases):
         if not _same_elements(task.crystal, phase):

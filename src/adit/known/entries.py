@@ -1,4 +1,4 @@
-"""Entries of OPTIMADE as structures; one that cannot be a structure says why."""
+"""Entries of OPTIMADE as structures; for an entry that is not a structure, the reason."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ FULL: Final = 0.999
 """Occupancy from which a site counts as full."""
 
 LARGEST: Final = 1e6
-"""Largest length of an entry, Å."""
+"""Largest absolute value of a coordinate or of a component of a lattice vector, Å."""
 
 INCOMPLETE: Final = frozenset({"implicit_atoms", "site_attachments", "assemblies"})
-"""Features of entries whose sites are not all there is."""
+"""Structure features of entries whose sites are not all atoms of the structure."""
 
 
 class EntryError(DataError):
-    """An entry is not what was asked for, or no structure."""
+    """An entry of a provider is not a structure, or not one that was asked for."""
 
 
 def read_entry(entry: Any, atoms: int) -> tuple[AtomicSystem | Disordered | None, str]:
-    """Return the structure of an entry, and its reduced formula as the provider says it.
+    """Return the structure of an entry, and its reduced formula as the provider states it (empty if it does not).
 
     Args:
-        entry: of the list ``data``.
-        atoms: most sites.
+        entry: an item of the list ``data`` of an answer.
+        atoms: largest number of sites.
 
     Returns:
-        ``None`` instead of a structure where the entry is not periodic in three directions.
+        ``None`` instead of a structure if the entry is not periodic in three directions.
 
     Raises:
-        EntryError: it is no structure; the text continues "entry ID …".
+        EntryError: the entry is not a structure; the message is to be put after "entry ID".
+
+    Source: OPTIMADE specification 1.2, structures entries.
     """
     attributes = entry.get("attributes") if isinstance(entry, dict) else None
     if not isinstance(attributes, dict) or not isinstance(entry.get("id"), str | int):
@@ -111,7 +113,7 @@ def _amounts(species: Mapping[str, Any]) -> dict[str, float]:
     site: dict[str, float] = {}
     for symbol, amount in zip(symbols, amounts, strict=True):
         if symbol != "vacancy" and symbol not in ATOMIC_NUMBER:
-            raise EntryError(f"has the element '{one_line(symbol, 20)}', which is none")
+            raise EntryError(f"has the element '{one_line(symbol, 20)}', which is not an element")
         if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= 1.001:
             raise EntryError("has a concentration that is not between 0 and 1")
         if symbol != "vacancy" and amount > 0:

@@ -14,7 +14,7 @@ from adit.readers import ReadSettings, need_structures, read_structures
 from adit.systems import AtomicSystem, Failure, Kind
 
 NAME = "files"
-"""What files are called as a source."""
+"""Name of files as a source."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class LocalSets:
     Attributes:
         by_formula: crystals by reduced formula, in alphabetical order.
         by_key: molecules by InChIKey.
-        unread: why the files are not a complete answer for structures of a kind: crystals, then molecules.
+        unread: why the files are not a complete answer, for crystals (``True``) and for molecules (``False``).
     """
 
     by_formula: dict[str, list[KnownPhase]] = field(default_factory=dict)
@@ -32,11 +32,11 @@ class LocalSets:
     unread: dict[bool, list[str]] = field(default_factory=lambda: {True: [], False: []})
 
     def of_formula(self, formula: str) -> Response:
-        """Return the crystals of a reduced formula."""
+        """Return the crystals of a reduced formula, its elements in alphabetical order."""
         return Response(NAME, list(self.by_formula.get(formula, ())), faults=list(self.unread[True]))
 
     def of_inchikey(self, key: str) -> Response:
-        """Return the molecules of an InChIKey."""
+        """Return the molecule of a standard InChIKey, if there is one."""
         phase = self.by_key.get(key)
         return Response(NAME, [] if phase is None else [phase], faults=list(self.unread[False]))
 
@@ -46,11 +46,11 @@ def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: Read
 
     Args:
         paths: files, folders and archives.
-        systems: what is looked up.
-        reading: how files are read; its processes find the names of molecules too.
+        systems: structures that are looked up.
+        reading: settings of reading; its number of processes also holds for the InChIKeys.
 
     Raises:
-        DataError: a path is missing or of no known format, or no structure of any can be read.
+        DataError: a path is missing or of no known format, or none of the structures can be read.
     """
     sets = LocalSets()
     formulas = {reduced_formula(row.numbers) for row in systems if row.cell is not None}
@@ -79,7 +79,7 @@ def read(paths: Sequence[Path], systems: Collection[AtomicSystem], reading: Read
 
 
 def _complain(sets: LocalSets, failures: Sequence[Failure], number: int, unnamed: int) -> None:
-    """Note why the files are not a complete answer; what is of no known kind may be a crystal or a molecule."""
+    """Note why the files are not a complete answer; a failure of unknown kind may be a crystal or a molecule."""
     for periodic in (True, False):
         lacking = [row for row in failures if row.kind is None or (row.kind is not Kind.MOLECULE) is periodic]
         if lacking:

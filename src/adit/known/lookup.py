@@ -1,4 +1,4 @@
-"""``adit known``: whether structures are known, in files of the user, to OPTIMADE providers, to PubChem."""
+"""``adit known``: whether structures are known: in files of the user, at OPTIMADE providers, at PubChem."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ NOT_NAMED: Final = {
     True: "no place with crystals was named (--provider, --reference)",
     False: "no place with molecules was named (--pubchem, --reference)",
 }
+"""Why crystals (``True``) or molecules (``False``) were not looked up."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Places:
     """Where structures are looked up.
 
     Attributes:
-        providers: of crystals.
-        pubchem: of molecules, or ``None``.
-        local: files, or ``None``.
+        providers: OPTIMADE providers, for crystals.
+        pubchem: PubChem, for molecules, or ``None``.
+        local: structures of files, or ``None``.
         disordered: whether providers are asked for disordered phases too.
     """
 
@@ -67,15 +68,15 @@ def places_of(
     """Return the places of a configuration; files are read, servers are not asked yet.
 
     Args:
-        settings: section of the configuration.
-        limits: section of the configuration.
-        cache: folder of the answers.
-        systems: what will be looked up.
-        reading: how files are read.
-        manners: how servers are asked; ``None``: as configured.
+        settings: section ``lookup`` of the configuration.
+        limits: section ``limits`` of the configuration.
+        cache: folder of the answers of servers.
+        systems: structures that will be looked up.
+        reading: settings of reading files.
+        manners: limits on the queries of servers; ``None``: as configured.
 
     Raises:
-        DataError: a file is missing or of no known format.
+        DataError: a file is missing or of no known format, or none of the structures in files can be read.
     """
     manners = manners or Manners(settings.rate, settings.timeout_s, settings.answer_bytes)
     paging = Paging(settings.page_limit, settings.pages, limits.atoms)
@@ -89,12 +90,12 @@ def places_of(
 
 
 def look_up(rows: Sequence[AtomicSystem | Failure], places: Places, workers: int) -> pd.DataFrame:
-    """Return the table of ``COLUMNS``, in the order of ``rows``.
+    """Return the table of ``COLUMNS``, in the order of ``rows``; a server that fails makes structures ``unknown``.
 
     Args:
         rows: structures with different ids, and failures, which are ``unknown``.
         places: where they are looked up.
-        workers: processes at most.
+        workers: largest number of processes.
     """
     import pandas as pd
 
@@ -108,7 +109,11 @@ def look_up(rows: Sequence[AtomicSystem | Failure], places: Places, workers: int
 
 
 def write(frame: pd.DataFrame, paths: Sequence[Path]) -> None:
-    """Write the table, as CSV or Parquet by the names."""
+    """Write the table to each path, as CSV or Parquet by its suffix.
+
+    Raises:
+        DataError: a file cannot be written.
+    """
     for path in paths:
         store.write_frame(path, frame)
 

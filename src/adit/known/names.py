@@ -10,18 +10,21 @@ from adit.isolate import map_isolated
 from adit.systems import AtomicSystem
 
 WALL_LIMIT_S: Final = 60.0
-"""Wall time of one molecule, s."""
+"""Limit on the wall time of one molecule, s."""
 
 STARTUP_S: Final = 300.0
 """Longest time for loading libraries in a worker, s."""
 
 
 def inchikeys(molecules: Sequence[AtomicSystem], workers: int) -> list[tuple[str, str]]:
-    """Return the standard InChIKey of each molecule, with its stereochemistry, and why it has none.
+    """Return for each molecule its standard InChIKey, with its stereochemistry, and the reason if it has none.
 
     Args:
-        molecules: geometries.
-        workers: processes at most.
+        molecules: molecules, whose bonds are perceived from the geometry.
+        workers: largest number of processes.
+
+    Returns:
+        Pairs of key and reason, of which one is empty.
     """
     outcomes = map_isolated(
         _key, molecules, workers=max(1, workers), wall_limit_s=WALL_LIMIT_S, startup_s=STARTUP_S, warm_up=_load

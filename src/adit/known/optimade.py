@@ -1,4 +1,4 @@
-"""Questions to OPTIMADE providers: the structures of a formula, and disordered ones of some elements.
+"""Queries of OPTIMADE providers: the structures of a formula, and disordered ones of some elements.
 
 Source: OPTIMADE specification 1.2, structures endpoint.
 """
@@ -24,7 +24,7 @@ FIELDS: Final = (
     *("chemical_formula_reduced", "dimension_types", "lattice_vectors", "cartesian_site_positions"),
     *("species_at_sites", "species", "structure_features"),
 )
-"""What is asked of each entry."""
+"""Fields that are requested of each entry."""
 
 _VERSIONED: Final = re.compile(r"/v\d+(\.\d+)*$")
 
@@ -32,7 +32,7 @@ _NO_FILTER: Final = (400, 422, 501)
 """Statuses of a server that does not know a filter."""
 
 Other = Callable[[AtomicSystem | Disordered, str], str]
-"""Returns from a structure and the formula that the provider gives why it is not what was asked for; empty if it is."""
+"""Returns why an entry is not what was asked for, from its structure and the provider's formula; empty if it is."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Paging:
     """Sizes of the answers.
 
     Attributes:
-        page_limit: entries of a page that are asked for.
-        pages: most pages of a question.
-        atoms: most atoms of an entry.
+        page_limit: number of entries per page that is requested.
+        pages: largest number of pages of a query.
+        atoms: largest number of atoms of an entry.
     """
 
     page_limit: int = 50
@@ -54,7 +54,7 @@ class Optimade:
     """One provider.
 
     Args:
-        source: its answers.
+        source: answers of the provider; its base address gets ``/v1`` if it has no version.
         paging: sizes of the answers.
     """
 
@@ -69,7 +69,7 @@ class Optimade:
         return self._source.client.host
 
     def of_formula(self, formula: str) -> Response:
-        """Return the structures of a reduced formula, its elements in alphabetical order."""
+        """Return the structures of a reduced formula, its elements in alphabetical order; errors are ``faults``."""
         response = Response(self.name)
 
         def other(row: AtomicSystem | Disordered, text: str) -> str:
@@ -80,7 +80,13 @@ class Optimade:
         return response
 
     def disordered(self, elements: Sequence[str]) -> Response:
-        """Return the disordered structures of exactly these elements, in any amounts."""
+        """Return the disordered structures of exactly these elements, in any amounts.
+
+        Errors are ``faults``; broken entries, and a provider that does not know the filter, are ``remarks``.
+
+        Args:
+            elements: symbols in alphabetical order.
+        """
         names = ",".join(f'"{name}"' for name in elements)
         query = f'elements HAS ALL {names} AND nelements={len(elements)} AND structure_features HAS "disorder"'
         response = Response(self.name)
@@ -95,13 +101,13 @@ class Optimade:
         return response
 
     def _collect(self, query: str, other: Other, response: Response, check: Check, broken: list[str]) -> None:
-        """Add the entries of all pages to a response; ``broken`` gets what is wrong with single entries."""
+        """Add the entries of all pages to a response, and the faults of single entries to ``broken``."""
         received, announced, addresses = 0, 0, set[str]()
         address: str | None = self._address(query)
         try:
             while address is not None:
                 if address in addresses:
-                    raise AnswerError(f"{self.name}: its pages go round in a circle")
+                    raise AnswerError(f"{self.name}: its pages repeat without end")
                 if len(addresses) == self._paging.pages:
                     most = quantity(self._paging.pages, "page")
                     raise AnswerError(f"{self.name}: has more than {most} (lookup.pages)")
@@ -156,7 +162,12 @@ class Optimade:
 
 
 def problem(status: int, body: Any) -> str:
-    """Return why an answer of a provider cannot be used; empty if it can."""
+    """Return why an answer of a provider cannot be used; empty if it can.
+
+    Args:
+        status: HTTP status.
+        body: content as JSON.
+    """
     if status != 200:
         return f"the server answers {status}{_detail(body)}"
     if not isinstance(body, dict) or not isinstance(body.get("data"), list):

@@ -15,7 +15,7 @@ class Disordered:
     Attributes:
         cell: (3, 3) rows are lattice vectors, Å.
         positions: (n, 3) Cartesian, Å.
-        occupancies: of each site, the amount of each element.
+        occupancies: occupancy of each element (0 to 1) on each of the n sites.
     """
 
     cell: Sequence[Sequence[float]]
@@ -36,11 +36,11 @@ class KnownPhase:
     """A known structure.
 
     Attributes:
-        source: what has it: a provider, or the name of a file.
-        entry_id: its id there.
-        address: its address or file.
-        date: when the source was asked, UTC; empty for files.
-        structure: ordered or disordered.
+        source: host of the provider, or ``files``.
+        entry_id: id of the structure there.
+        address: address of the entry, or name of the file.
+        date: when the source was asked, UTC, ISO 8601; empty for files.
+        structure: the structure, ordered or disordered.
     """
 
     source: str
@@ -52,14 +52,15 @@ class KnownPhase:
 
 @dataclass
 class Response:
-    """What one source says of one question.
+    """Answer of one source to one query.
 
     Attributes:
-        source: what was asked.
+        source: host of the server, or ``files``.
         phases: known structures.
-        dates: of the answers, UTC.
-        faults: why the answer is not complete, one line each; a structure is then not ``not-found``.
-        remarks: what else is to be said.
+        dates: dates of the answers, UTC, ISO 8601.
+        faults: why the answer is not complete, one line each; a structure without a match is then ``unknown``, and not
+            ``not-found``.
+        remarks: other notes, one line each.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Questions to PubChem: the compound of an InChIKey.
+"""Queries of PubChem: the compound of an InChIKey.
 
 Source: PUG REST; a key that PubChem does not have is answered with status 404 and the code ``PUGREST.NotFound``.
 """
@@ -13,13 +13,14 @@ from adit.known.phases import Response
 from adit.known.source import Source
 
 NOT_THERE: Final = "PUGREST.NotFound"
+"""Code of the answer if PubChem does not have a key."""
 
 
 class PubChem:
     """PubChem, or another server with its interface.
 
     Args:
-        source: its answers.
+        source: answers of the server.
     """
 
     def __init__(self, source: Source) -> None:
@@ -29,11 +30,14 @@ class PubChem:
 
     @property
     def name(self) -> str:
-        """Return the host."""
+        """Return the host of the server."""
         return self._source.client.host
 
     def of_inchikey(self, key: str) -> tuple[Response, int | None]:
-        """Return what the server says, and the number of the compound; ``None`` where it has none."""
+        """Return the answer of the server, without structures, and the number (CID) of the compound.
+
+        ``None`` instead of a number if there is no such compound, or no usable answer; then ``faults`` say why.
+        """
         response = Response(self.name)
         try:
             address = f"{self._source.client.base}/compound/inchikey/{key}/property/InChIKey/JSON"
@@ -50,7 +54,13 @@ class PubChem:
 
 
 def problem(status: int, body: Any, key: str) -> str:
-    """Return why an answer cannot be used; empty if it can."""
+    """Return why an answer cannot be used; empty if it can.
+
+    Args:
+        status: HTTP status.
+        body: content as JSON.
+        key: the InChIKey that was asked for.
+    """
     fault = body.get("Fault") if isinstance(body, dict) else None
     code = fault.get("Code") if isinstance(fault, dict) else None
     if status == 404:

@@ -1,4 +1,4 @@
-"""A server with the answers that it has given: each query is a file with its date, and is asked once."""
+"""A server with its stored answers: each query is stored in a file with its date, and sent once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adit.known.client import AnswerError, Client, UnreachableError
 from adit.progress import log
 
 MOST_FAILURES: Final = 3
-"""Queries without a usable answer in a row, after which a server is left alone."""
+"""Number of queries without a usable answer in a row, after which a server is not asked any more."""
 
 Check = Callable[[int, Any], str]
 """Returns from status and content why an answer cannot be used; empty if it can."""
@@ -25,10 +25,10 @@ class ServerAnswer:
     """An answer of a server.
 
     Attributes:
-        address: what was asked.
-        date: when, UTC, ISO 8601.
+        address: the query.
+        date: when it was answered, UTC, ISO 8601.
         status: HTTP status.
-        body: JSON.
+        body: content as JSON.
     """
 
     address: str
@@ -38,12 +38,12 @@ class ServerAnswer:
 
 
 class Source:
-    """Answers of one server, kept in a folder; only those that can be used are kept.
+    """Answers of one server, stored in a folder; only those that can be used are stored.
 
     Args:
         protocol: first part of the names of the files.
-        client: asks the server.
-        folder: where the answers are kept.
+        client: sends the queries to the server.
+        folder: folder of the answers.
     """
 
     def __init__(self, protocol: str, client: Client, folder: Path) -> None:
@@ -53,20 +53,21 @@ class Source:
         self._left_alone = ""
 
     def ask(self, address: str, check: Check) -> ServerAnswer:
-        """Return the answer to a query, which is kept; a server that failed too often is not asked.
+        """Return the answer to a query, from its file or from the server.
 
         Args:
             address: the query.
-            check: decides whether the answer can be used.
+            check: returns why an answer cannot be used.
 
         Raises:
-            AnswerError: there is no usable answer; its text is one line.
+            AnswerError: there is no usable answer, the stored file is broken, or the server is not asked any more,
+                since it could not be reached or failed ``MOST_FAILURES`` times in a row.
         """
         path = self._folder / f"{self._protocol}-{hashlib.sha256(address.encode()).hexdigest()}.json"
         record = store.cached_json(path, address, lambda: self._fetch(address, check))
         status, date = record.get("status"), record.get("date")
         if not isinstance(status, int) or not isinstance(date, str) or check(status, record.get("body")):
-            raise AnswerError(f"{path}: is no answer that this package kept; delete it and repeat the command")
+            raise AnswerError(f"{path}: is not an answer that this package stored; delete it and repeat the command")
         return ServerAnswer(address, date, status, record.get("body"))
 
     def _fetch(self, address: str, check: Check) -> dict[str, Any]:

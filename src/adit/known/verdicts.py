@@ -11,7 +11,7 @@ from adit.known.comparison import Compared
 from adit.known.phases import Disordered, Response
 
 REMARKS: Final = 3
-"""Remarks of one row that are written; of more their number is."""
+"""Largest number of remarks that are written for one row; of others, only the number is."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class LookupVerdict:
 
     Attributes:
         name: known, ordered-variant, not-found or unknown.
-        source: what has the match; without one, all that was asked.
-        entry_id: of the match.
-        address: of the match.
-        date: when the source of the match was asked; without one, the oldest date of the answers, UTC.
+        source: source of the match; without a match, all sources that were asked.
+        entry_id: id of the match.
+        address: address of the match.
+        date: when the source of the match was asked, UTC, ISO 8601; without a match, the oldest date of the answers.
         reason: why it is unknown, and remarks.
     """
 
@@ -39,8 +39,8 @@ def verdict_of(result: Compared, responses: Sequence[Response]) -> LookupVerdict
     """Return the verdict on a structure: without a match, any fault of a source makes it ``unknown``.
 
     Args:
-        result: the match, if there is one.
-        responses: of all sources that were asked.
+        result: result of the comparison.
+        responses: answers of all sources that were asked.
     """
     if (phase := result.phase) is not None:
         name, reason = ("known", "") if result.ordered else ("ordered-variant", _sites(phase.structure))

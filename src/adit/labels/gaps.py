@@ -14,15 +14,16 @@ from adit.errors import DataError, ExternalToolError
 from adit.systems import AtomicSystem
 
 METHOD: Final = "GFN2-xTB"
+"""Name of the method in tblite."""
 
 LABEL: Final = str(Col.GAP)
-"""Name of the label; in eV."""
+"""Name of the label, whose values are in eV."""
 
 BOHR_PER_ANGSTROM: Final = 1.0 / 0.529177210903
-"""Source: CODATA 2018."""
+"""One Å in bohr. Source: CODATA 2018."""
 
 EV_PER_HARTREE: Final = 27.211386245988
-"""Source: CODATA 2018."""
+"""One hartree in eV. Source: CODATA 2018."""
 
 
 def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
@@ -33,8 +34,8 @@ def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
         charge: total charge, e.
 
     Raises:
-        DataError: it has a cell, or an odd number of electrons, for which the gap is not defined.
-        ExternalToolError: tblite is not installed, or gives no energy for the geometry.
+        DataError: it has a cell, an odd number of electrons, or no empty orbital in the basis: the gap is not defined.
+        ExternalToolError: tblite is not installed, or gives no orbitals for the geometry.
     """
     if system.cell is not None:
         raise DataError(f"{system.system_id}: {LABEL} is defined for molecules, this is a {system.kind}")
@@ -47,11 +48,11 @@ def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
 
 
 def gap(energies: np.ndarray, occupations: np.ndarray) -> float | None:
-    """Return the gap in eV of orbitals filled in pairs; ``None`` without an empty one.
+    """Return the HOMO-LUMO gap (eV) of orbitals filled in pairs; ``None`` without an occupied or an empty one.
 
     Args:
-        energies: (n,) of the orbitals, Ha.
-        occupations: (n,) electrons in each.
+        energies: (n,) energies of the orbitals, Ha.
+        occupations: (n,) number of electrons in each.
     """
     occupied = round(float(occupations.sum()) / 2)
     if not 0 < occupied < len(energies):

@@ -25,16 +25,17 @@ from adit.store import SystemTable, read_frame, read_systems, sha256, write_fram
 from adit.systems import AtomicSystem, Kind
 
 PART = 500
-"""Molecules in a part on disk; a kill loses less than this, times the number of workers."""
+"""Number of molecules in a part on disk; a kill loses less than this, times the number of workers."""
 
 COLUMNS = (Col.SYSTEM_ID, LABEL, Col.STATUS, Col.REASON)
+"""Columns of the table; the label is in eV."""
 
 SUFFIX = ".labels.parquet"
 """``<dataset>.labels.parquet``: the table of a prepared dataset ``<dataset>.arrow``."""
 
 
 def choose(count: int, n: int, seed: int) -> np.ndarray:
-    """Return the indices of ``n`` of ``count`` systems; for the same seed, a larger ``n`` extends a smaller one."""
+    """Return indices (n,) of ``n`` of ``count`` systems; for the same seed, a larger ``n`` extends a smaller one."""
     return seeds.generator("labels", seed).permutation(count)[:n]
 
 
@@ -88,7 +89,7 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
         state: folder of finished parts, which are kept; default: beside ``out``.
 
     Raises:
-        DataError: the dataset has no training molecule.
+        DataError: the dataset is missing or broken, or has no training molecule.
         ConfigError: a part to write exists and was not written by this verb.
     """
     n, seed = stage.labels.gaps, stage.seed
@@ -155,10 +156,11 @@ def read_labels(path: Path, ids: Sequence[str]) -> dict[str, list[float | None]]
 
     Args:
         path: Parquet or CSV table with ``system_id`` and one column per label; ``status`` and ``reason`` are skipped.
-        ids: systems of a prepared dataset.
+        ids: ids of the systems of a prepared dataset.
 
     Raises:
-        DataError: it has no ``system_id`` or no label, names a system twice, or holds a value that is not a number.
+        DataError: the file is missing or broken, has no ``system_id`` or no label, names a system twice, or has a
+            column with values that are not numbers.
     """
     frame = read_frame(path)
     names = [name for name in frame.columns if name not in (Col.SYSTEM_ID, Col.STATUS, Col.REASON)]

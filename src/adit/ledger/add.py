@@ -20,12 +20,12 @@ from adit.systems import Kind
 
 @dataclass(frozen=True)
 class Added:
-    """What a run brought.
+    """Numbers of structures of a run that were added to a ledger.
 
     Attributes:
-        members: structures of it that are new in the ledger.
-        candidates: of these, how many are like no other.
-        updated: structures that were there, with new scores.
+        members: structures that are new in the ledger.
+        candidates: new candidates: those all of whose members are among these structures.
+        updated: structures that were in the ledger, with new scores.
     """
 
     members: int
@@ -34,15 +34,17 @@ class Added:
 
 
 def add(path: Path, runs: Sequence[Path], workers: int) -> None:
-    """Add runs to a ledger, one transaction a run; a run that was added before is brought up to date.
+    """Add runs to a ledger, one transaction per run; a run that was added before is updated.
 
     Args:
-        path: the file; made where it is not there.
-        runs: folders of runs.
-        workers: processes at most.
+        path: the file of the ledger; created if it does not exist.
+        runs: folders of runs; of several, those without scores are left out.
+        workers: largest number of processes.
 
     Raises:
-        DataError: a folder is no run, or a file of it is broken; all others are added.
+        ConfigError: a newer version of this package wrote the ledger.
+        DataError: no folder has scores, the file is no ledger, or a file of a run is broken; all other runs are added.
+        ExternalToolError: another process writes to the ledger for longer than ``PATIENCE_S``.
     """
     folders = list(dict.fromkeys(run.resolve() for run in runs if _is_run(run, len(runs))))
     if not folders:
@@ -65,7 +67,7 @@ def add(path: Path, runs: Sequence[Path], workers: int) -> None:
         log.info("%s: %s", path, quantity(total, "candidate"))
     if broken:
         number = f"{len(broken)} of {quantity(len(folders), 'run')}"
-        raise DataError(f"{path}: {number} not added, for the reasons above; mend them and add them again")
+        raise DataError(f"{path}: {number} not added, for the reasons above; repair them and add them again")
 
 
 def _add_run(path: Path, run: Path, workers: int) -> None:
@@ -80,7 +82,7 @@ def _add_run(path: Path, run: Path, workers: int) -> None:
 
 def _text(added: Added) -> str:
     new = quantity(added.candidates, "new candidate")
-    return f"{quantity(added.members, 'structure')} added ({new}), {added.updated} brought up to date"
+    return f"{quantity(added.members, 'structure')} added ({new}), {added.updated} updated"
 
 
 def _is_run(run: Path, number: int) -> bool:
@@ -97,8 +99,9 @@ class _Batch:
 
     Attributes:
         samples: new members.
-        reduced: of the crystals among them.
-        edges: pairs of numbers that are the same.
+        reduced: reduced structures, as text, of the crystals among them.
+        peers: these crystals, for comparisons.
+        edges: pairs of numbers of members that match.
         seen: largest number of a member in the ledger that they were compared with.
     """
 

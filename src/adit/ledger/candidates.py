@@ -11,13 +11,13 @@ from adit.columns import Col
 from adit.errors import DataError
 
 FIXED: Final = ("candidate", "id", "kind", "state", "state_date", "comment", "members", "runs", "run")
-"""Columns that no score gives."""
+"""Columns of the ledger's own; all others are columns of the scores."""
 
 MOST_COLUMNS: Final = 1500
-"""Columns of candidates; SQLite takes 2000."""
+"""Largest number of columns of candidates; SQLite allows 2000."""
 
 ID_LENGTH: Final = 12
-"""Characters of an id: the start of the smallest content hash of its members."""
+"""Number of characters of an id, which is the beginning of the smallest content hash of its members."""
 
 NEW: Final = "new"
 """State of a candidate that was never marked."""
@@ -34,7 +34,7 @@ def quoted(name: str) -> str:
 
 
 def columns(base: sqlite3.Connection) -> list[str]:
-    """Return the columns of candidates."""
+    """Return the names of the columns of candidates, without their number."""
     return [row[1] for row in base.execute("PRAGMA table_info(candidates)") if row[1] != "candidate"]
 
 
@@ -46,14 +46,17 @@ def unusable(names: Collection[str]) -> str:
 
 
 def refresh(base: sqlite3.Connection, touched: Iterable[int]) -> list[set[int]]:
-    """Make the rows of candidates again; those that were joined with another go.
+    """Write the rows of candidates again; rows of candidates that were joined with another are removed.
 
     Args:
         base: the ledger, within a transaction.
         touched: numbers of candidates.
 
     Returns:
-        The members of each candidate that is there.
+        The numbers of the members of each candidate that still exists.
+
+    Raises:
+        DataError: with the columns of the scores, the table would have too many columns or an impossible name.
     """
     there = {name.lower(): name for name in (*FIXED, *columns(base))}
     members_of = []

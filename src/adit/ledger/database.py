@@ -76,12 +76,12 @@ TABLES: Final = (
 
 @contextmanager
 def opened(path: Path, *, create: bool = False, patience_s: float = PATIENCE_S) -> Iterator[sqlite3.Connection]:
-    """Yield a connection to a ledger; transactions begin where the caller says so.
+    """Yield a connection to a ledger; the caller begins transactions (``writing``).
 
     Args:
         path: the file.
-        create: make it where it is not there.
-        patience_s: how long to wait for another process, s.
+        create: whether the file is created if it does not exist.
+        patience_s: longest wait for another process, s.
 
     Raises:
         ConfigError: a newer version of this package wrote it.
@@ -110,7 +110,11 @@ def opened(path: Path, *, create: bool = False, patience_s: float = PATIENCE_S) 
 
 @contextmanager
 def writing(base: sqlite3.Connection) -> Iterator[None]:
-    """Hold the only right to write; all of the block is kept when it ends well, nothing of it otherwise."""
+    """Within the block, be the only one that writes; all changes are kept if it ends without error, otherwise none.
+
+    Raises:
+        sqlite3.OperationalError: another process writes for too long; ``opened`` makes it an ``ExternalToolError``.
+    """
     base.execute("BEGIN IMMEDIATE")
     try:
         yield

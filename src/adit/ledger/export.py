@@ -41,8 +41,8 @@ class ExportedCandidate:
 
     Attributes:
         record: values of all columns.
-        generated: as sampled.
-        relaxed: after relaxation, if it was relaxed.
+        generated: the structure as sampled.
+        relaxed: the structure after relaxation; ``None`` if it was not relaxed.
     """
 
     record: dict[str, Any]
@@ -64,7 +64,8 @@ def export(path: Path, text: str, out: Path) -> None:
         out: the folder.
 
     Raises:
-        ConfigError: the condition cannot be read, or a file to write is not this verb's own.
+        ConfigError: the condition cannot be read or names an unknown column, or a file to write was not written by this
+            verb.
         DataError: there is no such ledger.
     """
     import pandas as pd

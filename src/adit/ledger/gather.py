@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS: Final = ("crystal", "molecule", "mof")
+"""Kinds of candidates, in the order of pages."""
 
 GIVEN: Final = "samples"
 """Name of the file of ``adit score``; those of a run are numbers."""
 
 LINEAGE: Final = ("dit_sha256", "vae_sha256", "seed", "solver", "steps")
-"""What the file of a sample says of how it was made; columns of the ledger."""
+"""Metadata of the file of a sample about its origin (weights, settings); columns of the ledger."""
 
 PLAIN: Final[dict[str, dict[str, str]]] = {
     "crystal": {
@@ -44,7 +45,7 @@ PLAIN: Final[dict[str, dict[str, str]]] = {
 """Short names of columns of the scores, by kind."""
 
 CLAIMS: Final = ("stable", "metastable", "sun")
-"""Short names that are left out where the hull is unknown: a crystal is neither stable nor unstable there."""
+"""Short names that have no value if the hull is unknown, where stability is undecided."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class RunSample:
     """A sample of a run.
 
     Attributes:
-        generated: as sampled.
-        relaxed: after the last relaxation, if there is one.
-        record: its row of the scores and its lineage: numbers, texts and truth values; what is missing is left out.
+        generated: the structure as sampled.
+        relaxed: the structure after the last relaxation; ``None`` if there was none.
+        record: its row of the scores and its origin: numbers, texts and truth values; missing values are left out.
     """
 
     generated: AtomicSystem
@@ -68,7 +69,7 @@ class RunSample:
 
     @property
     def content(self) -> str:
-        """Return the key of the structure."""
+        """Return the key of the structure's exact content, independent of its id."""
         return content_key(self.system)
 
     @property
@@ -78,7 +79,7 @@ class RunSample:
 
     @property
     def name(self) -> str:
-        """Return what equal molecules have in common, as in the scores: canonical SMILES; empty for others."""
+        """Return the canonical SMILES of a molecule, by which molecules are merged as in the scores; else empty."""
         return str(self.record.get(Col.SMILES) or "") if self.system.kind is Kind.MOLECULE else ""
 
     @property
@@ -95,7 +96,7 @@ def gather(run: Path) -> list[RunSample]:
         run: the folder of a run (``results/<run>``) or of ``adit score``.
 
     Raises:
-        DataError: it is no run, has no scores, or a file of it is broken.
+        DataError: the folder does not exist or has no scores, or a file of it is broken.
     """
     if not run.is_dir():
         raise DataError(f"{run}: no such run; give the folder of a run, e.g. results/demo")
@@ -111,8 +112,8 @@ def best(samples: Sequence[RunSample], top: int | None) -> list[RunSample]:
     Within these, the order is that of the energies above the hull.
 
     Args:
-        samples: of a run.
-        top: of each kind; ``None``: all.
+        samples: samples of a run.
+        top: largest number of samples of each kind; ``None``: all.
     """
     return [
         one

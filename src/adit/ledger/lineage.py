@@ -20,8 +20,8 @@ def number_of(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample]) ->
 
     Args:
         base: the ledger.
-        run: folder, absolute.
-        rows: its samples.
+        run: absolute path of the folder.
+        rows: samples of the folder.
     """
     own = {(row.generated.system_id, to_text(row.generated)) for row in rows}
     by_path = base.execute("SELECT run FROM runs WHERE path = ?", [str(run)]).fetchone()
@@ -37,14 +37,14 @@ def number_of(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample]) ->
 
 
 def stored(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample]) -> tuple[int, set[int]]:
-    """Return the number of a run, which is made if there is none, and the candidates whose run has another path now.
+    """Return the number of a run, which is added if there is none, and the candidates whose run has a new path.
 
     A run keeps its path if there are copies; one whose folder is gone gets the new path.
 
     Args:
         base: the ledger, within a transaction.
-        run: folder, absolute.
-        rows: its samples.
+        run: absolute path of the folder.
+        rows: samples of the folder.
     """
     number = number_of(base, run, rows)
     if number is None:
@@ -56,7 +56,7 @@ def stored(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample]) -> tu
         return number, set()
     taken = base.execute("SELECT 1 FROM runs WHERE path = ?", [str(run)]).fetchone()
     if Path(path).is_dir() or taken:
-        log.info("%s: has the samples of %s, which is brought up to date", run, path)
+        log.info("%s: has the samples of %s, which is updated", run, path)
         return number, set()
     log.info("%s: is %s, which has moved", run, path)
     base.execute("UPDATE runs SET path = ? WHERE run = ?", [str(run), number])

@@ -13,10 +13,10 @@ from adit.score.matching.linking import LOOSE, LinkTask, run_tasks
 from adit.systems import AtomicSystem, Failure
 
 BLOCK: Final = 24
-"""New members of one formula that one task compares with all others of it."""
+"""Number of new members of one formula that one task compares with all others of it."""
 
 WALL_LIMIT_S: Final = 60.0
-"""Wall time of one reduction, and of the comparisons of one task, s."""
+"""Limit on the wall time of one reduction, and of the comparisons of one task, s."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Peer:
     """A crystal to compare.
 
     Attributes:
-        number: of the member; new members have negative ones.
-        formula: reduced.
-        candidate: number that members have in common that are known to be the same.
-        reduced: the reduced crystal.
+        number: number of the member; new members have negative ones.
+        formula: reduced formula.
+        candidate: number of the candidate, which members that are known to be the same have in common.
+        reduced: the crystal, reduced for matching.
     """
 
     number: int
@@ -37,7 +37,12 @@ class Peer:
 
 
 def reduced_of(systems: Mapping[int, AtomicSystem], workers: int) -> dict[int, AtomicSystem]:
-    """Return crystals reduced for matching, by number; one that cannot be reduced is left out: it is like no other."""
+    """Return crystals reduced for matching, by number; one that cannot be reduced is left out, and matches no other.
+
+    Args:
+        systems: crystals by number.
+        workers: largest number of processes.
+    """
     rows = [replace(system, system_id=str(number)) for number, system in systems.items()]
     results = reduce_all(rows, workers=workers, wall_limit_s=WALL_LIMIT_S)
     failures = [row for row in results if isinstance(row, Failure)]
@@ -48,13 +53,15 @@ def reduced_of(systems: Mapping[int, AtomicSystem], workers: int) -> dict[int, A
 
 
 def joined(new: Sequence[Peer], there: Sequence[Peer], workers: int) -> list[tuple[int, int]]:
-    """Return pairs of numbers that match: a new one and one that is there.
+    """Return the numbers of pairs that match: a new member, and one of ``there``.
+
+    The matcher is that of uniqueness, with the tolerances ``LOOSE``.
 
     Args:
         new: crystals to compare.
         there: crystals that each new one of the same formula is compared with: members of the ledger, or ``new``
             itself, whose pairs are compared once.
-        workers: processes at most.
+        workers: largest number of processes.
     """
     by_formula = {formula: list(peers) for formula, peers in groupby(sorted(there, key=_formula), key=_formula)}
     tasks: list[tuple[LinkTask, list[Peer]]] = []

@@ -1,4 +1,4 @@
-"""Questions to a ledger, and marks on its candidates."""
+"""Queries of a ledger, and marks on its candidates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adit.ledger import candidates
 from adit.ledger.database import opened, writing
 
 STATES: Final = ("new", "queued", "dft-done", "confirmed", "rejected", "made")
-"""What can be said of a candidate."""
+"""States of a candidate; ``made``: synthesised."""
 
 OTHER_NAMES: Final = {"synthesised": "made", "synthesized": "made", "dft done": "dft-done"}
 """Other words for states; the state itself is stored."""
@@ -25,9 +25,10 @@ SHOWN: Final = (
     *("id", "kind", str(Col.FORMULA), "state", str(Col.E_ABOVE_HULL), str(Col.HULL_COVERS_CHEMISTRY)),
     *(str(Col.VERDICT), "novel", "members", "runs"),
 )
-"""Columns that a query shows by default, of those that are there."""
+"""Columns that a query shows by default, if the ledger has them."""
 
 WHERE: Final = "adit ledger"
+"""Name of the command, for messages."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Answer:
     """Rows of a query.
 
     Attributes:
-        columns: their names.
-        rows: values; known hulls first, then those of which it is not said, then unknown ones, each with the lowest
-            energy above the hull first; ``None`` where a value is missing.
+        columns: names of the columns.
+        rows: values of each candidate, ``None`` if one is missing. Candidates with an energy above the hull come first:
+            those on a known hull, then those where this is not stated, then those on an unknown hull, each in the order
+            of their energies.
         total: number of candidates that fulfil the condition.
     """
 
@@ -52,8 +54,8 @@ def query(path: Path, text: str, shown: Sequence[str] = (), limit: int | None = 
     Args:
         path: the ledger.
         text: the condition; empty: all candidates.
-        shown: columns; none: ``SHOWN`` and those of the condition.
-        limit: rows at most.
+        shown: columns of the answer; none: ``SHOWN`` and those of the condition.
+        limit: largest number of rows; ``None``: all.
 
     Raises:
         ConfigError: the condition cannot be read, or names a column that no candidate has.
@@ -113,11 +115,11 @@ def _states(condition: Condition) -> Condition:
 
 
 def mark(path: Path, ids: Sequence[str], state: str, comment: str = "") -> str:
-    """Set the state of candidates, with today's date; all of them or, if one is unknown, none.
+    """Set the state of candidates, with the present time (UTC); of all of them or, if one is unknown, of none.
 
     Args:
         path: the ledger.
-        ids: of candidates, or the first characters of one; an id that a candidate had before it was merged counts too.
+        ids: ids of candidates, or their first characters; an id that a candidate had before it was merged counts too.
         state: one of ``STATES``, or another name of one.
         comment: one line.
 
@@ -125,7 +127,8 @@ def mark(path: Path, ids: Sequence[str], state: str, comment: str = "") -> str:
         The state as it is stored.
 
     Raises:
-        ConfigError: there is no such state, or an id fits no candidate, or several.
+        ConfigError: there is no such state, a text is no id, or fits several candidates.
+        DataError: there is no such ledger, or an id fits no candidate.
     """
     state = state_of(state)
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -157,11 +160,19 @@ def _member(base: sqlite3.Connection, text: str) -> tuple[int, str]:
 
 
 def history(path: Path, text: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Return the members of a candidate (run, id there, energy above the hull) and its marks (date, state, comment).
+    """Return the members of a candidate and its marks.
+
+    Args:
+        path: the ledger.
+        text: id of the candidate, or its first characters.
+
+    Returns:
+        Members: run, id there, energy above the hull (eV/atom or ``None``), the best first. Marks: date (UTC), state,
+        comment, the oldest first.
 
     Raises:
-        ConfigError: the id fits several candidates.
-        DataError: it fits none.
+        ConfigError: the text is no id, or fits several candidates.
+        DataError: there is no such ledger, or the id fits no candidate.
     """
     with opened(path) as base:
         number, _ = _member(base, text)

@@ -10,7 +10,7 @@ from adit.systems import AtomicSystem, Kind
 
 
 def to_text(system: AtomicSystem) -> str:
-    """Return a structure as JSON; its id is not in it."""
+    """Return a structure as JSON, positions and cell in Å with every digit; without its id."""
     record = {
         "kind": str(system.kind),
         "numbers": system.numbers.tolist(),
@@ -21,7 +21,7 @@ def to_text(system: AtomicSystem) -> str:
 
 
 def from_text(text: str, system_id: str) -> AtomicSystem:
-    """Return the structure that ``to_text`` wrote."""
+    """Return the structure that ``to_text`` wrote, with an id."""
     record = json.loads(text)
     cell = None if record["cell"] is None else np.array(record["cell"])
     numbers, positions = np.array(record["numbers"]), np.array(record["positions"])

@@ -56,7 +56,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def escaped(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose texts and column names are not evaluated by a spreadsheet."""
+    """Return a copy of a table whose texts and column names are not evaluated by a spreadsheet; see ``cell``."""
     return _each(frame, cell)
 
 

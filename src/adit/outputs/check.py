@@ -32,23 +32,23 @@ def adopting() -> bool:
 
 
 def check_is_folder(out: Path) -> None:
-    """Refuse an output folder that is a file.
+    """Refuse an output folder that exists and is not a folder.
 
     Raises:
-        ConfigError: it is a file.
+        ConfigError: the path exists and is not a folder.
     """
     if os.path.lexists(out) and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file; name a folder")
 
 
 def check_places(paths: Iterable[Path]) -> None:
-    """Refuse outputs where none can be, before anything is read: an input, below a file, in a hidden folder of ours.
+    """Refuse outputs in impossible places, before anything is read.
 
     Args:
         paths: files and folders to write.
 
     Raises:
-        ConfigError: one is refused.
+        ConfigError: a path is an input of the command line, lies below a file, or in a hidden folder of this package.
     """
     inputs = Inputs(())  # the files on the command line
     for path in paths:
@@ -64,7 +64,7 @@ def check_is_below_folders(path: Path) -> None:
     """Refuse an output below a file.
 
     Raises:
-        ConfigError: something above it is no folder.
+        ConfigError: a part of the path above it exists and is not a folder.
     """
     for above in path.parents:
         if above.exists() and not above.is_dir():
@@ -85,7 +85,8 @@ def check(manifest: Manifest, names: Iterable[str], inputs: Inputs, *, removes: 
         removes: whether files of the manifest that are not among the names are removed.
 
     Raises:
-        ConfigError: a file is refused; the message names it and the way out.
+        ConfigError: a file to write or remove is an input, or a file to write is a link, a folder, below a file, or not
+            in the manifest as it is now; the message names it and the way out.
     """
     wanted = list(names)
     for name in [*wanted, *(sorted(manifest.names()) if removes else ())]:
@@ -118,5 +119,5 @@ def _refusal(manifest: Manifest, name: str) -> str | None:
     state = manifest.state(name)
     if adopting() or state in (State.ABSENT, State.OWN):
         return None
-    reason = "was changed since" if state is State.CHANGED else "is there, and no manifest says that it was written by"
+    reason = "was changed since" if state is State.CHANGED else "exists, and no manifest lists it as written by"
     return f"{path}: {reason} `adit {manifest.verb}`; move it away or name another output, or {ADOPT_WAY}"

@@ -22,6 +22,7 @@ RELAXED: Final = ".relax"
 """Folder of the finished relaxations of ``adit relax``, beside its results."""
 
 LOCK: Final = ".lock"
+"""Suffix of locks."""
 
 OWN_HIDDEN: Final = re.compile(r"(verb|file)-.+\.(json|lock)|.+\.lock|new-[0-9a-f]+.*|[0-9a-f]{16}\.(part|link)")
 """Names of this package's files in a hidden folder."""
@@ -39,7 +40,7 @@ def clean(folder: Path) -> tuple[int, list[Path]]:
         folder: the folder, e.g. ``results``.
 
     Returns:
-        The number of removed files, and the files that are left.
+        The number of removed files, without those of hidden folders, and the files that are left.
 
     Raises:
         ConfigError: there is no such folder.

@@ -17,6 +17,7 @@ PATIENCE_S: Final = 30.0
 """Longest wait for another process, s; a stage whose workflow was killed ends within seconds."""
 
 STEP_S: Final = 0.1
+"""Time between two attempts to take the lock, s."""
 
 
 @contextmanager
@@ -24,9 +25,9 @@ def held(folder: Path, key: str, verb: str, patience_s: float = PATIENCE_S) -> I
     """Within the block, be the only process that writes the outputs ``key`` of a folder.
 
     Args:
-        folder: the folder.
-        key: key of the manifest.
-        verb: command, for the message.
+        folder: folder of the outputs.
+        key: key of the manifest; see ``adit.outputs.manifest``.
+        verb: command that writes, for messages.
         patience_s: longest wait for another process, s.
 
     Raises:

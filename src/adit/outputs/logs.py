@@ -16,6 +16,7 @@ HEADER: Final = "# log of adit {stage}\n"
 """First line of every log."""
 
 SUFFIX: Final = ".log"
+"""Suffix of logs, which no output has."""
 
 _START: Final = re.compile(rb"# log of adit [a-z][a-z-]*\n")
 
@@ -24,16 +25,18 @@ _TIMES: Final = b"s\th:m:s\t"
 
 
 def own_log(path: Path, used: Iterable[Path] = (), written: Iterable[Path] = ()) -> Path:
-    """Return the path of a log file to write; one that is there has to be a log of this package.
+    """Return the path of a log file, which is created if it does not exist; an existing file has to be a log of adit.
 
     Args:
-        path: the log.
-        used: what the command reads and writes; the log may be none of it, and has the suffix ``.log`` in its folders.
-        written: what the command writes; a log in these folders has the suffix ``.log``, as no output has.
+        path: path of the log.
+        used: files and folders that the command reads or writes; the log may be none of the files, and needs the suffix
+            ``.log`` in the folders.
+        written: files and folders that the command writes; a log in or beside them needs the suffix ``.log``.
 
     Raises:
-        ConfigError: it is a file that the command uses, may become one of its outputs, is one of others, or none that
-            can be written to.
+        ConfigError: it is a file that the command uses, may become one of its outputs, lies in a folder of manifests,
+            is not a plain file, or is a file that is not a log of this package.
+        DataError: it cannot be written.
     """
     for other in used:
         if _is_same(path, other):
@@ -83,12 +86,20 @@ def _is_same(path: Path, other: Path) -> bool:
 
 
 def is_own_log(path: Path) -> bool:
-    """Return whether a file is a log of this package."""
+    """Return whether a file is a log of this package.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     with path.open("rb") as file:
         return _START.match(file.read(64)) is not None
 
 
 def is_own_benchmark(path: Path) -> bool:
-    """Return whether a file holds times that Snakemake measured."""
+    """Return whether a file holds times that Snakemake measured.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     with path.open("rb") as file:
         return file.read(len(_TIMES)) == _TIMES

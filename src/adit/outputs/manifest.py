@@ -18,12 +18,18 @@ from typing import Any, Final
 from adit.outputs.parts import HIDDEN, temporary_beside
 
 BLOCK: Final = 1 << 20
+"""Number of bytes read at a time."""
+
 LONGEST_NAME: Final = 200
 """Largest size of a file's name in the name of its manifest, bytes; longer ones are hashed."""
 
 
 class State(StrEnum):
-    """State of a file with respect to a manifest."""
+    """State of a file with respect to a manifest.
+
+    ``absent``: there is no file; ``own``: it is as the manifest says; ``changed``: it is in the manifest, with another
+    content; ``foreign``: it is not in the manifest, or is a link or behind one.
+    """
 
     ABSENT = "absent"
     OWN = "own"
@@ -51,7 +57,7 @@ class Manifest:
 
     @property
     def path(self) -> Path:
-        """Return its path."""
+        """Return the path of the manifest."""
         return self.folder / HIDDEN / f"{self.key}.json"
 
     @classmethod
@@ -64,7 +70,11 @@ class Manifest:
         return manifest
 
     def write(self) -> None:
-        """Store it, atomically."""
+        """Write the manifest, atomically.
+
+        Raises:
+            OSError: the folder cannot be written to.
+        """
         record: dict[str, Any] = {"verb": self.verb, "files": self.files}
         if self.before:
             record["before"] = self.before
@@ -76,7 +86,7 @@ class Manifest:
             part.replace(self.path)
 
     def state(self, name: str) -> State:
-        """Return the state of a file: missing, as in this manifest, changed since, or foreign (also behind a link)."""
+        """Return the state of a file by its name relative to the folder."""
         path = self.folder / name
         if not os.path.lexists(path):
             return State.ABSENT
@@ -88,17 +98,17 @@ class Manifest:
         return State.OWN if sha256(path) in states else State.CHANGED
 
     def names(self) -> set[str]:
-        """Return all names in it."""
+        """Return the names of all its files, also of those that are being replaced."""
         return {*self.files, *self.before}
 
 
 def folder_key(verb: str) -> str:
-    """Return the key of a verb that writes a folder."""
+    """Return the key of the manifest of a verb that writes a folder."""
     return f"verb-{verb}"
 
 
 def file_key(name: str) -> str:
-    """Return the key of one file."""
+    """Return the key of the manifest of one file."""
     content = os.fsencode(name)
     return f"file-{name}" if len(content) <= LONGEST_NAME else f"file-{hashlib.sha256(content).hexdigest()}"
 
@@ -123,7 +133,7 @@ def naming(path: Path) -> Iterator[tuple[Manifest, str]]:
 
 
 def state_of(path: Path) -> State:
-    """Return the state of a file in the manifests beside it and in the folders above."""
+    """Return the state of a file in the manifests beside it and in the folders above; the best of several."""
     states = [manifest.state(name) for manifest, name in naming(path)]
     there = os.path.lexists(path)
     return min(states, key=list(State).index) if states else State.FOREIGN if there else State.ABSENT
@@ -144,7 +154,11 @@ def _of_any_verb(folder: Path, key: str) -> Manifest:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
+    """Return the SHA-256 of a file as hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):

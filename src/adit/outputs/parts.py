@@ -17,7 +17,10 @@ HIDDEN: Final = ".adit"
 """Name of the folder beside outputs that only this package uses."""
 
 PART: Final = ".part"
+"""Suffix of temporary files."""
+
 LINK: Final = ".link"
+"""Suffix of temporary second names of files."""
 
 _swept: set[Path] = set()
 """Folders that this process has swept."""
@@ -31,6 +34,7 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: the folder cannot be written to.
+        ConfigError: a link is in the place of the hidden folder.
     """
     folder = path.parent
     if folder not in _swept:
@@ -46,10 +50,11 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 
 def hidden_folder(folder: Path) -> Path:
-    """Make the hidden folder of a folder, and return it.
+    """Create the hidden folder of a folder if it is missing, and return it.
 
     Raises:
         ConfigError: a link is in its place, or a folder above it is a link to nothing.
+        OSError: it cannot be created.
     """
     hidden = folder / HIDDEN
     if hidden.is_symlink():
@@ -93,7 +98,12 @@ def _locked_part(folder: Path) -> tuple[Path, int]:
 
 
 def lock(handle: int, *, wait: bool = False) -> bool:
-    """Lock an open file for this process; return whether that succeeded (always without support of locks)."""
+    """Lock an open file for this process; return whether that succeeded (always if the file system has no locks).
+
+    Args:
+        handle: descriptor of the file.
+        wait: whether to wait for another process that holds the lock.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -104,7 +114,7 @@ def lock(handle: int, *, wait: bool = False) -> bool:
 
 
 def same_file(handle: int, path: Path) -> bool:
-    """Return whether ``path`` is still the open file."""
+    """Return whether ``path`` is still the open file with the descriptor ``handle``."""
     try:
         there = os.stat(path)
     except OSError:

@@ -26,6 +26,8 @@ from adit.outputs.parts import HIDDEN, forget_hidden, hidden_folder, sweep
 from adit.progress import log, shown_as
 
 STAGE: Final = "new-"
+"""Beginning of the names of temporary folders."""
+
 _TOKEN: Final = 8
 
 
@@ -42,7 +44,7 @@ def replaced_folder(out: Path, verb: str, *, inputs: Iterable[Path] = (), names:
         names: files that will be written, if known, so that conflicts are found before the work.
 
     Raises:
-        ConfigError: a file to write or remove is an input or a foreign file.
+        ConfigError: ``out`` is a file, or a file to write or remove is an input, or was not written by ``verb``.
         ExternalToolError: another process writes there.
     """
     check_is_folder(out)
@@ -63,7 +65,7 @@ def replaced_files(paths: Sequence[Path], verb: str, *, inputs: Iterable[Path] =
         inputs: files and folders that are read.
 
     Raises:
-        ConfigError: as of ``replaced_folder``, or a file is given twice.
+        ConfigError: as for ``replaced_folder``, or a file is given twice.
         ExternalToolError: another process writes there.
     """
     if len({os.path.abspath(path) for path in paths}) < len(paths):
@@ -77,8 +79,14 @@ def replaced_files(paths: Sequence[Path], verb: str, *, inputs: Iterable[Path] =
 def check_folder(out: Path, verb: str, *, inputs: Iterable[Path], names: Iterable[str]) -> None:
     """Do the checks of ``replaced_folder`` before long computations; nothing is written.
 
+    Args:
+        out: the folder to write to.
+        verb: the command that writes.
+        inputs: files and folders that are read.
+        names: files that will be written, if known.
+
     Raises:
-        ConfigError: as of ``replaced_folder``.
+        ConfigError: as for ``replaced_folder``.
     """
     check_is_folder(out)
     check(Manifest.read(out, folder_key(verb), verb), names, Inputs(inputs), removes=True)
@@ -90,9 +98,9 @@ class _Request:
 
     Attributes:
         folder: the folder.
-        key: of the manifest.
+        key: key of the manifest.
         names: files that will be written, if known.
-        removes: whether files of the manifest that are not written again go.
+        removes: whether files of the manifest that are not written again are removed.
     """
 
     folder: Path

@@ -58,7 +58,7 @@ class Scratch:
             if links := [name for name in foreign if (self.folder / name).is_symlink()]:
                 raise ConfigError(f"{self.folder / links[0]}: is a link, and this package replaces none; remove it")
             if foreign and not adopting():
-                reason = f"is there, and no manifest says that it was written by `adit {self._verb}`"
+                reason = f"exists, and no manifest lists it as written by `adit {self._verb}`"
                 raise ConfigError(f"{self.folder / foreign[0]}: {reason}; move it away, or {ADOPT_WAY}")
             if new:
                 self._manifest.files |= dict.fromkeys(new, _UNHASHED)
@@ -71,7 +71,11 @@ class Scratch:
             raise from_os_error(error, str(self.folder)) from error
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove recorded files by name, with their records; other files are kept."""
+        """Remove recorded files by name, with their records; other files are kept.
+
+        Raises:
+            OSError: a file cannot be removed, or the manifest cannot be written.
+        """
         with self._lock:
             self._manifest = Manifest.read(self.folder, folder_key(self._verb), self._verb)
             self._remove([name for name in names if name in self._manifest.files])
@@ -97,13 +101,21 @@ class Scratch:
                 self.folder.rmdir()
 
     def list_tree(self, name: str) -> None:
-        """Record the files of a recorded folder, so that foreign files are recognised later."""
+        """Record the files of a recorded folder, so that foreign files are recognised later.
+
+        Raises:
+            OSError: the manifest cannot be written.
+        """
         inside = {f"{name}/{entry}": _UNHASHED for entry in _entries(self.folder / name)}
         self._manifest.files |= inside
         self._manifest.write()
 
     def remove_tree(self, name: str) -> None:
-        """Remove a recorded folder; a folder that is not recorded or contains other files is renamed instead."""
+        """Remove a recorded folder; a folder that is not recorded or contains other files is renamed instead.
+
+        Raises:
+            OSError: the folder cannot be renamed, or the manifest cannot be written.
+        """
         tree = self.folder / name
         entries = {entry for entry in self._manifest.files if entry.startswith(f"{name}/")}
         added = entries and {f"{name}/{entry}" for entry in _entries(tree)} - entries

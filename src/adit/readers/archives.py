@@ -21,7 +21,7 @@ Member = tuple[PurePosixPath, Callable[[], bytes]]
 
 
 def inner_path(name: PurePath) -> PurePosixPath:
-    """Return the path of a member below its archive, whatever its name says: files are told apart by it, none written.
+    """Return the path of a member relative to its archive; it only distinguishes members, nothing is written to it.
 
     Backslashes separate folders, as in archives of Windows; drives, roots and ``..`` are left out.
     """
@@ -43,18 +43,20 @@ def reason(error: Exception) -> str:
 def members(
     path: Path, packed: str, limits: LimitsConfig, counter: Archive, wanted: Callable[[PurePath], bool]
 ) -> Iterator[Member]:
-    """Yield name and content of the files of an archive.
+    """Yield the name of each file of an archive, and a function that returns its content.
+
+    That function raises ``LimitError`` if the member or the archive is larger than a limit, and ``DataError`` if the
+    member is damaged.
 
     Args:
         path: the archive.
-        packed: its suffix.
-        limits: limits on bytes.
+        packed: its suffix, e.g. ``.tar.gz``.
+        limits: ``file_bytes`` bounds a member, ``archive_bytes`` all of them, in unpacked bytes.
         counter: counter of the unpacked bytes.
-        wanted: returns whether a member is read; the content of others is empty.
+        wanted: returns whether a member of a tar archive is read; the content of others is empty.
 
     Raises:
-        ArchiveError: it is damaged; the members before the damage were yielded.
-        LimitError: it is larger than a limit.
+        ArchiveError: the archive is damaged, or its headers are larger than a limit; the members before were yielded.
     """
     is_zip = packed == ".zip"
     try:
@@ -180,7 +182,7 @@ class _Bounded:
         """Return at most ``size`` bytes; contents are read in blocks, so a larger request is a header.
 
         Raises:
-            DataError: a header is larger than a block.
+            DataError: a header is larger than two blocks (``BLOCK``).
             LimitError: the headers are larger than ``limits.archive_bytes``.
         """
         if not 0 <= size <= 2 * BLOCK:

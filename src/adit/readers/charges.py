@@ -18,11 +18,11 @@ def with_state(system: AtomicSystem, properties: Mapping[str, Any]) -> AtomicSys
     """Return a molecule with the charge (e) and the unpaired electrons of its file in ``info``; a crystal as it is.
 
     Args:
-        system: as parsed; what its ``info`` has stays.
+        system: the parsed structure; values in its ``info`` are kept.
         properties: columns, keys or data fields of the file.
 
     Raises:
-        DataError: one of them is no whole number, or fewer than no electrons are unpaired.
+        DataError: one of them is not an integer, or the number of unpaired electrons is negative.
     """
     if system.cell is not None:
         return system
@@ -34,7 +34,7 @@ def with_state(system: AtomicSystem, properties: Mapping[str, Any]) -> AtomicSys
 
 
 def _whole(name: str, value: Any) -> int | None:
-    """Return a whole number; ``None`` where a table has no value."""
+    """Return an integer; ``None`` where a table has no value."""
     if value is None or value != value or (isinstance(value, str) and not value.strip()):
         return None
     try:
@@ -42,5 +42,5 @@ def _whole(name: str, value: Any) -> int | None:
     except (TypeError, ValueError):
         number = float("nan")
     if not number.is_integer():
-        raise DataError(f"{name} is {value!r}, which is no whole number")
+        raise DataError(f"{name} is {value!r}, which is not an integer")
     return int(number)

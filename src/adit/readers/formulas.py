@@ -18,12 +18,13 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def parse_formula(text: str) -> dict[str, float]:
-    """Return the amounts of a formula with brackets, subscripts, decimal amounts, and parts after a middle dot.
+    """Return the amount of each element of a formula with brackets, subscripts, decimals, and parts after a middle dot.
 
-    A full stop that joins parts (``NaCl.2H2O``) is refused, since it is also a decimal point; deuterium is hydrogen.
+    A full stop that joins parts (``NaCl.2H2O``) is refused, since it is also a decimal point. Deuterium and tritium are
+    hydrogen.
 
     Raises:
-        DataError: the text is not a formula, or can be read in two ways.
+        DataError: the text is not a formula, can be read in two ways, or has an amount that is not positive.
     """
     bare = re.sub(r"[\s_$]|(?<=[A-Za-z\d])[+-](?=[A-Z]|$)", "", text.translate(_SUBSCRIPTS))
     if not bare:

@@ -22,7 +22,7 @@ class RowIdentity:
 
     Attributes:
         n_atoms: number of atoms, or ``None``.
-        formula: reduced formula as of ``reduced_formula``, or ``None``.
+        formula: reduced formula as ``adit.elements.reduced_formula`` writes it, or ``None``.
     """
 
     n_atoms: int | None = None
@@ -63,8 +63,8 @@ def join_ids(structures: Mapping[str, RowIdentity], table: Mapping[str, RowIdent
     Equal ids match. Of the others, those whose last parts of the path are equal, and unique on both sides, match.
 
     Args:
-        structures: by id.
-        table: by id.
+        structures: identities of the structures by their ids.
+        table: identities of the rows of the table by their ids.
         name: name of the table, for messages.
 
     Raises:
@@ -77,18 +77,18 @@ def join_ids(structures: Mapping[str, RowIdentity], table: Mapping[str, RowIdent
     met |= by_stem
     if table and structures and not met:
         raise ConfigError(
-            f"{name}: none of its {len(table)} ids is a sample's: {_some(table)} there, {_some(structures)} here; "
-            "give the samples that it was made of"
+            f"{name}: none of its {len(table)} ids is that of a sample (table: {_some(table)}; samples: "
+            f"{_some(structures)}); give the samples that the table was computed from"
         )
     other = [
-        f"{theirs}: {table[theirs]} there, {structures[ours]} here"
+        f"{theirs}: {table[theirs]} in the table, {structures[ours]} in the sample"
         for theirs, ours in met.items()
         if table[theirs].differs(structures[ours])
     ]
     if other:
         raise ConfigError(
-            f"{name}: {len(other)} of {len(met)} ids are of other structures than here ({'; '.join(other[:_NAMED])}); "
-            "give the samples that it was made of"
+            f"{name}: {len(other)} of {len(met)} ids belong to other structures ({'; '.join(other[:_NAMED])}); "
+            "give the samples that the table was computed from"
         )
     missing = len(structures) - len(met)
     if missing and table:
@@ -120,7 +120,7 @@ def need_unique(ids: Iterable[Any], name: str) -> None:
     """Refuse a table in which an id occurs twice.
 
     Raises:
-        ConfigError: one does; the message names the first three.
+        ConfigError: an id occurs twice; the message names the first three.
     """
     repeated = [str(each) for each, count in Counter(ids).items() if count > 1]
     if repeated:

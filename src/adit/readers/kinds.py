@@ -20,8 +20,8 @@ def by_kind(rows: Sequence[ReadRow], kind: Kind | None) -> dict[Kind, list[ReadR
 
     Args:
         rows: the rows that were read.
-        kind: kind of all rows; ``None``: systems with a cell are crystals, or MOFs if most look like one, the others
-            molecules. Failures get the kind of their format, or the most frequent one.
+        kind: kind of all rows; ``None``: systems with a cell are crystals, or MOFs if most of them look like MOFs; the
+            others are molecules. Failures get the kind of their format, or the most frequent one.
     """
     if kind is not None:
         return {kind: [as_kind(row, kind) for row in rows]}
@@ -39,7 +39,7 @@ def by_kind(rows: Sequence[ReadRow], kind: Kind | None) -> dict[Kind, list[ReadR
 
 
 def looks_like_mof(system: AtomicSystem) -> bool:
-    """Return whether a periodic system has carbon, hydrogen, a metal and many atoms."""
+    """Return whether a periodic system has carbon, hydrogen, a metal and at least ``MOF_ATOMS`` atoms."""
     held = set(system.numbers.tolist())
     return len(system) >= MOF_ATOMS and {1, 6} <= held and bool(held - set(_NONMETAL_NUMBERS))
 
@@ -54,7 +54,7 @@ def _kind_of(read: ReadRow, solid: Kind) -> Kind | None:
 
 
 def as_kind(read: ReadRow, kind: Kind) -> ReadRow:
-    """Return a row as one of a kind; a failure if that is impossible: cells are neither made up nor dropped."""
+    """Return a row with a kind; a failure row if its structure lacks the cell of that kind, or has one too many."""
     row = read.row
     if row.kind is kind:
         return read

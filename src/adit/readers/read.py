@@ -68,7 +68,7 @@ class ReadSettings:
     """Settings of reading.
 
     Attributes:
-        workers: processes at most; 0: in this process, without a limit of time.
+        workers: largest number of processes; 0: in this process, without a limit of time.
         parse: settings of parsing, with the limits (``limits.read_s``: wall time of one structure, s).
         cut: settings of tables.
     """
@@ -94,9 +94,9 @@ def settings_of(
     """Return the settings of reading of a configuration.
 
     Args:
-        read: section of the configuration.
-        limits: section of the configuration.
-        workers: processes at most.
+        read: section ``read`` of the configuration.
+        limits: section ``limits`` of the configuration.
+        workers: largest number of processes.
         refuse: contradictions are failures, even if not configured.
         structure_column: column of the structures in tables; empty: detected.
         id_column: column or key of the ids; empty: detected.
@@ -137,12 +137,12 @@ def read_structures(paths: Sequence[Path], settings: ReadSettings | None = None)
 
 
 def need_structures(rows: Sequence[ReadRow]) -> None:
-    """Check that a structure can be read: a result on none would say nothing.
+    """Check that at least one structure was read, since a result on none is meaningless.
 
-    Structures beyond a limit of the configuration are failure rows, not unreadable.
+    Structures beyond a limit of the configuration do not count as unreadable.
 
     Raises:
-        DataError: there is none.
+        DataError: every row is a failure of reading, and none of them because of a limit.
     """
     failures = [row.row for row in rows if isinstance(row.row, Failure) and row.row.stage == "read"]
     if failures and len(failures) == len(rows) and not any(names_limit(failure.reason) for failure in failures):
@@ -152,7 +152,12 @@ def need_structures(rows: Sequence[ReadRow]) -> None:
 
 
 def parse_all(cut: Sequence[Entry], settings: ReadSettings) -> list[Parsed | str]:
-    """Return the parsed structure of each entry, or why it is not a structure."""
+    """Return the parsed structure of each entry, or why it is not a structure, in order.
+
+    Args:
+        cut: entries.
+        settings: settings of reading, with the number of processes and the wall limit of one structure.
+    """
     outcomes: list[Parsed | str] = [entry.problem for entry in cut]
     todo = [n for n, entry in enumerate(cut) if not entry.problem and entry.format != "Arrow"]
     for n, entry in enumerate(cut):
@@ -242,7 +247,11 @@ def _batches(cut: Sequence[Entry], todo: Sequence[int]) -> list[list[int]]:
 
 
 def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
-    """Return the parsed structure of an entry, or why it is not a structure."""
+    """Return the parsed structure of an entry, or why it is not a structure.
+
+    Raises:
+        MemoryError: the process has no memory left; the worker is replaced.
+    """
     try:
         parsed = FORMATS[entry.format].parse(entry.content, settings)
         check_atoms(len(parsed.system), settings.limits)

@@ -34,7 +34,7 @@ class _File:
         source: name for display.
         path: parts of its name, without its suffix.
         given: number of last parts from the given file, folder or archive on.
-        suffix: of the file.
+        suffix: suffix of the file.
         named: whether the user named it, rather than its folder or archive.
         open: returns its bytes, or a local path if the format needs one.
     """
@@ -50,6 +50,11 @@ class _File:
 
 def entries(paths: Sequence[Path], settings: CutSettings | None = None, limits: LimitsConfig = DEFAULTS) -> list[Entry]:
     """Return the entries of files, folders and archives, in a fixed order; entries beyond a limit have a problem.
+
+    Args:
+        paths: files, folders and archives.
+        settings: settings of tables; ``None``: the defaults.
+        limits: limits on bytes and on the number of structures, in place of those in ``settings``.
 
     Raises:
         DataError: a path does not exist, is of no known format, or holds no structure.
@@ -94,10 +99,10 @@ def _names(parts: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_paths(paths: Sequence[Path]) -> None:
-    """Check that files and folders exist and have a known format, before anything is read.
+    """Check that files and folders exist, and that files have a known format, before anything is read.
 
     Raises:
-        DataError: one is not.
+        DataError: a path does not exist, or a file has no known format.
     """
     for path in paths:
         if path.is_dir():
@@ -293,14 +298,14 @@ def skipped_archives(names: Sequence[PurePath]) -> str:
 
 
 _NAMED: Final = 8
-"""Archives that are named, of those that are not read."""
+"""Largest number of unread archives that a message names."""
 
 
 def skipped_text(names: Iterable[PurePath]) -> str:
     """Return a text with number and suffixes of the files that are not read; empty if there are none.
 
     Args:
-        names: the files; hidden files do not count.
+        names: the files that are not read; hidden files are left out.
     """
     shown = [name for name in names if not name.name.startswith(".") and "__MACOSX" not in name.parts]
     if not shown:

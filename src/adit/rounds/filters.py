@@ -1,4 +1,4 @@
-"""What a sample must pass to be kept, in the order of the tests; the first that it fails is its reason."""
+"""Tests that a sample must pass to be kept, in their order; the first that it fails is its reason."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Filter:
     """A test of a row.
 
     Attributes:
-        name: what a row that fails it lacks.
-        columns: columns that it reads; of an energy, that of a surrogate may stand for it.
-        passes: takes their values.
+        name: property that a row needs, e.g. ``valid``.
+        columns: columns that it reads; for a column of energies, that of a surrogate is read if there is no other.
+        passes: returns whether a row passes, from the values of the columns.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Filter:
 
 
 def is_true(value: Any) -> bool:
-    """Return whether a value of a table is there and true."""
+    """Return whether a value of a table is neither missing nor false."""
     return value is not None and value == value and bool(value)
 
 
@@ -42,7 +42,7 @@ CRYSTAL: Final = (
     Filter("metastable", (flag(Metric.METASTABLE, Protocol.ADIT),), is_true),
     Filter("unique and novel", (flag(Metric.MSUN, Protocol.ADIT),), is_true),
 )
-"""Of crystals; uniqueness and novelty are those of the relaxed structure, by the protocol ``adit``."""
+"""Filters of crystals; uniqueness and novelty are those of the relaxed structure, by the protocol ``adit``."""
 
 MOLECULE: Final = (
     Filter("valid", (Col.VALIDITY,), is_true),
@@ -52,14 +52,16 @@ MOLECULE: Final = (
     Filter("relaxed", (Col.XTB_STATUS,), lambda status: status == "converged"),
     Filter("unchanged by relaxation", (Col.XTB_SAME,), is_true),
 )
+"""Filters of molecules."""
 
 FILTERS: Final[Mapping[Kind, Sequence[Filter]]] = {Kind.CRYSTAL: CRYSTAL, Kind.MOLECULE: MOLECULE}
+"""Filters by kind; MOFs are not kept."""
 
 KEPT: Final = "kept"
 """Decision of a row that passes every test."""
 
 OWN: Final = "not as rounds.keep says"
-"""Decision of a row that does not fulfil the condition of the user's own."""
+"""Decision of a row that does not fulfil the user's condition."""
 
 
 def missing_columns(kind: Kind, names: Sequence[str]) -> list[str]:

@@ -28,14 +28,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DECISION: Final = "decision"
-"""Column of the table: ``kept``, or what a sample lacks."""
+"""Column of the table: ``kept``, or why a sample is not kept."""
 
 EARLIER: Final = "not new: kept in an earlier round"
+"""Decision of a sample that an earlier round kept."""
 
 UNKNOWN: Final = "not comparable with earlier rounds"
+"""Decision of a crystal that the matcher could not compare."""
 
 WALL_LIMIT_S: Final = 60.0
-"""Longest comparison of one structure, s."""
+"""Limit on the wall time of the comparisons of one structure, s."""
 
 
 COLLAPSE: Final = {
@@ -50,10 +52,10 @@ VALID: Final = {Kind.CRYSTAL: Col.OVERALL_VALIDITY, Kind.MOLECULE: Col.VALIDITY}
 
 @dataclass(frozen=True)
 class KeptSystems:
-    """What is kept of a run.
+    """Samples of a run that are kept, and the decisions about all.
 
     Attributes:
-        systems: relaxed structures; ``info`` has the split ``train`` and the lineage.
+        systems: relaxed structures; ``info`` has the split ``train`` and the origin (run, sample, weights).
         decisions: one row per requested sample: id, decision, and the columns of the scores.
     """
 
@@ -62,7 +64,7 @@ class KeptSystems:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return the samples by decision, most frequent first."""
+        """Return the number of samples by decision, most frequent first."""
         return dict(Counter(self.decisions[DECISION]).most_common())
 
 
@@ -85,12 +87,13 @@ def keep(
         run: folder of a scored run.
         kind: crystal or molecule.
         earlier: structures that earlier rounds kept.
-        workers: processes that compare.
-        condition: of the user's own, on the columns of the scores, of ``with_elements`` and of the command.
-        command: program of the user's that adds columns.
+        workers: largest number of processes that compare.
+        condition: the user's condition on the columns of the scores, of ``with_elements`` and of the command.
+        command: the user's program that adds columns.
 
     Raises:
-        DataError: a file is missing, or the scores lack a column.
+        DataError: a file is missing or broken, the scores lack a column, a sample that passes has no structure, or the
+            table of the program does not fit.
         ExternalToolError: the program fails.
         ConfigError: the condition names an unknown column.
     """
@@ -148,8 +151,14 @@ def _with_columns(table: pd.DataFrame, ids: Sequence[str], columns: pd.DataFrame
 def check_floors(kept: KeptSystems, run: Path, kind: Kind, floors: FloorsConfig) -> None:
     """Check that a round did not collapse.
 
+    Args:
+        kept: samples that are kept, and the decisions about all.
+        run: folder of the round.
+        kind: crystal or molecule.
+        floors: smallest uniqueness and novelty of the valid samples (0..1), and smallest number of kept structures.
+
     Raises:
-        DataError: it is below a floor; the message has the numbers.
+        DataError: the round is below a floor; the message has the numbers.
     """
     unique, novel = COLLAPSE[kind]
     table = kept.decisions
@@ -159,22 +168,30 @@ def check_floors(kept: KeptSystems, run: Path, kind: Kind, floors: FloorsConfig)
         if len(valid) and share < floor:
             raise DataError(
                 f"{run}: {name} of the {len(valid)} valid {kind}s is {100 * share:.1f} %, below rounds.floors.{name} "
-                f"({100 * floor:g} %): the loop stops; earlier rounds are as they were"
+                f"({100 * floor:g} %): the loop stops; earlier rounds are unchanged"
             )
     if len(kept.systems) < floors.kept:
         raise DataError(
             f"{run}: keeps {len(kept.systems)} of {len(table)} {kind}s ({_counts(kept)}), fewer than "
-            f"rounds.floors.kept ({floors.kept}): the loop stops; earlier rounds are as they were"
+            f"rounds.floors.kept ({floors.kept}): the loop stops; earlier rounds are unchanged"
         )
 
 
 def write_kept(
     kept: KeptSystems, run: Path, kind: Kind, out: Path, table: Path, earlier: Sequence[AtomicSystem] = ()
 ) -> None:
-    """Write the structures, after those of earlier rounds, and the decisions; say how many samples each filter took.
+    """Write the structures, after those of earlier rounds, and the decisions; log the number of samples by decision.
+
+    Args:
+        kept: samples that are kept, and the decisions about all.
+        run: folder of the round.
+        kind: crystal or molecule.
+        out: file of structures to write, .arrow.
+        table: table of decisions to write.
+        earlier: structures that earlier rounds kept, which are written too.
 
     Raises:
-        DataError: nothing is kept.
+        DataError: no sample is kept.
     """
     counts = _counts(kept)
     if not kept.systems:

@@ -1,4 +1,4 @@
-"""``rounds.score_command``: a program of the user's gives the samples columns of its own."""
+"""``rounds.score_command``: a user's program adds columns to the scores of the samples."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WHO: Final = "rounds.score_command"
+"""Key of the configuration, for messages."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class ScoreCommand:
     """A program that scores samples.
 
     Attributes:
-        command: its arguments, with placeholders.
-        wall_limit_s: its wall-time limit, s.
+        command: the program and its arguments, with placeholders (``SCORE_PLACEHOLDERS``).
+        wall_limit_s: limit on its wall time, s.
     """
 
     command: str
@@ -39,11 +40,12 @@ class ScoreCommand:
         Args:
             table: scores of the samples; ``system_id`` is unique.
             systems: their structures, with the same ids.
-            kind: of the samples.
+            kind: kind of the samples.
 
         Raises:
-            ExternalToolError: it does not start, fails, exceeds its wall limit, or writes nothing.
-            DataError: its table is not readable, lacks samples, has others or one twice, or a column of the scores.
+            ExternalToolError: the program does not start, fails, exceeds its wall limit, or writes nothing.
+            DataError: its table is not readable, has no ``system_id``, lacks samples, has others or one twice, or a
+                column of the scores.
         """
         with tempfile.TemporaryDirectory(prefix="adit-") as name:
             folder = Path(name)
@@ -68,7 +70,7 @@ def _joined(answer: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of the program by the ids of the table.
 
     Raises:
-        DataError: they do not belong together.
+        DataError: the ids are not those of the table, each once, or a column is one of the scores.
     """
     if Col.SYSTEM_ID not in answer.columns:
         raise DataError(f"{WHO}: {{output}} has no column system_id")

@@ -15,11 +15,11 @@ from adit.score.matching.linking import SETTINGS
 
 
 def card(stage: ScoreStage, references: Mapping[str, Mapping[str, int]], energies: Energies) -> dict[str, Any]:
-    """Return the card.
+    """Return the card as a dictionary for JSON: settings, library versions, references, matchers, protocols, energies.
 
     Args:
         stage: slice of the configuration.
-        references: structures of each split, by kind.
+        references: number of reference structures by kind and split.
         energies: relaxations, hull and DFT of the crystals.
     """
     return {

@@ -30,6 +30,11 @@ def read_any_references(paths: Sequence[Path], kinds: Sequence[Kind], settings: 
 
     A kind that is not in the files has an empty reference, and a warning is logged.
 
+    Args:
+        paths: files, folders and archives.
+        kinds: kinds to return.
+        settings: settings of reading; files without structures are errors.
+
     Raises:
         DataError: a path does not exist or has an unknown format, or the files contain none of the kinds.
     """
@@ -59,7 +64,7 @@ def _reference(reference: Reference, rows: Sequence[ReadRow], kind: Kind) -> Ref
 
 
 def origins_of(rows: Sequence[ReadRow]) -> Origins:
-    """Return sources and reading notes of samples."""
+    """Return the file and the reading notes of each sample, by its id."""
     return {
         each.row.system_id: {
             SOURCE: each.source,
@@ -79,7 +84,7 @@ def joined(energies: Energies, rows: Sequence[ReadRow], names: Mapping[str, str]
         names: names of the tables ``relaxed``, ``hull`` and ``dft``, for messages.
 
     Raises:
-        ConfigError: no id of a table matches, or a sample's id has another structure in a table.
+        ConfigError: no id of a table is that of a sample, or a sample's id belongs to another structure in a table.
     """
     samples = {each.row.system_id: identity_of(each.row) for each in rows}
     tables: dict[str, Table] = {"relaxed": energies.relaxed, "hull": energies.hull, "dft": energies.dft}

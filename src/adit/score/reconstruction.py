@@ -22,10 +22,15 @@ MOLECULE_TOLERANCES = (0.05, 0.1, 0.3)
 
 
 def compare(original: AtomicSystem, decoded: AtomicSystem) -> dict[str, Any]:
-    """Return whether a reconstruction matches, and its deviation.
+    """Return ``types``, ``match``, ``rmsd`` and, for crystals, ``rmsd_normalised`` of a reconstruction.
 
-    ``rmsd`` is in Å. For crystals it is pymatgen's, over the best match with periodic images, and ``rmsd_normalised``
-    is the same over (V/n)^(1/3). For molecules it is that of the best rotation, atoms in their order.
+    ``types`` is the share of atoms whose element is right. ``rmsd`` is in Å. For crystals it is pymatgen's, over the
+    best match with periodic images (NaN without a match), and ``rmsd_normalised`` is the same over (V/n)^(1/3). For
+    molecules it is that of the best rotation, atoms in their order; a match needs the right elements and at most 0.3 Å.
+
+    Args:
+        original: a system.
+        decoded: its reconstruction, with the same number of atoms.
     """
     types = float(np.mean(original.numbers == decoded.numbers))
     if original.cell is not None:
@@ -40,7 +45,7 @@ def compare(original: AtomicSystem, decoded: AtomicSystem) -> dict[str, Any]:
 def kabsch_rmsd(a: np.ndarray, b: np.ndarray) -> float:
     """Return the root-mean-square distance (Å) of two point sets (n, 3) after the best proper rotation.
 
-    Source: Kabsch (1976).
+    Source: W. Kabsch, Acta Cryst. A 32, 922 (1976).
     """
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     u, _, vt = np.linalg.svd(a.T @ b)
@@ -55,12 +60,17 @@ def _compare(pair: tuple[AtomicSystem, AtomicSystem]) -> dict[str, Any]:
 def score_reconstruction(originals: Path, split: str, decoded: Path, out: Path, workers: int) -> dict[str, Any]:
     """Write one row per system (``out``.csv) and the summary (``out``.json), and return the summary.
 
+    A comparison that takes more than 60 s is a failure.
+
     Args:
         originals: prepared dataset.
         split: the split that was reconstructed.
         decoded: reconstructions, with the originals' ids.
         out: path without its suffix.
-        workers: processes at most.
+        workers: largest number of processes.
+
+    Raises:
+        DataError: a file is missing or broken.
     """
     table = read_systems(decoded)
     by_id = {system.system_id: system for system in read_systems(originals).systems(split)}
@@ -90,7 +100,11 @@ def score_reconstruction(originals: Path, split: str, decoded: Path, out: Path, 
 
 
 def summarise(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return match rate (over all systems, failures included) and mean RMSD (over matches)."""
+    """Return match rate (over all systems, failures included) and mean RMSD (over matches, Å) by their names.
+
+    Args:
+        frame: a row per system with the columns of ``compare``; at least one row.
+    """
     matched = frame[frame["match"].fillna(False).astype(bool)]
     right = frame[frame["types"] == 1.0]
     summary: dict[str, Any] = {

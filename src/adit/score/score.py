@@ -80,12 +80,13 @@ def score(
         hull: ``hull/hull.parquet``, or ``None`` if there is none.
         dft: ``dft/<shard>.parquet``.
         out: the folder of the scores.
-        workers: processes at most.
+        workers: largest number of processes.
         cache: folder for results that depend only on the data (control rows, reduced references), or ``None``.
         checks: ``checks/<kind>/<shard>.json``: slow checks.
         judge: ``hull/judge.parquet``, or ``None`` if there is none.
 
     Raises:
+        ConfigError: a file to write is an input or was not written by this verb, or an id occurs twice in a table.
         DataError: a file is missing or broken, or the hull mixes energies of different methods.
     """
     structures = [table.with_suffix(".arrow") for table in relaxed]
@@ -128,7 +129,7 @@ def score_rows(
         reference: returns the reference of a kind.
         energies: relaxations, hull and DFT of the samples.
         out: the folder of the scores.
-        workers: processes at most.
+        workers: largest number of processes.
         cache: folder for results that depend only on the reference, or ``None``.
         protocols: named protocols to report.
         answers: existing answers of the slow tools; ``None``: none.
@@ -154,6 +155,7 @@ def score_rows(
 
 
 Scorer = Callable[[list[Row], Reference], Scored]
+"""Scores the samples of one kind against a reference."""
 
 
 def _write_scores(

@@ -34,7 +34,10 @@ def check_shard(stage: ChecksStage, kind: Kind, samples: Sequence[Path], shard: 
         samples: all shards of the kind.
         shard: the shard to check.
         out: the file to write.
-        workers: processes at most.
+        workers: largest number of processes.
+
+    Raises:
+        DataError: a shard is missing or broken, or an id occurs twice.
     """
     systems = systems_of(read_rows([shard]))
     if kind is Kind.MOF:

@@ -24,6 +24,7 @@ from adit.score.score import NAMED, OUTPUTS, score_rows
 from adit.systems import Kind
 
 SAMPLES: Final = "samples.arrow"
+"""Name of the file with the samples of a kind."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,19 @@ def score_files(
 
     Args:
         stage: slice of the configuration.
-        files: files, folders and zip archives of samples.
+        files: files, folders and archives of samples.
         given: further inputs.
         out: the folder, with the layout of a run, so that it can have a report.
-        workers: processes at most.
+        workers: largest number of processes.
         cache: folder for results that depend only on the reference, or ``None``.
         protocols: named protocols to report.
         reading: settings of reading; ``None``: the defaults.
 
     Raises:
-        ConfigError: ``out`` is a file or the folder of a run.
-        DataError: a file is missing, has an unknown format or no sample; the reference has none of the kinds; a
-            table belongs to other samples; none of the samples can be read.
+        ConfigError: ``out`` is a file or the folder of a run, or holds files that this verb did not write; a table
+            belongs to other samples.
+        DataError: a file is missing, has an unknown format or no sample; the reference has none of the kinds; none of
+            the samples can be read.
     """
     reading = reading or ReadSettings(workers, ParseSettings())
     _check(files, given, out)

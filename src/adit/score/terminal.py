@@ -11,9 +11,10 @@ from adit.score.common.aggregate import RateRecord
 from adit.score.common.separation import MARK, Separation
 
 NOT_MEASURED = "not measured"
-"""Opens the basis of a rate that has no value for want of a reference."""
+"""Beginning of the basis of a rate that has no value, since there is no reference."""
 
 FUNNEL_AND_SUN = "the funnel needs validity and a hull of every pair of elements, S.U.N. does not: they differ"
+"""Note below a funnel whose end is compared with S.U.N."""
 
 Key = tuple[str, str, str]
 """Kind, protocol and metric."""
@@ -48,11 +49,12 @@ def _is_sun(record: RateRecord) -> bool:
 
 
 def table_lines(records: Sequence[RateRecord], failing: Mapping[Key, str] | None = None) -> list[str]:
-    """Return the lines of the table of one kind; percent, with the interval, then the controls.
+    """Return the lines of the table of one kind: rates in per cent, with the interval, then the controls.
 
     Args:
         records: rates of one kind.
-        failing: metric → control row of real systems, for metrics that do not separate them from noise or random atoms.
+        failing: (kind, protocol, metric) → control row of real systems (``test`` or ``train``), for metrics that do not
+            separate these from noise or random atoms.
     """
     failing = failing or {}
     missing = [record for record in records if record.value is None and record.basis.startswith(NOT_MEASURED)]

@@ -25,7 +25,12 @@ def log_measures(measures: Sequence[Measure], verdicts: Sequence[Separation] = (
 
 
 def measure_lines(measures: Sequence[Measure], failing: set[str] | frozenset[str] = frozenset()) -> list[str]:
-    """Return the lines of the measures of one kind."""
+    """Return the lines of the measures of one kind: unit, value, interval, then the controls.
+
+    Args:
+        measures: measures of one kind.
+        failing: names of measures that do not separate real systems from noise or random atoms.
+    """
     index = {(measure.metric, measure.population): measure for measure in measures}
     mine = [measure for measure in measures if measure.population == Population.SAMPLES]
     if not mine:
@@ -43,13 +48,21 @@ def measure_lines(measures: Sequence[Measure], failing: set[str] | frozenset[str
 
 
 def log_sensitivity(followed: pd.DataFrame) -> None:
-    """Log the main rates by number of samples: mean and spread over selections."""
+    """Log the main rates (%) by number of samples: mean and standard deviation over selections.
+
+    Args:
+        followed: the table of ``sensitivity``.
+    """
     for line in sensitivity_lines(followed):
         log.info("%s", line)
 
 
 def sensitivity_lines(followed: pd.DataFrame) -> list[str]:
-    """Return one line per number of samples; none if there is only one number."""
+    """Return one line per number of samples, rates in per cent; none if there is only one number.
+
+    Args:
+        followed: the table of ``sensitivity``.
+    """
     if followed["samples"].nunique() < 2:
         return []
     mine = followed[followed["protocol"].isin(["", str(Protocol.ADIT)]) & followed["metric"].str.endswith(_FOLLOWED)]

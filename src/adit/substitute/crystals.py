@@ -20,7 +20,7 @@ from adit.substitute.ions import exchanged, ion_table, ions_of
 from adit.systems import AtomicSystem, Kind
 
 ATTEMPTS: Final = 500
-"""Draws of a template and an exchange for one crystal."""
+"""Largest number of draws of a template and an exchange for one crystal."""
 
 
 def substitute(
@@ -35,11 +35,16 @@ def substitute(
     Args:
         templates: crystals whose ions are exchanged; alloys and elements among them, which have none, are not used.
         data: crystals that no result may match.
-        n: crystals to make.
+        n: number of crystals to make.
         seed: seed of the draws.
+
+    Returns:
+        Crystals with the template, the exchange and the factor of the lengths in ``info``.
 
     Raises:
         DataError: there are no templates, or not enough new crystals can be made.
+
+    Source: G. Hautier et al., Inorg. Chem. 50, 656 (2011).
     """
     if not templates:
         raise DataError("there is no crystal whose ions can be exchanged")

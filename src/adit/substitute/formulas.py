@@ -16,13 +16,13 @@ from adit.substitute.ions import exchanged, ion_table, ions_of
 from adit.systems import AtomicSystem
 
 POOL: Final = 5000
-"""Formulas that are made; samples are drawn from them by their number of atoms."""
+"""Number of formulas that are drawn; those of samples are drawn from them by the number of atoms."""
 
 ATTEMPTS: Final = 20
-"""Attempts per formula of the pool."""
+"""Largest number of attempts per formula of the pool."""
 
 Counts = tuple[tuple[int, int], ...]
-"""Atomic numbers and atoms, ascending."""
+"""Atomic numbers, ascending, and numbers of atoms."""
 
 
 def substituted_formulas(
@@ -34,21 +34,21 @@ def substituted_formulas(
     repeats: bool = False,
     pool: int = POOL,
 ) -> dict[str, float]:
-    """Return formula → weight of formulas that are made by ionic substitution.
+    """Return formulas made by ionic substitution, each with the number of times that it was drawn as its weight.
 
-    A formula of a training crystal is drawn, and its ions are exchanged. It passes SMACT's test, and no crystal of the
-    data has its reduced formula.
+    A formula of a training crystal is drawn, and its ions are exchanged. The result passes SMACT's test, and no crystal
+    of the data has its reduced formula. Formulas are those of whole cells, e.g. ``Na4Cl4``.
 
     Args:
         templates: crystals of the training data.
-        data: crystals whose reduced formulas are known.
+        data: crystals whose reduced formulas are not new.
         seed: seed of the draws.
-        max_atomic_number: the model's vocabulary.
+        max_atomic_number: largest atomic number that the model knows.
         repeats: whether reduced formulas of the data are allowed.
-        pool: formulas to draw, repetitions included.
+        pool: number of formulas to draw, repetitions included.
 
     Raises:
-        DataError: no formula is left.
+        DataError: no formula was found.
     """
     originals = [tuple(sorted(Counter(map(int, system.numbers)).items())) for system in templates]
     taken = frozenset() if repeats else frozenset(reduced_formula(system.numbers) for system in data)

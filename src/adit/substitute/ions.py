@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 
 MOST_COMBINATIONS: Final = 20_000
-"""Combinations of oxidation states above which a composition gets no ions."""
+"""Largest number of combinations of oxidation states of a composition; with more, it gets no ions."""
 
 DRAWS: Final = 64
-"""Exchanges that are drawn at once; the first one that is valid counts."""
+"""Number of exchanges that are drawn at once; the first valid one is used."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class IonTable:
 
     Attributes:
         numbers: (s,) int, atomic number of each ion.
-        charges: (s,) int, its oxidation state.
-        prior: (s,) probability of an ion.
-        cumulative: (s, s) row i: cumulative probability that ion i is replaced by ion j, itself included.
-        of_element: atomic number → its ions.
+        charges: (s,) int, oxidation state of each ion.
+        prior: (s,) probability of each ion; the sum is 1.
+        cumulative: (s, s) row i: cumulative probability over j that ion i is replaced by ion j, itself included.
+        of_element: atomic number → indices of its ions.
     """
 
     numbers: np.ndarray
@@ -68,10 +68,11 @@ def ions_of(counts: Mapping[int, int]) -> tuple[int, ...] | None:
     """Return the most probable ions of a composition that make it neutral, one for each element.
 
     Args:
-        counts: atomic number → atoms.
+        counts: atomic number → number of atoms.
 
     Returns:
-        indices of the table, in the order of ``counts``; ``None``: no ions make it neutral (alloys, elements).
+        Indices of the table, in the order of ``counts``; ``None`` if no ions make it neutral (alloys, elements), or
+        there are too many combinations.
     """
     table = ion_table()
     choices = [table.of_element.get(z, ()) for z in counts]
@@ -92,12 +93,12 @@ def exchanged(counts: Mapping[int, int], ions: Sequence[int], random: np.random.
     The result is neutral, its elements differ from each other, and at least one differs from the original.
 
     Args:
-        counts: atomic number → atoms.
-        ions: its ions, as of ``ions_of``.
-        random: source of the draws.
+        counts: atomic number → number of atoms.
+        ions: ions of the composition, as ``ions_of`` returns them.
+        random: random number generator.
 
     Returns:
-        indices of the table; ``None``: none of ``DRAWS`` exchanges is valid.
+        Indices of the table, in the order of ``counts``; ``None`` if none of ``DRAWS`` exchanges is valid.
     """
     table = ion_table()
     drawn = np.stack([np.searchsorted(table.cumulative[ion], random.random(DRAWS)) for ion in ions], axis=1)

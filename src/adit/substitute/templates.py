@@ -11,12 +11,16 @@ from adit.systems import AtomicSystem, Failure, Kind
 
 
 def crystals_of(path: Path, workers: int) -> tuple[list[AtomicSystem], list[AtomicSystem]]:
-    """Return the crystals of a file that may be changed, and all of them.
+    """Return the crystals of a file whose ions may be exchanged, and all its crystals.
 
-    Of a prepared dataset, only the training split may be changed.
+    In a prepared dataset, the former are the training split, or all crystals if there is none.
+
+    Args:
+        path: prepared dataset (.arrow), or any file, folder or archive of structures.
+        workers: largest number of processes that read.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file is missing, broken or of no known format.
     """
     if path.suffix == ".arrow":
         table = read_systems(path)

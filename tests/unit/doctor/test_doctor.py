@@ -48,7 +48,7 @@ def test_a_check_that_breaks_is_a_finding_and_the_others_go_on() -> None:
 
     findings = examine([broken, lambda: [ok("other", "there")]])
     assert [f.status for f in findings] == ["missing", "ok"]
-    assert findings[0].line() == "missing broken: RuntimeError: no such thing; put that right"
+    assert findings[0].line() == "missing broken: RuntimeError: no such thing; fix this, and repeat"
 
 
 def test_versions_that_differ_from_the_lock_are_named(tmp_path: Path) -> None:

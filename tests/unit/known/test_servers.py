@@ -85,7 +85,7 @@ LIES: dict[str, tuple[Answers, str]] = {
     "no sites": (answers(changed(species_at_sites=[])), "has no sites"),
     "hidden atoms": (answers(changed(structure_features=["implicit_atoms"])), "does not give all sites"),
     "an entry of text": (answers("halite"), "has no id or no attributes"),
-    "pages in a circle": (answers(link="/v1/structures?filter=x"), "its pages go round in a circle"),
+    "pages in a circle": (answers(link="/v1/structures?filter=x"), "its pages repeat without end"),
     "endless pages": (endless, "has more than 3 pages (lookup.pages)"),
     "another host": (answers(link="http://example.org/v1/structures"), "links to another host (example.org)"),
     "another port": (answers(link="http://127.0.0.1:1/v1/structures"), "links to another port or protocol"),
@@ -263,7 +263,7 @@ def test_a_kept_answer_that_was_edited_is_said(tmp_path: Path) -> None:
         assert record["date"].startswith("20")
         assert record["key"].startswith(server.url)
         path.write_text(json.dumps({**record, "body": 3}))
-        assert "is no answer that this package kept" in row_of(tmp_path, server)["known_reason"]
+        assert "is not an answer that this package stored" in row_of(tmp_path, server)["known_reason"]
         path.write_text("{")
         assert row_of(tmp_path, server)["known"] == "not-found"
 

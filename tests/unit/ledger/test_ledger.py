@@ -146,7 +146,7 @@ def test_one_candidate_is_singular(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["ledger", "export", "--out", str(tmp_path / "out"), *flags]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert sum("1 candidate" in line for line in lines) == 3
-    assert "1 structure added (1 new candidate), 0 brought up to date" in lines[0]
+    assert "1 structure added (1 new candidate), 0 updated" in lines[0]
     page = (tmp_path / "out/index.html").read_text()
     assert ">1 candidate." in page
     assert "search 1 row" in page

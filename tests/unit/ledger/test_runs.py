@@ -55,7 +55,7 @@ def test_an_unknown_hull_is_never_on_top_nor_stable(tmp_path: Path, capsys: pyte
 
 
 def test_a_copy_of_a_run_is_the_same_run(runs: list[Path], tmp_path: Path) -> None:
-    """Copied, grown since, and moved; a run that changed at its path is brought up to date too."""
+    """Copied, grown since, and moved; a run that changed at its path is updated too."""
     path = tmp_path / "ledger.sqlite"
     add(path, runs, 1)
     before = rows(path, "", "id", "members", "runs", "run")
@@ -95,5 +95,5 @@ def test_a_broken_run_keeps_no_other_from_being_added(
     assert main(["ledger", "add", *map(str, runs), *words]) == 3
     lines = capsys.readouterr().err.splitlines()
     assert sum(str(runs[0]) in line for line in lines) == 1
-    assert lines[-1].endswith(f"{path}: 2 of 3 runs not added, for the reasons above; mend them and add them again")
+    assert lines[-1].endswith(f"{path}: 2 of 3 runs not added, for the reasons above; repair them and add them again")
     assert [Path(str(run)).name for (run,) in rows(path, "", "run")] == ["c"]

@@ -53,7 +53,7 @@ def test_a_file_of_others_at_the_place_is_refused_and_adopted(
 ) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ConfigError, match=r"no manifest says.*--adopt"):
+    with pytest.raises(ConfigError, match=r"no manifest lists.*--adopt"):
         write(tmp_path, {"a.txt": "1", "figures/b.svg": "1"})
     assert there(tmp_path) == {name: "mine"}
     monkeypatch.setenv(ADOPT_VARIABLE, "1")

@@ -244,7 +244,7 @@ def test_the_charge_of_a_molecule_is_read_where_its_file_says_it(tmp_path: Path)
         "c": {"total_charge": -1, "source": ""},
         "d": {"source": ""},
         "e": {"source": ""},
-        "f": "total_charge is 0.5, which is no whole number",
+        "f": "total_charge is 0.5, which is not an integer",
     }
 
 

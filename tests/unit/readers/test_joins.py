@@ -24,14 +24,14 @@ def test_equal_ids_meet_and_others_by_unique_stems(caplog: pytest.LogCaptureFixt
 
 
 def test_nothing_in_common_is_an_error_that_names_ids() -> None:
-    with pytest.raises(ConfigError, match=r"t: none of its 2 ids .*g-1, g-2 there, h here") as error:
+    with pytest.raises(ConfigError, match=r"t: none of its 2 ids .*table: g-1, g-2; samples: h") as error:
         join_ids({"h": SALT}, {"g-1": SALT, "g-2": SALT}, "t")
     assert error.value.exit_code == 2
 
 
 @pytest.mark.parametrize("other", [OXIDE, RowIdentity(4, "ClNa"), RowIdentity(None, "MgO"), RowIdentity(3, None)])
 def test_another_structure_under_the_same_id_is_an_error(other: RowIdentity) -> None:
-    with pytest.raises(ConfigError, match="1 of 2 ids are of other structures"):
+    with pytest.raises(ConfigError, match="1 of 2 ids belong to other structures"):
         join_ids({"a": SALT, "b": SALT}, {"a": SALT, "b": other}, "t")
 
 
@@ -51,7 +51,7 @@ def test_relaxations_of_other_samples_are_refused(tmp_path: Path, capsys: pytest
     sample = str(tmp_path / "b/gen_0.cif")
     arguments = ["score", sample, "--relaxed", str(tmp_path / "r"), "--out", str(tmp_path / "o"), "--workers", "1"]
     assert cli.main(arguments) == 2
-    assert "gen_0: ClNa with 2 atoms there, MgO with 2 atoms here" in capsys.readouterr().err
+    assert "gen_0: ClNa with 2 atoms in the table, MgO with 2 atoms in the sample" in capsys.readouterr().err
 
 
 def test_energies_with_structures_and_tables_of_energies(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_posebusters_cuts_a_hang_and_shows_progress(
     log.removeHandler(caplog.handler)
     assert [isinstance(each, dict) for each in answers] == [True, False, True]
     assert "wall limit" in str(answers[1])
-    assert "3/3 molecules through PoseBusters" in caplog.text
+    assert "3/3 molecules checked with PoseBusters" in caplog.text
 
 
 def test_a_conformer_that_cannot_be_embedded_is_known_from_the_first() -> None:

@@ -16,7 +16,7 @@ def cut_arrow(path: Path, source: str, settings: CutSettings) -> Iterator[Piece]
     """Yield the rows of a file of systems, failures included.
 
     Raises:
-        DataError: the file is not readable.
+        DataError: the file is not readable, or has encoded columns.
     """
     try:
         table = store.read_systems(path)
@@ -37,7 +37,7 @@ def parse_row(content: Any, settings: ParseSettings | None = None) -> Parsed:
     """Return a row, which needs no parsing.
 
     Raises:
-        DataError: it is a failure.
+        DataError: the row is a failure; the message is its reason.
     """
     if isinstance(content, Failure):
         raise DataError(content.reason)

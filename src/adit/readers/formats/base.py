@@ -37,7 +37,7 @@ class Entry:
 
     Attributes:
         format: name of the format that parses ``content``.
-        content: text, bytes, arrays, or a finished row.
+        content: text, bytes, arrays, or a system or failure that needs no parsing.
         source: the file, for display; a member of an archive follows a colon.
         path: parts of its path, from the outermost folder on, without the file's suffix.
         given: number of last parts from the given file, folder or archive on.
@@ -46,7 +46,7 @@ class Entry:
         number: 1, 2, … among several structures of one file; 0 for a single one.
         properties: columns, keys or data fields of the entry.
         problem: why it is not a structure; empty if it may be one.
-        notes: for the row.
+        notes: notes for the row.
     """
 
     format: str
@@ -87,7 +87,7 @@ class Piece:
         properties: columns, keys or data fields.
         problem: why it is not a structure.
         format: format of the content if it is not the file's own, as in a table of CIF texts; else empty.
-        notes: for the row.
+        notes: notes for the row.
         own_id: whether the title is an id that is kept even if it is not unique (then with a number).
     """
 
@@ -105,7 +105,7 @@ class Format:
     """A file format.
 
     Attributes:
-        name: for display and for the registry.
+        name: name, for display and in the registry.
         suffixes: file suffixes, in lower case, with the dot.
         cut: cuts a file's content into structures without parsing them.
         parse: parses one of them; raises ``DataError`` if it is not a structure.
@@ -113,7 +113,7 @@ class Format:
         binary: whether ``cut`` reads bytes instead of text.
         energies: whether its files can hold the energy of a structure.
         periodic: whether all its structures have a cell, or none has; ``None``: either.
-        remark: for the table in the documentation.
+        remark: remark for the table in the documentation.
     """
 
     name: str
@@ -136,7 +136,8 @@ class CutSettings:
         id_column: column or key of the ids; empty: detected.
         format: name of the only format that is read; empty: all.
         limits: ``archive_bytes`` bounds the unpacked size of a packed table.
-        needs_structures: whether a named file without structures is an error among others too, as for references.
+        needs_structures: whether a named file without structures is an error even if other files are given, as for
+            references.
     """
 
     structure_column: str = ""
@@ -147,14 +148,14 @@ class CutSettings:
 
 
 class NoStructuresError(DataError):
-    """A file of a known format without any structure: an error alone, a failure among others."""
+    """A file of a known format without any structure: an error if it is the only file, else a failure row."""
 
 
 def refuse_contradictions(parsed: Parsed) -> None:
     """Raise an error if a structure contradicts its own file.
 
     Raises:
-        DataError: with the contradictions.
+        DataError: the notes have contradictions; the message lists them.
     """
     if against := [note.removeprefix(CONTRADICTION) for note in parsed.notes if note.startswith(CONTRADICTION)]:
         raise DataError("; ".join(against))

@@ -27,10 +27,10 @@ _MIN_THICKNESS: Final = 0.01
 """Smallest thickness of a cell, Å; neighbours in thinner cells cannot be searched."""
 
 _RADIANS: Final = 3.2
-"""Cells whose angles are all smaller have them in radians."""
+"""If all angles of a cell are smaller, they are taken to be radians, which is an error."""
 
 _FAR: Final = 10.0
-"""Fractional coordinates beyond this are probably none."""
+"""Coordinates beyond this are probably not fractional."""
 
 _FULL: Final = 1e-6
 _SHOWN: Final = 6
@@ -55,6 +55,7 @@ def parse_cif(text: str, settings: ParseSettings | None = None) -> Parsed:
 
     Raises:
         DataError: the block is not an ordered crystal, with the reason.
+        LimitError: it has more atoms than ``settings.limits.atoms``.
     """
     settings = settings or ParseSettings()
     text = text.removeprefix("\ufeff")
@@ -193,10 +194,10 @@ def _check_filled(names: Sequence[str], kept: Sequence[tuple[int, float]], colum
 
 
 def _refuse_alternatives(data: Mapping[str, Any], names: Sequence[str], kept: Sequence[int]) -> None:
-    """Refuse sites of which not all are there at once: several groups of an assembly, or one about a special position.
+    """Refuse alternative sites: several groups of one assembly, or a group disordered about a special position.
 
     Raises:
-        DataError: so it is.
+        DataError: there are such sites.
     """
     groups = _column(data, "_atom_site_disorder_group")
     assemblies = _column(data, "_atom_site_disorder_assembly")

@@ -1,4 +1,4 @@
-"""Elements of CIF sites: by their type symbols, else by their labels; what stands for something else is refused."""
+"""Elements of CIF sites: by their type symbols, else by their labels; symbols of groups and vacancies are refused."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def atomic_number(symbol: str, label: str, formula: Sequence[str] = ()) -> int:
     """Return the atomic number of a site's symbol, e.g. of ``Na1+``, ``O2-``, ``CL3``, ``D``.
 
     Args:
-        symbol: type symbol, or the label if there is none.
-        label: of the site, for display.
+        symbol: type symbol of the site, or its label if there is none.
+        label: label of the site, for display.
         formula: elements of the file's formula: a label such as HO1 is hydrogen if the formula has no holmium.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The items of a CIF block: tokenized by pymatgen; what that would lose without a word is mended, said or refused."""
+"""The items of a CIF block, tokenized by pymatgen; what it would lose silently is corrected, noted or refused."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _refuse_repeated(lines: Sequence[str]) -> None:
     """Refuse a block that names a cell or a table of sites twice, unless the values are the same.
 
     Raises:
-        DataError: so it is.
+        DataError: an item occurs twice with different values, or as a column of two loops.
     """
     values: dict[str, str] = {}
     for _, line in _outside_fields(lines):

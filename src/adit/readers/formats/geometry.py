@@ -29,7 +29,7 @@ def is_periodic(directions: Sequence[bool]) -> tuple[bool, tuple[str, ...]]:
         directions: (3,) whether the structure is periodic along each lattice vector, or (1,) for all of them.
 
     Raises:
-        DataError: there is another number of directions.
+        DataError: the number of directions is neither 1 nor 3.
     """
     if len(directions) not in (1, 3):
         raise DataError(f"pbc has {len(directions)} values, not three")

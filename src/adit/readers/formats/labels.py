@@ -14,10 +14,10 @@ _FLOAT: Final = re.compile(r"[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eEdD][+-]?\d+)?")
 
 
 def label_of(value: Any) -> Any:
-    """Return a label: a number if the text is one, otherwise the text, ``None`` if it is empty.
+    """Return a label: a number if the text is one, otherwise the text; ``None`` for a missing value.
 
     Blank fields, ``n/a`` and similar, NaN and infinite numbers are missing values. A number with leading zeros, such as
-    ``0012``, is a name and stays text.
+    ``0012``, is a name and stays text. Scalars and arrays of numpy become Python numbers and lists.
     """
     if value is None:
         return None

@@ -19,10 +19,11 @@ _ID_FIELDS: Final = ("system_id", "id", "ID", "name", "mol_id", "molecule_id", "
 
 
 def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
-    """Return the system of a MOL block, with hydrogens as written, and its charge; bonds and valences are ignored.
+    """Return the molecule of a MOL block, hydrogens as written, and its charge (e); bonds and valences are ignored.
 
     Raises:
-        DataError: RDKit does not read the atoms, one is not an element, or they have no geometry.
+        DataError: RDKit does not read the atoms, there are none, one is not an element, a coordinate is not a number,
+            or the coordinates are missing, all equal, or a drawing in two dimensions.
     """
     from rdkit import Chem, rdBase
 
@@ -52,7 +53,7 @@ def _check_coordinates(block: str) -> None:
     """Check that the coordinates of a V2000 block are numbers: RDKit reads 0 where they are none.
 
     Raises:
-        DataError: one is not.
+        DataError: a coordinate is not a number.
     """
     lines = block.split("\n")
     counts = lines[3] if len(lines) > 3 else ""

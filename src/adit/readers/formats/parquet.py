@@ -18,8 +18,8 @@ def read_parquet(path: Path, source: str, limits: LimitsConfig) -> dict[str, lis
         limits: ``archive_bytes`` bounds the unpacked size.
 
     Raises:
-        DataError: the file is not Parquet.
-        LimitError: it is larger.
+        DataError: the file is not readable as Parquet, or two columns have the same name.
+        LimitError: its unpacked size is above ``limits.archive_bytes``.
     """
     import pyarrow as pa
     import pyarrow.parquet

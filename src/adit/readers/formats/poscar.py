@@ -13,10 +13,11 @@ from adit.readers.formats.texts import LINES, split_poscar
 
 
 def parse_poscar(text: str, settings: ParseSettings | None = None) -> Parsed:
-    """Return the crystal of a POSCAR.
+    """Return the crystal of a POSCAR of VASP 5.
 
     Raises:
-        DataError: the text does not parse, or names no elements.
+        DataError: the text is empty, does not parse, names no elements, says another number of atoms than it has lines
+            of coordinates, or is a trajectory (XDATCAR).
     """
     from pymatgen.io.vasp.inputs import Poscar
 
@@ -37,10 +38,10 @@ def parse_poscar(text: str, settings: ParseSettings | None = None) -> Parsed:
 
 
 def _check_counts(text: str) -> None:
-    """Check that elements, numbers of atoms and lines of coordinates fit: the parser drops what is left over.
+    """Check that elements, numbers of atoms and lines of coordinates fit: the parser silently drops extra ones.
 
     Raises:
-        DataError: they do not, or the text is a trajectory (XDATCAR).
+        DataError: they do not fit, or the text is a trajectory (XDATCAR).
     """
     lines = [re.split("[#!]", line, maxsplit=1)[0].split() for line in LINES.split(text)]
     place = next((n for n, words in enumerate(lines[5:], start=5) if not words or words[0].isdigit()), 5)

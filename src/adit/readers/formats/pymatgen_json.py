@@ -23,7 +23,7 @@ _WRAPPED: Final = ("structure", "molecule")
 
 
 TOO_DEEP: Final = "is not readable (it is nested too deep)"
-
+"""Message for a text that is nested deeper than Python's limit of recursion."""
 
 _HALVES: Final = re.compile(r"\\u[dD][89a-fA-F]")
 """Escapes of half a character; without the other half they are text that cannot be stored."""
@@ -42,7 +42,7 @@ def loads(text: str) -> Any:
     """Return the value of a text in JSON, or of a Python literal of a dictionary.
 
     Raises:
-        DataError: it is neither.
+        DataError: the text is neither, or is nested too deep.
     """
     try:
         return json.loads(text)
@@ -59,7 +59,7 @@ def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parse
     """Return the system of a pymatgen dictionary, or of its text.
 
     Raises:
-        DataError: it is not a structure, or its sites are disordered.
+        DataError: it is not a structure, its sites are disordered, or it is a molecule without a geometry.
     """
     value = loads(content) if isinstance(content, str) else content
     if isinstance(value, str):  # a dictionary that was written as a JSON string
@@ -95,7 +95,8 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
     """Yield the structures of a JSON text: of one dictionary, a list, dictionaries by id, or a list of records.
 
     Raises:
-        DataError: the text is not JSON, or has no structures.
+        NoStructuresError: the text has no structures.
+        DataError: it is not JSON, or a column named by ``settings`` is missing in its records.
     """
     if not text.strip():
         yield Piece("", problem="file is empty")

@@ -37,7 +37,10 @@ VERBS: Final = ("score", "relax", "hull", "prepare", "take", "sample --motif")
 """Verbs that read structures; ``adit hull`` reads those formats that hold energies."""
 
 GZIP: Final = ".gz"
+"""Suffix of a single packed file."""
+
 ARCHIVES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+"""Suffixes of archives of several files."""
 
 
 def archive_suffix(name: str) -> str | None:

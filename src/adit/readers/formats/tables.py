@@ -35,7 +35,7 @@ _MAX_FIELD: Final = 2_000_000_000
 """Largest number of characters of a field of a CSV file."""
 
 _SPREADSHEET: Final = 32_767
-"""Characters that a cell of a spreadsheet holds at most; longer texts are cut there without a word."""
+"""Largest number of characters of a cell of a spreadsheet; longer texts are cut there silently."""
 
 _LOOKED_AT: Final = 50
 """Rows that are used to detect the content of a column."""
@@ -49,9 +49,9 @@ class ColumnTable:
     """A table, by columns.
 
     Attributes:
-        names: of the columns, each once.
-        count: of the rows.
-        column: returns the values of a column.
+        names: names of the columns, each once.
+        count: number of rows.
+        column: returns the values of a column, one per row, by its name.
         source: the file, for display.
     """
 
@@ -61,7 +61,7 @@ class ColumnTable:
     source: str
 
     def find(self, names: Sequence[str]) -> str | None:
-        """Return the column with the first of some names that occurs, ignoring case."""
+        """Return the first of some names (in lower case) that is a column, as spelled in the table; else ``None``."""
         lower = {name.lower(): name for name in reversed(self.names)}
         return next((lower[name] for name in names if name in lower), None)
 
@@ -72,11 +72,11 @@ def cut_table(table: ColumnTable, settings: CutSettings, problems: Mapping[int, 
     Args:
         table: the table.
         settings: columns named by the user.
-        problems: row number → why the row cannot be read.
+        problems: row number, from 0 → why the row cannot be read.
 
     Raises:
-        NoStructuresError: no column has structures.
-        DataError: a named column is missing.
+        NoStructuresError: no column has structures, nor are there numbers and positions.
+        DataError: a named column is missing, or the column of the cells has an unknown form.
     """
     problems = problems or {}
     used, contents = _contents(table, settings)
@@ -206,10 +206,11 @@ def _listed(value: Any) -> Any:
 def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     """Return the system of atomic numbers (n,), positions (n, 3), Å, and a cell (3, 3), Å, nested or flat.
 
-    The cell does not count where a fourth value says that no direction is periodic.
+    The cell is ignored if a fourth value, ``pbc``, says that no direction is periodic.
 
     Raises:
-        DataError: they do not fit together.
+        DataError: numbers or positions are missing, the sizes do not fit together, ``pbc`` is not three truth values or
+            is true without a cell, or all atoms of a molecule are at one point.
     """
     numbers, positions, cell = (_flat(part) for part in content[:3])
     pbc = _flat(_as_list(content[3])) if len(content) > 3 else None
@@ -234,7 +235,7 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
 
 
 def _as_list(value: Any) -> Any:
-    """Return truth values as JSON spells them where Python or ASE spelled them."""
+    """Return truth values as a list, also from a text as Python or ASE writes them (``True False``, ``T F``)."""
     if not isinstance(value, str):
         return value
     words = [word.lower() for word in re.split(r"[\s,\[\]()]+", value) if word]
@@ -272,7 +273,7 @@ def cut_csv(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
 
 
 def read_csv(text: str, source: str) -> tuple[list[str], list[list[str]], dict[int, str]]:
-    """Return the columns of a CSV text, its rows as texts, and the problems of rows by number.
+    """Return the names of the columns of a CSV text, its rows as texts, and the problems of rows by number, from 0.
 
     Raises:
         DataError: it is not CSV, or is empty.

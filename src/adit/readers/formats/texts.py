@@ -74,8 +74,8 @@ class XyzFrame:
     """One frame of an (extended) XYZ text.
 
     Attributes:
-        text: its lines.
-        line: the number of its first line in the text, from 1.
+        text: lines of the frame.
+        line: number of its first line in the text, from 1.
         problem: why it is not a frame; empty if it may be one.
     """
 

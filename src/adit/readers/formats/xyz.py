@@ -52,7 +52,9 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     ``pbc`` in the comment line decides; without it a ``Lattice`` makes all three directions periodic.
 
     Raises:
-        DataError: the text is not a frame, has no positions, or is periodic without a cell that has a volume.
+        DataError: the text is not a frame, has no positions or positions in bohr, or is periodic without a cell that
+            has a volume.
+        LimitError: it has more atoms than ``settings.limits.atoms``.
     """
     lines = LINES.split(text.removeprefix("\ufeff"))
     count, comment = int(lines[0]), lines[1] if len(lines) > 1 else ""
@@ -82,7 +84,7 @@ def _refuse_bohr(comment: str, lower: Mapping[str, str]) -> None:
     """Refuse a frame whose comment line says that its coordinates are in bohr.
 
     Raises:
-        DataError: so it is.
+        DataError: the comment line says so, by a key of units or in words.
     """
     unit = next((lower[name] for name in _UNIT_KEYS if name in lower), "")
     if unit.lower() in _BOHR or _IN_BOHR.search(comment):
@@ -130,7 +132,7 @@ def _positions(words: Sequence[Sequence[str]], start: int) -> np.ndarray:
     """Return positions (n, 3), Å, that stand from a column on.
 
     Raises:
-        DataError: one is not a number.
+        DataError: a coordinate is not a number.
     """
     rows = [row[start : start + 3] for row in words]
     try:
@@ -159,10 +161,12 @@ def _columns(properties: str) -> dict[str, tuple[int, str, int]]:
 
 
 def element(word: str) -> int:
-    """Return the atomic number of an element's symbol or number; deuterium and tritium are hydrogen.
+    """Return the atomic number of an element's symbol, such as ``Na`` or ``Na1``; deuterium and tritium are hydrogen.
+
+    A number is returned as it is; ``AtomicSystem`` checks that it is an element's.
 
     Raises:
-        DataError: it is not an element.
+        DataError: the word is neither the symbol of an element nor a number.
     """
     if word.isdigit():
         return int(word)

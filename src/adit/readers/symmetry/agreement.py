@@ -23,7 +23,7 @@ def hall_agreement(hall: str, name: str, number: str, candidates: Sequence[Setti
     Args:
         hall: the Hall symbol.
         name: Hermann-Mauguin symbol; empty if there is none.
-        number: of the space group; empty if there is none.
+        number: number of the space group; empty if there is none.
         candidates: settings that name and number may mean.
 
     Returns:
@@ -65,7 +65,7 @@ def disagreement(texts: tuple[str, ...], hall: str, name: str, number: str) -> s
         texts: the operators as written; they form a group.
         hall: Hall symbol; symbols that are not valid are ignored.
         name: Hermann-Mauguin symbol.
-        number: of the space group.
+        number: number of the space group.
     """
     operators = parse_operators(texts)
     symbols = {f"'{name}'": settings_of(name) if name else [], f"number {number}": _of_number(number)}

@@ -62,10 +62,10 @@ def _add_expression(part: str, row: np.ndarray, translation: np.ndarray, number:
 
 
 def parse_operators(texts: Sequence[str]) -> Operators:
-    """Return rotations (n, 3, 3) and translations (n, 3) of operators, each once.
+    """Return rotations (n, 3, 3) and translations (n, 3), in fractions of the cell, of operators, each once.
 
     Raises:
-        DataError: one is not an operator.
+        DataError: a text is not an operator.
     """
     parsed = [parse_operator(text) for text in texts]
     different = {(r.tobytes(), np.rint((t % 1.0) * 1e6).tobytes()): (r, t) for r, t in parsed}
@@ -78,7 +78,7 @@ def parse_operators(texts: Sequence[str]) -> Operators:
 def is_group(operators: Operators) -> bool:
     """Return whether operators hold the identity and all their products, up to translations of the lattice.
 
-    Operators whose rotations are no whole numbers or whose translations are no 24ths are taken as one.
+    Operators whose rotations are not integers, or whose translations are not 24ths, are taken as a group unchecked.
     """
     rotations, translations = (np.asarray(each, dtype=float) for each in operators)
     whole, shifts = np.rint(rotations).astype(np.int64), np.rint(translations * 24).astype(np.int64)

@@ -43,8 +43,8 @@ class Symmetry:
     """Operators and notes about them.
 
     Attributes:
-        operators: rotations (n, 3, 3) and translations (n, 3).
-        notes: for the row.
+        operators: rotations (n, 3, 3) and translations (n, 3), in fractions of the cell.
+        notes: notes for the row.
     """
 
     operators: Operators
@@ -101,10 +101,10 @@ def symmetry_of(data: Mapping[str, Any], cell: np.ndarray) -> Symmetry:
 
 @lru_cache(maxsize=512)
 def group_of(texts: tuple[str, ...]) -> Operators:
-    """Return the operators of texts, which must form a group.
+    """Return the operators of texts such as ``-x+1/2, y, z``, which must form a group.
 
     Raises:
-        DataError: one is not an operator, or some are missing.
+        DataError: a text is not an operator, or operators of the group are missing.
     """
     operators = parse_operators(texts)
     if not is_group(operators):
@@ -154,7 +154,7 @@ class Orbit:
     """The orbit of a site under the symmetry operators.
 
     Attributes:
-        fractional: (m, 3).
+        fractional: (m, 3), fractional coordinates of the m different copies.
         merged: number of copies merged into one site.
         spread: largest distance of a merged copy from the site, Å.
     """

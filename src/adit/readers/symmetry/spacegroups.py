@@ -38,8 +38,8 @@ class Setting:
     """One of spglib's 530 settings.
 
     Attributes:
-        hall_number: 1 to 530.
-        number: of the space group, 1 to 230.
+        hall_number: number of the setting in spglib, 1 to 530.
+        number: number of the space group, 1 to 230.
         choice: choice of axes, cell and origin, as in spglib.
         hall: Hall symbol.
         full: full Hermann-Mauguin symbol.
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def operators(self) -> Operators:
-        """Return rotations (n, 3, 3) and translations (n, 3)."""
+        """Return rotations (n, 3, 3) and translations (n, 3), in fractions of the cell."""
         return hall_operators(self.hall)
 
 
@@ -163,12 +163,18 @@ def _of_choice(named: list[Setting], choice: str) -> list[Setting]:
 
 
 def settings_of_number(number: int) -> list[Setting]:
-    """Return the settings of a space group of the International Tables."""
+    """Return the settings of a space group by its number in the International Tables, 1 to 230."""
     return [setting for setting in settings() if setting.number == number]
 
 
 def fits_cell(operators: Operators, cell: np.ndarray, tolerance: float = _SAME_METRIC) -> bool:
-    """Return whether a cell (3, 3), Å, has the symmetry of the operators: they do not change its metric tensor."""
+    """Return whether a cell has the symmetry of operators: they do not change its metric tensor.
+
+    Args:
+        operators: rotations (n, 3, 3) and translations (n, 3).
+        cell: (3, 3), Å.
+        tolerance: largest difference of an element G_ij of the metric tensor, relative to √(G_ii G_jj).
+    """
     metric = cell @ cell.T
     rotations = np.unique(np.asarray(operators[0]), axis=0)
     # Fractional coordinates are columns here (x' = R x), so that the metric tensor turns into Rᵀ G R.
@@ -186,7 +192,7 @@ def choose(candidates: Sequence[Setting], cell: np.ndarray, label: str) -> Setti
         label: symbol in the file, for display.
 
     Raises:
-        DataError: no or several settings are possible.
+        DataError: no setting or more than one is possible.
     """
     if not candidates:
         raise DataError(f"space group {label} is not in the table of settings; give the operators")

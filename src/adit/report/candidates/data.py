@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK: Final = 200
-"""Structures in one script."""
+"""Number of candidates whose structures are in one script."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def write_table(
 
     Args:
         kind: crystal, molecule or mof.
-        frame: one row a candidate, in the order of the table.
-        parts: frames of each row's structures, ``CHUNK`` rows a part.
-        folder: where the scripts go.
+        frame: one row per candidate, in the order of the table.
+        parts: frames of each row's structures, ``CHUNK`` rows per part.
+        folder: folder of the scripts.
         first: columns that only this table has; they follow the id.
     """
     columns_shown = fields.fields(kind, frame, first)
@@ -107,7 +107,12 @@ def _hill(steps: Sequence[dict[str, Any]], text: Any) -> Any:
 
 
 def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows sorted from best to failures, with columns of reasons and of PoseBusters' counts."""
+    """Return the rows sorted from best to failures, with columns of reasons and of PoseBusters' counts.
+
+    Args:
+        kind: crystal, molecule or mof.
+        frame: one row per candidate.
+    """
     frame = with_reasons(frame)
     checks = posebusters_columns(frame)
     if checks:
@@ -129,7 +134,12 @@ def ordered(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_claims(frame: pd.DataFrame, covered: pd.Series) -> pd.DataFrame:
-    """Return the rows with no flag of stability where the hull is unknown: there it is neither stable nor unstable."""
+    """Return the rows without flags of stability (``None``) where the hull is unknown: there, stability is undecided.
+
+    Args:
+        frame: one row per crystal.
+        covered: for each row, by its index, whether its hull is known.
+    """
     flags = {
         columns.flag(metric, protocol)
         for metric in (Metric.STABLE, Metric.METASTABLE, Metric.SUN, Metric.MSUN)
@@ -141,7 +151,7 @@ def without_claims(frame: pd.DataFrame, covered: pd.Series) -> pd.DataFrame:
 
 
 def column(field: fields.Field, values: Sequence[Any]) -> list[Any]:
-    """Return the values of a column for JSON: flags as 0 and 1, rounded numbers, ``None`` for missing values."""
+    """Return the values of a column for JSON: flags as 0 and 1, numbers rounded, ``None`` for missing values."""
     if field.type == "flag":
         return [None if formats.is_missing(value) else int(bool(value)) for value in values]
     if field.type == "number":
@@ -183,6 +193,10 @@ def _relaxed(run: Run, kind: str) -> list[tuple[str, Structures]]:
 
 
 def script(function: str, *arguments: Any) -> str:
-    """Return a script that calls ``window.<function>``; texts are escaped so that none ends the script or a line."""
+    """Return a script that calls ``window.<function>``; texts are escaped so that none ends the script or a line.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     texts = [json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")) for value in arguments]
     return f"window.{function}({','.join(texts)});\n".replace("<", "\\u003c")

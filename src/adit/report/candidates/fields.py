@@ -21,8 +21,8 @@ class Field:
     Attributes:
         name: column of ``scores/<kind>``.
         type: number, flag, status, formula, id, code or text; for layout, sorting and filters.
-        title: its title; empty: that of the registry.
-        hint: meaning.
+        title: title of the column; empty: that of the registry.
+        hint: meaning of the column.
         digits: decimals of a number.
         unit: unit of a number, shown after its title.
         shown: whether it is shown by default.
@@ -152,7 +152,7 @@ _STATUS: Final = ("status", "_status")
 
 
 def is_flag(kind: str, name: str) -> bool:
-    """Return whether a column of a kind is a flag: one of its fields, or a column of which nothing else is known."""
+    """Return whether a column of a kind is a flag: by its field, else unless its name begins with ``n_``."""
     named = {str(field.name): field.type for field in FIELDS.get(kind, _COMMON)}
     return named.get(name, "flag") == "flag" and not name.startswith("n_")
 
@@ -162,7 +162,7 @@ def fields(kind: str, frame: pd.DataFrame, first: Sequence[Field] = ()) -> list[
 
     Args:
         kind: crystal, molecule or mof.
-        frame: one row a candidate.
+        frame: one row per candidate.
         first: fields that only this table has; they follow the id.
     """
     described = FIELDS.get(kind, _COMMON)
@@ -177,7 +177,12 @@ def fields(kind: str, frame: pd.DataFrame, first: Sequence[Field] = ()) -> list[
 
 
 def presets(kind: str, fields_shown: list[Field]) -> list[tuple[str, dict[str, str]]]:
-    """Return the filters of a kind whose columns exist."""
+    """Return the predefined filters of a kind whose columns exist; filters on stability also need a known hull.
+
+    Args:
+        kind: crystal, molecule or mof.
+        fields_shown: fields of the table.
+    """
     names = {str(field.name) for field in fields_shown}
     chosen = []
     for title, filters in PRESETS.get(kind, ()):

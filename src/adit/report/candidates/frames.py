@@ -52,11 +52,11 @@ def _whole(values: np.ndarray) -> list[int]:
 
 
 def molecule_path(steps: Sequence[tuple[str, AtomicSystem | None]], *, bonded: bool) -> list[dict[str, Any]]:
-    """Return the frames of a molecule from what was generated to what the last relaxation made of it.
+    """Return the frames of a molecule from the generated geometry to the last relaxed one.
 
     Args:
-        steps: label and structure; a step without one is left out.
-        bonded: whether the generated geometry has bonds; relaxed ones have where they fit.
+        steps: label and structure; a step without a structure is left out.
+        bonded: whether the generated geometry gets bonds; relaxed ones always do if bonds fit.
     """
     present = [(label, system) for label, system in steps if system is not None]
     return [frame(system, label, bonded=bonded or number > 0) for number, (label, system) in enumerate(present)]

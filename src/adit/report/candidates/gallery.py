@@ -31,12 +31,12 @@ class Card:
     """One candidate.
 
     Attributes:
-        system_id: its id.
+        system_id: id of the candidate.
         title: its formula.
-        pictures: drawings.
-        badges: text and tone.
-        facts: label and value.
-        elements: symbol and colour of each element.
+        pictures: drawings, as SVG.
+        badges: text and tone (``good``, ``fair``, ``bad`` or empty) of each badge.
+        facts: label and value, with its unit, of each property.
+        elements: symbol and CSS colour of each element.
         file: structure as a data URI, and its file name.
     """
 
@@ -50,9 +50,14 @@ class Card:
 
 
 def crystals(run: Run, limit: int, kind: str = "crystal") -> list[Card]:
-    """Return the crystals lowest above the hull; converged, valid ones with several elements come first.
+    """Return the crystals lowest in energy above the hull; converged, valid ones with several elements come first.
 
     Without energies, valid ones come first.
+
+    Args:
+        run: the run.
+        limit: largest number of cards.
+        kind: crystal or mof.
     """
     frame = ranked(run, kind)
     if frame is None or not limit:
@@ -90,7 +95,7 @@ def _best_first(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def covered_first(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with unknown hulls last, since energies below a gap mean little."""
+    """Return the rows with unknown hulls last, since their energies above the hull mean little."""
     name = Col.HULL_COVERS_CHEMISTRY
     if name not in frame:
         return frame
@@ -98,7 +103,12 @@ def covered_first(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def molecules(run: Run, limit: int) -> list[Card]:
-    """Return valid molecules, sorted by passed PoseBusters checks and novelty; invalid ones if there are no others."""
+    """Return valid molecules, sorted by passed PoseBusters checks and novelty; invalid ones if there are no others.
+
+    Args:
+        run: the run.
+        limit: largest number of cards.
+    """
     frame = run.scores.get("molecule")
     if frame is None or not limit or Col.SYSTEM_ID not in frame:
         return []

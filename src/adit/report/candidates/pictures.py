@@ -181,7 +181,12 @@ def _balls(scene: _Scene, ident: str) -> list[tuple[float, str]]:
 
 
 def css_colour(number: int, shade: float = 1.0) -> str:
-    """Return the CSS colour of an element, darker (shade < 1) or lighter (up to 2)."""
+    """Return the CSS colour of an element.
+
+    Args:
+        number: atomic number.
+        shade: 0 to 1: darker; 1 to 2: lighter.
+    """
     table = colours()
     rgb = table[number] if number < len(table) else (0.6, 0.6, 0.6)
     mixed = [c * shade if shade <= 1 else c + (1 - c) * (shade - 1) for c in rgb]
@@ -208,6 +213,10 @@ def bond_drawing(system: AtomicSystem, size: int = int(SIZE)) -> Markup | None:
     """Return RDKit's drawing of a molecule's bonds, without hydrogens; ``None`` if it has none.
 
     Also ``None`` if RDKit's drawing code cannot be loaded: it needs libraries of X11, which a server may lack.
+
+    Args:
+        system: a molecule.
+        size: side of the picture, px.
     """
     from rdkit import Chem
 

@@ -34,6 +34,7 @@ VALIDITY: Final = {
 """Shown scores: (kind, protocol, metric) → column."""
 
 NAMES: Final = ("autoencoders.csv", "denoisers.csv", "tables.md")
+"""Files of a comparison of variants."""
 
 RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å": ("RMSD, Å", 1.0)}
 """Shown numbers of a reconstruction: name → column and factor."""
@@ -42,8 +43,12 @@ RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å"
 def gather(stage: AblationsStage, folder: Path) -> None:
     """Write the rows of all variants as CSV and as Markdown tables.
 
+    Args:
+        stage: slice of the configuration, with the variants.
+        folder: folder of the variants' results, and of the tables.
+
     Raises:
-        ConfigError: there is no variant.
+        ConfigError: there is no variant, or a file to write was not written by this verb.
         DataError: a variant lacks a file.
     """
     import pandas as pd
@@ -65,7 +70,11 @@ def gather(stage: AblationsStage, folder: Path) -> None:
 
 
 def autoencoder_row(folder: Path, name: str) -> dict[str, Any]:
-    """Return the row of an autoencoder: settings and reconstruction."""
+    """Return the row of an autoencoder: settings, training time (min) and reconstruction (%, Å).
+
+    Raises:
+        DataError: a file of the variant is missing or broken.
+    """
     stored = store.read_json(folder / f"vae/{name}/config.json")
     model, train = stored["model"], stored["train"]
     row: dict[str, Any] = {
@@ -85,7 +94,16 @@ def autoencoder_row(folder: Path, name: str) -> dict[str, Any]:
 
 
 def denoiser_row(folder: Path, name: str, autoencoder: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row of a denoiser: settings and validity of its samples."""
+    """Return the row of a denoiser: settings, training time (min) and validity of its samples (%).
+
+    Args:
+        folder: folder of the variants' results.
+        name: name of the variant.
+        autoencoder: row of its autoencoder.
+
+    Raises:
+        DataError: a file of the variant is missing or broken.
+    """
     stored = store.read_json(folder / f"dit/{name}/config.json")
     model, train = stored["model"], stored["train"]
     row: dict[str, Any] = {

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PALETTE: Final = [colour for name, colour in COLOURS.items() if name != "grey"]
+"""Colours of the runs, in their order."""
+
 RunList = Sequence[tuple[str, Run]]
+"""Runs with their names."""
 
 
 def drawings(runs: RunList) -> list[tuple[Drawing, str]]:
@@ -40,7 +43,10 @@ def drawings(runs: RunList) -> list[tuple[Drawing, str]]:
 
 
 def main_rates(runs: RunList, kind: str) -> pd.DataFrame:
-    """Return the main metrics of the samples of a kind, one row per run and metric."""
+    """Return the main metrics of the samples of a kind, one row per run and metric; rates in 0..1.
+
+    The columns are ``run, protocol, metric, value, low, high``.
+    """
     import pandas as pd
 
     rows = [
@@ -54,7 +60,12 @@ def main_rates(runs: RunList, kind: str) -> pd.DataFrame:
 
 @styled
 def rates(kind: str, data: pd.DataFrame) -> Drawing:
-    """Draw the main rates, with a colour per run."""
+    """Draw the main rates (%), with a colour per run.
+
+    Args:
+        kind: kind of the samples.
+        data: table of ``main_rates``.
+    """
     keys = list(dict.fromkeys(zip(data["protocol"], data["metric"], strict=True)))
     names = list(dict.fromkeys(data["run"]))
     figure, grid = new_figure(8.6, 0.4 * len(keys) + 1.0)
@@ -77,7 +88,11 @@ def rates(kind: str, data: pd.DataFrame) -> Drawing:
 
 @styled
 def hulls(values: Sequence[tuple[str, Sequence[float]]]) -> Drawing:
-    """Draw the cumulative share of relaxed crystals against the energy above the hull (eV/atom)."""
+    """Draw the cumulative share of relaxed crystals against the energy above the hull.
+
+    Args:
+        values: name of each run, and its energies above the hull, eV/atom.
+    """
     import pandas as pd
 
     rows = [(name, energy, (k + 1) / len(held)) for name, held in values for k, energy in enumerate(sorted(held))]
@@ -97,7 +112,10 @@ def hulls(values: Sequence[tuple[str, Sequence[float]]]) -> Drawing:
 
 
 def losses(runs: RunList, network: str) -> pd.DataFrame | None:
-    """Return the training loss of each run against its time (``run, minutes, step, loss``)."""
+    """Return the training loss of each run against its time (``run, minutes, step, loss``).
+
+    ``None`` if fewer than two runs have losses.
+    """
     import pandas as pd
 
     tables = []
@@ -114,7 +132,12 @@ def losses(runs: RunList, network: str) -> pd.DataFrame | None:
 
 @styled
 def loss(network: str, data: pd.DataFrame) -> Drawing:
-    """Draw the training loss against time, with a colour per run."""
+    """Draw the training loss against time (min), with a colour per run.
+
+    Args:
+        network: vae or dit.
+        data: table of ``losses``.
+    """
     figure, grid = new_figure(6.4, 2.8)
     axes = grid[0, 0]
     for number, (name, part) in enumerate(data.groupby("run", sort=False)):
@@ -136,7 +159,7 @@ SIZED: Final = (Metric.OVERALL_VALIDITY, Metric.SUN, Metric.VALIDITY, Metric.PDB
 
 
 def sizes(runs: RunList) -> pd.DataFrame:
-    """Return rates and the denoiser's parameters (``run, parameters, kind, metric, value, low, high``)."""
+    """Return rates (0..1) and the denoiser's parameters (``run, parameters, kind, metric, value, low, high``)."""
     import pandas as pd
 
     rows = []
@@ -152,7 +175,11 @@ def sizes(runs: RunList) -> pd.DataFrame:
 
 @styled
 def scaling(data: pd.DataFrame) -> Drawing:
-    """Draw rates against the parameters of the denoiser. Source: Fig. 3."""
+    """Draw rates (%) against the number of parameters of the denoiser. Source: Fig. 3.
+
+    Args:
+        data: table of ``sizes``.
+    """
     figure, grid = new_figure(6.4, 2.8)
     axes = grid[0, 0]
     for number, ((kind, metric), part) in enumerate(data.groupby(["kind", "metric"], sort=False)):

@@ -26,6 +26,7 @@ from adit.report.run.manifest import cost, energies
 from adit.report.words import formats, outcome
 
 Record = dict[str, Any]
+"""An object of JSON, or the variables of a template."""
 
 NAMES: Final = (
     *("index.html", "metrics.csv", "settings.csv"),
@@ -34,11 +35,17 @@ NAMES: Final = (
 """Files of every comparison."""
 
 MISSING_CONFIG: Final = "has no report/manifest.json: its configuration is not known"
+"""Notice about a run without a report; it follows the run's name."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """A run and its name in the comparison."""
+    """A run of the comparison.
+
+    Attributes:
+        name: name in the comparison.
+        run: files of the run.
+    """
 
     name: str
     run: Run
@@ -52,7 +59,7 @@ def compare(folders: Sequence[Path], out: Path) -> None:
         out: the folder to write to.
 
     Raises:
-        DataError: there are fewer than two runs, a run is given twice, or it does not exist.
+        DataError: there are fewer than two runs, a run is given twice, or a run does not exist.
         ConfigError: a file to write belongs to a run, or was not written by this verb.
     """
     if len(folders) < 2:
@@ -165,7 +172,7 @@ def _cell(record: Mapping[str, Any] | None, first: Mapping[str, Any] | None) -> 
 
 
 def long_metrics(runs: Sequence[Named]) -> list[Record]:
-    """Return every number of every run, control rows included, one row each."""
+    """Return every rate (0..1) of every run, control rows included, one row each."""
     names = ("kind", "population", "protocol", "metric", "value", "low", "high", "numerator", "denominator")
     return [{"run": one.name, **{name: r.get(name) for name in names}} for one in runs for r in one.run.summary]
 

@@ -38,8 +38,8 @@ def gather(stage: TuneStage, points: Sequence[Path], out: Path) -> None:
         out: folder of the results.
 
     Raises:
-        ConfigError: samples were made with the seed of the run.
-        DataError: a point lacks a file or a number.
+        ConfigError: samples were generated with the seed of the run, or a file to write was not written by this verb.
+        DataError: no point has samples, or a point lacks a file or a number.
     """
     import pandas as pd
 
@@ -105,7 +105,11 @@ def _score(summary: Sequence[Mapping[str, Any]], kind: str, point: Path) -> Mapp
 
 
 def pareto(rows: pd.DataFrame) -> list[Any]:
-    """Return the index of the rows that no other row surpasses in both time and validity."""
+    """Return the index of the rows that no other row surpasses in both time and validity.
+
+    Args:
+        rows: points of one kind, with ``seconds_per_sample`` (s) and ``validity`` (0..1).
+    """
     front, best = [], -1.0
     for row in rows.sort_values(["seconds_per_sample", Metric.VALIDITY], ascending=[True, False]).itertuples():
         if row.validity > best:
@@ -116,7 +120,13 @@ def pareto(rows: pd.DataFrame) -> list[Any]:
 
 @styled
 def tuning(kind: str, rows: pd.DataFrame) -> Drawing:
-    """Draw validity against time: a colour per solver and grid, the front as a line with steps and γ at its points."""
+    """Draw validity against time: a colour per solver and grid, the front as a line with steps and γ at its points.
+
+    Args:
+        kind: kind of the samples.
+        rows: points of this kind: ``seconds_per_sample`` (s), ``validity``, ``low``, ``high`` (0..1), ``pareto``, and
+            the settings.
+    """
     figure, grid = new_figure(7.2, 4.2)
     axes = grid[0, 0]
     for (name, part), colour in zip(rows.groupby(["solver", "grid"]), _colours(), strict=False):

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @styled
 def funnel_bars(kind: str, steps: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw the number of systems that pass each step and all before it."""
+    """Draw the number of systems that pass each step and all before it.
+
+    Args:
+        kind: kind of the systems.
+        steps: records of ``funnel.json`` of this kind, at least one.
+    """
     import pandas as pd
 
     data = pd.DataFrame([{"step": step_title(str(s.get("step"))), "count": int(s.get("count") or 0)} for s in steps])
@@ -50,7 +55,12 @@ def _plain(text: Any) -> str:
 
 @styled
 def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
-    """Draw rates with their intervals: a row per metric, a colour per population."""
+    """Draw rates (%) with their intervals: a row per metric, a colour per population.
+
+    Args:
+        kind: kind of the systems.
+        records: records of ``summary.json`` of this kind, rates in 0..1.
+    """
     import pandas as pd
 
     columns = ["protocol", "metric", "population", "value", "low", "high", "numerator", "denominator"]
@@ -83,7 +93,12 @@ def rates(kind: str, records: Sequence[Mapping[str, Any]]) -> Drawing:
 
 @styled
 def loss_curves(name: str, metrics: pd.DataFrame) -> Drawing:
-    """Draw the loss and its parts in training and validation against the step, on a logarithmic scale."""
+    """Draw the loss and its parts in training and validation against the step, on a logarithmic scale.
+
+    Args:
+        name: vae or dit.
+        metrics: table ``metrics.csv`` of the training.
+    """
     shared = ("step", "epoch", "split", "loss", "seconds", "atoms_per_s", "lr")
     parts = [c for c in metrics.columns if c not in shared and metrics[c].dtype.kind == "f"]
     figure, grid = new_figure(9.6, 3.2, columns=2 if parts else 1)
@@ -126,6 +141,7 @@ PROPERTIES: Final = (Col.GAP, Col.DIPOLE, Col.LOGP)
 """Properties of molecules whose distributions are drawn."""
 
 BINS: Final = 24
+"""Number of bins of a histogram."""
 
 
 @styled
@@ -133,8 +149,8 @@ def property_histograms(kind: str, values: pd.DataFrame) -> Drawing:
     """Draw the distributions of properties of the samples beside those of the training control row.
 
     Args:
-        kind: of the systems.
-        values: one row a value: population, property, value.
+        kind: kind of the systems.
+        values: one row per value: population, property, value in the unit of the property's column.
     """
     import numpy as np
 
@@ -165,7 +181,12 @@ def property_histograms(kind: str, values: pd.DataFrame) -> Drawing:
 
 @styled
 def size_histogram(dataset: str, histogram: Mapping[str, int]) -> Drawing:
-    """Draw the number of training systems by number of atoms."""
+    """Draw the number of training systems by number of atoms.
+
+    Args:
+        dataset: name of the dataset.
+        histogram: number of systems by number of atoms.
+    """
     import pandas as pd
 
     items = sorted((int(size), int(n)) for size, n in histogram.items())

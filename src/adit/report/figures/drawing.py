@@ -71,7 +71,7 @@ class Drawing:
     Attributes:
         name: file name without suffix; letters, digits and dashes.
         figure: the matplotlib figure.
-        data: the numbers.
+        data: the numbers, as written to CSV.
         text: description of the figure, for screen readers.
     """
 

@@ -13,7 +13,11 @@ _LONG_ROWS = {1: (1, 2), 2: (3, 10), 3: (11, 18), 4: (19, 36), 5: (37, 54), 6: (
 
 
 def place(number: int) -> tuple[int, int]:
-    """Return the column (1..18) and row of an element; lanthanides and actinides are in rows 9 and 10."""
+    """Return the column (1..18) and row of an element; lanthanides and actinides are in rows 9 and 10.
+
+    Args:
+        number: atomic number, 1 to 118.
+    """
     period = next(p for p, (first, last) in _LONG_ROWS.items() if first <= number <= last)
     first, last = _LONG_ROWS[period]
     from_left, from_right = number - first, last - number
@@ -29,7 +33,7 @@ def periodic_table(dataset: str, counts: Mapping[str, int]) -> Drawing:
 
     Args:
         dataset: name of the dataset.
-        counts: atoms by symbol.
+        counts: number of atoms by element symbol.
     """
     import pandas as pd
     from matplotlib.patches import Rectangle

@@ -35,5 +35,9 @@ def page_script() -> str:
 
 
 def read(path: str) -> str:
-    """Return a text file of this room."""
+    """Return a text file of the package ``adit.report``.
+
+    Args:
+        path: relative to the package.
+    """
     return resources.files("adit.report").joinpath(path).read_text(encoding="utf-8")

@@ -72,7 +72,12 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
 
 
 def summary(run: Run, name: str) -> Record:
-    """Return the outcome of a run for programs: sentence, tiles, funnel and all numbers."""
+    """Return the outcome of a run for programs: sentence, tiles, notices, funnel and all rates.
+
+    Args:
+        run: the run.
+        name: name of the run.
+    """
     return {
         "run": name,
         "outcome": outcome.sentence(run),
@@ -176,7 +181,7 @@ class _Builder:
 
 
 def _has_values(values: Any) -> bool:
-    """Return whether a table of properties has what is drawn of it."""
+    """Return whether a table of properties has rows, and the columns that are drawn."""
     return values is not None and {"population", "property", "value"} <= set(values) and len(values) > 0
 
 

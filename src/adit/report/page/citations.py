@@ -16,6 +16,8 @@ from adit.report.run.inputs import Run
 from adit.report.words import outcome
 
 MODEL: Final = ("Joshi2025ADiT", "Peebles2023DiT", "Lipman2023FlowMatching", "Ho2022Guidance")
+"""Keys in ``methods.bib`` for the model; the constants below are those of other parts of a run."""
+
 CRYSTALS: Final = ("Ong2013pymatgen", "Togo2024spglib", "Davies2019SMACT")
 MOLECULES: Final = ("RDKit", "Buttenschoen2024PoseBusters")
 RELAXATION: Final = ("Deng2023CHGNet", "Larsen2017ASE")
@@ -34,7 +36,7 @@ def bibliography(run: Run) -> str:
 
 
 def used(run: Run) -> list[str]:
-    """Return the keys of the methods that a run used."""
+    """Return the keys in ``methods.bib`` of the methods that a run used, each once."""
     keys: list[str] = [*MODEL]
     if {"crystal", "mof"} & set(outcome.kinds(run)):
         keys += CRYSTALS

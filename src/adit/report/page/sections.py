@@ -13,7 +13,10 @@ from adit.report.run.inputs import NETWORKS, Run
 from adit.report.words import formats, outcome, tables
 
 Record = dict[str, Any]
+"""An object of JSON, or the variables of a template."""
+
 Draw = Callable[[Drawing], Record]
+"""Saves a drawing and returns its record for the page."""
 
 
 def dft(run: Run) -> Record:
@@ -38,7 +41,13 @@ def dft(run: Run) -> Record:
 
 
 def training(run: Run, name: str, draw: Draw) -> Record | None:
-    """Return the training of a network; ``None`` if there was none."""
+    """Return the training of a network; ``None`` if there was none.
+
+    Args:
+        run: the run.
+        name: vae or dit.
+        draw: saves the figure.
+    """
     curves = run.training[name]
     if not curves.config and curves.metrics is None:
         return None
@@ -60,7 +69,12 @@ def training(run: Run, name: str, draw: Draw) -> Record | None:
 
 
 def dataset(stats: Record, draw: Draw) -> Record:
-    """Return the card of a dataset."""
+    """Return the card of a dataset.
+
+    Args:
+        stats: ``data/<dataset>.stats.json``.
+        draw: saves the figures.
+    """
     name = str(stats.get("dataset", "unnamed"))
     n = stats.get("n_systems") or {}
     facts = {

@@ -28,7 +28,15 @@ Z: Final = 1.959964
 
 
 def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return each rate over the first n samples with its 95 % Wilson interval (``metric, n, value, low, high``)."""
+    """Return each rate (0..1) over the first n samples with its 95 % Wilson interval.
+
+    Args:
+        kind: crystal, molecule or mof.
+        frame: scores, one row per requested sample, in the order of sampling.
+
+    Returns:
+        A table with ``metric, n, value, low, high``; empty without samples or flags.
+    """
     import pandas as pd
 
     if frame.empty:
@@ -47,7 +55,14 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def wilson(passed: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends of the 95 % interval of each rate. Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927)."""
+    """Return the ends (n,), (n,) of the 95 % interval of each rate, in 0..1.
+
+    Args:
+        passed: (n,) numbers of successes.
+        totals: (n,) numbers of trials, at least one.
+
+    Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927).
+    """
     rate = passed / totals
     scale = 1 + Z * Z / totals
     centre = (rate + Z * Z / (2 * totals)) / scale
@@ -88,7 +103,12 @@ def seeded_rates(table: pd.DataFrame) -> pd.DataFrame | None:
 
 @styled
 def convergence(kind: str, data: pd.DataFrame) -> Drawing:
-    """Draw the rates of ``running_rates``."""
+    """Draw rates (%) against the number of samples.
+
+    Args:
+        kind: kind of the samples.
+        data: table of ``running_rates`` or ``seeded_rates``.
+    """
     figure, grid = new_figure(5.6, 2.9)
     axes = grid[0, 0]
     for (name, part), colour in zip(data.groupby("metric", sort=False), ("blue", "vermilion", "green"), strict=False):

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Record = dict[str, Any]
+"""An object of JSON, or the variables of a template."""
+
 Save = Callable[[Drawing], Record]
+"""Saves a drawing and returns its record for the page."""
 
 CAPTIONS: Final = {
     Col.E_ABOVE_HULL: "Energies above the hull (Fig. 4).",
@@ -93,7 +96,12 @@ def _tuning(run: Run) -> list[tuple[str, pd.DataFrame]]:
 
 
 def tables(run: Run, folder: Path) -> list[Record]:
-    """Write the tables and return them for the page."""
+    """Write the tables for which the run has the numbers, and return them for the page.
+
+    Args:
+        run: the run.
+        folder: folder of the tables, ``<name>.csv`` each.
+    """
     size = run.training["dit"].config.get("parameters") if "dit" in run.training else None
     figure_rows = []
     for table in paper_tables.TABLES:

@@ -28,7 +28,7 @@ def energies(name: str, values: Mapping[str, Sequence[float]], hull_name: str) -
 
     Args:
         name: ``e_above_hull`` or ``formation_energy_per_atom``.
-        values: energies by population.
+        values: energies by population, eV/atom.
         hull_name: methods of energies and hull, for display.
     """
     import pandas as pd

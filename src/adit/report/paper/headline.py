@@ -66,7 +66,7 @@ def _is_main(record: Record) -> bool:
 
 
 def published() -> list[dict[str, str]]:
-    """Return the published numbers in the package."""
+    """Return the published numbers in the package, as rows of ``published.csv``; values are texts."""
     import csv
 
     text = resources.files("adit.report.paper").joinpath("published.csv").read_text(encoding="utf-8")
@@ -74,7 +74,7 @@ def published() -> list[dict[str, str]]:
 
 
 def blind(separation: Sequence[Record], kind: str) -> dict[tuple[str, str], str]:
-    """Return the metrics, by protocol and metric, that do not separate real systems from a fake, with the fake's name.
+    """Return the metrics that do not separate real systems from noisy or random ones: (protocol, metric) → a sentence.
 
     Args:
         separation: records of ``separation.json``.
@@ -95,7 +95,7 @@ def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] 
     """Return one row per metric and protocol, one column per population, and the published numbers.
 
     Args:
-        kind: crystal or molecule.
+        kind: crystal, molecule or mof.
         records: records of ``summary.json`` of this kind.
         separation: records of ``separation.json``; metrics that are not informative are marked.
     """
@@ -105,7 +105,7 @@ def headline(kind: str, records: Sequence[Record], separation: Sequence[Record] 
     shown = [name for name in names if any(r.get("population") == name for r in records)]
     index = {(str(r.get("protocol")), str(r.get("metric")), str(r.get("population"))): r for r in records}
     facts = [fact for fact in published() if fact["kind"] == kind]
-    heads = [("metric", "name in the files, and denominator"), ("protocol", "whose definition")]
+    heads = [("metric", "name in the files, and denominator"), ("protocol", "definition of the metric")]
     heads += [(name, "% [interval] and counts") for name in shown]
     heads += [("published, %", "other training data, sizes and energies: for orientation, not a comparison")]
     return Table(heads, [_headline_row(*key, shown, index, facts, separation_texts.get(key, "")) for key in rows])

@@ -23,6 +23,7 @@ ELEMENTS: Final = {"C": "grey", "N": "blue", "O": "vermilion", "F": "green"}
 """Elements that molecules and crystals have in common, and their colours."""
 
 KIND_COLOURS: Final = {"crystal": "blue", "molecule": "orange", "mof": "green"}
+"""Colour of each kind."""
 
 
 def principal_components(run: Run) -> pd.DataFrame | None:
@@ -84,14 +85,22 @@ def _atoms(run: Run, name: str, kind: str) -> tuple[pd.DataFrame, np.ndarray] | 
 
 @styled
 def by_kind(data: pd.DataFrame) -> Drawing:
-    """Draw each atom in the plane of the first two components, coloured by the kind of its system. Source: Fig. 8."""
+    """Draw each atom in the plane of the first two components, coloured by the kind of its system. Source: Fig. 8.
+
+    Args:
+        data: table of ``principal_components``.
+    """
     groups = {kind: data[data["kind"] == kind] for kind in KIND_COLOURS if (data["kind"] == kind).any()}
     return _scatter("latents-by-kind", data, groups, KIND_COLOURS, "atoms of crystals and molecules")
 
 
 @styled
 def by_element(data: pd.DataFrame) -> Drawing:
-    """Draw the atoms of C, N, O and F; dots are atoms of molecules, crosses those of crystals. Source: Fig. 9."""
+    """Draw the atoms of C, N, O and F; dots are atoms of molecules, crosses those of crystals. Source: Fig. 9.
+
+    Args:
+        data: table of ``principal_components``.
+    """
     held = data[data["element"].isin(ELEMENTS)]
     held.attrs.update(data.attrs)
     groups = {element: held[held["element"] == element] for element in ELEMENTS if (held["element"] == element).any()}

@@ -27,7 +27,11 @@ def crystal_datasets(run: Run) -> list[str]:
 
 
 def train_elements(run: Run) -> list[int]:
-    """Return the number of different elements of each training crystal."""
+    """Return the number of different elements of each training crystal.
+
+    Raises:
+        DataError: a dataset is broken.
+    """
     counts: list[int] = []
     for name in crystal_datasets(run):
         arrays = store.read_systems(run.folder / f"data/{name}.arrow").arrays("train")
@@ -38,7 +42,11 @@ def train_elements(run: Run) -> list[int]:
 
 
 def train_info(run: Run, key: str) -> list[float]:
-    """Return an annotation of the training crystals in the dataset, e.g. its DFT energies (eV/atom)."""
+    """Return an annotation of the training crystals in the dataset, e.g. its DFT energies (eV/atom).
+
+    Raises:
+        DataError: a dataset is broken.
+    """
     values: list[float] = []
     for name in crystal_datasets(run):
         infos = store.read_systems(run.folder / f"data/{name}.arrow").infos("train")[:MAX_TRAIN]
@@ -48,7 +56,7 @@ def train_info(run: Run, key: str) -> list[float]:
 
 
 def train_spacegroups(run: Run) -> Counter[int]:
-    """Return the number of training crystals of each spacegroup."""
+    """Return the number of training crystals by international number of the spacegroup."""
     counts: Counter[int] = Counter()
     for stats in run.datasets:
         if stats.get("kind") == "crystal":
@@ -58,7 +66,7 @@ def train_spacegroups(run: Run) -> Counter[int]:
 
 
 def samples(run: Run, kind: str = "crystal") -> pd.DataFrame | None:
-    """Return the scores of the crystals that were decoded."""
+    """Return the scores of the systems of a kind that did not fail; ``None`` without scores."""
     frame = run.scores.get(kind)
     if frame is None:
         return None
@@ -88,7 +96,7 @@ def populations(run: Run, key: str) -> dict[str, Any]:
 
 
 def spacegroups(run: Run) -> dict[str, Counter[int]]:
-    """Return the spacegroups of the samples as generated, and of the training crystals."""
+    """Return the number of crystals by spacegroup number, of the samples as generated and of the training crystals."""
     frame = samples(run)
     if frame is None or Col.SPACEGROUP not in frame:
         return {}

@@ -43,7 +43,12 @@ def solver_grid(kind: str, points: pd.DataFrame) -> Drawing:
 
 @styled
 def speed(kind: str, points: pd.DataFrame) -> Drawing:
-    """Draw validity and time of 10,000 samples against the steps, each with its best guidance. Source: Fig. 2."""
+    """Draw validity and time of 10,000 samples (min) against the steps, each with its best guidance. Source: Fig. 2.
+
+    Args:
+        kind: kind of the samples.
+        points: rows of ``tune/points.csv`` of this kind.
+    """
     best = points.sort_values(Metric.VALIDITY, ascending=False).drop_duplicates(["solver", "grid", "steps"])
     best = best.sort_values(["solver", "grid", "steps"])
     best = best.assign(minutes_10k_samples=best["seconds_per_sample"] * 10_000 / 60)

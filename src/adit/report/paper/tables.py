@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 OWN: Final = "this run"
+"""Name and source of the rows of this run."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def build(table: PaperTable, summary: Sequence[Record], parameters: float | None
     Args:
         table: the table.
         summary: records of ``scores/summary.json``.
-        parameters: of the denoiser, for Table 4.
+        parameters: number of parameters of the denoiser, for Table 4; ``None``: unknown.
     """
     import pandas as pd
 

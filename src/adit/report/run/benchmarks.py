@@ -15,6 +15,9 @@ Record = dict[str, Any]
 def read(folder: Path) -> list[Record]:
     """Return one record per job: ``job``, ``stage`` and the numbers of Snakemake's file; NaN for missing ones.
 
+    Among these are ``s`` (wall time, s), ``cpu_time`` (s), ``max_rss`` (MB) and ``threads``; ``gpus`` is the number of
+    GPUs that a scheduler gave.
+
     Args:
         folder: ``results/<run>``.
     """

@@ -1,4 +1,4 @@
-"""The files of a run, read tolerantly: missing ones are empty, broken ones are listed as problems.
+"""The files of a run: missing ones are empty, broken ones are listed as problems.
 
 Reads: everything under ``results/<run>/`` except the logs
 """
@@ -24,10 +24,13 @@ T = TypeVar("T")
 Record = dict[str, Any]
 
 KINDS: Final = ("crystal", "molecule", "mof")
+"""Kinds with scores, in the order of the page."""
+
 BASELINE: Final = "baseline"
 """Population of the samples of another run."""
 
 NETWORKS: Final = {"vae": "Autoencoder (VAE)", "dit": "Denoiser (DiT)"}
+"""Networks by the name of their folder, with their titles."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,13 @@ class Run:
     """The files of a run.
 
     Attributes:
-        folder: the run's folder.
-        config: the complete configuration.
+        folder: folder of the run.
+        config: the complete configuration, as in JSON.
         summary: records of ``scores/summary.json``.
         funnel: records of ``scores/funnel.json``.
         scores: one row per requested sample, by kind.
-        datasets: ``data/<dataset>.stats.json``.
-        training: by network.
+        datasets: ``data/<dataset>.stats.json`` of each dataset.
+        training: files of the training by network.
         relaxed: ``relaxed/crystal/<shard>.parquet``, all shards.
         hull: ``hull/hull.parquet``.
         judge: ``hull/judge.parquet``.
@@ -95,7 +98,7 @@ class Run:
     problems: list[str] = field(default_factory=list)
 
     def setting(self, path: str, default: Any = None) -> Any:
-        """Return a value of the configuration by its dotted path."""
+        """Return a value of the configuration by its dotted path, e.g. ``score.confidence``; else ``default``."""
         value: Any = self.config
         for name in path.split("."):
             if not isinstance(value, dict) or name not in value:
@@ -155,7 +158,7 @@ def load(folder: Path, run_config: str) -> Run:
 
 
 def _baseline(config: Record, summary: list[Record], problems: list[str]) -> list[Record]:
-    """Return what the samples of another run score, as a control population of this one."""
+    """Return the rates of the samples of another run, as a control population of this one."""
     settings = config.get("report")
     path = settings.get("baseline") if isinstance(settings, dict) else None
     if not isinstance(path, str):
@@ -192,9 +195,9 @@ def with_lookups(frame: pd.DataFrame, kind: str, lookups: pd.DataFrame | None) -
     """Return the scores of a kind with whether each structure is known; unchanged where nothing was looked up.
 
     Args:
-        frame: one row a sample.
+        frame: one row per sample.
         kind: crystal, molecule or mof.
-        lookups: ``known/known.parquet``.
+        lookups: ``known/known.parquet``; ``None``: there is none.
     """
     needed = {Col.SYSTEM_ID, "kind", Col.IS_KNOWN}
     if lookups is None or not needed <= set(lookups) or Col.SYSTEM_ID not in frame:
@@ -291,7 +294,11 @@ def _dft(reader: _Reader) -> list[Record]:
 
 
 class Structures:
-    """Structures by id, read when they are needed; if several files have an id, the first is used."""
+    """Structures by id, read when they are needed; if several files have an id, the first is used.
+
+    Args:
+        tables: files of systems; failures are left out.
+    """
 
     def __init__(self, tables: Iterable[store.SystemTable]) -> None:
         self._rows: dict[str, tuple[store.SystemTable, int]] = {}

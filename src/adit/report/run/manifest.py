@@ -66,6 +66,7 @@ STAGES: Final = (
     "score",
     "lookup",
 )
+"""Stages in the order of tables of the cost; others follow."""
 
 HASHED: Final = (
     "data/*.arrow",
@@ -158,7 +159,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def energies(run: Run) -> dict[str, Any]:
-    """Return the methods of energies and hull."""
+    """Return the methods of energies and hull: reference, tags, whether surrogate, number of reference entries."""
     hull, potentials = run.hull, surrogate_potentials(run)
     return {
         "reference": run.setting("hull.reference"),
@@ -191,7 +192,13 @@ def _distinct(frame: Any, column: str) -> list[str]:
 
 
 def cost(benchmarks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return jobs, wall time (s), processor time (s) and largest memory (MB) of each stage."""
+    """Return jobs, wall time (s), processor time (s), largest memory (MB), core hours and GPU hours of each stage.
+
+    Numbers that were not measured are ``None``.
+
+    Args:
+        benchmarks: records of ``adit.report.run.benchmarks.read``.
+    """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in benchmarks:
         groups.setdefault(str(row["stage"]), []).append(row)

@@ -47,8 +47,8 @@ class Column:
 
     Attributes:
         name: column of the file.
-        title: its title; empty: the name in plain words.
-        show: makes the cell.
+        show: returns the cell of a value.
+        title: title of the column; empty: that of the registry.
         hint: unit or meaning.
     """
 
@@ -75,7 +75,11 @@ def number_cell(digits: int) -> Callable[[Any], Cell]:
 
 
 def seconds_cell(value: Any) -> Cell:
-    """Return a cell of a duration given in s."""
+    """Return a cell of a duration.
+
+    Args:
+        value: duration, s.
+    """
     cell = number_cell(1)(value)
     return Cell(formats.seconds(value), cell.sort, cell.style) if cell.style == "num" else cell
 
@@ -103,6 +107,6 @@ def reason_cell(value: Any) -> Cell:
 
 
 def code_cell(value: Any) -> Cell:
-    """Return text in a fixed-width face."""
+    """Return a cell of text in a fixed-width font."""
     cell = text_cell(value)
     return Cell(cell.text, cell.sort, "code") if cell.style != "missing" else cell

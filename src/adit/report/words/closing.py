@@ -14,9 +14,13 @@ from adit.report.words import formats
 from adit.report.words.outcome import dft_counts, kinds, steps_of, uses_xtb
 
 NAMES: Final = ("made", "DFT", "engine", "meaning", "page")
+"""Names of the five lines."""
+
 PAGE: Final = "report/index.html"
+"""Path of the page inside the run."""
+
 GPAW_MISSING: Final = Path(".venv/gpaw-missing.txt")
-"""Why GPAW was not built; the set-up writes it."""
+"""File with the reason why GPAW was not built; the set-up writes it."""
 
 
 def closing(run: Run, gpaw_missing: Path = GPAW_MISSING) -> list[str]:

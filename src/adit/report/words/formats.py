@@ -13,6 +13,7 @@ from adit.columns import OF_VALID, Metric
 from adit.config.engines import ENGINES
 
 MISSING: Final = "—"
+"""Text of a missing value."""
 
 
 def is_missing(value: Any) -> bool:
@@ -23,7 +24,7 @@ def is_missing(value: Any) -> bool:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Return a number with ``digits`` decimals."""
+    """Return a number with ``digits`` decimals and thin spaces between thousands; a dash for a missing value."""
     if is_missing(value):
         return MISSING
     if not math.isfinite(value):
@@ -47,7 +48,11 @@ def quantity(value: int, noun: str) -> str:
 
 
 def seconds(value: Any) -> str:
-    """Return a duration; short ones with a decimal."""
+    """Return a duration as text; below 10 s with a decimal.
+
+    Args:
+        value: duration, s.
+    """
     from adit.progress import duration
 
     if is_missing(value):

@@ -1,4 +1,4 @@
-"""What to do after a run, as commands that can be copied: dossiers, the ledger, novelty, DFT, more samples."""
+"""Next steps after a run, as commands that can be copied: dossiers, the ledger, novelty, DFT, more samples."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class NextStep:
     """A command.
 
     Attributes:
-        purpose: one sentence.
-        command: for a shell, in the folder that the workflow ran in.
+        purpose: purpose of the command, one sentence.
+        command: command for a shell, to be run in the folder that the workflow ran in.
     """
 
     purpose: str

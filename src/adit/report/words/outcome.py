@@ -12,6 +12,7 @@ from adit.report.run.manifest import cost, energies, surrogate_note, surrogate_p
 from adit.report.words import formats
 
 XTB: Final = "gfn1-xtb"
+"""Name of the fallback engine, which is not DFT."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _judge_notice(run: Run) -> list[Notice]:
     if (frame[Col.JUDGE_STATUS] == "judged").any():
         text = "Both potentials learned from the Materials Project: a second opinion, not an independent one."
         return [Notice("info", "A second potential judged", text)]
-    why = next((str(reason) for reason in frame[Col.JUDGE_REASON] if reason), "no reason was left")
+    why = next((str(reason) for reason in frame[Col.JUDGE_REASON] if reason), "no reason was given")
     return [Notice("warning", "The second potential gave no energies", f"{why}. Stability rests on one potential.")]
 
 
@@ -228,7 +229,7 @@ def _energy_notice(run: Run) -> list[Notice]:
         return []
     if tags["surrogate"]:
         return [Notice("warning", "Stability is a surrogate", text), *_gap_notice(run), *_judge_notice(run)]
-    return [Notice("info", "Whose energies", text), *_gap_notice(run), *_judge_notice(run)]
+    return [Notice("info", "Methods of the energies", text), *_gap_notice(run), *_judge_notice(run)]
 
 
 def _gap_notice(run: Run) -> list[Notice]:
@@ -264,7 +265,7 @@ def hull_text(run: Run) -> str:
 
 
 def tiles(run: Run) -> list[tuple[str, str, str]]:
-    """Return the numbers under the title: label, value, small print."""
+    """Return the numbers under the title: label, value with its unit or share, note in small print."""
     shown = []
     for kind in kinds(run):
         steps = {str(s.get("step")): int(s.get("count") or 0) for s in steps_of(run, kind)}
@@ -290,8 +291,8 @@ def hull_energies(run: Run, *, covered: bool = False) -> list[float]:
 
     Args:
         run: the run.
-        covered: leave out non-candidates: crystals with an unknown hull (energies below a gap mean
-            little), invalid crystals and single elements.
+        covered: leave out crystals with an unknown hull (their energies mean little), invalid crystals and single
+            elements.
     """
     frame = run.scores.get("crystal")
     if frame is None or Col.E_ABOVE_HULL not in frame:

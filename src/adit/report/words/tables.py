@@ -78,7 +78,13 @@ def _dft_columns(energy: str) -> Sequence[Column]:
 
 
 def from_frame(frame: pd.DataFrame, columns: Iterable[Column], limit: int = MAX_ROWS) -> Table:
-    """Return a table of the columns that exist and are not empty, with at most ``limit`` rows."""
+    """Return a table of the columns that exist and are not empty, with at most ``limit`` rows.
+
+    Args:
+        frame: rows of a file.
+        columns: columns in the order of the table.
+        limit: largest number of rows; the number of the others is in ``Table.more``.
+    """
     shown = [c for c in columns if c.name in frame and not all(formats.is_missing(v) for v in frame[c.name])]
     heads = [(c.title or formats.heading(c.name), c.hint) for c in shown]
     records = frame.head(limit).to_dict("records")
@@ -120,7 +126,12 @@ def with_posebusters(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def dft(run: Run, records: Sequence[Record]) -> Table:
-    """Return one row per structure that was sent to DFT."""
+    """Return one row per structure that was sent to DFT.
+
+    Args:
+        run: the run, whose scores give formula and energy above the hull (eV/atom).
+        records: results of DFT.
+    """
     import pandas as pd
 
     crystals = run.scores.get("crystal")
@@ -139,7 +150,7 @@ def dft(run: Run, records: Sequence[Record]) -> Table:
 
 
 def reasons(steps: Sequence[Record]) -> Table:
-    """Return the losses at each step of a funnel, with reasons."""
+    """Return the number of systems that fail at each step of a funnel, by reason."""
     rows = []
     for step in steps:
         lost = step.get("reasons") or {}

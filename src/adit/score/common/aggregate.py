@@ -14,14 +14,15 @@ MAX_REASONS: Final = 12
 """Largest number of reasons per step; rarer ones are counted together."""
 
 OTHER: Final = "other reasons"
+"""Name of the rarer reasons together."""
 
 
 def wilson(numerator: int, denominator: int, confidence: float) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate.
+    """Return the lower and the upper end of Wilson's score interval of a rate, both in 0..1.
 
     Args:
-        numerator: successes.
-        denominator: trials, at least one.
+        numerator: number of successes.
+        denominator: number of trials, at least one.
         confidence: level, e.g. 0.95.
 
     Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927).
@@ -41,13 +42,13 @@ class RateRecord:
     """One rate with numerator and denominator; with a denominator of 0 it has no value.
 
     Attributes:
-        kind: crystal or molecule.
+        kind: crystal, molecule or mof.
         population: samples or a control.
         protocol: protocol of the definition.
         metric: name of the metric.
-        value: numerator / denominator, ``None`` where the denominator is 0.
-        low: lower end of the interval.
-        high: upper end.
+        value: numerator / denominator, in 0..1; ``None`` where the denominator is 0.
+        low: lower end of the interval, in 0..1; ``None`` as for ``value``.
+        high: upper end, likewise.
         numerator: number of passing rows.
         denominator: number of counted rows.
         basis: what the denominator counts, and everything else that decides the number, for display.
@@ -74,9 +75,9 @@ class Rater:
     """Makes records of one population.
 
     Attributes:
-        kind: crystal or molecule.
+        kind: crystal, molecule or mof.
         population: samples or a control.
-        confidence: level of the intervals.
+        confidence: level of the intervals, e.g. 0.95.
     """
 
     kind: str
@@ -113,8 +114,10 @@ class FunnelStep:
 def funnel(kind: str, total: int, steps: Sequence[FunnelStep]) -> list[dict[str, Any]]:
     """Return the number of rows that pass each step and all before it, and the reasons of those that fail at it.
 
+    The first record is the step ``asked``: all requested rows.
+
     Args:
-        kind: crystal or molecule.
+        kind: crystal, molecule or mof.
         total: number of requested rows.
         steps: the steps in order, each with a reason (or an empty text) for every requested row.
     """

@@ -10,7 +10,7 @@ from adit.systems import AtomicSystem
 
 
 def content_key(system: AtomicSystem) -> str:
-    """Return a key of a system's exact elements, positions and cell; its id does not matter."""
+    """Return a SHA-256 key of a system's elements, positions and cell, bit for bit; its id does not matter."""
     digest = hashlib.sha256(system.numbers.astype(np.int16).tobytes())
     digest.update(system.positions.tobytes())
     if system.cell is not None:

@@ -25,7 +25,13 @@ _LIBRARIES: Final = ("adit", "pymatgen", "spglib", "smact", "rdkit", "posebuster
 
 @dataclass(frozen=True)
 class Controls:
-    """Rates and measures of the control rows, and values of properties by population and property."""
+    """Results of the control rows.
+
+    Attributes:
+        records: rates.
+        measures: scores that are not rates.
+        properties: values of properties by population and property, in the unit of the property's column.
+    """
 
     records: list[RateRecord] = field(default_factory=list)
     measures: list[Measure] = field(default_factory=list)
@@ -41,8 +47,8 @@ def cached_controls(
         stage: slice of the configuration; everything that affects a score is part of the key, with library versions.
         reference: the reference.
         kind: kind of the systems.
-        cache: folder, or ``None`` for none.
-        make: computes them.
+        cache: folder of the cache; ``None``: the control rows are computed.
+        make: computes the control rows.
     """
     if cache is None:
         return make()

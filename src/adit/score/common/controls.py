@@ -23,7 +23,7 @@ def controls(
 
     Args:
         systems: the data of one kind.
-        splits: their splits.
+        splits: name of the split of each system; ``None``: in none.
         count: largest number of systems per population.
         seed: seed of the run. The selection depends on it and on the ids, not on the order of the data.
 

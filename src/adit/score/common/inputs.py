@@ -26,7 +26,7 @@ class Reference:
 
     Attributes:
         systems: systems of all splits.
-        splits: their splits.
+        splits: name of the split of each system; ``None``: in none.
     """
 
     systems: Sequence[AtomicSystem]
@@ -46,12 +46,13 @@ class Energies:
         on_hull: whether there is a table of energies above the hull.
         relaxed: rows of ``relaxed/<kind>/<shard>.parquet``.
         structures: relaxed structures.
-        hull: rows of ``hull.parquet``; empty if there is none.
+        hull: rows of ``hull.parquet``, energies in eV/atom; empty if there is none.
         dft: rows of ``dft/<shard>.parquet``.
         potential: potential of the surrogate energies in the hull's rows; empty for the hull's own method.
         energy_tags: methods of the samples' energies.
         hull_tag: method of the hull.
-        judge: rows of ``hull/judge.parquet``; empty where nothing was judged.
+        judge: rows of ``hull/judge.parquet``, results of the second potential (the judge), energies in eV/atom; empty
+            if it was not used.
         judge_tag: method of the judge's energies.
     """
 
@@ -87,7 +88,7 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
     """Read systems and failures of shards, one row per requested system.
 
     Raises:
-        DataError: an id occurs twice.
+        DataError: a file is missing or broken, or an id occurs twice.
     """
     rows: list[Row] = [row for path in paths for row in store.read_systems(path)]
     seen: set[str] = set()
@@ -120,10 +121,17 @@ def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
 def read_energies(
     relaxed: Sequence[Path], hull: Path | None, dft: Sequence[Path], judge: Path | None = None
 ) -> Energies:
-    """Read what later stages say of the samples; a judge that judged nothing counts as none.
+    """Read the results of later stages for the samples.
+
+    Args:
+        relaxed: ``relaxed/<kind>/<shard>.parquet``; the ``.arrow`` beside each holds the structures.
+        hull: ``hull/hull.parquet``; ``None``: there is none.
+        dft: ``dft/<shard>.parquet``.
+        judge: ``hull/judge.parquet``; ``None``: there is none. A table in which no energy was computed counts as none.
 
     Raises:
-        DataError: the hull's rows mix surrogate energies with others.
+        ConfigError: an id occurs twice in a table.
+        DataError: a file is missing or broken, or the hull's rows mix surrogate energies with others.
     """
     structures = {
         row.system_id: row

@@ -16,11 +16,11 @@ RESAMPLES: Final = 200
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with a bootstrap interval over systems.
+    """A number with a bootstrap interval over systems, all in the unit of the measured values.
 
     Attributes:
-        value: without resampling, ``None`` if there is nothing to measure.
-        low: lower end, never below 0.
+        value: the number without resampling; ``None`` if there is nothing to measure.
+        low: lower end of the interval, not below 0 if the value is not negative.
         high: upper end.
         count: number of measured systems.
     """
@@ -32,7 +32,7 @@ class Estimate:
 
 
 NO_ESTIMATE: Final = Estimate(None, None, None, 0)
-
+"""Estimate of nothing."""
 
 _KEYS: Final = {"requested": "asked"}
 """Field of a measure → its key in ``measures.json``, where they differ."""
@@ -45,13 +45,13 @@ class Measure:
     Attributes:
         kind: crystal, molecule or mof.
         population: samples or a control.
-        metric: its name.
-        value: the number in ``unit``, ``None`` if there is nothing to measure.
+        metric: name of the measure.
+        value: the number in ``unit``; ``None`` if there is nothing to measure.
         low: lower end of the interval.
         high: upper end.
-        unit: of value and interval; empty for a number without one.
+        unit: unit of value and interval; empty for a number without one.
         count: number of measured systems.
-        requested: requested systems.
+        requested: number of requested systems.
         basis: measured systems and reference, for display.
     """
 
@@ -84,8 +84,8 @@ class Measurer:
     Attributes:
         kind: crystal, molecule or mof.
         population: samples or a control.
-        requested: requested systems.
-        confidence: level of the intervals.
+        requested: number of requested systems.
+        confidence: level of the intervals, e.g. 0.95.
     """
 
     kind: str
@@ -151,7 +151,7 @@ class Measurer:
         return self._bootstrap(distance, len(groups), int((counts.sum(axis=1) > 0).sum()))
 
     def median(self, values: Sequence[float]) -> Estimate:
-        """Return the median of one value per system, in their unit."""
+        """Return the median of values, one per system, in their unit."""
         if not values:
             return NO_ESTIMATE
         ordered = np.sort(np.asarray(values, dtype=float))

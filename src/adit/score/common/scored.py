@@ -17,7 +17,11 @@ from adit.score.common.measures import Measure
 from adit.systems import AtomicSystem, Failure
 
 Records = list[dict[str, Any]]
+"""Rows of a table, each by column."""
+
 Populations = Mapping[Population, Sequence[Row]]
+"""Systems and failures by population."""
+
 Name = TypeVar("Name", bound=str)
 
 NOTHING = Failure("", "", "")
@@ -70,8 +74,8 @@ def check_populations(
     Args:
         function: importable function of one system.
         populations: samples and control rows.
-        config: section with the wall limit of one system, s.
-        workers: processes at most.
+        config: section ``score``; its ``wall_limit_s`` bounds the wall time of one system, s.
+        workers: largest number of processes.
         what: noun for the progress lines.
     """
     work = [(name, system) for name, rows in populations.items() for system in systems_of(rows)]

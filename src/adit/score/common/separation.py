@@ -33,8 +33,8 @@ class Separation:
 
     Attributes:
         kind: crystal, molecule or mof.
-        protocol: whose definition; empty for measures.
-        metric: its name.
+        protocol: protocol of the definition; empty for measures.
+        metric: name of the rate or measure.
         noise: whether the interval of real systems is on the better side of that of noisy ones, without overlap;
             ``None`` if one of them has no number.
         random: the same for random atoms.

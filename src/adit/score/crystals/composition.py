@@ -22,7 +22,7 @@ class ElementData:
 
     Attributes:
         states: SMACT14 oxidation states.
-        electronegativity: Pauling's, ``None`` if there is none (He, Ne, Ar, Pm, Rn, Lr).
+        electronegativity: on Pauling's scale; ``None`` if there is none (He, Ne, Ar, Pm, Rn, Lr).
         metal: whether smact counts it as a metal.
         n_native: number of oxidation states in smact's default list.
     """
@@ -51,7 +51,11 @@ def element_data(symbol: str) -> ElementData:
 
 
 def reduced(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the reduced formula's counts."""
+    """Return the counts divided by their greatest common divisor.
+
+    Args:
+        counts: number of atoms by element symbol.
+    """
     divisor = gcd(*counts.values())
     return {element: count // divisor for element, count in counts.items()}
 
@@ -67,7 +71,9 @@ def compositionally_valid(counts: Mapping[str, int]) -> bool:
     all anions above it, and for each threshold the possible sums of charges form a small set.
 
     Args:
-        counts: atoms per element; multiples of the reduced formula give the same answer.
+        counts: number of atoms by element symbol; multiples of the reduced formula give the same answer.
+
+    Source: CDVAE's test (T. Xie et al., ICLR 2022), with the data of smact.
     """
     counts = reduced(counts)
     elements = {symbol: element_data(symbol) for symbol in counts}
@@ -104,6 +110,9 @@ def smact_native_valid(counts: Mapping[str, int]) -> bool:
     """Return smact's own ``smact_validity`` with its defaults (another list of oxidation states, other rules).
 
     A composition with more than ``MAX_NATIVE_COMBINATIONS`` combinations, or an unknown element, fails.
+
+    Args:
+        counts: number of atoms by element symbol.
     """
     counts = reduced(counts)
     data = [element_data(symbol) for symbol in counts]

@@ -33,11 +33,11 @@ class CrystalProperties:
     """Properties of crystals, one entry per crystal.
 
     Attributes:
-        densities: g/cm³.
-        volumes: Å³ per atom.
-        sizes: atoms in the cell.
-        n_elements: different elements.
-        elements: atoms of each element.
+        densities: densities, g/cm³.
+        volumes: volumes per atom, Å³.
+        sizes: numbers of atoms in the cell.
+        n_elements: numbers of different elements.
+        elements: numbers of atoms in the cell by element symbol.
     """
 
     densities: Sequence[float]
@@ -91,9 +91,14 @@ def distance_measures(
 
 
 def spread_measure(checks: Mapping[str, Outcome], measurer: Measurer) -> Measure:
-    """Return the median distance of a crystal to the nearest other one; near 0 if samples repeat each other.
+    """Return the median distance (Å) of a crystal to the nearest other one; near 0 if samples repeat each other.
 
-    This is a continuous form of uniqueness, without a tolerance and independent of the order of samples.
+    This is a continuous form of uniqueness, without a tolerance and independent of the order of samples. The distance
+    is that of ``nearest_distances``.
+
+    Args:
+        checks: outcomes of ``check_crystal`` by id, which hold the fingerprints.
+        measurer: makes the measure.
     """
     values: list[Any] = [outcome.value.get(AMD) for outcome in checks.values() if outcome.status == "ok"]
     nearest = nearest_distances([value for value in values if value is not None])

@@ -1,4 +1,4 @@
-"""What a second potential says of the samples: stable and S.U.N. by it and by both, on hulls that both know."""
+"""Results of a second potential (the judge): stable and S.U.N. by it and by both, on hulls that both have computed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FLAGS: Final = ((Metric.JUDGE_STABLE, Metric.JUDGE_SUN), (Metric.BOTH_STABLE, Me
 
 
 def add_judge(table: Records, energies: Energies, matches: Matches, population: str) -> None:
-    """Add the judge's distance, the verdict of both and the flags to the samples' table.
+    """Add the judge's energy above the hull (eV/atom), the verdict of both potentials and the flags to a table.
 
     Args:
-        table: the samples, with relaxations and hull.
-        energies: of the samples; without a judge nothing is added.
-        matches: what the relaxed crystals match.
-        population: whose matches decide.
+        table: the samples, with relaxations and hull; changed in place.
+        energies: energies of the samples; without a judge nothing is added.
+        matches: matches of the relaxed crystals with references and each other.
+        population: population in ``matches`` that decides uniqueness and novelty.
     """
     if not energies.judge:
         return
@@ -51,14 +51,14 @@ def add_judge(table: Records, energies: Energies, matches: Matches, population: 
 
 
 def judge_records(table: Records, energies: Energies, rater: Rater, requested: str, blank: str) -> Sequence[RateRecord]:
-    """Return the rates by the judge and by both; none without a judge.
+    """Return the rates by the judge and by both potentials; none without a judge.
 
     Args:
         table: the samples, after ``add_judge``.
-        energies: of the samples.
+        energies: energies of the samples.
         rater: makes the rates.
-        requested: the denominator, for display.
-        blank: why there is no novelty where there is no reference.
+        requested: text for the denominator.
+        blank: text for rates that have no value without a reference.
     """
     if not energies.judge:
         return []

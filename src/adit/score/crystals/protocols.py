@@ -17,7 +17,7 @@ class CrystalProtocol:
     """Definitions of one protocol.
 
     Attributes:
-        name: its name.
+        name: name of the protocol.
         matcher: matcher settings for uniqueness and novelty.
         train_only: novel means not in the training split; otherwise not in any split of the data.
         stable_at: threshold of "stable", eV/atom.
@@ -83,9 +83,10 @@ ADIT: Final = CrystalProtocol(Protocol.ADIT, LOOSE, False, 0.0, False, 0.1, Fals
 """Source: the paper, Section 4 and App. B."""
 
 FLOWMM: Final = CrystalProtocol(Protocol.FLOWMM, DEFAULT, True, 0.0, False, 0.1, False, 2)
+"""Source: B. K. Miller et al., FlowMM, ICML 2024."""
 
 MATTERGEN: Final = CrystalProtocol(Protocol.MATTERGEN, DEFAULT, False, 0.1, True, None, False, 1)
-"""Its "stable" is the "metastable" of other protocols."""
+"""Its "stable" is the "metastable" of other protocols. Source: C. Zeni et al., MatterGen, Nature 639, 624 (2025)."""
 
 LEMAT: Final = CrystalProtocol(Protocol.LEMAT, TIGHT, False, 0.0, True, 0.1, True, 1)
 """LeMat-GenBench's thresholds and its leaderboard's matcher.

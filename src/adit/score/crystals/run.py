@@ -38,7 +38,7 @@ def score_crystals(
         rows: the samples, failures included.
         reference: the reference crystals.
         energies: relaxations, hull and DFT of the samples, energies in eV/atom.
-        workers: processes at most.
+        workers: largest number of processes.
         cache: folder for the control rows and the reduced references, or ``None``.
     """
     scorer = _Scorer(stage, reference, workers, cache)
@@ -55,7 +55,14 @@ def score_crystals(
 def add_nearest(
     table: Records, rows: Sequence[Row], relaxed: Sequence[AtomicSystem], references: Sequence[AtomicSystem]
 ) -> None:
-    """Add the nearest known crystal to the samples' table, for the relaxed structure if there is one."""
+    """Add the nearest known crystal and its distance (Å), by ``nearest_known``, to the samples' table.
+
+    Args:
+        table: the samples; changed in place.
+        rows: the samples as generated, failures included.
+        relaxed: their relaxed structures, which are used in place of the generated ones.
+        references: the known crystals.
+    """
     latest = {row.system_id: row for row in [*systems_of(rows), *relaxed]}
     nearest = nearest_known(list(latest.values()), references)
     for row in table:

@@ -23,6 +23,7 @@ SEEDS: Final = 10
 """Random selections of samples for each number."""
 
 COLUMNS: Final = ("metric", "protocol", "samples", "seed", "value")
+"""Columns of the table; ``value`` is the rate in 0..1."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -32,7 +33,7 @@ class Rate:
     """A rate that can be computed for any subset of the samples.
 
     Attributes:
-        metric: its name.
+        metric: name of the metric.
         protocol: protocol of the definition; empty if there is only one.
         flags: columns that must be true (or not empty) for a row to count.
         group: column of groups, each of which counts once; ``None``: each row counts.
@@ -67,8 +68,11 @@ def sensitivity(rows: Rows, rates: Sequence[Rate], seed: int) -> pd.DataFrame:
 
     Args:
         rows: the table of all samples, failures included.
-        rates: rates to compute.
-        seed: of the run.
+        rates: rates to compute; those unknown for a sample (``None``) are left out.
+        seed: seed of the run.
+
+    Returns:
+        A table with ``COLUMNS``.
     """
     import pandas as pd
 

@@ -16,10 +16,13 @@ from adit.score.crystals.table import RELAXED, VALIDITIES, Records, group_column
 from adit.score.matching.matcher import Matches
 
 REQUESTED = "requested crystals"
+"""Text for the denominator of most rates."""
 
 NO_REFERENCE = "not measured: no reference of this kind was given"
+"""Basis of a rate that has no value without a reference."""
 
 NOVELTY_OF_VALID = Metric.NOVELTY + OF_VALID
+"""Name of the novelty among valid crystals."""
 
 _RULES = {
     Col.STRUCTURAL_VALIDITY: "closest distance >= 0.5 Å with self-images, volume >= 0.1 Å³",
@@ -37,8 +40,8 @@ class Against:
     """Reference of novelty.
 
     Attributes:
-        count: structures in all splits; 0 if there is no reference.
-        formulas: their reduced formulas.
+        count: number of structures in all splits; 0 if there is no reference.
+        formulas: reduced formulas of these structures.
     """
 
     count: int
@@ -46,7 +49,14 @@ class Against:
 
 
 def crystal_records(table: Records, matches: Matches, rater: Rater, against: Against) -> list[RateRecord]:
-    """Return the rates of one population that are independent of energies."""
+    """Return the rates of one population that are independent of energies.
+
+    Args:
+        table: rows of ``crystal_rows``.
+        matches: matches of the unrelaxed structures.
+        rater: makes the rates.
+        against: reference of novelty.
+    """
     records = []
     for column in VALIDITIES:
         protocol = Protocol.ADIT if column in _PUBLISHED else Protocol.STRICT
@@ -126,7 +136,13 @@ def _novelties(
 
 
 def energy_records(table: Records, energies: Energies, rater: Rater) -> list[RateRecord]:
-    """Return the rates of the samples that depend on relaxations and energies."""
+    """Return the rates of the samples that depend on relaxations and energies.
+
+    Args:
+        table: rows of ``crystal_rows``, after ``add_energies``.
+        energies: relaxations, hull and DFT of the samples, eV/atom.
+        rater: makes the rates.
+    """
     converged = (row[Col.RELAX_STATUS] == "converged" for row in table)
     records = [rater.rate(Protocol.ADIT, Metric.RELAXED, converged, f"{REQUESTED}; relaxation converged")]
     records += _symmetries(table, rater)

@@ -38,12 +38,20 @@ VALIDITIES = (
     Col.DENSITY_VALIDITY,
     Col.SMACT_NATIVE_VALIDITY,
 )
+"""Columns of the validity tests; false for failures."""
 
 Records = list[dict[str, Any]]
+"""Rows of a table, each by column."""
 
 
 def check_crystal(system: AtomicSystem) -> dict[str, Any]:
-    """Return the values of a single crystal: distances, density, composition, spacegroup."""
+    """Return the values of a single crystal by column: distances, density, composition, spacegroup, fingerprint.
+
+    Distances are in Å, the volume per atom in Å³, the density in g/cm³; validities are true or false.
+
+    Raises:
+        DataError: the system has no cell, or the cell is too flat to enumerate images.
+    """
     contacts = closest_contacts(system)
     counts = composition(system.numbers)
     per_atom, heaviness = system.volume / len(system), density(system)
@@ -102,7 +110,10 @@ def _crystal_row(row: Row, outcome: Outcome | None, matches: Matches, population
 
 
 def matched_columns(matches: Matches, population: str, system_id: str) -> dict[str, Any]:
-    """Return the columns about a crystal's matches; novelty is unknown (``None``) without a reference."""
+    """Return the columns about a crystal's matches: its group for each matcher setting, unique and novel by protocol.
+
+    Novelty is unknown (``None``) without a reference.
+    """
     columns: dict[str, Any] = {}
     for settings in SETTINGS:
         match = matches.get(population, system_id, settings)
@@ -131,9 +142,14 @@ def relaxed_novelty_column(protocol: CrystalProtocol) -> str:
 
 
 def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
-    """Add relaxation, hull and DFT to the samples' table, with the flags of each protocol.
+    """Add relaxation, hull (eV/atom) and DFT to the samples' table, with the flags of each protocol.
 
     Stability is that of the relaxed structure; it needs a converged relaxation and an energy above the hull.
+
+    Args:
+        table: rows of ``crystal_rows`` of the samples; changed in place.
+        energies: relaxations, hull and DFT of the samples.
+        matches: matches of the relaxed structures, as the population ``RELAXED``.
     """
     for record in table:
         system_id = record[Col.SYSTEM_ID]

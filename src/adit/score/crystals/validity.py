@@ -14,19 +14,19 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem
 
 MIN_DISTANCE: Final = 0.5
-"""Å. Source: CDVAE's test, used by FlowMM and by the paper (Section 4)."""
+"""Smallest distance of a valid crystal, Å. Source: CDVAE's test, used by FlowMM and by the paper (Section 4)."""
 
 MIN_VOLUME: Final = 0.1
-"""Å³, of the cell. Source: as ``MIN_DISTANCE``."""
+"""Smallest volume of the cell of a valid crystal, Å³. Source: as ``MIN_DISTANCE``."""
 
 MIN_DISTANCE_RATIO: Final = 0.7
-"""Closest pair over the sum of its covalent radii."""
+"""Smallest distance of a pair over the sum of its covalent radii, of a valid crystal."""
 
 VOLUME_PER_ATOM_RANGE: Final = (5.0, 125.0)
-"""Å³. Contains 99.9 % of MP20's validation and test sets, diamond (5.7) and caesium (117)."""
+"""Volume per atom, Å³. Contains 99.9 % of MP20's validation and test sets, diamond (5.7) and caesium (117)."""
 
 DENSITY_RANGE: Final = (0.5, 23.0)
-"""g/cm³. Contains 99.9 % of MP20's validation and test sets, and osmium (22.6)."""
+"""Density, g/cm³. Contains 99.9 % of MP20's validation and test sets, and osmium (22.6)."""
 
 _GRAMS_PER_CM3: Final = 1.66053906660
 """One atomic mass unit in 1 Å³, in g/cm³."""
@@ -133,16 +133,22 @@ def _images(basis: np.ndarray, reach: float, system_id: str) -> np.ndarray:
 
 
 def density(system: AtomicSystem) -> float:
-    """Return the density in g/cm³."""
+    """Return the density of a crystal, g/cm³."""
     from ase.data import atomic_masses
 
     return float(atomic_masses[system.numbers].sum() * _GRAMS_PER_CM3 / system.volume)
 
 
 def structurally_valid(contacts: Contacts, volume: float) -> bool:
-    """Return whether the published test passes: closest distance ≥ 0.5 Å and ``volume`` ≥ 0.1 Å³.
+    """Return whether the published test passes: closest distance ≥ 0.5 Å and volume ≥ 0.1 Å³.
 
     Differs: the common code masks the diagonal of the distance matrix and ignores an atom's own images.
+
+    Args:
+        contacts: closest contacts of the crystal.
+        volume: volume of the cell, Å³.
+
+    Source: as ``MIN_DISTANCE``.
     """
     return contacts.distance >= MIN_DISTANCE and volume >= MIN_VOLUME
 

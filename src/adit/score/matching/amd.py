@@ -25,6 +25,10 @@ def average_minimum_distances(system: AtomicSystem, neighbours: int = NEIGHBOURS
 
     It does not depend on the choice of cell or on the order of atoms, and is continuous in positions and cell.
 
+    Args:
+        system: a crystal.
+        neighbours: number of neighbours of each atom, images included.
+
     Raises:
         DataError: the system has no cell, or one too flat to enumerate images.
 
@@ -66,6 +70,9 @@ def nearest_distances(vectors: Sequence[np.ndarray]) -> list[float]:
     """Return for each vector the distance (Å) to the nearest other one: the largest difference of their entries.
 
     Two crystals whose atoms can be moved onto each other by at most d each are at most 2 d apart.
+
+    Args:
+        vectors: fingerprints (neighbours,) of crystals, Å; fewer than two have no distances.
     """
     if len(vectors) < 2:
         return []

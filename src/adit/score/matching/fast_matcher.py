@@ -14,8 +14,8 @@ from pymatgen.core import Lattice
 class FastMatcher(StructureMatcher):  # type: ignore[misc]
     """Gives exactly the results of ``StructureMatcher``, in less time.
 
-    That one asks the average lattice for its reduced and its reciprocal lattice at every translation, and makes a
-    new one for each of the mappings of the lattices; mappings that are rotations of each other have equal averages.
+    ``StructureMatcher`` computes the reduced and the reciprocal lattice of the average lattice at every translation,
+    and a new average for each mapping of the lattices; mappings that are rotations of each other have equal averages.
     """
 
     def _get_supercells(self, *args: Any, **options: Any) -> Iterator[tuple[Any, ...]]:
@@ -28,7 +28,7 @@ class FastMatcher(StructureMatcher):  # type: ignore[misc]
 
 
 class _Lattice(Lattice):  # type: ignore[misc]
-    """A lattice that keeps what ``StructureMatcher`` asks it for again and again."""
+    """A lattice that computes each of its derived lattices once."""
 
     @cached_property
     def reciprocal_lattice(self) -> Lattice:

@@ -43,6 +43,9 @@ def reduce_crystal(system: AtomicSystem) -> AtomicSystem:
     """Return the Niggli-reduced primitive crystal as in ``StructureMatcher``, once per crystal instead of per pair.
 
     The atoms are sorted first, so that the result does not depend on the order in the file.
+
+    Raises:
+        LimitError: it has more than ``PAIRWISE_ATOMS`` atoms.
     """
     check_pairwise(len(system))
     x, y, z = (np.rint(system.fractional * 1e6).astype(np.int64) % 1_000_000).T
@@ -75,6 +78,11 @@ class Bound:
 
     Args:
         system: a reduced crystal.
+
+    Attributes:
+        size: number of atoms n.
+        lengths: (3,) lengths of the cell's edges over (V/n)^(1/3), ascending.
+        minima: (3,) successive minima over (V/n)^(1/3).
     """
 
     def __init__(self, system: AtomicSystem) -> None:
@@ -112,9 +120,9 @@ def reduce_all(
 
     Args:
         systems: crystals.
-        workers: processes at most.
-        wall_limit_s: wall time of one crystal, s.
-        function: reduces one crystal.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one crystal, s.
+        function: importable function that reduces one crystal.
         what: noun for the progress lines.
     """
     progress = Progress(what, len(systems))
@@ -141,8 +149,8 @@ def reduce_references(
     Args:
         systems: reference crystals.
         cache: folder of cached results, or ``None``.
-        workers: processes at most.
-        wall_limit_s: wall time of one crystal, s.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one crystal, s.
     """
     keys = [content_key(system) for system in systems]
     path = None if cache is None else cache / f"reduced-{REDUCTION}-{version('pymatgen')}-{version('spglib')}.arrow"

@@ -23,10 +23,10 @@ class FormulaGroup:
 
     Attributes:
         population: name of the population.
-        formula: reduced.
+        formula: reduced formula.
         members: reduced samples.
-        components: by settings name.
-        matches: by settings name, indices of members that match (a training structure, any reference).
+        components: groups of matching members, by settings name.
+        matches: by settings name, indices of the members that match (a training structure, any reference).
         reasons: by index, why a member could not be compared.
     """
 
@@ -41,7 +41,15 @@ class FormulaGroup:
 def compare_with_references(
     groups: Sequence[FormulaGroup], index: ReducedIndex, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
-    """Find matches of samples with references, and return the compared and the excluded pairs."""
+    """Find matches of samples with references, and return the numbers of compared and of excluded pairs.
+
+    Args:
+        groups: samples by formula; their ``matches`` and ``reasons`` are changed in place.
+        index: reduced references by formula.
+        compare: compares two structures.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one task, s.
+    """
     tasks: list[tuple[FormulaGroup, int, LinkTask]] = []
     for group in groups:
         group.matches = {settings.name: (set(), set()) for settings in SETTINGS}
@@ -73,7 +81,15 @@ connected after the second stage, and connected samples are not compared again."
 def compare_with_each_other(
     groups: Sequence[FormulaGroup], stage: str, compare: Fits, workers: int, wall_limit_s: float
 ) -> tuple[int, int]:
-    """Connect matching samples of each formula in one of ``STAGES``; return the compared and the excluded pairs."""
+    """Connect matching samples of each formula in one of ``STAGES``; return the numbers of compared and excluded pairs.
+
+    Args:
+        groups: samples by formula; their ``components`` and ``reasons`` are changed in place.
+        stage: one of ``STAGES``, which come in this order.
+        compare: compares two structures.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one task, s.
+    """
     tasks: list[tuple[FormulaGroup, list[int], LinkTask]] = []
     for group in groups:
         if not group.components:

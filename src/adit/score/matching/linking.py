@@ -23,7 +23,7 @@ class MatcherSettings:
         name: name in tables.
         ltol: fractional length tolerance.
         stol: site tolerance, as a fraction of (V/n)^(1/3).
-        angle_tol: degrees.
+        angle_tol: angle tolerance, degrees.
     """
 
     name: str
@@ -47,6 +47,7 @@ TRAINING: Final = 1
 """Number of the training split among the sets of references."""
 
 Pair = tuple[int, int]
+"""Indices of two members of a task."""
 
 Fits = Callable[[Any, Any, MatcherSettings], bool]
 """Compares two reduced pymatgen structures."""
@@ -54,7 +55,7 @@ Fits = Callable[[Any, Any, MatcherSettings], bool]
 
 @cache
 def matcher(settings: MatcherSettings) -> Any:
-    """Return pymatgen's matcher."""
+    """Return pymatgen's ``StructureMatcher`` with these tolerances."""
     from adit.score.matching.fast_matcher import FastMatcher
 
     return FastMatcher(ltol=settings.ltol, stol=settings.stol, angle_tol=settings.angle_tol)
@@ -162,7 +163,11 @@ class _Search:
 
 
 class Groups:
-    """Connected components of the indices below ``total``; the smallest index represents its component."""
+    """Connected components of the indices 0 to ``total`` - 1; the smallest index represents its component.
+
+    Args:
+        total: number of indices.
+    """
 
     def __init__(self, total: int) -> None:
         self._parent = list(range(total))
@@ -185,8 +190,8 @@ def run_tasks(tasks: Sequence[LinkTask], *, workers: int, wall_limit_s: float, w
 
     Args:
         tasks: the tasks.
-        workers: processes at most.
-        wall_limit_s: wall time of one task, and of one crystal's pairs of a task that failed, s.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one task, and of one crystal's pairs in a task that failed, s.
         what: noun for the progress lines.
     """
     progress = Progress(what, len(tasks))

@@ -29,6 +29,7 @@ from adit.systems import AtomicSystem, Failure
 __all__ = ["DEFAULT", "LOOSE", "SETTINGS", "TIGHT", "Match", "MatcherSettings", "Matches", "match_all", "rms_distance"]
 
 TRAIN: Final = "train"
+"""Name of the training split."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,12 @@ ReferenceIndex = Mapping[str, Sequence[tuple[AtomicSystem, bool]]]
 
 
 def index_references(systems: Sequence[AtomicSystem], splits: Sequence[str | None]) -> ReferenceIndex:
-    """Index reference crystals by reduced formula."""
+    """Index reference crystals by reduced formula.
+
+    Args:
+        systems: reference crystals.
+        splits: name of the split of each; ``None``: in none.
+    """
     index: dict[str, list[tuple[AtomicSystem, bool]]] = {}
     for system, split in zip(systems, splits, strict=True):
         index.setdefault(reduced_formula(system.numbers), []).append((system, split == TRAIN))
@@ -67,7 +73,7 @@ class Matches:
     """Matches of all structures.
 
     Attributes:
-        matches: by population and id, then by settings name.
+        matches: matches by population and id, then by settings name.
         reasons: why, for those that could not be matched (they are not in ``matches``).
         compared: number of pairs compared by the matcher, for all settings together.
         excluded: number of pairs of equal formula excluded by the bound.
@@ -104,11 +110,11 @@ def match_all(
     Args:
         populations: crystals by population, with different ids within each.
         references: see ``index_references``.
-        workers: processes at most.
-        wall_limit_s: wall time of one structure, s.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of reducing one structure, and of one task of comparisons, s.
         cache: folder in which reduced references are kept, or ``None``.
-        compare: compares two reduced structures.
-        reduce: reduces a crystal.
+        compare: importable function that compares two reduced structures.
+        reduce: importable function that reduces a crystal.
     """
     matches: dict[Key, Mapping[str, Match]] = {}
     reasons: dict[Key, str] = {}
@@ -187,6 +193,6 @@ def _matches(group: FormulaGroup) -> dict[Key, dict[str, Match]]:
 
 
 def rms_distance(first: AtomicSystem, second: AtomicSystem, settings: MatcherSettings) -> float | None:
-    """Return the RMS distance of two crystals over (V/n)^(1/3); ``None`` if they do not match."""
+    """Return pymatgen's RMS distance of two crystals over (V/n)^(1/3), which has no unit; ``None`` without a match."""
     distance = matcher(settings).get_rms_dist(convert.to_structure(first), convert.to_structure(second))
     return None if distance is None else float(distance[0])

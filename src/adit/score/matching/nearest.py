@@ -23,8 +23,8 @@ class Nearest:
     """The nearest known crystal.
 
     Attributes:
-        system_id: of the known crystal.
-        formula: its reduced formula; the sample's own if a crystal of it is known.
+        system_id: id of the known crystal.
+        formula: its reduced formula, which is that of the sample if a crystal of that formula is known.
         distance: largest difference of their average minimum distances, Å; 0 for the same crystal.
     """
 

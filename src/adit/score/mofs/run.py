@@ -22,8 +22,14 @@ from adit.score.tools.mofchecker import METRICS, PREFIX, MofChecks, check_all, p
 from adit.systems import Failure, Kind
 
 ALL_PASSED = f"{PREFIX}all"
+"""Column and metric: whether all checks passed."""
+
 PROTOCOL = "mofchecker"
+"""Protocol of the rates."""
+
 REQUESTED = "requested MOFs"
+"""Text for the denominator."""
+
 NOT_CHECKED = "not_checked"
 """Status of a MOF that MOFChecker did not check; its checks are unknown (``None``), and no denominator counts it."""
 
@@ -42,7 +48,7 @@ def score_mofs(
         stage: slice of the configuration.
         rows: the samples, failures included.
         reference: the reference MOFs.
-        workers: processes at most.
+        workers: largest number of processes.
         cache: folder for the control rows, or ``None``.
         answers: existing answers of MOFChecker; ``None``: none.
     """
@@ -130,7 +136,7 @@ def mof_records(table: Records, rater: Rater, basis: str) -> list[RateRecord]:
     Args:
         table: rows of ``mof_rows``.
         rater: makes the records.
-        basis: versions, for display.
+        basis: versions of MOFChecker and its dependencies, for display.
     """
     checked = [row for row in table if row[Col.STATUS] != NOT_CHECKED]
     if len(checked) < len(table):

@@ -37,8 +37,8 @@ class MoleculeProperties:
     """Molecules and their features, in the order of their ids.
 
     Attributes:
-        systems: all systems.
-        features: features of the strictly valid ones.
+        systems: all molecules.
+        features: features of the strictly valid molecules.
     """
 
     systems: Sequence[AtomicSystem]
@@ -82,7 +82,7 @@ _OF_ALL: Final = (Distance.SIZE, Distance.ELEMENTS)
 
 
 def distance_measures(mine: MoleculeProperties, reference: MoleculeProperties, measurer: Measurer) -> list[Measure]:
-    """Return the distances of a population to the reference.
+    """Return the distances of a population's distributions to those of the reference, each with its unit.
 
     Args:
         mine: the population.

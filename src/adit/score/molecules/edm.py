@@ -54,7 +54,7 @@ class EdmChecks:
 
     Attributes:
         n_stable: number of stable atoms.
-        stable: every atom is stable.
+        stable: whether every atom is stable.
         smiles: canonical SMILES of the largest fragment if RDKit sanitises the molecule, else ``None``.
     """
 

@@ -18,8 +18,8 @@ class MoleculeFeatures:
     """Counts and lengths of one molecule with bonds.
 
     Attributes:
-        n_rings: number of rings in the smallest set.
-        ring_sizes: rings by number of members.
+        n_rings: number of rings in the smallest set of smallest rings.
+        ring_sizes: number of rings by number of members.
         functional_groups: number of RDKit's fragments that occur, by name (``fr_...``).
         bond_lengths: lengths in Å by kind of bond, e.g. ``C-C``, ``C:N`` (aromatic), ``C=O``, ``C#N``.
     """

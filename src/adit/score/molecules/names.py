@@ -26,7 +26,7 @@ class MoleculeNames:
 
 
 def names_of(mol: Any) -> MoleculeNames:
-    """Return the names of a sanitised RDKit molecule with a conformer."""
+    """Return the names of a sanitised RDKit molecule with one conformer, from which the stereochemistry is derived."""
     stereo = convert.with_stereo(mol)
     return MoleculeNames(
         convert.canonical_smiles(mol), convert.canonical_smiles(stereo, True), convert.inchikey(stereo)
@@ -34,7 +34,7 @@ def names_of(mol: Any) -> MoleculeNames:
 
 
 def geometry_names(system: AtomicSystem) -> MoleculeNames | None:
-    """Return the names of a molecule with bonds perceived from its geometry; ``None`` if there are none."""
+    """Return the names of a neutral molecule, with bonds perceived from its geometry; ``None`` if no bonds fit."""
     try:
         return names_of(convert.to_rdkit(system, charge=0))
     except DataError:

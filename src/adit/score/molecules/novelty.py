@@ -26,6 +26,7 @@ VERSION: Final = 1
 """Version of the names: increased when the names of a geometry change."""
 
 Composition = tuple[tuple[str, int], ...]
+"""Element symbols and numbers of atoms."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class KnownNames:
     """Names of the training molecules.
 
     Attributes:
-        smiles: their canonical SMILES.
-        stereo_smiles: with stereochemistry.
-        inchikeys: their InChIKeys.
-        count: molecules of the training split; 0 if there is no training split.
+        smiles: canonical SMILES without stereochemistry.
+        stereo_smiles: canonical SMILES with stereochemistry.
+        inchikeys: standard InChIKeys.
+        count: number of molecules of the training split; 0 if there is no training split.
     """
 
     smiles: AbstractSet[str] = field(default_factory=frozenset)
@@ -55,8 +56,8 @@ class TrainNames:
 
     Args:
         train: training molecules.
-        workers: processes at most.
-        wall_limit_s: wall time of one molecule, s; after it the molecule has no name.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one molecule, s; a molecule beyond it has no name.
         cache: folder for names, or ``None``.
     """
 

@@ -12,19 +12,19 @@ from adit.relax.molecules.rows import COLUMNS, FLAGS, PROPERTIES, columns_of, re
 from adit.systems import AtomicSystem
 
 Relaxation = Mapping[str, Any]
-"""Columns of a relaxed molecule: status, reason, ``rmsd_moved``, those of molecules."""
+"""Columns of a relaxed molecule: status, reason, ``rmsd_moved`` (Å), and those of ``adit.relax.molecules.rows``."""
 
 COMPARED: Final = (Col.GAP, Col.DIPOLE, Col.LOGP)
 """Properties whose distribution is compared with the data's."""
 
 
 def relaxations(systems: Sequence[AtomicSystem], *, workers: int, wall_limit_s: float) -> list[Relaxation]:
-    """Relax molecules as the stage does by default and return their columns in order.
+    """Relax molecules with GFN2-xTB and the default settings of the stage; return their columns in order.
 
     Args:
         systems: molecules.
-        workers: processes at most.
-        wall_limit_s: wall time of one molecule, s.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one molecule, s.
     """
     config = MoleculeRelaxConfig(wall_limit_s=wall_limit_s)
     results = relax_molecules(config, systems, workers, what="molecules relaxed with GFN2-xTB")
@@ -35,11 +35,11 @@ def relaxations(systems: Sequence[AtomicSystem], *, workers: int, wall_limit_s: 
 
 
 def relaxation_columns(relaxation: Relaxation | str | None, *, bonded: bool) -> dict[str, Any]:
-    """Return the columns of a scored molecule.
+    """Return the columns about the relaxation of a scored molecule: energy in eV, displacement in Å.
 
     Args:
         relaxation: columns of a relaxed molecule, a reason why there is none, or ``None`` where it was not sent.
-        bonded: whether some bonding fits the generated geometry; without it no bonds can stay.
+        bonded: whether bonds were found in the generated geometry; without them no bonds can be kept.
     """
     if relaxation is None or isinstance(relaxation, str):
         status = "not_sent" if relaxation is None else "failed"
@@ -72,7 +72,10 @@ def _own(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def property_values(table: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Return the known values of each property of the molecules that are strictly valid after relaxation."""
+    """Return the known values of each property of the molecules that are strictly valid after relaxation.
+
+    Units are those of the columns, e.g. eV for the HOMO-LUMO gap and D for the dipole moment.
+    """
     rows = [row for row in table if row[Col.VALIDITY_AFTER]]
     return {str(name): [float(row[name]) for row in rows if is_number(row.get(name))] for name in PROPERTIES}
 

@@ -36,6 +36,7 @@ from adit.score.tools.posebusters import bust, version
 from adit.systems import AtomicSystem, Kind
 
 Checks = Mapping[str, Mapping[str, Outcome]]
+"""Outcomes of ``check_molecule`` by population and id."""
 
 REFERENCE = "reference"
 """Name of the reference molecules of the distributions, used like that of a population."""
@@ -56,7 +57,7 @@ def score_molecules(
         stage: slice of the configuration.
         rows: the samples, failures included.
         reference: the reference molecules.
-        workers: processes at most.
+        workers: largest number of processes.
         cache: folder for the control rows and the names of the reference, or ``None``.
         answers: existing answers of the slow tools; ``None``: none.
         energies: relaxations and DFT of the samples; without a relaxation up to ``score.xtb`` are relaxed here.
@@ -169,6 +170,12 @@ def reference_rows(train: Sequence[AtomicSystem], populations: Populations, coun
     """Return training molecules for the reference, preferably not those of the control row of the training set.
 
     So the distances of that row show the effect of finite sampling only.
+
+    Args:
+        train: molecules of the training split.
+        populations: samples and control rows.
+        count: largest number of molecules.
+        seed: seed of the run.
     """
     control = {row.system_id for row in populations[Population.TRAIN]}
     others = [system for system in train if system.system_id not in control] or list(train)

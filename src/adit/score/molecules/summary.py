@@ -23,9 +23,16 @@ from adit.score.molecules.relaxed import COMPARED
 from adit.score.molecules.table import Records
 
 METHOD: Final = "GFN2-xTB"
+"""Method of the relaxations."""
+
 REQUESTED: Final = "requested molecules"
+"""Text for the denominator of most rates."""
+
 NO_REFERENCE: Final = "not measured: no reference of this kind was given"
+"""Basis of a rate that has no value without a reference."""
+
 STRICT: Final = "bonds fit charge 0, one fragment, no radicals, sanitises, all hydrogens"
+"""Definition of strict validity, for display."""
 
 
 def molecule_records(table: Records, rater: Rater, n_train: int, posebusters_version: str) -> list[RateRecord]:
@@ -155,11 +162,11 @@ def xtb_measures(table: Records, measurer: Measurer) -> list[Measure]:
 
 
 def property_measures(properties: Mapping[str, Mapping[str, Sequence[float]]], measurer: Measurer) -> list[Measure]:
-    """Return how far the samples' distributions of properties are from those of the training control row.
+    """Return the distances of the samples' distributions of properties to those of the training control row.
 
     Args:
-        properties: values by population and property.
-        measurer: of the samples.
+        properties: values by population and property, in the units of the columns.
+        measurer: makes the measures of the samples.
     """
     mine, data = properties.get(Population.SAMPLES, {}), properties.get(Population.TRAIN, {})
     if not any(data.get(name) for name in COMPARED):

@@ -17,7 +17,10 @@ from adit.score.molecules.validity import MoleculeChecks
 from adit.systems import Failure
 
 Records = list[dict[str, Any]]
+"""Rows of a table, each by column."""
+
 NO_BONDING: Final = "no bonding to check"
+"""Reason of molecules that are not sent to slow checks, since no bonds fit their geometry."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def molecule_rows(rows: Sequence[Row], evidence: Evidence, names_of_reference: K
 
 
 def has_bonding(outcome: Outcome | None) -> bool:
-    """Return whether some bonding fits: without one there is no molecule to send anywhere."""
+    """Return whether bonds were found in the geometry; without them a molecule is not sent to the slow checks."""
     ok = outcome is not None and outcome.status == "ok"
     return ok and isinstance(outcome.value, MoleculeChecks) and outcome.value.bonded  # type: ignore[union-attr]
 

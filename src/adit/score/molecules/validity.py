@@ -18,10 +18,10 @@ class MoleculeChecks:
     """Results of the checks of one molecule.
 
     Attributes:
-        bonded: a bonding with charge 0 was found and sanitises.
-        strict: bonded, one fragment, no radical, every hydrogen is an atom.
-        neutral: strict, and no atom carries a formal charge (no zwitterion).
-        pdb: it passes the paper's test.
+        bonded: whether bonds with a total charge of 0 were found, and the molecule sanitises.
+        strict: whether it is bonded, one fragment, no radical, and every hydrogen is an atom.
+        neutral: whether it is strict, and no atom carries a formal charge (no zwitterion).
+        pdb: whether it passes the paper's test.
         names: canonical names of a strictly valid molecule, else ``None``.
         pdb_smiles: SMILES of the largest fragment in the paper's test, else ``None``.
         edm: result of EDM's bond table.
@@ -41,7 +41,7 @@ class MoleculeChecks:
 
 
 def check_molecule(system: AtomicSystem) -> MoleculeChecks:
-    """Run the checks on one molecule."""
+    """Return the results of all checks of one molecule; a failed check is a result, not an error."""
     fragment = pdb_smiles(system)
     edm = check_edm(system)
     try:

@@ -21,7 +21,10 @@ from adit.score.tools.mofchecker import MofChecks
 from adit.systems import AtomicSystem
 
 POSEBUSTERS: Final = "posebusters"
+"""Key of PoseBusters' answers."""
+
 MOFCHECKER: Final = "mofchecker"
+"""Key of MOFChecker's answers."""
 
 
 class Answers:
@@ -36,7 +39,11 @@ class Answers:
 
     @classmethod
     def read(cls, paths: Sequence[Path]) -> Answers:
-        """Read the files of shards; files of other library versions are skipped."""
+        """Read the files of shards; files of other library versions are skipped.
+
+        Raises:
+            DataError: a file is missing or is not JSON.
+        """
         versions, old = library_versions(), 0
         stored: dict[str, dict[str, Any]] = {}
         for path in paths:

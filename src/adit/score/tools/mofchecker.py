@@ -21,8 +21,10 @@ MUST_HOLD: Final = ("has_carbon", "has_hydrogen", "has_metal")
 """Checks that must be true; all others must be false. Source: the paper, Table 3."""
 
 PREFIX: Final = "mofchecker_"
+"""Beginning of the names of MOFChecker's metrics and columns."""
 
 CHILD: Final = Path(__file__).with_name("mofchecker_child.py")
+"""Program that runs in the Python that has MOFChecker."""
 
 WAY_OUT: Final = (
     "pip install mofchecker==0.9.6 'setuptools<81' there, or set score.mofchecker_python to a Python that has it"
@@ -65,7 +67,7 @@ def probe(python: str | None) -> dict[str, str]:
         python: the interpreter, or ``None`` for this one.
 
     Raises:
-        ExternalToolError: it does not load there.
+        ExternalToolError: the interpreter does not run, or MOFChecker does not load in it.
     """
     process = _start(python or sys.executable, "--probe")
     out, _ = process.communicate(timeout=STARTUP_S)
@@ -106,7 +108,11 @@ def _read(server: subprocess.Popen[str]) -> str:
 
 
 def check_mof(system: AtomicSystem, python: str) -> MofChecks:
-    """Check one structure.
+    """Return MOFChecker's results for one structure, from a server process of this worker.
+
+    Args:
+        system: a structure with a cell, Å.
+        python: the interpreter that has MOFChecker.
 
     Raises:
         ExternalToolError: MOFChecker does not load, or fails at the structure.
@@ -137,8 +143,8 @@ def check_all(
     Args:
         systems: structures with a cell.
         python: the interpreter that has MOFChecker, or ``None`` for this one.
-        workers: processes at most.
-        wall_limit_s: wall time of one structure, s.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one structure, s.
     """
     progress = Progress("MOFs checked", len(systems))
     interpreter = python or sys.executable

@@ -36,6 +36,7 @@ CHECKS = (
     "has_suspicicious_terminal_oxo",
     "has_geometrically_exposed_metal",
 )
+"""Properties of MOFChecker that are computed, as it spells them."""
 
 
 def load() -> Any:
@@ -43,6 +44,9 @@ def load() -> Any:
 
     The definitions are the same under both names. Without EQeq, MOFChecker would report high charges, so its absence is
     an error here.
+
+    Raises:
+        ImportError: MOFChecker, pymatgen or EQeq (pyeqeq) is not installed.
     """
     local_env: Any = importlib.import_module("pymatgen.analysis.local_env")
     graph: Any = importlib.import_module("pymatgen.analysis.graphs").StructureGraph
@@ -58,7 +62,15 @@ def load() -> Any:
 
 
 def check(checker_class: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Return the checks of one structure and the reasons of those without an answer."""
+    """Return the checks of one structure and the reasons of those without an answer.
+
+    Args:
+        checker_class: the class ``MOFChecker``.
+        request: ``numbers`` (n,), ``positions`` (n, 3), Å, and ``cell`` (3, 3), Å.
+
+    Raises:
+        ValueError: MOFChecker cannot read the structure, for another reason than its symmetry.
+    """
     core: Any = importlib.import_module("pymatgen.core")
     lattice = core.Lattice(request["cell"])
     structure = core.Structure(lattice, request["numbers"], request["positions"], coords_are_cartesian=True)
@@ -80,7 +92,7 @@ def check(checker_class: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer_in_own_process(checker_class: Any, line: str) -> str:
-    """Return the answer to one line from a forked process."""
+    """Return the answer (JSON) to one line (JSON) from a forked process; a crash is an answer with ``error``."""
     read, write = os.pipe()
     child = os.fork()
     if not child:

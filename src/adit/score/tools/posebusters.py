@@ -1,4 +1,7 @@
-"""PoseBusters' checks of single molecules (``config="mol"``), with the columns by name."""
+"""PoseBusters' checks of single molecules (``config="mol"``), with the columns by name.
+
+Source: M. Buttenschoen et al., Chem. Sci. 15, 3130 (2024).
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,7 @@ def bust_one(system: AtomicSystem) -> dict[str, bool | None]:
     """Return the result of every check of one molecule; ``None`` for checks that PoseBusters could not compute.
 
     Raises:
-        DataError: no bonding was found.
+        DataError: no bonds with a total charge of 0 fit the geometry.
         ExternalToolError: a column is missing (another version of PoseBusters).
     """
     row = _buster().bust([convert.to_rdkit(system, charge=0)], None, None).iloc[0].to_dict()
@@ -97,11 +100,11 @@ def bust(
 
     Args:
         systems: molecules.
-        workers: processes at most.
-        wall_limit_s: wall time of one molecule, s; a timeout or a crash gives a reason.
+        workers: largest number of processes.
+        wall_limit_s: limit on the wall time of one molecule, s; a timeout or a crash gives a reason.
         one: importable function that checks one molecule.
     """
-    progress = Progress("molecules through PoseBusters", len(systems))
+    progress = Progress("molecules checked with PoseBusters", len(systems))
     outcomes = map_isolated(
         one,
         systems,
