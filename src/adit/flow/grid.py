@@ -20,7 +20,7 @@ GRIDS: dict[str, Callable[[float], float]] = {
     "uniform": _uniform,
     "quadratic": _quadratic,
 }
-"""Name → time after the share i/T of the steps."""
+"""Name → function that maps the share u = i/T of the steps to t; both are in [0, 1]."""
 
 
 def time_grid(name: str, steps: int) -> tuple[float, ...]:
@@ -28,7 +28,7 @@ def time_grid(name: str, steps: int) -> tuple[float, ...]:
 
     Args:
         name: ``uniform`` (i/T) or ``quadratic`` (denser towards the data at t = 1).
-        steps: T.
+        steps: T, the number of steps; at least 1.
 
     Source: Algorithm 3 for ``uniform``.
 

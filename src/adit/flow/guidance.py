@@ -27,16 +27,24 @@ class Denoiser(Protocol):
     """Anything that predicts clean latents, such as ``adit.model.dit.DiT``."""
 
     def __call__(self, noisy: Tensor, previous: Tensor, t: Tensor, conditions: Any, mask: Tensor) -> Tensor:
-        """Predict the clean latents (B, M, d)."""
+        """Predict the clean latents (B, M, d).
+
+        Args:
+            noisy: (B, M, d) Z⁽ᵗ⁾.
+            previous: (B, M, d) the previous prediction (self-conditioning); zeros for none.
+            t: (B,) times in [0, 1).
+            conditions: conditions of each system.
+            mask: (B, M) real atoms.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Guided:
-    """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch; both only where γ is neither 0 nor 1, and within the interval.
+    """Predicts (1 − γ)·Z′(φ) + γ·Z′(c) of one batch within the interval; with γ = 0 or 1, only one is evaluated.
 
-    With a weaker denoiser, (ω − 1)·(Z′(c) − Z′weak(c)) is added within the interval (with γ = 0, of φ). This moves the
-    prediction away from errors that both denoisers make and the weaker one makes more strongly.
+    With a weaker denoiser, (ω − 1)·(Z′(c) − Z′weak(c)) is added within the interval (with γ = 0, φ replaces c). This
+    moves the prediction away from errors that both denoisers make and the weaker one makes more strongly.
 
     Attributes:
         denoiser: the model.
@@ -47,13 +55,13 @@ class Guided:
         interval: lowest and highest t at which guidance acts; elsewhere Z′(c) alone, in one evaluation. The t of a
             batch is that of its first system.
         weak: a weaker denoiser, such as the same without some of its blocks.
-        weak_scale: ω.
+        weak_scale: ω; 1 adds nothing.
 
     Source: Algorithm 3, lines 4 to 6; for the interval Kynkäänniemi et al. (2024); for the weaker denoiser Karras et
     al. (2024), "Guiding a diffusion model with a bad version of itself".
 
     Raises:
-        ConfigError: γ is negative, or the interval is invalid.
+        ConfigError: γ is negative, or the interval is not within [0, 1] or not in ascending order.
     """
 
     denoiser: Denoiser
@@ -75,7 +83,7 @@ class Guided:
     def __call__(
         self, noisy: Float[Tensor, "b m d"], previous: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
     ) -> Float[Tensor, "b m d"]:
-        """Predict the clean latents; padding is zero."""
+        """Predict the clean latents from Z⁽ᵗ⁾, the previous prediction and t; padding is zero."""
         if not self._acts(t):
             return self.denoiser(noisy, previous, t, self.conditions, self.mask) * self._keep.to(noisy.dtype)
         conditional, mixed = self._mix(noisy, previous, t)

@@ -12,7 +12,7 @@ from torch import Tensor
 def interpolate(
     noise: Float[Tensor, "b m d"], clean: Float[Tensor, "b m d"], t: Float[Tensor, " b"]
 ) -> Float[Tensor, "b m d"]:
-    """Return Z⁽ᵗ⁾ = (1 − t) Z⁽⁰⁾ + t Z⁽¹⁾. Source: Eq. 9."""
+    """Return Z⁽ᵗ⁾ = (1 − t) Z⁽⁰⁾ + t Z⁽¹⁾; t is the time of each system, in [0, 1]. Source: Eq. 9."""
     time = t[:, None, None]
     return (1.0 - time) * noise + time * clean
 
@@ -30,7 +30,7 @@ def velocity(
         clean: Z⁽¹⁾, or its prediction.
         noisy: Z⁽ᵗ⁾.
         t: time of each system, or of all of them; below 1.
-        step: width of a step; step/(1 − t) is computed first, so that a step to t = 1 rounds least.
+        step: width of a step; step/(1 − t) is computed first, so that a step to t = 1 has the least rounding error.
     """
     if step is not None:
         return step / _left(t) * (clean - noisy)
@@ -50,7 +50,7 @@ def center(values: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[T
 
 
 def logit_normal_times(uniform: Float[Tensor, " b"], mean: float, std: float) -> Float[Tensor, " b"]:
-    """Return times with log(t/(1−t)) ~ N(``mean``, ``std``²), from uniform numbers in [0, 1).
+    """Return times in (0, 1) with log(t/(1−t)) ~ N(``mean``, ``std``²), from uniform numbers in [0, 1).
 
     Source: Esser et al. (2024).
     """

@@ -17,7 +17,7 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(Z⁽ᵗ⁾ (B, M, d), previous prediction (B, M, d), t (B,)) → predicted clean latents (B, M, d)."""
 
 Fresh = Callable[[], Tensor]
-"""Return new standard normal noise (B, M, d): zero in the padding, centred where the model was trained so."""
+"""Return new standard normal noise (B, M, d): zero in the padding, and centred if the model was trained with it."""
 
 
 class Evaluation:
@@ -39,7 +39,10 @@ class Evaluation:
         self.count = 0
 
     def __call__(self, latents: Tensor, t: float, *, remember: bool = True) -> Tensor:
-        """Return the predicted clean latents (B, M, d); ``remember`` them for the next evaluation."""
+        """Return the predicted clean latents (B, M, d) at time ``t``, the same for all systems.
+
+        ``remember`` passes them to the next evaluation; without it, that receives the same previous prediction again.
+        """
         times = torch.full((len(latents),), t, dtype=latents.dtype, device=latents.device)
         clean = self._predict(latents, self._previous, times)
         self.count += 1
@@ -70,7 +73,18 @@ class Solver(Protocol):
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
     ) -> Iterator[Step]:
-        """Yield the state after each step from ``times[i]`` to ``times[i + 1]``."""
+        """Yield the state after each step from ``times[i]`` to ``times[i + 1]``.
+
+        Args:
+            evaluate: the prediction.
+            noise: (B, M, d) Z⁽⁰⁾.
+            times: 0 = t₀ < … < t_T = 1.
+            fresh: source of noise, for solvers that add some.
+
+        Raises:
+            ConfigError: the solver needs ``fresh``, and it is ``None``.
+            ExternalToolError: the solver needs a package that is not installed.
+        """
         ...
 
 
@@ -84,14 +98,14 @@ def integrate(
     on_step: Callable[[Step], None] | None = None,
     self_conditioning: bool = True,
 ) -> Float[Tensor, "b m d"]:
-    """Return the clean latents.
+    """Return the clean latents that a solver reaches from noise.
 
     Args:
         predict: the (guided) denoiser.
         noise: Z⁽⁰⁾.
         times: 0 = t₀ < … < t_T = 1, see ``adit.flow.grid``.
         solver: see ``adit.flow.solvers.registry``.
-        fresh: noise for solvers that add some.
+        fresh: source of noise, for solvers that add some.
         on_step: called after each step; steps are not kept otherwise.
         self_conditioning: whether the model was trained with it.
 
@@ -99,7 +113,8 @@ def integrate(
     last step ends there and none starts there.
 
     Raises:
-        ConfigError: ``times`` do not lead from 0 to 1.
+        ConfigError: ``times`` do not rise from 0 to 1, or the solver needs ``fresh`` and there is none.
+        ExternalToolError: the solver needs a package that is not installed.
     """
     if len(times) < 2 or times[0] != 0.0 or times[-1] != 1.0 or any(b <= a for a, b in pairwise(times)):
         raise ConfigError("sampling needs at least one step, and times that rise from 0 to 1")

@@ -16,13 +16,13 @@ from adit.flow.solvers.one_step import heun_steps
 from adit.progress import log
 
 LAST_T = 0.999
-"""Where the adaptive part ends; from there one Euler step leads to t = 1."""
+"""Time at which the adaptive part ends; from there one Euler step leads to t = 1."""
 
 STEPS_LEFT = 100
-"""Steps of Heun's method after step control was stopped."""
+"""Number of steps of Heun's method for the rest of the path, if step control ended before ``LAST_T``."""
 
 LIMIT = 1000
-"""Evaluations after which step control is stopped."""
+"""Number of denoiser evaluations after which step control ends."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class Adaptive:
     Attributes:
         tolerance: relative and absolute tolerance of a step.
 
-    Raises:
-        ExternalToolError: SciPy is not installed.
+    Source: Dormand and Prince (1980), as ``scipy.integrate.RK45``.
     """
 
     tolerance: float
@@ -45,7 +44,11 @@ class Adaptive:
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
     ) -> Iterator[Step]:
-        """Yield the state after each accepted step."""
+        """Yield the state after each accepted step.
+
+        Raises:
+            ExternalToolError: SciPy is not installed.
+        """
         rk45 = _rk45()
         evaluate(noise, 0.0)
 
@@ -65,7 +68,7 @@ class Adaptive:
                 run.f = field(run.t, run.y)
         t = float(run.t)
         if t < LAST_T:
-            log.warning("adaptive solver: stopped at t = %.3f; take a larger sample.tolerance", t)
+            log.warning("adaptive solver: step control ended at t = %.3f; take a larger sample.tolerance", t)
         rest = [t + (1.0 - t) * i / STEPS_LEFT for i in range(STEPS_LEFT)] if t < LAST_T else [t]
         yield from heun_steps(evaluate, latents_of(run.y), [*rest, 1.0])
 

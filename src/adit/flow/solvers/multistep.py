@@ -13,7 +13,10 @@ from adit.flow.solver import Evaluation, Fresh, Step
 
 
 class AdamsBashforth2:
-    """Adams–Bashforth of order 2 for the velocity, with steps of any size; the first step is Euler's."""
+    """Adams–Bashforth of order 2 for the velocity, with steps of any size; the first step is Euler's.
+
+    Source: Hairer, Nørsett and Wanner, "Solving ordinary differential equations I", Section III.5.
+    """
 
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None

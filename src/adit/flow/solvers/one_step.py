@@ -33,7 +33,7 @@ def _heun_step(evaluate: Evaluation, latents: Tensor, t: float, s: float) -> Ste
 
 
 def heun_steps(evaluate: Evaluation, latents: Tensor, times: Sequence[float]) -> Iterator[Step]:
-    """Yield the state after each of Heun's steps from ``times[0]``."""
+    """Yield the state after each of Heun's steps along ``times``, from ``latents`` (B, M, d) at ``times[0]``."""
     for t, s in pairwise(times):
         step = _heun_step(evaluate, latents, t, s)
         latents = step.latents
@@ -55,7 +55,10 @@ class Euler:
 
 
 class Heun:
-    """Order 2, two evaluations per step (one in the last, which is an Euler step)."""
+    """Order 2, two evaluations per step (one in the last, which is an Euler step).
+
+    Source: Karras et al. (2022), Algorithm 1.
+    """
 
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
@@ -66,10 +69,10 @@ class Heun:
 
 @dataclass(frozen=True)
 class Churned:
-    """Heun with churn: before each step, the noise level (1 − t)/t is raised by a factor by adding fresh noise.
+    """Heun with churn: before each step but the first, fresh noise raises the noise level (1 − t)/t by a factor.
 
     Attributes:
-        churn: S_churn; shared equally among the steps. 0 is Heun.
+        churn: S_churn; each of the T steps raises the level by the factor 1 + min(S_churn/T, √2 − 1). 0 is Heun.
 
     Source: Karras et al. (2022), Algorithm 2, with σ = (1 − t)/t.
     """
@@ -79,7 +82,11 @@ class Churned:
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
     ) -> Iterator[Step]:
-        """Yield the state after each step."""
+        """Yield the state after each step.
+
+        Raises:
+            ConfigError: churn is above 0, and ``fresh`` is ``None``.
+        """
         rise = 1.0 + min(self.churn / (len(times) - 1), MAX_CHURN)
         if rise > 1.0 and fresh is None:
             raise ConfigError("a solver with churn needs a source of noise")

@@ -25,7 +25,7 @@ def make_solver(name: str, options: Mapping[str, float] | None = None) -> Solver
 
     Args:
         name: in ``config.solvers.SOLVERS``.
-        options: settings by name; a solver takes its own, with its defaults for those that are missing.
+        options: settings by name; a solver takes its own, and its neutral values for those that are missing.
 
     Raises:
         ConfigError: there is no such solver.

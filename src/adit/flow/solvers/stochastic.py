@@ -36,7 +36,11 @@ class Ddim:
     def __call__(
         self, evaluate: Evaluation, noise: Tensor, times: Sequence[float], fresh: Fresh | None
     ) -> Iterator[Step]:
-        """Yield the state after each step."""
+        """Yield the state after each step.
+
+        Raises:
+            ConfigError: η is not 0, and ``fresh`` is ``None``.
+        """
         if self.eta and fresh is None:
             raise ConfigError("solver ddim with eta above 0 needs a source of noise")
         latents = noise
