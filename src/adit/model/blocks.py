@@ -45,7 +45,16 @@ class SelfAttention(nn.Module):
 def matmul_attention(
     q: Float[Tensor, "b h m k"], k: Float[Tensor, "b h m k"], v: Float[Tensor, "b h m k"], mask: Bool[Tensor, "b m"]
 ) -> Float[Tensor, "b h m k"]:
-    """Attend by batched matrix products: on a CPU much faster than the fused kernel in the backward pass."""
+    """Attend by batched matrix products: on a CPU much faster than the fused kernel in the backward pass.
+
+    Args:
+        q: queries (B, heads, M, channels per head).
+        k: keys, of the same shape.
+        v: values, of the same shape.
+        mask: (B, M) real atoms, which alone are attended to; at least one in each system.
+
+    Source: Vaswani et al. (2017), Eq. 1.
+    """
     scores = (q * (1.0 / math.sqrt(q.shape[-1]))) @ k.transpose(-2, -1)
     scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
     return torch.softmax(full_precision(scores), dim=-1).to(v.dtype) @ v
@@ -54,7 +63,7 @@ def matmul_attention(
 def fused_attention(
     q: Float[Tensor, "b h m k"], k: Float[Tensor, "b h m k"], v: Float[Tensor, "b h m k"], mask: Bool[Tensor, "b m"]
 ) -> Float[Tensor, "b h m k"]:
-    """Attend by the library's fused kernel."""
+    """Attend by the fused kernel of torch; arguments as of ``matmul_attention``."""
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
 
 
@@ -97,7 +106,10 @@ class TransformerEncoder(nn.Module):
 
 
 def sinusoids(places: Int[Tensor, " m"], width: int) -> Float[Tensor, "m w"]:
-    """Return the sinusoidal encoding of integer positions 0, 1, 2, … Source: Vaswani et al. (2017)."""
+    """Return the sinusoidal encoding of integer positions 0, 1, 2, …: ``width`` channels, cosines before sines.
+
+    Source: Vaswani et al. (2017).
+    """
     half = width // 2
     frequencies = torch.exp(-math.log(10000.0) * torch.arange(half, device=places.device) / half)
     angles = places[:, None] * frequencies[None, :]
@@ -112,17 +124,22 @@ class IndexEmbedding(nn.Module):
         self.linear = nn.Linear(d_model, d_model)
 
     def forward(self, x: Float[Tensor, "b m d"]) -> Float[Tensor, "m d"]:
-        """Return the modulation of every system of a batch."""
+        """Return the term (M, d) to add to the features of every system of a batch; of ``x``, only the shape counts."""
         return self.linear(sinusoids(torch.arange(x.shape[1], device=x.device), x.shape[-1]).to(x.dtype))
 
 
 def coordinate_mlp(inputs: int, d_model: int) -> nn.Sequential:
-    """Return the network of lines 2 and 3 of Algorithm 1."""
+    """Return the two-layer network of lines 2 and 3 of Algorithm 1, from ``inputs`` to ``d_model`` channels."""
     return nn.Sequential(nn.Linear(inputs, d_model), nn.SiLU(), nn.Linear(d_model, d_model))
 
 
 class TimeEmbedding(nn.Module):
-    """Sinusoidal embedding of t in [0, 1] and a two-layer network. Source: Peebles and Xie (2023)."""
+    """Sinusoidal embedding of t in [0, 1] and a two-layer network. Source: Peebles and Xie (2023).
+
+    Args:
+        d_model: width of the embedding.
+        frequencies: number of frequencies, from 1 down to nearly 1/10000, for t scaled by 1000.
+    """
 
     frequencies: Tensor
 
@@ -134,6 +151,6 @@ class TimeEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(2 * frequencies, d_model), nn.SiLU(), nn.Linear(d_model, d_model))
 
     def forward(self, t: Float[Tensor, " b"]) -> Float[Tensor, "b d"]:
-        """Embed times; they are scaled by 1000, as diffusion steps are."""
+        """Embed times; they are scaled by 1000 to the range of the steps of a diffusion model."""
         angles = 1000.0 * t[:, None] * self.frequencies[None, :]
         return self.mlp(torch.cat([torch.cos(angles), torch.sin(angles)], dim=-1))

@@ -21,7 +21,13 @@ from adit.model.vae import VAE
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Copy ``tensors`` into ``module``.
 
+    Args:
+        module: the network.
+        tensors: name → tensor.
+        where: the file or folder, for messages.
+
     Raises:
+        DataError: names or shapes differ from those of the module.
         DataError: names or shapes differ.
     """
     own, stored = (
@@ -32,10 +38,16 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -
 
 
 def build_vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: str) -> VAE:
-    """Return the autoencoder of a stored ``vae/config.json`` with its weights, in evaluation mode.
+    """Return the autoencoder of a stored ``vae/config.json`` with its weights, in evaluation mode, without gradients.
+
+    Args:
+        config: the content of ``config.json``.
+        tensors: name → tensor.
+        where: the folder, for messages.
 
     Raises:
-        DataError: as of ``load_weights``, or an entry of the configuration is missing.
+        DataError: an entry of ``config`` is missing, or names or shapes of the tensors are not those of the network.
+        ConfigError: the section ``model`` is invalid, or the network needs e3nn and it is not installed.
     """
     model = VAE(
         parse_as(VaeModelConfig, _entry(config, "model", where), where), int(_entry(config, "max_atomic_number", where))
@@ -45,10 +57,16 @@ def build_vae(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: s
 
 
 def build_dit(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: str) -> DiT:
-    """Return the denoiser of a stored ``dit/config.json`` with its weights, in evaluation mode.
+    """Return the denoiser of a stored ``dit/config.json`` with its weights, in evaluation mode, without gradients.
+
+    Args:
+        config: the content of ``config.json``.
+        tensors: name → tensor.
+        where: the folder, for messages.
 
     Raises:
-        DataError: as of ``load_weights``, or an entry of the configuration is missing.
+        DataError: an entry of ``config`` is missing, or names or shapes of the tensors are not those of the network.
+        ConfigError: the section ``model`` is invalid.
     """
     model = DiT(
         parse_as(DitModelConfig, _entry(config, "model", where), where), int(_entry(config, "latent_dim", where))
@@ -58,20 +76,21 @@ def build_dit(config: Mapping[str, Any], tensors: Mapping[str, Tensor], where: s
 
 
 def load_vae(folder: Path) -> tuple[dict[str, Any], VAE]:
-    """Return record and network of a trained autoencoder.
+    """Return the record (``config.json``) and the network of a trained autoencoder, on the CPU.
 
     Raises:
-        DataError: as of ``stored.read_model``.
+        DataError: a file is missing or broken, or the weights are not those of the record.
+        ConfigError: the network needs e3nn, and it is not installed.
     """
     record, tensors = read_model(folder, "vae")
     return record, build_vae(record, tensors, str(folder))
 
 
 def load_dit(folder: Path) -> tuple[dict[str, Any], DiT]:
-    """Return record and network of a trained denoiser.
+    """Return the record (``config.json``) and the network of a trained denoiser, on the CPU.
 
     Raises:
-        DataError: as of ``stored.read_model``.
+        DataError: a file is missing or broken, or the weights are not those of the record.
     """
     record, tensors = read_model(folder, "dit")
     return record, build_dit(record, tensors, str(folder))
@@ -84,7 +103,7 @@ def _entry(config: Mapping[str, Any], key: str, where: str) -> Any:
 
 
 def hardware() -> dict[str, str | int]:
-    """Return the hardware of a training: processor or accelerator, threads, version of torch."""
+    """Return the hardware of a training: ``device`` (processor or accelerator), ``threads``, version of ``torch``."""
     described: dict[str, str | int] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         return {"device": torch.cuda.get_device_name(), **described}
@@ -97,12 +116,12 @@ def hardware() -> dict[str, str | int]:
 
 
 def parameter_count(module: nn.Module) -> int:
-    """Return the number of trainable parameters."""
+    """Return the number of weights and biases, frozen ones included; buffers are not counted."""
     return sum(p.numel() for p in module.parameters())
 
 
 def pick_device() -> torch.device:
-    """Return the accelerator of this process (``LOCAL_RANK``) if there is one, else the CPU."""
+    """Return the accelerator of this process (``LOCAL_RANK``), after selecting it, or the CPU if there is none."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -123,5 +142,5 @@ def in_bf16(device: torch.device, precision: str) -> bool:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return the autocast context of ``auto``, ``bf16`` or ``fp32``."""
+    """Return the autocast context of a precision (``auto``, ``bf16`` or ``fp32``); disabled unless it means bf16."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=in_bf16(device, precision))

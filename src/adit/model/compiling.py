@@ -15,7 +15,7 @@ from adit.model.blocks import EncoderLayer
 from adit.model.dit import DitBlock
 
 PAYS = {"cuda": True, "cpu": False}
-"""Devices on which ``auto`` compiles. On CPUs with varying shapes, the gain was only 2 to 7 %."""
+"""Type of device → whether ``auto`` compiles. On CPUs with varying shapes, the gain was only 2 to 7 %."""
 
 
 def compile_blocks(module: nn.Module, backend: str | Callable[..., Any] = "inductor") -> int:
@@ -36,8 +36,12 @@ def compile_blocks(module: nn.Module, backend: str | Callable[..., Any] = "induc
 def to_compile(mode: Literal["auto"] | bool, device: torch.device) -> bool:
     """Return whether to compile on ``device``.
 
+    Args:
+        mode: ``auto`` (on the devices where it pays, if there is a C++ compiler), or yes or no.
+        device: device of the training.
+
     Raises:
-        ConfigError: compilation is requested, and there is no compiler.
+        ConfigError: ``mode`` is true, and there is no C++ compiler.
     """
     if mode is True and not _has_compiler():
         raise ConfigError("compile: no C++ compiler was found; install g++, or set compile: auto")

@@ -17,10 +17,10 @@ from adit.systems import AtomicSystem, Kind, SystemBatch
 from adit.transfer import to_device
 
 NULL_KIND = len(Kind)
-"""The class label φ of an unconditional prediction."""
+"""The label φ (no kind given) of an unconditional prediction."""
 
 ELEMENTS = 118
-"""Width of a composition: shares of the elements Z = 1 … 118."""
+"""Width of a composition: fractions of the elements Z = 1 … 118."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Conditions:
     Attributes:
         kind: (B,) ``Kind.label``, or ``NULL_KIND``.
         labels: codes by name. Category: (B,) int, the number of classes where null. Number: (B, 2) float, standardised
-            value and 1, or zeros where null. Composition: (B, 118) float shares that sum to 1, or zeros where null.
+            value and 1, or zeros where null. Composition: (B, 118) float fractions that sum to 1, or zeros where null.
     """
 
     kind: Int[Tensor, " b"]
@@ -44,7 +44,13 @@ class Conditions:
         return Conditions(to_device(self.kind, device), {n: to_device(code, device) for n, code in self.labels.items()})
 
     def drop(self, chosen: Bool[Tensor, " b"], nulls: Conditions, labels: Sequence[str] | None = None) -> Conditions:
-        """Return the conditions, replaced by ``nulls`` where ``chosen``: all of them, or only the named ``labels``."""
+        """Return the conditions, replaced by ``nulls`` where ``chosen``.
+
+        Args:
+            chosen: (B,) systems whose conditions are dropped.
+            nulls: B rows of null conditions.
+            labels: names of the labels to drop; ``None`` drops all labels and the kind.
+        """
         kind = torch.where(chosen, nulls.kind, self.kind) if labels is None else self.kind
         names = self.labels.keys() if labels is None else labels
         replaced = {
@@ -56,7 +62,7 @@ class Conditions:
         return Conditions(kind, replaced)
 
     def cat(self, other: Conditions) -> Conditions:
-        """Return these conditions followed by ``other``."""
+        """Return these conditions followed by ``other``, which has the same labels."""
         labels = {name: torch.cat([code, other.labels[name]]) for name, code in self.labels.items()}
         return Conditions(torch.cat([self.kind, other.kind]), labels)
 
@@ -65,12 +71,18 @@ class Conditions:
 
 
 def null_conditions(labels: Sequence[LabelConfig], count: int, device: torch.device | str = "cpu") -> Conditions:
-    """Return ``count`` rows of φ."""
+    """Return ``count`` rows of null conditions φ."""
     return encode(labels, [None] * count, [{}] * count).to(device)
 
 
 def conditions_of(labels: Sequence[LabelConfig], systems: Sequence[AtomicSystem]) -> Conditions:
-    """Return the conditions of training systems; a label that is missing in a system's ``info`` is null."""
+    """Return the conditions of training systems.
+
+    A label that is missing in a system's ``info`` is null. The label ``composition`` is computed from the atoms.
+
+    Raises:
+        ConfigError: a category is not one of its label's classes.
+    """
     values: list[dict[str, Any]] = []
     for system in systems:
         values_of = {label.name: system.info[label.name] for label in labels if label.name in system.info}
@@ -88,7 +100,7 @@ def _counts(system: AtomicSystem) -> dict[int, float]:
 
 
 def composition_code(batch: SystemBatch) -> Float[Tensor, "b 118"]:
-    """Return the shares of the elements in each system of a batch."""
+    """Return the fraction of each element Z = 1 … 118 in each system of a batch."""
     counts = torch.zeros(len(batch), ELEMENTS, device=batch.numbers.device)
     counts.index_put_((batch.system_idx, batch.numbers - 1), torch.ones((), device=counts.device), accumulate=True)
     return counts / batch.n_atoms[:, None]
@@ -103,10 +115,10 @@ def encode(
         labels: the model's labels.
         kinds: kind of each system; ``None`` is null.
         values: label → value of each system; a missing value, ``None`` or a number that is not finite is null. A
-            composition is a mapping of atomic number → amount.
+            composition is a mapping of atomic number (1 to 118) → amount, in any unit.
 
     Raises:
-        ConfigError: a value is requested that the model was not trained with, or is out of range.
+        ConfigError: a label is unknown to the model, or a category is not one of its label's classes.
     """
     names = {label.name for label in labels}
     unknown = {name for row in values for name, value in row.items() if name not in names and value is not None}
@@ -151,7 +163,7 @@ class ConditionEmbedding(nn.Module):
         self.labels = nn.ModuleDict({label.name: _embedding(label, d_model) for label in labels})
 
     def forward(self, conditions: Conditions) -> Float[Tensor, "b d"]:
-        """Embed the conditions of a batch."""
+        """Embed the conditions of a batch, as the sum (B, d)."""
         total = self.kind(conditions.kind)
         for name, embedding in self.labels.items():
             total = total + embedding(conditions.labels[name])

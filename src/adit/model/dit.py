@@ -77,12 +77,14 @@ class DiT(nn.Module):
         mask: Bool[Tensor, "b m"],
         skip: tuple[int, ...] = (),
     ) -> Float[Tensor, "b m d"]:
-        """Predict Z′⁽¹⁾.
+        """Predict Z′⁽¹⁾ in the model's space (see ``normalize``), in float32 or higher precision.
+
+        With ``prediction: velocity``, the network's output is the velocity, and Z⁽ᵗ⁾ + (1 − t)·output is returned.
 
         Args:
             noisy: Z⁽ᵗ⁾.
             previous: an earlier prediction of the clean latents (self-conditioning); zeros for none.
-            t: times in [0, 1].
+            t: time of each system, in [0, 1].
             conditions: kind and further labels of each system.
             mask: real atoms.
             skip: blocks to leave out, counted from 0: a weaker model, for guidance.

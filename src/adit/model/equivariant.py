@@ -1,7 +1,7 @@
 """Encoder and decoder of the equivariant autoencoder: attention on spherical tensors, and equivariant output heads.
 
-A latent is ``latent_dim - 3 k`` scalars, then k vectors (x, y, z): when a system turns, the scalars stay and the
-vectors turn with it. Displacements alone tell the encoder where atoms are: moving a molecule changes nothing.
+A latent is ``latent_dim - 3 k`` scalars, then k vectors (x, y, z): under a rotation of the system the scalars are
+invariant, and the vectors rotate with it. The encoder sees displacements only: it is invariant to translation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from adit.model.posterior import Decoded, Posterior
 from adit.units import ANGSTROM_PER_NM
 
 RADIAL = 16
-"""Basis functions of the distance."""
+"""Number of basis functions of the distance."""
 
 NARROWING = 4
 """Ratio of the scalar channels to the channels of each higher degree, and to those of the attention's values."""
@@ -31,7 +31,12 @@ NARROWING = 4
 class EquivariantEncoder(nn.Module):
     """Algorithm 1 with an equivariant network for line 4 and without line 2. Source: Appendix D, Table 5.
 
+    The cutoff of the configuration is in Å; inside, it is in nm as the positions are.
+
     Differs: attention with full tensor products in place of Equiformer-V2's SO(2) convolutions.
+
+    Raises:
+        ConfigError: e3nn is not installed.
     """
 
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
@@ -57,7 +62,7 @@ class EquivariantEncoder(nn.Module):
         invariant = config.latent_dim - 3 * self.vectors
         self.mean = nn.Linear(config.d_model, invariant)
         self.mean_vectors = o3.Linear(layout, f"{self.vectors}x1o") if self.vectors else None
-        # A vector has one σ: a Gaussian of three of them would not turn with the system.
+        # A vector has one σ for its three components: with three, the Gaussian would not rotate with the system.
         self.logvar = nn.Linear(config.d_model, invariant + self.vectors)
         repeats = torch.tensor([1] * invariant + [3] * self.vectors)
         self.register_buffer("channel", torch.repeat_interleave(repeats), persistent=False)
@@ -67,7 +72,7 @@ class EquivariantEncoder(nn.Module):
     channel: Tensor
 
     def forward(self, features: Features) -> Posterior:
-        """Encode a batch; always in fp32."""
+        """Encode a batch; always in fp32, also under autocast."""
         with torch.autocast(features.mask.device.type, enabled=False):
             h = self.types(features.numbers) + self.fractional(features.fractional)
             if self.lattice is not None:
@@ -117,7 +122,7 @@ class VectorBlock(nn.Module):
     def forward(
         self, s: Float[Tensor, "b m c"], v: Float[Tensor, "b m 3 k"]
     ) -> tuple[Float[Tensor, "b m c"], Float[Tensor, "b m 3 k"]]:
-        """Apply the block to every atom by itself."""
+        """Apply the block to every atom separately; the third dimension of ``v`` holds x, y, z of its k vectors."""
         mixed = self.mix(v)
         lengths = torch.sqrt(mixed.square().sum(dim=2) + 1e-8)
         hidden = nn.functional.silu(self.into(torch.cat([self.norm(s), lengths], dim=-1)))
@@ -126,7 +131,7 @@ class VectorBlock(nn.Module):
 
 
 class EquivariantHeads(nn.Module):
-    """Algorithm 2 as an equivariant feed-forward network: each atom is decoded by itself.
+    """Algorithm 2 as an equivariant feed-forward network: each atom is decoded separately.
 
     Positions are weighted sums of the latent's vectors, everything else is made of invariants. Source: Appendix D.
     """
@@ -148,7 +153,7 @@ class EquivariantHeads(nn.Module):
             self.lattice.bias.copy_(torch.tensor([3.0] * 3 + [math.pi / 2] * 3))
 
     def forward(self, latents: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Decoded:
-        """Decode a batch; only the lattice depends on all atoms of a system."""
+        """Decode a batch; only the lattice depends on all atoms of a system. Always in fp32, also under autocast."""
         with torch.autocast(latents.device.type, enabled=False):
             s, v = torch.split(latents, [latents.shape[-1] - 3 * self.vectors, 3 * self.vectors], dim=-1)
             s, v = self.scalars(s), self._expanded(v)

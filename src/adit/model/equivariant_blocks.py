@@ -43,7 +43,7 @@ class Neighborhood:
         source: (E,) its neighbour.
         harmonics: (E, (L + 1)²) spherical harmonics of the displacement.
         radial: (E, R) basis functions of the distance.
-        envelope: (E,) 1 at distance 0, smoothly 0 at the cutoff.
+        envelope: (E,) 1 at distance 0, falling smoothly to 0 at the cutoff.
     """
 
     target: Int[Tensor, " e"]
@@ -54,13 +54,26 @@ class Neighborhood:
 
 
 def irreps(scalars: int, others: int, degree: int) -> Any:
-    """Return ``scalars x 0e + others x 1o + others x 2e + …`` up to a degree; each has the parity of its harmonics."""
+    """Return the layout ``scalars x 0e + others x 1o + others x 2e + …`` of a feature.
+
+    Args:
+        scalars: number of channels of degree 0.
+        others: number of channels of each higher degree.
+        degree: highest degree; each degree has the parity of its spherical harmonics.
+
+    Raises:
+        ConfigError: e3nn is not installed.
+    """
     o3 = need_e3nn().o3
     return o3.Irreps([(others if l else scalars, (l, (-1) ** l)) for l in range(degree + 1)])  # noqa: E741
 
 
 class EquivariantNorm(nn.Module):
-    """Layer norm of the scalars; of each higher degree, division by its root-mean-square over channels."""
+    """Layer norm of the scalars; each higher degree is divided by its root mean square over channels.
+
+    Args:
+        layout: irreps of the features; the scalars come first.
+    """
 
     def __init__(self, layout: Any) -> None:
         super().__init__()
@@ -69,7 +82,7 @@ class EquivariantNorm(nn.Module):
         self.scale = nn.ParameterList([nn.Parameter(torch.ones(mul, 1)) for mul, _ in self.blocks[1:]])
 
     def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """Normalise every atom by itself."""
+        """Normalise every atom separately."""
         first, *rest = torch.split(x, [mul * dim for mul, dim in self.blocks], dim=-1)
         normed = [self.scalars(first)]
         for values, scale, (mul, dim) in zip(rest, self.scale, self.blocks[1:], strict=True):
@@ -82,8 +95,19 @@ class EquivariantNorm(nn.Module):
 class EquivariantAttention(nn.Module):
     """Attention whose values are tensor products of a neighbour's features with the harmonics of its direction.
 
-    The weights come from scalars alone and fade out at the cutoff. Source: Liao et al. (2024), Section 3, in its form
-    before the reduction to SO(2) convolutions.
+    The weights come from scalars alone and fall to zero at the cutoff.
+
+    Args:
+        layout: irreps of the features; the scalars come first.
+        values: channels of each degree of the values.
+        heads: attention heads; divides the number of scalars.
+        degree: highest degree of the spherical harmonics.
+        radial: number of basis functions of the distance.
+
+    Source: Liao et al. (2024), Section 3, in its form before the reduction to SO(2) convolutions.
+
+    Raises:
+        ConfigError: e3nn is not installed.
     """
 
     head_of: Tensor
@@ -133,7 +157,14 @@ class EquivariantAttention(nn.Module):
 def softmax_over_pairs(
     scores: Float[Tensor, "e h"], envelope: Float[Tensor, " e"], target: Int[Tensor, " e"], atoms: int
 ) -> Float[Tensor, "e h"]:
-    """Return envelope · exp(score), over its sum over the pairs of the same target."""
+    """Return envelope · exp(score), divided by its sum over the pairs of the same target.
+
+    Args:
+        scores: (E, heads) of each pair.
+        envelope: (E,) factor of each pair.
+        target: (E,) atom that receives.
+        atoms: number of atoms.
+    """
     index = target[:, None].expand_as(scores)
     top = scores.new_full((atoms, scores.shape[1]), -torch.inf).scatter_reduce(0, index, scores.detach(), "amax")
     raised = envelope[:, None] * torch.exp(scores - top[target])
@@ -142,7 +173,14 @@ def softmax_over_pairs(
 
 
 class EquivariantFeedForward(nn.Module):
-    """Linear, gate, linear: scalars pass an activation, every other channel is scaled by its own scalar."""
+    """Linear, gate, linear: scalars pass an activation, every other channel is scaled by a scalar of its own.
+
+    Args:
+        layout: irreps of the features; the scalars come first.
+
+    Raises:
+        ConfigError: e3nn is not installed.
+    """
 
     def __init__(self, layout: Any) -> None:
         super().__init__()
@@ -156,12 +194,15 @@ class EquivariantFeedForward(nn.Module):
         self.out = o3.Linear(self.gate.irreps_out, layout, biases=True)
 
     def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n i"]:
-        """Apply to every atom by itself."""
+        """Apply to every atom separately."""
         return self.out(self.gate(self.into(x)))
 
 
 class EquivariantLayer(nn.Module):
-    """Attention, then feed-forward, each on normalised features and added to them."""
+    """Attention, then feed-forward, each on normalised features and added to them.
+
+    Args: as of ``EquivariantAttention``.
+    """
 
     def __init__(self, layout: Any, values: int, heads: int, degree: int, radial: int) -> None:
         super().__init__()

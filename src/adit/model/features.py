@@ -42,7 +42,7 @@ def featurize(batch: SystemBatch, length: int | None = None) -> Features:
 
     Args:
         batch: the systems.
-        length: M, atoms of the largest system; without it, the host waits for the device.
+        length: M, number of atoms of the largest system; without it, the host waits for the device to find it.
 
     Source: Section 2.1; lengths are normalised as after Eq. 7.
     """
@@ -61,7 +61,7 @@ def featurize(batch: SystemBatch, length: int | None = None) -> Features:
 
 
 def fractional_coordinates(batch: SystemBatch) -> Float[Tensor, "n 3"]:
-    """Return F = X·cell⁻¹ wrapped into [0, 1), zeros for molecules."""
+    """Return F = X·cell⁻¹ of all atoms, wrapped into [0, 1); zeros for molecules."""
     fractional = torch.einsum("nj,njk->nk", batch.positions, batch.inverse_cells()[batch.system_idx])
     fractional = fractional - torch.floor(fractional)
     fractional = torch.where(fractional >= 1.0, torch.zeros_like(fractional), fractional)
@@ -71,7 +71,15 @@ def fractional_coordinates(batch: SystemBatch) -> Float[Tensor, "n 3"]:
 def lattice_parameters(
     cell: Float[Tensor, "b 3 3"], n_atoms: Int[Tensor, " b"], periodic: Bool[Tensor, " b"]
 ) -> Float[Tensor, "b 6"]:
-    """Return lengths (Å over n^(1/3)) and angles (radians), zeros for molecules. Source: Eq. 6 and 7."""
+    """Return lengths (Å over n^(1/3)) and angles α, β, γ (radians), zeros for molecules.
+
+    Args:
+        cell: Å, rows are lattice vectors.
+        n_atoms: atoms of each system.
+        periodic: whether there is a cell.
+
+    Source: Eq. 6 and 7.
+    """
     eye = torch.eye(3, dtype=cell.dtype, device=cell.device)
     safe = torch.where(periodic[:, None, None], cell, eye)
     lengths = torch.linalg.norm(safe, dim=-1)

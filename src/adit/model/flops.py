@@ -15,9 +15,9 @@ from adit.model.build import autocast
 def training_flops(module: nn.Module, sizes: np.ndarray) -> float:
     """Return the operations of one forward and one backward pass over systems of some sizes, without padding.
 
-    Two operations per weight and atom forward, four backward; the products of attention grow with the square of the
-    size. Weights that act once per system (embeddings of times and labels, adaLN) and the second evaluation of
-    self-conditioning are not counted.
+    Two operations per weight and atom in the forward pass, four in the backward pass; the products of attention grow
+    with the square of the number of atoms. Not counted: weights that act once per system (embeddings of times and
+    labels, adaLN), the second evaluation of self-conditioning, and the layers of e3nn in an equivariant encoder.
 
     Args:
         module: the network.
@@ -29,7 +29,7 @@ def training_flops(module: nn.Module, sizes: np.ndarray) -> float:
 
 
 def per_atom_weights(module: nn.Module) -> tuple[int, int]:
-    """Return the weights of the linear layers that act on every atom, and the summed width of all attention layers."""
+    """Return the number of weights of linear layers that act on every atom, and the summed width of attention."""
     weights = width = 0
     for name, layer in module.named_modules():
         if isinstance(layer, SelfAttention):

@@ -32,7 +32,7 @@ def pairs_within(
     periodic: Bool[Tensor, " b"],
     cutoff: float,
 ) -> Pairs:
-    """Return all pairs nearer than ``cutoff``.
+    """Return all pairs at a distance below ``cutoff``.
 
     Every image within the cutoff is its own pair, also of an atom with itself, so the result does not depend on which
     image is the nearest. The pairs of a system do not depend on the other systems.

@@ -12,7 +12,7 @@ def padding_mask(n_atoms: Int[Tensor, " b"], length: int | None = None) -> Bool[
 
     Args:
         n_atoms: (B,) atoms of each system.
-        length: M; the largest system by default, for which the host waits for the device.
+        length: M; by default that of the largest system, for which the host waits for the device.
     """
     length = int(n_atoms.max()) if length is None else length
     return torch.arange(length, device=n_atoms.device)[None, :] < n_atoms[:, None]

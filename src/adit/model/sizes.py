@@ -20,7 +20,7 @@ class Size:
     Attributes:
         name: name of the network.
         config: its section of the configuration.
-        parameters: counted from the module.
+        parameters: number of parameters, counted from the module.
         published: number in the paper; ``None`` for a network that is not in the paper.
     """
 
@@ -30,7 +30,7 @@ class Size:
     published: float | None = None
 
     def line(self) -> str:
-        """Return the network in one line."""
+        """Return the network as a line of text; the numbers of parameters are in millions."""
         comparison = "" if self.published is None else f"   paper {self.published / 1e6:6.1f} M"
         share = "" if self.published is None else f" ({100 * (self.parameters / self.published - 1):+.1f} %)"
         return f"{self.name:8s}{shape(self.config):48s}{self.parameters / 1e6:8.2f} M{comparison}{share}"
@@ -50,8 +50,11 @@ def count(config: VaeModelConfig | DitModelConfig, max_atomic_number: int, laten
 
     Args:
         config: of an autoencoder or a denoiser.
-        max_atomic_number: vocabulary of the autoencoder.
-        latent_dim: channels that the denoiser works on.
+        max_atomic_number: highest atomic number that the autoencoder knows; not used for a denoiser.
+        latent_dim: channels of the latents that the denoiser works on; not used for an autoencoder.
+
+    Raises:
+        ConfigError: the autoencoder needs e3nn, and it is not installed.
     """
     with torch.device("meta"):
         if isinstance(config, VaeModelConfig):
@@ -60,13 +63,13 @@ def count(config: VaeModelConfig | DitModelConfig, max_atomic_number: int, laten
 
 
 def paper_sizes() -> list[Size]:
-    """Return the paper's networks. Source: Section 3 and Appendix D."""
+    """Return the paper's networks, with their published numbers of parameters. Source: Section 3 and Appendix D."""
     channels, elements = VaeModelConfig().latent_dim, Config().model.max_atomic_number
     return [Size(m.name, m.config, count(m.config, elements, channels), 1e6 * m.parameters) for m in PAPER_MODELS]
 
 
 def configured_sizes(config: Config) -> list[Size]:
-    """Return the networks that a configuration builds."""
+    """Return the autoencoder and the denoiser that a configuration builds."""
     model = config.model
     sections: tuple[tuple[str, VaeModelConfig | DitModelConfig], ...] = (("VAE", model.vae), ("DiT", model.dit))
     return [

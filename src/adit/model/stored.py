@@ -17,14 +17,29 @@ from adit.model.vae import VAE
 from adit.store import read_json, read_weights, tensor_shapes, weights_sha256
 
 Part = Literal["vae", "dit"]
+"""Which network: autoencoder or denoiser."""
+
 Shapes = Mapping[str, tuple[int, ...]]
+"""Name of a tensor → its shape."""
+
 Size = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}$")]
+"""Number of atoms as text, 1 to 9999999: a key of a JSON object."""
+
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""Relative frequency, not negative."""
+
 AGAIN = "train again, or fetch the weights again"
+"""What to do, at the end of messages."""
 
 
 class ModelRecord(BaseModel):
-    """Checked entries of the ``config.json`` beside the weights; other entries are for display."""
+    """Checked entries of the ``config.json`` beside the weights; other entries are for display.
+
+    Attributes:
+        weights_sha256: SHA-256 of the weights, hexadecimal.
+        model: the section of the configuration that describes the network.
+        train: the settings of its training.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -34,13 +49,25 @@ class ModelRecord(BaseModel):
 
 
 class VaeRecord(ModelRecord):
-    """Record of an autoencoder."""
+    """Record of an autoencoder.
+
+    Attributes:
+        max_atomic_number: highest atomic number that the network knows.
+    """
 
     max_atomic_number: Annotated[int, Field(ge=1, le=118)]
 
 
 class DitRecord(ModelRecord):
-    """Record of a denoiser."""
+    """Record of a denoiser.
+
+    Attributes:
+        latent_dim: channels of the latents.
+        vae_sha256: SHA-256 of the weights of the autoencoder that made the latents.
+        center_noise: whether the noise was centred in training.
+        size_histograms: kind → number of atoms → weight.
+        formula_histograms: kind → formula → weight.
+    """
 
     latent_dim: Annotated[int, Field(ge=1, le=10**6)]
     vae_sha256: str
@@ -50,7 +77,11 @@ class DitRecord(ModelRecord):
 
 
 def read_record(folder: Path, part: Part) -> dict[str, Any]:
-    """Return ``config.json`` of a trained network.
+    """Return the content of ``config.json`` of a trained network.
+
+    Args:
+        folder: folder of the network.
+        part: the expected network.
 
     Raises:
         DataError: it is missing or not JSON, or an entry is missing or of a wrong type.
@@ -64,16 +95,16 @@ def read_record(folder: Path, part: Part) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
-        problem = "lacks" if first["type"] == "missing" else f"holds something else ({first['msg']}) as"
+        problem = "lacks" if first["type"] == "missing" else f"has a wrong value ({first['msg']}) for"
         raise DataError(f"{where}: the model's config.json {problem} '{key}'; {AGAIN}") from None
     return values
 
 
 def check_hash(folder: Path, record: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the weights in a folder, after comparing it with their record.
+    """Return the SHA-256 of the weights in a folder, after comparing it with ``weights_sha256`` of their record.
 
     Raises:
-        DataError: they differ.
+        DataError: they differ, or a file of weights is missing or broken.
     """
     there = weights_sha256(folder)
     if there != record["weights_sha256"]:
@@ -100,6 +131,12 @@ def read_model(folder: Path, part: Part) -> tuple[dict[str, Any], dict[str, Tens
 def check_shapes(record: Mapping[str, Any], part: Part, shapes: Shapes, where: str) -> None:
     """Compare the shapes in a file with those of the network that its record describes, without allocating it.
 
+    Args:
+        record: checked entries of ``config.json``.
+        part: the expected network.
+        shapes: of the tensors in the file.
+        where: the folder, for messages.
+
     Raises:
         DataError: the record does not describe a network, or names or shapes differ.
     """
@@ -125,10 +162,10 @@ def check_shapes(record: Mapping[str, Any], part: Part, shapes: Shapes, where: s
 
 
 def compare_shapes(own: Shapes, stored: Shapes, where: str) -> None:
-    """Compare names and shapes.
+    """Compare the names and shapes of a network's own tensors with those of stored ones.
 
     Raises:
-        DataError: they differ.
+        DataError: a name is missing or unknown, or a shape differs.
     """
     missing, unknown = sorted(own.keys() - stored.keys()), sorted(stored.keys() - own.keys())
     other = "it belongs to another model configuration, train again"

@@ -20,7 +20,7 @@ __all__ = ["VAE", "Decoded", "Decoder", "Encoder", "Posterior"]
 
 
 class Encoder(nn.Module):
-    """Algorithm 1: attributes of each atom to the posterior of its latent."""
+    """Algorithm 1: from the attributes of each atom to the posterior of its latent."""
 
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class Encoder(nn.Module):
         h = self.transformer(h, features.mask)
         with exact(h):
             h = full_precision(h)
-            # log σ is bounded so that one bad batch cannot overflow the KL term.
+            # log σ² is bounded so that one bad batch cannot overflow the KL term.
             return Posterior(self.mean(h), self.logvar(h).clamp(-20.0, 5.0))
 
 
 class Decoder(nn.Module):
-    """Algorithm 2: latents to types, coordinates and lattice parameters."""
+    """Algorithm 2: from latents to types, coordinates and lattice parameters."""
 
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
         super().__init__()

@@ -65,8 +65,8 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     [
         (lambda r: r.pop("weights_sha256"), "lacks 'weights_sha256'"),
         (lambda r: r.pop("model"), "lacks 'model'"),
-        (lambda r: r.update(model=[]), "holds something else"),
-        (lambda r: r.update(max_atomic_number="many"), "holds something else"),
+        (lambda r: r.update(model=[]), "has a wrong value"),
+        (lambda r: r.update(max_atomic_number="many"), "has a wrong value"),
         (lambda r: r["model"].update(d_model=999_936), "tensor 'decoder"),
         (lambda r: r["model"].update(encoder_layers=10_000_000), "10000001 layers, the file has"),
         (lambda r: r["model"].update(latent_dim=10_000_000, d_model=10_000_000), "tensor"),
