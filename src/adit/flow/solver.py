@@ -34,7 +34,7 @@ class Evaluation:
 
     def __init__(self, predict: Predict, noise: Tensor, self_conditioning: bool = True) -> None:
         self._predict = predict
-        self._tells = self_conditioning
+        self._self_conditioning = self_conditioning
         self._previous = torch.zeros_like(noise)
         self.count = 0
 
@@ -46,7 +46,7 @@ class Evaluation:
         times = torch.full((len(latents),), t, dtype=latents.dtype, device=latents.device)
         clean = self._predict(latents, self._previous, times)
         self.count += 1
-        if remember and self._tells:
+        if remember and self._self_conditioning:
             self._previous = clean
         return clean
 

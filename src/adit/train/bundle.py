@@ -32,6 +32,7 @@ SHARD_BYTES = 12 * 2**20
 """Largest size of a file of weights, bytes."""
 
 MANIFEST = "bundle.json"
+"""Name of the file that lists all others with their SHA-256."""
 
 NAMES = (MANIFEST, *(f"{part}/{name}" for part in ("vae", "dit") for name in ("config.json", "metrics.csv")))
 """Files that every bundle has, beside those of the weights."""
@@ -41,14 +42,15 @@ def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | No
     """Write a bundle of a trained pair.
 
     Args:
-        vae_dir: autoencoder.
-        dit_dir: denoiser that was trained on its latents.
-        out: folder of the bundle.
+        vae_dir: folder of the trained autoencoder.
+        dit_dir: folder of the denoiser that was trained on its latents.
+        out: folder of the bundle; an older bundle in it is replaced.
         sample: recommended settings of sampling, from section ``sample``.
 
     Raises:
-        DataError: the denoiser was trained on latents of another autoencoder.
-        ConfigError: ``sample`` has an unknown key; or a file to write was not written by this verb.
+        DataError: the denoiser was trained on latents of another autoencoder, or a file is missing or broken, or is not
+            that of its record.
+        ConfigError: ``sample`` has an unknown key or a wrong value; or a file to write exists and is in no manifest.
     """
     parse_as(SampleConfig, dict(sample or {}), "sample")
     check_folder(out, "bundle", inputs=[vae_dir, dit_dir], names=NAMES)
@@ -102,10 +104,11 @@ def _shards(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a bundle, after checking the hash of every file.
+    """Return the manifest of a bundle, after comparing the SHA-256 of every file.
 
     Raises:
-        DataError: it is not a bundle, or a file is missing or has changed.
+        DataError: the folder is not a bundle, a file is missing or has changed, or there is a file of weights that the
+            manifest does not name.
     """
     if not (folder / MANIFEST).is_file():
         raise DataError(f"{folder}: no bundle of weights (it has no {MANIFEST}); give model.weights, or train")
@@ -129,13 +132,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def adopt(folder: Path, part: Literal["vae", "dit"], out: Path, changes: Mapping[str, Any]) -> None:
-    """Write the weights of a bundle as those of a run.
+    """Write the weights of a bundle as the trained network of a run; with several processes, the first one writes.
 
     Args:
         folder: the bundle.
         part: which network.
         out: folder of the run's network.
         changes: entries of its ``config.json`` to replace.
+
+    Raises:
+        DataError: the bundle is incomplete or changed, or its weights do not fit its configuration.
+        ConfigError: a file to write exists and is in no manifest.
     """
     manifest = read_manifest(folder)
     config, tensors = part_of(folder, part)
@@ -150,7 +157,12 @@ def adopt(folder: Path, part: Literal["vae", "dit"], out: Path, changes: Mapping
 
 
 def part_of(folder: Path, part: Literal["vae", "dit"]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return configuration and weights of one network of a bundle, after checking names and shapes."""
+    """Return configuration and weights of one network of a bundle, after checking names and shapes.
+
+    Raises:
+        DataError: a file is missing or broken, or names or shapes are not those of the network.
+        ConfigError: the network needs e3nn, and it is not installed.
+    """
     config, tensors = read_model(folder / part, part)
     (build_vae if part == "vae" else build_dit)(config, tensors, str(folder / part))
     return config, tensors
@@ -174,7 +186,15 @@ class Start:
 
     @classmethod
     def of(cls, stage: VaeStage | DitStage, part: Literal["vae", "dit"]) -> Start | None:
-        """Return the initial weights of a stage; ``None``: random weights."""
+        """Return the initial weights of a stage; ``None``: random weights.
+
+        Args:
+            stage: slice of the configuration; ``source`` and ``weights`` say where the weights come from.
+            part: which network.
+
+        Raises:
+            DataError: the bundle is incomplete or changed, or its weights do not fit its configuration.
+        """
         if stage.source == "train":
             return None
         folder = Path(stage.weights)
@@ -188,7 +208,12 @@ class Start:
         return {} if start is None else {"started_from": start.where, "started_from_sha256": start.sha256}
 
     def same_settings(self, requested: OptimConfig, section: str, names: tuple[str, ...]) -> None:
-        """Check that settings are those that the weights were trained with.
+        """Check that settings of a training are those that the weights were trained with.
+
+        Args:
+            requested: settings of the new training.
+            section: their section of the configuration, for messages.
+            names: settings to compare; those that the record lacks are not compared.
 
         Raises:
             ConfigError: a setting differs; the message names the first.

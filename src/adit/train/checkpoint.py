@@ -14,7 +14,7 @@ from adit.progress import log
 from adit.store import read_torch, write_tensors, write_torch
 
 KEEP = 2
-"""Resume states kept on disk: if the newest is broken, the one before it is used."""
+"""Number of resume states kept on disk: if the newest is broken, the one before it is used."""
 
 
 class Checkpoints:
@@ -36,7 +36,8 @@ class Checkpoints:
         """Return the newest complete state of this training; ``None`` if there is none.
 
         Raises:
-            ConfigError: there are states that are in no manifest.
+            ConfigError: there are states in the folder that no training wrote (they are in no manifest).
+            DataError: the folder cannot be written to.
         """
         own = self._own()
         self._scratch.promise(path.name for path in own)
@@ -54,7 +55,7 @@ class Checkpoints:
         """Return the path of another file of the training in its folder.
 
         Raises:
-            ConfigError: it exists and is in no manifest.
+            ConfigError: it exists, and no training wrote it (it is in no manifest).
         """
         self._scratch.promise([name])
         return self.folder / name
@@ -69,8 +70,13 @@ class Checkpoints:
     def save(self, step: int, state: Mapping[str, Any], *, wait: bool = False) -> None:
         """Write a state in the background; ``state`` is copied before this returns.
 
+        Args:
+            step: number of steps done; part of the file's name.
+            state: tensors, numbers, text, and containers of them.
+            wait: whether to return only after the file is written.
+
         Raises:
-            DataError: this or the write before it failed (no space).
+            DataError: this write, with ``wait``, or the one before it failed, e.g. for lack of space.
         """
         self.wait()
         copied = _copy({**state, "key": self.key})
@@ -80,7 +86,12 @@ class Checkpoints:
             self.wait()
 
     def wait(self) -> None:
-        """Wait for the end of a running write."""
+        """Wait for the end of a running write.
+
+        Raises:
+            DataError: it failed, e.g. for lack of space.
+            ConfigError: the file exists, and no training wrote it.
+        """
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -89,7 +100,12 @@ class Checkpoints:
             raise error
 
     def save_best(self, weights: Mapping[str, Tensor], loss: float) -> None:
-        """Write the weights with the lowest validation loss so far."""
+        """Write the weights with the lowest validation loss so far to ``best.safetensors``.
+
+        Raises:
+            DataError: the file cannot be written.
+            ConfigError: it exists, and no training wrote it.
+        """
         write_tensors(self.path("best.safetensors"), weights, {"validation_loss": repr(loss)})
 
     def _write(self, step: int, state: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from adit.store import SystemTable, read_json, read_systems, sha256
 from adit.systems import AtomicSystem, Kind, SystemArrays, SystemBatch
 
 SPLITS = ("train", "val")
+"""Splits that a training uses."""
 
 VALIDATION_SYSTEMS = 512
 """Systems of the validation split that are used in a validation, over all datasets."""
@@ -35,12 +36,12 @@ class CorpusDataset:
         name: as in ``data.datasets``.
         ratio: weight in the mixture.
         table: the file, memory-mapped.
-        counts: systems of each split.
+        counts: number of systems of each split.
         sizes: number of atoms → number of training systems.
         kind: kind of its systems.
-        sha256: hash of the file.
+        sha256: SHA-256 of the file.
         labels: table of further labels, see ``adit.labels.table``; ``None`` for none.
-        labels_sha256: hash of that table.
+        labels_sha256: SHA-256 of that table; empty without one.
     """
 
     name: str
@@ -54,7 +55,11 @@ class CorpusDataset:
     labels_sha256: str = ""
 
     def infos(self, split: str) -> list[dict[str, Any]]:
-        """Return the annotations of the systems of a split, updated with the values of the table of labels."""
+        """Return the annotations (``info``) of the systems of a split, updated with the values of the table of labels.
+
+        Raises:
+            DataError: the table of labels is broken, names a system twice, or has values that are not numbers.
+        """
         infos = self.table.infos(split)
         if self.labels is not None:
             for name, values in read_labels(self.labels, self.table.split_ids(split)).items():
@@ -72,7 +77,7 @@ class CorpusDataset:
 class Corpus:
     """All datasets of a training, in the order of the configuration.
 
-    A row is the index of a system in a split of all datasets, concatenated in order.
+    The methods take ``rows``, (B,) int: indices of systems in a split of all datasets, concatenated in order.
     """
 
     def __init__(self, datasets: Sequence[CorpusDataset]) -> None:
@@ -82,27 +87,32 @@ class Corpus:
 
     @property
     def key(self) -> str:
-        """Return a hash of the data."""
+        """Return a SHA-256 of the data, tables of labels included."""
         return hashlib.sha256(" ".join(text for d in self.datasets for text in d.hashes).encode()).hexdigest()
 
     def mixture(self, batch_size: int, seed: int) -> Mixture:
-        """Return the order of the systems in training."""
+        """Return the order of the systems in training, for batches of ``batch_size`` systems."""
         return Mixture([d.counts["train"] for d in self.datasets], [d.ratio for d in self.datasets], batch_size, seed)
 
     def sizes(self, rows: np.ndarray, split: str) -> np.ndarray:
-        """Return the number of atoms of systems."""
+        """Return the numbers of atoms (B,) of systems."""
         return self.arrays[split].n_atoms[rows]
 
     def kinds(self, rows: np.ndarray, split: str) -> np.ndarray:
-        """Return ``Kind.label`` of systems."""
+        """Return ``Kind.label`` (B,) of systems."""
         return self.arrays[split].kind[rows]
 
     def batch(self, rows: np.ndarray, split: str) -> SystemBatch:
-        """Gather systems."""
+        """Return systems as a batch on the CPU."""
         return SystemBatch.from_arrays(self.arrays[split], rows)
 
     def conditions(self, labels: Sequence[LabelConfig], rows: np.ndarray, split: str) -> Conditions:
-        """Return the conditions of systems; a missing label is null."""
+        """Return the conditions of systems; a missing label is null.
+
+        Raises:
+            ConfigError: a category is not one of its label's classes.
+            DataError: a table of labels is broken, names a system twice, or has values that are not numbers.
+        """
         conditions = self._without_compositions(tuple(label for label in labels if label.type != "composition"), split)[
             torch.from_numpy(rows)
         ]
@@ -144,12 +154,12 @@ class Corpus:
         return np.concatenate([start + np.arange(min(share, n)) for start, n in zip(starts, counts, strict=True)])
 
     def provenance(self) -> dict[str, str]:
-        """Return name → hash, of the tables of labels too."""
+        """Return name of dataset, or file name of its table of labels → SHA-256."""
         tables = {d.labels.name: d.labels_sha256 for d in self.datasets if d.labels is not None}
         return {d.name: d.sha256 for d in self.datasets} | tables
 
     def size_histograms(self) -> dict[str, dict[str, float]]:
-        """Return kind → number of atoms → weight, over the training splits in the mixture's proportions."""
+        """Return kind → number of atoms as text → weight, over the training splits in the mixture's proportions."""
         histograms: dict[str, dict[str, float]] = {}
         for data in self.datasets:
             total = sum(data.sizes.values())
@@ -159,7 +169,7 @@ class Corpus:
         return {kind: dict(sorted(h.items(), key=lambda pair: int(pair[0]))) for kind, h in histograms.items()}
 
     def formula_histograms(self) -> dict[str, dict[str, float]]:
-        """Return kind → formula → weight, as ``size_histograms``, of the kinds whose formulas sampling may draw."""
+        """Return kind → formula → weight, as ``size_histograms``, of molecules only."""
         histograms: dict[str, dict[str, float]] = {}
         for data in self.datasets:
             if data.kind.periodic:
@@ -190,8 +200,8 @@ def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path
         labels: tables ``<name>.labels.parquet`` of further labels.
 
     Raises:
-        DataError: a configured dataset is not among the files, or has no training system; or a table of labels
-            belongs to no dataset.
+        DataError: a configured dataset is not among the files, a file is missing or broken, or has no training system;
+            or a table of labels belongs to no dataset.
     """
     by_name = {path.stem: path for path in paths}
     tables = {path.name.removesuffix(SUFFIX): path for path in labels}

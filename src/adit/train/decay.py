@@ -1,4 +1,4 @@
-"""A decayed copy of a training with a constant rate, made at any time from its resume state, which is only read."""
+"""A copy of a training at a constant rate whose rate falls to zero, made at any time from its resume state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adit.train.plan import Plan
 
 @dataclass(frozen=True)
 class Decay:
-    """A copy of a training.
+    """A copy of a training whose learning rate falls to zero, while the training itself continues unchanged.
 
     Attributes:
         source: folder of the resume states of the training; read only, also while the training continues.
@@ -30,8 +30,8 @@ class Decay:
         An unfinished copy in this folder continues from its own state.
 
         Raises:
-            ConfigError: the copy would lie in the training's folder.
-            DataError: there is no state of these settings and data.
+            ConfigError: the copy's folder is that of the training.
+            DataError: there is no state of a training with these settings and data.
         """
         if plan.state_dir.resolve() == self.source.resolve():
             raise ConfigError(f"--out: {plan.state_dir} holds the training's own states; give another folder")

@@ -30,7 +30,7 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and messages."""
+        """Whether this process, of rank 0, writes files and messages."""
         return self.rank == 0
 
     @classmethod
@@ -40,7 +40,7 @@ class World:
         return cls(int(rank or 0), int(size or 1), int(local or 0))
 
     def sum_(self, tensors: Iterable[Tensor]) -> None:
-        """Sum tensors over all processes, in place, as one message."""
+        """Sum tensors of the same shapes over all processes in float32, in place, as one message."""
         if self.size == 1:
             return
         chosen = list(tensors)
@@ -51,7 +51,10 @@ class World:
 
 
 def join() -> World:
-    """Return the world of this process from the variables of ``torchrun`` (or ``srun``), connected to the others."""
+    """Return the world of this process from the variables of ``torchrun`` (or ``srun``), connected to the others.
+
+    With one process (``WORLD_SIZE`` 1 or unset), nothing is connected.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World()

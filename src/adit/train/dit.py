@@ -33,7 +33,15 @@ from adit.transfer import to_device
 
 
 class DitTask:
-    """Flow matching with label dropout and self-conditioning as a task of the training loop. Source: Section 2.2."""
+    """Flow matching with label dropout and self-conditioning as a task of the training loop. Source: Section 2.2.
+
+    Args:
+        module: the denoiser.
+        source: source of the clean latents.
+        corpus: the systems.
+        config: settings of the training.
+        device: device of the training.
+    """
 
     name = "dit"
 
@@ -46,11 +54,11 @@ class DitTask:
         self.per_atom = 2 * module.latent_dim
 
     def passes(self, draws: Draws) -> float:
-        """Return the cost of a step in forward and backward passes; self-conditioning adds a forward pass."""
+        """Return the cost of a step as a multiple of a forward and a backward pass; a further forward pass is 1/3."""
         return 4.0 / 3.0 if draws.step < self.config.self_conditioning else 1.0
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
-        """Return the flow-matching loss of each system, and its unweighted squared error per latent channel."""
+        """Return the flow-matching loss of each system (B,), and its unweighted squared error per latent channel."""
         dim = self.dit.latent_dim
         latents, mask = self.source.latents(rows, draws, split)
         kinds = to_device(torch.from_numpy(self.corpus.kinds(rows, split)), self.device)
@@ -112,8 +120,10 @@ def train_dit(
         decay: makes a decayed copy of this training instead, whose states are in ``state_dir``.
 
     Raises:
-        DataError: an input is missing or broken, or was made by another autoencoder.
+        DataError: an input is missing or broken, or was made with another autoencoder.
         ConfigError: the settings contradict the weights to start from.
+        AditError: the loss is not finite.
+        StoppedError: a signal ended the training; its state is saved.
     """
     vae_hash = weights_sha256(vae_dir)
     if stage.source == "pretrained":

@@ -45,7 +45,14 @@ class Draws:
 
     @classmethod
     def make(cls, sizes: np.ndarray, generator: torch.Generator, per_system: int, per_atom: int) -> Draws:
-        """Draw ``per_system`` and ``per_atom`` numbers for systems of ``sizes`` atoms, on the CPU."""
+        """Draw the numbers of a batch on the CPU.
+
+        Args:
+            sizes: (B,) atoms of each system.
+            generator: on the CPU.
+            per_system: k, uniform numbers for each system.
+            per_atom: c, normal numbers for each atom.
+        """
         count, atoms = len(sizes), int(sizes.sum())
         step = float(torch.rand((), generator=generator))
         views = Views.draw(count, generator)
@@ -61,7 +68,7 @@ class Draws:
         )
 
     def part(self, positions: np.ndarray, device: torch.device | str) -> Draws:
-        """Return the numbers of some systems, in the order given, on ``device``."""
+        """Return the numbers of the systems at ``positions`` (b,) in the batch, in the order given, on ``device``."""
         starts = np.cumsum(self.sizes) - self.sizes
         chosen = self.sizes[positions]
         ends = np.cumsum(chosen)
@@ -79,5 +86,5 @@ class Draws:
 
 
 def step_generator(seed: int, *parts: str | int) -> torch.Generator:
-    """Return the CPU generator of a step; it depends only on seed, stage and step."""
+    """Return the CPU generator of a step; it depends only on the seed and ``parts``, such as stage and step."""
     return torch.Generator().manual_seed(derive_seed("step", seed, *parts))

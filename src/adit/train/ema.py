@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """Averaged copy of a module's state: w̄ ← decay · w̄ + (1 − decay) · w after every step; buffers are copied.
+    """Averaged copy of a module's state: w̄ ← decay · w̄ + (1 − decay) · w after every step.
+
+    Floating-point buffers are averaged as the weights are; other buffers keep their first values.
 
     Source: Section 3 (decay 0.9999).
     """

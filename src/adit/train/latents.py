@@ -31,7 +31,12 @@ from adit.transfer import to_device
 
 
 def load_vae(folder: Path) -> VAE:
-    """Read a trained autoencoder, after all checks of ``read_model``."""
+    """Return a trained autoencoder, on the CPU.
+
+    Raises:
+        DataError: a file is missing or broken, or the weights are not those of the record.
+        ConfigError: the network needs e3nn, and it is not installed.
+    """
     return model_build.load_vae(folder)[1]
 
 
@@ -39,7 +44,7 @@ def load_vae(folder: Path) -> VAE:
 def encode_batch(
     vae: VAE, batch: SystemBatch, views: Views, translation_std: float | None, length: int
 ) -> tuple[Posterior, Tensor]:
-    """Return the posterior of a batch and the mask.
+    """Return the posterior of a batch and the mask (B, M) of real atoms.
 
     Args:
         vae: the autoencoder.
@@ -54,7 +59,7 @@ def encode_batch(
 
 
 def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) -> None:
-    """Write one file per view: mean and log-variance of every training and validation system.
+    """Write one Arrow file per view: mean and log-variance of every training and validation system.
 
     The rows of a split have the order of the dataset's file.
 
@@ -109,18 +114,35 @@ def _encode_split(
 
 
 class LatentSource(Protocol):
-    """Source of the clean latents of training systems."""
+    """Source of the clean latents of training systems.
+
+    Attributes:
+        latent_dim: channels d.
+        device: device of the latents.
+    """
 
     latent_dim: int
     device: torch.device
 
     def latents(self, rows: np.ndarray, draws: Draws, split: str) -> tuple[Tensor, Tensor]:
-        """Return a sample of the posterior (B, M, d), from each atom's first d normal numbers, and the mask (B, M)."""
+        """Return a sample of the posterior (B, M, d), from each atom's first d normal numbers, and the mask (B, M).
+
+        Args:
+            rows: (B,) indices of systems in the split.
+            draws: random numbers of these systems.
+            split: ``train`` or ``val``.
+        """
         ...
 
 
 class OnTheFly:
-    """Encodes a fresh augmented view at every step, as the paper does (K = 0)."""
+    """Encodes a fresh augmented view at every step, as the paper does (K = 0).
+
+    Args:
+        vae: the autoencoder.
+        corpus: the systems.
+        translation_std: random shift of molecules, Å; ``None``: no augmentation.
+    """
 
     def __init__(self, vae: VAE, corpus: Corpus, translation_std: float | None) -> None:
         self.vae, self.corpus, self.translation_std = vae, corpus, translation_std
@@ -216,7 +238,13 @@ def _flat(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def channel_statistics(source: LatentSource, corpus: Corpus, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation (d,) of the latents of training systems."""
+    """Return mean and standard deviation (d,) of the latents of training systems; the latter is at least 0.001.
+
+    Args:
+        source: source of the latents.
+        corpus: the systems.
+        rows: (B,) indices of systems in the training split.
+    """
     gathered = []
     for part, start in enumerate(range(0, len(rows), 256)):
         chosen = rows[start : start + 256]

@@ -17,16 +17,26 @@ class Logger(Protocol):
     """Writes rows of the training curve."""
 
     def add(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """Write one row; ``split`` is ``train`` or ``val``."""
+        """Write one row.
+
+        Args:
+            step: number of optimiser steps done.
+            split: ``train`` or ``val``.
+            values: name → value, e.g. the losses.
+        """
         ...
 
     def close(self) -> None:
-        """Write buffered values."""
+        """Write buffered values and end the logger."""
         ...
 
 
 class TensorBoard:
     """Event files in ``folder``; rows after the step that a resumed training starts from are dropped.
+
+    Args:
+        folder: the files are written into its subfolder ``tensorboard``.
+        resumed_at: number of steps done when the training starts.
 
     Raises:
         ConfigError: TensorBoard is not installed.
@@ -40,12 +50,12 @@ class TensorBoard:
         self._writer: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1)
 
     def add(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """Take one row."""
+        """Write one row."""
         for name, value in values.items():
             self._writer.add_scalar(f"{name}/{split}", value, step)
 
     def close(self) -> None:
-        """Write buffered values."""
+        """Write buffered values and close the file."""
         self._writer.close()
 
 
@@ -53,6 +63,12 @@ class WeightsAndBiases:
     """A run of Weights & Biases, stored in ``folder``; nothing is sent unless ``WANDB_MODE=online`` is set.
 
     An offline run is sent later with ``wandb sync``. A resumed training continues the same run.
+
+    Args:
+        folder: folder of the run's files; created if it is missing.
+        name: name of the trained network.
+        key: hash of configuration and data; it identifies the run.
+        settings: settings to show with the curve.
 
     Raises:
         ConfigError: the package is not installed, or refuses to start (no login, no network).
@@ -77,11 +93,11 @@ class WeightsAndBiases:
             raise ConfigError(f"wandb: {str(error).splitlines()[0]}; log in, or set WANDB_MODE=offline") from None
 
     def add(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """Take one row."""
+        """Write one row."""
         self._run.log({f"{split}/{name}": value for name, value in values.items()}, step=step)
 
     def close(self) -> None:
-        """Write buffered values."""
+        """Write buffered values and end the run."""
         self._run.finish()
 
 
@@ -99,7 +115,7 @@ def make_loggers(
         resumed_at: step that the training starts from.
 
     Raises:
-        ConfigError: a logger's package is not installed.
+        ConfigError: a package is not installed, or Weights & Biases does not start.
     """
     loggers: list[Logger] = []
     for name in names:

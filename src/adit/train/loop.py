@@ -31,11 +31,11 @@ from adit.train.plan import Fit, Plan
 from adit.train.schedule import decay_factor, learning_rate
 from adit.train.signals import Signals, listening
 
-SAID_EVERY_S = 5.0
-"""Seconds between lines on the terminal."""
+PROGRESS_EVERY_S = 5.0
+"""Seconds between lines of progress on the terminal."""
 
 AGREE_EVERY = 8
-"""Steps between synchronisations of the clock and of stopping, with several processes."""
+"""Number of steps between synchronisations of clock and stop signal, with several processes."""
 
 
 @dataclass
@@ -60,9 +60,13 @@ class StoppedError(AditError):
 def fit(plan: Plan) -> Fit:
     """Train a network and return the result.
 
+    A training with a resume state in ``plan.state_dir`` continues from it.
+
     Raises:
-        AditError: the loss is not finite; its batch is saved.
+        AditError: the loss is not finite; the systems of its batch are saved in ``plan.state_dir``.
         StoppedError: SIGTERM or SIGUSR1 was received; the state is saved.
+        ConfigError: compilation is requested without a C++ compiler, or a logger is not installed.
+        DataError: a state cannot be written.
     """
     return _Trainer(plan, join()).run()
 
@@ -185,7 +189,7 @@ class _Trainer:
                 self._log_train()
             if self.state.step % self.config.val_every == 0 and self.state.step < self.total:
                 self._validate()
-            if now - self.said >= SAID_EVERY_S or self.state.step == self.total:
+            if now - self.said >= PROGRESS_EVERY_S or self.state.step == self.total:
                 self._say(now)
             if now - saved >= 60 * self.config.checkpoint_minutes:
                 self.save()

@@ -15,8 +15,10 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the odd polynomial that is iterated. Source: Jordan et al., Muon (2024)."""
 
 ITERATIONS = 5
+"""Number of Newton–Schulz iterations for each update."""
 
 MOMENTUM = 0.95
+"""Decay of Muon's averaged gradient."""
 
 
 class Optimizers:
@@ -26,7 +28,7 @@ class Optimizers:
         self.parts = list(parts)
 
     def set_rate(self, lr: float) -> None:
-        """Set the learning rate of all optimisers."""
+        """Set the learning rate of all optimisers and parameter groups."""
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = lr
@@ -37,7 +39,7 @@ class Optimizers:
             part.step()
 
     def zero_grad(self) -> None:
-        """Drop the gradients."""
+        """Remove the gradients of all parameters."""
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
@@ -46,7 +48,11 @@ class Optimizers:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
-        """Load what ``state_dict`` returned."""
+        """Load states that ``state_dict`` returned.
+
+        Raises:
+            ValueError: the number of optimisers, or the parameters of one, are others.
+        """
         for part, state in zip(self.parts, states, strict=True):
             part.load_state_dict(state)
 
@@ -75,7 +81,7 @@ def make_optimizer(module: nn.Module, config: OptimConfig, *, in_bf16: bool = Fa
 
 
 def is_block_matrix(name: str, parameter: Tensor) -> bool:
-    """Return whether a parameter is a matrix of the attention or the feed-forward network in a block."""
+    """Return whether a parameter, by its name in the network, is a matrix of a block's attention or feed-forward."""
     return parameter.ndim == 2 and (".attention." in name or ".feed." in name)
 
 
@@ -83,8 +89,14 @@ class Muon(torch.optim.Optimizer):
     """Momentum with each update matrix replaced by the nearest orthogonal one, in float32 or bfloat16.
 
     The update of an m × n matrix is scaled by 0.2 √max(m, n), so that its elements have the size of AdamW's and both
-    share a learning rate. ``pieces`` of a group is the number of parts into which its matrices are split along the rows
-    (queries, keys and values are in one matrix). Equal shapes are orthogonalised together.
+    share a learning rate. Matrices of equal shape are orthogonalised together.
+
+    Args:
+        groups: parameter groups of matrices; ``pieces`` of a group is the number of parts into which its matrices are
+            split along the rows (queries, keys and values are in one matrix).
+        lr: learning rate.
+        weight_decay: decoupled decay, multiplied by the learning rate, as in AdamW.
+        in_bf16: whether to iterate in bfloat16.
 
     Source: Jordan et al. (2024); the scale: Liu et al., "Muon is scalable" (2025). Differs: ``torch.optim.Muon``
     always iterates in bfloat16, which is slow on a CPU without it.
@@ -96,7 +108,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Update every matrix that has a gradient."""
+        """Update every matrix that has a gradient; ``closure`` is not used."""
         for group in self.param_groups:
             shapes: dict[tuple[int, ...], list[Tensor]] = {}
             for parameter in group["params"]:
@@ -127,7 +139,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalized(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
-    """Return matrices (k, m, n) with the same singular vectors and singular values near 1 (0.7 to 1.2)."""
+    """Return matrices (k, m, n) with the same singular vectors and singular values near 1 (0.7 to 1.2).
+
+    Source: Newton–Schulz iteration of Jordan et al., Muon (2024).
+    """
     wide = matrices.shape[-2] <= matrices.shape[-1]
     x = matrices if wide else matrices.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

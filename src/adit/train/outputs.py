@@ -43,7 +43,21 @@ def write_model(
     result: Fit,
     data: Mapping[str, str],
 ) -> None:
-    """Write ``metrics.csv``, ``model.safetensors`` and ``config.json`` (with the hash of the weights) together."""
+    """Write ``metrics.csv``, ``model.safetensors`` and ``config.json`` (with the hash of the weights) together.
+
+    Args:
+        out: folder of the network; an older network in it is replaced.
+        name: ``vae`` or ``dit``.
+        stage: slice of the configuration.
+        weights: name → tensor.
+        described: further entries of ``config.json``.
+        result: result of the training; without ``leads``, nothing is written.
+        data: name of dataset → SHA-256 of its file.
+
+    Raises:
+        ConfigError: a file to write exists and is in no manifest.
+        ExternalToolError: another process writes into the folder.
+    """
     if not result.leads:
         return
     with replaced_folder(out, name, names=NAMES) as new:

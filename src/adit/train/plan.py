@@ -17,7 +17,14 @@ from adit.train.draws import Draws
 
 
 class TrainingTask(Protocol):
-    """A network and the loss of each system of a batch."""
+    """A network and the loss of each system of a batch.
+
+    Attributes:
+        name: ``vae`` or ``dit``.
+        module: the network.
+        per_system: uniform random numbers that the losses need for each system.
+        per_atom: normal random numbers that they need for each atom.
+    """
 
     name: str
     module: nn.Module
@@ -25,11 +32,17 @@ class TrainingTask(Protocol):
     per_atom: int
 
     def passes(self, draws: Draws) -> float:
-        """Return the cost of a step in forward and backward passes of the network."""
+        """Return the cost of a step, in units of one forward and one backward pass of the network."""
         ...
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
-        """Return per-system losses (B,), among them ``loss``."""
+        """Return losses of each system (B,) by name; ``loss`` is minimised, the others are logged.
+
+        Args:
+            rows: (B,) indices of systems in the split.
+            draws: random numbers of these systems.
+            split: ``train`` or ``val``.
+        """
         ...
 
 

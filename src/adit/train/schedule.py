@@ -12,7 +12,7 @@ def learning_rate(config: OptimConfig, step: int, spent: float) -> float:
 
     Args:
         config: rate, warm-up, and whether there is a cosine decay.
-        step: number of steps done.
+        step: number of steps done before this one.
         spent: used share of the budget, 0 to 1.
     """
     warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
@@ -22,7 +22,7 @@ def learning_rate(config: OptimConfig, step: int, spent: float) -> float:
 
 
 def decay_factor(done: int, steps: int) -> float:
-    """Return the factor of a decayed copy's learning rate after ``done`` of its ``steps``: 1 - √(done / steps).
+    """Return the factor of a decayed copy's learning rate after ``done`` of its ``steps`` steps: 1 - √(done / steps).
 
     Source: Hägele et al., "Scaling laws and compute-optimal training beyond fixed training durations" (2024).
     """

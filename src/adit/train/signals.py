@@ -12,14 +12,14 @@ from typing import Any
 
 @dataclass
 class Signals:
-    """Whether a signal to end the training was received."""
+    """Whether a signal to end the training was received (``to_stop``)."""
 
     to_stop: bool = False
 
 
 @contextmanager
 def listening() -> Iterator[Signals]:
-    """Within the block, SIGTERM and SIGUSR1 are recorded and do not end the process."""
+    """Within the block, SIGTERM and SIGUSR1 are recorded and do not end the process; call it in the main thread."""
     signals = Signals()
 
     def handle(_signal: int, _frame: FrameType | None) -> None:

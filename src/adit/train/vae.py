@@ -29,11 +29,15 @@ from adit.train.plan import Plan
 
 PERIODIC_WEIGHTS = {"types": 1.0, "positions": 0.0, "fractional": 10.0, "lengths": 1.0, "angles": 10.0}
 MOLECULE_WEIGHTS = {"types": 1.0, "positions": 10.0, "fractional": 0.0, "lengths": 0.0, "angles": 0.0}
-"""Loss weights λ. Source: Eq. 8."""
+"""Loss weights λ of periodic systems and of molecules. Source: Eq. 8."""
 
 
 def reconstruction_losses(decoded: Decoded, target: Features) -> dict[str, Float[Tensor, " b"]]:
-    """Return each part of the reconstruction loss for each system, unweighted. Source: Eq. 3 to 7."""
+    """Return each part of the reconstruction loss for each system (B,), unweighted.
+
+    ``types`` is the cross-entropy in nats per atom. The others are mean squared errors: ``positions`` (both centred) in
+    nm², ``fractional`` without unit, ``lengths`` in Å² over n^(2/3), ``angles`` in rad². Source: Eq. 3 to 7.
+    """
     mask = target.mask
     classes = (target.numbers - 1).clamp(min=0)
     entropy = functional.cross_entropy(decoded.logits.flatten(0, 1), classes.flatten(), reduction="none")
@@ -48,14 +52,20 @@ def reconstruction_losses(decoded: Decoded, target: Features) -> dict[str, Float
 
 
 def centered(positions: Float[Tensor, "b m 3"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b m 3"]:
-    """Subtract the centroid of the real atoms. Source: Eq. 4."""
+    """Subtract the centroid of the real atoms from all positions, also from the padding. Source: Eq. 4."""
     return positions - masked_mean(positions, mask)[:, None, :]
 
 
 def vae_losses(
     decoded: Decoded, posterior: Posterior, target: Features, kl_weight: float
 ) -> dict[str, Float[Tensor, " b"]]:
-    """Return the total loss of each system as ``loss``, and its weighted parts.
+    """Return the total loss of each system (B,) as ``loss``, and its weighted parts.
+
+    Args:
+        decoded: output of the decoder.
+        posterior: output of the encoder.
+        target: features of the uncorrupted systems.
+        kl_weight: weight of the KL divergence (nats, per atom).
 
     Source: Eq. 8 and the KL term after it.
     """
@@ -66,7 +76,14 @@ def vae_losses(
 
 
 class VaeTask:
-    """The autoencoder with augmentation, denoising and Eq. 8 as a task of the training loop."""
+    """The autoencoder with augmentation, denoising and Eq. 8 as a task of the training loop.
+
+    Args:
+        module: the autoencoder; its encoder is frozen here if ``config.freeze_encoder``.
+        corpus: the systems.
+        config: settings of the training.
+        device: device of the training.
+    """
 
     name = "vae"
 
@@ -79,11 +96,11 @@ class VaeTask:
             module.encoder.requires_grad_(requires_grad=False)
 
     def passes(self, draws: Draws) -> float:
-        """Return the cost of a step in forward and backward passes."""
+        """Return the cost of a step, in units of one forward and one backward pass of the network."""
         return 1.0
 
     def losses(self, rows: np.ndarray, draws: Draws, split: str) -> dict[str, Tensor]:
-        """Return the losses of each system; the input is corrupted in training only."""
+        """Return the losses of each system (B,); the input is corrupted in training only."""
         clean = self.corpus.batch(rows, split).to(self.device)
         if self.config.augment:
             clean = augment(clean, draws.views, self.config.translation_std)
@@ -107,7 +124,7 @@ class VaeTask:
 
 
 def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
-    """Check that the model's vocabulary contains all elements of the data.
+    """Check that the model's vocabulary contains all elements of the training systems.
 
     Raises:
         DataError: it does not; the message names the elements and the key to change.
@@ -121,7 +138,7 @@ def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
 
 
 def check_vectors(corpus: Corpus, model: VaeModelConfig) -> None:
-    """Check that latents of molecules have a vector for their positions.
+    """Check that latents of molecules have a vector for their positions, which the equivariant autoencoder needs.
 
     Raises:
         DataError: they have none; the message names the dataset and the key to change.
@@ -149,12 +166,14 @@ def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path)
     Raises:
         ConfigError: the settings contradict each other or the weights.
         DataError: an input is missing or broken, or the model cannot represent the data.
+        AditError: the loss is not finite.
+        StoppedError: a signal ended the training; its state is saved.
     """
     if stage.source in ("pretrained", "finetune-dit"):
         adopt(Path(stage.weights), "vae", out, {})
         return
     if stage.train.freeze_encoder and stage.source == "train":
-        raise ConfigError("train.vae.freeze_encoder: this needs weights, that is model.source finetune")
+        raise ConfigError("train.vae.freeze_encoder: this needs trained weights; set model.source: finetune")
     corpus = read_corpus(data, stage.data)
     start = Start.of(stage, "vae")
     if start is not None:

@@ -234,7 +234,7 @@ def test_the_decoder_alone_learns(packed: Path, tmp_path: Path, data: list[Path]
     moved = {name for name in start if not torch.equal(start[name], end[name])}
     assert moved
     assert all(name.startswith("decoder.") for name in moved)
-    with pytest.raises(ConfigError, match=r"freeze_encoder: this needs weights"):
+    with pytest.raises(ConfigError, match=r"freeze_encoder: this needs trained weights"):
         train_vae(stage.model_copy(update={"source": "train"}), data, tmp_path / "vae", tmp_path / "state")
     values["train"]["vae"]["latent_noise"] = (0.3, 0.1)
     with pytest.raises(ConfigError, match="is above"):
