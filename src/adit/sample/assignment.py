@@ -8,7 +8,7 @@ import numpy as np
 
 
 def assign(scores: np.ndarray) -> np.ndarray:
-    """Return a column (n,) for each row of a square matrix: each column once, with the largest sum.
+    """Return a column (n,) for each row of a square matrix: each column once, with the largest sum of scores.
 
     Args:
         scores: (n, n) finite.
@@ -49,11 +49,11 @@ def assign(scores: np.ndarray) -> np.ndarray:
 
 
 def exact_types(logits: np.ndarray, counts: Mapping[int, int]) -> np.ndarray:
-    """Return the most likely atomic numbers (n,) with these counts.
+    """Return the most likely atomic numbers (n,) that have exactly these counts.
 
     Args:
-        logits: (n, Z_max) scores of atomic numbers 1 … Z_max.
-        counts: atomic number → atoms; they sum to n.
+        logits: (n, Z_max) scores of atomic numbers 1 … Z_max, finite.
+        counts: atomic number → number of atoms; they sum to n.
     """
     places = np.repeat(list(counts), list(counts.values()))
     free = logits.argmax(axis=1) + 1
@@ -66,8 +66,8 @@ def system_types(logits: np.ndarray, elements: Sequence[int]) -> np.ndarray:
     """Return the most likely atomic numbers (n,) that contain each of ``elements`` and no other element.
 
     Args:
-        logits: (n, Z_max) scores of atomic numbers 1 … Z_max.
-        elements: atomic numbers, no more than n.
+        logits: (n, Z_max) scores of atomic numbers 1 … Z_max, finite.
+        elements: distinct atomic numbers, no more than n.
     """
     allowed = np.asarray(elements)
     scores = logits[:, allowed - 1]

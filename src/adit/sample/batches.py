@@ -12,19 +12,25 @@ from adit.sample.prior import Draw
 from adit.sample.request import Request
 
 BUDGET = {"cuda": 32768, "cpu": 256}
-"""Atoms per batch by type of device: enough to use the device, and on a CPU few enough for its cache."""
+"""Largest number of atoms of a batch by type of device: enough to use the device, and few enough for a CPU's cache."""
 
 BATCHES_A_WINDOW = 32
-"""Batches in a window; samples are drawn, sorted by size and written window by window, which limits the memory."""
+"""Batches in a window. Samples are drawn, sorted by size and written window by window, which limits the memory."""
 
 
 def budget(batch_atoms: int | Literal["auto"], device: torch.device) -> int:
-    """Return the largest number of atoms of a batch, padding included."""
+    """Return the largest number of atoms of a batch, padding included; ``auto`` takes that of the device's type."""
     return BUDGET.get(device.type, BUDGET["cpu"]) if batch_atoms == "auto" else batch_atoms
 
 
 def windows(request: Request, indices: Sequence[int], batch_atoms: int) -> Iterator[list[Draw]]:
-    """Yield the draws of ``indices`` in order, in windows of about ``BATCHES_A_WINDOW`` batches."""
+    """Yield the initial states of samples in windows of about ``BATCHES_A_WINDOW`` batches.
+
+    Args:
+        request: the requested samples.
+        indices: global indices, in the order wanted.
+        batch_atoms: largest number of atoms of a batch.
+    """
     remaining = iter(indices)
     while True:
         window: list[Draw] = []
@@ -38,11 +44,11 @@ def windows(request: Request, indices: Sequence[int], batch_atoms: int) -> Itera
 
 
 def batches(sizes: Sequence[int], batch_atoms: int, *, alone: bool = False) -> list[list[int]]:
-    """Group systems of similar size so that no batch holds more than ``batch_atoms`` atoms, padding included.
+    """Return batches of indices into ``sizes``, of systems of similar size, each of at most ``batch_atoms`` atoms.
 
     Args:
-        sizes: atoms of each system.
-        batch_atoms: the budget; a larger system is its own batch.
+        sizes: number of atoms of each system.
+        batch_atoms: largest number of atoms of a batch, padding included; a larger system is its own batch.
         alone: whether every system gets its own batch.
     """
     order = sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))

@@ -27,6 +27,7 @@ from adit.store import Row, write_systems
 from adit.systems import Failure, Kind
 
 WHO = "sample.command"
+"""Key of the configuration, for messages."""
 
 STAGE = "command"
 """Stage of the failures of samples that the program did not write."""
@@ -43,12 +44,12 @@ def sample_command(stage: CommandStage, kind: Kind, shard: int, out: Path, worke
         kind: kind of system.
         shard: index of the shard, from 0.
         out: the Arrow file.
-        workers: processes that read.
+        workers: processes that read the structures.
 
     Raises:
-        ConfigError: there is no command, or the run has no such shard.
-        ExternalToolError: the program does not start, fails, or exceeds the wall limit.
-        DataError: it wrote nothing that can be read, or samples of another kind.
+        ConfigError: ``sample.command`` is empty, or the run has no such shard.
+        ExternalToolError: the program does not start, fails, exceeds the wall limit, or writes no file.
+        DataError: nothing that it wrote can be read, or all of it is of another kind.
     """
     sample = stage.sample
     if stage.command is None:
@@ -79,18 +80,26 @@ def sample_command(stage: CommandStage, kind: Kind, shard: int, out: Path, worke
 
 
 def program_seed(seed: int, kind: Kind, shard: int) -> int:
-    """Return the seed that a program gets for a shard: 31 bits, as most programs take."""
+    """Return the seed that a program gets for a shard: 31 bits, which most programs accept."""
     return derive_seed("command", seed, str(kind), shard) >> 32
 
 
 def command_words(command: str, output: Path, number: int, seed: int, kind: Kind) -> list[str]:
-    """Return the arguments of a command; environment variables are replaced before the placeholders."""
+    """Return the arguments of a command; environment variables are replaced before the placeholders.
+
+    Args:
+        command: as in ``sample.command``, with placeholders.
+        output: value of ``{output}``, the folder to write to.
+        number: value of ``{number}``, number of samples.
+        seed: value of ``{seed}``.
+        kind: value of ``{kind}``.
+    """
     values = {"output": str(output), "number": str(number), "seed": str(seed), "kind": str(kind)}
     return filled(arguments(command), values)
 
 
 def output_hash(source: Path) -> str:
-    """Return the SHA-256 of a file, or of a folder's file names and contents."""
+    """Return the SHA-256 (hexadecimal) of a file, or of all file names and contents in a folder."""
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
     digest = hashlib.sha256()
     for path in files:

@@ -23,7 +23,7 @@ class Composition:
     Attributes:
         text: as it was written.
         elements: atomic numbers, ascending; a sample contains each of them and no other.
-        unit: atomic number → atoms of one formula unit; ``None`` for a chemical system.
+        unit: atomic number → number of atoms in one formula unit; ``None`` for a chemical system.
     """
 
     text: str
@@ -32,16 +32,16 @@ class Composition:
 
     @property
     def unit_size(self) -> int:
-        """Return the atoms of one formula unit; for a chemical system 1."""
+        """Return the number of atoms in one formula unit; 1 for a chemical system."""
         return sum(self.unit.values()) if self.unit else 1
 
     def fits(self, n: int, kind: Kind, held: Mapping[int, int] | None = None) -> bool:
         """Return whether a system of ``n`` atoms can have this composition.
 
         Args:
-            n: atoms.
-            kind: a crystal may hold several formula units, a molecule holds one.
-            held: atomic number → atoms that it must contain, for elements of the composition.
+            n: number of atoms.
+            kind: a periodic system may hold several formula units, a molecule holds one.
+            held: atomic number → number of atoms that it must contain, for elements of the composition.
         """
         held = held or {}
         if self.unit is None:
@@ -55,13 +55,17 @@ class Composition:
         return {z: max(1, held.get(z, 0)) for z in self.elements}
 
     def counts(self, n: int) -> dict[int, int] | None:
-        """Return the atoms of each element in a system of ``n`` atoms; ``None`` for a chemical system."""
+        """Return atomic number → number of atoms in a system of ``n`` atoms; ``None`` for a chemical system.
+
+        Args:
+            n: number of atoms, a multiple of ``unit_size``.
+        """
         if self.unit is None:
             return None
         return {z: amount * n // self.unit_size for z, amount in self.unit.items()}
 
     def met_by(self, numbers: np.ndarray) -> bool:
-        """Return whether atoms with these numbers (n,) have this composition."""
+        """Return whether a system of these atomic numbers (n,) has this composition."""
         counts = Counter(int(z) for z in numbers)
         if self.unit is None:
             return tuple(sorted(counts)) == self.elements
@@ -71,8 +75,12 @@ class Composition:
 def parse_composition(text: str, max_atomic_number: int = len(ATOMIC_NUMBER)) -> Composition:
     """Read a formula, or a chemical system where elements are joined by ``-``.
 
+    Args:
+        text: e.g. ``NaCl2``, ``Ca(OH)2`` or ``Li-Fe-O``.
+        max_atomic_number: highest atomic number of the model's vocabulary.
+
     Raises:
-        ConfigError: it is neither, or an element is outside the model's vocabulary.
+        ConfigError: it is neither, names an element twice, or has an element outside the model's vocabulary.
     """
     unit = None if "-" in text else _formula(text.strip())
     names = text.split("-") if unit is None else []

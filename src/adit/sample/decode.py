@@ -19,7 +19,7 @@ from adit.systems import AtomicSystem, Failure, Kind, cell_from_parameters, wrap
 from adit.units import ANGSTROM_PER_NM
 
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray | None]
-"""Numbers (n,), positions (n, 3) in Å, cell (3, 3) in Å or ``None``."""
+"""Atomic numbers (n,), positions (n, 3) in Å, cell (3, 3) in Å with lattice vectors as rows, or ``None``."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Arrays:
     """Decoder outputs of a batch as arrays, in Å and degrees.
 
     Attributes:
-        logits: (B, M, Z_max).
+        logits: (B, M, Z_max) scores of atomic numbers 1 … Z_max.
         positions: (B, M, 3) Å.
-        fractional: (B, M, 3).
+        fractional: (B, M, 3), not wrapped into [0, 1).
         lattice: (B, 6) lengths in Å over n^(1/3), angles in degrees.
     """
 
@@ -50,7 +50,16 @@ class Arrays:
         )
 
     def parts(self, i: int, numbers: np.ndarray, kind: Kind) -> Parts:
-        """Return system ``i`` with these atoms: from fractional coordinates and lattice, or from centred positions."""
+        """Return system ``i`` with these atoms: from fractional coordinates and lattice, or from centred positions.
+
+        Args:
+            i: index in the batch.
+            numbers: (n,) atomic numbers.
+            kind: kind of system.
+
+        Raises:
+            DataError: fractional coordinates are not finite, or the lattice parameters do not make a cell.
+        """
         n = len(numbers)
         if not kind.periodic:
             return numbers, self.positions[i, :n] - self.positions[i, :n].mean(axis=0), None
@@ -61,9 +70,16 @@ class Arrays:
 
 
 def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str], kind: Kind) -> list[Row]:
-    """Return one row per system of a decoded batch.
+    """Return one row per system of a decoded batch: a system, or a failure of the stage ``decode`` with its reason.
 
     Molecules take types and positions, periodic systems take types, fractional coordinates and lattice parameters.
+
+    Args:
+        decoded: output of the decoder.
+        sizes: number of atoms of each system.
+        system_ids: id of each system.
+        kind: kind of all systems.
+
 
     Source: Section 2.1, "Decoding latents to atomic systems".
     """
@@ -77,12 +93,17 @@ def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str
 
 
 def conditioned_rows(decoded: Decoded, draws: Sequence[Draw], request: Request) -> list[Row]:
-    """Return one row per system of a decoded batch, with the requested composition and motif.
+    """Return one row per system of a decoded batch, a system or a failure, with the requested composition and motif.
 
     With a given composition, the types are the most likely ones that have it; ``types_assigned`` in ``info`` is the
     number of atoms whose type was changed. A motif replaces its decoded atoms; ``info`` has the deviation of these from
     the motif (``motif_rmsd``, Å), the number of wrong types (``motif_types_wrong``), and the largest relative deviation
     of a cell length (``motif_cell_error``).
+
+    Args:
+        decoded: output of the decoder.
+        draws: initial state of each sample.
+        request: the requested samples.
     """
     if request.composition is None and request.formulas is None and request.motif is None:
         return decode_rows(decoded, [len(d) for d in draws], [d.system_id for d in draws], request.kind)

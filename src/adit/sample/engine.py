@@ -31,11 +31,11 @@ from adit.sample.request import Request, make_request
 from adit.systems import Kind
 
 COMPILE_PAYS = {"cpu": 3e13, "cuda": 2e16}
-"""Floating-point operations above which compilation saves time, by type of device."""
+"""Type of device → number of floating-point operations of a job above which compilation saves time."""
 
 
 Substituted = Callable[[int], Mapping[str, float]]
-"""Returns formula → weight, from the largest atomic number of the model."""
+"""Function of the model's highest atomic number that returns formula → weight."""
 
 
 class Sampler:
@@ -46,11 +46,12 @@ class Sampler:
         dit_dir: folder of the denoiser.
         precision: ``auto``, ``bf16`` or ``fp32`` for the denoiser. The decoder always works in fp32: bf16 resolves a
             fractional coordinate to 0.004, which is 0.04 Å in a cell of 10 Å.
-        substituted: returns formula → weight for ``formulas: substitution``, from the largest atomic number of the
-            model; ``None``: there are no data to substitute in.
+        substituted: for ``formulas: substitution``: returns formula → weight, from the model's highest atomic number;
+            ``None``: there are no known crystals to substitute in.
 
     Raises:
-        DataError: the denoiser was trained on latents of another autoencoder, or its record is incomplete.
+        DataError: the denoiser was trained on latents of another autoencoder, or a file is missing or broken, or is not
+            that of its record.
     """
 
     def __init__(
@@ -74,7 +75,13 @@ class Sampler:
         self._denoiser: Callable[..., Tensor] = self.dit
 
     def request(self, stage: SampleStage, kind: Kind) -> Request:
-        """Return the request for a kind, checked against this model."""
+        """Return the request for a kind, checked against this model.
+
+        Raises:
+            ConfigError: the model does not know the kind or a label, the conditions contradict each other or leave no
+                number of atoms, or ``formulas: substitution`` has no known crystals.
+            DataError: the file of the motif cannot be read.
+        """
         return make_request(
             stage,
             kind,
@@ -100,9 +107,9 @@ class Sampler:
         """Compile the denoiser if that saves time.
 
         Args:
-            mode: ``auto``: compile for large amounts of work if there is a compiler.
-            atoms: atoms to sample.
-            evaluations: of the denoiser, for each atom.
+            mode: ``on``, ``off``, or ``auto``: for large amounts of work, if there is a compiler.
+            atoms: number of atoms to sample in all.
+            evaluations: number of evaluations of the denoiser for each atom.
         """
         operations = 2.0 * sum(p.numel() for p in self.dit.parameters()) * atoms * evaluations
         pays = operations > COMPILE_PAYS.get(self.device.type, float("inf")) and _has_compiler()
@@ -130,6 +137,11 @@ class Sampler:
             clean latents (B, M, d) in the model's space, and the mask (B, M) of real atoms.
 
         Source: Algorithm 3.
+
+        Raises:
+            ConfigError: ``sample.skip_blocks`` names a block that the model lacks, or all blocks; or a setting of the
+                solver, the grid or the guidance is invalid.
+            ExternalToolError: the solver needs a package that is not installed.
         """
         mask = padding_mask(torch.tensor([len(d) for d in draws])).to(self.device)
         solver = make_solver(config.solver, config.solver_options)
@@ -138,12 +150,20 @@ class Sampler:
         fresh = self._fresh(draws, request, mask) if config.stochastic else None
         with autocast(self.device, self.precision):
             noise = self._spread([d.noise for d in draws], mask)
-            tells = self.self_conditioning
-            return integrate(predict, noise, times, solver, fresh=fresh, on_step=on_step, self_conditioning=tells), mask
+            latents = integrate(
+                predict, noise, times, solver, fresh=fresh, on_step=on_step, self_conditioning=self.self_conditioning
+            )
+            return latents, mask
 
     @torch.no_grad()
     def decode(self, latents: Tensor, mask: Tensor, kind: Kind) -> Decoded:
-        """Return the decoder's outputs, on the CPU, for latents in the model's space of systems of one kind."""
+        """Return the decoder's outputs, on the CPU.
+
+        Args:
+            latents: (B, M, d) in the model's space.
+            mask: (B, M) real atoms.
+            kind: kind of all systems.
+        """
         decoded = self.vae.decoder(self.dit.denormalize(latents, self._labels(kind, len(latents))), mask)
         return Decoded(
             *(part.cpu() for part in (decoded.logits, decoded.positions, decoded.fractional, decoded.lattice))

@@ -15,7 +15,10 @@ class FormulaPrior:
     """Draws formulas with a given number of atoms.
 
     Args:
-        weights: formula → weight.
+        weights: formula → weight, not negative.
+
+    Raises:
+        ConfigError: a text is not a formula.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
@@ -32,7 +35,12 @@ class FormulaPrior:
         return frozenset(self._formulas)
 
     def draw(self, n: int, random: np.random.Generator) -> dict[int, int]:
-        """Return atomic number → atoms of a system of ``n`` atoms, one of ``sizes``."""
+        """Return atomic number → number of atoms of a system of ``n`` atoms.
+
+        Args:
+            n: number of atoms, one of ``sizes``.
+            random: generator of the choice.
+        """
         formulas, edges = self._formulas[n]
         position = int(np.searchsorted(edges[1:], random.random() * edges[-1], side="right"))
         return formulas[min(position, len(formulas) - 1)]
@@ -41,16 +49,16 @@ class FormulaPrior:
 def training_formulas(
     histograms: Mapping[str, Mapping[str, float]], kind: Kind, elements: Sequence[int] | None, held: Mapping[int, int]
 ) -> FormulaPrior:
-    """Return the formula prior of a kind; it may be empty.
+    """Return the prior of the formulas of molecules in the training data; it is empty if none fits.
 
     Args:
         histograms: kind → formula → weight in the training data.
-        kind: kind of system.
+        kind: kind of the samples.
         elements: exact set of atomic numbers of a formula; ``None``: any.
-        held: atomic number → atoms of a motif, which a formula must contain.
+        held: atomic number → number of atoms of a motif, which a formula must contain.
 
     Raises:
-        ConfigError: formulas of this kind are not drawn, or the model has none.
+        ConfigError: the kind is periodic, or the model has no formulas of this kind.
     """
     if kind.periodic:
         raise ConfigError(
@@ -68,10 +76,10 @@ def training_formulas(
 def substituted_formulas(
     histograms: Mapping[str, Mapping[str, float]], kind: Kind, elements: Sequence[int] | None, held: Mapping[int, int]
 ) -> FormulaPrior:
-    """Return the prior of formulas made by substitution; as ``training_formulas``, for crystals.
+    """Return the prior of formulas made by substitution, for crystals; arguments as of ``training_formulas``.
 
     Raises:
-        ConfigError: molecules have no ions to exchange.
+        ConfigError: the kind is not periodic: molecules have no ions to exchange.
     """
     if not kind.periodic:
         raise ConfigError(

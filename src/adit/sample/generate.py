@@ -22,12 +22,17 @@ from adit.store import SYSTEM_SCHEMA, Row, arrow_writer, provenance_metadata, sy
 from adit.systems import Kind
 
 WAITING = 2
-"""Batches that can wait for conversion while the next one is integrated."""
+"""Number of batches that can wait for conversion while the next one is integrated."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch before writing: its rows and their places in a window."""
+    """One batch before writing.
+
+    Attributes:
+        places: indices of its samples in the window.
+        rows: their rows, in the order of ``places``, when the conversion has ended.
+    """
 
     places: list[int]
     rows: Future[list[Row]]
@@ -43,7 +48,7 @@ def sample_shard(
     timing: Path | None = None,
     substituted: Substituted | None = None,
 ) -> None:
-    """Write one shard of samples: systems and failures, in the order of their global index.
+    """Write one shard of samples, systems and failures, in the order of their global index.
 
     Args:
         stage: slice of the configuration.
@@ -52,11 +57,12 @@ def sample_shard(
         kind: kind of system.
         shard: index of the shard, from 0.
         out: the Arrow file.
-        timing: JSON file for the times, or ``None``.
+        timing: JSON file for wall time (s) and numbers of samples and evaluations; ``None`` for none.
         substituted: formulas by substitution; see ``Sampler``.
 
     Raises:
-        ConfigError: the run has no such shard.
+        ConfigError: the run has no such shard, or the request does not fit the model (see ``Sampler.request``).
+        DataError: a file of a network is missing or broken, or the networks do not belong together.
     """
     shards = max(1, stage.sample.n_shards(kind))
     if not 0 <= shard < shards:
@@ -69,7 +75,19 @@ def sample_shard(
 def write_samples(
     sampler: Sampler, stage: SampleStage, kind: Kind, indices: Sequence[int], out: Path, timing: Path | None = None
 ) -> None:
-    """Write the samples with the given global indices; see ``sample_shard``."""
+    """Write the samples with the given global indices.
+
+    Args:
+        sampler: the model.
+        stage: slice of the configuration.
+        kind: kind of system.
+        indices: global indices, in the order of the rows.
+        out: the Arrow file.
+        timing: JSON file for wall time (s) and numbers of samples and evaluations; ``None`` for none.
+
+    Raises:
+        ConfigError: the request does not fit the model.
+    """
     config = stage.sample
     request = sampler.request(stage, kind)
     started = time.perf_counter()
@@ -83,7 +101,7 @@ def write_samples(
 
 
 def provenance(sampler: Sampler, stage: SampleStage, kind: Kind) -> dict[str, Any]:
-    """Return the provenance that is stored in a file of samples."""
+    """Return the settings and hashes that are stored in a file of samples."""
     config = stage.sample
     conditions = config.conditions.of(kind).model_dump(mode="json", exclude_defaults=True)
     settings = config.model_dump(mode="json", include={*OF_ONE_KIND, "precision"})
@@ -96,6 +114,12 @@ def sample_rows(
     """Yield the rows of ``indices`` in order, a window at a time.
 
     A thread converts decoder outputs to systems while the next batch is integrated.
+
+    Args:
+        sampler: the model.
+        request: the requested samples.
+        config: solver, steps, guidance, size of batches.
+        indices: global indices.
     """
     size = budget(config.batch_atoms, sampler.device)
     progress = Progress(f"{request.kind}s sampled", len(indices))

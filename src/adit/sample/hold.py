@@ -19,7 +19,7 @@ from adit.systems import cell_angles
 from adit.units import ANGSTROM_PER_NM
 
 REFRESHES = 20
-"""Number of times along the path that the motif is encoded again, together with the sampled atoms."""
+"""Number of times along the path that the motif is encoded again, with the sampled atoms around it."""
 
 
 class Held:
@@ -55,7 +55,7 @@ class Held:
         self._next = 1.0 / REFRESHES
 
     def __call__(self, noisy: Tensor, previous: Tensor, t: Tensor) -> Tensor:
-        """Predict the clean latents (B, M, d)."""
+        """Predict the clean latents (B, M, d) from Z⁽ᵗ⁾, the previous prediction (both (B, M, d)) and t (B,)."""
         clean = self._predict(noisy, previous, t)
         now = float(t[0])
         if now >= self._next:

@@ -11,7 +11,7 @@ from adit.store import sha256
 
 
 def settings_key(stage: SampleStage, vae: Path, dit: Path, kind: str, data: Sequence[Path] = ()) -> str:
-    """Return a hash of everything that samples depend on.
+    """Return a hash (16 hexadecimal digits) of everything that samples depend on.
 
     Args:
         stage: slice of the configuration.
@@ -30,6 +30,9 @@ def settings_key(stage: SampleStage, vae: Path, dit: Path, kind: str, data: Sequ
 
 
 def command_key(stage: CommandStage) -> str:
-    """Return a hash of everything that samples of a program depend on; its wall limit is left out."""
+    """Return a hash (16 hexadecimal digits) of everything that samples of a program depend on.
+
+    The wall limit and the limits of reading are left out.
+    """
     parts = stage.model_dump_json(exclude={"command_wall_limit_s", "limits"})
     return hashlib.sha256(parts.encode()).hexdigest()[:16]

@@ -20,9 +20,9 @@ class Motif:
 
     Attributes:
         numbers: (h,) atomic numbers, ascending.
-        positions: (h, 3) Å.
-        fractional: (h, 3); zeros for molecules.
-        cell: (3, 3) Å, fixed too; ``None`` for molecules.
+        positions: (h, 3) Å; of molecules centred.
+        fractional: (h, 3) in [0, 1); zeros for molecules.
+        cell: (3, 3) Å, rows are lattice vectors, fixed too; ``None`` for molecules.
     """
 
     numbers: np.ndarray
@@ -35,7 +35,7 @@ class Motif:
 
     @property
     def counts(self) -> dict[int, int]:
-        """Return atomic number → atoms."""
+        """Return atomic number → number of atoms."""
         return {int(z): int((self.numbers == z).sum()) for z in np.unique(self.numbers)}
 
 
@@ -80,8 +80,8 @@ def place(motif: Motif, n: int, counts: dict[int, int] | None, random: np.random
 
     Args:
         motif: the fixed atoms.
-        n: atoms of the sample.
-        counts: atomic number → atoms of the sample; ``None``: not known.
+        n: number of atoms of the sample.
+        counts: atomic number → number of atoms of the sample; ``None``: not known.
         random: generator of the choice.
 
     Raises:

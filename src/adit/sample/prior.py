@@ -21,7 +21,7 @@ class Draw:
         index: global index.
         system_id: ``<kind>-<seed>-<index>``.
         noise: (n, d) float32, standard normal; its length is the number of atoms.
-        counts: atomic number → atoms, if the composition is given.
+        counts: atomic number → number of atoms, if the composition is given.
         held: (h,) indices of the motif's atoms, if there is a motif.
     """
 
@@ -39,7 +39,7 @@ class SizePrior:
     """Draws numbers of atoms.
 
     Args:
-        weights: number of atoms → weight.
+        weights: number of atoms → weight, not negative.
     """
 
     def __init__(self, weights: Mapping[int, float]) -> None:
@@ -77,8 +77,8 @@ def allowed_sizes(
 ) -> dict[int, float]:
     """Return number of atoms → weight of the requested sizes.
 
-    The weights are those of the training histogram. If it contains none of the requested sizes, all are equally likely,
-    and a warning is logged.
+    The weights are those of the training histogram. If it contains none of the requested sizes, a warning is logged,
+    and all that fit are equally likely; without a request (``atoms`` is ``None``), the smallest that fits is taken.
 
     Args:
         trained: the training histogram.
@@ -89,7 +89,7 @@ def allowed_sizes(
         needs: text about composition and motif, for messages.
 
     Raises:
-        ConfigError: no size is left, or one is above ``max_atoms``.
+        ConfigError: ``atoms`` is not a range of positive numbers, one is above ``max_atoms``, or no size fits.
     """
     low, high = (1, max_atoms) if atoms is None else (atoms, atoms) if isinstance(atoms, int) else atoms
     if not 1 <= low <= high:
@@ -113,5 +113,5 @@ def _span(sizes: list[int]) -> str:
 
 
 def churn_noise(seed: int, kind: Kind, index: int) -> np.random.Generator:
-    """Return the random generator of the noise that a stochastic solver adds to one sample."""
+    """Return the random generator of the noise that a stochastic solver adds to the sample with this global index."""
     return generator("churn", seed, str(kind), index)

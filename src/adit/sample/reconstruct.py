@@ -17,7 +17,7 @@ from adit.systems import AtomicSystem, Failure, Kind, SystemBatch, cell_from_par
 from adit.units import ANGSTROM_PER_NM
 
 BATCH = 256
-"""Systems in a batch."""
+"""Number of systems in a batch."""
 
 
 @torch.no_grad()
@@ -32,7 +32,7 @@ def reconstruct(vae_dir: Path, data: Path, split: str, limit: int | None, out: P
         out: Arrow file with the ids of the originals; a system that does not decode is a failure.
 
     Raises:
-        DataError: the split has no system.
+        DataError: the split has no system, or a file is missing or broken.
     """
     device = pick_device()
     vae = load_vae(vae_dir)[1].to(device)

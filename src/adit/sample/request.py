@@ -30,8 +30,8 @@ class Request:
         seed: seed of the run.
         kind: kind of system.
         sizes: prior of the number of atoms.
-        latent_dim: channels d.
-        values: labels that are the same for all samples.
+        latent_dim: d, channels of the latents.
+        values: label → value, the same for all samples.
         composition: allowed composition, or ``None``.
         formulas: prior of the composition if none is requested; ``None``: the model decides.
         conditioned: whether the model receives the composition as a condition.
@@ -49,9 +49,12 @@ class Request:
     motif: Motif | None
 
     def draw(self, index: int) -> Draw:
-        """Return the initial state of the sample with global index ``index``.
+        """Return the initial state of the sample with global index ``index``; it depends on no other sample.
 
         Conditions and formulas affect size and noise only through the sizes that they allow.
+
+        Raises:
+            ConfigError: the motif does not fit into the drawn composition.
         """
         random = generator("sample", self.seed, str(self.kind), index)
         n = self.sizes.draw(random)
@@ -98,12 +101,14 @@ def make_request(
         kind: kind of system.
         histograms: kind → number of atoms → weight in the training data.
         formulas: kind → formula → weight in the training data.
-        labels: the model's labels.
-        latent_dim: channels d.
-        max_atomic_number: the model's vocabulary.
+        labels: the labels that the model was trained with.
+        latent_dim: d, channels of the latents.
+        max_atomic_number: highest atomic number of the model's vocabulary.
 
     Raises:
-        ConfigError: the model does not know the kind or a label, or the conditions contradict each other.
+        ConfigError: the model does not know the kind or a label, the composition or the motif is invalid or outside the
+            model's vocabulary, or the conditions contradict each other or leave no number of atoms.
+        DataError: the file of the motif cannot be read.
     """
     conditions = stage.sample.conditions.of(kind)
     composition = (

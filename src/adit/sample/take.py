@@ -23,8 +23,8 @@ def take(stage: TakeStage, source: Path, shards: Mapping[Kind, Sequence[Path]], 
     Args:
         stage: slice of the configuration.
         source: file, folder or archive of samples.
-        shards: files to write, by kind; the samples are spread evenly over them.
-        workers: processes that read.
+        shards: kind → files to write; the samples are spread evenly over them.
+        workers: processes that read the structures.
         refuse: whether structures that contradict their own file are failures.
 
     Raises:

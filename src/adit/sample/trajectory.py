@@ -32,7 +32,11 @@ def write_trajectories(
         kind: kind of system.
         indices: global indices.
         frames: largest number of frames per sample.
-        out: the file.
+        out: the file; coordinates in Å, and the time ``t`` in ``info``.
+
+    Raises:
+        ConfigError: the request does not fit the model (see ``Sampler.request``).
+        DataError: a file of a network is missing or broken, or the networks do not belong together.
     """
     sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)
     request = sampler.request(stage, kind)
