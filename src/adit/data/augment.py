@@ -17,7 +17,7 @@ class Views:
     """Random numbers of the augmentation of each system, drawn before the batch is split into parts.
 
     Attributes:
-        quaternion: (B, 4) standard normal; its direction gives a rotation uniform over SO(3).
+        quaternion: (B, 4) standard normal; its direction gives a rotation that is uniform over SO(3).
         uniform: (B, 3) in [0, 1): shift of periodic systems, in fractions of the cell.
         normal: (B, 3) standard normal: shift of molecules.
     """
@@ -28,7 +28,7 @@ class Views:
 
     @classmethod
     def draw(cls, count: int, generator: torch.Generator) -> Views:
-        """Draw for ``count`` systems, on the CPU."""
+        """Return random numbers for ``count`` systems, on the CPU."""
         return cls(
             torch.randn(count, 4, generator=generator),
             torch.rand(count, 3, generator=generator),
@@ -36,12 +36,15 @@ class Views:
         )
 
     def part(self, rows: Tensor, device: torch.device | str) -> Views:
-        """Return the numbers of some systems, on ``device``."""
+        """Return the numbers of the systems at ``rows`` (b,) of the batch, on ``device``."""
         return Views(*(to_device(values[rows], device) for values in (self.quaternion, self.uniform, self.normal)))
 
 
 def rotations(quaternion: Float[Tensor, "b 4"]) -> Float[Tensor, "b 3 3"]:
-    """Return the rotation matrices of quaternions of any norm; for normal components they are uniform over SO(3)."""
+    """Return the rotation matrices R (x′ = R x) of quaternions (w, x, y, z) of any norm.
+
+    For normal components they are uniform over SO(3).
+    """
     w, x, y, z = (quaternion / quaternion.norm(dim=1, keepdim=True)).unbind(1)
     rows = [
         torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], dim=1),
@@ -52,7 +55,7 @@ def rotations(quaternion: Float[Tensor, "b 4"]) -> Float[Tensor, "b 3 3"]:
 
 
 def rotate(batch: SystemBatch, matrices: Float[Tensor, "b 3 3"]) -> SystemBatch:
-    """Rotate positions and cells; fractional coordinates and lattice parameters do not change."""
+    """Rotate positions and cells by x′ = R x; fractional coordinates and lattice parameters do not change."""
     return replace(
         batch,
         positions=torch.einsum("nj,nkj->nk", batch.positions, matrices[batch.system_idx]),
@@ -61,7 +64,7 @@ def rotate(batch: SystemBatch, matrices: Float[Tensor, "b 3 3"]) -> SystemBatch:
 
 
 def translate(batch: SystemBatch, shifts: Float[Tensor, "b 3"]) -> SystemBatch:
-    """Translate systems by ``shifts`` in Å; atoms of crystals are wrapped back into the cell."""
+    """Translate systems by ``shifts``, Å; atoms of periodic systems are wrapped back into the cell."""
     moved = batch.positions + shifts[batch.system_idx]
     images = torch.floor(torch.einsum("nj,njk->nk", moved, batch.inverse_cells()[batch.system_idx]) + 1e-6)
     wrapped = moved - torch.einsum("nj,njk->nk", images, batch.cell[batch.system_idx])
@@ -69,7 +72,7 @@ def translate(batch: SystemBatch, shifts: Float[Tensor, "b 3"]) -> SystemBatch:
 
 
 def center(batch: SystemBatch) -> SystemBatch:
-    """Move the centroid of every molecule to the origin; crystals do not change."""
+    """Move the centroid of every molecule to the origin; periodic systems do not change."""
     sums = torch.zeros(len(batch), 3, dtype=batch.positions.dtype, device=batch.positions.device)
     sums.index_add_(0, batch.system_idx, batch.positions)
     centroid = sums / batch.n_atoms[:, None]
@@ -85,7 +88,7 @@ def augment(batch: SystemBatch, views: Views, translation_std: float) -> SystemB
     Args:
         batch: the systems.
         views: the random numbers of each system.
-        translation_std: Å.
+        translation_std: standard deviation of the shift of molecules along each axis, Å.
 
     Source: Section 2.1, "Regularization", and Section 2.2, "Data augmentation". The paper names no distribution.
     """
@@ -102,10 +105,10 @@ def denoising_corruption(
 
     Args:
         batch: the systems.
-        chance: in [0, 1) for each atom; those below ``fraction`` are corrupted.
-        noise: standard normal.
-        fraction: share of the atoms.
-        std: Å.
+        chance: uniform in [0, 1) for each atom; atoms below ``fraction`` are corrupted.
+        noise: standard normal for each atom.
+        fraction: expected fraction of the atoms, 0 to 1.
+        std: standard deviation of the displacement along each axis, Å.
 
     Source: Section 2.1, "Regularization". The paper gives N(0, 0.1) without a unit: taken as Å, and as the standard
     deviation.

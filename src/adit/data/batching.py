@@ -73,7 +73,7 @@ class Mixture:
 
 
 def share_of(rank: int, world: int, batch_size: int) -> np.ndarray:
-    """Return the positions in a batch that process ``rank`` of ``world`` computes: every ``world``-th one.
+    """Return the positions in a batch that process ``rank`` of ``world`` processes computes: every ``world``-th one.
 
     Raises:
         DataError: the batch size is not a multiple of ``world``.
@@ -89,9 +89,9 @@ def size_buckets(
     """Split a batch into parts of similar size, so that little padding is computed.
 
     Args:
-        sizes: atoms of each system.
-        waste: a part grows while at most this share of it is padding.
-        smallest: a part grows to this many atoms, padding included, regardless of ``waste``.
+        sizes: number of atoms of each system.
+        waste: a part grows while at most this fraction of it is padding.
+        smallest: a part grows to this number of atoms, padding included, whatever ``waste`` is.
         largest: largest number of atoms of a part, padding included; a single system may be larger.
 
     Returns:

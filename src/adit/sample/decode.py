@@ -80,7 +80,6 @@ def decode_rows(decoded: Decoded, sizes: Sequence[int], system_ids: Sequence[str
         system_ids: id of each system.
         kind: kind of all systems.
 
-
     Source: Section 2.1, "Decoding latents to atomic systems".
     """
     arrays = Arrays.of(decoded)

@@ -21,9 +21,9 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 MAX_ATOMS = 20
-"""Largest primitive cell of the set, as in MP20."""
+"""Largest number of atoms in a primitive cell of the set, as in MP20."""
 MIN_CONTACT = 0.65
-"""Smallest allowed distance between atoms over the sum of their covalent radii (dense actinides: 0.68)."""
+"""Smallest allowed ratio of a distance between atoms to the sum of their covalent radii (dense actinides: 0.68)."""
 
 _PROTOTYPES = Path("analysis", "prototypes", "aflow_prototypes.json.gz")
 _CITATION = """@article{Mehl2017,
@@ -86,7 +86,11 @@ def _prototype(entry: dict[str, Any], system_id: str) -> AtomicSystem | None:
 
 
 def prototypes() -> list[AtomicSystem]:
-    """Return the ordered AFLOW prototypes of at most ``MAX_ATOMS`` atoms in the primitive cell."""
+    """Return the ordered AFLOW prototypes of at most ``MAX_ATOMS`` atoms in the primitive cell.
+
+    Raises:
+        DataError: the file of prototypes inside pymatgen is missing or not readable.
+    """
     crystals: list[AtomicSystem] = []
     seen: dict[str, int] = {}
     for entry in _read_prototypes():
@@ -100,7 +104,11 @@ def prototypes() -> list[AtomicSystem]:
 
 
 def crystals() -> list[AtomicSystem]:
-    """Return the complete set: prototypes, then crystals of elements that are not among the prototypes."""
+    """Return the complete set: prototypes, then crystals of elements whose phase is not among the prototypes.
+
+    Raises:
+        DataError: the file of prototypes inside pymatgen is missing or not readable.
+    """
     all_crystals = prototypes()
     phases = {_phase(crystal) for crystal in all_crystals if len(set(crystal.numbers)) == 1}
     singles = [*element_crystals.reference_states(), *element_crystals.published()]
@@ -148,7 +156,7 @@ DATASET = Dataset(
 
 
 def builtin_elements() -> list[AtomicSystem]:
-    """Return the crystals of the elements in the built-in set."""
+    """Return the crystals of the elements in the built-in set, without structures that have misprints."""
     elements = []
     for record in DATASET.load(None).records:
         with contextlib.suppress(DataError):  # misprinted prototypes

@@ -35,7 +35,7 @@ def smiles_list() -> list[tuple[str, str]]:
 
 
 def canonical(smiles: str) -> str:
-    """Return the canonical SMILES without stereochemistry of a SMILES.
+    """Return the canonical SMILES of a molecule, without stereochemistry.
 
     Raises:
         DataError: RDKit does not read it.
@@ -50,10 +50,15 @@ def canonical(smiles: str) -> str:
 
 
 def conformer(smiles: str, system_id: str, name: str = "") -> AtomicSystem:
-    """Return one conformer with hydrogens (ETKDGv3, then MMFF94), the same one on every call.
+    """Return one conformer with hydrogens (ETKDGv3, then MMFF94 where it has parameters), the same one on every call.
+
+    Args:
+        smiles: the molecule.
+        system_id: id of the system.
+        name: name of the molecule, for ``info``.
 
     Raises:
-        DataError: the SMILES does not parse or no conformer is found.
+        DataError: RDKit does not read the SMILES, or finds no conformer.
     """
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers

@@ -11,7 +11,11 @@ from adit.readers import ReadSettings
 
 
 def known_dataset(name: str) -> Dataset:
-    """Return a dataset of the package by its name."""
+    """Return a dataset of the package by its name.
+
+    Raises:
+        KeyError: there is none with this name; the configuration has been checked for that.
+    """
     loaded: Dataset = load_place(DATASETS[name].place)
     return loaded
 

@@ -21,7 +21,7 @@ from adit.readers.formats.registry import archive_suffix, format_of
 from adit.systems import AtomicSystem, Failure, Kind
 
 FORMATS: Final = {"cif": "CIF", "extxyz": "XYZ", "sdf": "SDF", "parquet": "Parquet", "csv": "CSV"}
-"""Names of the readers' formats by ``format`` of the configuration."""
+"""``format`` of the configuration → name of the readers' format."""
 
 _SPLIT_NAMES: Final = {"validation": "val", "valid": "val"}
 
@@ -29,8 +29,11 @@ _SPLIT_NAMES: Final = {"validation": "val", "valid": "val"}
 def dataset(name: str, config: CustomDataset, reading: ReadSettings | None = None) -> Dataset:
     """Return the dataset that a configuration describes.
 
+    The files are read when ``load`` of the result is called; it raises ``DataError`` if a file is missing or of another
+    format, no structure can be read, or a configured column or split does not exist.
+
     Args:
-        name: of the dataset.
+        name: name of the dataset.
         config: description of the dataset.
         reading: how files are read; ``None``: in this process, with the default limits.
     """
@@ -48,7 +51,7 @@ def files_of(config: CustomDataset) -> list[Path]:
     """Return the files of a dataset, in a fixed order.
 
     Raises:
-        DataError: the file or folder does not exist, or has another format than configured.
+        DataError: the file or folder does not exist, has another format than configured, or holds no file of it.
     """
     path = Path(config.path)
     if path.is_file():
@@ -137,7 +140,7 @@ def _record(read: ReadRow, config: CustomDataset) -> Record:
 
 
 def label_text(value: Any) -> str:
-    """Return a value as text, empty if there is none."""
+    """Return a value as text without spaces around it; empty if there is none (``None`` or NaN)."""
     return "" if value is None or value != value else str(value).strip()
 
 

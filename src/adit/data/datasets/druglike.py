@@ -21,7 +21,7 @@ def _load(mirror: str | None) -> Loaded:
 
 
 def read_blocks(path: Path) -> list[Record]:
-    """Return one record per conformer; all conformers of a molecule are in the same split."""
+    """Return one record per conformer of an SDF file; all conformers of a molecule are in the same split."""
     records = []
     for row, (block, _) in enumerate(convert.read_sdf(path)):
         name = f"druglike-{row}"

@@ -10,6 +10,7 @@ from adit.elements import SYMBOLS
 from adit.systems import AtomicSystem, Kind
 
 ASE_SOURCE = "ase reference state"
+"""``source`` in ``info`` of the structures that ASE builds."""
 
 _BUILT_BY_ASE = ("fcc", "bcc", "hcp", "diamond", "sc", "rhombohedral")
 

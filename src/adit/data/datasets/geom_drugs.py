@@ -23,7 +23,7 @@ from adit.progress import Progress
 from adit.systems import AtomicSystem, Kind
 
 RDKIT_CLASSES = frozenset({("rdkit.Chem.rdchem", "Mol"), ("rdkit.Chem", "Mol")})
-"""The only classes that a pickle of the archive may create."""
+"""(Module, name) of the only classes that a pickle of the archive may create."""
 
 _SCHEMA = pa.schema(
     [
@@ -72,11 +72,11 @@ def _write_lowest(path: Path, conformers: Iterator[Conformer]) -> None:
 def from_pickles(archive: Path) -> Iterator[Conformer]:
     """Yield the lowest conformers of ``rdkit_folder.tar.gz``: ``rdkit_folder/drugs/<name>.pickle``.
 
-    Each pickle is a mapping with ``smiles`` and ``conformers``, a list of mappings with ``rd_mol`` and ``totalenergy``.
-    The archive's checksum has been verified; pickles may create RDKit molecules only.
+    Each pickle is a mapping with ``smiles`` and ``conformers``, a list of mappings with ``rd_mol`` and ``totalenergy``
+    (Ha). The archive's checksum has been verified; pickles may create RDKit molecules only.
 
     Raises:
-        DataError: the archive has no such pickle, or a pickle needs another class.
+        DataError: the archive has no such pickle, a pickle needs another class, or a molecule has no conformer.
     """
     any_member = False
     for name, data in tar_members(archive):
@@ -94,7 +94,10 @@ def from_pickles(archive: Path) -> Iterator[Conformer]:
 def from_msgpack(path: Path) -> Iterator[Conformer]:
     """Yield the lowest conformers of ``drugs_crude.msgpack.gz``: mappings of SMILES to conformers.
 
-    Each conformer has ``xyz``, rows of atomic number and coordinates in Å, and ``totalenergy``.
+    Each conformer has ``xyz``, rows of atomic number and coordinates in Å, and ``totalenergy`` (Ha).
+
+    Raises:
+        DataError: a molecule has no conformer.
     """
     import msgpack
 

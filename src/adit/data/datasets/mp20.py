@@ -23,7 +23,7 @@ _NUMBERS = {
 }
 
 LAYOUTS = (MP20_COMPRESSED, MP20)
-"""Forms of MP20: compressed (mirrors) and as published."""
+"""Forms of MP20 by preference: compressed (mirrors), and as published."""
 
 
 def _load(mirror: str | None) -> Loaded:
@@ -35,7 +35,14 @@ def _load(mirror: str | None) -> Loaded:
 
 
 def read_table(path: Path, split: str) -> list[Record]:
-    """Return the records of one CSV file in CDVAE's columns (``.csv`` or ``.csv.gz``).
+    """Return the records of one CSV file with CDVAE's columns (``.csv`` or ``.csv.gz``).
+
+    The published properties are in ``info``: formation energy and energy above the hull (eV/atom), band gap (eV), and
+    spacegroup number.
+
+    Args:
+        path: the file.
+        split: split of all its rows.
 
     Raises:
         DataError: the file is truncated, or lacks a column.

@@ -20,18 +20,20 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 N_PUBLISHED = 133_885
-"""Molecules in the published archive, numbered from 1."""
+"""Number of molecules in the published archive; they are numbered from 1."""
 
 N_CHARACTERIZED = 130_831
-"""Molecules without the 3,054 whose geometry does not fit their SMILES."""
+"""Number of molecules without the 3,054 whose geometry does not fit their SMILES."""
 
 N_TRAIN = 100_000
+"""Number of training molecules, as in EDM."""
 
 UNCHARACTERIZED = "uncharacterized: its relaxed geometry does not fit its SMILES, by the publication's own list"
+"""Reason of a molecule that is left out."""
 
 PROPERTIES = ("mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H", "G", "Cv")
-"""Published properties, in the order of the comment line after the rotational constants; units as published (D, a0³,
-Ha, a0², cal/mol/K)."""
+"""Published properties, in the order of the comment line after the rotational constants. Units as published: D (mu),
+a0³ (alpha), a0² (r2), cal/(mol K) (Cv), Ha (the others)."""
 
 _WHOLE = 120_000
 """A set with at least so many molecules is QM9 (perhaps without fluorine), not an extract."""
@@ -117,7 +119,11 @@ def _members(archive: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_excluded(path: Path) -> frozenset[int]:
-    """Return the published numbers in the rows of ``uncharacterized.txt``; its text is skipped."""
+    """Return the published numbers in the rows of ``uncharacterized.txt``; its other lines are skipped.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     with mirrors.reading(path):
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     rows = (line.split() for line in lines)
@@ -125,10 +131,12 @@ def read_excluded(path: Path) -> frozenset[int]:
 
 
 def read_xyz(text: str, system_id: str) -> AtomicSystem:
-    """Return the molecule of QM9's extended XYZ; floats may be written ``6.2*^-7``.
+    """Return the molecule (Å) of a file of QM9, an extended XYZ whose floats may be written ``6.2*^-7``.
+
+    Its properties are in ``info``, in the units of ``PROPERTIES``.
 
     Raises:
-        DataError: the text is not such a file.
+        DataError: the text is not such a file, or is truncated.
     """
     lines = text.splitlines()
     try:

@@ -20,7 +20,7 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 MAX_ATOMS = 150
-"""Larger frameworks are dropped, as in the paper's Section 4."""
+"""Largest number of atoms; larger frameworks are dropped, as in the paper's Section 4."""
 
 _SOURCE = "QMOF"
 
@@ -43,12 +43,12 @@ def _from_parquet(path: Path) -> list[Record]:
 
 
 def read_archive(path: Path) -> list[Record]:
-    """Return the records of ``qmof_database.zip``: ``qmof.json`` and ``relaxed_structures/<id>.cif``.
+    """Return the records of ``qmof_database.zip``: ``qmof.json`` (band gaps, eV) and ``relaxed_structures/<id>.cif``.
 
     The archive may hold ``relaxed_structures.zip`` in place of the folder, as published.
 
     Raises:
-        DataError: the archive contains no structures.
+        DataError: the archive contains no structures, or a dangerous or too large member.
     """
     properties: dict[str, dict[str, Any]] = {}
     cifs: dict[str, str] = {}

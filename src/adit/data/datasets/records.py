@@ -15,7 +15,7 @@ class Record:
     """One row of a dataset, not parsed yet.
 
     Attributes:
-        system_id: unique within the dataset.
+        system_id: id, normally unique within the dataset; a later row with the same id becomes a failure.
         split: ``train``, ``val`` or ``test``.
         make: parses the row; raises ``DataError`` if it is not a system.
     """
@@ -31,7 +31,7 @@ class Dropped:
 
     Attributes:
         system_id: its id.
-        reason: one line.
+        reason: one line of text.
     """
 
     system_id: str
@@ -45,8 +45,8 @@ class Loaded:
     Attributes:
         records: rows in the dataset's own order.
         files: SHA-256 of each file read, by its name in the dataset; empty for built-in sets.
-        origin: where the files come from: ``package``, ``mirror`` or ``upstream``.
-        verified: how each file was compared with the published one, by name.
+        origin: where the files come from: ``package``, ``mirror``, ``upstream`` or ``your own``.
+        verified: name of each file → how it was compared with the published one.
         dropped: published rows that are excluded before a limit is applied.
     """
 
@@ -65,8 +65,9 @@ class Dataset:
         kind: kind of its systems.
         source: origin of the data, one line.
         licence: licence of the data.
-        citation: BibTeX of what to cite.
-        load: takes the mirror (folder, URL or ``None``) and returns the records.
+        citation: BibTeX entries to cite.
+        load: takes the mirror (folder, URL or ``None``) and returns the records; raises ``DataError`` if a file is
+            missing or broken.
     """
 
     kind: Kind
@@ -77,6 +78,6 @@ class Dataset:
 
 
 def hashed_split(identity: str) -> str:
-    """Return the split of an id (80 % train, 10 % val, 10 % test); it depends only on the id."""
+    """Return the split of an id (80 % train, 10 % val, 10 % test); it depends on nothing but the id."""
     bucket = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") % 10
     return "train" if bucket < 8 else SPLITS[bucket - 7]

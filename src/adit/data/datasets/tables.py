@@ -22,8 +22,8 @@ class SystemColumns:
     Attributes:
         ids: id of each row.
         numbers: list column of atomic numbers.
-        positions: list column of n × 3 coordinates in Å, flattened.
-        cell: list column of 9 numbers in Å, rows are vectors; ``None`` for molecules.
+        positions: list column of n × 3 coordinates in Å, atom after atom.
+        cell: list column of 9 numbers in Å, rows of the cell are lattice vectors; ``None`` for molecules.
     """
 
     ids: Sequence[str]
@@ -32,10 +32,10 @@ class SystemColumns:
     cell: pa.Array | None
 
     def system(self, row: int, kind: Kind, info: Mapping[str, Any]) -> AtomicSystem:
-        """Return a row's system.
+        """Return the system of a row, of the given kind and with the given ``info``.
 
         Raises:
-            DataError: numbers, coordinates and cell do not fit together.
+            DataError: numbers, coordinates and cell do not fit together, or are not a valid system.
         """
         name = self.ids[row]
         z, x = (np.asarray(column[row].as_py() or [], dtype=float) for column in (self.numbers, self.positions))
@@ -51,7 +51,7 @@ class SystemColumns:
 
 
 def system_columns(path: Path, id_column: str | None, *, periodic: bool) -> SystemColumns:
-    """Open the columns ``atomic_numbers``, ``positions`` and, for periodic systems, ``cell``.
+    """Return the columns ``atomic_numbers``, ``positions`` and, for periodic systems, ``cell`` of a Parquet file.
 
     Args:
         path: the Parquet file.

@@ -11,18 +11,23 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 ATOM_ORDER = "atomic number, then fractional (periodic) or principal-axis (molecules) coordinates, rounded to 1e-4"
-"""Equal elements are adjacent and ordered along one direction, so that an index is informative. The order depends only
-on values, not on the order in the file."""
+"""The canonical order of the atoms. Equal elements are adjacent and ordered along one direction, so that an index is
+informative. The order depends only on values, not on the order in the file."""
 
 
 def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) -> AtomicSystem:
     """Return the system in its normal form.
 
     Crystals get their Niggli-reduced cell, other periodic systems keep theirs; molecules are moved to their centroid
-    and turned into their principal axes. The atoms are put into ``ATOM_ORDER``.
+    and rotated into their principal axes. The atoms are put into ``ATOM_ORDER``.
+
+    Args:
+        system: the system as published.
+        max_atoms: largest number of atoms.
+        max_atomic_number: highest atomic number of the model's vocabulary.
 
     Raises:
-        DataError: it is too large, contains an element outside the vocabulary, or its cell cannot be reduced.
+        DataError: it has more atoms, contains an element outside the vocabulary, or its cell cannot be reduced.
     """
     if len(system) > max_atoms:
         raise DataError(f"too many atoms: {len(system)}, the limit is {max_atoms}")
@@ -37,7 +42,10 @@ def normal_form(system: AtomicSystem, max_atoms: int, max_atomic_number: int) ->
 
 
 def principal_frame(positions: np.ndarray) -> np.ndarray:
-    """Return positions (n, 3), Å, from the centroid, along the principal axes.
+    """Return positions (n, 3) in Å relative to the centroid, along the principal axes.
+
+    Args:
+        positions: (n, 3) Å.
 
     The axes are in the order of decreasing spread. Each points in the direction of a positive third moment, except the
     last one, which keeps the handedness. If two spreads are equal or a moment vanishes (linear and symmetric
@@ -60,7 +68,10 @@ def atom_order(system: AtomicSystem) -> np.ndarray:
 
 
 def fingerprint(system: AtomicSystem) -> bytes:
-    """Return a key that is equal for two systems in normal form with atoms, cell and positions equal to 1e-4."""
+    """Return a key that is equal for two systems in normal form if all numbers are equal when rounded to 1e-4.
+
+    Compared are atomic numbers, cell (Å), and fractional coordinates (periodic) or positions in Å (molecules).
+    """
     cell = b"" if system.cell is None else np.rint(system.cell * 1e4).astype(np.int64).tobytes()
     return system.numbers.tobytes() + cell + _rounded(system).tobytes()
 

@@ -20,11 +20,12 @@ from adit.progress import Progress, log
 from adit.systems import AtomicSystem, Failure, Kind
 
 SHARD = 1000
-"""Records in a shard: a few seconds of work."""
+"""Number of records in a shard: a few seconds of work."""
 
 SHARD_SCHEMA = store.SYSTEM_SCHEMA.append(pa.field("fingerprint", pa.binary())).append(
     pa.field("spacegroup", pa.int16())
 )
+"""Columns of a shard: those of a table of systems, the key of ``normal.fingerprint``, and the spacegroup (0: none)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Work:
 
 
 def run(work: Work, workers: int, what: str) -> None:
-    """Make every missing shard.
+    """Make every shard that is missing on disk.
 
     The result does not depend on the number of processes or on interruptions.
 
@@ -70,7 +71,8 @@ def run(work: Work, workers: int, what: str) -> None:
         what: name of the dataset, for messages.
 
     Raises:
-        AditError: a process died.
+        AditError: a process died, e.g. for lack of memory.
+        DataError: a shard cannot be written.
     """
     missing = [shard for shard in range(work.count) if not work.path(shard).is_file()]
     done = sum(len(work.part(shard)) for shard in range(work.count)) - sum(len(work.part(s)) for s in missing)
@@ -114,7 +116,13 @@ def _make_inherited(shard: int) -> None:
 
 
 def make_shard(work: Work, shard: int) -> None:
-    """Normalise one shard and write it."""
+    """Bring the records of one shard into the normal form and write them.
+
+    A record that is not a system becomes a failure of the stage ``prepare``.
+
+    Raises:
+        DataError: the shard cannot be written.
+    """
     part = work.part(shard)
     rows = [_prepared_row(record, work) for record in part]
     table = store.systems_table(rows, [record.split for record in part])
@@ -124,7 +132,13 @@ def make_shard(work: Work, shard: int) -> None:
 
 
 def as_shard(table: pa.Table, fingerprints: Sequence[bytes | None], spacegroups: Sequence[int]) -> pa.Table:
-    """Return a table of systems in ``SHARD_SCHEMA``."""
+    """Return a table of systems with the further columns of ``SHARD_SCHEMA``.
+
+    Args:
+        table: table of systems.
+        fingerprints: of each row; ``None`` for a failure.
+        spacegroups: international number of each row; 0 for none.
+    """
     table = table.append_column(SHARD_SCHEMA.field("fingerprint"), pa.array(fingerprints, pa.binary()))
     return table.append_column(SHARD_SCHEMA.field("spacegroup"), pa.array(spacegroups, pa.int16()))
 
@@ -147,7 +161,11 @@ def _spacegroup(system: AtomicSystem) -> int:
 
 
 def merged(work: Work) -> Iterator[pa.Table]:
-    """Yield the shards in order; rows with an id, or with atoms and geometry, of an earlier row become failures."""
+    """Yield the shards in order; rows with an id, or with atoms and geometry, of an earlier row become failures.
+
+    Raises:
+        DataError: a shard is missing or broken.
+    """
     ids: dict[str, int] = {}
     seen: dict[bytes, str] = {}
     for shard in range(work.count):

@@ -48,7 +48,8 @@ def prepare(
 
     Raises:
         DataError: the raw files are missing or broken, or no training system is left.
-        ConfigError: a shard to write exists and was not written by this verb.
+        ConfigError: a file of the folder ``state`` to write exists and was not written by this verb.
+        AditError: a process died, e.g. for lack of memory.
     """
     name = stage.dataset.name
     dataset = catalogue.dataset(stage.dataset, stage.custom, settings_of(stage.read, stage.limits, workers))
@@ -102,7 +103,14 @@ def _dropped(loaded: Loaded, kind: Kind) -> pa.Table:
 
 
 def draw(records: Sequence[Record], limit: int | None, name: str, seed: int) -> list[Record]:
-    """Return at most ``limit`` unparsed records in file order, with the proportions of the splits."""
+    """Return at most ``limit`` records, not parsed yet, in file order, with the proportions of the splits.
+
+    Args:
+        records: all records.
+        limit: largest number of records; ``None``: all.
+        name: name of the dataset, which the choice depends on.
+        seed: seed of the choice.
+    """
     if limit is None or limit >= len(records):
         return list(records)
     by_split = {split: [i for i, record in enumerate(records) if record.split == split] for split in SPLITS}
@@ -129,7 +137,7 @@ def _need_systems(name: str, counted: Statistics) -> None:
 
 
 def provenance(stage: PrepareStage, dataset: Dataset, loaded: Loaded) -> dict[str, Any]:
-    """Return the provenance that is stored in the file of systems."""
+    """Return the sources, settings and hashes that are stored in the file of systems."""
     return {
         "dataset": stage.dataset.name,
         "kind": str(dataset.kind),

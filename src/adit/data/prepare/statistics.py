@@ -15,7 +15,12 @@ from adit.data.sources.registry import SPLITS
 
 
 class Statistics:
-    """Counts of rows; histograms of the training split (atoms per element, systems for the others)."""
+    """Counts of rows; histograms of the training split.
+
+    Attributes:
+        by_split: split → number of systems.
+        failures: reason without details → number of rows.
+    """
 
     def __init__(self) -> None:
         self.by_split: Counter[str] = Counter()
@@ -40,7 +45,7 @@ class Statistics:
         self._spacegroups.update(train.column("spacegroup").to_pylist())
 
     def commonest_failure(self) -> str:
-        """Return the most frequent reason and its share; empty if nothing failed."""
+        """Return the most frequent reason of a failure and its frequency, as text; empty if nothing failed."""
         if not self.failures:
             return ""
         reason, count = self.failures.most_common(1)[0]
@@ -49,7 +54,10 @@ class Statistics:
         )
 
     def summary(self, name: str, dataset: Dataset) -> dict[str, Any]:
-        """Return the dataset's card: counts, histograms, source, licence, citation."""
+        """Return the dataset's card: counts, histograms, source, licence, citation.
+
+        The histogram of elements counts atoms, those of sizes and spacegroups count systems.
+        """
         return {
             "dataset": name,
             "kind": str(dataset.kind),
@@ -67,5 +75,5 @@ class Statistics:
 
 
 def short_reason(reason: str) -> str:
-    """Return a reason without its details."""
+    """Return a reason without its details: the text before the first colon or bracket."""
     return re.split(r"[:(]", reason)[0].strip()

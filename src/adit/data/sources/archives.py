@@ -17,7 +17,7 @@ LARGEST = 4 << 30
 
 
 def safe_name(name: str, archive: Path) -> str:
-    """Return a member's name.
+    """Return a member's name unchanged, after checking it.
 
     Raises:
         DataError: it is absolute, or points outside the folder of the archive.
@@ -32,7 +32,8 @@ def tar_members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each plain file of a tar archive (any compression), in its order.
 
     Raises:
-        DataError: a name leaves the folder, a member is a link or device, or is larger than ``LARGEST``.
+        DataError: a name points outside the folder of the archive, a member is a link or device, or is larger than
+            ``LARGEST``.
     """
     with tarfile.open(archive, "r|*") as tar:
         for member in tar:
@@ -51,7 +52,7 @@ def zip_members(archive: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str,
     """Yield name and content of each file of a zip archive with one of the suffixes, in its order.
 
     Raises:
-        DataError: a name leaves the folder, or a member is larger than ``LARGEST``.
+        DataError: a name points outside the folder of the archive, or a member is larger than ``LARGEST``.
     """
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
@@ -81,7 +82,12 @@ class _Restricted(pickle.Unpickler):
 
 
 def unpickle(data: bytes, allowed: frozenset[tuple[str, str]], where: str) -> Any:
-    """Return a pickled value; it may create only the ``allowed`` (module, name) classes.
+    """Return a pickled value; it may create only the ``allowed`` classes.
+
+    Args:
+        data: the pickle.
+        allowed: (module, name) of classes.
+        where: file and member, for messages.
 
     Raises:
         DataError: the pickle is broken or needs another class.

@@ -11,11 +11,13 @@ from typing import Literal
 from adit.errors import DataError
 
 Algorithm = Literal["md5", "sha256", "git"]
+"""Kinds of checksums; ``git`` is the SHA-1 of a git blob."""
 
 BLOCK = 1 << 20
-"""Bytes read at a time."""
+"""Number of bytes that are read at a time."""
 
 WAY_OUT = "give a folder or URL with copies: MIRROR=..."
+"""What to do without the file, at the end of messages."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,11 @@ class Upstream:
 
     Attributes:
         url: its address.
-        size: bytes; ``None`` if not published.
+        size: size, bytes; ``None`` if not published.
         algorithm: ``md5``, ``sha256``, or ``git`` for the SHA-1 of a git blob.
-        digest: hexadecimal checksum; empty if none is published: the first download's SHA-256 is kept beside the
-            file and later ones must agree.
-        licence: of the file.
+        digest: hexadecimal checksum. Empty if none is published: the SHA-256 of the first download is kept beside the
+            file, and later ones must agree.
+        licence: licence of the file.
     """
 
     url: str
@@ -39,7 +41,10 @@ class Upstream:
 
 
 def file_digest(path: Path, algorithm: Algorithm) -> str:
-    """Return the checksum of a file; ``git`` is the SHA-1 of the header ``blob``, size, zero byte and the bytes."""
+    """Return the checksum of a file, hexadecimal.
+
+    ``git`` is the SHA-1 of the text ``blob``, the size, a zero byte, and the content.
+    """
     if algorithm == "git":
         digest = hashlib.sha1(usedforsecurity=False)
         digest.update(f"blob {path.stat().st_size}\0".encode())
@@ -52,7 +57,12 @@ def file_digest(path: Path, algorithm: Algorithm) -> str:
 
 
 def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
-    """Compare a file with its published checksum.
+    """Compare a file with its published size and checksum, if there are any.
+
+    Args:
+        path: the file.
+        upstream: published size and checksum.
+        name: name of the file for messages; its path by default.
 
     Raises:
         DataError: size or checksum differ; the message names the file and both values.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import requests
 
 TIMEOUT_S = 60.0
-"""Longest time without an answer or a byte in an attempt, s."""
+"""Longest time of an attempt without an answer or a byte, s."""
 
 MISSING = frozenset({403, 404, 410})
 """HTTP status codes for a missing file."""
@@ -34,10 +34,10 @@ class _MissingError(Exception):
 
 
 def fetch(upstream: Upstream, path: Path, patience: Patience | None = None) -> Path:
-    """Return ``path``, after downloading it if it is missing; size and checksum are verified.
+    """Return ``path``, after downloading the file if it is missing; size and checksum are verified.
 
     Raises:
-        DataError: it cannot be reached, or size or checksum differ.
+        DataError: the server cannot be reached, or size or checksum differ.
     """
     if path.is_file():
         check(path, upstream)
@@ -64,13 +64,17 @@ def download(
         url: address (``http``, ``https`` or ``file``).
         path: the file to write.
         upstream: published size and checksum to verify; ``None``: only the announced length is verified.
-        missing_ok: return ``False`` if the server has no such file.
-        patience: attempts and waiting times.
-        size: its size in bytes, if not in ``upstream``; ``None``: at most ``limits.download_bytes``.
+        missing_ok: whether to return ``False`` if the server has no such file.
+        patience: attempts and waiting times; ``None``: the defaults.
+        size: expected size in bytes, if not in ``upstream``; ``None``: at most ``limits.download_bytes``.
+
+    Returns:
+        Whether the file is there.
 
     Raises:
-        DataError: the server cannot be reached, breaks off repeatedly, sends too slowly or too much, or size or
-            checksum differ; the message names the partial file.
+        DataError: the server cannot be reached, has no such file (without ``missing_ok``), breaks off repeatedly, sends
+            too slowly or too much, or size or checksum differ, or the file cannot be written; the message names the
+            partial file.
     """
     patience = patience or Patience()
     size = size if upstream is None or upstream.size is None else upstream.size

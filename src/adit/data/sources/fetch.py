@@ -15,16 +15,16 @@ from adit.progress import log
 
 
 def fetch_all(names: Sequence[str], mirror: str | None, limits: LimitsConfig = DEFAULTS) -> None:
-    """Fetch sources by name; each is tried, even if an earlier one failed.
+    """Fetch sources by name; each one is tried, even if an earlier one failed.
 
     Args:
-        names: sources of the registry.
-        mirror: folder or URL with copies, tried first.
-        limits: bytes of a download, bytes per second, waits.
+        names: keys of ``registry.SOURCES``.
+        mirror: folder or URL with copies, tried first; ``None`` for none.
+        limits: limits of a download: size (bytes), rate (bytes per second), waiting times (s).
 
     Raises:
         ConfigError: a name is unknown.
-        DataError: a source could not be fetched; the message names the first, the log all.
+        DataError: a source could not be fetched; the message names the first one, the log all.
     """
     unknown = [name for name in names if name not in SOURCES]
     if unknown:
@@ -46,7 +46,7 @@ def fetch_all(names: Sequence[str], mirror: str | None, limits: LimitsConfig = D
 
 
 def listing() -> list[str]:
-    """Return one line per published file: source, name, address, size, checksum, licence."""
+    """Return the folder of downloads, then one line per file: source, name, address, size, checksum, licence."""
     lines = [f"files are kept in {cache_folder()} ($ADIT_CACHE)"]
     for source, layouts in SOURCES.items():
         files = [file for layout in layouts for file in layout]

@@ -14,7 +14,7 @@ from adit.progress import log
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Be the only process that makes ``path``; wait for another one. The lock file is kept.
+    """Within the block, be the only process that makes ``path``; wait for another one to end. The lock file is kept.
 
     Raises:
         DataError: the lock file cannot be created.

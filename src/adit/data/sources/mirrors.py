@@ -34,13 +34,13 @@ ANSWER_S: Final = 60.0
 """Longest time of a repository's answer, s."""
 
 ANSWER_BYTES: Final = 10_000_000
-"""Most bytes of a repository's answer."""
+"""Largest size of a repository's answer, bytes."""
 
 PUBLISHED = "as published (checksum verified)"
 FIRST_USE = "as at its first download (no checksum is published)"
 MIRROR_ONLY = "from the mirror (no published file to compare with)"
 DIFFERENT = "from the mirror; differs from the published file"
-"""How the bytes of a file were compared with the published ones."""
+"""How the content of a file was compared with the published one: the values of ``Location.verified``."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Location:
 
     Attributes:
         layout: layout of the files.
-        paths: local files by name.
+        paths: name → local file.
         origin: ``mirror`` or ``upstream``.
-        verified: how each file was compared with the published one, by name.
+        verified: name → how the file was compared with the published one.
     """
 
     layout: Layout
@@ -67,8 +67,13 @@ class Location:
 def locate(dataset: str, layouts: Sequence[Layout], mirror: str | None) -> Location:
     """Return the dataset's files: from the mirror, in the first layout that is complete there, else from upstream.
 
+    Args:
+        dataset: name of the dataset, for messages.
+        layouts: forms of the dataset, by preference.
+        mirror: folder or URL with copies; ``None`` for none.
+
     Raises:
-        DataError: the mirror folder does not exist, no source can be reached, or a checksum is wrong.
+        DataError: the folder of the mirror does not exist, no source can be reached, or a checksum is wrong.
     """
     if mirror is not None:
         location = _in_url(layouts, mirror) if is_url(mirror) else _in_folder(layouts, Path(mirror))
@@ -135,10 +140,10 @@ def _fetch(file: RawFile, path: Path) -> Path:
 
 
 def resolve(entry: Dataverse) -> Upstream:
-    """Return address, size and MD5 of a file from a Dataverse repository.
+    """Return address, size (bytes) and MD5 of a file, as a Dataverse repository lists them.
 
     Raises:
-        DataError: it cannot be reached, or has no such file.
+        DataError: the repository cannot be reached, or has no such file.
     """
     import requests
 
@@ -211,7 +216,7 @@ def _unpacked_git(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Within the block, turn exceptions of readers at a broken raw file into one line.
+    """Within the block, turn exceptions that readers raise at a broken raw file into one line.
 
     Raises:
         DataError: the file is truncated or of another format.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from adit.data.sources.checksums import Upstream
 
 SPLITS = ("train", "val", "test")
+"""Names of the splits of a dataset."""
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,10 @@ class Dataverse:
     """A file of a Dataverse repository, which provides address, size and checksum.
 
     Attributes:
-        server: its address.
-        doi: of the dataset.
-        filename: in the dataset.
-        licence: of the file.
+        server: address of the repository.
+        doi: DOI of the dataset.
+        filename: name of the file in the dataset.
+        licence: licence of the file.
     """
 
     server: str
@@ -27,7 +28,7 @@ class Dataverse:
 
     @property
     def url(self) -> str:
-        """Return the address of the list of files."""
+        """Return the address of the dataset's list of files."""
         return f"{self.server}/api/datasets/:persistentId/?persistentId={self.doi}"
 
 
@@ -38,7 +39,7 @@ class RawFile:
     Attributes:
         name: path in a mirror and in the cache, e.g. ``mp20/train.csv``.
         upstream: published file; ``None`` for a form that only mirrors have.
-        compressed_of: for a ``.gz`` form: the published file that it must unpack to.
+        compressed_of: for a ``.gz`` form: the published file that it must unpack to; else ``None``.
     """
 
     name: str
@@ -50,6 +51,7 @@ Layout = tuple[RawFile, ...]
 """Files of a dataset in one of its forms."""
 
 CDVAE_COMMIT = "f857f598d6f6cca5dc1ea0582d228f12dcc2c2ea"
+"""Commit of CDVAE's repository whose files are used."""
 _MP20 = {
     split: Upstream(
         f"https://raw.githubusercontent.com/txie-93/cdvae/{CDVAE_COMMIT}/data/mp_20/{split}.csv",
@@ -134,4 +136,4 @@ SOURCES: dict[str, tuple[Layout, ...]] = {
     "mp-elemental-references": (MP_ELEMENTAL_REFERENCES,),
     "mp-energies": (MP_ENERGIES,),
 }
-"""Sources of ``adit fetch``: the forms of each, the published one last."""
+"""Sources of ``adit fetch``: name → forms of its files, the published one last."""

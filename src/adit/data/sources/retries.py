@@ -25,11 +25,11 @@ class Patience:
     """Number of attempts and waiting times.
 
     Attributes:
-        attempts: failures in a row, without a byte of progress, before giving up.
-        first_s: wait after the first failure, s; doubled after each failure, with jitter.
-        longest_s: longest wait that the server did not ask for, s.
+        attempts: number of failures in a row, without enough progress, before giving up.
+        first_s: wait after the first failure, s; doubled after each failure, with random variation.
+        longest_s: longest wait, unless the server asks for another, s.
         window_s: time over which the rate of a transfer is measured, s.
-        sleep: waits; replaced in tests.
+        sleep: function that waits; replaced in tests.
     """
 
     attempts: int = 6
@@ -39,7 +39,13 @@ class Patience:
     sleep: Callable[[float], None] = time.sleep
 
     def wait(self, failures: int, retry_after_s: float | None) -> None:
-        """Wait after the ``failures``-th failure in a row: as long as the server asks, else by back-off."""
+        """Wait after the ``failures``-th failure in a row.
+
+        Args:
+            failures: number of failures in a row, from 1.
+            retry_after_s: time that the server asks to wait, s (at most ``limits.retry_after_s`` is waited); ``None``:
+                the wait grows with the failures.
+        """
         backoff = self.first_s * 2.0 ** (failures - 1) * random.uniform(0.75, 1.25)
         self.sleep(
             min(self.longest_s, backoff) if retry_after_s is None else min(LIMITS.get().retry_after_s, retry_after_s)
@@ -50,7 +56,7 @@ class TransientError(Exception):
     """An attempt failed, and another one may succeed.
 
     Attributes:
-        retry_after_s: time that the server asks to wait, s.
+        retry_after_s: time that the server asks to wait, s; ``None`` if it does not.
     """
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
@@ -59,7 +65,7 @@ class TransientError(Exception):
 
 
 def requested_wait(response: requests.Response) -> float | None:
-    """Return the seconds that the server asks to wait, given as a number or as a date."""
+    """Return the time that the server asks to wait, s, given as a number or as a date; ``None`` if it does not."""
     value = response.headers.get("Retry-After", "")
     if value.isascii() and value.isdigit():
         return float(value)
@@ -71,7 +77,7 @@ def requested_wait(response: requests.Response) -> float | None:
 
 
 def innermost(error: BaseException) -> str:
-    """Return the innermost reason of a chain of wrapped errors, on one line."""
+    """Return the innermost reason of a chain of wrapped errors, as one line of at most 160 characters."""
     while isinstance(error.args[0] if error.args else None, BaseException):
         error = error.args[0]
     reason = getattr(error, "reason", None)

@@ -16,7 +16,7 @@ class Deadline:
     """Ends a connection when no complete header or block comes for too long; a context manager.
 
     Args:
-        connection: of a session of this module, or of a response.
+        connection: connection of a session of this module, or of a response.
         seconds: longest time until ``seen`` is called, s.
 
     Raises:
@@ -39,7 +39,7 @@ class Deadline:
             raise TimeoutError(f"nothing complete within {self._seconds:g} s") from error
 
     def seen(self) -> None:
-        """Start the time anew."""
+        """Record that data came: the time starts again."""
         self._due = time.monotonic() + self._seconds
 
     def _run(self) -> None:
@@ -53,7 +53,7 @@ class Deadline:
 
 
 def new_session() -> requests.Session:
-    """Return a session that gives up headers that are not complete within the read timeout."""
+    """Return a session that ends a request whose headers are not complete within the read timeout."""
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
