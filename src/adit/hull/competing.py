@@ -1,7 +1,7 @@
-"""Competing phases without a network: prototypes of the pairs of elements of which a hull has no compound.
+"""Competing phases without the internet: prototypes of the pairs of elements of which a hull has no compound.
 
-Pairs are searched in worker processes (``pair_search``). A pair is done as a whole and kept in a table of the format of
-``shipped``, which may be carried and merged.
+Pairs are searched in worker processes (``pair_search``). A pair is finished as a whole and kept in a table of the
+format of ``shipped``; such tables can be copied to other machines and merged.
 """
 
 from __future__ import annotations
@@ -31,27 +31,29 @@ from adit.relax.potentials.together import resolve_device
 from adit.relax.prerelax import chosen_of
 
 CPU_BATCH_ATOMS = 64
-"""Atoms that are evaluated together on a CPU."""
+"""Number of atoms that are evaluated together on a CPU."""
 
 PAIR_LIMITS = 20
-"""Wall limits of a structure (``relax.wall_limit_s``) that a pair may take; a worker that hangs is killed then."""
+"""Longest time of a pair, as a multiple of the wall limit of a structure (``relax.wall_limit_s``); then its worker is
+stopped."""
 
 
 STARTUP_S = 600.0
-"""Seconds in which a worker must have loaded its potential."""
+"""Longest time in which a worker must have loaded its potential, s."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """How missing pairs are searched.
+    """Settings of the search for missing pairs.
 
     Attributes:
         relax: settings; the potential is that of the hull.
         cache: table of finished pairs, read and written.
-        core_hours: a pair that is not finished after so much is given up.
-        workers: processes at most.
+        core_hours: budget of the whole search, core hours; pairs that are not finished then are left out.
+        workers: largest number of processes.
         judges: potentials whose energies of the relaxed prototypes are kept too.
-        wall_s: seconds after which a pair that is not finished is given up; ``None``: no limit.
+        wall_s: largest wall time of the whole search, s; pairs that are not finished then are left out; ``None``: no
+            limit.
     """
 
     relax: RelaxConfig
@@ -68,14 +70,18 @@ class Search:
 
     @property
     def fmax(self) -> float:
-        """Return how far prototypes are relaxed, eV/Å."""
+        """Return the largest force of a relaxed prototype, eV/Å."""
         return limits_for(self.relax.fmax).fmax
 
 
 def missing_pairs(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
     """Return the pairs of which a hull has no compound, e.g. ``Fe-Zr``; pairs of most chemical systems come first.
 
-    A pair with an element that has no reference is left out: compounds alone make no hull.
+    A pair with an element that has no reference is left out: compounds without their elements make no hull.
+
+    Args:
+        hull: the reference entries.
+        chemical: sets of elements in question, one for each structure.
     """
     counts: Counter[str] = Counter()
     for elements in chemical:
@@ -91,10 +97,11 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
     Args:
         hull: reference entries of the search's potential.
         chemical: sets of elements in question.
-        search: see ``Search``.
+        search: settings of the search.
 
     Raises:
-        ConfigError: the hull's energies are of another method than those of the prototypes.
+        ConfigError: the hull has energies of another method than the search.
+        ExternalToolError: the potential does not load in a worker process.
     """
     tag = search.chosen.energy_tag
     if tag != hull.tag:
@@ -115,13 +122,13 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
 
 
 def with_finished(hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen, fmax: float, cache: Path) -> Hull:
-    """Return a hull with the prototypes of its missing pairs that are at hand; nothing is computed.
+    """Return a hull with the prototypes of its missing pairs that were searched before; nothing is computed.
 
     Args:
         hull: reference entries of the potential.
         chemical: sets of elements in question.
         chosen: the potential.
-        fmax: eV/Å, to which prototypes were relaxed at least.
+        fmax: largest force, eV/Å; prototypes relaxed to larger forces are not used.
         cache: table of finished pairs.
     """
     wanted = missing_pairs(hull, chemical)
@@ -131,7 +138,7 @@ def with_finished(hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen
 
 
 def unfinished(search: Search, wanted: Sequence[str]) -> list[str]:
-    """Return the pairs that must be searched: the potential has none of them, or a judge that could."""
+    """Return the pairs of ``wanted`` that the potential, or a judge that knows both elements, has not searched."""
     done = {chosen: finished(chosen, search.fmax, wanted, search.cache) for chosen in (search.chosen, *search.judges)}
     return [
         pair for pair in wanted if any(pair not in pairs and _knows(chosen, pair) for chosen, pairs in done.items())
@@ -145,7 +152,7 @@ def _knows(chosen: Chosen, pair: str) -> bool:
 
 
 def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
-    """Search pairs in worker processes, up to the deadline, and keep each in the table as soon as it is finished."""
+    """Search pairs in worker processes, up to the deadline, and write each to the table as soon as it is finished."""
     workers, device = max(1, min(search.workers, len(pairs))), resolve_device(search.relax.device)
     if device != "cpu":
         workers = 1
@@ -196,7 +203,12 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
 
 
 def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
-    """Return the hull with the reference rows of completed pairs added."""
+    """Return the hull with the entries of searched pairs added.
+
+    Args:
+        hull: the reference entries.
+        done: pair → its reference rows; rows without an energy only say that the pair was searched.
+    """
     import json
 
     entries = [entry for each in hull.entries.values() for entry in each]
@@ -214,8 +226,8 @@ def finished(chosen: Chosen, fmax: float, pairs: Sequence[str], cache: Path) -> 
     """Return the rows of pairs that were searched before, in the package's table or in the user's, by pair.
 
     Args:
-        chosen: whose energies.
-        fmax: eV/Å, to which prototypes were relaxed at least.
+        chosen: the potential whose energies are returned.
+        fmax: largest force, eV/Å; prototypes relaxed to larger forces are not used.
         pairs: the pairs in question.
         cache: the user's table.
     """

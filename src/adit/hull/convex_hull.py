@@ -13,8 +13,8 @@ import numpy as np
 from adit.errors import DataError
 
 MAX_QHULL_ELEMENTS: Final = 6
-"""Up to so many elements the hull is pymatgen's ``PhaseDiagram``. Qhull's cost grows steeply with the dimension, so for
-more elements the same lower envelope is found by linear programming at the requested composition."""
+"""Largest number of elements for which the hull is pymatgen's ``PhaseDiagram``. Qhull's cost grows steeply with the
+dimension, so for more elements the same lower envelope is found by linear programming at the requested composition."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ReferenceEntry:
     """One reference entry.
 
     Attributes:
-        counts: amounts per element.
+        counts: element → amount (atoms, in any unit).
         energy_per_atom: eV/atom, absolute.
     """
 
@@ -31,7 +31,7 @@ class ReferenceEntry:
 
     @property
     def elements(self) -> frozenset[str]:
-        """Return the elements."""
+        """Return the symbols of its elements."""
         return frozenset(self.counts)
 
     def fractions(self, elements: Iterable[str]) -> list[float]:
@@ -46,10 +46,10 @@ class Hull:
 
     Attributes:
         tag: energy tag of all entries.
-        entries: entries by their set of elements.
-        elements: lowest energy of each element that has a reference, eV/atom.
-        complete: whether the reference holds all known compounds: a pair without one is then no gap.
-        completed: pairs that were searched for compounds, e.g. ``Fe-Zr``; they are not gaps.
+        entries: set of elements → its entries.
+        elements: element → lowest energy of its entries, eV/atom; elements without an entry are not there.
+        complete: whether the reference holds all known compounds: a pair without a compound is then no gap.
+        completed: pairs that were searched for compounds, e.g. ``Fe-Zr``; they are no gaps.
     """
 
     tag: str
@@ -72,17 +72,17 @@ class Hull:
         return cls(tag, index, elements)
 
     def within(self, elements: frozenset[str]) -> list[ReferenceEntry]:
-        """Return the entries of a chemical system and of everything inside it."""
+        """Return the entries of a chemical system and of all its subsystems."""
         if 2 ** len(elements) > len(self.entries):
             return [entry for key, entries in self.entries.items() if key <= elements for entry in entries]
         subsets = chain.from_iterable(combinations(sorted(elements), n) for n in range(1, len(elements) + 1))
         return [entry for subset in subsets for entry in self.entries.get(frozenset(subset), ())]
 
     def gaps(self, elements: frozenset[str]) -> list[str]:
-        """Return the pairs of elements that no reference compound of this chemical system holds, e.g. ``Fe-Zr``.
+        """Return the gaps of a chemical system: elements without an entry, and pairs of elements without a compound.
 
-        In a gap, the hull between two elements is a straight line, because the reference holds none of their compounds.
-        An energy below that line says little about stability.
+        A pair, e.g. ``Fe-Zr``, is a gap if no entry within the chemical system contains both elements. The hull between
+        them is then a straight line, and an energy below that line says little about stability.
         """
         lone = [element for element in sorted(elements) if element not in self.elements]
         if self.complete:
@@ -98,6 +98,9 @@ class Hull:
 
     def energy_at(self, counts: Mapping[str, float]) -> float:
         """Return the energy of the hull at a composition, eV/atom.
+
+        Args:
+            counts: element → amount.
 
         Raises:
             DataError: an element has no reference entry.
@@ -129,7 +132,7 @@ class Hull:
 
 
 def lower_envelope(entries: list[ReferenceEntry], counts: Mapping[str, float]) -> float:
-    """Return the least energy per atom (eV/atom) of any mixture of ``entries`` with the given composition.
+    """Return the least energy (eV/atom) of any mixture of ``entries`` with the given composition (element → amount).
 
     Raises:
         DataError: no mixture has this composition.

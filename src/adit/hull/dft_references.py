@@ -1,4 +1,4 @@
-"""``adit stage dft-references``: elements and competing phases by the method of the structures, for a hull of one tag.
+"""``adit stage dft-references``: DFT energies of elements and competing phases, for a hull of the structures' method.
 
 CHGNet selects the crystals: the lowest of each composition, and of the compounds those near the hull of their chemical
 system. Their energies come from the engine alone.
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "references"
+"""Subfolder of the references in a DFT folder."""
 MAX_ATOMS = 20
-"""Larger cells are not used as references, as in MP20."""
+"""Largest number of atoms in the cell of a reference, as in MP20."""
 ENERGY_LIMIT_S = 300.0
-"""Wall limit of one of CHGNet's energies, s."""
+"""Wall limit of one energy by CHGNet, s."""
 
 
 def dft_references(
@@ -47,18 +48,18 @@ def dft_references(
     workers: int,
     settings_dir: Path | None = None,
 ) -> None:
-    """Compute the references of the chemical systems of relaxed structures; write them as ``adit stage reference``.
+    """Compute the references for the chemical systems of relaxed structures; write a table of reference entries.
 
     Args:
         stage: settings; ``dft.references`` selects only elements, or also competing phases.
         relaxed: tables of ``adit stage dft``, their structures beside them.
         data: prepared datasets that crystals are taken from.
         elements: crystals of the elements, for those that are in no dataset.
-        folder: every reference has its folder ``<folder>/references/<id>`` with ``result.json``; finished ones of the
-            same settings are used again.
+        folder: folder of the calculations: each reference has ``<folder>/references/<id>`` with ``result.json``;
+            finished ones of the same settings are used again.
         out: the table of references; ``hull_tag`` is the engine's.
-        workers: structures computed in parallel.
-        settings_dir: folder of the presets.
+        workers: number of structures that are computed in parallel.
+        settings_dir: folder of the presets; ``None``: ``config/dft``.
 
     Raises:
         ExternalToolError: the engine is not installed.
@@ -80,7 +81,14 @@ def dft_references(
 
 
 def chemical_systems(relaxed: Sequence[Path]) -> set[frozenset[str]]:
-    """Return the sets of elements of all structures that have an energy."""
+    """Return the sets of elements of all relaxed structures; failures are skipped.
+
+    Args:
+        relaxed: tables of `adit stage dft`; the structures are in the ``.arrow`` beside each.
+
+    Raises:
+        DataError: a file is missing or broken.
+    """
     rows = [row for path in relaxed for row in store.read_systems(path.with_suffix(".arrow"))]
     return {frozenset(composition(row.numbers)) for row in rows if isinstance(row, AtomicSystem)}
 
@@ -88,7 +96,13 @@ def chemical_systems(relaxed: Sequence[Path]) -> set[frozenset[str]]:
 def candidates(
     data: Sequence[Path], elements: Iterable[AtomicSystem], systems: set[frozenset[str]]
 ) -> list[AtomicSystem]:
-    """Return the crystals inside the chemical systems, each id once; failure rows are skipped."""
+    """Return the crystals inside the chemical systems of at most ``MAX_ATOMS`` atoms, each id once.
+
+    Args:
+        data: prepared datasets; failures are skipped.
+        elements: crystals of the elements.
+        systems: sets of elements; a crystal is inside if all its elements are in one of them.
+    """
     elements_of_all = frozenset().union(*systems) if systems else frozenset()
     inside_one: dict[str, AtomicSystem] = {}
     pools: list[Iterable[Any]] = [*(store.read_systems(path) for path in data), elements]
@@ -111,10 +125,10 @@ def choose(
 
     Args:
         wanted: crystals inside the chemical systems.
-        systems: chemical systems.
+        systems: sets of elements.
         which: ``elements``, or ``competing`` for compounds too.
-        window: largest energy of a compound above CHGNet's hull, eV/atom.
-        workers: processes.
+        window: largest energy of a compound above CHGNet's hull, eV/atom; unrelaxed energies are compared.
+        workers: number of processes.
     """
     pool = [system for system in wanted if which == "competing" or len(composition(system.numbers)) == 1]
     energies = _energies(pool, workers)
@@ -171,7 +185,13 @@ def _near_hull(
 
 
 def reference_table(systems: Sequence[AtomicSystem], results: dict[str, dict[str, Any]], tag: str) -> pd.DataFrame:
-    """Return the table of references, one row per crystal, failures included."""
+    """Return the table of references, one row per crystal, failures included.
+
+    Args:
+        systems: the crystals.
+        results: id → result of the calculation; energies in eV/atom.
+        tag: energy tag of the engine.
+    """
     import pandas as pd
 
     rows = []

@@ -32,10 +32,10 @@ class EnergyTable:
     """Energies of some structures.
 
     Attributes:
-        path: of the table, or of the file of structures.
+        path: path of the table, or of the file of structures.
         frame: one row per structure: system_id, energy_per_atom (eV/atom), energy_tag, status, reason, and
             formula if there are no structures.
-        structures: systems and failures by id; empty if the column ``formula`` replaces them.
+        structures: id → system or failure; empty if the column ``formula`` replaces them.
     """
 
     path: Path
@@ -46,16 +46,16 @@ class EnergyTable:
 def read_energy_tables(
     paths: Sequence[Path], energy_tag: str | None, reading: ReadSettings | None = None
 ) -> list[EnergyTable]:
-    """Read tables, or files of structures with a key, column or data field ``energy_per_atom`` or ``energy``.
+    """Read tables of energies, or files of structures with a property ``energy_per_atom`` (eV/atom) or ``energy`` (eV).
 
     Args:
         paths: Parquet and CSV tables, or files of any format that the readers know.
-        energy_tag: method of energies whose table does not name it.
+        energy_tag: method of the energies whose table does not name it.
         reading: how files of structures are read.
 
     Raises:
-        DataError: a file is missing or holds no energies.
-        ConfigError: an id occurs twice, or a table and its structures contradict each other.
+        DataError: a file is missing or unreadable, holds no energies, or does not name their method.
+        ConfigError: an id occurs twice, or a table and the structures beside it contradict each other.
     """
     tables: list[EnergyTable] = []
     columns: dict[Path, Sequence[str]] = {}
@@ -223,7 +223,12 @@ def _record(read: ReadRow) -> dict[str, Any]:
 
 
 def counts_of(record: Mapping[str, Any], structures: Mapping[str, Any]) -> dict[str, float] | str:
-    """Return the composition of a row (atoms of each element), or the reason why there is none."""
+    """Return the composition of a row (element → amount), or the reason why there is none.
+
+    Args:
+        record: row of a table of energies.
+        structures: id → system or failure.
+    """
     structure = structures.get(record[Col.SYSTEM_ID])
     if isinstance(structure, AtomicSystem):
         return {element: float(count) for element, count in composition(structure.numbers).items()}
@@ -239,7 +244,13 @@ def counts_of(record: Mapping[str, Any], structures: Mapping[str, Any]) -> dict[
 def identity_columns(
     record: Mapping[str, Any], counts: Mapping[str, float] | str, structures: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return formula and number of atoms of a row; joins with its structure are checked with them."""
+    """Return formula (Hill) and number of atoms of a row, by which joins with its structure are checked.
+
+    Args:
+        record: row of a table of energies.
+        counts: its composition, or the reason why there is none.
+        structures: id → system or failure; without its system, the number of atoms is 0.
+    """
     structure = structures.get(record[Col.SYSTEM_ID])
     if isinstance(structure, AtomicSystem):
         return {Col.FORMULA: hill(composition(structure.numbers)), Col.N_ATOMS: len(structure)}

@@ -9,19 +9,20 @@ from adit.columns import POTENTIALS, surrogate_prefix
 from adit.errors import DataError
 
 MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
-"""The only hull tag with which energies of a potential may be compared, as a labelled surrogate."""
+"""The only tag of a DFT hull that energies of a potential may be compared with; they are then labelled as surrogate."""
 
 
 def potential_of_tag(energy_tag: str) -> str:
-    """Return the potential whose energies a tag names (``chgnet`` of ``chgnet-0.3.0/…``); empty for other methods."""
+    """Return the potential that an energy tag names (``chgnet`` of ``chgnet-0.3.0/…``); empty for other methods."""
     name, dash, _ = energy_tag.partition("/")[0].partition("-")
     return name if dash and name in POTENTIALS else ""
 
 
 def surrogate_of(energy_tag: str, hull_tag: str) -> str:
-    """Return the potential whose energies are a labelled surrogate on a hull; empty for the hull's own method.
+    """Return the potential whose energies are a surrogate for those of the hull; empty for the hull's own method.
 
-    This is the one place that decides it: the names of columns and metrics follow (``columns.surrogate_prefix``).
+    A surrogate stands for DFT energies with the same functional and correction. This is the only place that decides it;
+    the names of columns and metrics follow (``columns.surrogate_prefix``).
 
     Raises:
         DataError: energies of these two methods cannot be compared.
@@ -39,6 +40,11 @@ def surrogate_of(energy_tag: str, hull_tag: str) -> str:
 
 def column_of(name: str, energy_tag: str, hull_tag: str) -> str:
     """Return the name of a column of energies in a table with several potentials, e.g. ``sevennet_e_above_hull``.
+
+    Args:
+        name: name of the column in a table with one potential.
+        energy_tag: method of the energies.
+        hull_tag: method of the hull.
 
     Raises:
         DataError: energies of these two methods cannot be compared.

@@ -29,19 +29,19 @@ from adit.readers import ReadSettings
 __all__ = ["ENERGIES", "MP2020_TAG", "Hull", "ReferenceEntry", "hull", "lower_envelope", "read_reference"]
 
 DECIMALS: Final = 9
-"""Decimals of energies above the hull (eV/atom): rounding makes energies on the hull 0."""
+"""Decimals of energies above the hull (eV/atom): rounding makes tiny numbers 0 on the hull."""
 
 WHOLE: Final = ("mp-2023-02-07",)
-"""References that hold all known compounds, so that a pair of elements without one is no gap."""
+"""Values of ``hull.reference`` that hold all known compounds, so that a pair of elements without one is no gap."""
 
 _NO_ENERGY: Final = ("failed", "timeout", "refused")
 
 
 def read_reference(path: Path) -> Hull:
-    """Read the reference entries from a table of `adit stage reference` or `adit relax`; failed rows are left out.
+    """Return the hull of a table of `adit stage reference` or `adit relax`; rows without an energy are left out.
 
     Raises:
-        DataError: the table is empty, or holds entries of different tags.
+        DataError: the file is missing or unreadable, the table is empty, or holds energies of different methods.
     """
     frame = _as_reference(path, store.read_frame(path))
     bad = frame[Col.STATUS].isin(_NO_ENERGY) | ~np.isfinite(_numbers(frame[Col.ENERGY_PER_ATOM]))
@@ -98,13 +98,14 @@ def hull(
         out: table, one row per structure: system_id, ``ENERGIES`` (NaN if unknown), hull_covers_chemistry, hull_gaps,
             missing_pairs, verdict, energy_tag, hull_tag, surrogate, reason, formula (Hill) and n_atoms (0 if unknown),
             for checks of joins.
-        energy_tag: method of energies whose table does not name it.
+        energy_tag: method of the energies whose table does not name it.
         reading: how files of structures are read.
-        complete: adds compounds of missing pairs to the hull; see ``hull_of``.
+        complete: function that adds compounds of missing pairs to the hull; see ``hull_of``.
 
     Raises:
-        DataError: a file is missing, an id occurs twice, a table and the structures beside it differ, or energies of
+        DataError: a file is missing or unreadable, holds no energies or does not name their method, or energies of
             different methods would be compared.
+        ConfigError: an id occurs twice, or a table and the structures beside it contradict each other.
     """
     hull_of(stage, read_energy_tables(relaxed, energy_tag, reading), reference, out, complete)
 
@@ -116,17 +117,19 @@ def hull_of(
     out: Path,
     complete: Callable[[Hull, Sequence[frozenset[str]]], Hull] | None = None,
 ) -> None:
-    """Compute energies above the hull for tables in memory; see ``hull``.
+    """Compute energies above the hull for tables in memory and write the table; see ``hull``.
 
     Args:
         stage: slice of the configuration.
-        tables: energies.
+        tables: the energies.
         reference: ``hull/reference.parquet``.
         out: the table.
-        complete: adds compounds of the pairs that the hull misses in these sets of elements; see ``competing``.
+        complete: function of the hull and the sets of elements of the structures, which returns the hull with compounds
+            of the pairs that it lacks; see ``competing``.
 
     Raises:
-        DataError: energies of different methods would meet.
+        DataError: energies of different methods would be compared, or stand in one table as surrogate and as the
+            hull's own.
     """
     import pandas as pd
 

@@ -41,11 +41,14 @@ FIXED: Final = (
     Col.JUDGE_STATUS,
     Col.JUDGE_REASON,
 )
-"""Columns in addition to those named after the two potentials; the difference (eV/atom) is judge minus run."""
+"""Columns in addition to those named after the two potentials. The difference is judge minus run, eV/atom."""
 
 
 def judges_at_hand(judge: JudgeConfig) -> tuple[Chosen, ...]:
-    """Return the judge that prototypes get energies of too; none where none is asked for, or its parts are missing."""
+    """Return the judge, which then gives energies of the prototypes too.
+
+    The result is empty if no judge is configured, or if its packages or weights are missing; the latter is logged.
+    """
     chosen = judge_of(judge)
     if chosen is None:
         return ()
@@ -71,10 +74,10 @@ class JudgeInputs:
     """Results of the two potentials.
 
     Attributes:
-        systems: relaxed crystals by id.
-        judged: rows of the judge by id.
+        systems: id → relaxed crystal.
+        judged: id → row of the judge; energies in eV/atom.
         placed: rows of the run's hull.
-        tag: of the judge's energies; empty where nothing was judged.
+        tag: energy tag of the judge; empty if nothing was judged.
         reason: why nothing was judged.
     """
 
@@ -88,8 +91,13 @@ class JudgeInputs:
 def read_inputs(structures: Sequence[Path], judged: Sequence[Path], placed: Path) -> JudgeInputs:
     """Read the files of the earlier stages.
 
+    Args:
+        structures: ``.arrow`` files of relaxed crystals.
+        judged: tables of the judge.
+        placed: ``hull/hull.parquet`` of the run.
+
     Raises:
-        DataError: a file is missing, or the judge's energies are of several methods.
+        DataError: a file is missing or broken, or the judge's energies are of several methods.
     """
     systems = {row.system_id: row for path in structures for row in store.read_systems(path)}
     frames = [(store.read_frame(path), store.read_metadata(path)) for path in judged]
@@ -117,7 +125,7 @@ def judge_hull(
     workers: int,
     prototypes: Path | None = None,
 ) -> None:
-    """Place the judge's energies on its hull and write both potentials' distances with their verdict.
+    """Compute energies above the judge's hull; write them beside those of the run's potential, with the joint verdict.
 
     With ``hull.reference: builtin``, references of the judge's own are computed for the chemical systems in question;
     otherwise both use the run's hull. Without a hull of the judge, its columns are empty with a reason, and the verdict
@@ -125,14 +133,14 @@ def judge_hull(
 
     Args:
         stage: settings.
-        inputs: see ``read_inputs``.
+        inputs: results of the two potentials, see ``read_inputs``.
         references: the run's table of references.
         data: prepared datasets, for references of the judge's own.
         out: table, one row per crystal of the run's hull: ``FIXED`` and ``<potential>_e_above_hull`` (eV/atom),
             ``<potential>_formation_energy_per_atom``; ``<potential>_surrogate_…`` where the hull is DFT's.
-        cache: folder for finished references.
-        workers: processes at most.
-        prototypes: table of searched pairs, of the run's hull; the judge has its energies of them there.
+        cache: folder of finished references; ``None`` for none.
+        workers: largest number of processes.
+        prototypes: table of searched pairs, with energies by the judge; ``None`` for none.
 
     Raises:
         DataError: a file is invalid, or energies of different methods would be compared.
@@ -181,7 +189,13 @@ def _hull(
 
 
 def judge_table(inputs: JudgeInputs, hull: Hull | None, reason: str) -> pd.DataFrame:
-    """Return the table, one row per crystal of the run's hull; ``reason``: why the judge has no hull."""
+    """Return the table, one row per crystal of the run's hull.
+
+    Args:
+        inputs: results of the two potentials.
+        hull: the judge's hull; ``None`` if there is none.
+        reason: why there is none.
+    """
     import pandas as pd
 
     rows = [_judged_row(dict(placed), inputs, hull, reason) for placed in inputs.placed]

@@ -25,22 +25,33 @@ from adit.progress import log
 from adit.relax.dft.engines.corrections import mp2020
 
 FORMATION_ENERGIES: Final = "hull/mp20_formation_energies.parquet"
+"""Name of the file of MP20's formation energies in a mirror."""
 ELEMENTS: Final = "hull/mp_elemental_reference_entries.json"
+"""Name of the file of elemental reference entries in a mirror."""
 PHASE_DIAGRAM: Final = "mp-phase-diagram"
+"""Name of the phase diagram among the public files."""
 PHASE_DIAGRAM_MD5: Final = "60d19d691fa1d338aa496a40a9641bef"
-"""Of 2023-02-07-ppd-mp.pkl.gz, https://figshare.com/files/48241624 (Matbench Discovery, CC-BY-4.0)."""
+"""MD5 checksum of 2023-02-07-ppd-mp.pkl.gz, https://figshare.com/files/48241624 (Matbench Discovery, CC-BY-4.0)."""
 
 LEAST_CORRECTED: Final = 0.99
 """Smallest fraction of a user's entries that MP2020 must correct."""
 
 Rows = list[dict[str, object]]
+"""Rows of a table of reference entries, see ``reference_rows``."""
 Find = Callable[[str], Path]
+"""Returns the local path of a public file by its name."""
 
 
 def formation_energies(find: Find) -> Rows:
-    """Return the formation energies of MP20 on the absolute scale of the elemental references, and the references.
+    """Return the energies of MP20's crystals on the absolute scale of the elemental references, and these references.
 
-    E = E_f + Σ xᵢ·E(elemental entry i), all in eV/atom.
+    E = E_f + Σ xᵢ·E(elemental entry i), all in eV/atom. A crystal with an element without reference is a failed row.
+
+    Args:
+        find: returns the local path of a public file.
+
+    Raises:
+        DataError: a file is missing or broken.
     """
     elements = elemental_energies(find(ELEMENTS))
     rows = [reference_row(f"element-{name}", name, {name: 1}, e, MP2020_TAG) for name, e in sorted(elements.items())]
@@ -67,7 +78,11 @@ def _on_absolute_scale(
 
 
 def elemental_energies(path: Path) -> dict[str, float]:
-    """Return the energy (eV/atom, corrected) of each element's reference from a file of pymatgen entries."""
+    """Return element → corrected energy of its reference (eV/atom) from a JSON file of pymatgen entries.
+
+    Raises:
+        DataError: the file is missing, or is not of this kind.
+    """
     entries = store.read_json(path)
     try:
         return {
@@ -79,14 +94,14 @@ def elemental_energies(path: Path) -> dict[str, float]:
 
 
 def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
-    """Return the lowest entry of each composition in the published phase diagram of the complete Materials Project.
+    """Return the lowest entry (eV/atom) of each composition in the published phase diagram of the Materials Project.
 
     Args:
         find: returns the local path of a public file.
-        md5: checksum that the file must have before it is opened.
+        md5: checksum that the file must have; only then is it opened.
 
     Raises:
-        DataError: the file has another checksum, or holds no phase diagram.
+        DataError: the file has another checksum, does not load with the installed pymatgen, or holds no phase diagram.
     """
     path = find(PHASE_DIAGRAM)
     digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
@@ -111,10 +126,13 @@ def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
 
 
 def own_entries(path: Path) -> Rows:
-    """Return a user's computed entries, corrected with MP2020, from a JSON file (or .json.gz) of pymatgen entries.
+    """Return a user's computed entries (eV/atom), corrected with MP2020, from a file of pymatgen entries.
+
+    Args:
+        path: JSON file, or ``.json.gz``.
 
     Raises:
-        DataError: the file is invalid, or MP2020 cannot correct its entries.
+        DataError: the file is missing or invalid, or MP2020 corrects fewer than ``LEAST_CORRECTED`` of its entries.
     """
     try:
         entries = [_entry(record) for record in _read(path)]
@@ -128,7 +146,7 @@ def own_entries(path: Path) -> Rows:
 
 
 def _entry(record: Mapping[str, Any]) -> Any:
-    """Return the computed entry of its dictionary; its adjustments are left out, for they are made again.
+    """Return the computed entry of its dictionary, without its adjustments: they are computed again.
 
     Its own ``from_dict`` imports and calls what the dictionary names.
     """

@@ -28,44 +28,47 @@ from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem
 
 SET: Final = "prototypes:"
-"""Opens the name of the set of a pair in the table, e.g. ``prototypes:Fe-Zr``."""
+"""First part of the name of a pair's set in the table, e.g. ``prototypes:Fe-Zr``."""
 
 SEARCHED: Final = "searched"
 """Status of the row that says that a pair was searched; it has no energy."""
 
 BEST: Final = 3
-"""Prototypes of each composition that are relaxed."""
+"""Largest number of prototypes of each composition that are relaxed."""
 
 WINDOW: Final = 0.3
-"""eV/atom above the hull of the static energies, elements included, up to which a crystal is relaxed."""
+"""Largest static energy of a crystal that is relaxed, eV/atom above the hull of static energies and elements."""
 
 MIDDLE: Final = BONDS[len(BONDS) // 2]
+"""Ratio of the shortest distance to the sum of the covalent radii at the middle volume."""
+
 PROMISING: Final = 1.0
-"""eV/atom above the best of its composition, at the middle volume, up to which a prototype is tried at the others."""
+"""Largest energy at the middle volume of a prototype that is tried at all volumes, eV/atom above the best one of its
+composition."""
 
 SAME: Final = 1e-4
-"""eV/atom: prototypes of one composition whose static energies differ by less are one crystal under two names."""
+"""Prototypes of one composition whose static energies differ by less, in eV/atom, count as the same crystal."""
 
 MAX_STEPS: Final = 100
-"""Steps of the relaxation of a prototype; what needs more keeps its energy, which is an upper bound, and says so."""
+"""Largest number of steps of a relaxation; a prototype that needs more keeps its energy, which is an upper bound."""
 
 STATIC: Final = "static, at the geometry that {} relaxed"
-"""Reason in the row of an energy that is not the own minimum of the potential."""
+"""Reason in the row of an energy that a potential has at the geometry of another one."""
 
 
 @dataclass(frozen=True)
 class PairTask:
-    """What a worker needs to search a pair.
+    """Input of a worker that searches a pair.
 
     Attributes:
         pair: two symbols, e.g. ``Fe-Zr``.
-        elements: energies of the two elements, eV/atom.
+        elements: symbol → energy of each of the two elements, eV/atom, in the order of ``pair``.
         chosen: the potential that searches and relaxes.
-        judges: potentials that give energies of the relaxed crystals.
-        limits: how a relaxation goes and when it ends.
-        device: as PyTorch names it.
-        batch_atoms: atoms that are evaluated together.
-        deadline: time (s since the epoch) after which the search is given up; nothing of it is kept then.
+        judges: potentials that evaluate the relaxed crystals.
+        limits: settings and limits of a relaxation.
+        device: name of the device in PyTorch.
+        batch_atoms: largest number of atoms that are evaluated together.
+        deadline: time (s since the epoch) after which the search is given up, and its results are dropped.
     """
 
     pair: str
@@ -83,10 +86,10 @@ class PairResult:
     """Outcome of the search of a pair.
 
     Attributes:
-        rows: reference rows of each potential, one a relaxed crystal and one that says that the pair was searched;
-            a potential that has no energy for any of them is not there.
-        complete: whether it came to its end before the deadline.
-        core_s: seconds of the processor that it took.
+        rows: potential → reference rows: one for each relaxed crystal, and one that says that the pair was searched; a
+            potential that has no energy of any crystal is not there.
+        complete: whether the search ended before the deadline.
+        core_s: processor time, s.
     """
 
     rows: Mapping[Chosen, list[dict[str, Any]]] = field(default_factory=dict)
@@ -99,7 +102,11 @@ class LateError(Exception):
 
 
 def search_pair(task: PairTask) -> PairResult:
-    """Search one pair of elements."""
+    """Search one pair of elements for compounds.
+
+    Raises:
+        AditError: the potential does not load.
+    """
     started = time.process_time()
     try:
         with quiet():
@@ -139,7 +146,15 @@ Candidate = tuple[str, AtomicSystem, float]
 
 
 def screen(task: PairTask, pair: tuple[int, int]) -> list[Candidate]:
-    """Return the static energies of the prototypes: all at the middle volume, promising ones at the others too."""
+    """Return the static energies of all prototypes at the middle volume, and of promising ones at the other volumes.
+
+    Args:
+        task: the search.
+        pair: atomic numbers of the two elements.
+
+    Raises:
+        LateError: the deadline has passed.
+    """
     middle = _static(task, list(decorated(pair, (MIDDLE,))))
     lowest: dict[str, float] = defaultdict(lambda: math.inf)
     for _, system, energy in middle:
@@ -166,7 +181,7 @@ def _static(task: PairTask, candidates: Sequence[tuple[str, AtomicSystem]]) -> l
 
 
 def _per_atom(chosen: Chosen, system: AtomicSystem, answer: float | Exception) -> float:
-    """Return an energy in eV/atom, correction in; NaN where there is none."""
+    """Return a corrected energy in eV/atom; NaN if there is none."""
     if isinstance(answer, Exception) or not math.isfinite(answer):
         return math.nan
     try:
@@ -185,11 +200,11 @@ def _groups(candidates: Sequence[tuple[str, AtomicSystem]], batch_atoms: int) ->
 
 
 def best(candidates: Sequence[Candidate], elements: Mapping[str, float]) -> list[AtomicSystem]:
-    """Return of each composition the ``BEST`` prototypes, each at its best volume, that may touch the pair's hull.
+    """Return the prototypes to relax: at most ``BEST`` of each composition, at their best volumes, near the hull.
 
     Args:
         candidates: prototypes with static energies.
-        elements: energies of the elements, eV/atom.
+        elements: symbol → energy of each element, eV/atom; the hull is that of the candidates and these.
     """
     lowest: dict[str, Candidate] = {}
     for each in candidates:
@@ -247,7 +262,7 @@ def _relaxed(task: PairTask, starts: Sequence[AtomicSystem]) -> list[Relaxed]:
 
 
 def _judged(task: PairTask, judge: Chosen, crystals: Sequence[AtomicSystem]) -> list[dict[str, Any]]:
-    """Return the rows of a second potential; none where it does not load or knows none of the crystals."""
+    """Return the rows of a second potential; none if it does not load or supports none of the crystals."""
     supported = [("", system) for system in crystals if judge.unknown(system) is None]
     reason = STATIC.format(task.chosen.label)
     rows = []

@@ -20,13 +20,13 @@ from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
 MAX_ATOMS: Final = 10
-"""Largest primitive cell of a prototype, atoms."""
+"""Largest number of atoms in the primitive cell of a prototype."""
 
 STOICHIOMETRIES: Final = ((1, 1), (1, 2), (1, 3), (2, 3), (1, 4), (1, 5), (3, 4), (3, 5))
 """Ratios of two elements that are searched, each in both orders."""
 
 BONDS: Final = (0.95, 1.05, 1.15)
-"""Shortest distance over the sum of covalent radii, for each volume of a prototype."""
+"""Ratio of the shortest distance to the sum of the covalent radii, for each volume of a prototype."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Prototype:
     """A binary structure type.
 
     Attributes:
-        name: AFLOW's, e.g. ``AB_cF8_225_a_b``.
+        name: name in AFLOW, e.g. ``AB_cF8_225_a_b``.
         system: a crystal of this type, with the elements of the library.
         species: atomic number of each of its two elements, in the order of the name.
-        shortest: Å between two atoms of the first element, of both, and of the second.
-        symmetric: whether it is the same crystal with its elements exchanged.
+        shortest: shortest distances, Å: between atoms of the first element, of both elements, of the second element.
+        symmetric: whether exchanging the two elements gives the same crystal.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Prototype:
     symmetric: bool
 
     def shortest_share(self, pair: tuple[int, int]) -> float:
-        """Return the shortest distance over the sum of the covalent radii, with other elements.
+        """Return the smallest ratio of a distance to the sum of the covalent radii, with other elements in this cell.
 
         Args:
             pair: atomic numbers that take the places of ``species``.
@@ -82,7 +82,7 @@ def prototypes() -> tuple[Prototype, ...]:
 
 
 def prototype(name: str, system: AtomicSystem) -> Prototype:
-    """Return a crystal of two elements as a structure type."""
+    """Return a crystal of exactly two elements as a structure type."""
     first, second = dict.fromkeys(system.numbers.tolist())
     distances = _shortest(system, (first, second))
     return Prototype(name, system, (first, second), distances, _symmetric(system, (first, second)))
@@ -113,11 +113,11 @@ def _symmetric(system: AtomicSystem, species: tuple[int, int]) -> bool:
 
 
 def decorated(pair: tuple[int, int], bonds: Sequence[float] = BONDS) -> Iterator[tuple[str, AtomicSystem]]:
-    """Yield the prototypes made of two elements, with the name of the candidate: all its volumes share it.
+    """Yield name and crystal of the prototypes made of two elements; all volumes of a prototype share its name.
 
     Args:
-        pair: atomic numbers.
-        bonds: shortest distances over the sum of covalent radii, one crystal each.
+        pair: atomic numbers of the two elements.
+        bonds: ratios of ``BONDS``, one volume each.
     """
     for each in prototypes():
         for order in (pair,) if each.symmetric else (pair, pair[::-1]):
@@ -129,7 +129,7 @@ def decorated(pair: tuple[int, int], bonds: Sequence[float] = BONDS) -> Iterator
 
 
 def _scaled(system: AtomicSystem, numbers: np.ndarray, factor: float, system_id: str) -> AtomicSystem:
-    """Return a crystal with other elements and all its lengths times ``factor``."""
+    """Return a crystal with other elements and all its lengths multiplied by ``factor``."""
     if system.cell is None:
         raise DataError(f"{system.system_id}: is no crystal; prototypes have cells")
     return AtomicSystem(system_id, Kind.CRYSTAL, numbers, system.positions * factor, system.cell * factor)

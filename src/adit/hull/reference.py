@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUILTIN = "builtin-crystals"
+"""Name of the dataset of built-in crystals."""
+
 FMAX, MAX_STEPS = 0.05, 200
-"""Limits of the relaxation of a reference crystal, eV/Å and steps: independent of a run's settings, so that its energy
-can be shipped with the package. A run that relaxes its samples to smaller forces does so with its references."""
+"""Largest force (eV/Å) and number of steps of a reference crystal's relaxation. They do not depend on a run's settings,
+so that its energy can be shipped with the package; a run with a smaller largest force uses that for its references."""
 
 SHIP_LIMIT_S = 3600.0
 """Wall limit of one crystal of the shipped table, s: long enough even on a busy machine."""
@@ -64,14 +66,14 @@ def reference(
         stage: settings.
         data: prepared datasets; only the file ``builtin-crystals.arrow`` is used, all splits, and only for ``builtin``.
         out: the table, ``COLUMNS``.
-        cache: folder for finished entries, from which a killed run resumes.
-        workers: processes at most.
-        find: returns local paths of public files; without it only ``builtin`` and ``entries`` are possible.
-        chemical: for ``builtin``: use only crystals inside one of these sets of elements; ``None``: all.
-        budget_s: for ``builtin``: wall time of relaxations, s; crystals that are left then have no energy.
+        cache: folder for finished entries, from which an interrupted run resumes.
+        workers: largest number of processes.
+        find: returns the local path of a public file; without it only ``builtin`` and ``entries`` are possible.
+        chemical: for ``builtin``: sets of elements; crystals inside none of them are left out; ``None``: all are used.
+        budget_s: for ``builtin``: wall time of the relaxations, s; crystals that are not finished then have no energy.
 
     Raises:
-        DataError: the built-in set or a file is missing or damaged.
+        DataError: the built-in set or a file is missing or damaged, ``find`` is missing, or no entry has an energy.
     """
     frame = _frame(stage, data, cache, workers, find, chemical, budget_s)
     good = frame[frame[Col.STATUS].isin(["converged", "unconverged"])]
@@ -144,13 +146,13 @@ def elements_first(systems: Sequence[AtomicSystem]) -> list[AtomicSystem]:
 
 
 def inside(system: AtomicSystem, chemical: Set[frozenset[str]]) -> bool:
-    """Return whether all elements of a crystal are in one of the sets."""
+    """Return whether all elements of a crystal are in one of the sets ``chemical``."""
     elements = frozenset(composition(system.numbers))
     return any(elements <= each for each in chemical)
 
 
 def limits_for(fmax: float) -> Limits:
-    """Return the limits of relaxation of a reference crystal: the defaults, and ``fmax`` (eV/Å) if it is lower."""
+    """Return the limits of relaxation of a reference crystal; ``fmax`` (eV/Å) replaces ``FMAX`` if it is lower."""
     return dataclasses.replace(limits_of(RelaxConfig()), fmax=min(fmax, FMAX), max_steps=MAX_STEPS)
 
 
@@ -164,11 +166,11 @@ def relaxed_rows(
     """Relax crystals and return their reference rows, in order, failures included.
 
     Args:
-        systems: the crystals.
+        systems: the crystals before relaxation.
         stage: settings.
-        workers: processes at most.
-        cache: folder for finished entries.
-        budget_s: wall time, s; crystals that are left then have the status ``timeout``.
+        workers: largest number of processes.
+        cache: folder for finished entries; ``None`` for none.
+        budget_s: wall time, s; crystals that are not finished then have the status ``timeout``.
     """
     if not systems:
         return []
@@ -209,14 +211,14 @@ def ship(out: Path, data: Path, cache: Path, workers: int, chosen: Chosen = CHGN
 
     Args:
         out: the table.
-        data: the prepared built-in set.
-        cache: folder for finished entries, from which a killed run resumes.
-        workers: processes at most.
+        data: file of the prepared built-in set.
+        cache: folder for finished entries, from which an interrupted run resumes.
+        workers: largest number of processes.
         chosen: the potential.
-        budget_s: wall time, s; crystals that are left then are not in the table, and the same command goes on.
+        budget_s: wall time, s; crystals that are not finished then are not in the table; the same command continues.
 
     Raises:
-        DataError: the built-in set is missing.
+        DataError: the built-in set is missing, or the existing file is not a table of reference energies.
     """
     import pandas as pd
 

@@ -18,6 +18,7 @@ COLUMNS = (
     Col.REASON,
     Col.HULL_TAG,
 )
+"""Columns of a table of reference entries. Energies are in eV/atom; ``composition`` is element → amount as JSON."""
 
 
 def reference_row(
@@ -30,16 +31,16 @@ def reference_row(
     status: str = "converged",
     reason: str = "",
 ) -> dict[str, object]:
-    """Return a row.
+    """Return a row of a table of reference entries.
 
     Args:
         entry_id: id of the entry.
-        formula: for display.
-        amounts: atoms of each element.
+        formula: reduced formula, for display.
+        amounts: element → number of atoms.
         energy_per_atom: eV/atom, absolute; NaN if there is none.
-        tag: method of the energy.
-        status: converged, unconverged, failed, timeout or refused.
-        reason: one line if it is not converged.
+        tag: energy tag, the method of the energy.
+        status: ``converged``, ``unconverged``, ``failed``, ``timeout``, ``refused``, or ``searched`` of a pair.
+        reason: one line of text if it is not converged.
     """
     return {
         Col.ENTRY_ID: entry_id,

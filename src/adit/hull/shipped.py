@@ -27,16 +27,20 @@ if TYPE_CHECKING:
     from adit.relax.potentials.identity import Identity
 
 TABLE = Path(__file__).with_name("references.parquet")
+"""The table that ships with the package."""
+
 TOLERANCE = 1e-3
 """Largest difference between a shipped energy and the one that another machine computes, eV/atom: rounding can end a
 relaxation one step earlier or later."""
 
 KEY = ("potential", "version", "weights_sha256")
+"""Columns that identify a potential."""
+
 GEOMETRY = (Col.VOLUME_PER_ATOM, "shortest_distance")
-"""Volume (Å³ per atom) and shortest distance (Å) before relaxation; other values mean another crystal."""
+"""Columns of volume (Å³ per atom) and shortest distance (Å) before relaxation; other values mean another crystal."""
 
 GEOMETRY_TOLERANCE = 1e-3
-"""Relative tolerance of the geometry: rounding on other machines."""
+"""Relative tolerance of the geometry, for rounding on other machines."""
 
 _COLUMNS = (*KEY, "set", *COLUMNS, Col.FMAX, *GEOMETRY)
 
@@ -57,7 +61,8 @@ class Shipped:
     """The rows of one potential.
 
     Attributes:
-        frame: ``COLUMNS``, ``fmax`` (largest force after relaxation, eV/Å) and the geometry.
+        frame: the columns of a reference entry (``COLUMNS``), ``fmax`` (limit of the largest force, eV/Å) and the
+            geometry.
     """
 
     frame: pd.DataFrame
@@ -115,14 +120,14 @@ def _of(frame: pd.DataFrame, identity: Identity) -> Any:
 def write_shipped(
     identity: Identity, name: str, systems: Sequence[AtomicSystem], frame: pd.DataFrame, fmax: float, path: Path = TABLE
 ) -> None:
-    """Write the entries of a set; they replace those of the same set and potential in the file.
+    """Write the entries of a set of crystals; they replace those of the same set and potential in the file.
 
     Args:
-        identity: whose energies they are.
-        name: of the set.
+        identity: the potential that computed the energies.
+        name: name of the set.
         systems: the crystals before relaxation.
         frame: their reference rows, in the same order.
-        fmax: eV/Å, to which they were relaxed.
+        fmax: limit of the largest force in the relaxation, eV/Å.
         path: the file.
 
     Raises:
@@ -140,10 +145,10 @@ def add_set(identity: Identity, name: str, rows: Sequence[Mapping[str, Any]], fm
     """Write reference rows without a geometry; they replace those of the same set and potential in the file.
 
     Args:
-        identity: whose energies they are.
-        name: of the set.
+        identity: the potential that computed the energies.
+        name: name of the set.
         rows: reference rows.
-        fmax: eV/Å, to which they were relaxed.
+        fmax: limit of the largest force in the relaxation, eV/Å.
         path: the file.
 
     Raises:
@@ -167,14 +172,14 @@ def _put(identity: Identity, name: str, new: pd.DataFrame, path: Path) -> None:
 
 
 def merge(source: Path, target: Path) -> None:
-    """Put the sets of one table in place of the same sets of the same potentials in another; its other sets stay.
+    """Replace sets of a table by the same sets of the same potentials in another table; its other sets are kept.
 
     Args:
         source: table that is read.
-        target: table that is written; made where it is not there.
+        target: table that is written; created if it is missing.
 
     Raises:
-        DataError: a file that is there is another table.
+        DataError: a file is not a table of reference energies, or ``source`` is missing.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Stability class of a crystal from its energy above the hull, by one potential or two; unknown at gaps of the hull."""
+"""Stability class of a crystal from its energy above the hull, by one potential or two; unknown in gaps of the hull."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 TIE = 1e-6
-"""eV/atom: energies closer than this to the hull are on it."""
+"""Energies closer to the hull than this, in eV/atom, are on the hull, and not below it."""
 
 MIN_ELEMENTS = 2
-"""Crystals of fewer elements are never called stable: elements are known."""
+"""Smallest number of elements of a stable crystal: crystals of one element are known."""
 
 
 class Verdict(StrEnum):
@@ -25,7 +25,12 @@ class Verdict(StrEnum):
 
 
 def is_stable(e_above_hull: float, n_elements: int) -> bool:
-    """Return whether a crystal is stable by the paper's protocol; ``e_above_hull`` in eV/atom, NaN is not stable."""
+    """Return whether a crystal is stable by the paper's protocol: below the hull, and of at least two elements.
+
+    Args:
+        e_above_hull: energy above the hull of the references, eV/atom; negative below it; NaN is not stable.
+        n_elements: number of elements of the crystal.
+    """
     return n_elements >= MIN_ELEMENTS and e_above_hull < -TIE
 
 
@@ -33,9 +38,9 @@ def verdict(e_above_hull: float, n_elements: int, missing_pairs: str) -> Verdict
     """Return the class of a crystal by one potential.
 
     Args:
-        e_above_hull: eV/atom; NaN where there is none.
-        n_elements: of the crystal.
-        missing_pairs: pairs of its elements of which the hull has no compound, or an empty text.
+        e_above_hull: energy above the hull, eV/atom; NaN if there is none.
+        n_elements: number of elements of the crystal.
+        missing_pairs: gaps of the hull in its chemical system (``Hull.gaps``), or an empty text.
     """
     if missing_pairs:
         return Verdict.UNKNOWN_HULL
@@ -45,7 +50,7 @@ def verdict(e_above_hull: float, n_elements: int, missing_pairs: str) -> Verdict
 
 
 def joint(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the class by two potentials; unknown if one of them has no energy or no hull."""
+    """Return the class by several potentials; ``UNKNOWN_HULL`` or ``NO_ENERGY`` if that of one of them is."""
     for blank in (Verdict.UNKNOWN_HULL, Verdict.NO_ENERGY):
         if blank in verdicts:
             return blank
