@@ -1,4 +1,4 @@
-"""``adit stage judge``: a second potential's energies of relaxed crystals, static and optionally relaxed.
+"""``adit stage judge``: energies of relaxed crystals by a second potential, static and optionally relaxed.
 
 Both are computed by the functions of the pre-relaxation; a static energy is a relaxation with no steps. So a failure
 affects one structure only, finished structures are kept, and a GPU processes many together.
@@ -42,6 +42,7 @@ COLUMNS = (
     Col.N_ATOMS,
     Col.WALL_S,
 )
+"""Columns of the table: energies in eV/atom, ``wall_s`` in s."""
 
 
 def judge_of(judge: JudgeConfig) -> Chosen | None:
@@ -56,11 +57,11 @@ def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: P
 
     Args:
         stage: settings.
-        structures: relaxed systems, failures for the others.
+        structures: file of relaxed systems, failures for the others.
         out: table, ``COLUMNS``: corrected energies in eV/atom; ``energy_per_atom`` is the relaxed energy if requested,
             else the static one; ``correction_per_atom`` is contained in all of them.
-        workers: processes at most.
-        cache: folder for finished structures, from which a killed run resumes.
+        workers: largest number of processes.
+        cache: folder for finished structures, from which an interrupted run resumes; ``None`` for none.
 
     Raises:
         DataError: the structures are missing or unreadable.
@@ -85,7 +86,7 @@ def judge(stage: JudgeStage, structures: Path, out: Path, workers: int, cache: P
 
 
 def frame_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return the table of rows, ``COLUMNS``."""
+    """Return the table of rows, with ``COLUMNS``."""
     import pandas as pd
 
     return pd.DataFrame(list(rows), columns=list(COLUMNS))

@@ -40,6 +40,7 @@ COLUMNS = (
     Col.PUSHED_APART,
     Col.ENERGY_TAG,
 )
+"""Columns of every relaxation: energies in eV and eV/atom, ``fmax`` in eV/Å, ``rmsd_moved`` in Å, ``wall_s`` in s."""
 
 
 def chosen_of(config: RelaxConfig) -> Chosen:
@@ -72,15 +73,17 @@ def prerelax(
 
     Args:
         stage: settings.
-        samples: systems and failures.
-        out: table, one row per sample: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å, ``rmsd_moved`` in Å.
-        structures: relaxed systems, failures for the others.
-        extxyz: the relaxed systems for other programs.
-        workers: processes at most.
-        cache: folder for finished structures, from which a killed run resumes.
+        samples: file of systems and failures.
+        out: table, one row per sample, with ``COLUMNS``.
+        structures: file of relaxed systems, failures for the others.
+        extxyz: extended XYZ file of the relaxed systems, for other programs.
+        workers: largest number of processes.
+        cache: folder for finished structures, from which an interrupted run resumes; ``None`` for none.
 
     Raises:
         DataError: the samples are missing or unreadable.
+        ConfigError: the potential needs a file of weights, and it is missing.
+        ExternalToolError: the potential is not installed, does not load, or a GPU is requested and there is none.
     """
     table = store.read_systems(samples)
     tag = chosen_of(stage.relax).energy_tag
@@ -99,17 +102,17 @@ def relax_molecule_shard(
     workers: int,
     cache: Path | None = None,
 ) -> None:
-    """Relax the molecules of one file; systems and failures alike become one row each, in the order of the file.
+    """Relax the molecules of one file; every system and every failure becomes one row, in the order of the file.
 
     Args:
         stage: settings.
-        samples: systems and failures.
-        out: table, one row per sample: ``COLUMNS`` and those of molecules.
-        structures: relaxed molecules, failures for the others.
-        extxyz: the relaxed molecules for other programs.
-        sdf: the relaxed molecules with their bonds; those of which no bonding fits are left out.
-        workers: processes at most.
-        cache: folder for finished molecules, from which a killed run resumes.
+        samples: file of systems and failures.
+        out: table, one row per sample, with ``COLUMNS`` and those of molecules.
+        structures: file of relaxed molecules, failures for the others.
+        extxyz: extended XYZ file of the relaxed molecules, for other programs.
+        sdf: SDF file of the relaxed molecules with their bonds; those without perceived bonds are left out.
+        workers: largest number of processes.
+        cache: folder for finished molecules, from which an interrupted run resumes; ``None`` for none.
 
     Raises:
         DataError: the samples are missing or unreadable.
@@ -144,7 +147,18 @@ def _write(
 def relax_rows(
     config: RelaxConfig, rows: Sequence[AtomicSystem | Failure], workers: int, cache: Path | None
 ) -> list[Relaxed]:
-    """Relax the systems and return one result per row; see ``batch.relax_all``."""
+    """Relax crystals with the configured potential and return one result per row, failures included.
+
+    Args:
+        config: settings.
+        rows: systems and failures.
+        workers: largest number of processes.
+        cache: folder for finished structures; ``None`` for none.
+
+    Raises:
+        ConfigError: the potential needs a file of weights, and it is missing.
+        ExternalToolError: the potential is not installed, does not load, or a GPU is requested and there is none.
+    """
 
     def relaxed(systems: Sequence[AtomicSystem], limits: Limits) -> list[Relaxed]:
         return batch.relax_all(
@@ -166,7 +180,11 @@ def relax_rows(
 def relax_molecule_rows(
     config: MoleculeRelaxConfig, rows: Sequence[AtomicSystem | Failure], workers: int, cache: Path | None
 ) -> list[Relaxed]:
-    """Relax the molecules and return one result per row; see ``batch.relax_all``."""
+    """Relax molecules with GFN2-xTB and return one result per row, failures included; arguments as of ``relax_rows``.
+
+    Raises:
+        ExternalToolError: tblite is not installed, or does not load.
+    """
     results = iter(relax_molecules(config, [row for row in rows if isinstance(row, AtomicSystem)], workers, cache))
     return [Relaxed("failed", row.reason) if isinstance(row, Failure) else next(results) for row in rows]
 
@@ -174,9 +192,15 @@ def relax_molecule_rows(
 def table_of(
     rows: Sequence[AtomicSystem | Failure], results: Sequence[Relaxed], tag: str, *, molecules: bool = False
 ) -> tuple[pd.DataFrame, list[AtomicSystem | Failure]]:
-    """Return the table and the relaxed systems or failures; ``tag`` is the energies' tag.
+    """Return the table, and the relaxed systems or failures.
 
-    The columns are ``COLUMNS``, with ``molecules`` those of molecules, and those of ``symmetry`` where it was tried.
+    Args:
+        rows: systems before relaxation, and failures.
+        results: their results, in the same order.
+        tag: energy tag.
+        molecules: whether the table has the columns of molecules.
+
+    The columns are ``COLUMNS``, then those of molecules, and those of ``symmetry`` if it was tried.
     """
     import pandas as pd
 

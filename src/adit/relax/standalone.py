@@ -33,8 +33,10 @@ FIRST = (Col.SYSTEM_ID, Col.STATUS, Col.ENERGY, Col.REASON, Col.ENERGY_PER_ATOM)
 """First columns of every table, in this order."""
 
 TABLES = ("relaxed.arrow", "relaxed.extxyz", "relaxed.csv", "relaxed.parquet")
+"""Files of the output folder, in addition to the structures."""
 
 Rows = list[AtomicSystem | Failure]
+"""Systems and failures, in the order of the inputs."""
 
 
 def relax_with_potential(
@@ -45,11 +47,20 @@ def relax_with_potential(
     reading: ReadSettings | None = None,
     only: Sequence[str] = (),
 ) -> None:
-    """Relax structures with a learned potential; see ``write``. A second run computes only what is missing.
+    """Relax structures with a learned potential and write them, see ``write``; a second run computes what is missing.
+
+    Args:
+        stage: settings.
+        files: files, folders and archives of structures.
+        out: output folder.
+        workers: largest number of processes.
+        reading: how files are read; ``None``: the defaults.
+        only: ids of the structures to relax; empty: all.
 
     Raises:
-        ConfigError: the potential needs a file of weights, and it is missing.
-        ExternalToolError: it is not installed.
+        ConfigError: the potential needs a file of weights, and it is missing; or an id of ``only`` is not in the files.
+        ExternalToolError: the potential is not installed.
+        DataError: a file is missing or unreadable, or no structure can be relaxed.
     """
     chosen = chosen_of(stage.relax)
     chosen.check()
@@ -70,11 +81,14 @@ def relax_each_kind(
     reading: ReadSettings | None = None,
     only: Sequence[str] = (),
 ) -> None:
-    """Relax molecules with GFN2-xTB and crystals with the configured potential; see ``write``.
+    """Relax molecules with GFN2-xTB and crystals with the configured potential, and write them, see ``write``.
+
+    Arguments are those of ``relax_with_potential``.
 
     Raises:
-        ConfigError: the potential needs a file of weights that is not there.
-        ExternalToolError: the potential or tblite is not installed, and there is something for it.
+        ConfigError: the potential needs a file of weights, and it is missing; or an id of ``only`` is not in the files.
+        ExternalToolError: the potential is not installed, or there are molecules and tblite is not installed.
+        DataError: a file is missing or unreadable, or no structure can be relaxed.
     """
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
@@ -100,10 +114,14 @@ def relax_with_gfn2(
     reading: ReadSettings | None = None,
     only: Sequence[str] = (),
 ) -> None:
-    """Relax molecules with GFN2-xTB and refuse what is periodic; see ``write``.
+    """Relax molecules with GFN2-xTB and write them, see ``write``; periodic systems are refused.
+
+    Arguments are those of ``relax_with_potential``.
 
     Raises:
         ExternalToolError: tblite is not installed.
+        ConfigError: an id of ``only`` is not in the files.
+        DataError: a file is missing or unreadable, or no structure can be relaxed.
     """
 
     def relaxed(rows: Rows) -> tuple[pd.DataFrame, Rows]:
@@ -114,7 +132,7 @@ def relax_with_gfn2(
 
 
 def _in_order(rows: Rows, parts: Sequence[tuple[pd.DataFrame, Rows]]) -> tuple[pd.DataFrame, Rows]:
-    """Return tables and systems of kinds that were relaxed apart, in the order of the inputs."""
+    """Return table and systems of kinds that were relaxed separately, in the order of the inputs."""
     import pandas as pd
 
     if len(parts) == 1:
@@ -135,11 +153,21 @@ def relax_with_dft(
     reading: ReadSettings | None = None,
     only: Sequence[str] = (),
 ) -> None:
-    """Relax structures with VASP, GPAW or GFN1-xTB; see ``write``. A second run computes only what is missing.
+    """Relax structures with VASP, GPAW or GFN1-xTB and write them, see ``write``; a second run resumes.
+
+    Args:
+        stage: settings.
+        files: files, folders and archives of structures.
+        out: output folder.
+        workers: number of structures that are computed in parallel.
+        settings_dir: folder of the presets; ``None``: ``config/dft``.
+        reading: how files are read; ``None``: the defaults.
+        only: ids of the structures to relax; empty: all.
 
     Raises:
-        ExternalToolError: the engine is not installed.
-        ConfigError: there is no such preset.
+        ExternalToolError: the engine is not installed, or the machine is at fault.
+        ConfigError: there is no such preset, or an id of ``only`` is not in the files.
+        DataError: a file is missing or unreadable, or no structure can be relaxed.
     """
     engine = resolve(stage, settings_dir)
     log.info("%s %s, preset %s", engine.code, engine.version, engine.preset_name)
@@ -173,7 +201,7 @@ def relax_with_dft(
 
 
 MIN_DISTANCE, MAX_VOLUME_PER_ATOM = 0.5, 250.0
-"""Å and Å³: structures outside these limits are refused, as in the pre-relaxation."""
+"""Smallest distance (Å) and largest volume per atom (Å³) of structures that are relaxed, as in the pre-relaxation."""
 
 
 def _why_not(row: AtomicSystem | Failure) -> str | None:
@@ -205,12 +233,12 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
 
 
 def structure_name(system: AtomicSystem) -> str:
-    """Return the name of a relaxed structure's file, below the output folder."""
+    """Return the path of a relaxed structure's file in the output folder."""
     return f"structures/{folder_name(system.system_id)}.{'cif' if system.cell is not None else 'sdf'}"
 
 
 def structure_text(system: AtomicSystem) -> str:
-    """Return a relaxed structure as CIF, a molecule as SDF; without bonds where none fit."""
+    """Return a relaxed structure as CIF, or a molecule as SDF, without bonds if none are perceived."""
     return convert.to_cif(system) if system.cell is not None else convert.to_sdf(system)
 
 
@@ -274,17 +302,17 @@ def _of_a_kind(read: ReadRow) -> ReadRow:
 def write(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame, after: Rows) -> None:
     """Write ``OUT/relaxed.parquet`` and ``.csv`` (one row per input), ``.arrow``, ``.extxyz`` and ``structures/*``.
 
-    Structure files of an earlier run that are not among these inputs are removed; their finished results are kept
+    Structure files of an earlier run that are not among these inputs are removed; their finished results are stored
     elsewhere.
 
     Args:
-        out: folder.
+        out: output folder.
         inputs: the rows that were read.
         table: one row per input, in order.
         after: the relaxed systems, failures for the others.
 
     Raises:
-        ConfigError: a file to write is an input, or was not written by this verb.
+        ConfigError: a file to write is an input, or exists and was not written by this verb.
     """
     table = table.assign(
         source=[given.source for given in inputs], read_notes=["; ".join(given.notes) for given in inputs]

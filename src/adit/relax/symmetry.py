@@ -1,4 +1,4 @@
-"""Symmetry found before relaxation: relax the symmetrised start with its symmetry kept, beside the crystal or instead.
+"""Symmetry before relaxation: a symmetrised start, relaxed with its symmetry in addition to the crystal or instead.
 
 Generated crystals are mostly P1, with atoms near the sites of a symmetric structure. spglib finds that symmetry at a
 tolerance of tenths of an ångström; cell and atoms are moved to it, and forces and stress are symmetrised in every step.
@@ -21,6 +21,7 @@ from adit.systems import AtomicSystem
 from adit.units import SAME_ENERGY
 
 Mode = Literal["off", "try", "only"]
+"""Values of ``relax.symmetrize``, see ``relax_with_symmetry``."""
 
 TOLERANCES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.01)
 """Tolerances of spglib that are tried, largest first, Å."""
@@ -37,7 +38,7 @@ COLUMNS = (
     Col.RAW_WALL_S,
     Col.RAW_SPACEGROUP,
 )
-"""Columns of the table of relaxations where ``relax.symmetrize`` is not off."""
+"""Columns of the table of relaxations if ``relax.symmetrize`` is not ``off``; energy in eV/atom, tolerance in Å."""
 
 COUNTS = (
     Col.SPACEGROUP_SYMMETRIZED,
@@ -46,10 +47,10 @@ COUNTS = (
     Col.RAW_STEPS,
     Col.RAW_SPACEGROUP,
 )
-"""Those of them that are whole numbers."""
+"""Columns of ``COLUMNS`` with whole numbers."""
 
 Relax = Callable[[Sequence[AtomicSystem], Limits], list[Relaxed]]
-"""Relaxes systems to limits; one result each."""
+"""Function that relaxes systems within limits and returns one result each."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class SymmetricStart:
 
     Attributes:
         system: the crystal, with the atoms in the same order and the cell in the same setting.
-        tolerance: at which its symmetry was found, Å.
-        spacegroup: international number.
+        tolerance: tolerance at which its symmetry was found, Å.
+        spacegroup: international number of the spacegroup.
     """
 
     system: AtomicSystem
@@ -70,15 +71,15 @@ class SymmetricStart:
 def symmetrized(
     system: AtomicSystem, limits: Limits, tolerances: Sequence[float] = TOLERANCES
 ) -> SymmetricStart | None:
-    """Return a crystal moved to the symmetry that is found at the largest tolerance.
+    """Return a crystal moved to the symmetry that is found at the largest usable tolerance.
 
     A tolerance is passed over if the symmetrised structure does not have the symmetry that was found, if an atom moved
     by more than twice the tolerance, or if the structure would be refused (overlapping atoms).
 
     Args:
-        system: a crystal; others have no start.
-        limits: of the relaxation; bounds of distance and volume count.
-        tolerances: Å, in the order in which they are tried.
+        system: a crystal; for other systems there is no start.
+        limits: limits of the relaxation; those of distance and volume are used.
+        tolerances: tolerances in Å, in the order in which they are tried.
 
     Returns:
         The start; ``None`` if no tolerance gives more than P1, or if the crystal has that symmetry already.
@@ -117,7 +118,7 @@ EXACT = 1e-3
 
 
 def _displacements(before: AtomicSystem, after: AtomicSystem) -> np.ndarray:
-    """Return how far each atom moved (n,) without the common drift, in the cell after, Å."""
+    """Return the displacement of each atom (n,) without the common drift, in the cell after, Å."""
     shift = after.fractional - before.fractional
     shift -= np.round(shift)
     moved: np.ndarray = np.linalg.norm((shift - shift.mean(axis=0)) @ after.cell, axis=1)
@@ -125,15 +126,15 @@ def _displacements(before: AtomicSystem, after: AtomicSystem) -> np.ndarray:
 
 
 def relax_with_symmetry(systems: Sequence[AtomicSystem], limits: Limits, mode: Mode, relax: Relax) -> list[Relaxed]:
-    """Relax crystals with symmetry found before.
+    """Relax crystals with the symmetry that is found before the relaxation.
 
     Args:
         systems: crystals; others are relaxed as they are.
-        limits: of a relaxation.
+        limits: limits of a relaxation.
         mode: ``off``: as given. ``try``: also the symmetrised start with its symmetry kept; the lower energy is taken,
-            within ``SAME_ENERGY`` the symmetric one. ``only``: the symmetrised start alone, where there is one that
-            relaxes; else as given.
-        relax: relaxes systems to limits.
+            within ``SAME_ENERGY`` the symmetric one. ``only``: the symmetrised start alone if there is one that
+            relaxes, else as given.
+        relax: function that relaxes systems within limits.
 
     Returns:
         One result per system, in order; with a mode other than ``off`` the details have ``COLUMNS``.
@@ -155,13 +156,16 @@ def relax_with_symmetry(systems: Sequence[AtomicSystem], limits: Limits, mode: M
 def chosen(
     system: AtomicSystem, raw: Relaxed | None, start: SymmetricStart | None, symmetric: Relaxed | None
 ) -> Relaxed:
-    """Return the result to keep of a crystal, with what both relaxations did in its details.
+    """Return the result of a crystal that is kept, with both relaxations in its details.
 
     Args:
         system: the crystal.
-        raw: its relaxation as given, if it was done.
-        start: the symmetrised crystal, if there is one.
-        symmetric: the relaxation of that, if there is one.
+        raw: result of the crystal as given; ``None`` if it was not relaxed.
+        start: the symmetrised crystal; ``None`` if there is none.
+        symmetric: result of the symmetrised crystal; ``None`` if there is none.
+
+    Raises:
+        ValueError: there is no result.
     """
     details: dict[str, Any] = {Col.SYMMETRIZED: False}
     if raw is not None:
@@ -203,7 +207,7 @@ def _of_start(start: SymmetricStart, symmetric: Relaxed) -> Mapping[str, Any]:
 
 
 def _better(symmetric: Relaxed, raw: Relaxed, difference: float) -> bool:
-    """Whether the symmetric result is kept: the further relaxed one, then the lower, and within 1 meV/atom itself."""
+    """Return whether the symmetric result is kept: at most ``SAME_ENERGY`` higher, and converged if the other is."""
     order = ("converged", "unconverged")
     if symmetric.status not in order:
         return False

@@ -11,11 +11,22 @@ from adit.systems import AtomicSystem
 
 _CORES = (2, 10, 18, 36, 54, 86)
 SECONDS = 2e-3
+"""Core-seconds per k-point, valence electron and Å³, fitted to GPAW's preset ``demo``."""
+
 OPEN_SHELL = 3.0
+"""Factor for elements with open d or f shells."""
+
 OVERHEAD_S = 5.0
+"""Time that every relaxation takes besides, core-seconds."""
+
 SYMPREC = 0.1
+"""Tolerance of the symmetry for the number of irreducible k-points, Å."""
+
 DEMO_ENCUT, DEMO_FMAX = 600.0, 0.1
+"""Plane-wave cutoff (eV) and largest force (eV/Å) of GPAW's preset ``demo``."""
+
 XTB_SECONDS = 0.05
+"""Core-seconds of GFN1-xTB per square of the number of atoms."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +34,8 @@ class Effort:
     """Cost of an engine under a preset, relative to GPAW's preset ``demo``.
 
     Attributes:
-        kpoint_density: k-points per Å⁻¹.
-        factor: cost at equal k-points relative to GPAW's preset ``demo``; 0: no plane waves (GFN1-xTB).
+        kpoint_density: k-points per Å⁻¹ of reciprocal length, as in ASE.
+        factor: ratio of its cost to that of GPAW's preset ``demo`` at equal k-points; 0 for GFN1-xTB (no plane waves).
     """
 
     kpoint_density: float
@@ -32,12 +43,15 @@ class Effort:
 
 
 DEMO = Effort(2.0, 1.0)
+"""GPAW's preset ``demo``."""
+
 VASP = Effort(4.0, 4.0)
-"""520 eV, spin, 64 k-points per Å⁻³ (4 per Å⁻¹), two relaxations and a static run."""
+"""VASP with the Materials Project's settings: 520 eV, spin, 64 k-points per Å⁻³ (4 per Å⁻¹), two relaxations and a
+static run."""
 
 
 def effort_of(preset: Preset) -> Effort:
-    """Return the effort of a preset: ∝ cutoff^(3/2), doubled with spin, ∝ 1/√fmax."""
+    """Return the effort of a preset: proportional to cutoff^(3/2) and 1/√fmax, doubled with spin."""
     if isinstance(preset, GpawPreset):
         factor = (preset.encut / DEMO_ENCUT) ** 1.5 * (2 if preset.spin else 1) * (DEMO_FMAX / preset.fmax) ** 0.5
         return Effort(preset.kpoint_density, factor)
@@ -45,7 +59,7 @@ def effort_of(preset: Preset) -> Effort:
 
 
 def core_seconds(system: AtomicSystem, effort: Effort = DEMO) -> float:
-    """Return the predicted core-seconds of a relaxation.
+    """Return the predicted cost of a relaxation, core-seconds.
 
     Plane-wave DFT on small cells costs (irreducible k-points) x (bands) x (plane waves): valence electrons stand for
     the bands, the volume for the plane waves; a term in electrons squared stands for orthogonalisation in larger cells.
@@ -54,7 +68,7 @@ def core_seconds(system: AtomicSystem, effort: Effort = DEMO) -> float:
 
     Args:
         system: a crystal.
-        effort: of the engine.
+        effort: effort of the engine with its preset.
     """
     if effort.factor == 0:
         return OVERHEAD_S + XTB_SECONDS * len(system) ** 2
@@ -66,11 +80,11 @@ def core_seconds(system: AtomicSystem, effort: Effort = DEMO) -> float:
 
 
 MOLECULE_EFFORT = {"lcao": 2.0e-3, "pw": 4.0e-2}
-"""Core-seconds an electron, atom and Å of the box's edge."""
+"""Mode of GPAW → core-seconds per electron, atom and Å of the mean edge of the box."""
 
 
 def molecule_core_seconds(system: AtomicSystem, preset: Preset) -> float:
-    """Return the predicted core-seconds of a molecule's relaxation: good to rank by, and to a factor of a few.
+    """Return the predicted cost of a molecule's relaxation, core-seconds: accurate to a factor of a few, for ranking.
 
     Args:
         system: a molecule.
@@ -90,7 +104,7 @@ def open_shell(number: int) -> bool:
 
 
 def valence_electrons(number: int) -> int:
-    """Return the electrons outside the noble-gas core, without filled d and f shells below the p block.
+    """Return the number of electrons outside the noble-gas core, without filled d and f shells in the p block.
 
     Args:
         number: atomic number.

@@ -15,8 +15,10 @@ from adit.errors import DataError, ExternalToolError
 from adit.outputs.parts import hidden_folder
 
 LOCK = "dft.lock"
+"""Name of the lock file in a structure's hidden folder."""
+
 MIN_FREE_BYTES = 16 * 2**20
-"""With less free disk space than this, a failure is the machine's fault, bytes."""
+"""Free disk space below which a failure is a fault of the machine, bytes."""
 
 _ERRNOS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM, errno.EMFILE}
@@ -24,11 +26,11 @@ _ERRNOS = frozenset(
 
 
 class MachineFaultError(ExternalToolError):
-    """The machine or an installation is at fault; the same command computes the structure again."""
+    """A fault of the machine or of an installation; the same command computes the structure again."""
 
 
 MACHINE_FAULT = MachineFaultError.__name__
-"""Prefix of the reason in a worker's ``Outcome``."""
+"""Prefix of the reason in a worker's ``Outcome``, which names the class of the error."""
 
 
 def machine_fault(error: BaseException, folder: Path, command: str | None = None) -> MachineFaultError | None:
@@ -36,8 +38,8 @@ def machine_fault(error: BaseException, folder: Path, command: str | None = None
 
     Args:
         error: exception of an engine.
-        folder: its working folder.
-        command: command that starts the engine; a missing program is no failure of the structure.
+        folder: folder in which the engine runs.
+        command: command that starts VASP; ``None``: ``vasp_std``. A missing program is a fault of the machine.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -67,7 +69,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """Lock a folder for this process; the kernel releases the lock when the process ends.
 
     Raises:
-        MachineFaultError: another process holds it.
+        MachineFaultError: another process holds the lock.
     """
     with (hidden_folder(folder) / LOCK).open("a", encoding="utf-8") as handle:
         try:

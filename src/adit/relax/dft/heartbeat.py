@@ -17,9 +17,9 @@ class Heartbeat:
     """Context manager with a thread that logs one line per running structure.
 
     Args:
-        folders: folder of each structure, named after it.
-        is_done: whether the structure of a folder is finished.
-        interval: seconds between lines.
+        folders: folder of each structure; its name is shown.
+        is_done: returns whether the structure of a folder is finished.
+        interval: time between lines, s.
     """
 
     def __init__(self, folders: Sequence[Path], is_done: Callable[[Path], bool], interval: float = 10.0) -> None:
@@ -47,7 +47,12 @@ class Heartbeat:
 
 
 def status_line(folder: Path, since: float = 0.0) -> str | None:
-    """Return the progress of a run, or ``None`` if it has not started after ``since`` (Unix time, s)."""
+    """Return the progress of a run as text, or ``None`` if it has not started since ``since``.
+
+    Args:
+        folder: folder of the structure.
+        since: Unix time, s.
+    """
     run = folder / RUN
     try:
         started = (run / STARTED).stat().st_mtime

@@ -27,11 +27,11 @@ from adit.systems import AtomicSystem
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
 VOLUME_RATIO = 2.0
-"""Largest ratio of the final volume to the initial one, or its inverse; beyond it the relaxation has failed."""
+"""Largest ratio of the final volume to the initial one, or its inverse; a relaxation with a larger one has failed."""
 
 
 def warm_up(engine: str) -> None:
-    """Import the modules of a relaxation before the wall time of a structure starts."""
+    """Import the modules of a relaxation with ``engine``, before the wall time of a structure starts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in ("jobflow", "maggma.stores.mongolike", *ENGINES[engine].warm_up):
@@ -39,13 +39,13 @@ def warm_up(engine: str) -> None:
 
 
 def execute(task: DftTask) -> dict[str, Any]:
-    """Run one relaxation and return the scientific part of its ``result.json``.
+    """Run one relaxation and return the scientific part of its ``result.json``, see ``result.complete``.
 
     It starts from the last geometry of an earlier attempt if there is one. Job documents are kept in ``run/jobs``
     (SQLite), with the engine's output beside them.
 
     Raises:
-        MachineFaultError: the machine is at fault, or another process computes this structure.
+        MachineFaultError: the machine or an installation is at fault, or another process computes this structure.
         Exception: any exception of the engine; the caller turns it into the structure's row.
     """
     started = time.perf_counter()
@@ -200,7 +200,7 @@ def _ase_result(document: Any, summary: dict[str, Any], fmax: float) -> dict[str
 
 
 def structure_record(structure: Any) -> dict[str, Any]:
-    """Return a pymatgen structure as numbers, positions (Å) and cell (Å, rows); a molecule has none."""
+    """Return numbers, positions (Å) and cell (Å, rows are vectors; ``None`` of a molecule) of a pymatgen structure."""
     if not hasattr(structure, "lattice"):
         molecule = convert.from_molecule(structure, "structure")
         return {"numbers": molecule.numbers.tolist(), "positions": molecule.positions.tolist(), "cell": None}

@@ -15,17 +15,25 @@ if TYPE_CHECKING:
 
 
 def read_tables(relaxed: Sequence[Path]) -> pd.DataFrame:
-    """Return the tables of all shards as one."""
+    """Return the tables of all shards as one.
+
+    Raises:
+        DataError: a table is missing or broken.
+    """
     import pandas as pd
 
     return pd.concat([store.read_frame(path.with_suffix(".parquet")) for path in relaxed], ignore_index=True)
 
 
 def read_structures(relaxed: Sequence[Path], ids: Iterable[str]) -> dict[str, AtomicSystem]:
-    """Return the relaxed systems of the named ids.
+    """Return id → relaxed system for the named ids.
+
+    Args:
+        relaxed: tables of the pre-relaxation; the structures are in the ``.arrow`` beside each.
+        ids: ids of the systems.
 
     Raises:
-        DataError: an id has no relaxed structure.
+        DataError: an id has no relaxed structure, or a file is missing or broken.
     """
     wanted = set(ids)
     systems: dict[str, AtomicSystem] = {}

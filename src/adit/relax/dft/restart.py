@@ -16,14 +16,20 @@ OWNER = "dft"
 """Verb that owns the files of a structure's folder."""
 
 RUN = "run"
+"""Folder of the engine's files in a structure's folder."""
+
 STARTED = "started"
+"""File in ``RUN`` with the task's key and the steps done before."""
+
 RESTART = "restart.json"
+"""File with the last geometry of an earlier attempt (Å) and the steps done before it."""
+
 TRAJECTORY = "relax.traj"
 """Trajectory of engines that run through ASE; it contains complete frames only."""
 
 
 def start_of(task: DftTask) -> tuple[AtomicSystem, int]:
-    """Return the geometry to start from, and the steps done before it (0: the task's own structure).
+    """Return the geometry to start from, and the number of steps done before it (0: the task's own structure).
 
     The last geometry of an earlier attempt at exactly this task is copied to ``restart.json``, so that the run folder
     can be removed.

@@ -14,6 +14,8 @@ from adit.relax.dft.task import DftTask
 from adit.systems import AtomicSystem, Failure
 
 RESULT = "result.json"
+"""Name of the file in a structure's folder."""
+
 COLUMNS = (
     Col.SYSTEM_ID,
     Col.STATUS,
@@ -33,7 +35,11 @@ COLUMNS = (
     Col.SETTINGS_HASH,
     Col.ENERGY_TAG,
 )
+"""Columns of the stage's table: energies in eV and eV/atom, ``fmax`` in eV/Å, ``wall_s`` in s."""
+
 OXYGEN = 8
+"""Atomic number of oxygen."""
+
 _NUMBERS = (Col.ENERGY, Col.ENERGY_PER_ATOM, Col.CORRECTION, Col.FMAX, Col.WALL_S)
 _BLANK: Mapping[str, Any] = {
     Col.ENERGY: None,
@@ -59,14 +65,14 @@ def read_result(task: DftTask) -> dict[str, Any] | None:
 
 
 def finished(tasks: Sequence[DftTask], wall_limit_s: float, restarts: int) -> dict[str, dict[str, Any]]:
-    """Return the results on disk that are valid for these tasks, by system id.
+    """Return system id → result for the results on disk that are valid for these tasks.
 
     A crash is computed again, and so is a timeout if more restarts or a longer limit are allowed now.
 
     Args:
         tasks: the relaxations.
         wall_limit_s: wall time of one attempt, s.
-        restarts: allowed restarts after the wall limit.
+        restarts: allowed number of restarts after the wall limit.
     """
     rows: dict[str, dict[str, Any]] = {}
     for task in tasks:
@@ -81,7 +87,10 @@ def finished(tasks: Sequence[DftTask], wall_limit_s: float, restarts: int) -> di
 
 
 def complete(task: DftTask, outcome: Outcome) -> dict[str, Any]:
-    """Return the content of the ``result.json`` of a task, for any outcome."""
+    """Return the content of the ``result.json`` of a task, for any outcome of its worker.
+
+    Energies are in eV and eV/atom, forces in eV/Å, stress in eV/Å³, positions and cell in Å.
+    """
     engine = task.engine
     if outcome.status == "ok":
         science = {**_BLANK, Col.WARNINGS: [], **outcome.value}
@@ -108,7 +117,7 @@ def complete(task: DftTask, outcome: Outcome) -> dict[str, Any]:
 
 
 def frame_of(results: Sequence[Mapping[str, Any]]) -> Any:
-    """Return the table of results, ``COLUMNS``."""
+    """Return the table of results, with ``COLUMNS``."""
     import pandas as pd
 
     frame = pd.DataFrame([{name: result[name] for name in COLUMNS} for result in results], columns=list(COLUMNS))
@@ -135,7 +144,7 @@ def check_corrections(results: Sequence[Mapping[str, Any]]) -> None:
     """Check that the energy of every oxide with an MP2020 tag contains a correction.
 
     Raises:
-        DataError: one does not; the message names it.
+        DataError: one has no correction; the message names it.
     """
     for result in results:
         if not result[Col.ENERGY_TAG].endswith("/MP2020") or result[Col.ENERGY] is None:
@@ -153,8 +162,14 @@ def write_results(
 ) -> None:
     """Write the stage's table and structures, one row per result.
 
+    Args:
+        out: the table.
+        structures: file of relaxed systems, failures for the others.
+        starts: id → structure before relaxation.
+        results: content of each ``result.json``.
+
     Raises:
-        DataError: an energy is tagged as corrected but is not.
+        DataError: the energy of an oxide is tagged as corrected and has no correction.
     """
     check_corrections(results)
     rows = [structure_of(starts[result[Col.SYSTEM_ID]], result) for result in results]

@@ -32,12 +32,12 @@ _STARTUP_S = 300.0
 def run_tasks(
     tasks: Sequence[DftTask], *, wall_limit_s: float, workers: int, restarts: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """Return the result of every task by system id; results on disk that are still valid are used.
+    """Return system id → result for every task; results on disk that are still valid are used.
 
     Args:
-        tasks: what to run; ids are unique.
-        wall_limit_s: wall time of one attempt, s; then the process and all its children are killed.
-        workers: structures computed in parallel.
+        tasks: the relaxations; the ids of their systems are unique.
+        wall_limit_s: wall time of one attempt, s; after it the process and all its children are killed.
+        workers: number of structures that are computed in parallel.
         restarts: number of restarts from the last geometry after the wall limit.
 
     Raises:

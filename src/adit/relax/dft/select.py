@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HULL_COLUMN = Col.E_ABOVE_HULL
+"""Column of the energy above the hull, eV/atom."""
+
 COLUMNS = (
     Col.SYSTEM_ID,
     Col.SELECTED,
@@ -34,12 +36,14 @@ COLUMNS = (
     Col.MISSING_PAIRS,
 )
 
+"""Columns of the table of selected crystals."""
+
 _UNKNOWN = "unknown_hull"
 """Column of the ranking: crystals with an unknown hull come after those with a known one."""
 
 
 _ORDER = "order"
-"""Column of the ranking: what ``select.rank_by`` looks at, the least first."""
+"""Column of the ranking: the value of ``select.rank_by``, the smallest first."""
 
 
 def select(
@@ -50,16 +54,16 @@ def select(
     settings_dir: Path | None = None,
     judge: Path | None = None,
 ) -> None:
-    """Select structures for DFT: within the limits and the budget, no duplicates, the most promising first.
+    """Select structures for DFT, within the limits and the budget, without duplicates, the most promising ones first.
 
     Args:
         stage: settings.
-        relaxed: tables of the pre-relaxation, their structures beside them.
-        hull: energies above the hull.
+        relaxed: tables of the pre-relaxation; the structures are in the ``.arrow`` beside each.
+        hull: table of energies above the hull.
         out: table, one row per sample: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected), ``predicted_cost``
             in core-seconds, ``e_above_hull`` in eV/atom (by its surrogate's name where it is one).
-        settings_dir: folder of the DFT presets, for the predicted cost.
-        judge: verdicts of two potentials, for ``rank_by`` agreement and disagreement.
+        settings_dir: folder of the DFT presets, for the predicted cost; ``None``: ``config/dft``.
+        judge: table of ``adit stage judge-hull``, for ``rank_by`` agreement and disagreement; ``None`` for none.
 
     Raises:
         DataError: an input is missing or unreadable.
@@ -124,13 +128,13 @@ def _refusal(config: SelectConfig, row: Any) -> str:
 
 
 def duplicates(systems: list[AtomicSystem], energies: dict[str, float]) -> dict[str, str]:
-    """Return duplicate → original: each matches one of lower energy and the same reduced formula.
+    """Return id of a duplicate → id of its original, a matching structure of lower energy and the same reduced formula.
 
     Matching is pymatgen's ``StructureMatcher`` with its defaults (ltol 0.2, stol 0.3, angle_tol 5).
 
     Args:
         systems: relaxed structures.
-        energies: eV/atom by id.
+        energies: id → energy, eV/atom.
     """
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
@@ -153,9 +157,9 @@ def duplicates(systems: list[AtomicSystem], energies: dict[str, float]) -> dict[
 
 
 def _ordered(table: pd.DataFrame, config: SelectConfig, judge: Path | None) -> pd.DataFrame:
-    """Return the table with what ``rank_by`` looks at, and with the pairs that either potential's hull misses.
+    """Return the table with the value of ``rank_by``, and with the pairs that the hull of either potential lacks.
 
-    Agreement: the higher of both energies above the hull. Disagreement: how far they are apart, the farthest first. A
+    Agreement: the higher of both energies above the hull. Disagreement: their difference, the largest first. A
     crystal without the judge's energy comes after all that have one.
     """
     table[_ORDER] = table[HULL_COLUMN]

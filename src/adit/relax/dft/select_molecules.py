@@ -1,4 +1,4 @@
-"""``adit stage select-molecules``: which of the relaxed molecules go to DFT, and in which order."""
+"""``adit stage select-molecules``: selects relaxed molecules for DFT and orders them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ COLUMNS = (
     Col.RELAXATION_ENERGY,
     Col.STRAIN,
 )
+"""Columns of the table of selected molecules."""
 
 
 def select_molecules(
@@ -46,14 +47,15 @@ def select_molecules(
     out: Path,
     settings_dir: Path | None = None,
 ) -> None:
-    """Choose molecules for DFT: valid, unchanged by relaxation, novel, one of each kind, within limits and budget.
+    """Select molecules for DFT: valid, unchanged by relaxation, novel, without duplicates, within limits and budget.
 
     Args:
         stage: settings.
-        relaxed: tables of the relaxation of molecules, their structures beside them.
-        data: prepared datasets, whose training split decides what is novel.
-        out: table, one row a relaxed molecule: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected).
-        settings_dir: folder of the presets of DFT, which decide the predicted cost.
+        relaxed: tables of the relaxation of molecules; the structures are in the ``.arrow`` beside each.
+        data: prepared datasets; a molecule of a training split is not novel.
+        out: table, one row per sample: ``COLUMNS``; ``rank`` counts from 0 (-1: not selected), ``predicted_cost`` is in
+            core-seconds, energies are in eV.
+        settings_dir: folder of the DFT presets, for the predicted cost; ``None``: ``config/dft``.
 
     Raises:
         DataError: an input is missing or unreadable.
@@ -100,7 +102,7 @@ def _choose(
     systems: Mapping[str, AtomicSystem],
     training: _TrainingNames | None,
 ) -> None:
-    """Go through the candidates, the best first, and write what becomes of each into the table."""
+    """Go through the candidates, the best one first, and write into the table whether each is selected, or why not."""
     order = [Col.PREDICTED_COST if config.rank_by == "cost" else Col(config.rank_by), Col.PREDICTED_COST, Col.SYSTEM_ID]
     candidates = table[table[Col.REASON] == ""].sort_values(list(dict.fromkeys(order)), na_position="last").index
     taken: dict[str, str] = {}
@@ -123,7 +125,7 @@ def _choose(
 
 
 class _TrainingNames:
-    """SMILES of the training molecules, found for a formula when it is needed first.
+    """SMILES of the training molecules; those of a formula are computed when they are first needed.
 
     Args:
         data: prepared datasets.

@@ -36,18 +36,18 @@ def run_dft(
     Args:
         stage: settings.
         selected: table of ``adit stage select``.
-        relaxed: tables of the pre-relaxation, their structures beside them.
+        relaxed: tables of the pre-relaxation; the structures are in the ``.arrow`` beside each.
         shard: index of the shard, from 0.
         folder: each structure has its folder ``<folder>/<system_id>`` with ``result.json``.
         out: table, one row per structure: ``COLUMNS``; energies in eV and eV/atom, ``fmax`` in eV/Å.
-        structures: relaxed systems, failures for the others.
-        workers: structures computed in parallel, one core each (VASP: as its command specifies).
+        structures: file of relaxed systems, failures for the others.
+        workers: number of structures that are computed in parallel, one core each (VASP: as its command specifies).
         settings_dir: folder of the presets; by default ``config/dft`` under the working directory.
         molecules: whether they are molecules, with the preset ``dft.molecule.preset``.
 
     Raises:
-        ExternalToolError: the engine is not installed.
-        ConfigError: there is no such preset.
+        ExternalToolError: the engine is not installed, or the machine is at fault.
+        ConfigError: there is no such preset, or a structure's folder contains files that this package did not write.
         DataError: an input is missing or unreadable.
     """
     ids = shard_ids(selected, shard, stage.dft.shards)
@@ -66,7 +66,16 @@ def run_dft(
 
 
 def shard_ids(selected: Path, shard: int, n_shards: int) -> list[str]:
-    """Return the selected ids of a shard, by rank."""
+    """Return the selected ids of a shard, in the order of their ranks.
+
+    Args:
+        selected: table of ``adit stage select``.
+        shard: index of the shard, from 0.
+        n_shards: number of shards; the rank modulo this number is the shard.
+
+    Raises:
+        DataError: the table is missing or unreadable.
+    """
     table = store.read_frame(selected)
     mine = table[table[Col.SELECTED].astype(bool)].sort_values(Col.RANK)
     return [str(row.system_id) for row in mine.itertuples() if int(row.rank) % n_shards == shard]

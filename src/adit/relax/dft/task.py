@@ -30,10 +30,10 @@ class DftTask:
     Attributes:
         system: the structure to start from.
         engine: the engine and its settings.
-        folder: folder of this structure (absolute); everything is done in its ``run`` folder.
+        folder: folder of this structure (absolute); the engine runs in its subfolder ``run``.
         attempt: number of the attempt, from 1; later ones continue from the last geometry.
-        charge: of a molecule, e.
-        unpaired: unpaired electrons of a molecule.
+        charge: total charge of a molecule, e.
+        unpaired: number of unpaired electrons of a molecule.
     """
 
     system: AtomicSystem
@@ -45,7 +45,7 @@ class DftTask:
 
     @property
     def key(self) -> str:
-        """Return the hash of everything a result depends on: structure, engine, settings, version of this code."""
+        """Return the SHA-256 of all that a result depends on: structure, engine, settings, version of this code."""
         digest = hashlib.sha256(json.dumps([_CODE, self.engine.settings_hash, self.engine.code]).encode())
         if self.system.cell is None:
             digest.update(f"{self.charge} {self.unpaired}".encode())
@@ -55,12 +55,12 @@ class DftTask:
 
 
 def task_of(system: AtomicSystem, engine: Engine, folder: Path) -> DftTask:
-    """Return the task of a system; charge and unpaired electrons of a molecule: as annotated, else as perceived.
+    """Return the task of a system; charge and unpaired electrons of a molecule are taken from ``info``, or perceived.
 
     Args:
         system: the structure to start from.
         engine: the engine and its settings.
-        folder: of this structure (absolute).
+        folder: folder of this structure (absolute).
     """
     if system.cell is not None:
         return DftTask(system, engine, folder)

@@ -1,4 +1,4 @@
-"""Strain: how far a relaxed molecule is above the lowest of its conformers.
+"""Strain: energy of a relaxed molecule above the lowest of its conformers.
 
 Source: Riniker and Landrum, J. Chem. Inf. Model. 55, 2562 (2015) (ETKDG).
 """
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from adit.systems import AtomicSystem
 
 SEED = 1
-"""Of the embedding: the same molecule has the same conformers."""
+"""Seed of the embedding: the same molecule has the same conformers."""
 
 
 def lowest_conformer(perceived: Perceived, energy: float, limits: MoleculeLimits) -> dict[str, Any]:
-    """Return the strain (eV) and the number of conformers that it rests on.
+    """Return the strain (eV) and the number of conformers that were compared, by column.
 
     Conformers of the same bonds and stereochemistry are embedded with ETKDG and relaxed with GFN2-xTB to the limits of
-    the molecule itself; one whose bonds change is left out. The molecule's own geometry counts, so that no strain is
-    negative; without any conformer there is no strain.
+    the molecule itself; one whose bonds change is left out. The molecule's own geometry counts too, so the strain is
+    never negative. Without any other conformer there is no strain.
 
     Args:
         perceived: the relaxed molecule.
-        energy: of the relaxed molecule, eV.
-        limits: number of conformers, and how each relaxes.
+        energy: energy of the relaxed molecule, eV.
+        limits: number of conformers, and limits of their relaxation.
     """
     energies = [
         value for system in _embedded(perceived, limits.conformers) if (value := _energy(system, perceived, limits))
@@ -52,7 +52,7 @@ def _embedded(perceived: Perceived, count: int) -> list[AtomicSystem]:
 
 
 def _energy(system: AtomicSystem, perceived: Perceived, limits: MoleculeLimits) -> float | None:
-    """Return the energy of a relaxed conformer (eV); ``None`` where it has none or is another molecule."""
+    """Return the energy of a relaxed conformer (eV); ``None`` if it has none or is another molecule."""
     from ase.optimize import LBFGS
 
     atoms = convert.to_atoms(system)

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 LAST_ELEMENT: Final = 86
-"""GFN2-xTB has parameters up to radon."""
+"""Highest atomic number that GFN2-xTB has parameters for (radon)."""
 
 LANTHANUM, LUTETIUM = 57, 71
-"""GFN2-xTB has the f electrons of the elements after lanthanum in the core."""
+"""Atomic numbers of the lanthanides; GFN2-xTB has the f electrons of the elements after lanthanum in the core."""
 
 
 class NoEnergyError(Exception):
-    """GFN2-xTB gives no energy for a geometry."""
+    """GFN2-xTB has no energy for a geometry."""
 
 
 class Gfn2(Calculator):  # type: ignore[misc]
@@ -33,7 +33,7 @@ class Gfn2(Calculator):  # type: ignore[misc]
 
     Args:
         charge: total charge, e.
-        unpaired: unpaired electrons.
+        unpaired: number of unpaired electrons.
     """
 
     implemented_properties = ("energy", "free_energy", "forces", "dipole")
@@ -45,7 +45,7 @@ class Gfn2(Calculator):  # type: ignore[misc]
         self._answer: Any = None
 
     def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
-        """Compute energy (eV), forces (eV/Å) and dipole (e Å) of a geometry; starts from the orbitals of the last one.
+        """Compute energy (eV), forces (eV/Å) and dipole (e Å) of a geometry, from the orbitals of the last one.
 
         Raises:
             NoEnergyError: the self-consistent field does not converge, or tblite refuses the geometry.
@@ -76,7 +76,7 @@ class Gfn2(Calculator):  # type: ignore[misc]
         return calculator
 
     def gap(self) -> float | None:
-        """Return the HOMO-LUMO gap (eV) of the geometry computed last; ``None`` with unpaired electrons."""
+        """Return the HOMO-LUMO gap (eV) of the last geometry; ``None`` if there is none or electrons are unpaired."""
         if self._unpaired or self._answer is None:
             return None
         return gap(
@@ -85,11 +85,11 @@ class Gfn2(Calculator):  # type: ignore[misc]
 
 
 def outside_the_core(numbers: np.ndarray, unpaired: int) -> int:
-    """Return the unpaired electrons among those that GFN2-xTB treats: with f electrons in the core, as few as possible.
+    """Return the number of unpaired electrons outside GFN2-xTB's core; with f electrons in the core, the lowest one.
 
     Args:
         numbers: (n,) atomic numbers.
-        unpaired: unpaired electrons among all.
+        unpaired: number of unpaired electrons of the molecule.
     """
     f_electrons = int((np.clip(numbers, LANTHANUM, LUTETIUM) - LANTHANUM)[numbers <= LUTETIUM].sum())
     return (unpaired + f_electrons) % 2 if f_electrons else unpaired
@@ -102,10 +102,10 @@ def energy_of(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired:
         numbers: (n,) atomic numbers.
         positions: (n, 3) Å.
         charge: total charge, e.
-        unpaired: unpaired electrons.
+        unpaired: number of unpaired electrons.
 
     Raises:
-        NoEnergyError: there is none.
+        NoEnergyError: the self-consistent field does not converge, or tblite refuses the geometry.
     """
     from ase import Atoms
 
@@ -118,8 +118,11 @@ def energy_of(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired:
 def free_atom(number: int) -> float:
     """Return the energy (eV) of a free atom with the unpaired electrons of its ground state.
 
+    Args:
+        number: atomic number.
+
     Raises:
-        NoEnergyError: there is none.
+        NoEnergyError: the self-consistent field does not converge, or tblite refuses the geometry.
     """
     from ase.data import ground_state_magnetic_moments
 
@@ -128,7 +131,7 @@ def free_atom(number: int) -> float:
 
 
 def tblite_version() -> str | None:
-    """Return the version of tblite; ``None`` where it is not installed."""
+    """Return the version of tblite; ``None`` if it is not installed."""
     try:
         return version("tblite")
     except PackageNotFoundError:

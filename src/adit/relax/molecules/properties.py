@@ -1,4 +1,4 @@
-"""Properties of a relaxed molecule: GFN2-xTB's, and RDKit's of its bonds."""
+"""Properties of a relaxed molecule: electronic ones from GFN2-xTB, and RDKit's descriptors of its bonds."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 DEBYE_PER_E_ANGSTROM = 1 / 0.20819433270935603
-"""Source: CODATA 2018."""
+"""Dipole moments: debye per e Å. Source: CODATA 2018."""
 
 
 def electronic(atoms: Atoms, charge: int, unpaired: int, energy: float, *, ions: bool) -> dict[str, Any]:
-    """Return GFN2-xTB's properties of a relaxed geometry; what cannot be computed is left out.
+    """Return column → property of a relaxed geometry by GFN2-xTB; without a value, a column is left out.
 
-    Energy differences are vertical: cation, anion and molecule have one geometry. The atomisation energy is that of
-    free atoms in their ground states less the molecule's, without zero-point energy.
+    Gap, ionisation energy, electron affinity and atomisation energy are in eV, the dipole moment is in D. Ionisation
+    and affinity are vertical: cation, anion and molecule have one geometry. The atomisation energy is that of the free
+    atoms in their ground states minus the molecule's, without zero-point energy.
 
     Args:
-        atoms: with its calculator, which has computed this geometry.
+        atoms: the molecule with a calculator ``Gfn2`` that has computed this geometry.
         charge: total charge, e.
-        unpaired: unpaired electrons.
-        energy: of the geometry, eV.
+        unpaired: number of unpaired electrons.
+        energy: energy of the geometry, eV.
         ions: whether to compute cation and anion.
+
+    Raises:
+        NoEnergyError: a free atom has no energy.
     """
     values: dict[str, Any] = {}
     calculator: Gfn2 = atoms.calc
@@ -53,7 +57,10 @@ def electronic(atoms: Atoms, charge: int, unpaired: int, energy: float, *, ions:
 
 
 def descriptors(perceived: Perceived) -> dict[str, Any]:
-    """Return RDKit's descriptors of a molecule's bonds; empty without bonding."""
+    """Return column → RDKit's descriptor of a molecule; polar surface area in Å², others without unit.
+
+    It is empty if no bonds were perceived, or if there is no atom but hydrogen.
+    """
     from rdkit import Chem, rdBase
     from rdkit.Chem import QED, Crippen, rdMolDescriptors
 

@@ -26,36 +26,36 @@ from adit.relax.potentials.screen import distance_below
 from adit.systems import AtomicSystem
 
 SDF: Final = "sdf"
-"""Name among the details of a relaxed molecule's entry of an SDF file."""
+"""Name of the SDF text in the details of a relaxed molecule."""
 
 
 @dataclass(frozen=True)
 class Gfn2Relaxer:
-    """What relaxes molecules, as the pool of the relaxations takes it."""
+    """The relaxer of molecules for ``batch.relax_all``."""
 
     label: str = METHOD
 
     @property
     def energy_tag(self) -> str:
-        """Return the tag of its energies."""
+        """Return the energy tag."""
         return f"gfn2-xtb-{tblite_version() or 'unknown'}/{METHOD}/none"
 
     def check(self) -> None:
-        """Make sure that tblite is installed.
+        """Check that tblite is installed.
 
         Raises:
-            ExternalToolError: it is not.
+            ExternalToolError: tblite is not installed.
         """
         if tblite_version() is None:
             raise ExternalToolError("tblite is not installed, which relaxes molecules; pip install tblite")
 
     def evaluator(self) -> None:
-        """Import what a relaxation needs, so that no molecule's wall time counts that."""
+        """Import the modules of a relaxation, so that this does not count for the wall time of a molecule."""
         for module in ("ase.optimize", "rdkit.Chem.rdDetermineBonds", "rdkit.Chem.QED", "tblite.interface"):
             import_module(module)
 
     def relax(self, task: tuple[AtomicSystem, MoleculeLimits]) -> Relaxed:
-        """Relax one molecule on one thread; refuses what is none."""
+        """Relax one molecule on one thread; other systems have the status ``refused``."""
         return relax_molecule(*task)
 
 
@@ -63,11 +63,11 @@ def relax_molecule(system: AtomicSystem, limits: MoleculeLimits) -> Relaxed:
     """Relax a molecule to its nearest minimum, with the charge and the unpaired electrons of its geometry.
 
     Args:
-        system: any system; what is no molecule is refused.
-        limits: how the relaxation goes and what is computed afterwards.
+        system: any system; one that is no molecule has the status ``refused``.
+        limits: limits of the relaxation, and properties that are computed afterwards.
 
     Returns:
-        The outcome; its ``details`` are the columns of molecules.
+        The result; its ``details`` are the columns of molecules.
     """
     started = time.perf_counter()
     reason = refusal(system, limits.min_distance)
@@ -87,7 +87,12 @@ def relax_molecule(system: AtomicSystem, limits: MoleculeLimits) -> Relaxed:
 
 
 def refusal(system: AtomicSystem, min_distance: float) -> str | None:
-    """Return why a system is not relaxed as a molecule, or ``None``."""
+    """Return why a system is not relaxed as a molecule, or ``None``.
+
+    Args:
+        system: any system.
+        min_distance: smallest distance between atoms, Å.
+    """
     if system.cell is not None:
         return "is periodic"
     unknown = sorted({symbol(int(z)) for z in system.numbers if z > LAST_ELEMENT})
@@ -135,7 +140,7 @@ def _relaxed(system: AtomicSystem, before: Perceived, limits: MoleculeLimits) ->
 
 
 def _watched(before: Perceived) -> Gfn2:
-    """Return the calculator; it ends a relaxation that has run away."""
+    """Return the calculator, which ends a diverged relaxation."""
     watch = Watch(_binding_zero)
 
     class Watched(Gfn2):
@@ -182,7 +187,7 @@ def _entry(after: Perceived, system_id: str, values: Mapping[str, Any]) -> str:
 
 
 def aligned_rmsd(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the root mean square distance of two (n, 3) geometries after the best proper rotation.
+    """Return the root mean square distance of two geometries (n, 3) after the best proper rotation, in their unit.
 
     Source: Kabsch, Acta Cryst. A 32, 922 (1976).
     """

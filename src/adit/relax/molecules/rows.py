@@ -1,4 +1,4 @@
-"""Rows of relaxed molecules: the columns of crystals, and those of molecules beside them."""
+"""Rows of relaxed molecules: the columns of every relaxation, and those of molecules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from adit.relax.potentials.outcome import Relaxed
 from adit.systems import AtomicSystem
 
 FLAGS: Final = (Col.VALIDITY, Col.VALIDITY_AFTER, Col.BONDING_KEPT, Col.STEREO_KEPT)
+"""Columns with true or false."""
+
 COUNTS: Final = (Col.CHARGE, Col.UNPAIRED, Col.FRAGMENTS, Col.CONFORMERS, Col.RINGS)
+"""Columns with whole numbers."""
+
 NUMBERS: Final = (
     Col.RELAXATION_ENERGY,
     Col.GAP,
@@ -29,6 +33,8 @@ NUMBERS: Final = (
     Col.LOGP,
     Col.TPSA,
 )
+"""Columns with other numbers; energies in eV, see ``adit.columns``."""
+
 PROPERTIES: Final = (*NUMBERS, Col.RINGS)
 """Columns that are properties of a relaxed molecule."""
 
@@ -42,7 +48,7 @@ COLUMNS: Final = (
     Col.RINGS,
     Col.CONFORMERS,
 )
-"""Columns of molecules, beside those of every relaxation."""
+"""Columns of molecules, in addition to those of every relaxation."""
 
 
 def relax_molecules(
@@ -52,7 +58,7 @@ def relax_molecules(
     cache: Path | None = None,
     what: str = "molecules",
 ) -> list[Relaxed]:
-    """Relax molecules with GFN2-xTB and return the results in order; see ``batch.relax_all``.
+    """Relax molecules with GFN2-xTB and return the results in order; other arguments as of ``batch.relax_all``.
 
     Raises:
         ExternalToolError: tblite is not installed, or does not load.
@@ -69,7 +75,11 @@ def relax_molecules(
 
 
 def columns_of(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of molecules of one result; without a value: false, or nothing."""
+    """Return the columns of molecules of one result; a missing value is false, NaN, ``None`` or an empty text.
+
+    Args:
+        details: details of the result.
+    """
     values: dict[str, Any] = {name: bool(details.get(name, False)) for name in FLAGS}
     values |= {name: float(details.get(name, float("nan"))) for name in NUMBERS}
     values |= {name: details.get(name) for name in COUNTS}

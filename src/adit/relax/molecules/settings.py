@@ -1,4 +1,4 @@
-"""What a relaxation of molecules is asked for."""
+"""Limits and options of a relaxation of molecules."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from adit.relax.potentials.outcome import Limits
 
 @dataclass(frozen=True)
 class MoleculeLimits(Limits):
-    """How the relaxation of a molecule goes, when it ends, and what else is computed.
+    """Limits of a molecule's relaxation, and properties that are computed afterwards.
 
     Attributes:
         ions: whether cation and anion are computed at the relaxed geometry.
-        conformers: conformers that the strain is measured against; 0: no strain.
+        conformers: number of conformers that the molecule is compared with for its strain; 0: no strain.
     """
 
     ions: bool = False
@@ -22,7 +22,7 @@ class MoleculeLimits(Limits):
 
 
 def molecule_limits(config: MoleculeRelaxConfig) -> MoleculeLimits:
-    """Return what a configuration asks for."""
+    """Return the configured limits and options."""
     return MoleculeLimits(
         fmax=config.fmax,
         max_steps=config.max_steps,

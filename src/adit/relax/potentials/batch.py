@@ -21,28 +21,33 @@ from adit.systems import AtomicSystem
 
 
 class Relaxer(Protocol):
-    """What relaxes one system in a worker process: a potential, or GFN2-xTB for molecules."""
+    """Relaxes one system in a worker process: a potential, or GFN2-xTB for molecules."""
 
     @property
     def label(self) -> str:
-        """Return its name for people."""
+        """Return the name for display."""
         ...
 
     @property
     def energy_tag(self) -> str:
-        """Return the tag of its energies."""
+        """Return the energy tag."""
         ...
 
     def check(self) -> None:
-        """Make sure that its parts are where they should be."""
+        """Check that its packages and files exist.
+
+        Raises:
+            ConfigError: a file of weights is needed and missing.
+            ExternalToolError: a package is not installed.
+        """
         ...
 
     def evaluator(self) -> object:
-        """Load what it needs; called once in each worker."""
+        """Load packages and weights; called once in each worker."""
         ...
 
     def relax(self, task: tuple[AtomicSystem, Any]) -> Relaxed:
-        """Relax one system to its limits."""
+        """Relax a system within limits; ``task`` has both."""
         ...
 
 
@@ -64,14 +69,15 @@ def relax_all(
     Args:
         systems: crystals, or molecules.
         limits: limits of a relaxation.
-        wall_limit_s: wall time of one structure, s; after it the structure has the status ``timeout``.
-        workers: single-threaded processes at most; on a GPU always one process.
-        cache: folder for finished results, which are used if settings and structure are the same.
+        wall_limit_s: largest wall time of one structure, s; after it the structure has the status ``timeout``.
+        workers: largest number of processes, each with one thread; on a GPU always one process.
+        cache: folder for finished results, which are used if settings and structure are the same; ``None`` for none.
         what: noun for the progress lines.
-        device: cpu or cuda.
-        batch_atoms: atoms relaxed together on a GPU.
-        chosen: the potential, or what relaxes molecules.
-        budget_s: wall time for all of them, s; those left then have the status ``timeout`` and are not cached.
+        device: ``cpu`` or ``cuda``.
+        batch_atoms: largest number of atoms that are relaxed together on a GPU.
+        chosen: the potential, or the relaxer of molecules.
+        budget_s: wall time of all structures together, s; those that are not finished then have the status ``timeout``
+            and are not cached.
 
     Raises:
         ConfigError: the potential needs a file of weights, and it is missing.
@@ -123,7 +129,7 @@ class _SpentError(Exception):
 
 
 NO_ANNOTATIONS = ("sdf",)
-"""Details that the relaxed structure does not carry: they are the structure."""
+"""Details that are not copied to ``info`` of the relaxed structure: they contain it."""
 
 
 def _one_by_one(
@@ -145,7 +151,12 @@ def _one_by_one(
 
 
 def annotated(result: Relaxed, tag: str) -> AtomicSystem | None:
-    """Return the relaxed system with its energy (eV/atom), the energy's tag and the status in ``info``."""
+    """Return the relaxed system with energy (eV/atom), energy tag, status and details in ``info``, or ``None``.
+
+    Args:
+        result: result of a relaxation; without a relaxed structure, there is no system.
+        tag: energy tag.
+    """
     if result.system is None:
         return None
     extra = {

@@ -23,13 +23,14 @@ from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.systems import AtomicSystem
 
 ENERGY_TAG = f"chgnet-{WEIGHTS}/PBE(+U)/MP2020"
+"""Energy tag of CHGNet with the weights of its package."""
 
 _UNKNOWN = frozenset({84, 85, 86, 87, 88})
 _LAST = 94
 
 
 def unsupported(numbers: Iterable[int]) -> list[str]:
-    """Return the symbols of elements CHGNet has not been trained on (Po, At, Rn, Fr, Ra and beyond Pu)."""
+    """Return the symbols of those elements that CHGNet has not been trained on (Po, At, Rn, Fr, Ra and beyond Pu)."""
     return sorted({symbol(int(z)) for z in numbers if int(z) > _LAST or int(z) in _UNKNOWN})
 
 
@@ -38,7 +39,7 @@ def identity() -> Identity:
     """Return the identity of the potential; nothing is loaded.
 
     Raises:
-        ExternalToolError: its weights are not in the package.
+        ExternalToolError: CHGNet is not installed, or its package does not contain one file of weights.
     """
     spec = find_spec("chgnet")
     folder = Path(spec.origin).parent / "pretrained" / WEIGHTS if spec and spec.origin else Path("chgnet")
@@ -55,7 +56,7 @@ def unknown_to_chgnet(system: AtomicSystem) -> str | None:
 
 
 def energy_per_atom(system: AtomicSystem) -> float:
-    """Return CHGNet's energy of an unrelaxed crystal, eV/atom.
+    """Return CHGNet's energy of a crystal as it is, eV/atom.
 
     Raises:
         DataError: an element is unknown to CHGNet.

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 WEIGHTS = "0.3.0"
+"""Version of the weights in CHGNet's package."""
 
 
 class Network(Evaluator):
     """CHGNet's weights on one device.
 
     Args:
-        device: as PyTorch names it; on the CPU everything runs on one thread.
+        device: name of the device in PyTorch; on the CPU, one thread is used.
     """
 
     def __init__(self, device: str) -> None:
@@ -39,7 +40,7 @@ class Network(Evaluator):
         self.device, self._model = device, model
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure, or the error if CHGNet makes no graph of it."""
+        """Return energy, forces and stress of each structure (see ``Results``), or the error if it has no graph."""
         answers = self._graphs(structures)
         good = [number for number, answer in enumerate(answers) if not isinstance(answer, Exception)]
         if good:
@@ -49,7 +50,7 @@ class Network(Evaluator):
         return answers
 
     def energies(self, structures: Sequence[Atoms]) -> list[float | Exception]:
-        """Return the energy (eV for the cell) of each structure alone, in a third of the time that forces take."""
+        """Return the energy (eV per cell) of each structure, or its error, in a third of the time of ``evaluate``."""
         import torch
         from chgnet.model.model import BatchedGraph
 

@@ -26,7 +26,7 @@ from adit.relax.potentials.remote import Remote
 from adit.systems import AtomicSystem
 
 HASH_LENGTH = 8
-"""Digits of the weights' hash in the energy tag, for weights from a user's file."""
+"""Number of digits of the weights' hash in the energy tag, for weights from a user's file."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Chosen:
     """One potential with its weights and its interpreter.
 
     Attributes:
-        name: of the potential in the registry.
+        name: name of the potential in the registry.
         weights: file of weights; ``None``: those of the package.
-        python: interpreter in which it is installed; ``None``: this one.
+        python: Python interpreter in which its package is installed; ``None``: this one.
     """
 
     name: str = "chgnet"
@@ -55,10 +55,10 @@ class Chosen:
 
     @property
     def energy_tag(self) -> str:
-        """Return the tag of its corrected energies.
+        """Return the energy tag of its corrected energies.
 
         Raises:
-            ConfigError: it needs a file of weights, and none is named or there.
+            ConfigError: it needs a file of weights, and none is named, or the named one does not exist.
         """
         return self.potential.energy_tag(self.identity().version)
 
@@ -66,8 +66,8 @@ class Chosen:
         """Check that package, interpreter and weights exist; nothing is loaded.
 
         Raises:
-            ConfigError: it needs a file of weights, and none is named or there.
-            ExternalToolError: its package is not installed.
+            ConfigError: it needs a file of weights, and none is named, or the named one does not exist.
+            ExternalToolError: its package or the interpreter is not installed.
         """
         entry = self.potential
         self.check_weights()
@@ -85,7 +85,7 @@ class Chosen:
         """Check that the file of weights exists if one is needed or named.
 
         Raises:
-            ConfigError: it does not exist.
+            ConfigError: no file is named although one is needed, or the named one does not exist.
         """
         if self.potential.needs_weights and not self.weights:
             raise ConfigError(f"{self.label} needs a file of weights: set relax.weights or judge.weights to it")
@@ -96,13 +96,13 @@ class Chosen:
         """Return name, version and hash of the weights; nothing is loaded.
 
         Raises:
-            ConfigError: it needs a file of weights, and none is named or there.
-            ExternalToolError: its weights are not in the package.
+            ConfigError: it needs a file of weights, and none is named, or the named one does not exist.
+            ExternalToolError: its package is not installed, or does not contain one file of weights.
         """
         return chgnet.identity() if self == Chosen() else _identity(self)
 
     def unknown(self, system: AtomicSystem) -> str | None:
-        """Return why it has no energy for a system, or ``None``."""
+        """Return why it has no energy for a system (elements), or ``None``."""
         unknown = unknown_elements(self.potential, system.numbers)
         return f"{self.label} does not know {', '.join(unknown)}" if unknown else None
 
@@ -110,7 +110,7 @@ class Chosen:
         """Return the evaluator of its uncorrected energies, loaded once per process.
 
         Raises:
-            ConfigError: it needs a file of weights, and none is named or there.
+            ConfigError: it needs a file of weights, and none is named, or the named one does not exist.
             ExternalToolError: it is not installed, or does not load.
         """
         return _evaluator(self, device)
@@ -119,15 +119,17 @@ class Chosen:
         """Return the correction that makes its energy comparable with the Materials Project's, eV per cell.
 
         Raises:
-            DataError: there is no correction for it.
+            DataError: MP2020 has no correction for it.
         """
         return mp2020(system) if self.potential.corrections == "MP2020" else 0.0
 
     def energy_per_atom(self, system: AtomicSystem) -> float:
-        """Return its corrected energy of an unrelaxed crystal, eV/atom.
+        """Return its corrected energy of a crystal as it is, eV/atom.
 
         Raises:
-            DataError: an element is unknown to it, or there is no correction.
+            DataError: an element is unknown to it, or MP2020 has no correction.
+            ConfigError: it needs a file of weights, and it is missing.
+            ExternalToolError: it is not installed, or does not load.
         """
         reason = self.unknown(system)
         if reason is not None:

@@ -26,7 +26,11 @@ def _scheme() -> Any:
 
 
 def hubbards(elements: set[str]) -> dict[str, float]:
-    """Return the U (eV) of the elements of a compound in the Materials Project's inputs; empty: plain PBE."""
+    """Return element → U (eV) in the Materials Project's settings for a compound; empty: PBE without U.
+
+    Args:
+        elements: symbols of the elements of the compound.
+    """
     anion = next((name for name in ("F", "O") if name in elements), None)
     if anion is None:
         return {}
@@ -35,10 +39,10 @@ def hubbards(elements: set[str]) -> dict[str, float]:
 
 
 def mp2020(system: AtomicSystem) -> float:
-    """Return the correction of a crystal, eV per cell.
+    """Return the MP2020 correction of a crystal, eV per cell.
 
     Raises:
-        DataError: the scheme has none for it.
+        DataError: the scheme refuses the crystal.
     """
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 

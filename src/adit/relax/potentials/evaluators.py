@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 Results = dict[str, Any]
-"""energy and free_energy (eV per cell), forces (n, 3) in eV/Å, stress (6,) in eV/Å³, Voigt order."""
+"""``energy`` and ``free_energy`` in eV per cell, ``forces`` (n, 3) in eV/Å, ``stress`` (6,) in eV/Å³, Voigt order."""
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress output and warnings of potentials, pymatgen and ASE."""
+    """Within the block, suppress standard output and warnings (of potentials, pymatgen and ASE)."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -27,11 +27,11 @@ class Evaluator(Protocol):
     """Evaluates energies of structures."""
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure, or its error."""
+        """Return energy, forces and stress of each structure, see ``Results``, or its error."""
         ...
 
     def energies(self, structures: Sequence[Atoms]) -> list[float | Exception]:
-        """Return the energy (eV for the cell) of each structure, or why there is none."""
+        """Return the energy (eV per cell) of each structure, or its error."""
         answers = self.evaluate(structures)
         return [each if isinstance(each, Exception) else float(each["energy"]) for each in answers]
 
@@ -40,14 +40,14 @@ class ByCalculator(Evaluator):
     """Evaluates one structure after the other with an ASE calculator.
 
     Args:
-        calculator: gives energy, forces and stress.
+        calculator: ASE calculator of energy, forces and stress.
     """
 
     def __init__(self, calculator: Any) -> None:
         self._calculator = calculator
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure, or the calculator's error."""
+        """Return energy, forces and stress of each structure, see ``Results``, or the calculator's error."""
         from adit.relax.potentials.interpreter.loaders import answer
 
         answers: list[Results | Exception] = []

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Identity:
-    """The potential that energies come from; energies of other identities are not comparable.
+    """A potential with its weights; energies of different identities are not comparable.
 
     Attributes:
-        potential: name.
-        version: of the weights.
-        weights_sha256: SHA-256 of the file of weights.
+        potential: name of the potential.
+        version: version of the weights.
+        weights_sha256: SHA-256 of the file of weights; empty for a potential without weights.
     """
 
     potential: str

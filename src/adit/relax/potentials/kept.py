@@ -26,7 +26,13 @@ _OTHERS = ("status", "reason", "steps", "spacegroup_before", "spacegroup_after",
 
 
 def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
-    """Return the hash of everything a relaxation depends on."""
+    """Return the SHA-256 of everything that a relaxation depends on.
+
+    Args:
+        system: the structure before relaxation; of a molecule, its charge and unpaired electrons count too.
+        limits: limits of the relaxation.
+        tag: energy tag of the potential.
+    """
     settings = {name: value for name, value in asdict(limits).items() if name != "keep_symmetry" or value}
     digest = hashlib.sha256(json.dumps([_CODE, tag, sorted(settings.items())]).encode())
     for array in (system.numbers, system.positions, system.cell):
@@ -38,12 +44,15 @@ def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
 
 
 def path_of(folder: Path, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Path:
-    """Return the file of a system's result."""
+    """Return the file of a system's result in ``folder``; other arguments as of ``key``."""
     return folder / f"{key(system, limits, tag)}.json"
 
 
 def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Relaxed | None:
-    """Return the result of a system with these settings; ``None`` if it is missing or unreadable."""
+    """Return the stored result of a system with these settings; ``None`` if it is missing or unreadable.
+
+    Args: as of ``path_of``; without a folder, there is no result.
+    """
     if folder is None:
         return None
     path = path_of(folder, system, limits, tag)
@@ -66,7 +75,7 @@ def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = E
 
 
 def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed, tag: str = ENERGY_TAG) -> None:
-    """Store a result; without a folder, nothing happens.
+    """Store a result; other arguments as of ``load``. Without a folder, nothing is stored.
 
     Raises:
         DataError: it cannot be written (no space, no permission).

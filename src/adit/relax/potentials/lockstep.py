@@ -1,7 +1,7 @@
-"""Relax many crystals with one evaluation of the potential per step; each has its own optimiser and its own end.
+"""Relax many crystals with one evaluation of the potential per step; each has its own optimiser and its own limits.
 
-The optimiser is ASE's, one object per structure, in the log-cell coordinates of ``FrechetCellFilter``: a batch takes
-the very steps that each structure would take alone, up to rounding. BFGS on crystals near and far from equilibrium took
+The optimiser is ASE's, one object per structure, in the log-cell coordinates of ``FrechetCellFilter``: a batch does
+the same steps as each structure would alone, up to rounding. BFGS on crystals near and far from equilibrium took
 a third to two thirds of FIRE's steps and time, and converged where FIRE ran out of steps.
 """
 
@@ -34,7 +34,7 @@ def relax_together(
     wall_limit_s: float = float("inf"),
     on_done: Callable[[int, Relaxed], None] | None = None,
 ) -> list[Relaxed]:
-    """Relax atoms and cells; a structure that has ended is replaced by the next one.
+    """Relax atoms and cells; a structure that is finished is replaced by the next one.
 
     Args:
         systems: crystals.
@@ -43,11 +43,11 @@ def relax_together(
         unknown: returns why the potential has no energy for a system, or ``None``.
         correction: returns the correction of a relaxed crystal's energy, eV per cell; ``None``: no correction.
         batch_atoms: largest number of atoms in the batch; a single larger structure is allowed.
-        wall_limit_s: longest time of a structure, s: its share of the batch's time, by atoms.
+        wall_limit_s: largest time of a structure, s: its share of the batch's time, in proportion to its atoms.
         on_done: called with (index, result) as soon as a structure is finished.
 
     Returns:
-        One result per system, in order.
+        One result per system, in order: energies in eV per cell.
     """
     results: dict[int, Relaxed] = {}
     waiting = list(range(len(systems)))[::-1]
@@ -104,7 +104,7 @@ def _enter(
 
 
 class _Member:
-    """One structure of the batch: its atoms, its optimiser, its clock."""
+    """One structure of the batch: its atoms, its optimiser, and the time it has used."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _Member:
 
         Args:
             answer: results, or why there are none.
-            seconds: time of this structure's share of the evaluation, s.
+            seconds: this structure's share of the time of the evaluation, s.
         """
         started = time.perf_counter()
         try:

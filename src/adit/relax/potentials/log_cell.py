@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SAME_DEFORMATION = 1e-12
-"""Largest difference of two equal deformation gradients."""
+"""Largest difference between the elements of two deformation gradients that count as equal."""
 
 
 def log_cell(atoms: Atoms) -> Any:
@@ -22,7 +22,7 @@ def log_cell(atoms: Atoms) -> Any:
     Matrices, SIAM 2008, section 3). Forces are computed once per geometry.
 
     Args:
-        atoms: with a calculator of energy (eV), forces (eV/Å) and stress (eV/Å³).
+        atoms: ASE ``Atoms`` with a calculator of energy (eV), forces (eV/Å) and stress (eV/Å³).
     """
     from ase.filters import FrechetCellFilter
     from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress

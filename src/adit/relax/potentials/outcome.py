@@ -10,7 +10,9 @@ from adit.isolate import Outcome
 from adit.systems import AtomicSystem
 
 Status = Literal["converged", "unconverged", "failed", "timeout", "refused"]
+"""Status of a relaxation; ``unconverged``: the number of steps was not enough; ``refused``: it was not tried."""
 Optimizer = Literal["bfgs", "lbfgs", "fire"]
+"""Names of ASE's optimisers."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,13 @@ class Limits:
     """Limits of a relaxation.
 
     Attributes:
-        fmax: converged when no force and no row of the cell's gradient is larger, eV/Å.
-        max_steps: steps of the optimiser.
-        min_distance: Å, see ``screen.refuse``.
-        max_volume_per_atom: Å³, see ``screen.refuse``.
-        optimizer: bfgs, lbfgs or fire.
+        fmax: limit of convergence: largest force and largest row of the cell's gradient, eV/Å.
+        max_steps: largest number of steps of the optimiser.
+        min_distance: smallest distance between atoms, Å, see ``screen.refuse``.
+        max_volume_per_atom: largest volume per atom, Å³, see ``screen.refuse``.
+        optimizer: ``bfgs``, ``lbfgs`` or ``fire``.
         push_apart: whether overlapping atoms are first pushed apart if possible, instead of being refused.
-        keep_symmetry: whether forces and stress are symmetrised, so that the start's symmetry (at 0.01 Å) stays.
+        keep_symmetry: whether forces and stress are symmetrised, which keeps the symmetry of the start (at 0.01 Å).
     """
 
     fmax: float
@@ -41,18 +43,18 @@ class Relaxed:
     """Result of one structure.
 
     Attributes:
-        status: converged, unconverged (steps ran out), failed, timeout or refused.
-        reason: one line if it is not converged.
+        status: see ``Status``.
+        reason: one line of text if it is not converged.
         system: the relaxed structure, for converged and unconverged.
-        energy: eV per cell; NaN if there is none.
-        fmax: largest of the forces and the cell's gradient at the end, eV/Å; NaN if there is none.
-        steps: steps taken.
-        wall_s: wall time, s; in a batch, its share by atoms.
+        energy: energy with its correction, eV per cell; NaN if there is none.
+        fmax: largest force or row of the cell's gradient at the end, eV/Å; NaN if there is none.
+        steps: number of steps done.
+        wall_s: wall time, s; in a batch, its share in proportion to its atoms.
         rmsd_moved: root mean square displacement of the atoms, common drift removed, Å; NaN if there is none.
         spacegroup_before: international number of the structure as given, 0 if there is none.
         spacegroup_after: international number of the relaxed structure, 0 if there is none.
         pushed_apart: whether overlapping atoms were pushed apart before the first step.
-        details: further columns, plain values; those without a value are not there.
+        details: column → value, for further columns; columns without a value are not there.
     """
 
     status: Status

@@ -12,7 +12,8 @@ from typing import Final, Literal
 from adit.errors import ConfigError
 
 Corrections = Literal["trained in", "MP2020", "none"]
-"""trained in: trained on corrected energies; MP2020: the Materials Project's corrections are added; none: neither."""
+"""``trained in``: trained on corrected energies; ``MP2020``: the Materials Project's corrections are added; ``none``:
+neither."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,17 @@ class Potential:
     """One potential.
 
     Attributes:
-        name: in the configuration and in energy tags.
-        label: for display.
-        package: name for import.
-        distribution: name for pip.
-        version: of the weights in the package; empty if a file of weights must be named.
-        files: pattern of the weights in the package; empty if they are not in it.
-        code_licence: of the package.
-        weights_licence: of the weights.
+        name: name in the configuration and in energy tags.
+        label: name for display.
+        package: name of its package for import.
+        distribution: name of its package for pip.
+        version: version of the weights in the package; empty if a file of weights must be named.
+        files: pattern of the file of weights in the package; empty if it is not there.
+        code_licence: licence of the package.
+        weights_licence: licence of the weights.
         elements: atomic numbers of the training data.
-        corrections: how its energies become comparable with the Materials Project's.
-        method: method of its training data.
+        corrections: how its energies become comparable with those of the Materials Project, see ``Corrections``.
+        method: DFT method of its training data.
         batched: whether evaluating several small crystals at once saves time on a CPU too.
     """
 
@@ -53,7 +54,7 @@ class Potential:
         return bool(self.package != "ase" and not self.files)
 
     def energy_tag(self, version: str) -> str:
-        """Return the tag of its corrected energies for a version of the weights."""
+        """Return the energy tag of its corrected energies for a version of the weights."""
         scheme = "none" if self.corrections == "none" else "MP2020"
         return f"{self.name}-{version}/{self.method}/{scheme}"
 
@@ -84,6 +85,7 @@ POTENTIALS: Final = {
         ),
     )
 }  # fmt: skip
+"""Name → potential."""
 
 
 def potential(name: str) -> Potential:

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SERVER = Path(__file__).parent / "interpreter" / "server.py"
+"""Program that runs in the other interpreter."""
 
 
 class Remote(Evaluator):
     """Client of ``interpreter/server.py``, which runs as long as this object exists.
 
     Args:
-        python: the interpreter.
-        name: name of the potential in ``LOADERS``.
+        python: the Python interpreter, a path or a name in ``PATH``.
+        name: name of the potential in ``interpreter.loaders.LOADERS``.
         weights: file of weights, or empty.
-        device: as PyTorch names it.
+        device: name of the device in PyTorch.
 
     Raises:
         ExternalToolError: the interpreter does not start, or the potential does not load there.
@@ -68,7 +69,7 @@ class Remote(Evaluator):
         self._errors.close()
 
     def evaluate(self, structures: Sequence[Atoms]) -> list[Results | Exception]:
-        """Return energy, forces and stress of each structure, or its error.
+        """Return energy, forces and stress of each structure, see ``Results``, or its error.
 
         If the process ends, the current structure gets an error, and the next one a new process.
         """

@@ -12,12 +12,13 @@ MIN_VOLUME_PER_ATOM = 1.0
 """Smallest volume per atom, Å³ (diamond, the densest at zero pressure: 5.7; LiH: 8.2)."""
 
 MIN_CONTACT = 0.5
-"""Smallest distance of relaxed atoms over the sum of their covalent radii."""
+"""Smallest ratio of a distance to the sum of the covalent radii in a relaxed structure."""
 
 PUSHED_CONTACT = 0.7
-"""Smallest distance after pushing atoms apart, over the sum of their covalent radii."""
+"""Smallest ratio of a distance to the sum of the covalent radii after pushing atoms apart."""
 
 PUSH_ROUNDS = 200
+"""Largest number of rounds of pushing atoms apart."""
 
 
 def refuse(system: AtomicSystem, min_distance: float, max_volume_per_atom: float) -> str | None:
@@ -52,7 +53,7 @@ def distance_below(system: AtomicSystem, cutoff: float) -> float | None:
 
 
 def contact(system: AtomicSystem) -> str | None:
-    """Return why a relaxed structure is invalid (atoms closer than half a bond length), or ``None``."""
+    """Return why a relaxed structure is invalid (atoms closer than ``MIN_CONTACT`` allows), or ``None``."""
     from ase.neighborlist import neighbor_list
 
     radii = covalent_radii()[system.numbers]
@@ -101,7 +102,7 @@ def push_apart(system: AtomicSystem) -> AtomicSystem | None:
 
 
 def _direction(first: int, second: int) -> np.ndarray:
-    """Return a unit vector for two atoms at the same position; exchanging the atoms reverses it."""
+    """Return a unit vector (3,) for two atoms at the same position; exchanging the atoms reverses it."""
     low, high = sorted((first, second))
     vector = np.array([np.cos(low + 1.0), np.sin(high + 1.0), np.cos(low * 3.0 + high + 1.0)])
     return vector / np.linalg.norm(vector) * (1.0 if first == low else -1.0)

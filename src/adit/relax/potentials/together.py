@@ -1,4 +1,4 @@
-"""Relax many structures together in worker processes, on CPUs and GPUs; a crash or a hang costs one structure only."""
+"""Relax many structures together in worker processes, on CPUs and GPUs; a crash or hang affects one structure only."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 BATCHES_A_CHUNK = 8
-"""Batches per chunk; within a chunk a finished structure is replaced by the next one."""
+"""Number of batches in a chunk; within a chunk a finished structure is replaced by the next one."""
 
 CPU_BATCH_ATOMS = 64
-"""Atoms relaxed at a time by one CPU thread (docs/measurements/relaxation.md)."""
+"""Largest number of atoms that one CPU thread relaxes at a time (docs/measurements/relaxation.md)."""
 
 ALARM = -int(signal.SIGALRM)
 """Exit code of a worker that spent too long in one evaluation."""
@@ -37,7 +37,7 @@ REINSTALL = "install the packages of requirements.lock and run the same command 
 """What to do about a potential that does not load."""
 
 Take = Callable[[int, Relaxed, bool], None]
-"""Called with (position, result, whether later runs can use it)."""
+"""Function of position, result, and whether later runs can use the result."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Chunk:
     Attributes:
         systems: the structures.
         limits: limits of a relaxation.
-        device: as PyTorch names it.
-        batch_atoms: atoms relaxed at a time.
-        wall_limit_s: longest time of a structure, and of one evaluation of the batch, s.
+        device: name of the device in PyTorch.
+        batch_atoms: largest number of atoms that are relaxed at a time.
+        wall_limit_s: largest time of a structure, and of one evaluation of the batch, s.
         scratch: folder in which each result is stored as soon as it is finished.
         chosen: the potential.
     """
@@ -64,7 +64,10 @@ class Chunk:
 
 
 def resolve_device(wanted: str) -> str:
-    """Return ``cpu`` or ``cuda``; ``auto`` means a GPU if there is one.
+    """Return ``cpu`` or ``cuda``.
+
+    Args:
+        wanted: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
 
     Raises:
         ExternalToolError: a GPU is requested and there is none.
@@ -81,7 +84,7 @@ def resolve_device(wanted: str) -> str:
 
 
 class _Watched(Evaluator):
-    """An evaluator whose process the kernel ends if the next evaluation does not come in time, even in native code."""
+    """An evaluator whose process the kernel ends if an evaluation takes too long, even in native code."""
 
     def __init__(self, evaluator: Evaluator, limit_s: float) -> None:
         self._evaluator, self._limit_s = evaluator, limit_s
@@ -93,7 +96,12 @@ class _Watched(Evaluator):
 
 
 def relax_chunk(chunk: Chunk) -> None:
-    """Relax the structures of a chunk together (in a worker); results go to its scratch folder one by one."""
+    """Relax the structures of a chunk together, in a worker; each result is written to its scratch folder at once.
+
+    Raises:
+        ConfigError: the potential needs a file of weights, and it is missing.
+        ExternalToolError: the potential does not load.
+    """
     chosen, tag = chunk.chosen, chunk.chosen.energy_tag
 
     def done(index: int, result: Relaxed) -> None:
@@ -131,14 +139,14 @@ def relax_in_batches(
     Args:
         systems: crystals.
         limits: limits of a relaxation.
-        device: as PyTorch names it.
-        batch_atoms: atoms relaxed at a time.
-        wall_limit_s: longest time of a structure, and of one evaluation of the batch, s.
-        take: called with each result within a second after it is there.
+        device: name of the device in PyTorch.
+        batch_atoms: largest number of atoms that are relaxed at a time.
+        wall_limit_s: largest time of a structure, and of one evaluation of the batch, s.
+        take: called with each result, within a second after it is finished.
         work: function that a worker applies to a chunk.
         warm_up: function of the device that a worker calls before its first chunk; ``None``: load the potential.
         chosen: the potential.
-        workers: processes at most.
+        workers: largest number of processes.
 
     Raises:
         ExternalToolError: the potential does not load on the device.
@@ -190,7 +198,7 @@ class _Round:
         return self._again
 
     def _look(self, positions: Iterable[int]) -> None:
-        """Take the results that are there; other positions stay missing."""
+        """Take the results that exist; the other positions are still missing."""
         for position in list(positions):
             if position not in self._missing:
                 continue
@@ -217,14 +225,19 @@ class _Round:
 
 
 def _of_worker(outcome: Outcome, limit_s: float) -> Relaxed:
-    """Return the result of the structure that ended its worker."""
+    """Return the result of a structure whose worker ended without one."""
     if outcome.status == "crashed" and f"(exit code {ALARM})" in outcome.reason:
         return Relaxed("timeout", f"one evaluation took longer than {limit_s:g} s", wall_s=outcome.wall_s)
     return of_outcome(outcome)
 
 
 def chunks(systems: Sequence[AtomicSystem], most_atoms: int) -> list[list[int]]:
-    """Return the positions of the systems in groups of at most ``most_atoms`` atoms (one system always fits)."""
+    """Return the positions of the systems in groups of at most ``most_atoms`` atoms, in order.
+
+    Args:
+        systems: the systems.
+        most_atoms: largest number of atoms of a group; a larger system is its own group.
+    """
     groups: list[list[int]] = []
     atoms = most_atoms
     for position, system in enumerate(systems):

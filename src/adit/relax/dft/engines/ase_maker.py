@@ -15,7 +15,10 @@ from adit.relax.dft.engines.presets import GpawMoleculePreset, GpawPreset, Relax
 from adit.relax.dft.restart import TRAJECTORY
 
 LOG = "relax.log"
+"""Log of the optimiser, in the job's folder."""
+
 SUMMARY = "relaxed.json"
+"""Outcome of the relaxation, in the job's folder."""
 
 OPEN_SHELL_MOMENT = 2.0
 """Initial moment of transition metals, lanthanides and actinides in a spin-polarised run, µ_B (0.6 for others)."""
@@ -23,12 +26,15 @@ OPEN_SHELL_MOMENT = 2.0
 
 @dataclass
 class EngineRelaxMaker(AseRelaxMaker):  # type: ignore[misc]
-    """Relax atoms and cell with BFGS; the outcome is written to ``relaxed.json`` in the job's folder."""
+    """Relax atoms and cell with BFGS.
+
+    ``relaxed.json`` in the job's folder then has convergence, number of steps, and largest force (eV/Å).
+    """
 
     name: str = "relax"
 
     def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
-        """Run ASE; see ``AseRelaxMaker``."""
+        """Run ASE, see ``AseRelaxMaker``, and write ``relaxed.json``."""
         result = super().run_ase(mol_or_struct, prev_dir)
         steps = [line for line in Path(LOG).read_text(encoding="utf-8").splitlines() if line.startswith("BFGS")]
         last = steps[-1].split() if steps else []
@@ -63,7 +69,7 @@ class GpawRelaxMaker(EngineRelaxMaker):
         return PatientGpaw(self.calculator_kwargs, self.fallbacks)
 
     def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
-        """Run ASE on the refined structure, with moments to start from where the calculation is spin-polarised."""
+        """Run ASE on the symmetrised structure, with initial magnetic moments if the calculation is spin-polarised."""
         if self.refine > 0:
             mol_or_struct = refined(mol_or_struct, self.refine)
         if self.calculator_kwargs.get("spinpol"):
@@ -73,9 +79,10 @@ class GpawRelaxMaker(EngineRelaxMaker):
 
 
 def refined(structure: Any, symprec: float) -> Any:
-    """Return the pymatgen structure with exact symmetry and the spacegroup's standard origin.
+    """Return a structure with exact symmetry and the spacegroup's standard origin.
 
-    The number of atoms stays; there are far fewer irreducible k-points, since GPAW looks for symmetry about the origin.
+    The number of atoms does not change. GPAW looks for symmetry about the origin, so there are far fewer irreducible
+    k-points then.
 
     Args:
         structure: a pymatgen structure.
@@ -94,7 +101,7 @@ def refined(structure: Any, symprec: float) -> Any:
 
 
 def start_moment(element: Any) -> float:
-    """Return the magnetic moment that an atom of a pymatgen element starts with, μB."""
+    """Return the initial magnetic moment of an atom of a pymatgen element, µ_B."""
     open_shell = element.is_transition_metal or element.is_lanthanoid or element.is_actinoid
     return OPEN_SHELL_MOMENT if open_shell else 0.6
 
@@ -116,7 +123,7 @@ def relaxation_arguments(preset: RelaxPreset, *, relax_cell: bool = True) -> dic
 
     Args:
         preset: settings.
-        relax_cell: whether the cell is relaxed too; a molecule has none.
+        relax_cell: whether the cell is relaxed too; not for molecules.
     """
     return {
         "relax_cell": relax_cell,
@@ -132,7 +139,7 @@ def relaxation_arguments(preset: RelaxPreset, *, relax_cell: bool = True) -> dic
 
 
 def gpaw_settings(preset: GpawPreset | GpawMoleculePreset) -> dict[str, Any]:
-    """Return GPAW's settings of crystals and molecules alike: PBE, Fermi-Dirac smearing, convergence of the SCF."""
+    """Return GPAW's settings for crystals and molecules: PBE, Fermi-Dirac smearing (eV), convergence of the SCF."""
     return {
         "xc": "PBE",
         "occupations": {"name": "fermi-dirac", "width": preset.smearing},
@@ -143,12 +150,12 @@ def gpaw_settings(preset: GpawPreset | GpawMoleculePreset) -> dict[str, Any]:
 
 
 def plane_waves(settings: dict[str, Any], cutoff: float | None, residual: float) -> dict[str, Any]:
-    """Return settings with plane waves.
+    """Return settings of GPAW with plane waves.
 
     Args:
-        settings: of ``gpaw_settings``.
-        cutoff: eV.
-        residual: of the eigenstates at convergence, eV² per valence electron.
+        settings: those of ``gpaw_settings``.
+        cutoff: plane-wave cutoff, eV.
+        residual: residual of the eigenstates at convergence, eV² per valence electron.
     """
     convergence = {**settings["convergence"], "eigenstates": residual}
     return {**settings, "mode": {"name": "pw", "ecut": cutoff}, "convergence": convergence}
@@ -164,7 +171,12 @@ def gpaw_maker(preset: GpawPreset) -> GpawRelaxMaker:
 
 
 def fallback_of(step: ScfFallback, mode: str = "pw") -> dict[str, Any]:
-    """Return GPAW's settings of a fallback; a basis of atomic orbitals has neither its eigensolver nor its bands."""
+    """Return GPAW's settings of a fallback.
+
+    Args:
+        step: the fallback.
+        mode: ``pw``, or ``lcao``: a basis of atomic orbitals, which has no settings of eigensolver and bands.
+    """
     if mode == "lcao":
         mixing = {"beta": step.mixer_beta, "nmaxold": step.mixer_history, "weight": step.mixer_weight}
         return {"mixer": {"name": "pulay", **mixing}, "maxiter": step.max_scf_steps}

@@ -1,7 +1,7 @@
 """MP2020 corrections of VASP's energies, with a check that none is silently missing.
 
-pymatgen silently drops entries that it cannot correct, e.g. all entries without ``run_type``. So every set is counted:
-how many entries were processed, and how many oxides were corrected.
+pymatgen silently drops entries that it cannot correct, e.g. all entries without ``run_type``. So it is counted
+how many entries of a set were processed, and how many oxides were corrected.
 
 Source: Wang et al. 2021, doi 10.1038/s41598-021-94550-5, as implemented in pymatgen.
 """
@@ -23,8 +23,8 @@ class Corrected:
     Attributes:
         energies: corrected energy of each entry's cell, eV; ``None`` if the scheme refuses the entry.
         corrections: correction contained in each energy, eV.
-        n_oxides: processed compounds of oxygen; MP2020 has a correction for each.
-        n_oxides_corrected: those that were corrected.
+        n_oxides: number of processed compounds of oxygen; MP2020 has a correction for each.
+        n_oxides_corrected: number of them that were corrected.
     """
 
     energies: tuple[float | None, ...]
@@ -34,7 +34,7 @@ class Corrected:
 
     @property
     def processed(self) -> float:
-        """Return the fraction of entries that the scheme corrected; 1 if there are none."""
+        """Return the fraction of entries that the scheme accepted; 1 if there are none."""
         taken = sum(energy is not None for energy in self.energies)
         return taken / len(self.energies) if self.energies else 1.0
 
@@ -42,11 +42,11 @@ class Corrected:
         """Check that the energies are corrected.
 
         Args:
-            where: what the entries are, for the message.
-            least: smallest fraction of processed entries.
+            where: name of the entries, for the message.
+            least: smallest allowed fraction of processed entries.
 
         Raises:
-            DataError: too few were processed, or an oxide is uncorrected.
+            DataError: fewer entries were processed, or an oxide has no correction.
         """
         if self.processed < least:
             raise DataError(

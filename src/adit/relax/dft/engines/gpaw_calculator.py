@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class ScfFallbackWarning(UserWarning):
-    """The SCF did not converge with the preset's first settings; the result has the same meaning."""
+    """The SCF converged only with a fallback of the preset; the result has the same meaning."""
 
 
 class PatientGpaw(Calculator):  # type: ignore[misc]
     """ASE calculator that wraps GPAW's, tries fallbacks in order, and keeps the one that converges.
 
     Args:
-        settings: of GPAW.
+        settings: settings of GPAW.
         fallbacks: settings that replace those of the same name, in order; they affect whether and
             how fast the SCF converges, not its result.
     """
@@ -41,11 +41,11 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
         self._watch = Watch()
 
     def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
-        """Compute energy, forces, stress and moments of a geometry.
+        """Compute energy (eV), forces (eV/Å), stress (eV/Å³) and magnetic moments (µ_B) of a geometry.
 
         Raises:
             ConvergenceError: no fallback converges (GPAW's class).
-            DivergedError: energy, forces or cell are beyond what any crystal has.
+            DivergedError: atoms overlap, or energy, forces or cell are outside the bounds of ``divergence``.
         """
         from gpaw import ConvergenceError
 
@@ -69,7 +69,7 @@ class PatientGpaw(Calculator):  # type: ignore[misc]
         self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
 
     def _enter(self) -> None:
-        """Look at the geometry before anything is computed."""
+        """Check the geometry before anything is computed."""
         self._watch.enter(self.atoms)
 
     def _everything(self) -> dict[str, Any]:

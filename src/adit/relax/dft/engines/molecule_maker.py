@@ -1,4 +1,4 @@
-"""atomate2's ASE relaxation of a molecule: in a box without periodicity with GPAW, or with tblite."""
+"""atomate2's ASE relaxation of a molecule: with GPAW in a box that is not periodic, or with tblite."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from adit.relax.dft.engines.gpaw_calculator import PatientGpaw
 from adit.relax.dft.engines.presets import GpawMoleculePreset, XtbPreset
 
 UNEQUAL: Final = (0.0, 0.13, 0.26)
-"""Å; added to the edges of the box, so that no symmetry of it keeps an open shell spherical."""
+"""Lengths added to the three edges of the box, Å: in a cubic box an open shell would stay spherical."""
 
 
 class BoxedGpaw(PatientGpaw):
-    """GPAW for a molecule: the box is no crystal's cell."""
+    """GPAW for a molecule: the box is not checked as a crystal's cell is."""
 
     def _enter(self) -> None:
-        """Nothing to look at: the box stays what it is."""
+        """Check nothing: the box does not change."""
 
 
 @dataclass
@@ -35,9 +35,9 @@ class GpawMoleculeMaker(EngineRelaxMaker):
     """Relax a molecule with GPAW.
 
     Attributes:
-        vacuum: from the outermost atoms to the walls of the box, Å.
-        unpaired: unpaired electrons.
-        fallbacks: settings of GPAW to try in turn where the SCF does not converge.
+        vacuum: distance from the outermost atoms to the walls of the box, Å.
+        unpaired: number of unpaired electrons.
+        fallbacks: settings of GPAW that are tried in order if the SCF does not converge.
     """
 
     name: str = "GPAW relax molecule"
@@ -49,14 +49,19 @@ class GpawMoleculeMaker(EngineRelaxMaker):
         return BoxedGpaw(self.calculator_kwargs, self.fallbacks)
 
     def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
-        """Run ASE on the molecule in its box, with moments to start from where electrons are unpaired."""
+        """Run ASE on the molecule in its box, with initial magnetic moments if electrons are unpaired."""
         atoms = boxed(mol_or_struct, self.vacuum)
         atoms.set_initial_magnetic_moments(moments(atoms.numbers, self.unpaired))
         return super().run_ase(atoms, prev_dir)
 
 
 def boxed(molecule: Any, vacuum: float) -> Any:
-    """Return ASE ``Atoms`` of a pymatgen molecule in the middle of a box that is not periodic."""
+    """Return ASE ``Atoms`` of a pymatgen molecule in the middle of a box that is not periodic.
+
+    Args:
+        molecule: a pymatgen molecule.
+        vacuum: distance from the outermost atoms to the walls of the box, Å.
+    """
     from pymatgen.io.ase import AseAtomsAdaptor
 
     atoms = AseAtomsAdaptor.get_atoms(molecule, msonable=False)
@@ -70,18 +75,23 @@ def boxed(molecule: Any, vacuum: float) -> Any:
 
 
 def moments(numbers: np.ndarray, unpaired: int) -> np.ndarray:
-    """Return moments (µ_B) to start from: the unpaired electrons shared among the atoms other than hydrogen."""
+    """Return initial magnetic moments (n,), µ_B: the unpaired electrons in equal parts on all atoms but hydrogen.
+
+    Args:
+        numbers: (n,) atomic numbers.
+        unpaired: number of unpaired electrons.
+    """
     heavy = numbers > 1 if (numbers > 1).any() else numbers > 0
     return np.where(heavy, unpaired / heavy.sum(), 0.0)
 
 
 def gpaw_molecule_maker(preset: GpawMoleculePreset, charge: int, unpaired: int) -> GpawMoleculeMaker:
-    """Return the maker of a GPAW relaxation: PAW setups, PBE, spin-polarised where electrons are unpaired.
+    """Return the maker of a GPAW relaxation: PAW setups, PBE, spin-polarised if electrons are unpaired.
 
     Args:
         preset: settings.
         charge: total charge, e.
-        unpaired: unpaired electrons; their number is kept.
+        unpaired: number of unpaired electrons, which is kept in the SCF.
     """
     settings = gpaw_settings(preset)
     settings["occupations"]["fixmagmom"] = unpaired > 0
@@ -105,7 +115,7 @@ def xtb_molecule_maker(preset: XtbPreset, charge: int, unpaired: int) -> XtbRela
     Args:
         preset: settings.
         charge: total charge, e.
-        unpaired: unpaired electrons.
+        unpaired: number of unpaired electrons.
     """
     maker = xtb_maker(preset)
     maker.calculator_kwargs |= {"charge": charge, "multiplicity": unpaired + 1}

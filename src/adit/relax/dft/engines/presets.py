@@ -14,6 +14,8 @@ from adit.config.yaml_text import load_yaml
 from adit.errors import ConfigError
 
 DEFAULT_FOLDER = Path("config/dft")
+"""Folder of the presets under the working directory."""
+
 REPOSITORY_FOLDER = Path(__file__).parents[5] / "config" / "dft"
 """Presets beside the package's source, so that the command line works in any folder."""
 
@@ -84,7 +86,7 @@ class GpawMoleculePreset(RelaxPreset):
     )
     max_scf_steps: Positive = Field(description="SCF steps of one geometry; more means the next fallback")
     scf_fallbacks: tuple[ScfFallback, ...] = Field(
-        (), description="what to try in turn where the SCF does not converge"
+        (), description="settings that are tried in order if the SCF does not converge"
     )
 
     @model_validator(mode="after")
@@ -105,7 +107,7 @@ class XtbPreset(RelaxPreset):
 
 
 class VaspPreset(Strict):
-    """Inputs of the Materials Project as atomate2 writes them; they cannot be changed."""
+    """Settings of the Materials Project as atomate2 writes them; they cannot be changed."""
 
     flow: Literal["mp-gga", "mp-r2scan"]
     molecules: bool = Field(False, description="a molecule in a box: one k-point, dipole correction, no U")
@@ -119,12 +121,13 @@ def read_preset(engine: str, name: str, folder: Path | None = None, *, molecules
 
     Args:
         engine: ``gpaw``, ``gfn1-xtb`` or ``vasp``.
-        name: ``dft.preset``.
+        name: name of the preset, as in ``dft.preset``.
         folder: folder of the YAML files; default: ``config/dft`` under the working directory, else the repository's.
-        molecules: whether it is for molecules: ``<engine>-molecule-<name>.yaml``.
+        molecules: whether it is for molecules; the file is then ``<engine>-molecule-<name>.yaml``.
 
     Raises:
-        ConfigError: there is no such preset (the message lists the available ones), or it is invalid.
+        ConfigError: there is no such preset (the message lists the available ones), it is invalid, or the engine has no
+            settings for molecules.
     """
     if engine == "vasp":
         if name not in ("mp-gga", "mp-r2scan"):

@@ -27,8 +27,8 @@ class Engine:
     """An engine that is installed, with its settings.
 
     Attributes:
-        name: vasp, gpaw or gfn1-xtb.
-        version: as installed; for VASP ``"unknown"`` until it has run.
+        name: ``vasp``, ``gpaw`` or ``gfn1-xtb``.
+        version: installed version; for VASP ``"unknown"`` until it has run.
         preset_name: name of the settings.
         preset: the settings.
         command: command that starts VASP; ``None`` for other engines and for atomate2's setting.
@@ -48,7 +48,7 @@ class Engine:
 
     @property
     def code(self) -> str:
-        """Return the code for display, with a note if it replaces another."""
+        """Return the name for display, with a note if the engine replaces another one."""
         return f"{self.name} ({self.note})" if self.note else self.name
 
     @property
@@ -61,7 +61,7 @@ class Engine:
 
     @property
     def energy_tag(self) -> str:
-        """Return ``<code>/<functional>/<correction>``; energies with different tags are never compared on a hull.
+        """Return the energy tag ``<code>/<functional>/<correction>``; energies of different tags are not compared.
 
         VASP's settings are the Materials Project's; only mp-gga has the MP2020 corrections. Energies of the
         other codes depend on cutoff, k-points and version, so their tag contains the preset and the settings' hash.
@@ -74,17 +74,17 @@ class Engine:
 
     @property
     def settings_hash(self) -> str:
-        """Return the hash of all settings of the engine that affect a result."""
+        """Return a hash (16 hexadecimal digits) of all settings of the engine that affect a result."""
         settings: dict[str, object] = {"code": self.name, "version": self.version, "preset": self.preset.model_dump()}
         settings |= {"molecules": True} if self.molecules else {}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def available(engine: str, command: str | None = None) -> str | None:
-    """Return the version of an installed engine, or ``None``.
+    """Return the version of an engine, or ``None`` if it is not installed.
 
     Args:
-        engine: vasp, gpaw or gfn1-xtb.
+        engine: ``vasp``, ``gpaw`` or ``gfn1-xtb``.
         command: command that starts VASP, if configured.
     """
     if engine == "vasp":
@@ -122,11 +122,11 @@ def resolve(stage: DftStage, settings_dir: Path | None = None, *, molecules: boo
 
     Args:
         stage: settings.
-        settings_dir: folder of the presets.
+        settings_dir: folder of the presets; ``None``: ``config/dft``.
         molecules: whether it is for molecules, with ``dft.molecule.preset``.
 
     Raises:
-        ExternalToolError: the engine is not installed and no fallback is named or installed.
+        ExternalToolError: the engine is not installed and no fallback is named or installed, or VASP has no POTCARs.
         ConfigError: there is no such preset.
     """
     wanted, dft = stage.dft.engine, stage.dft

@@ -18,19 +18,20 @@ from adit.systems import AtomicSystem, Kind
 from adit.units import EV_PER_ANGSTROM3_IN_GPA
 
 KBAR_IN_GPA = 0.1
+"""One kbar in GPa."""
 
 CUSTODIAN = {"polling_time_step": 1.0, "monitor_freq": 300}
-"""custodian polls every second whether VASP has ended (default 10, which costs half a minute per structure), and checks
-a running job for errors every five minutes (the default)."""
+"""Settings of custodian, s. It asks every second whether VASP has ended (default 10, which costs half a minute per
+structure), and checks a running job for errors every five minutes (the default)."""
 
 
 def flow_maker(preset: VaspPreset, command: str | None = None, unpaired: int = 0) -> Any:
-    """Return the flow: two relaxations and a static run.
+    """Return the maker of the flow: two relaxations and a static run.
 
     Args:
         preset: mp-gga (PBE(+U), the method of the MP2020 corrections) or mp-r2scan.
         command: command that starts VASP; ``None``: atomate2's ``VASP_CMD``.
-        unpaired: unpaired electrons, of a molecule.
+        unpaired: number of unpaired electrons of a molecule.
     """
     from atomate2.vasp.flows.mp import MPGGADoubleRelaxStaticMaker, MPMetaGGADoubleRelaxStaticMaker
 
@@ -65,14 +66,14 @@ def _for_molecules(maker: Any, unpaired: int) -> Any:
 
 
 VACUUM = 6.0
-"""Å from the outermost atoms of a molecule to the walls of its box: twice that between periodic images."""
+"""Distance from the outermost atoms of a molecule to the walls of its box, Å; between images it is twice that."""
 
 
 def boxed(molecule: Any) -> Any:
     """Return a pymatgen molecule in the middle of a box, as the periodic structure that VASP needs.
 
     Raises:
-        ConfigError: it is charged, which a periodic cell would compensate.
+        ConfigError: the molecule is charged, which a background charge of the periodic cell would compensate.
     """
     if molecule.charge:
         raise ConfigError(f"a molecule of charge {molecule.charge:+g}: VASP computes neutral ones here; use gpaw")
@@ -90,7 +91,15 @@ def _vasp_maker() -> Any:
 
 
 def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
-    """Return the scientific part of ``result.json`` from the task documents of the flow, the static run last."""
+    """Return the scientific part of ``result.json``: energy (eV), forces (eV/Å), stress (eV/Å³).
+
+    Args:
+        documents: task documents of the flow in order, the static run last.
+        preset: settings of the flow.
+
+    Raises:
+        DataError: MP2020 has no correction for an oxide.
+    """
     last = documents[-1]
     output = last.output
     forces = None if output.forces is None else np.array(output.forces, dtype=float)
@@ -135,7 +144,7 @@ def _runaway(documents: Sequence[Any], *, absolute: bool) -> str | None:
     """Return why one of the runs diverged, or ``None``.
 
     Args:
-        documents: of the flow, in order.
+        documents: task documents of the flow, in order.
         absolute: whether the zero of energy is free atoms (not for r2SCAN with POTCARs of PBE).
     """
     calculations = [c for document in documents for c in (document.calcs_reversed or [])[::-1]]
@@ -169,7 +178,7 @@ def last_words(run: Path) -> str:
     """Return the last line that VASP wrote, for the reason of a failure; empty if there is none.
 
     Args:
-        run: folder of the flow; each job has a folder in it.
+        run: folder of the flow; each job has a subfolder.
     """
     jobs = sorted(run.glob("job_*"), key=lambda path: path.stat().st_mtime)
     for job in jobs[::-1][:1]:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 METHOD = "GFN1-xTB"
+"""Name of the method in tblite."""
 
 
 class WatchedXtb(TBLite):  # type: ignore[misc]
-    """tblite's calculator; it raises ``DivergedError`` as ``Watch`` does.
+    """tblite's calculator, which ends a diverged relaxation (``divergence.Watch``).
 
     Args:
-        settings: of tblite's calculator.
+        settings: settings of tblite's calculator.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -29,14 +30,18 @@ class WatchedXtb(TBLite):  # type: ignore[misc]
         self._watch = Watch(free_atoms)
 
     def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
-        """Compute energy, forces and stress; raises ``DivergedError`` if they are outside the bounds of crystals."""
+        """Compute energy (eV), forces (eV/Å) and stress (eV/Å³) of a geometry.
+
+        Raises:
+            DivergedError: energy, forces or cell are outside the bounds of ``divergence``.
+        """
         self._watch.enter(self.atoms if atoms is None else atoms)
         super().calculate(atoms, properties, system_changes)
         self._watch.leave(self.atoms, self.results["energy"], self.results["forces"])
 
 
 def free_atoms(numbers: Iterable[int]) -> float:
-    """Return the energy of the free atoms, eV; the zero of GFN1-xTB is bare cores."""
+    """Return the energy of the free atoms of these atomic numbers, eV; the zero of GFN1-xTB is bare cores."""
     return sum(_free_atom(int(number)) for number in numbers)
 
 

@@ -40,7 +40,7 @@ def mace(weights: str, device: str) -> Any:
 
 
 def orb(weights: str, device: str) -> Any:
-    """Return ORB v3's calculator (conservative, trained on MPtrj and Alexandria); ``weights`` is its checkpoint."""
+    """Return the calculator of ORB v3 (conservative, trained on MPtrj and Alexandria); ``weights`` is a checkpoint."""
     from orb_models.forcefield import pretrained
     from orb_models.forcefield.calculator import ORBCalculator
 
@@ -56,17 +56,24 @@ def mattersim(weights: str, device: str) -> Any:
 
 
 def emt(weights: str, device: str) -> Any:
-    """Return ASE's effective medium theory (seven metals; energies on its own scale)."""
+    """Return ASE's calculator of effective medium theory (a few elements; energies on its own scale)."""
     from ase.calculators.emt import EMT
 
     return EMT()
 
 
 LOADERS = {"chgnet": chgnet, "sevennet": sevennet, "mace": mace, "orb": orb, "mattersim": mattersim, "emt": emt}
+"""Name of a potential → function that returns its calculator."""
 
 
 def load(name: str, weights: str, device: str) -> Any:
-    """Return a calculator by its name in ``LOADERS``; on the CPU it runs on one thread."""
+    """Return an ASE calculator; on the CPU it runs on one thread.
+
+    Args:
+        name: name in ``LOADERS``.
+        weights: file of weights; empty for a potential that brings its own.
+        device: name of the device in PyTorch.
+    """
     if device == "cpu" and "torch" not in sys.modules and name != "emt":
         import torch
 
@@ -79,7 +86,7 @@ def load(name: str, weights: str, device: str) -> Any:
 
 
 def answer(calculator: Any, atoms: Any) -> dict[str, Any]:
-    """Return energy (eV), forces (n, 3) in eV/Å and stress (6,) in eV/Å³, Voigt order."""
+    """Return energy (eV), forces (n, 3) in eV/Å and stress (6,) in eV/Å³, Voigt order, of ASE ``Atoms``."""
     work = atoms.copy()
     work.calc = calculator
     energy = float(work.get_potential_energy())

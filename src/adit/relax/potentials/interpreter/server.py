@@ -13,7 +13,7 @@ import warnings
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Serve until the input ends. Units are ASE's: Å, eV, eV/Å, eV/Å³."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
