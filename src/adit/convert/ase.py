@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def to_atoms(system: AtomicSystem) -> Atoms:
-    """Return ASE ``Atoms``, periodic if the system has a cell."""
+    """Return ASE ``Atoms`` (positions and cell in Å), periodic if the system has a cell."""
     from ase import Atoms
 
     return Atoms(
@@ -25,7 +25,17 @@ def to_atoms(system: AtomicSystem) -> Atoms:
 
 
 def from_atoms(atoms: Atoms, system_id: str, kind: Kind, info: dict[str, Any] | None = None) -> AtomicSystem:
-    """Return the system of ASE ``Atoms``; the cell is dropped for molecules."""
+    """Return the system of ASE ``Atoms``.
+
+    Args:
+        atoms: positions and cell in Å.
+        system_id: id of the system.
+        kind: kind of the system; the cell of a molecule is dropped.
+        info: annotations of the system.
+
+    Raises:
+        DataError: the result is not a valid system.
+    """
     return AtomicSystem(
         system_id=system_id,
         kind=kind,

@@ -1,4 +1,4 @@
-"""What a geometry says of a molecule: charge, unpaired electrons, names, validity."""
+"""Charge, unpaired electrons, names and validity of a molecule, perceived from its geometry."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
 CHALCOGENS: Final = frozenset({8, 16, 34, 52})
-"""O, S, Se, Te: a molecule of two of them has two electrons in two equal π* orbitals.
+"""Atomic numbers of O, S, Se, Te: a molecule of two of them has two electrons in two degenerate π* orbitals.
 
 Source: Huber and Herzberg, Constants of Diatomic Molecules (1979): ground states ³Σ⁻ of O2, SO, S2, Se2.
 """
 
 REACH: Final = 1.3
-"""Atoms closer than this times the sum of their covalent radii belong to one fragment."""
+"""Largest ratio of a distance to the sum of the covalent radii within a fragment."""
 
 
 @dataclass(frozen=True)
 class Perceived:
-    """A molecule as its geometry has it.
+    """A molecule with what was perceived from its geometry.
 
     Attributes:
-        mol: RDKit's molecule with bonds and its conformer; ``None`` where no bonding fits.
+        mol: RDKit molecule with bonds and a conformer; ``None`` if no bonds could be assigned.
         charge: total charge, e.
-        unpaired: unpaired electrons; without bonding the fewest that the number of electrons allows.
-        smiles: canonical SMILES without stereochemistry; empty without bonding.
-        inchikey: standard InChIKey with the stereochemistry of the geometry; empty without bonding.
-        fragments: groups of atoms within bonding distance.
-        problem: why it is not strictly valid (neutral, one fragment, no radical); empty if it is.
+        unpaired: number of unpaired electrons; without bonds, the lowest one that the number of electrons allows.
+        smiles: canonical SMILES without stereochemistry; empty without bonds.
+        inchikey: standard InChIKey with the stereochemistry of the geometry; empty without bonds.
+        fragments: number of groups of atoms within bonding distance.
+        problem: why it is not strictly valid (neutral, connected, no radical, all hydrogens); empty if it is.
     """
 
     mol: Mol | None
@@ -50,16 +50,18 @@ class Perceived:
 
     @property
     def valid(self) -> bool:
-        """Return whether it is strictly valid, as in the scores."""
+        """Return whether the molecule is strictly valid, as in the scores."""
         return not self.problem
 
 
 def perceive(system: AtomicSystem, charge: int | None = None) -> Perceived:
-    """Return what a geometry says: neutral with paired electrons if that fits, else a radical, a cation, an anion.
+    """Return a molecule as perceived: neutral with paired electrons if possible, else a radical, a cation, an anion.
+
+    If no bonds can be assigned, or the system has too many atoms, ``mol`` is ``None`` and ``problem`` says why.
 
     Args:
-        system: a molecule; ``info`` has its charge and its unpaired electrons where they are known.
-        charge: total charge, e; ``None``: as ``info`` says, else to be found.
+        system: a molecule; ``info`` may have its charge (e) and number of unpaired electrons.
+        charge: total charge, e; ``None``: that of ``info``, or else perceived.
     """
     from rdkit import rdBase
 
@@ -89,7 +91,7 @@ def _fewest(system: AtomicSystem, charge: int) -> int:
 
 
 def _unpaired(system: AtomicSystem, mol: Mol, charge: int) -> int:
-    """Return the unpaired electrons; those of several atoms pair up as far as they can."""
+    """Return the number of unpaired electrons; those of several atoms are paired as far as possible."""
     if len(system) == 1:
         return _unpaired_of_atom(int(system.numbers[0]), charge)
     if len(system) == 2 and charge == 0 and set(map(int, system.numbers)) <= CHALCOGENS and mol.GetNumBonds():
@@ -125,7 +127,7 @@ def fragments(system: AtomicSystem) -> int:
 
 
 def to_sdf(system: AtomicSystem) -> str:
-    """Return a molecule as one entry of an SDF file, with the bonds of its geometry; without any where none fit."""
+    """Return a molecule as one entry of an SDF file, with perceived bonds, or without bonds if none can be assigned."""
     from rdkit import Chem, rdBase
 
     perceived = perceive(system)

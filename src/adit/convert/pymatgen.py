@@ -25,7 +25,7 @@ _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
 
 
 def to_structure(system: AtomicSystem) -> Structure:
-    """Return a pymatgen ``Structure``; positions are kept, not wrapped.
+    """Return a pymatgen ``Structure`` (Å); positions are not wrapped into the cell.
 
     Raises:
         DataError: the system has no cell.
@@ -43,15 +43,15 @@ def to_structure(system: AtomicSystem) -> Structure:
 
 
 def to_molecule(system: AtomicSystem, charge: int = 0, unpaired: int = 0) -> Molecule:
-    """Return a pymatgen ``Molecule``.
+    """Return a pymatgen ``Molecule`` (Å).
 
     Args:
         system: a molecule.
         charge: total charge, e.
-        unpaired: unpaired electrons.
+        unpaired: number of unpaired electrons.
 
     Raises:
-        DataError: the electrons cannot leave so many unpaired.
+        DataError: the number of electrons does not allow this number of unpaired ones.
     """
     from pymatgen.core import Molecule
 
@@ -63,16 +63,16 @@ def to_molecule(system: AtomicSystem, charge: int = 0, unpaired: int = 0) -> Mol
 
 
 def from_molecule(molecule: Molecule, system_id: str, info: dict[str, Any] | None = None) -> AtomicSystem:
-    """Return the system of a pymatgen ``Molecule``."""
+    """Return the system of a pymatgen ``Molecule``; its charge is not kept."""
     numbers = np.array([_atomic_number(site.specie) for site in molecule])
     return AtomicSystem(system_id, Kind.MOLECULE, numbers, molecule.cart_coords, info=info or {})
 
 
 def ionic_structure(ions: Iterable[tuple[str, int, int]]) -> Structure:
-    """Return a structure of ions in a cube of 10 Å, all at one place: for tools that read composition and volume alone.
+    """Return ions in a cube of 10 Å, all at one position: a structure for tools that use only composition and volume.
 
     Args:
-        ions: symbol, oxidation state and number of atoms of each.
+        ions: (symbol, oxidation state, number of atoms) of each ion.
     """
     from pymatgen.core import Lattice, Species, Structure
 
@@ -86,7 +86,7 @@ def from_structure(
     """Return the system of an ordered pymatgen ``Structure``.
 
     Raises:
-        DataError: sites are disordered.
+        DataError: sites are disordered, or the result is not a valid system.
     """
     if not structure.is_ordered:
         raise DataError(f"{system_id}: has disordered sites")
@@ -103,12 +103,12 @@ def from_structure(
 def disordered_structure(
     cell: Sequence[Sequence[float]], positions: Sequence[Sequence[float]], occupancies: Sequence[Mapping[str, float]]
 ) -> Structure:
-    """Return a structure whose sites are shared by elements.
+    """Return a pymatgen ``Structure`` whose sites are shared by elements.
 
     Args:
         cell: (3, 3) rows are lattice vectors, Å.
         positions: (n, 3) Cartesian, Å.
-        occupancies: of each site, the amount of each element.
+        occupancies: element → occupancy (0 to 1) of each site.
     """
     from pymatgen.core import Lattice, Structure
 
@@ -116,10 +116,13 @@ def disordered_structure(
 
 
 def structure_of_dict(value: Mapping[str, Any]) -> Structure:
-    """Return the pymatgen ``Structure`` of its dictionary, without the properties of its sites.
+    """Return the pymatgen ``Structure`` of a dictionary, without the properties of its sites.
 
     pymatgen imports and calls what such a property names (``@module``, ``@class``), and the dictionary may come from an
     unknown source.
+
+    Raises:
+        KeyError, TypeError, ValueError: the dictionary is not that of a structure.
     """
     from pymatgen.core import Structure
 
@@ -136,7 +139,7 @@ def from_pymatgen_dict(value: Mapping[str, Any], system_id: str) -> AtomicSystem
     """Return the system of the dictionary of a pymatgen ``Structure`` (with a lattice) or ``Molecule``.
 
     Raises:
-        DataError: sites are disordered.
+        DataError: sites are disordered, or the result is not a valid system.
     """
     from pymatgen.core import Molecule
 
@@ -210,7 +213,7 @@ def primitive(system: AtomicSystem, symprec: float = 1e-3) -> AtomicSystem:
 
     Args:
         system: a crystal.
-        symprec: tolerance, Å.
+        symprec: tolerance of positions, Å.
     """
     import spglib
 
@@ -232,7 +235,7 @@ def from_cif(text: str, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[st
     """Read the first structure of a CIF, as written (no reduction to a primitive cell).
 
     Raises:
-        DataError: the text does not parse.
+        DataError: the text is not a CIF, has no structure, or its sites are disordered.
     """
     from pymatgen.io.cif import CifParser
 
@@ -248,17 +251,22 @@ def from_cif(text: str, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[st
 
 
 def to_cif(system: AtomicSystem) -> str:
-    """Return the crystal as CIF (P1)."""
+    """Return the crystal as CIF, with all atoms (P1).
+
+    Raises:
+        DataError: the system has no cell.
+    """
     return str(to_structure(system).to(fmt="cif"))
 
 
 def spacegroup_number(system: AtomicSystem, symprec: float = 0.1, angle_tolerance: float = 5.0) -> int:
-    """Return the international spacegroup number; 0 if spglib finds none.
+    """Return the international number of the spacegroup; 0 if spglib finds none, or without a cell.
 
     Args:
         system: a crystal.
-        symprec: tolerance, Å.
-        angle_tolerance: degrees; the default is that of pymatgen's ``SpacegroupAnalyzer``, so that both agree.
+        symprec: tolerance of positions, Å.
+        angle_tolerance: tolerance of angles, degrees; the default is that of pymatgen's ``SpacegroupAnalyzer``, so that
+            both agree.
     """
     import spglib
 

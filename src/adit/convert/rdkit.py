@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def to_xyz(system: AtomicSystem) -> str:
-    """Return an XYZ block."""
+    """Return the system as the text of an XYZ file (Å), with its id as comment."""
     lines = [str(len(system)), system.system_id]
     lines += [
         f"{symbol(int(z))} {x:.8f} {y:.8f} {w:.8f}"
@@ -34,10 +34,11 @@ def to_rdkit(system: AtomicSystem, charge: int = 0, *, charged_atoms: bool = Tru
     Args:
         system: a molecule.
         charge: total charge, e.
-        charged_atoms: whether atoms of an unusual valency get a formal charge; otherwise they are radicals.
+        charged_atoms: whether atoms with an unusual valence get a formal charge; otherwise they are radicals.
 
     Raises:
-        DataError: RDKit finds no bonding with this charge, or the system has too many atoms.
+        DataError: RDKit cannot assign bonds with this charge.
+        LimitError: the system has too many atoms for operations on all pairs.
     """
     from rdkit import Chem, rdBase
     from rdkit.Chem import rdDetermineBonds
@@ -57,7 +58,7 @@ def to_rdkit(system: AtomicSystem, charge: int = 0, *, charged_atoms: bool = Tru
 
 
 def strict_problem(mol: Mol) -> str:
-    """Return why a sanitised RDKit molecule is not strictly valid; empty if it is."""
+    """Return why a sanitised RDKit molecule is not strictly valid (connected, no radical, all hydrogens), or ""."""
     from rdkit import Chem
 
     if len(Chem.GetMolFrags(mol)) != 1:
@@ -71,7 +72,13 @@ def strict_problem(mol: Mol) -> str:
 
 
 def from_rdkit(mol: Mol, system_id: str, info: dict[str, Any] | None = None, conformer: int = -1) -> AtomicSystem:
-    """Return the system of an RDKit molecule with a conformer.
+    """Return the system of an RDKit molecule with a conformer (Å).
+
+    Args:
+        mol: the molecule.
+        system_id: id of the system.
+        info: annotations of the system.
+        conformer: id of the conformer; -1: the first one.
 
     Raises:
         DataError: the molecule has no conformer.
@@ -91,9 +98,9 @@ def to_sdf_entry(mol: Mol, system_id: str, fields: Mapping[str, object]) -> str:
     """Return one entry of an SDF file: atoms, bonds, and data fields.
 
     Args:
-        mol: with a conformer.
+        mol: molecule with a conformer (Å).
         system_id: title of the entry.
-        fields: data fields; those that are ``None`` are left out.
+        fields: name → value of data fields; values that are ``None`` are left out.
     """
     from rdkit import Chem
 
@@ -108,7 +115,7 @@ def from_mol_block(block: str, system_id: str, info: dict[str, Any] | None = Non
     """Return the system of a MOL block (one entry of an SDF file), hydrogens as written.
 
     Raises:
-        DataError: RDKit does not read it.
+        DataError: RDKit does not read the block.
     """
     mol = _mol_of_block(block)
     if mol is None:
@@ -117,7 +124,11 @@ def from_mol_block(block: str, system_id: str, info: dict[str, Any] | None = Non
 
 
 def read_sdf(path: Path) -> list[tuple[str, dict[str, str]]]:
-    """Return the MOL block and the data fields of each entry of an SDF file (``.sdf`` or ``.sdf.gz``)."""
+    """Return the MOL block and the data fields of each entry of an SDF file (``.sdf`` or ``.sdf.gz``).
+
+    Raises:
+        OSError, EOFError: the file is missing, truncated or not compressed as its name says.
+    """
     import gzip
 
     opener: Any = gzip.open if path.suffix == ".gz" else open
@@ -139,7 +150,7 @@ def split_sdf(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def smiles_of_block(block: str) -> str | None:
-    """Return the canonical SMILES of a MOL block; ``None`` if RDKit cannot read it."""
+    """Return the canonical SMILES of a MOL block, without stereochemistry; ``None`` if RDKit cannot read it."""
     from rdkit import rdBase
 
     mol = _mol_of_block(block)
@@ -156,14 +167,14 @@ def _mol_of_block(block: str) -> Mol | None:
 
 
 def canonical_smiles(mol: Mol, stereo: bool = False) -> str:
-    """Return the canonical SMILES without hydrogens; without stereochemistry unless requested."""
+    """Return the canonical SMILES without explicit hydrogens; with stereochemistry only if ``stereo`` is true."""
     from rdkit import Chem
 
     return str(Chem.MolToSmiles(Chem.RemoveHs(mol), isomericSmiles=stereo))
 
 
 def with_stereo(mol: Mol) -> Mol:
-    """Return a copy with the stereochemistry of its conformer: tetrahedral centres and double bonds."""
+    """Return a copy with the stereochemistry (tetrahedral centres, double bonds) of its conformer."""
     from rdkit import Chem
 
     copy = Chem.Mol(mol)
