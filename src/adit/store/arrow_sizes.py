@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Final
 
 MAGIC: Final = b"ARROW1"
+"""First and last bytes of an Arrow file."""
+
 _BLOCK: Final = 24
-"""Bytes of an entry of the footer: offset, length of the header, length of the body."""
+"""Size of an entry of the footer, bytes: offset, length of the header, length of the body."""
 
 _DICTIONARIES, _BATCHES = 2, 3
 """Fields of the footer."""
 
 _HEADER_TYPE, _HEADER, _DICTIONARY_TYPE, _DATA = 1, 2, 2, 1
-"""Fields of a message, the type of one with a dictionary, and its field with the batch."""
+"""Fields of a message; type of a message with a dictionary; field of a dictionary with its record batch."""
 
 _BUFFERS, _COMPRESSION = 2, 3
 """Fields of a record batch."""

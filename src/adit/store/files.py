@@ -43,7 +43,7 @@ def require_file(path: Path | str) -> Path:
     """Return the path of a required file.
 
     Raises:
-        DataError: there is no such file.
+        DataError: it does not exist, or is not a plain file.
     """
     path = Path(path)
     if not path.is_file():
@@ -52,20 +52,29 @@ def require_file(path: Path | str) -> Path:
 
 
 def unreadable(path: Path, error: Exception) -> DataError:
-    """Return the error for an unreadable file, with the way out."""
+    """Return the error for an unreadable file, whose message says what to do."""
     made_here = is_made_here(path)
     way = "delete it and run the stage that makes it again" if made_here else "give another file, or make it again"
     return DataError(f"{path}: not readable ({error}); {way}")
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write ``text`` as UTF-8."""
+    """Write ``text`` as UTF-8, atomically.
+
+    Raises:
+        DataError: the file cannot be written (no space, no permission), or is not a plain file.
+    """
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write JSON with sorted keys; NaN is refused (``ValueError``), since it is not valid JSON."""
+    """Write JSON with sorted keys, atomically.
+
+    Raises:
+        ValueError: the value has NaN or infinity, which are not valid JSON.
+        DataError: the file cannot be written (no space, no permission), or is not a plain file.
+    """
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
 
 
@@ -85,18 +94,26 @@ def read_json(path: Path | str) -> Any:
 
 
 def sha256(path: Path | str) -> str:
-    """Return the SHA-256 of a file.
+    """Return the SHA-256 of a file, hexadecimal.
 
     Raises:
-        DataError: there is no such file.
+        DataError: it does not exist, or is not a plain file.
     """
     return manifest.sha256(require_file(path))
 
 
 def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return the JSON at ``path`` if its ``key`` field equals ``key``; else make, write and return it.
+    """Return the JSON object at ``path`` if its field ``key`` equals ``key``; else make, write and return it.
 
-    So finished work of a killed process is used again, and work of other settings is not.
+    So finished work of an interrupted process is used again, and work with other settings is not.
+
+    Args:
+        path: the file.
+        key: hash of everything that the object depends on.
+        make: returns the object, without ``key``.
+
+    Raises:
+        DataError: the file cannot be written.
     """
     path = Path(path)
     if path.is_file():
@@ -112,7 +129,15 @@ def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) 
 
 
 def link(source: Path | str, path: Path | str) -> None:
-    """Give a file a second name, without a copy if the file system supports it; an existing file is replaced."""
+    """Give a file a second name, without a copy if the file system supports it; an existing file is replaced.
+
+    Args:
+        source: the file.
+        path: its second name.
+
+    Raises:
+        DataError: there is no such file, or the second name cannot be written.
+    """
     source, path = require_file(source), Path(path)
     if link_into_place(source, path):
         return

@@ -14,23 +14,23 @@ from adit.config.limits import LimitsConfig
 from adit.limits import LimitError
 
 OBJECT: Final = 32
-"""Bytes that a text or a list takes at least, as an object; a number in a list of objects too."""
+"""Smallest size of a text or a list as a Python object, and of a number in a list of objects, bytes."""
 
 _ROWS: Final = 1 << 16
-"""Rows that are read at a time; every time takes as long as the dictionary is large."""
+"""Number of rows that are read at a time; each time costs as much as the dictionary is large."""
 
 
 def parquet_batches(path: Path, source: str, limits: LimitsConfig, number: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet table in batches; texts are dictionaries, so that one that repeats is there once.
+    """Yield the rows of a Parquet table in batches; texts are dictionaries, so that a repeated one is in memory once.
 
     Args:
         path: the file.
-        source: for messages.
-        limits: ``archive_bytes`` bounds what it takes unpacked.
-        number: bytes that a number takes beyond its own: ``OBJECT`` where it becomes an object, otherwise 0.
+        source: name of the file for messages.
+        limits: ``archive_bytes`` is the largest unpacked size, bytes.
+        number: bytes that a number takes in addition to its own: ``OBJECT`` if it becomes an object, otherwise 0.
 
     Raises:
-        LimitError: it takes more.
+        LimitError: the table is larger.
         pa.ArrowException: the file is not Parquet.
     """
     metadata = pyarrow.parquet.read_metadata(path)
@@ -47,7 +47,7 @@ def read_parquet(path: Path, limits: LimitsConfig) -> pa.Table:
     """Return a Parquet table.
 
     Raises:
-        LimitError: it takes more than ``limits.archive_bytes`` unpacked.
+        LimitError: it is larger than ``limits.archive_bytes`` unpacked.
         pa.ArrowException: the file is not Parquet.
     """
     batches = list(parquet_batches(path, str(path), limits, 0))
@@ -56,7 +56,7 @@ def read_parquet(path: Path, limits: LimitsConfig) -> pa.Table:
 
 
 def _check_stated(metadata: Any, source: str, limits: LimitsConfig, number: int) -> None:
-    """Check what the file itself says of its size."""
+    """Check the size that the file's own metadata states."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     parts = [group.column(index) for group in groups for index in range(group.num_columns)]
     _check(sum(part.total_uncompressed_size for part in parts), source, limits)
@@ -64,7 +64,7 @@ def _check_stated(metadata: Any, source: str, limits: LimitsConfig, number: int)
 
 
 def _texts(metadata: Any) -> list[str]:
-    """Return the columns of texts: read as dictionaries, a text that occurs often is in memory once."""
+    """Return the columns of texts; read as dictionaries, a text that occurs often is in memory once."""
     columns = [metadata.schema.column(index) for index in range(len(metadata.schema))]
     return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
 
@@ -77,7 +77,7 @@ def _check(size: int, source: str, limits: LimitsConfig) -> None:
 
 
 def _size(column: Any, number: int) -> int:
-    """Return the bytes of the values of an array as objects, about; a dictionary counts as what it stands for."""
+    """Return the approximate size of the values of an array as objects, bytes; a dictionary counts as its values."""
     kind, objects = column.type, OBJECT * len(column)
     if pa.types.is_dictionary(kind):
         if not pa.types.is_string(kind.value_type) and not pa.types.is_binary(kind.value_type):

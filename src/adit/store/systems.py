@@ -18,6 +18,7 @@ from adit.store.tables import provenance_metadata, read_arrow, write_arrow
 from adit.systems import AtomicSystem, Failure, Kind, SystemArrays
 
 Row = AtomicSystem | Failure
+"""A row of a file of systems."""
 
 SYSTEM_SCHEMA = pa.schema(
     [
@@ -32,6 +33,7 @@ SYSTEM_SCHEMA = pa.schema(
         pa.field("failed_reason", pa.string()),
     ]
 )
+"""Columns of a file of systems: positions (n × 3) and cell (9 numbers, vectors as rows) in Å, ``info`` as JSON."""
 
 
 def _record(row: Row, split: str | None) -> dict[str, Any]:
@@ -67,11 +69,11 @@ def write_systems(
     Args:
         path: the file.
         rows: systems and failures, one row each.
-        splits: the split of each row.
-        metadata: provenance, stored as JSON in the schema.
+        splits: split of each row; ``None`` for none.
+        metadata: provenance, stored as JSON in the schema; see ``SystemTable.metadata``.
 
     Raises:
-        DataError: the number of splits differs, or the file cannot be written.
+        DataError: the number of splits is not that of the rows, or the file cannot be written.
     """
     rows = list(rows)
     if splits is not None and len(splits) != len(rows):
@@ -87,7 +89,11 @@ def systems_table(rows: Sequence[Row], splits: Sequence[str] | None = None) -> p
 
 
 class SystemTable(Sequence[Row]):
-    """A memory-mapped file of systems and failures; rows are created when they are accessed."""
+    """A memory-mapped file of systems and failures; rows are created when they are accessed.
+
+    Attributes:
+        path: path of the file.
+    """
 
     def __init__(self, table: pa.Table, path: Path) -> None:
         self._table = table
@@ -97,7 +103,7 @@ class SystemTable(Sequence[Row]):
         return int(self._table.num_rows)
 
     def encoded(self) -> list[str]:
-        """Return the columns with encodings that can unpack to many bytes: dictionaries and run lengths."""
+        """Return the names of columns with encodings that can unpack to many bytes: dictionaries and run lengths."""
         is_encoded = (pa.types.is_dictionary, pa.types.is_run_end_encoded)
         return [each.name for each in self._table.schema if any(check(each.type) for check in is_encoded)]
 
@@ -137,7 +143,7 @@ class SystemTable(Sequence[Row]):
 
     @property
     def splits(self) -> list[str | None]:
-        """Return the split of each row."""
+        """Return the split of each row; ``None`` for none."""
         return list(self._table.column("split").to_pylist())
 
     @property
@@ -147,18 +153,18 @@ class SystemTable(Sequence[Row]):
 
     @property
     def n_atoms(self) -> np.ndarray:
-        """Return the number of atoms of each row (0 for failures)."""
+        """Return the number of atoms of each row, (rows,) int; 0 for failures."""
         lengths = pa.compute.list_value_length(self._table.column("numbers")).to_pylist()
         return np.array([length or 0 for length in lengths], dtype=np.int64)
 
     def systems(self, split: str | None = None) -> list[AtomicSystem]:
-        """Return the systems (not the failures) of one split, or of all."""
+        """Return the systems (not the failures) of one split, or of all if ``split`` is ``None``."""
         labels = self.splits
         rows = (self._row(i) for i in range(len(self)) if split is None or labels[i] == split)
         return [row for row in rows if isinstance(row, AtomicSystem)]
 
     def arrays(self, split: str) -> SystemArrays:
-        """Return the systems of a split as flat arrays, in order, without creating objects."""
+        """Return the systems of a split as flat arrays (Å, float32), in order, without creating objects."""
         table = self._table.filter(self._wanted(split)).combine_chunks()
         numbers, positions = (_flat_list(table, name) for name in ("numbers", "positions"))
         sizes = np.asarray(pa.compute.list_value_length(table.column("numbers")), dtype=np.int64)
@@ -181,7 +187,7 @@ class SystemTable(Sequence[Row]):
         )
 
     def infos(self, split: str) -> list[dict[str, Any]]:
-        """Return the annotations of the systems of a split, in the order of ``arrays``."""
+        """Return the annotations (``info``) of the systems of a split, in the order of ``arrays``."""
         return [json.loads(text or "{}") for text in self._table.column("info").filter(self._wanted(split)).to_pylist()]
 
     def split_ids(self, split: str) -> list[str]:
@@ -189,7 +195,7 @@ class SystemTable(Sequence[Row]):
         return list(self._table.column("system_id").filter(self._wanted(split)).to_pylist())
 
     def failures(self) -> list[Failure]:
-        """Return the failures."""
+        """Return all failures, in order."""
         return [row for row in self if isinstance(row, Failure)]
 
 
@@ -200,10 +206,11 @@ def _flat_list(table: pa.Table, name: str) -> np.ndarray:
 
 
 def read_systems(path: Path | str) -> SystemTable:
-    """Open a file of systems (memory-mapped).
+    """Return the rows of a file of systems, memory-mapped.
 
     Raises:
-        DataError: the file is missing, broken or no file of systems.
+        LimitError: it would be larger than ``limits.archive_bytes`` unpacked.
+        DataError: the file is missing, broken, or not a file of systems.
     """
     path = require_file(path)
     table = read_arrow(path)
@@ -214,7 +221,11 @@ def read_systems(path: Path | str) -> SystemTable:
 
 
 def write_extxyz(path: Path | str, systems: Iterable[AtomicSystem]) -> None:
-    """Write systems as extended XYZ (ids and scalar ``info`` in the comment line)."""
+    """Write systems as extended XYZ (Å), with ids and those values of ``info`` that are numbers or text as comment.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     lines: list[str] = []
     for system in systems:
         scalars = {k: v for k, v in system.info.items() if isinstance(v, (int, float, str, bool))}

@@ -26,26 +26,38 @@ if TYPE_CHECKING:
 
 
 CSV: Final = (".csv", ".csv.gz")
-"""How the names of text tables end."""
+"""Suffixes of text tables."""
 
 CELL: Final = 32
-"""Bytes that a cell of a text table takes beyond its characters."""
+"""Memory that a cell of a text table takes in addition to its characters, bytes."""
 
 
 def provenance_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Return provenance as the metadata of a schema."""
+    """Return provenance as the metadata of an Arrow schema; values must be storable as JSON."""
     return {"adit": json.dumps(dict(metadata), sort_keys=True)}
 
 
 def write_arrow(path: Path | str, table: pa.Table) -> None:
-    """Write a table as an uncompressed Arrow file, so that it can be memory-mapped."""
+    """Write a table as an uncompressed Arrow file, which can be memory-mapped.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     with arrow_writer(path, table.schema) as write:
         write(table)
 
 
 @contextmanager
 def arrow_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends tables to an Arrow file, which appears if the block ends without error."""
+    """Yield a function that appends tables to an Arrow file, which appears if the block ends without error.
+
+    Args:
+        path: the file.
+        schema: schema of all tables.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     with (
         atomic_path(path) as temporary,
         pa.OSFile(str(temporary), "wb") as sink,
@@ -56,16 +68,24 @@ def arrow_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.T
 
 @contextmanager
 def parquet_writer(path: Path | str, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends tables to a Parquet file, which appears if the block ends without error."""
+    """Yield a function that appends tables to a Parquet file, which appears if the block ends without error.
+
+    Args:
+        path: the file.
+        schema: schema of all tables.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     with atomic_path(path) as temporary, pa.parquet.ParquetWriter(temporary, schema) as out:
         yield out.write_table
 
 
 def read_arrow(path: Path | str) -> pa.Table:
-    """Open an Arrow file, memory-mapped.
+    """Return the table of an Arrow file, memory-mapped.
 
     Raises:
-        LimitError: it would take more than ``limits.archive_bytes`` unpacked.
+        LimitError: it would be larger than ``limits.archive_bytes`` unpacked.
         DataError: it is missing or broken.
     """
     path = require_file(path)
@@ -82,7 +102,16 @@ def read_arrow(path: Path | str) -> pa.Table:
 
 
 def write_frame(path: Path | str, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write a pandas frame as Parquet, or as CSV by the file's suffix (with formulas escaped for spreadsheets)."""
+    """Write a pandas frame as Parquet, or as CSV if the suffix is ``.csv``.
+
+    Args:
+        path: the file.
+        frame: the table; in CSV, texts that a spreadsheet would take for formulas are escaped.
+        metadata: provenance, see ``read_metadata``; not stored in CSV.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     with atomic_path(path) as temporary:
         if Path(path).suffix == ".csv":
             escaped(frame).to_csv(temporary, index=False)
@@ -98,7 +127,7 @@ NAMES_IN_TABLES = ("system_id", "formula", "smiles", "material_id")
 
 
 def _typed(values: pd.Series[Any]) -> Any:
-    """Return a column of a CSV file as numbers or booleans if all its values are such; "" is missing."""
+    """Return a column of a CSV file as numbers if all its values are numbers; "" is missing."""
     import pandas as pd
 
     if values.dtype != object and not pd.api.types.is_string_dtype(values.dtype):
@@ -111,10 +140,10 @@ def _typed(values: pd.Series[Any]) -> Any:
 
 
 def read_frame(path: Path | str) -> pd.DataFrame:
-    """Read a Parquet file, or a CSV file (also packed, ``.csv.gz``), as a pandas frame.
+    """Return a Parquet file, or a CSV file (``.csv`` or ``.csv.gz``), as a pandas frame.
 
     Raises:
-        LimitError: it takes more than ``limits.archive_bytes`` unpacked; a CSV file: more than ``limits.file_bytes``.
+        LimitError: it is larger than ``limits.archive_bytes`` unpacked; a CSV file: than ``limits.file_bytes``.
         DataError: it is missing or broken.
     """
     path = require_file(path)
@@ -125,7 +154,7 @@ def read_frame(path: Path | str) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """Return a text table; names are text unchanged, whatever they look like ("nan", "NaN" of sodium and nitrogen)."""
+    """Return a text table; names stay text, whatever they look like ("nan", or "NaN" of sodium and nitrogen)."""
     import pandas as pd
 
     names = dict.fromkeys(NAMES_IN_TABLES, str)
@@ -140,7 +169,7 @@ def _bounded(path: Path) -> bytes:
     """Return the unpacked bytes of a text table.
 
     Raises:
-        LimitError: they, or the table that they make, take too much memory.
+        LimitError: they, or the table made from them, take too much memory.
     """
     limits = LIMITS.get()
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
@@ -155,7 +184,11 @@ def _bounded(path: Path) -> bytes:
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
-    """Return the provenance in a Parquet file of ``write_frame``; empty if there is none, or for CSV."""
+    """Return the provenance in a Parquet file of ``write_frame``; empty if there is none, or for CSV.
+
+    Raises:
+        DataError: the file is missing or broken.
+    """
     path = require_file(path)
     if path.name.endswith(CSV):
         return {}

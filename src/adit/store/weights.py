@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 def write_tensors(
     path: Path | str, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named tensors as safetensors."""
+    """Write named tensors as safetensors, in their own precision.
+
+    Args:
+        path: the file.
+        tensors: name → tensor.
+        metadata: texts to store with them.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     from safetensors.torch import save
 
     with atomic_path(path) as temporary:
@@ -25,7 +34,7 @@ def write_tensors(
 
 
 def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
-    """Read named tensors from safetensors.
+    """Return name → tensor of a file of safetensors, on the CPU.
 
     Raises:
         DataError: the file is missing or broken.
@@ -41,10 +50,10 @@ def read_tensors(path: Path | str) -> dict[str, torch.Tensor]:
 
 
 def weight_files(folder: Path | str) -> list[Path]:
-    """Return the file of a model's weights, or its shards in order.
+    """Return the file of a model's weights, or its shards in order; it is not checked whether they exist.
 
-    Raises:
-        DataError: the weights are missing.
+    Args:
+        folder: the model's folder, with ``model.safetensors`` or ``model-*.safetensors``.
     """
     folder = Path(folder)
     whole = folder / "model.safetensors"
@@ -53,7 +62,7 @@ def weight_files(folder: Path | str) -> list[Path]:
 
 
 def tensor_shapes(folder: Path | str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the weights in a model's folder from the headers of its files; no tensor is read.
+    """Return name → shape of the weights in a model's folder from the headers of its files; no tensor is read.
 
     Raises:
         DataError: a file is missing, or its header does not match its size.
@@ -71,7 +80,7 @@ def tensor_shapes(folder: Path | str) -> dict[str, tuple[int, ...]]:
 
 
 def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
-    """Read the weights in a model's folder, one file or shards, as float32.
+    """Return name → tensor of the weights in a model's folder, one file or shards, as float32 on the CPU.
 
     Raises:
         DataError: a file is missing or broken.
@@ -81,7 +90,11 @@ def read_weights(folder: Path | str) -> dict[str, torch.Tensor]:
 
 
 def weights_sha256(folder: Path | str) -> str:
-    """Return the SHA-256 of the weights in a model's folder; for shards, the hash of their hashes in order."""
+    """Return the SHA-256 of the weights in a model's folder; for shards, the hash of their hashes in order.
+
+    Raises:
+        DataError: a file is missing.
+    """
     import hashlib
 
     hashes = [sha256(path) for path in weight_files(folder)]
@@ -89,7 +102,11 @@ def weights_sha256(folder: Path | str) -> str:
 
 
 def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
-    """Write the resume state of a training (written and read only by this package)."""
+    """Write the resume state of a training (written and read only by this package).
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     import io
 
     import torch
@@ -101,7 +118,7 @@ def write_torch(path: Path | str, state: Mapping[str, Any]) -> None:
 
 
 def read_torch(path: Path | str) -> dict[str, Any] | None:
-    """Read a resume state; ``None`` if it is missing or truncated."""
+    """Return a resume state, on the CPU; ``None`` if it is missing, broken, or has other than plain values."""
     import pickle
     import zipfile
 
