@@ -16,21 +16,22 @@ SUFFIX_INCHIKEY: Final = "_inchikey"
 """Suffix of a metric that compares molecules by InChIKey."""
 
 EV_PER_ATOM: Final = "eV/atom"
+"""Unit of most energies."""
 
 
 def plain_words(name: str) -> str:
-    """Return a name of the files as words."""
+    """Return a name of a column or metric as words, e.g. ``energy/atom`` of ``energy_per_atom``."""
     return name.replace("posebusters_", "PoseBusters: ").replace("_per_atom", "/atom").replace("_", " ")
 
 
 class Labelled(StrEnum):
-    """A name in the files, with its label, unit and meaning.
+    """A name in the files, with its title, unit and meaning.
 
     Attributes:
         label: title above a column or beside a number; by default the name in plain words.
-        unit: of the numbers; empty where there is none.
+        unit: unit of the numbers; empty if there is none.
         help: meaning, in one line.
-        flag: of a metric, title of the column that says whether a row passes.
+        flag: for a metric, title of the column that says whether a row passes; by default the label.
     """
 
     label: str
@@ -48,7 +49,7 @@ class Labelled(StrEnum):
 
 
 class Population(Labelled):
-    """What was scored: the samples, or one of the control rows."""
+    """Systems that are scored: the samples, or one of the controls."""
 
     SAMPLES = "samples"
     TRAIN = "train"
@@ -62,7 +63,7 @@ CONTROLS: Final = (Population.TRAIN, Population.TEST, Population.NOISE, Populati
 
 
 class Protocol(Labelled):
-    """Whose definitions decide a number."""
+    """Set of definitions by which a metric is computed, named after its publication or tool."""
 
     ADIT = "adit", "ADiT", "", "the paper's definitions"
     FLOWMM = "flowmm", "FlowMM"
@@ -88,7 +89,7 @@ REQUESTED_PROTOCOLS: Final = (
 
 
 class Metric(Labelled):
-    """Names of metrics, as in the published tables where those have one."""
+    """Metrics, by their names in the published tables if there are such."""
 
     STRUCTURAL_VALIDITY = "structural_validity"
     COMPOSITIONAL_VALIDITY = "compositional_validity"
@@ -134,11 +135,11 @@ class Metric(Labelled):
 
 
 class Col(Labelled):
-    """Columns of the stored tables; booleans unless a unit or the meaning says otherwise."""
+    """Columns of the stored tables; those without unit and meaning are flags, counts or texts, as the name says."""
 
     # every table
     SYSTEM_ID = "system_id", "id"
-    STATUS = "status", "", "", "ok or converged; else what happened to the row"
+    STATUS = "status", "", "", "ok, converged, or another outcome, such as failed or timeout"
     REASON = "reason", "why not", "", "one line where status is not ok; several are joined by '; '"
     FORMULA = "formula", "", "", "reduced formula"
     N_ATOMS = "n_atoms", "atoms"
@@ -161,7 +162,7 @@ class Col(Labelled):
         "symmetrized_energy_difference",
         "",
         EV_PER_ATOM,
-        "relaxed from the symmetrised start less relaxed as given",
+        "relaxed from the symmetrised start minus relaxed as given",
     )
     SYMMETRIZED_STEPS = "symmetrized_steps", "", "", "steps from the symmetrised start"
     SYMMETRIZED_WALL_S = "symmetrized_wall_s", "", "s", "wall time from the symmetrised start"
@@ -185,8 +186,8 @@ class Col(Labelled):
     SETTINGS_HASH = "settings_hash", "settings, hash"
     WARNINGS = "warnings"
     # relaxed/molecule/<shard>.parquet, scores/molecule.parquet
-    CHARGE = "total_charge", "", "e", "of the molecule: as its file says, else as its geometry has it"
-    UNPAIRED = "unpaired_electrons", "", "", "of the molecule: as its file says, else as its geometry has it"
+    CHARGE = "total_charge", "", "e", "of the molecule: as in its file, else perceived from its geometry"
+    UNPAIRED = "unpaired_electrons", "", "", "of the molecule: as in its file, else perceived from its geometry"
     BONDING_KEPT = "bonding_kept", "bonds kept", "", "same bonds (SMILES) before and after relaxation"
     STEREO_KEPT = "stereo_kept", "stereo kept", "", "same InChIKey before and after relaxation"
     FRAGMENTS = "fragments", "", "", "groups of atoms within bonding distance, after relaxation"
@@ -199,7 +200,7 @@ class Col(Labelled):
     AFFINITY = "electron_affinity", "EA", "eV", "vertical, difference of GFN2-xTB energies"
     ATOMISATION = "atomisation_energy", "E atom", "eV", "to free atoms, GFN2-xTB, no zero-point energy"
     STRAIN = "strain", "strain", "eV", "above the lowest conformer found (ETKDG, GFN2-xTB)"
-    CONFORMERS = "n_conformers", "", "", "number of conformers that the strain rests on"
+    CONFORMERS = "n_conformers", "", "", "number of conformers compared for the strain"
     QED = "qed", "QED", "", "drug-likeness, 0 to 1 (RDKit)"
     SA_SCORE = "sa_score", "SA", "", "synthetic accessibility, 1 easy to 10 hard (RDKit)"
     LOGP = "logp", "logP", "", "octanol-water, Crippen (RDKit)"
@@ -215,19 +216,14 @@ class Col(Labelled):
     FORMATION_ENERGY = "formation_energy_per_atom", "E form", EV_PER_ATOM, "formation energy"
     HULL_COVERS_CHEMISTRY = "hull_covers_chemistry", "hull known", "", "every pair of its elements has a compound there"
     HULL_GAPS = "hull_gaps", "", "", "what the hull does not cover"
-    MISSING_PAIRS = "missing_pairs", "", "", "pairs of its elements of which the hull has no compound"
+    MISSING_PAIRS = "missing_pairs", "", "", "pairs of its elements without a compound in the hull"
     VERDICT = "verdict", "", "", "stable, unstable, unknown hull, no energy"
-    E_ABOVE_HULL_DIFFERENCE = (
-        "e_above_hull_difference",
-        "",
-        EV_PER_ATOM,
-        "energy above the judge's hull minus that above the run's hull",
-    )
+    E_ABOVE_HULL_DIFFERENCE = "e_above_hull_difference", "", EV_PER_ATOM, "energy above the hull, judge minus run"
     JUDGE_E_ABOVE_HULL = "judge_e_above_hull", "E hull, judge", EV_PER_ATOM, "energy above the hull by the judge"
     JOINT_VERDICT = "joint_verdict", "by both", "", "stable by both, by one, by none, unknown hull, no energy"
-    JUDGE_STATUS = "judge_status", "", "", "judged, not judged, or what happened to the row"
+    JUDGE_STATUS = "judge_status", "", "", "judged, not judged, or another outcome, such as failed"
     JUDGE_REASON = "judge_reason", "", "", "why the judge has no energy or no hull"
-    STATIC_ENERGY_PER_ATOM = "static_energy_per_atom", "", EV_PER_ATOM, "of the crystal as it stood"
+    STATIC_ENERGY_PER_ATOM = "static_energy_per_atom", "", EV_PER_ATOM, "of the crystal before relaxation by the judge"
     RELAXED_ENERGY_PER_ATOM = "relaxed_energy_per_atom", "", EV_PER_ATOM, "after relaxation by the judge"
     CORRECTION_PER_ATOM = "correction_per_atom", "", EV_PER_ATOM, "part of the energies that is a correction"
     HULL_REASON = "hull_reason", "", "", "why there is no energy above the hull"
@@ -288,11 +284,11 @@ class Col(Labelled):
     MOFCHECKER_ALL = "mofchecker_all", "valid", "", "all checks of MOFChecker"
     # known/known.parquet
     IS_KNOWN = "known", "known", "", "known, ordered-variant (of a known disordered phase), not-found or unknown"
-    KNOWN_SOURCE = "known_source", "known to", "", "what has the match; without one, all that was asked"
+    KNOWN_SOURCE = "known_source", "known to", "", "source of the match; without one, all sources that were asked"
     KNOWN_ID = "known_id", "known as", "", "id of the match"
     KNOWN_ADDRESS = "known_address", "", "", "address or file of the match"
     KNOWN_DATE = "known_date", "", "", "oldest date of the answers, UTC"
-    KNOWN_REASON = "known_reason", "", "", "why it is not known whether it is known, and other remarks"
+    KNOWN_REASON = "known_reason", "", "", "why it is unknown whether it is known, and other remarks"
     # columns that the report adds
     WHY_NOT = "why_not", "why not", "", "every reason that this row failed, was refused or was not sent"
     POSEBUSTERS_COUNT = "posebusters_count", "checks", "", "PoseBusters checks passed"
@@ -301,7 +297,9 @@ class Col(Labelled):
 
 
 METRICS: Final = frozenset(map(str, Metric))
+"""Names of all metrics."""
 COLUMNS: Final = frozenset(map(str, Col))
+"""Names of all columns of ``Col``."""
 
 POSEBUSTERS_COLUMNS: Final = (
     "mol_pred_loaded",
@@ -317,7 +315,7 @@ POSEBUSTERS_COLUMNS: Final = (
     "double_bond_flatness",
     "internal_energy",
 )
-"""PoseBusters 0.6, ``config="mol"``; other versions have other columns, so they are named one by one."""
+"""Columns of PoseBusters 0.6 with ``config="mol"``; other versions have others, so they are named one by one."""
 
 POSEBUSTERS_SEVEN: Final = (
     "all_atoms_connected",
@@ -331,7 +329,7 @@ POSEBUSTERS_SEVEN: Final = (
 """The columns that the paper reports, in its order."""
 
 ENERGIES: Final = (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY)
-"""Columns of energies that name the potential where its energies are on a hull of DFT energies."""
+"""Columns of energies (eV/atom) whose names have the potential if they are surrogates on a hull of DFT energies."""
 
 _SURROGATE: Final = "_surrogate_"
 POTENTIALS: Final = {
@@ -341,7 +339,7 @@ POTENTIALS: Final = {
     "orb": "ORB",
     "mattersim": "MatterSim",
 }
-"""Potentials whose energies a hull of DFT energies can hold as surrogates: name in the files and as people write it."""
+"""Potentials whose energies can be surrogates on a hull of DFT energies: name in the files → name for display."""
 
 
 def posebusters_name(column: str) -> str:
@@ -360,17 +358,17 @@ def surrogate_prefix(potential: str) -> str:
 
 
 def potential_of(name: str) -> str:
-    """Return the potential that a column or metric names; empty where its energies are the hull's own."""
+    """Return the potential in the name of a column or metric; empty if its energies are of the hull's own method."""
     return name.partition(_SURROGATE)[0] if _SURROGATE in name else ""
 
 
 def bare_name(name: str) -> str:
-    """Return the name of a metric or column without the potential's prefix."""
+    """Return the name of a metric or column without the prefix of a potential."""
     return name.rpartition(_SURROGATE)[2]
 
 
 def stored_as(name: str, names: Iterable[str]) -> str:
-    """Return the name of a column of energies among those of a table: the surrogate's where there is one."""
+    """Return the name of a column of energies among the ``names`` of a table: the surrogate's if there is one."""
     return next((str(each) for each in names if potential_of(str(each)) and bare_name(str(each)) == name), name)
 
 
@@ -380,12 +378,12 @@ def surrogate_title(potential: str) -> str:
 
 
 def potential_title(potential: str) -> str:
-    """Return a potential's name as people write it."""
+    """Return a potential's name for display."""
     return POTENTIALS.get(potential, potential)
 
 
 def metric_title(name: str) -> str:
-    """Return the title of a metric whose name may have a surrogate's prefix and no suffix."""
+    """Return the title of a metric, whose name may have a potential's prefix but no suffix."""
     bare = bare_name(name)
     return Metric(bare).label if bare in METRICS else plain_words(bare)
 

@@ -1,4 +1,4 @@
-"""Elements: symbols, the model's vocabulary, radii and colours (the one place that knows them)."""
+"""Elements: symbols, the model's vocabulary, radii and colours; no other module has such tables."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ SYMBOLS: Final[tuple[str, ...]] = ("X", *_PERIODS.split())
 """Symbol by atomic number; index 0 is not an element."""
 
 ATOMIC_NUMBER: Final[dict[str, int]] = {symbol: z for z, symbol in enumerate(SYMBOLS) if z > 0}
+"""Symbol → atomic number."""
 
 
 def symbol(number: int) -> str:
@@ -29,12 +30,17 @@ def symbol(number: int) -> str:
 
 
 def outside_vocabulary(numbers: Iterable[int], max_atomic_number: int) -> list[str]:
-    """Return the symbols of the elements in ``numbers`` that a model up to ``max_atomic_number`` does not know."""
+    """Return the symbols of those elements that a model does not know.
+
+    Args:
+        numbers: atomic numbers.
+        max_atomic_number: highest atomic number of the model's vocabulary.
+    """
     return sorted({symbol(z) for z in set(_integers(numbers)) if not 0 < z <= max_atomic_number})
 
 
 def composition(numbers: Sequence[int] | np.ndarray) -> dict[str, int]:
-    """Return element counts in alphabetical order of symbols."""
+    """Return symbol → number of atoms, in alphabetical order, of atomic numbers (n,)."""
     counts = Counter(map(symbol, _integers(numbers)))
     return {element: counts[element] for element in sorted(counts)}
 
@@ -45,7 +51,11 @@ def _integers(numbers: Iterable[int]) -> list[int]:
 
 
 def hill(counts: Mapping[str, int]) -> str:
-    """Return the molecular formula in Hill's order: carbon, hydrogen, then alphabetical."""
+    """Return the molecular formula in Hill's order: carbon and hydrogen first if there is carbon, then alphabetical.
+
+    Args:
+        counts: symbol → number of atoms.
+    """
     order = sorted(counts, key=lambda s: ("C" not in counts or s not in ("C", "H"), s))
     return "".join(f"{s}{counts[s] if counts[s] > 1 else ''}" for s in order)
 
@@ -59,7 +69,7 @@ def reduced_formula(numbers: Sequence[int] | np.ndarray) -> str:
 
 @cache
 def covalent_radii() -> np.ndarray:
-    """Return covalent radii in Å by atomic number (Cordero et al. 2008, as tabulated in ASE)."""
+    """Return the covalent radii in Å, indexed by atomic number (Cordero et al. 2008, as tabulated in ASE)."""
     from ase.data import covalent_radii as table
 
     return np.asarray(table, dtype=float)
@@ -67,7 +77,7 @@ def covalent_radii() -> np.ndarray:
 
 @cache
 def colours() -> list[tuple[float, float, float]]:
-    """Return the Jmol colour (RGB in 0..1) by atomic number."""
+    """Return the Jmol colours (red, green, blue from 0 to 1), indexed by atomic number."""
     from ase.data.colors import jmol_colors
 
     table: Any = jmol_colors

@@ -9,7 +9,7 @@ import unicodedata
 from pathlib import Path
 
 LINE = 900
-"""Characters of a message; of a longer one the middle is left out."""
+"""Largest number of characters of a message; the middle of a longer one is left out."""
 
 
 def printable(text: str) -> str:
@@ -32,7 +32,7 @@ def _escaped(character: str) -> str:
 
 
 def one_line(text: str, most: int = LINE) -> str:
-    """Return ``text`` as one printable line of at most ``most`` characters, the middle left out where it is longer."""
+    """Return ``text`` as one printable line of about ``most`` characters at most, without its middle if longer."""
     return _cut(printable(" ".join(_cut(text, 10 * most).split())), most)
 
 
@@ -72,11 +72,11 @@ class ExternalToolError(AditError):
 
 
 def from_os_error(error: OSError, doing: str) -> DataError:
-    """Turn an operating-system error into one line with the way out.
+    """Return an operating-system error as one line that says what to do.
 
     Args:
         error: the error as raised by the operating system.
-        doing: what was being done, e.g. ``"writing results/demo/vae/model.safetensors"``.
+        doing: the action that failed, e.g. ``"writing results/demo/vae/model.safetensors"``.
     """
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(f"{doing}: no space left on the device; free some space and run the same command again")
@@ -95,7 +95,12 @@ _KINDS = (
 
 
 def why_no_file(path: Path, wanted: str = "file") -> str:
-    """Return why nothing can be read at a path that is no plain file: there is nothing, or what is there instead."""
+    """Return why a path is not a readable plain file, as the end of a message.
+
+    Args:
+        path: the path.
+        wanted: name of the expected file, for the message.
+    """
     try:
         mode = path.stat().st_mode
     except OSError as error:

@@ -1,7 +1,7 @@
 """The expected cost of a run before it starts: jobs, core and GPU hours of each rule, accurate to a factor of a few.
 
-Trainings and sampling follow from the operations of the networks and a device's sustained rate; the rest from times
-measured a system. Datasets are taken at their published sizes.
+The cost of trainings and sampling follows from the operations of the networks and a device's sustained rate, that of
+the other rules from measured times per system. Datasets are assumed to have their published sizes.
 """
 
 from __future__ import annotations
@@ -18,36 +18,58 @@ from adit.config.rounds import round_configs
 from adit.config.solvers import SOLVERS
 
 SUSTAINED: Final = {"cpu": 0.1e12, "v100": 5e12, "a100": 20e12, "h100": 40e12}
-"""Operations per second that these networks sustain on one core and on one GPU. cpu: measured in bf16; v100: single
-precision; the others scaled by their peak in bf16, a tenth of which small systems reach."""
+"""Floating-point operations per second that these networks sustain on one core or one GPU. cpu: measured in bf16; v100:
+single precision; the others: scaled by their peak in bf16, a tenth of which is reached with small systems."""
 
 STARTUP_S: Final = 30.0
-"""Of every job, s: Snakemake twice, the libraries, and the weights, from a network file system."""
+"""Time that every job takes to start, s: Snakemake twice, libraries and weights from a network file system."""
 
 UNKNOWN: Final = DatasetEntry("", "", "", 10_000, 8_000, 30.0)
 """Assumed sizes of a user's own dataset: rows, training systems, atoms per system."""
 
 ATOMS: Final = {"crystal": 10.0, "molecule": 18.0, "mof": 90.0}
+"""Kind → assumed number of atoms of a sample."""
+
 PREPARED_A_SECOND: Final = 1_900.0
+"""Rows that are prepared per second."""
+
 GAP_S: Final = 0.012
 """Processor time of a static GFN2-xTB calculation of a molecule of QM9, s."""
+
 RELAX_S_PER_ATOM_STEP: Final = 0.024
+"""Processor time of a relaxation with a potential, per atom and step, s."""
+
 RELAX_STEPS: Final = 60
+"""Assumed number of steps of a relaxation."""
+
 TRY_SYMMETRY: Final = 1.1
-"""Cost of ``relax.symmetrize: try`` over that of off (docs/measurements/symmetry.md)."""
+"""Ratio of the cost with ``relax.symmetrize: try`` to that with ``off`` (docs/measurements/symmetry.md)."""
 XTB_S: Final = 0.3
 """Processor time of a GFN2-xTB relaxation of a molecule of QM9, s."""
 REFERENCES: Final = {"builtin": 250}
 """Number of reference crystals; other references need only the elements."""
 ELEMENTS: Final = 89
+"""Assumed number of elements whose references are computed."""
+
 HULL_S: Final = 0.05
+"""Time for one structure's energy above the hull, s."""
+
 SELECT_S: Final = 0.02
+"""Time for the selection of one structure, s."""
+
 SCORE_S: Final = {"crystal": 0.5, "molecule": 0.05, "mof": 0.05}
+"""Kind → processor time for the scores of one sample, s."""
+
 CHECKS_S: Final = {"molecule": 0.8, "mof": 5.0}
+"""Kind → processor time for the external checks of one sample, s."""
+
 DOSSIER_S: Final = 5.0
+"""Time for the dossier of one candidate, s."""
+
 PASSING: Final = 0.4
-"""Share of crystals near the hull that goes to DFT, if nothing else limits their number."""
+"""Assumed fraction of the crystals that are near enough to the hull for DFT, if nothing else limits their number."""
 XTB_CORE_H: Final = 0.005
+"""Core hours of one relaxation with an engine or preset of unlisted cost, such as GFN1-xTB."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +77,11 @@ class RuleCost:
     """The expected cost of a rule.
 
     Attributes:
-        rule: its name.
-        jobs: jobs of the scheduler.
+        rule: name of the rule.
+        jobs: number of jobs of the scheduler.
         seconds: wall time of one job, s.
-        cores: of one job.
-        gpus: of one job.
+        cores: cores of one job.
+        gpus: GPUs of one job.
     """
 
     rule: str
@@ -84,9 +106,9 @@ class Site:
     """The resources that the jobs get.
 
     Attributes:
-        cores: of a job, by rule; 1 if there is none.
-        gpus: of a job, by rule.
-        in_one_job: shards that make one job, by rule; 1 if there is none.
+        cores: rule → cores of a job; 1 for rules that are not named.
+        gpus: rule → GPUs of a job; 0 for rules that are not named.
+        in_one_job: rule → number of shards in one job; 1 for rules that are not named.
         device: key of ``SUSTAINED`` for jobs with a GPU.
     """
 
@@ -96,13 +118,18 @@ class Site:
     device: str = "a100"
 
     def rate(self, rule: str) -> float:
-        """Return the operations per second of a job of a rule."""
+        """Return the floating-point operations per second of a job of a rule."""
         gpus = self.gpus.get(rule, 0)
         return SUSTAINED[self.device] * gpus if gpus else SUSTAINED["cpu"] * self.cores.get(rule, 1)
 
 
 def expected(config: Config, site: Site) -> list[RuleCost]:
-    """Return the expected cost of every rule of a run, in the order in which they run."""
+    """Return the expected cost of every rule of a run, in the order in which they run.
+
+    Args:
+        config: configuration of the run.
+        site: resources of the jobs.
+    """
     estimates = [
         _prepare(config),
         _labels(config, site),
@@ -115,7 +142,15 @@ def expected(config: Config, site: Site) -> list[RuleCost]:
 
 
 def expected_of_rounds(config: Config, site: Site) -> list[RuleCost]:
-    """Return the expected cost of all rounds and controls, those of one rule with equal jobs together."""
+    """Return the expected cost of all rounds and controls; equal jobs of a rule are one entry.
+
+    Args:
+        config: configuration of the rounds.
+        site: resources of the jobs.
+
+    Raises:
+        ConfigError: the configuration of a round is invalid.
+    """
     every = [each for name, values in round_configs(config) for each in expected(parse(values, name), site)]
     counts = Counter((replace(each, jobs=1), each.jobs) for each in every)
     return [replace(one, jobs=jobs * number) for (one, jobs), number in counts.items()]

@@ -1,4 +1,4 @@
-"""Work on many items in worker processes, each with a limit of time and memory; a crash of one touches no other."""
+"""Work on many items in worker processes, each with limits of time and memory; a crash affects one item only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from adit.progress import log
 _PR_SET_PDEATHSIG = 1
 
 OWN_MODULES: Mapping[str, str] = {"PYTHONSAFEPATH": "1"}
-"""Environment of a Python that takes no module from the folder it is started in: a user's ``struct.py`` is data."""
+"""Environment of a Python that imports no module from its working folder, where a user's ``struct.py`` may lie."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Outcome:
     Attributes:
         status: ``ok``, ``error`` (the function raised), ``timeout`` (killed at the wall limit), ``crashed``, or
             ``unstarted``: the worker failed in ``warm_up``, before the item was tried.
-        value: what the function returned, for ``ok``.
-        reason: one line, for the others.
+        value: return value of the function if the status is ``ok``.
+        reason: one line of text if it is not.
         wall_s: wall time of the item, s.
     """
 
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies (Linux; elsewhere nothing happens)."""
+    """Ask the kernel to kill this process when its parent process ends (Linux; elsewhere nothing happens)."""
     try:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     except (OSError, AttributeError):
@@ -53,19 +53,19 @@ def die_with_parent() -> None:
 
 
 _FULL = "full"
-"""Status of an item that needed more memory than its worker may take: the item fails and the worker ends."""
+"""Status of an item that needed more memory than its worker may use: the item fails and the worker ends."""
 
 _READY = -1
 """Index of the message that a worker sends after ``warm_up``."""
 
 
 MEMORY: ContextVar[int | None] = ContextVar("MEMORY", default=None)
-"""Bytes of memory of a worker if ``memory_bytes`` is not given; ``None``: no limit. See ``worker_memory``."""
+"""Largest memory of a worker if ``memory_bytes`` is not given, bytes; ``None``: no limit. See ``worker_memory``."""
 
 
 @contextmanager
 def worker_memory(size: int | None) -> Iterator[None]:
-    """Within the block, workers take at most ``size`` bytes of memory each (``limits.worker_bytes``)."""
+    """Within the block, a worker uses at most ``size`` bytes of memory (``limits.worker_bytes``); ``None``: any."""
     token = MEMORY.set(size)
     try:
         yield
@@ -74,14 +74,14 @@ def worker_memory(size: int | None) -> Iterator[None]:
 
 
 _Key = tuple[tuple[tuple[str, str], ...], int | None]
-"""What workers must have in common: environment and limit of memory."""
+"""Environment and limit of memory, which workers must have in common to replace each other."""
 
 _KEPT: ContextVar[dict[_Key, list[_Worker]] | None] = ContextVar("_KEPT", default=None)
 
 
 @contextmanager
 def kept_workers() -> Iterator[None]:
-    """Within the block, idle workers are kept from one ``map_isolated`` to the next, and end with the block.
+    """Within the block, idle workers are kept from one ``map_isolated`` to the next; they end with the block.
 
     A worker's libraries are then imported once. Workers with a ``warm_up`` are never kept.
     """
@@ -140,7 +140,7 @@ def _serve(
 
 @dataclass(frozen=True)
 class _Unsendable:
-    """Stands for an item that cannot be pickled, e.g. one that is nested too deep."""
+    """Placeholder of an item that cannot be pickled, e.g. one that is nested too deeply."""
 
     reason: str
 
@@ -175,7 +175,7 @@ class _Worker:
             self._send()
 
     def mark_ready(self) -> None:
-        """Record that the worker has warmed up, and send the waiting item; its time starts now."""
+        """Record that the worker has finished ``warm_up``, and send the waiting item; its time starts now."""
         self.ready = True
         self._send()
 
@@ -197,7 +197,7 @@ class _Worker:
 
     @property
     def reusable(self) -> bool:
-        """Return whether it waits for another item."""
+        """Return whether the worker waits for another item."""
         return self.index is None and self.ready and self.process.is_alive()
 
     def mark_loaded(self) -> None:
@@ -205,7 +205,7 @@ class _Worker:
         self._allowance = 0.0
 
     def kill(self) -> None:
-        """Kill the worker and everything it started, also where the worker itself is dead already."""
+        """Kill the worker and everything that it started, also if the worker itself has ended already."""
         if self.process.pid is not None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -232,6 +232,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 SINGLE_THREAD: Mapping[str, str] = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
+"""Environment of a process whose numerical libraries use one thread."""
 
 
 def map_isolated(
@@ -249,21 +250,25 @@ def map_isolated(
 ) -> list[Outcome]:
     """Apply ``function`` to every item in single-threaded worker processes and return the outcomes in order.
 
-    Workers live on between items, so that a model is loaded once; one that crashes or runs past the limit is killed
-    with everything it started, and replaced.
+    Workers are used for many items, so that a model is loaded once; one that crashes or exceeds the limit is killed
+    with everything that it started, and replaced.
 
     Args:
         function: importable function of one picklable item; returns something picklable.
         items: the items.
-        workers: processes at most.
-        wall_limit_s: wall time of one item, s.
-        startup_s: with ``warm_up`` the longest that it may take, s (``None``: 600); without it added to the limit of a
-            worker's first item, for imports and loading (``None``: 120).
+        workers: largest number of processes.
+        wall_limit_s: largest wall time of one item, s.
+        startup_s: with ``warm_up``: its largest wall time, s (``None``: 600); without it: time added to the limit of a
+            worker's first item for imports and loading, s (``None``: 120).
         on_result: called in this process with (index, outcome) as soon as an item is done.
         on_tick: called in this process while it waits, twice a second and after each answer.
-        environment: variables set for the workers.
+        environment: name → value of variables that are set for the workers.
         warm_up: importable function that a worker calls once, before its first item and outside that item's limit.
-        memory_bytes: memory of one worker; an item that needs more is an error. ``None``: as ``worker_memory`` says.
+        memory_bytes: largest memory of one worker, bytes; an item that needs more has the status ``error``. ``None``:
+            that of ``worker_memory``.
+
+    Returns:
+        One outcome per item, in order. An exception of the function is an outcome, too.
     """
     memory = MEMORY.get() if memory_bytes is None else memory_bytes
     allowance = startup_s if startup_s is not None else (120.0 if warm_up is None else 600.0)
@@ -320,7 +325,7 @@ def map_isolated(
 
 
 def _taken(kept: dict[_Key, list[_Worker]], key: _Key, startup_s: float) -> list[_Worker]:
-    """Take the kept workers of a key that are alive."""
+    """Return the kept workers of a key that are alive; they are no longer kept."""
     workers = kept.pop(key, [])
     for worker in workers:
         if worker.reusable:

@@ -1,6 +1,6 @@
-"""Limits on other people's files, for every reader: bytes of a file and of an archive, structures, atoms.
+"""Limits on input files, for every reader: bytes of a file and of an archive, structures, atoms.
 
-A reader never decides a limit itself: it is given a ``LimitsConfig`` and uses these functions. What lies beyond a limit
+A reader never decides a limit itself: it is given a ``LimitsConfig`` and uses these functions. An input beyond a limit
 raises ``LimitError``, whose one line names the key to raise; a reader makes it one failure row.
 """
 
@@ -18,16 +18,16 @@ from adit.errors import DataError, from_os_error
 T = TypeVar("T")
 
 DEFAULTS: Final = LimitsConfig()
-"""The limits where no configuration is given."""
+"""The limits if no configuration is given."""
 
 LIMITS: ContextVar[LimitsConfig] = ContextVar("LIMITS", default=DEFAULTS)
 """The limits of this command, for tables and downloads; see ``limited`` and ``set_limits``."""
 
 PAIRWISE_ATOMS: Final = 2000
-"""Structures of more atoms have no bonds, no pictures and no matching: these take memory by the square of the atoms."""
+"""Largest number of atoms of a structure for bonds, pictures and matching, whose memory grows with its square."""
 
 BLOCK: Final = 1 << 20
-"""Bytes read at a time."""
+"""Number of bytes that are read at a time."""
 
 
 @contextmanager
@@ -50,10 +50,10 @@ class LimitError(DataError):
 
 
 class Stream(Protocol):
-    """What bytes are read from: an open file, a member of an archive, a decompressor."""
+    """A source of bytes: an open file, a member of an archive, a decompressor."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes; none at the end."""
+        """Return at most ``size`` bytes; an empty value at the end."""
 
 
 def check_file(path: Path, limits: LimitsConfig = DEFAULTS) -> None:
@@ -91,8 +91,8 @@ def read_bounded(stream: Stream, limits: LimitsConfig, name: str, archive: Archi
 
     Args:
         stream: open file, member of an archive, or decompressor (``gzip.open`` …).
-        limits: ``file_bytes`` bounds this stream.
-        name: of the file, for the message.
+        limits: ``file_bytes`` is the largest size of this stream, bytes.
+        name: name of the file, for the message.
         archive: the archive that contains it, which counts the bytes too.
 
     Raises:
@@ -114,8 +114,11 @@ class Archive:
     """Counts the unpacked bytes of one archive.
 
     Args:
-        name: of the archive, for the message.
-        limits: ``archive_bytes`` bounds all its members together.
+        name: name of the archive, for the message.
+        limits: ``archive_bytes`` is the largest size of all its members together, bytes.
+
+    Attributes:
+        size: bytes that were unpacked so far.
     """
 
     def __init__(self, name: str, limits: LimitsConfig = DEFAULTS) -> None:
@@ -127,10 +130,10 @@ class Archive:
         return self.size > self.limits.archive_bytes
 
     def take(self, size: int) -> None:
-        """Count bytes that were unpacked.
+        """Count ``size`` bytes that were unpacked.
 
         Raises:
-            LimitError: together they are more than ``limits.archive_bytes``.
+            LimitError: all together are more than ``limits.archive_bytes``.
         """
         self.size += size
         if self.full:
@@ -141,17 +144,17 @@ class Archive:
 
 
 def check_atoms(count: int, limits: LimitsConfig = DEFAULTS) -> None:
-    """Check the number of atoms that a file states, before its atoms are parsed.
+    """Check the number of atoms that a file states, before the atoms are parsed.
 
     Raises:
-        LimitError: more than ``limits.atoms``.
+        LimitError: there are more than ``limits.atoms``.
     """
     if count > limits.atoms:
         raise LimitError(f"has {count:,} atoms, more than {limits.atoms:,} (limits.atoms)")
 
 
 def names_limit(reason: str) -> bool:
-    """Return whether the reason of a failure names a limit: the structure itself may be good."""
+    """Return whether the reason of a failure names a limit; the structure itself may then be valid."""
     return any(f"limits.{name}" in reason for name in LimitsConfig.model_fields)
 
 
@@ -159,7 +162,7 @@ def check_pairwise(count: int) -> None:
     """Check a number of atoms before an allocation that grows with its square.
 
     Raises:
-        LimitError: more than ``PAIRWISE_ATOMS``.
+        LimitError: there are more than ``PAIRWISE_ATOMS``.
     """
     if count > PAIRWISE_ATOMS:
         raise LimitError(f"has {count:,} atoms; bonds and matching are for at most {PAIRWISE_ATOMS:,}")
@@ -170,7 +173,7 @@ def capped(items: Iterable[T], limits: LimitsConfig, rest: Callable[[str], T]) -
 
     Args:
         items: entries or rows; at most one more than is yielded is created.
-        limits: ``entries`` is the bound.
+        limits: ``entries`` is the largest number of items.
         rest: returns the row for all items left out, with this reason.
     """
     for number, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""A program of the user's: started without a shell, with a wall limit; its whole process group ends with it."""
+"""A user's program: started without a shell, with a wall limit; its whole process group ends with it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _VERSION: Final = re.compile(r"(?i)\bv(?:ersion)?[\s:=]*\d+(?:\.\d+)+|\b[\w-]+[=
 """A line that names a version: ``version 1.2``, ``v1.2.3``, ``torch==2.1.0``, ``torch 2.1.0``."""
 
 _LINES: Final = 20
-"""Lines with versions that are kept."""
+"""Largest number of lines with versions that are kept."""
 
 _TEXT: Final = 1_000_000
-"""Characters of the program's messages that are searched, at their begin and at their end."""
+"""Number of bytes of the program's messages that are searched at their start, and as many at their end."""
 
 _WATCH: Final = (
     "import os, signal, sys\nif sys.stdin.read() != 'ended':\n    os.killpg(int(sys.argv[1]), signal.SIGKILL)\n"
 )
-"""Ends a process group when the process that started it is gone without a word."""
+"""Program that kills a process group if the process that started it ends without a message."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A program that ended well.
+    """A program that has ended.
 
     Attributes:
         versions: lines of its messages that name versions.
@@ -46,23 +46,27 @@ class Ended:
 
     @property
     def said(self) -> str:
-        """Return its last line for an error message, in brackets."""
+        """Return its last line in brackets, for an error message; empty if it wrote nothing."""
         return f" (its last line: {self.last})" if self.last else ""
 
 
 def arguments(command: str) -> list[str]:
-    """Return the arguments of a command, with environment variables replaced in each."""
+    """Return the arguments of a command line, with environment variables replaced in each.
+
+    Raises:
+        ValueError: a quotation mark is not closed.
+    """
     return [os.path.expandvars(word) for word in shlex.split(command)]
 
 
 def run_program(words: Sequence[str], who: str, wall_limit_s: float, otherwise: str = "") -> Ended:
-    """Run a program to its end; on any way out, nothing of its process group is left.
+    """Run a program to its end; afterwards nothing of its process group runs, also after an error.
 
     Args:
-        words: its arguments, without placeholders.
+        words: the program and its arguments, without placeholders.
         who: key of the configuration, for messages.
-        wall_limit_s: wall-time limit, s.
-        otherwise: another way out for a program at its limit, for the message.
+        wall_limit_s: largest wall time, s.
+        otherwise: what else to change if the program exceeds the limit, for the message.
 
     Raises:
         ExternalToolError: it does not start, exits with an error, or exceeds the limit.

@@ -12,21 +12,23 @@ from adit.errors import AditError, from_os_error, one_line, printable
 from adit.outputs.logs import HEADER, own_log
 
 log = logging.getLogger("adit")
+"""Logger of the package."""
 
 
 def setup(
     stage: str, log_file: Path | str | None = None, used: Iterable[Path] = (), written: Iterable[Path] = ()
 ) -> None:
-    """Send the package's messages to standard error and, where given, to ``log_file``.
+    """Send the package's messages to standard error and, if given, to a file.
 
     Args:
-        stage: opens every line.
-        log_file: opens with a line that says that it is a log, and of which stage.
-        used: files and folders that the command reads and writes.
-        written: those of them that it writes.
+        stage: name at the start of every line.
+        log_file: the file; its first line says that it is a log, and of which stage. ``None`` for none.
+        used: files and folders that the command reads or writes.
+        written: files and folders among ``used`` that it writes.
 
     Raises:
-        ConfigError: the log file is one of these, or was not written by this package.
+        ConfigError: the log file is one of these, or exists and was not written by this package.
+        DataError: the log file cannot be written.
     """
     formatter = _Formatter(f"[{stage}] %(message)s")
     handlers: list[logging.Handler] = [logging.StreamHandler()]
@@ -47,10 +49,10 @@ def setup(
 
 
 LONGEST = 2000
-"""Characters of a line of a message."""
+"""Largest number of characters in a line of a message."""
 
 _shown: dict[str, str] = {}
-"""Paths that messages show as others."""
+"""Path → path that messages show in its place."""
 
 
 @contextmanager
@@ -88,7 +90,7 @@ def _terminal(line: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration for display: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """Return a duration in seconds as text: ``42 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -98,24 +100,24 @@ def duration(seconds: float) -> str:
 
 
 def quantity(number: int, noun: str, several: str = "") -> str:
-    """Return a number with its noun, singular where it is one: ``1 candidate``, ``2 candidates``.
+    """Return a number with its noun in singular or plural: ``1 candidate``, ``2 candidates``.
 
     Args:
-        number: how many.
-        noun: what, in the singular.
-        several: the plural, where it is not the noun with an s.
+        number: the number.
+        noun: the noun, in the singular.
+        several: the plural, if it is not the noun with an s.
     """
     return f"{number} {noun if number == 1 else several or noun + 's'}"
 
 
 class Progress:
-    """Counts finished work and logs it at most every ``interval`` seconds, with the time left.
+    """Counts finished items and logs their number at most every ``interval`` seconds, with the time left.
 
     Args:
-        what: what is counted, e.g. ``"structures"``.
-        total: how many there are.
-        done: how many were done before (resume).
-        interval: seconds between lines.
+        what: noun for the items, e.g. ``"structures"``.
+        total: number of all items.
+        done: number of items that were finished before (resume).
+        interval: smallest time between lines, s.
     """
 
     def __init__(self, what: str, total: int, done: int = 0, interval: float = 5.0) -> None:
@@ -141,7 +143,7 @@ class Progress:
         return f"{self.done}/{self.total} {self.what}{tail}{'  ' + note if note else ''}"
 
     def _left(self, now: float) -> float | None:
-        """Return the seconds left; None before the rate can be estimated.
+        """Return the time left, s; ``None`` before the rate can be estimated.
 
         The rate counts from the first update on; before it, workers start and models are loaded.
         """

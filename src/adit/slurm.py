@@ -1,4 +1,4 @@
-"""SLURM jobs of a stage: requeueing after a signal to stop, and jobs left over from an earlier run.
+"""SLURM jobs of a stage: requeueing after a signal to stop, and jobs that an earlier run left in the queue.
 
 Only jobs of the workflow are requeued: it sets ``ADIT_REQUEUE`` for them. Nothing here fails without SLURM.
 """
@@ -20,18 +20,18 @@ from types import FrameType
 from adit.progress import log
 
 REQUEUE_VARIABLE = "ADIT_REQUEUE"
-"""Set by the workflow in jobs that may be sent back to the queue."""
+"""Environment variable that the workflow sets in jobs that may be requeued."""
 
 MOST_RESTARTS = 100
-"""A job that was requeued this often fails instead."""
+"""Largest number of restarts of a job; it fails instead of being requeued again."""
 
 EXECUTOR = "snakemake_executor_plugin_slurm"
-"""Snakemake's plugin for SLURM, where it is in use."""
+"""Module of Snakemake's plugin for SLURM."""
 
 _RUN = re.compile(r"SLURM run ID: (\S+)")
 
 END_S = 60.0
-"""Longest time that a requeued job waits to be ended, s."""
+"""Longest time that a requeued job waits until SLURM ends it, s."""
 
 
 def requeue() -> bool:
@@ -41,7 +41,7 @@ def requeue() -> bool:
     under the same number; the waiting workflow does not count this as a failure.
 
     Returns:
-        Whether SLURM took it back; it then ends this process.
+        Whether SLURM requeues the job; it then ends this process.
     """
     job = os.environ.get("SLURM_JOB_ID", "")
     if not os.environ.get(REQUEUE_VARIABLE) or not job.isdigit():
@@ -59,10 +59,10 @@ def requeue() -> bool:
 
 
 def remember_min_job_age() -> None:
-    """Let Snakemake's executor read ``MinJobAge`` once, while the controller answers.
+    """Let Snakemake's executor plugin read ``MinJobAge`` only once, while SLURM's controller answers.
 
-    It reads it before every question about its jobs. Where the controller does not answer it turns from squeue to
-    sacct, which on a site without accounting never answers, and after the last attempt the jobs are forgotten.
+    It reads it before every query of its jobs. If the controller does not answer, it uses sacct in place of squeue,
+    which never answers on a site without accounting, and after the last attempt it no longer knows the jobs.
     """
     plugin = sys.modules.get(EXECUTOR)
     age = plugin.get_min_job_age() if plugin is not None else None
@@ -71,7 +71,7 @@ def remember_min_job_age() -> None:
 
 
 def job_facts(job: str) -> dict[str, str]:
-    """Return the fields of ``scontrol show job`` by name; empty if it does not know the job."""
+    """Return name → value of the fields of ``scontrol show job``; empty if it does not know the job or is missing."""
     text = _run("scontrol", "--oneliner", "show", "job", job) or ""
     return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
@@ -101,10 +101,10 @@ def wait_for_end() -> None:
 
 
 def left_behind(logs: Path) -> list[str] | None:
-    """Return the jobs that a killed workflow left in the queue; ``None`` if squeue gives no answer.
+    """Return the numbers of jobs that a killed workflow left in the queue; ``None`` if squeue gives no answer.
 
     Args:
-        logs: Snakemake's folder of logs; each names the run, and so do its jobs.
+        logs: Snakemake's folder of logs; each log contains the id of its run, which is the name of its jobs.
     """
     runs = {run for log_file in logs.glob("*.log") for run in _RUN.findall(log_file.read_text(errors="replace"))}
     if not runs or shutil.which("squeue") is None:
@@ -117,7 +117,12 @@ def left_behind(logs: Path) -> list[str] | None:
 
 
 def cancel(jobs: Sequence[str], patience_s: float = 120.0) -> bool:
-    """Cancel jobs and wait up to ``patience_s`` seconds for their end; return whether all have ended."""
+    """Cancel jobs, wait for their end, and return whether all have ended.
+
+    Args:
+        jobs: numbers of the jobs.
+        patience_s: longest wait, s.
+    """
     _run("scancel", *jobs)
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
@@ -129,7 +134,7 @@ def cancel(jobs: Sequence[str], patience_s: float = 120.0) -> bool:
 
 
 def _run(*words: str) -> str | None:
-    """Return what a command prints; ``None`` where it is missing or fails."""
+    """Return the standard output of a command; ``None`` if it is missing, fails, or takes more than 60 s."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""The types that flow: ``AtomicSystem`` (one system, numpy), ``SystemBatch`` (many, torch) and ``Failure``."""
+"""The central types: ``AtomicSystem`` (one system, numpy), ``SystemBatch`` (many, torch) and ``Failure``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
     @property
     def periodic(self) -> bool:
-        """Whether systems of this kind carry a cell."""
+        """Whether systems of this kind have a cell."""
         return self is not Kind.MOLECULE
 
     @property
@@ -36,13 +36,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that is not a valid system: a row with a reason, never a patched structure.
+    """A row that is not a valid system, with a reason; a structure is never corrected instead.
 
     Attributes:
-        system_id: the id the system would have had.
+        system_id: id that the system would have had.
         stage: the stage that failed, e.g. ``"decode"``.
-        reason: one line for display.
-        kind: what was requested, where known.
+        reason: one line of text for display.
+        kind: requested kind; ``None`` if it is not known.
     """
 
     system_id: str
@@ -53,7 +53,7 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class AtomicSystem:
-    """One atomic system, validated when made; arrays are read-only.
+    """One atomic system, validated when it is created; arrays are read-only.
 
     Attributes:
         system_id: unique within its file.
@@ -61,7 +61,7 @@ class AtomicSystem:
         numbers: (n,) int, atomic numbers.
         positions: (n, 3) float64, Å, Cartesian.
         cell: (3, 3) float64, Å, **rows** are lattice vectors; ``None`` for molecules.
-        info: free JSON-able annotations (source, properties).
+        info: annotations that can be stored as JSON (source, properties).
 
     Raises:
         DataError: shapes do not fit, a number is not an element, a value is not finite, or the cell is singular.
@@ -186,14 +186,14 @@ def cell_angles(cell: np.ndarray) -> np.ndarray:
 
 
 def cell_from_parameters(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Build a cell (3, 3), Å, with a along x and b in the xy plane.
+    """Return the cell (3, 3), Å, rows as lattice vectors, with a along x and b in the xy plane.
 
     Args:
         lengths: (3,) Å.
-        angles: (3,) degrees.
+        angles: (3,) α, β, γ in degrees.
 
     Raises:
-        DataError: lengths or angles span no cell.
+        DataError: lengths or angles are not finite or not positive, or make no cell with a volume.
     """
     lengths, angles = np.asarray(lengths, dtype=float), np.asarray(angles, dtype=float)
     if not (np.isfinite(lengths).all() and np.isfinite(angles).all()):
@@ -216,13 +216,13 @@ def cell_from_parameters(lengths: np.ndarray, angles: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SystemArrays:
-    """Many systems as flat arrays, so that a batch is a few gathers.
+    """Many systems as flat arrays, from which a batch is gathered quickly.
 
     Attributes:
         numbers: (N,) uint8, atomic numbers of all atoms.
         positions: (N, 3) float32, Å.
         cell: (n, 3, 3) float32, Å, rows are lattice vectors; zeros for molecules.
-        offsets: (n + 1,) int64, the first atom of each system.
+        offsets: (n + 1,) int64, index of the first atom of each system, and N.
         kind: (n,) int64, ``Kind.label``.
     """
 
@@ -237,11 +237,11 @@ class SystemArrays:
 
     @property
     def n_atoms(self) -> np.ndarray:
-        """Return the number of atoms of each system (n,)."""
+        """Return the number of atoms of each system, (n,) int."""
         return np.diff(self.offsets)
 
     def atoms_of(self, rows: np.ndarray) -> np.ndarray:
-        """Return the indices of the atoms of some systems, system by system."""
+        """Return the indices of all atoms of the systems ``rows`` (b,), system by system."""
         sizes = self.n_atoms[rows]
         starts = np.cumsum(sizes) - sizes
         return np.repeat(self.offsets[rows] - starts, sizes) + np.arange(int(sizes.sum()))
@@ -267,8 +267,8 @@ class SystemBatch:
         numbers: (N,) int64, atomic numbers.
         positions: (N, 3) float, Å.
         cell: (B, 3, 3) float, Å, rows are lattice vectors; zeros for molecules.
-        n_atoms: (B,) int64.
-        system_idx: (N,) int64, the system of each atom.
+        n_atoms: (B,) int64, number of atoms of each system.
+        system_idx: (N,) int64, index of the system of each atom.
         kind: (B,) int64, ``Kind.label``.
     """
 
@@ -319,7 +319,7 @@ class SystemBatch:
 
     @classmethod
     def from_arrays(cls, arrays: SystemArrays, rows: np.ndarray) -> SystemBatch:
-        """Gather some systems of flat arrays (float32 on the CPU)."""
+        """Return the systems ``rows`` (B,) of flat arrays as a batch (float32 on the CPU)."""
         import torch
 
         atoms = arrays.atoms_of(rows)

@@ -22,7 +22,10 @@ def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
 
 
 def exact(values: torch.Tensor) -> torch.autocast:
-    """Return a context without autocast: bf16 resolves a fractional coordinate to 0.004 and an angle to 0.4°."""
+    """Return a context without autocast on the device of ``values``.
+
+    In bf16, a fractional coordinate has a resolution of 0.004 and an angle of 0.4° only.
+    """
     import torch
 
     return torch.autocast(values.device.type, enabled=False)

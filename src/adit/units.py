@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 ANGSTROM_PER_NM: Final = 10.0
+"""Å in 1 nm."""
+
 EV_PER_ANGSTROM3_IN_GPA: Final = 160.21766208
+"""1 eV/Å³ in GPa. Source: CODATA 2014."""
 
 SAME_ENERGY: Final = 1e-3
-"""Two relaxations of a crystal that differ by no more have the same energy, eV/atom."""
+"""Largest difference between two energies of a crystal that count as equal, eV/atom."""

@@ -141,7 +141,7 @@ def choose(
 
 
 def _energies(systems: Sequence[AtomicSystem], workers: int) -> dict[str, float]:
-    """Return CHGNet's energies of the unrelaxed crystals by id, eV/atom; NaN where there is none."""
+    """Return id → CHGNet's energy of the unrelaxed crystal, eV/atom; NaN if there is none."""
     energies = {system.system_id: float("nan") for system in systems}
     progress = Progress("crystals compared", len(systems))
 

@@ -49,7 +49,7 @@ SEARCH = 4.0
 
 
 def geometry(system: AtomicSystem) -> dict[str, float]:
-    """Return the volume (Å³ per atom) and the shortest distance (Å, periodic; ``SEARCH`` where it is longer)."""
+    """Return the volume (Å³ per atom) and the shortest distance (Å, periodic; at most ``SEARCH``)."""
     from ase.neighborlist import neighbor_list
 
     distances = neighbor_list("d", convert.to_atoms(system), SEARCH)

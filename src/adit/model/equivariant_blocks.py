@@ -19,7 +19,7 @@ def need_e3nn() -> Any:
     """Return the module ``e3nn``.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: e3nn is not installed.
     """
     try:
         import e3nn
@@ -201,7 +201,10 @@ class EquivariantFeedForward(nn.Module):
 class EquivariantLayer(nn.Module):
     """Attention, then feed-forward, each on normalised features and added to them.
 
-    Args: as of ``EquivariantAttention``.
+    Arguments are those of ``EquivariantAttention``.
+
+    Raises:
+        ConfigError: e3nn is not installed.
     """
 
     def __init__(self, layout: Any, values: int, heads: int, degree: int, radial: int) -> None:

@@ -38,11 +38,11 @@ def pairs_within(
     image is the nearest. The pairs of a system do not depend on the other systems.
 
     Args:
-        positions: of the atoms of all systems, one system after the other.
+        positions: positions of the atoms of all systems, one system after the other.
         n_atoms: atoms of each system.
         cell: rows are lattice vectors; ignored for molecules.
         periodic: whether there is a cell.
-        cutoff: in the unit of positions and cell.
+        cutoff: largest distance, in the unit of positions and cell.
     """
     eye = torch.eye(3, dtype=cell.dtype, device=cell.device)
     safe = torch.where(periodic[:, None, None], cell, eye)

@@ -49,7 +49,7 @@ def count(config: VaeModelConfig | DitModelConfig, max_atomic_number: int, laten
     """Return the number of parameters of a network; no memory is allocated for its weights.
 
     Args:
-        config: of an autoencoder or a denoiser.
+        config: section of an autoencoder or a denoiser.
         max_atomic_number: highest atomic number that the autoencoder knows; not used for a denoiser.
         latent_dim: channels of the latents that the denoiser works on; not used for an autoencoder.
 

@@ -134,7 +134,7 @@ def check_shapes(record: Mapping[str, Any], part: Part, shapes: Shapes, where: s
     Args:
         record: checked entries of ``config.json``.
         part: the expected network.
-        shapes: of the tensors in the file.
+        shapes: name → shape of the tensors in the file.
         where: the folder, for messages.
 
     Raises:

@@ -83,7 +83,7 @@ def read_json(path: Path | str) -> Any:
 
     Raises:
         LimitError: it is larger than ``limits.file_bytes``.
-        DataError: it is missing or broken.
+        DataError: the file is missing or broken.
     """
     path = require_file(path)
     check_file(path, LIMITS.get())

@@ -86,7 +86,7 @@ def read_arrow(path: Path | str) -> pa.Table:
 
     Raises:
         LimitError: it would be larger than ``limits.archive_bytes`` unpacked.
-        DataError: it is missing or broken.
+        DataError: the file is missing or broken.
     """
     path = require_file(path)
     try:
@@ -144,7 +144,7 @@ def read_frame(path: Path | str) -> pd.DataFrame:
 
     Raises:
         LimitError: it is larger than ``limits.archive_bytes`` unpacked; a CSV file: than ``limits.file_bytes``.
-        DataError: it is missing or broken.
+        DataError: the file is missing or broken.
     """
     path = require_file(path)
     try:

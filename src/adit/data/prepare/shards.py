@@ -136,7 +136,7 @@ def as_shard(table: pa.Table, fingerprints: Sequence[bytes | None], spacegroups:
 
     Args:
         table: table of systems.
-        fingerprints: of each row; ``None`` for a failure.
+        fingerprints: key of each row, see ``normal.fingerprint``; ``None`` for a failure.
         spacegroups: international number of each row; 0 for none.
     """
     table = table.append_column(SHARD_SCHEMA.field("fingerprint"), pa.array(fingerprints, pa.binary()))

@@ -51,7 +51,7 @@ def path_of(folder: Path, system: AtomicSystem, limits: Limits, tag: str = ENERG
 def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Relaxed | None:
     """Return the stored result of a system with these settings; ``None`` if it is missing or unreadable.
 
-    Args: as of ``path_of``; without a folder, there is no result.
+    Arguments are those of ``path_of``; without a folder, there is no result.
     """
     if folder is None:
         return None
