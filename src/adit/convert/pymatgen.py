@@ -17,7 +17,7 @@ from adit.systems import AtomicSystem, Kind, cell_angles, cell_from_parameters, 
 if TYPE_CHECKING:
     from pymatgen.core import Molecule, Structure
 
-# spglib's C library writes its warnings to the terminal; what it cannot do is an error anyway.
+# spglib's C library writes its warnings to the terminal; its failures are raised as errors anyway.
 os.environ.setdefault("SPGLIB_WARNING", "OFF")
 
 _NIGGLI_EPS = (1e-5, 1e-4, 1e-6)
@@ -243,7 +243,7 @@ def from_cif(text: str, system_id: str, kind: Kind = Kind.CRYSTAL, info: dict[st
         warnings.simplefilter("ignore")
         try:
             structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="ignore")
-        except Exception as error:  # the parser raises whatever the text makes it raise
+        except Exception as error:  # the parser may raise any exception
             raise DataError(f"{system_id}: CIF does not parse ({type(error).__name__}: {error})") from error
     if not structures:
         raise DataError(f"{system_id}: CIF holds no readable structure")

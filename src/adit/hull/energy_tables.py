@@ -65,7 +65,7 @@ def read_energy_tables(
             tables.append(_of_table(path, frame, energy_tag))
         else:
             columns[path] = [] if frame is None else list(map(str, frame.columns))
-    if columns:  # together, so that ids are those of every verb
+    if columns:  # read together, so that the ids are the same as in every command
         tables.append(_of_structures(columns, energy_tag, reading))
     ids = [str(system_id) for table in tables for system_id in table.frame[Col.SYSTEM_ID]]
     need_unique(ids, _names(paths))

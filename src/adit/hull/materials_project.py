@@ -112,7 +112,7 @@ def phase_diagram(find: Find, md5: str = PHASE_DIAGRAM_MD5) -> Rows:
     try:
         with gzip.open(path) as file:
             diagram = pickle.load(file)
-    except Exception as error:  # a pickle of another version of its libraries raises whatever it likes
+    except Exception as error:  # a pickle of other versions of its libraries may raise any exception
         raise DataError(
             f"{path}: does not load with the installed pymatgen ({type(error).__name__}: {error})"
         ) from error

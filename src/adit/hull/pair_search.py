@@ -230,7 +230,7 @@ def _envelope(points: Sequence[tuple[float, float]], elements: Mapping[str, floa
     """Return the corners of the lower hull of a pair: fractions of the second element, and energies in eV/atom."""
     corners: list[tuple[float, float]] = []
     for x, y in sorted([*points, *zip((0.0, 1.0), elements.values(), strict=True)]):
-        if corners and corners[-1][0] == x:  # sorted: the one before is lower
+        if corners and corners[-1][0] == x:  # the points are sorted: the previous one is lower
             continue
         while len(corners) > 1 and not _is_below(corners[-2], corners[-1], (x, y)):
             corners.pop()

@@ -75,7 +75,7 @@ def prototypes() -> tuple[Prototype, ...]:
             continue
         try:
             system = convert.from_structure(structure, name, Kind.CRYSTAL)
-        except DataError:  # misprinted
+        except DataError:  # its published structure has misprints
             continue
         prototypes_by_name[name] = prototype(name, system)
     return tuple(prototypes_by_name.values())

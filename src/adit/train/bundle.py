@@ -81,7 +81,7 @@ def _write_part(source: Path, out: Path, config: Mapping[str, Any], precision: t
     for number, shard in enumerate(shards, 1):
         name = "model" if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}"
         write_tensors(out / f"{name}.safetensors", shard)
-    metadata = {name: value for name, value in config.items() if name != "started_from"}  # a folder of this machine
+    metadata = {name: value for name, value in config.items() if name != "started_from"}  # a path on this machine
     write_json(out / "config.json", {**metadata, "weights_sha256": weights_sha256(out)})
     shutil.copyfile(source / "metrics.csv", out / "metrics.csv")
 

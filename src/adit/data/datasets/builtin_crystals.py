@@ -159,7 +159,7 @@ def builtin_elements() -> list[AtomicSystem]:
     """Return the crystals of the elements in the built-in set, without structures that have misprints."""
     elements = []
     for record in DATASET.load(None).records:
-        with contextlib.suppress(DataError):  # misprinted prototypes
+        with contextlib.suppress(DataError):  # prototypes with misprints
             system = record.make()
             if len(set(system.numbers.tolist())) == 1:
                 elements.append(system)

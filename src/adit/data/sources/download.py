@@ -81,7 +81,7 @@ def download(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path):
-            if path.is_file():  # another process was faster
+            if path.is_file():  # another process has written it
                 return True
             return _download(url, path, upstream, missing_ok, patience, size)
     except OSError as error:
@@ -100,7 +100,7 @@ def _download(
         elif not _transfer_all(url, partial, missing_ok, patience, size):
             return False
     except _TooLargeError:
-        partial.forget()  # it is not the file
+        partial.forget()  # its content is not that of the file
         raise
     except DataError as error:
         raise DataError(f"{error}{partial.remainder}") from None
@@ -112,7 +112,7 @@ def _download(
         if upstream is not None:
             check(partial.path, upstream, url)
     except DataError:
-        partial.forget()  # wrong bytes cannot be continued
+        partial.forget()  # a download of other content cannot be continued
         raise
     partial.path.replace(path)
     partial.forget()

@@ -58,7 +58,7 @@ class Gfn2(Calculator):  # type: ignore[misc]
             else:
                 self._tblite.update(places)
             self._answer = self._tblite.singlepoint(self._answer)
-        except Exception as error:  # tblite raises what the geometry makes it raise
+        except Exception as error:  # tblite may raise any exception
             self._tblite = self._answer = None
             text = " ".join(str(error).split())[:200]
             raise NoEnergyError(f"{METHOD} gives no energy ({text or type(error).__name__})") from error

@@ -60,7 +60,7 @@ def cell_divergence(volume_per_atom: float, steps: int, largest: float = MAX_VOL
         largest: largest volume per atom, Å³.
     """
     if MIN_VOLUME_PER_ATOM <= volume_per_atom <= largest:
-        return None  # false for NaN
+        return None  # NaN does not satisfy this
     return f"diverged: {volume_per_atom:.3g} Å³ per atom after {steps} steps"
 
 

@@ -78,7 +78,7 @@ def load(name: str, weights: str, device: str) -> Any:
         import torch
 
         torch.set_num_threads(1)
-    with contextlib.suppress(ImportError):  # its own lock is a semaphore that outlives a worker that is killed
+    with contextlib.suppress(ImportError):  # its own lock is a semaphore, which remains if a worker is killed
         from tqdm import tqdm  # type: ignore[import-untyped]
 
         tqdm.set_lock(threading.RLock())
