@@ -1,8 +1,8 @@
 """CHGNet for many small relaxations: one backward pass per step, any number of structures in one evaluation.
 
 CHGNet's own calculator computes the gradients for forces and stress separately, keeps the graph for second derivatives
-and computes magnetic moments. Here one pass gives forces and stress, of graphs that are built with array operations
-(``chgnet_graphs``) and a network with fewer multiplications (``chgnet_network``); the values are the same up to rounding.
+and computes magnetic moments. Here one pass gives forces and stress, graphs are built with array operations
+(``chgnet_graphs``), and the network takes fewer multiplications (``chgnet_network``); values are the same up to rounding.
 """
 
 from __future__ import annotations
