@@ -2,7 +2,7 @@
 
 CHGNet's own calculator computes the gradients for forces and stress separately, keeps the graph for second derivatives
 and computes magnetic moments. Here one pass gives forces and stress, graphs are built with array operations
-(``chgnet_graphs``), and the network takes fewer multiplications (``chgnet_network``); values are the same up to rounding.
+(``chgnet_graphs``), and the network multiplies less (``chgnet_network``); the values are the same up to rounding.
 """
 
 from __future__ import annotations
