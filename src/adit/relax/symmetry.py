@@ -73,7 +73,7 @@ def symmetrized(
 ) -> SymmetricStart | None:
     """Return a crystal moved to the symmetry that is found at the largest usable tolerance.
 
-    A tolerance is passed over if the symmetrised structure does not have the symmetry that was found, if an atom moved
+    A tolerance is skipped if the symmetrised structure does not have the symmetry that was found, if an atom moved
     by more than twice the tolerance, or if the structure would be refused (overlapping atoms).
 
     Args:
