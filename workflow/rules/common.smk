@@ -242,7 +242,7 @@ onstart:
     foreign = [] if CFG.adopt else not_ours()
     if foreign:
         sys.stderr.write(
-            f"error: {foreign[0]}: is there, and no manifest says that this workflow wrote it as it is"
+            f"error: {foreign[0]}: was not written by this workflow, or was changed since then"
             f" ({len(foreign)} such files); move it away, or {ADOPT_WAY}\n"
         )
         sys.exit(2)

@@ -72,7 +72,7 @@ def check_values(values: Any, where: str) -> None:
 
     Raises:
         ConfigError: a text contains a null character or invalid Unicode, there are more than ``ENTRIES`` values, they
-            are nested deeper than ``DEPTH``, or their texts are longer than ``ARGUMENT_BYTES`` together.
+            are nested deeper than ``DEPTH``, or their texts have more than ``ARGUMENT_BYTES`` bytes together.
     """
     size = 0
     for number, (path, value) in enumerate(_walk(values, ())):
@@ -82,12 +82,12 @@ def check_values(values: Any, where: str) -> None:
             raise ConfigError(f"{where}: is nested more than {DEPTH} deep")
         texts = [text for text in (value, path[-1] if path else "") if isinstance(text, str)]
         for text in texts:
-            size += len(text)
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 key = ".".join(map(str, path))
                 raise ConfigError(f"{where}: {key}: contains a null character or invalid Unicode")
+            size += len(text.encode())
     if size > ARGUMENT_BYTES:
-        raise ConfigError(f"{where}: its texts have {size:,} characters together, more than {ARGUMENT_BYTES:,}")
+        raise ConfigError(f"{where}: its texts have {size:,} bytes together, more than {ARGUMENT_BYTES:,}")
 
 
 def _walk(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:

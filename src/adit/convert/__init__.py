@@ -19,6 +19,7 @@ from adit.convert.pymatgen import (
 )
 from adit.convert.rdkit import (
     canonical_smiles,
+    charge_of_smiles,
     from_mol_block,
     from_rdkit,
     inchikey,
@@ -35,6 +36,7 @@ from adit.convert.rdkit import (
 __all__ = [
     "Perceived",
     "canonical_smiles",
+    "charge_of_smiles",
     "disordered_structure",
     "from_atoms",
     "from_cif",

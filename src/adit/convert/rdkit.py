@@ -158,6 +158,15 @@ def smiles_of_block(block: str) -> str | None:
         return None if mol is None else canonical_smiles(mol)
 
 
+def charge_of_smiles(smiles: str) -> int:
+    """Return the total charge (e) of a SMILES; 0 if RDKit cannot read it."""
+    from rdkit import Chem, rdBase
+
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles, sanitize=False)
+    return 0 if mol is None else int(Chem.GetFormalCharge(mol))
+
+
 def _mol_of_block(block: str) -> Mol | None:
     from rdkit import Chem, rdBase
 

@@ -80,7 +80,11 @@ def disk(folder: Path) -> Iterator[Finding]:
 def _quota() -> Iterator[Finding]:
     if shutil.which("quota") is None:
         return
-    done = subprocess.run(["quota", "-s"], capture_output=True, text=True, timeout=60, check=False)
+    try:
+        done = subprocess.run(["quota", "-s"], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        yield note("quota", "quota -s does not answer within 60 s", "look at your quota yourself")
+        return
     over = [line.split()[0] for line in done.stdout.splitlines() if "*" in line]
     if over:
         yield missing("quota", f"exceeded on {', '.join(over)}", "free some space, or ask for more")

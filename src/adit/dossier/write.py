@@ -6,6 +6,7 @@ Writes: index.html, dossiers.csv, <candidate>/index.html and the files of each
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +31,9 @@ MEMORY_BYTES: Final = 2_000_000_000
 
 STARTUP_S: Final = 300.0
 """Longest time for loading libraries in a worker, s."""
+
+OVERVIEW: Final = ("index.html", "dossiers.csv")
+"""Files beside the folders of the candidates."""
 
 LONG: Final = 30
 """A section with more facts is folded on the page at first."""
@@ -62,7 +66,7 @@ def write(
     import pandas as pd
 
     progress = Progress("dossiers", len(subjects))
-    with replaced_folder(out, "dossier", inputs=inputs, names=["index.html", "dossiers.csv"]) as new:
+    with replaced_folder(out, "dossier", inputs=inputs, names=OVERVIEW) as new:
         outcomes = map_isolated(
             build,
             [Task(subject, _own(phases, subject)) for subject in subjects],
@@ -101,15 +105,19 @@ def _own(phases: Phases | None, subject: Subject) -> Phases | None:
 def folders(names: Sequence[str]) -> list[str]:
     """Return a name of a folder for each candidate, of letters, digits, dots, dashes and underscores.
 
-    Names that are equal without regard to capitals get a number.
+    Names that are equal without regard to capitals, or are those of the files beside the folders, get a number.
     """
-    taken: dict[str, int] = {}
+    used = set(OVERVIEW)
+    numbers: Counter[str] = Counter()
     chosen = []
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:80] or "candidate"
-        number = taken.get(plain.lower(), 0)
-        taken[plain.lower()] = number + 1
-        chosen.append(f"{plain}--{number}" if number else plain)
+        folder = plain
+        while folder.lower() in used:
+            numbers[plain.lower()] += 1
+            folder = f"{plain}--{numbers[plain.lower()]}"
+        used.add(folder.lower())
+        chosen.append(folder)
     return chosen
 
 

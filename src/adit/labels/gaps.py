@@ -26,19 +26,23 @@ EV_PER_HARTREE: Final = 27.211386245988
 """One hartree in eV. Source: CODATA 2018."""
 
 
-def homo_lumo_gap(system: AtomicSystem, charge: int = 0) -> float:
+def homo_lumo_gap(system: AtomicSystem, charge: int | None = None) -> float:
     """Return the gap between the highest occupied and the lowest empty orbital in eV.
 
     Args:
         system: a molecule with an even number of electrons; its geometry is not relaxed.
-        charge: total charge, e.
+        charge: total charge, e; ``None``: as ``info`` says, else 0.
 
     Raises:
-        DataError: it has a cell, an odd number of electrons, or no empty orbital in the basis: the gap is not defined.
+        DataError: it has a cell, unpaired electrons, an odd number of electrons, or no empty orbital in the basis: the
+            gap is not defined.
         ExternalToolError: tblite is not installed, or gives no orbitals for the geometry.
     """
     if system.cell is not None:
         raise DataError(f"{system.system_id}: {LABEL} is defined for molecules, this is a {system.kind}")
+    charge = int(system.info.get(Col.CHARGE) or 0) if charge is None else charge
+    if system.info.get(Col.UNPAIRED):
+        raise DataError(f"{system.system_id}: unpaired electrons, {LABEL} is not defined")
     if (int(system.numbers.sum()) - charge) % 2:
         raise DataError(f"{system.system_id}: odd number of electrons, {LABEL} is not defined")
     value = gap(*_orbitals(system, charge))

@@ -21,6 +21,7 @@ from adit.isolate import Outcome, map_isolated
 from adit.labels.gaps import LABEL, METHOD, homo_lumo_gap
 from adit.outputs.scratch import Scratch
 from adit.progress import Progress, log
+from adit.readers.charges import STATE
 from adit.store import SystemTable, read_frame, read_systems, sha256, write_frame
 from adit.systems import AtomicSystem, Kind
 
@@ -99,7 +100,9 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
     if not len(molecules):
         raise DataError(f"{data}: has no training molecule, for which alone {LABEL} is defined")
     chosen = molecules[choose(len(molecules), n, seed)]
-    key = hashlib.sha256(f"{sha256(data)} {METHOD} {seed} {PART}".encode()).hexdigest()[:16]
+    states = _states(table)
+    charged = " charges" if any(states) else ""  # parts of earlier versions have the gaps at charge 0
+    key = hashlib.sha256(f"{sha256(data)} {METHOD} {seed} {PART}{charged}".encode()).hexdigest()[:16]
     folder = (state or out.parent / f".{out.name}.parts") / key
     with alone(folder.parent):
         names = table.split_ids("train")
@@ -107,7 +110,7 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
         scratch = Scratch(folder.parent, "labels")
         scratch.remove(name for name in scratch.names if not name.startswith(f"{key}/"))  # of other data or settings
         scratch.promise(f"{key}/{parts.path(low, high).name}" for low, high in parts.bounds)
-        _compute(parts, _systems(table, chosen), workers, stage.labels.wall_limit_s)
+        _compute(parts, _systems(table, chosen, states), workers, stage.labels.wall_limit_s)
         frame = parts.frame()
         description = {"data_sha256": sha256(data), "method": METHOD, "unit": "eV", "n": n, "seed": seed}
         write_frame(out, frame, description)
@@ -115,13 +118,19 @@ def write_gaps(stage: LabelsStage, data: Path, out: Path, *, workers: int = 1, s
     log.info("%s: %d values of %s, %d failed", out, len(frame) - len(failed), LABEL, len(failed))
 
 
-def _systems(table: SystemTable, chosen: np.ndarray) -> list[AtomicSystem]:
-    """Return training systems by index, in the order of the file."""
+def _states(table: SystemTable) -> list[dict[str, Any]]:
+    """Return charge (e) and unpaired electrons of each training system, where its file says them and they are not 0."""
+    return [{name: info[name] for name in STATE if info.get(name)} for info in table.infos("train")]
+
+
+def _systems(table: SystemTable, chosen: np.ndarray, states: Sequence[dict[str, Any]]) -> list[AtomicSystem]:
+    """Return training systems with their states by index, in the order of the file."""
     arrays, names = table.arrays("train"), table.split_ids("train")
     systems = []
     for place in chosen.tolist():
         atoms = slice(arrays.offsets[place], arrays.offsets[place + 1])
-        systems.append(AtomicSystem(names[place], Kind.MOLECULE, arrays.numbers[atoms], arrays.positions[atoms]))
+        numbers, positions = arrays.numbers[atoms], arrays.positions[atoms]
+        systems.append(AtomicSystem(names[place], Kind.MOLECULE, numbers, positions, info=states[place]))
     return systems
 
 

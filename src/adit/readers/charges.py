@@ -39,7 +39,7 @@ def _whole(name: str, value: Any) -> int | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not number.is_integer():
         raise DataError(f"{name} is {value!r}, which is not an integer")

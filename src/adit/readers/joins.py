@@ -51,10 +51,15 @@ def identity_of_record(record: Mapping[str, Any]) -> RowIdentity:
     """Return the identity of a row of a table, from its columns ``n_atoms`` and ``formula``."""
     from adit.readers.formulas import reduced_from_text
 
-    count = record.get("n_atoms")
-    usable = isinstance(count, (int, float)) and count == count and count > 0
     formula = record.get("formula")
-    return RowIdentity(int(count) if usable else None, reduced_from_text(formula) if isinstance(formula, str) else None)  # type: ignore[arg-type]
+    reduced = reduced_from_text(formula) if isinstance(formula, str) else None
+    return RowIdentity(_number_of_atoms(record.get("n_atoms")), reduced)
+
+
+def _number_of_atoms(value: Any) -> int | None:
+    """Return a value as a number of atoms; ``None`` if it is none."""
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return int(value) if whole and value > 0 else None
 
 
 def join_ids(structures: Mapping[str, RowIdentity], table: Mapping[str, RowIdentity], name: str) -> dict[str, str]:

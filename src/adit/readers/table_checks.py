@@ -44,7 +44,7 @@ def table_contradictions(properties: Mapping[str, Any], system: AtomicSystem) ->
 def _of_count(name: str, value: Any, n_atoms: int) -> str:
     try:
         stated = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     differs = stated == stated and abs(stated) != float("inf") and round(stated) != n_atoms
     return f"{n_atoms} atoms, {name} says {stated:g}" if differs else ""
@@ -79,6 +79,6 @@ def _amounts(value: Any) -> dict[str, float]:
         if not isinstance(value, Mapping):
             return {}
         amounts = {str(each): float(n) for each, n in value.items() if n is not None and float(n) > 0}
-    except (DataError, TypeError, ValueError):
+    except (DataError, TypeError, ValueError, OverflowError):
         return {}
     return amounts if all(element in ATOMIC_NUMBER for element in amounts) else {}

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from adit.columns import Col
+from adit.errors import DataError
 from adit.isolate import map_isolated
 from adit.progress import Progress, log
 from adit.score.matching.matcher import LOOSE, rms_distance
@@ -70,11 +71,19 @@ def score_reconstruction(originals: Path, split: str, decoded: Path, out: Path, 
         workers: largest number of processes.
 
     Raises:
-        DataError: a file is missing or broken.
+        DataError: a file is missing or broken, there is no reconstruction, or one has no original in the split.
     """
     table = read_systems(decoded)
     by_id = {system.system_id: system for system in read_systems(originals).systems(split)}
     rows = list(table)
+    if not rows:
+        raise DataError(f"{decoded}: has no reconstruction; run `adit reconstruct` again")
+    others = [row.system_id for row in rows if row.system_id not in by_id]
+    if others:
+        raise DataError(
+            f"{decoded}: {len(others)} of {len(rows)} systems are not in the split '{split}' of {originals} "
+            f"(e.g. {others[0]}); give the dataset and the split of the reconstructions"
+        )
     pairs = [(by_id[row.system_id], row) for row in rows if isinstance(row, AtomicSystem)]
     progress = Progress("comparisons", len(pairs))
     outcomes = map_isolated(_compare, pairs, workers=workers, wall_limit_s=60.0, on_result=lambda *_: progress.update())

@@ -21,7 +21,6 @@ from adit.columns import REQUESTED_PROTOCOLS, Col
 from adit.config import ScoreStage
 from adit.isolate import kept_workers
 from adit.outputs.replace import check_folder, replaced_folder
-from adit.progress import log
 from adit.readers import CONTRADICTION
 from adit.score.card import card
 from adit.score.common.aggregate import RateRecord
@@ -175,9 +174,6 @@ def _write_scores(
     references: dict[str, Counter[str]] = {}
     followed = None
     for kind, rows in requested.items():
-        if kind not in scorers:
-            log.warning("%s samples have no scores: only crystals and molecules are scored", kind)
-            continue
         reference_of_kind = reference(kind)
         references[kind] = Counter(str(split) for split in reference_of_kind.splits)
         scored = chosen(scorers[kind](rows, reference_of_kind), protocols)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adit import config
+from adit.config.yaml_text import ARGUMENT_BYTES
 from adit.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -146,3 +147,10 @@ def test_a_grid_of_solvers_keeps_what_does_not_hang_on_them() -> None:
 def test_settings_of_a_kind_that_cannot_be_are_refused(own: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         config.parse_as(config.SampleConfig, {"by_kind": own}, "sample")
+
+
+def test_texts_are_limited_in_bytes() -> None:
+    """Linux refuses arguments by their bytes: 60,000 umlauts are 120,000."""
+    config.parse({"report": {"title": "x" * (ARGUMENT_BYTES - 100)}})
+    with pytest.raises(ConfigError, match=r"its texts have 120,\d+ bytes together, more than 100,000"):
+        config.parse({"report": {"title": "ä" * 60_000}})

@@ -215,11 +215,14 @@ def test_geom_drugs_msgpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     water = [[8.0, 0.0, 0.0, 0.1], [1.0, 0.0, 0.8, -0.5], [1.0, 0.0, -0.8, -0.5]]
     other = [[z, x + 1.0, y, w] for z, x, y, w in water]
     batch = {"O": {"conformers": [{"xyz": other, "totalenergy": -1.0}, {"xyz": water, "totalenergy": -5.0}]}}
+    batch["[OH-]"] = {"conformers": [{"xyz": water[:2], "totalenergy": -1.0}]}
     path = tmp_path / "mirror/geom/drugs_crude.msgpack.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(msgpack.packb(batch)))
-    (record,) = geom_drugs.DATASET.load(str(tmp_path / "mirror")).records
+    record, ion = geom_drugs.DATASET.load(str(tmp_path / "mirror")).records
     assert np.allclose(record.make().positions, np.array(water)[:, 1:], atol=1e-6)
+    assert "total_charge" not in record.make().info
+    assert ion.make().info["total_charge"] == -1
 
 
 # --- drug-like --------------------------------------------------------------------------------------------------------
@@ -229,6 +232,7 @@ def test_druglike_conformers_of_a_molecule_share_a_split(tmp_path: Path) -> None
     blocks = [
         Chem.MolToMolBlock(molecule(s, seed)) for s in ("CCO", "CCN", "CC(=O)O", "c1ccccc1") for seed in (1, 2, 3)
     ]
+    blocks.append(Chem.MolToMolBlock(molecule("C[NH3+]")))
     path = tmp_path / "druglike/druglike.sdf.gz"
     path.parent.mkdir()
     path.write_bytes(gzip.compress("".join(f"{b}>  <energy>\n-1.5\n\n$$$$\n" for b in blocks).encode()))
@@ -237,9 +241,10 @@ def test_druglike_conformers_of_a_molecule_share_a_split(tmp_path: Path) -> None
     splits: dict[str, set[str]] = {}
     for record, system in zip(loaded.records, systems, strict=True):
         splits.setdefault(system.info["smiles"], set()).add(record.split)
-    assert len(splits) == 4
+    assert len(splits) == 5
     assert all(len(labels) == 1 for labels in splits.values())
     assert [len(s) for s in systems[:3]] == [9, 9, 9]
+    assert [s.info.get("total_charge") for s in systems] == [None] * 12 + [1]
 
 
 # --- archives that could do harm --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -74,6 +75,13 @@ def test_logs_that_cannot_be_written_are_missing(tmp_path: Path) -> None:
     (tmp_path / "logs").touch()
     printed = lines([lambda: scheduler.logs(profile)])
     assert printed == f"missing writing logs of jobs: {tmp_path}/logs: File exists; choose a folder that can be written"
+
+
+def test_a_quota_that_does_not_answer_is_no_failure(monkeypatch: pytest.MonkeyPatch, commands: Path) -> None:
+    fake(commands, "quota", "exec sleep 60")
+    run = subprocess.run
+    monkeypatch.setattr(machine.subprocess, "run", lambda words, **options: run(words, **{**options, "timeout": 0.2}))
+    assert lines([machine._quota]).startswith("note    quota: quota -s does not answer")
 
 
 def test_without_slurm_it_says_so(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,8 +170,12 @@ def test_the_verb_fails_when_something_is_missing(
     monkeypatch.setattr(machine, "disk", lambda folder: iter([missing("disk", "none", "buy one")]))
     stage = config.Config(name="x", sample=config.SampleConfig(crystal=0)).stage(config.DoctorStage)
     words = ["doctor", "--on", "cpu", "--config", stage.model_dump_json(), "--lock", "none", "--out", "found.json"]
+    assert main(["stage", *words]) == 4
+    assert not Path("found.json").exists(), "the workflow takes the file as a passed check"
     assert main(words) == 4
-    assert not Path("found.json").exists()
+    assert {"what": "disk", "status": "missing", "found": "none", "remedy": "buy one"} in json.loads(
+        Path("found.json").read_text()
+    )
     monkeypatch.setattr(machine, "disk", lambda folder: iter([ok("disk", "enough")]))
     assert main(words) == 0
     assert {"what": "disk", "status": "ok", "found": "enough", "remedy": ""} in json.loads(

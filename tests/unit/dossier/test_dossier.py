@@ -200,6 +200,9 @@ def test_folders_are_different_and_plain() -> None:
         "candidate",
         "candidate--1",
     ]
+    for names in (["a", "a", "a--1"], ["a--1", "a", "a", "A"], ["index.html", "Dossiers.csv"], ["x" * 90, "x" * 80]):
+        chosen = [folder.lower() for folder in folders(names)]
+        assert len({*chosen, "index.html", "dossiers.csv"}) == len(names) + 2
 
 
 @pytest.mark.parametrize("words", [["{bad}"], ["{good}", "--reference", "{bad}"]])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ import pandas as pd
 import pytest
 
 from adit.cli import main
-from adit.config import DataConfig, LabelConfig, LabelsStage
+from adit.config import CustomDataset, DataConfig, LabelConfig, LabelsStage
+from adit.data.datasets import custom
 from adit.errors import DataError, ExternalToolError
 from adit.labels import table
-from adit.labels.gaps import homo_lumo_gap
+from adit.labels.gaps import METHOD, homo_lumo_gap
 from adit.labels.table import read_labels, write_gaps
 from adit.model.conditions import encode
-from adit.store import read_frame, write_frame, write_json, write_systems
+from adit.store import read_frame, sha256, write_frame, write_json, write_systems
 from adit.systems import AtomicSystem, Kind
 from adit.train.corpus import Corpus, read_corpus
 from tests.conftest import random_crystal
@@ -56,6 +59,55 @@ def test_what_has_no_gap_says_why() -> None:
         homo_lumo_gap(random_crystal(np.random.default_rng(0), 2))
     with pytest.raises(ExternalToolError, match="GFN2-xTB gives no orbitals"):
         homo_lumo_gap(CLASH)
+
+
+AMMONIUM = (
+    [7, 1, 1, 1, 1],
+    [[0, 0, 0], [0.59, 0.59, 0.59], [-0.59, -0.59, 0.59], [-0.59, 0.59, -0.59], [0.59, -0.59, -0.59]],
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("extxyz", '5\nProperties=species:S:1:pos:R:3 total_charge=1 pbc="F F F"\n{atoms}'),
+        ("csv", 'name,total_charge,xyz\nion,1,"5\n\n{atoms}"\n'),
+    ],
+)
+def test_an_ion_of_a_user_s_file_has_the_gap_of_its_charge(tmp_path: Path, form: str, text: str) -> None:
+    symbols = {1: "H", 7: "N"}
+    atoms = "".join(f"{symbols[z]} {x} {y} {w}\n" for z, (x, y, w) in zip(*AMMONIUM, strict=True))
+    file = tmp_path / f"ions.{form}"
+    file.write_text(text.format(atoms=atoms))
+    described = CustomDataset(path=str(file), format=form, kind="molecule")
+    (record,) = custom.dataset("ions", described).load(None).records
+    system = record.make()
+    assert system.info["total_charge"] == 1
+    write_systems(tmp_path / "ions.arrow", [system], splits=["train"])
+    write_gaps(stage(1), tmp_path / "ions.arrow", tmp_path / "ions.labels.parquet")
+    (row,) = read_frame(tmp_path / "ions.labels.parquet").to_dict("records")
+    ion = AtomicSystem("ion", Kind.MOLECULE, *AMMONIUM)
+    assert (row["status"], row["reason"]) == ("ok", "")
+    assert row["homo_lumo_gap"] == pytest.approx(homo_lumo_gap(ion, charge=1), abs=1e-4)
+
+
+def test_a_charge_or_spin_in_the_file_is_that_of_the_gap() -> None:
+    ion = replace(NITROGEN, info={"total_charge": 2})
+    assert homo_lumo_gap(ion) == pytest.approx(homo_lumo_gap(NITROGEN, charge=2))
+    assert homo_lumo_gap(ion) != pytest.approx(homo_lumo_gap(NITROGEN), abs=0.1)
+    with pytest.raises(DataError, match="unpaired electrons"):
+        homo_lumo_gap(replace(NITROGEN, info={"unpaired_electrons": 2}))
+
+
+def test_gaps_at_charge_0_of_an_earlier_version_are_not_taken_for_ions(tmp_path: Path) -> None:
+    keys = []
+    for name, info in (("neutral", {}), ("ion", {"total_charge": 2})):
+        path = tmp_path / f"{name}.arrow"
+        write_systems(path, [replace(NITROGEN, info=info)], splits=["train"])
+        write_gaps(stage(1), path, tmp_path / f"{name}.parquet", state=tmp_path / name)
+        plain = f"{sha256(path)} {METHOD} {stage(1).seed} {table.PART}"
+        keys.append((tmp_path / name / hashlib.sha256(plain.encode()).hexdigest()[:16]).is_dir())
+    assert keys == [True, False]
 
 
 @pytest.fixture

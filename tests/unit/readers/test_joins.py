@@ -10,8 +10,11 @@ import pytest
 from adit import cli, convert, store
 from adit.errors import ConfigError, DataError
 from adit.hull.energy_tables import read_energy_tables
+from adit.readers.charges import with_state
 from adit.readers.formulas import parse_formula, reduced_from_text
-from adit.readers.joins import RowIdentity, join_ids, need_unique
+from adit.readers.joins import RowIdentity, identity_of_record, join_ids, need_unique
+from adit.readers.table_checks import table_contradictions
+from adit.systems import AtomicSystem, Kind
 from tests.unit.score.test_files import MGO, NACL, salt
 
 SALT, OXIDE = RowIdentity(2, "ClNa"), RowIdentity(2, "MgO")
@@ -120,3 +123,19 @@ def test_a_hydrate_is_a_row_with_its_reason(tmp_path: Path) -> None:
     table = store.read_frame(tmp_path / "h.csv")
     assert table["e_above_hull"].isna().tolist() == [True, False]
     assert "NaCl.2H2O" in table["reason"][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(2, 2), (2.0, 2), (2.5, None), (float("inf"), None), (float("nan"), None), (0, None), (-1, None), ("2", None)],
+)
+def test_a_number_of_atoms_that_is_none_is_not_compared(value: object, number: int | None) -> None:
+    assert identity_of_record({"n_atoms": value, "formula": "NaCl"}) == RowIdentity(number, "ClNa")
+
+
+def test_numbers_beyond_a_float_are_not_compared_and_no_charge() -> None:
+    huge = 10**400
+    assert identity_of_record({"n_atoms": huge}).n_atoms == huge
+    assert table_contradictions({"nsites": huge, "composition": {"Na": huge}}, NACL) == []
+    with pytest.raises(DataError, match="not an integer"):
+        with_state(AtomicSystem("m", Kind.MOLECULE, [1, 1], [[0, 0, 0], [0.74, 0, 0]]), {"total_charge": huge})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from adit.errors import DataError
 from adit.readers.formats.pymatgen_json import parse_pymatgen
-from adit.readers.formats.tables import parse_arrays
+from adit.readers.formats.tables import parse_arrays, read_csv
 from adit.readers.formats.texts import split_cif, split_xyz
 from adit.readers.formats.xyz import comment_keys, parse_xyz
 from adit.systems import Kind
@@ -144,3 +144,18 @@ def test_the_periodic_directions_of_tables_and_of_pymatgen_say_it_too(pbc: list[
         assert [note.startswith("is a slab by its pbc (T T F)") for note in parsed.notes] == [True] * (
             len(set(pbc)) - 1
         )
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("a,a,a.1", ["a", "a.2", "a.1"]),
+        ("a.1,a,a,a", ["a.1", "a", "a.2", "a.3"]),
+        ("a,a,a,a", ["a", "a.1", "a.2", "a.3"]),
+        (",,.1", ["", ".2", ".1"]),
+    ],
+)
+def test_columns_of_one_name_are_all_there(header: str, names: list[str]) -> None:
+    row = ",".join(map(str, range(len(names))))
+    held, rows, problems = read_csv(f"{header}\n{row}\n", "t.csv")
+    assert (held, rows, problems) == (names, [row.split(",")], {})

@@ -10,8 +10,15 @@ import pytest
 
 from adit import config
 from adit.errors import ConfigError, DataError
+from adit.report.compare import tuning
 from adit.report.compare.ablations import gather, markdown
-from adit.store import write_json
+from adit.report.compare.figures import sizes
+from adit.report.run.inputs import Run, Training
+from adit.score.common.aggregate import Rater
+from adit.score.mofs.run import mof_records
+from adit.score.tools.mofchecker import METRICS
+from adit.store import write_json, write_systems
+from adit.systems import Kind
 
 ROOT = Path(__file__).parents[3]
 TRANSFORMER, EQUIVARIANT = ENCODERS = ("transformer", "equivariant")
@@ -151,3 +158,39 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_table_of_one_row_keeps_its_columns() -> None:
     text = markdown(pd.DataFrame([{"a": 1, "b": True, "c": None}]))
     assert text.splitlines()[:3] == ["| a | b | c |", "| --- | --- | --- |", "| 1 | yes |  |"]
+
+
+def mof_summary(value: float | None = 0.5) -> list[dict[str, Any]]:
+    """Return the records that the scores write for MOFs, as for ``summary.json``."""
+    names = ("mofchecker_all", *METRICS)
+    table = [{**dict.fromkeys(names, flag), "status": "ok", "n_atoms": 3} for flag in (True, False)]
+    records = mof_records(table, Rater(Kind.MOF, "samples", 0.95), "mofchecker 9.9")
+    return [{**record.to_json(), "value": value} for record in records]
+
+
+def test_mofs_have_their_validity_in_the_tables(tmp_path: Path) -> None:
+    stage = write_variants(tmp_path)
+    write_json(tmp_path / "scores/a/summary.json", mof_summary())
+    gather(stage, tmp_path)
+    denoisers = pd.read_csv(tmp_path / "denoisers.csv").set_index("denoiser")
+    assert denoisers.loc["a", ["MOFs valid, %", "samples of a kind"]].tolist() == [50.0, 2.0]
+
+
+def test_mofs_are_tuned_by_their_validity(tmp_path: Path) -> None:
+    point = tmp_path / "point"
+    settings = {"solver": "euler", "grid": "uniform", "steps": 10, "guidance": 1.0, "seed": 7}
+    write_systems(point / "mof.arrow", [], metadata=settings)
+    write_json(point / "mof.json", {"evaluations": 10, "samples": 2, "seconds": 4.0})
+    write_json(point / "scores/summary.json", mof_summary())
+    tuning.gather(config.Config().stage(config.TuneStage), [point], tmp_path / "tune")
+    points = pd.read_csv(tmp_path / "tune/points.csv")
+    assert points[["kind", "validity", "seconds_per_sample"]].to_numpy().tolist() == [["mof", 0.5, 2.0]]
+    write_json(point / "scores/summary.json", mof_summary(None))
+    with pytest.raises(DataError, match=r"mofchecker_all of mofs has no value \(.*mofchecker 9.9"):
+        tuning.gather(config.Config().stage(config.TuneStage), [point], tmp_path / "tune")
+
+
+def test_mofs_are_in_the_figure_of_sizes(tmp_path: Path) -> None:
+    run = Run(tmp_path, {}, summary=mof_summary(), training={"dit": Training({"parameters": 5}, None)})
+    (row,) = sizes([("a", run)]).to_dict("records")
+    assert (row["kind"], row["metric"], row["value"]) == ("mof", "mofchecker_all", 0.5)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from adit import store
 from adit.columns import surrogate_prefix
 from adit.errors import DataError
-from adit.report.candidates import gallery
+from adit.report.candidates import data, gallery
 from adit.report.candidates.data import ordered
 from adit.report.candidates.fields import fields, presets
 from adit.report.compare.runs import compare
@@ -178,3 +178,26 @@ def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     with pytest.raises(DataError, match="given twice"):
         compare([run, tmp_path / "run/../run"], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("tag", "setting", "label"),
+    [
+        ("sevennet-l3i5/PBE(+U)/MP2020", "chgnet", "SevenNet"),
+        ("emt-ase/EMT/none", "chgnet", "emt"),
+        ("", "mace", "MACE"),
+        ("", "", "relaxed"),
+    ],
+)
+def test_relaxed_crystals_have_the_name_of_what_relaxed_them(
+    tmp_path: Path, tag: str, setting: str, label: str
+) -> None:
+    run = write_run(tmp_path)
+    (run / "hull/hull.parquet").unlink()
+    if tag:
+        store.write_frame(run / "relaxed/crystal/0.parquet", pd.DataFrame({"system_id": ["x"], "energy_tag": [tag]}))
+    config = f'{{"relax": {{"engine": "{setting}"}}}}' if setting else "{}"
+    data.write(load(run, config), "crystal", tmp_path / "out")
+    structures = (tmp_path / "out/crystal-0.js").read_text()
+    assert f'"{label}"' in structures
+    assert ('"CHGNet"' in structures) == (label == "CHGNet")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adit import store
-from adit.config import Config
+from adit.config import POTENTIAL_NAMES, Config
 from adit.report.page import citations
 from adit.report.page.assets import read
 from adit.report.paper import convergence, headline, latents, populations
@@ -196,6 +196,30 @@ def test_citations_follow_what_was_used(tmp_path: Path) -> None:
     assert {"Joshi2025ADiT", "Deng2023CHGNet", "Wang2021MP2020", "Mortensen2024GPAW", "RDKit"} <= set(keys)
     assert not {"Kresse1996VASP", "Grimme2017GFN1"} & set(keys)
     assert set(keys) <= set(citations.entries(read("page/methods.bib")))
+
+
+def test_every_potential_has_a_citation() -> None:
+    assert set(citations.POTENTIALS) == set(POTENTIAL_NAMES)
+    keys = {key for own in citations.POTENTIALS.values() for key in own}
+    assert {*keys, *citations.GFN2} <= set(citations.entries(read("page/methods.bib")))
+
+
+def test_potentials_are_cited_where_they_were_used(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    relaxed = pd.DataFrame({"system_id": ["crystal-0-0"], "energy_tag": ["sevennet-l3i5/PBE(+U)/MP2020"]})
+    store.write_frame(run / "hull/hull.parquet", relaxed)
+    config = json.dumps({"relax": {"engine": "sevennet"}, "judge": {"engine": "mace"}, "labels": {"gaps": 0}})
+    keys = citations.used(load(run, config))
+    assert {"Park2024SevenNet", "Larsen2017ASE"} <= set(keys)
+    assert not {"Deng2023CHGNet", "Batatia2023MACEMP", "Bannwarth2019GFN2"} & set(keys)
+    store.write_frame(run / "hull/judge.parquet", relaxed)
+    molecules = store.read_frame(run / "scores/molecule.parquet")
+    store.write_frame(run / "scores/molecule.parquet", molecules.assign(xtb_status="converged"))
+    assert {"Batatia2023MACEMP", "Bannwarth2019GFN2"} <= set(citations.used(load(run, config)))
+    store.write_frame(run / "scores/molecule.parquet", molecules.assign(xtb_status="not_sent"))
+    assert "Bannwarth2019GFN2" not in citations.used(load(run, config))
+    labelled = load(run, json.dumps({"labels": {"gaps": 100}}))
+    assert "Bannwarth2019GFN2" in citations.used(labelled)
 
 
 def test_bibliography_is_bibtex_that_a_parser_reads(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from adit.isolate import Outcome
 from adit.score.common.aggregate import Rater
 from adit.score.common.inputs import Reference
 from adit.score.mofs.run import ALL_PASSED, mof_funnel, mof_records, mof_rows, score_mofs
+from adit.score.tools import mofchecker
 from adit.score.tools.mofchecker import METRICS, MofChecks, check_all, metric_name, probe
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -137,6 +138,26 @@ def test_a_python_without_mofchecker_is_one_clear_line(tmp_path: Path) -> None:
     bare.chmod(0o755)
     with pytest.raises(ExternalToolError, match=r"does not load .*mofchecker_python"):
         probe(str(bare))
+
+
+def test_a_python_that_hangs_is_one_clear_line_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging, ids = tmp_path / "python", tmp_path / "ids"
+    hanging.write_text(f"#!/bin/sh\necho $$ > {ids}\nsleep 600 &\necho $! >> {ids}\nwait\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(mofchecker, "STARTUP_S", 1.0)
+    with pytest.raises(ExternalToolError, match=r"has not loaded after 1 s; .*mofchecker_python"):
+        probe(str(hanging))
+    assert len(ids.read_text().split()) == 2
+    assert not [number for number in ids.read_text().split() if _runs(int(number))]
+
+
+def _runs(number: int) -> bool:
+    """Return whether a process runs; one that ended but was not waited for does not."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def test_names_say_what_passes() -> None:

@@ -82,3 +82,14 @@ def test_a_perfect_reconstruction_scores_one(tmp_path: Path) -> None:
     assert summary["match rate"] == 1.0
     assert summary["RMSD of matches, Å"] == pytest.approx(0.0, abs=1e-5)
     assert summary["vae_sha256"] == "x"
+
+
+def test_reconstructions_of_another_split_or_of_none_are_one_line(tmp_path: Path) -> None:
+    systems = [random_crystal(np.random.default_rng(i), 4, f"s{i}") for i in range(3)]
+    write_systems(tmp_path / "d.arrow", systems, splits=["test", "test", "train"])
+    write_systems(tmp_path / "made.arrow", systems)
+    with pytest.raises(DataError, match=r"1 of 3 systems are not in the split 'test' of .*d.arrow \(e.g. s2\)"):
+        score_reconstruction(tmp_path / "d.arrow", "test", tmp_path / "made.arrow", tmp_path / "out", 1)
+    write_systems(tmp_path / "made.arrow", [])
+    with pytest.raises(DataError, match=r"made.arrow: has no reconstruction"):
+        score_reconstruction(tmp_path / "d.arrow", "test", tmp_path / "made.arrow", tmp_path / "out", 1)

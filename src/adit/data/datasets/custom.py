@@ -16,6 +16,7 @@ from adit.elements import reduced_formula
 from adit.errors import DataError, as_text, why_no_file
 from adit.outputs.parts import HIDDEN
 from adit.readers import ReadRow, ReadSettings, as_kind, need_structures, read_structures
+from adit.readers.charges import STATE
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import archive_suffix, format_of
 from adit.systems import AtomicSystem, Failure, Kind
@@ -135,7 +136,8 @@ def _record(read: ReadRow, config: CustomDataset) -> Record:
         labels = {name: label_of(read.properties.get(name)) for name in config.properties}
         kept = {name: value for name, value in labels.items() if value is not None}
         notes = {"notes": list(read.notes)} if read.notes else {}
-        row = replace(row, info={"source": config.path, **notes, **kept})
+        state = {str(name): row.info[name] for name in STATE if row.info.get(name) is not None}
+        row = replace(row, info={"source": config.path, **notes, **kept, **state})
     return Record(row.system_id, _split(row, read.properties, config), _Conversion(row))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from adit import convert
-from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
+from adit.data.datasets.records import Dataset, Loaded, Record, charge_info, hashed_split
 from adit.data.sources import mirrors
 from adit.data.sources.registry import DRUGLIKE
 from adit.systems import AtomicSystem, Kind
@@ -31,7 +31,8 @@ def read_blocks(path: Path) -> list[Record]:
 
 
 def _molecule(block: str, name: str, smiles: str | None) -> AtomicSystem:
-    return convert.from_mol_block(block, name, {"source": "conformer-benchmark", "smiles": smiles})
+    info = {"source": "conformer-benchmark", "smiles": smiles, **charge_info(smiles or "")}
+    return convert.from_mol_block(block, name, info)
 
 
 DATASET = Dataset(

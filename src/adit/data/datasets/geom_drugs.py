@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from adit import convert, store
 from adit.data.datasets import tables
-from adit.data.datasets.records import Dataset, Loaded, Record, hashed_split
+from adit.data.datasets.records import Dataset, Loaded, Record, charge_info, hashed_split
 from adit.data.sources import mirrors
 from adit.data.sources.archives import tar_members, unpickle
 from adit.data.sources.registry import GEOM_DRUGS, GEOM_DRUGS_MSGPACK
@@ -49,7 +49,8 @@ def _load(mirror: str | None) -> Loaded:
     columns = tables.system_columns(lowest, "id", periodic=False)
 
     def molecule(row: int) -> AtomicSystem:
-        return columns.system(row, Kind.MOLECULE, {"source": "GEOM-DRUGS", "smiles": columns.ids[row]})
+        smiles = columns.ids[row]
+        return columns.system(row, Kind.MOLECULE, {"source": "GEOM-DRUGS", "smiles": smiles, **charge_info(smiles)})
 
     records = [Record(name, hashed_split(name), partial(molecule, row)) for row, name in enumerate(columns.ids)]
     return Loaded(records, hashes, location.origin, location.verified)

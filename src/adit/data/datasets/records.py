@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from adit import convert
+from adit.columns import Col
 from adit.data.sources.registry import SPLITS as SPLITS
 from adit.systems import AtomicSystem, Kind
 
@@ -75,6 +77,12 @@ class Dataset:
     licence: str
     citation: str
     load: Callable[[str | None], Loaded]
+
+
+def charge_info(smiles: str) -> dict[str, int]:
+    """Return the total charge (e) of an ion by its SMILES, for ``info``; empty for a neutral molecule."""
+    charge = convert.charge_of_smiles(smiles)
+    return {str(Col.CHARGE): charge} if charge else {}
 
 
 def hashed_split(identity: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count as counting
 from pathlib import Path
 from typing import Any, Final
 
@@ -321,8 +323,18 @@ def _is_open(text: str) -> bool:
 
 
 def _different(names: Sequence[str]) -> list[str]:
-    """Return the names of columns; repeated names get a number."""
-    return [f"{name}.{seen}" if (seen := names[:n].count(name)) else name for n, name in enumerate(names)]
+    """Return the names of columns; repeated names get a number with which they are no other column's name."""
+    taken = set(names)
+    seen: Counter[str] = Counter()
+    different = []
+    for name in names:
+        chosen = name
+        if seen[name]:
+            chosen = next(each for n in counting(seen[name]) if (each := f"{name}.{n}") not in taken)
+            taken.add(chosen)
+        seen[name] += 1
+        different.append(chosen)
+    return different
 
 
 # --- Parquet and records ----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from adit.report.candidates import fields, frames
 from adit.report.candidates.pictures import css_colour
 from adit.report.run.inputs import Run, Structures, structures
 from adit.report.words import formats
-from adit.report.words.outcome import method
+from adit.report.words.outcome import method, relaxer
 from adit.report.words.tables import posebusters_columns, with_reasons
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _relaxed(run: Run, kind: str) -> list[tuple[str, Structures]]:
     if kind == "molecule":
         relaxed, dft = structures(run, "relaxed/molecule/*.arrow"), structures(run, "dft/molecules/*.arrow")
         return [("GFN2-xTB", relaxed), (method(run), dft)]
-    stages = [("CHGNet", structures(run, f"relaxed/{kind}/*.arrow"))]
+    stages = [(relaxer(run), structures(run, f"relaxed/{kind}/*.arrow"))]
     return [*stages, (method(run), structures(run, "dft/[0-9]*.arrow"))] if kind == "crystal" else stages
 
 

@@ -29,7 +29,7 @@ VALIDITY: Final = {
     ("molecule", "strict", Metric.VALIDITY): "molecules valid, %",
     ("molecule", "edm", Metric.VALIDITY): "molecules valid by EDM's bonds, %",
     ("molecule", "adit", Metric.PDB_VALIDITY): "molecules valid as in the paper, %",
-    ("mof", "strict", Metric.VALIDITY): "MOFs valid, %",
+    ("mof", "mofchecker", Metric.MOFCHECKER_ALL): "MOFs valid, %",
 }
 """Shown scores: (kind, protocol, metric) → column."""
 

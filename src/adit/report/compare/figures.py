@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from adit.columns import Col, Metric, bare_name
+from adit.columns import Col, Metric, Protocol, bare_name
 from adit.report.figures.drawing import COLOURS, Drawing, grid_lines, new_figure, slug, styled
 from adit.report.paper import headline
 from adit.report.run.inputs import NETWORKS, Run
@@ -154,8 +154,14 @@ def loss(network: str, data: pd.DataFrame) -> Drawing:
     return Drawing(f"compare-loss-{network}", figure, data, f"Training loss of {network} against time")
 
 
-SIZED: Final = (Metric.OVERALL_VALIDITY, Metric.SUN, Metric.VALIDITY, Metric.PDB_VALIDITY)
+SIZED: Final = (
+    *(Metric.OVERALL_VALIDITY, Metric.SUN, Metric.VALIDITY, Metric.PDB_VALIDITY),
+    Metric.MOFCHECKER_ALL,
+)
 """Metrics that are plotted against the size of the denoiser."""
+
+SIZED_PROTOCOLS: Final = (Protocol.ADIT, Protocol.STRICT, Protocol.MOFCHECKER)
+"""Protocols of these metrics."""
 
 
 def sizes(runs: RunList) -> pd.DataFrame:
@@ -166,7 +172,7 @@ def sizes(runs: RunList) -> pd.DataFrame:
     for name, run in runs:
         size = run.training["dit"].config.get("parameters")
         for r in run.summary if size else []:
-            wanted = bare_name(str(r.get("metric"))) in SIZED and r.get("protocol") in ("adit", "strict")
+            wanted = bare_name(str(r.get("metric"))) in SIZED and r.get("protocol") in SIZED_PROTOCOLS
             if wanted and r.get("population") == "samples" and r.get("value") is not None:
                 values = {key: r[key] for key in ("kind", "metric", "value", "low", "high")}
                 rows.append({"run": name, "parameters": size, **values})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VALIDITY: Final = {
     "crystal": ("adit", Metric.OVERALL_VALIDITY),
     "molecule": ("strict", Metric.VALIDITY),
-    "mof": ("strict", Metric.VALIDITY),
+    "mof": ("mofchecker", Metric.MOFCHECKER_ALL),
 }
 """Protocol and metric of the validity of a kind."""
 
@@ -99,7 +99,10 @@ def _score(summary: Sequence[Mapping[str, Any]], kind: str, point: Path) -> Mapp
     protocol, metric = VALIDITY[kind]
     wanted = {"kind": kind, "population": "samples", "protocol": protocol, "metric": metric}
     for record in summary:
-        if all(record.get(name) == value for name, value in wanted.items()) and record["value"] is not None:
+        if all(record.get(name) == value for name, value in wanted.items()):
+            if record["value"] is None:
+                why = record.get("basis") or "no samples"
+                raise DataError(f"{point}: the {metric} of {kind}s has no value ({why})")
             return record
     raise DataError(f"{point}: the scores hold no {metric} of {kind}s; run `adit score` for it")
 

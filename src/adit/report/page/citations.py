@@ -14,13 +14,25 @@ from adit.config.engines import ENGINES
 from adit.report.page.assets import read
 from adit.report.run.inputs import Run
 from adit.report.words import outcome
+from adit.report.words.outcome import potentials
 
 MODEL: Final = ("Joshi2025ADiT", "Peebles2023DiT", "Lipman2023FlowMatching", "Ho2022Guidance")
 """Keys in ``methods.bib`` for the model; the constants below are those of other parts of a run."""
 
 CRYSTALS: Final = ("Ong2013pymatgen", "Togo2024spglib", "Davies2019SMACT")
 MOLECULES: Final = ("RDKit", "Buttenschoen2024PoseBusters")
-RELAXATION: Final = ("Deng2023CHGNet", "Larsen2017ASE")
+POTENTIALS: Final = {
+    "chgnet": ("Deng2023CHGNet",),
+    "sevennet": ("Park2024SevenNet",),
+    "mace": ("Batatia2022MACE", "Batatia2023MACEMP"),
+    "orb": ("Neumann2024Orb",),
+    "mattersim": ("Yang2024MatterSim",),
+    "emt": ("Jacobsen1996EMT",),
+}
+"""Keys by the name of a potential in the configuration."""
+
+GFN2: Final = ("Bannwarth2019GFN2",)
+ASE: Final = ("Larsen2017ASE",)
 DFT: Final = ("Ganose2025atomate2", "Rosen2024jobflow")
 ALWAYS: Final = ("Molder2021Snakemake", "Rego2015ThreeDmol")
 
@@ -42,14 +54,36 @@ def used(run: Run) -> list[str]:
         keys += CRYSTALS
     if "molecule" in outcome.kinds(run):
         keys += MOLECULES
-    if run.hull is not None or any(Col.RELAX_STATUS in frame for frame in run.scores.values()):
-        keys += RELAXATION
+    crystals, molecules = _relaxed_crystals(run), _relaxed_molecules(run)
+    chosen = [*(potentials(run) if crystals else ()), *_judges(run)]
+    keys += [key for name in chosen for key in POTENTIALS.get(name, ())]
+    if molecules or run.setting("labels.gaps"):
+        keys += GFN2
+    if crystals or molecules:
+        keys += ASE
     if any("MP2020" in tag for tag in _tags(run)):
         keys.append("Wang2021MP2020")
     if run.dft:
         codes = {str(row.get(Col.CODE) or "").lower().partition(" ")[0] for row in run.dft}
         keys += [*DFT, *(key for name, entry in ENGINES.items() if name in codes for key in entry.citations)]
     return list(dict.fromkeys([*keys, *ALWAYS]))
+
+
+def _relaxed_crystals(run: Run) -> bool:
+    """Return whether crystals or MOFs were relaxed with a potential."""
+    periodic = [frame for kind, frame in run.scores.items() if kind != "molecule"]
+    return run.hull is not None or run.relaxed is not None or any(Col.RELAX_STATUS in frame for frame in periodic)
+
+
+def _relaxed_molecules(run: Run) -> bool:
+    """Return whether molecules were sent to a relaxation with GFN2-xTB."""
+    frame = run.scores.get("molecule")
+    return frame is not None and Col.XTB_STATUS in frame and bool((frame[Col.XTB_STATUS] != "not_sent").any())
+
+
+def _judges(run: Run) -> list[str]:
+    """Return the name of the second potential, if it judged crystals."""
+    return [] if run.judge is None else [str(run.setting("judge.engine") or "")]
 
 
 def _tags(run: Run) -> Iterable[str]:

@@ -11,7 +11,7 @@ from adit.columns import Col, Metric, potential_title
 from adit.hull.energy_tags import potential_of_tag
 from adit.report.run.inputs import Run
 from adit.report.words import formats
-from adit.report.words.outcome import dft_counts, kinds, steps_of, uses_xtb
+from adit.report.words.outcome import dft_counts, kinds, potentials, steps_of, uses_xtb
 
 NAMES: Final = ("made", "DFT", "engine", "meaning", "page")
 """Names of the five lines."""
@@ -96,7 +96,8 @@ def _meaning(run: Run) -> str:
         last = next(name for name in ("novel", "unique", "stable") if name in counts)
         words = {"stable": "", "unique": " and are unique", "novel": ", are unique and new to this run's data"}[last]
         potential = potential_title(potential_of_tag(_tag(run)))
-        energy_name = f"{potential} energies" if potential else f"energies of {_tag(run) or 'CHGNet'}"
+        relaxed = ", ".join(map(potential_title, potentials(run))) or "an unknown method"
+        energy_name = f"{potential} energies" if potential else f"energies of {_tag(run) or relaxed}"
         parts.append(f"{counts[last]} crystals are below the hull with {energy_name}{words}{_uncovered(run)}")
     converged, total = dft_counts(run)
     if uses_xtb(run) or not total:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adit.columns import Col, surrogate_prefix
+from adit.columns import POTENTIALS, Col, potential_title, surrogate_prefix
+from adit.config import POTENTIAL_NAMES
 from adit.report.run.inputs import Run
 from adit.report.run.manifest import cost, energies, surrogate_note, surrogate_potentials
 from adit.report.words import formats
@@ -137,6 +138,19 @@ def method(run: Run) -> str:
         return "GFN1-xTB"
     codes = sorted({str(row[Col.CODE]) for row in run.dft if isinstance(row.get(Col.CODE), str) and row[Col.CODE]})
     return f"DFT ({', '.join(map(formats.code, codes))})" if codes else "DFT"
+
+
+def potentials(run: Run) -> list[str]:
+    """Return the names of the potentials that relaxed the crystals: those of the energies, else the configured one."""
+    frames = [frame for frame in (run.relaxed, run.hull) if frame is not None and Col.ENERGY_TAG in frame]
+    tags = {str(tag) for frame in frames for tag in frame[Col.ENERGY_TAG].dropna().unique()}
+    names = {tag.partition("/")[0].partition("-")[0] for tag in tags}
+    return sorted(names & {*POTENTIALS, *POTENTIAL_NAMES} or {str(run.setting("relax.engine") or "")} - {""})
+
+
+def relaxer(run: Run) -> str:
+    """Return the potentials that relaxed the crystals, for display; ``relaxed`` if they are unknown."""
+    return ", ".join(map(potential_title, potentials(run))) or "relaxed"
 
 
 def uses_xtb(run: Run) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from adit.errors import ExternalToolError
-from adit.isolate import Outcome, map_isolated
+from adit.isolate import Outcome, die_with_parent, map_isolated
 from adit.progress import Progress
 from adit.score.tools.mofchecker_child import CHECKS
 from adit.systems import AtomicSystem
@@ -67,10 +70,17 @@ def probe(python: str | None) -> dict[str, str]:
         python: the interpreter, or ``None`` for this one.
 
     Raises:
-        ExternalToolError: the interpreter does not run, or MOFChecker does not load in it.
+        ExternalToolError: the interpreter does not run, or MOFChecker does not load in it within ``STARTUP_S``.
     """
-    process = _start(python or sys.executable, "--probe")
-    out, _ = process.communicate(timeout=STARTUP_S)
+    process = _start(python or sys.executable, "--probe", start_new_session=True)
+    try:
+        out, _ = process.communicate(timeout=STARTUP_S)
+    except subprocess.TimeoutExpired:
+        raise ExternalToolError(
+            f"{python or sys.executable}: MOFChecker has not loaded after {STARTUP_S:g} s; {WAY_OUT}"
+        ) from None
+    finally:
+        _end(process, os.killpg)
     return _versions(out, python)
 
 
@@ -85,14 +95,31 @@ def _versions(line: str, python: str | None) -> dict[str, str]:
     return dict(record["versions"])
 
 
-def _start(python: str, *arguments: str) -> subprocess.Popen[str]:
+def _start(python: str, *arguments: str, start_new_session: bool = False) -> subprocess.Popen[str]:
     command = [python, "-I", str(CHILD), *arguments]
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=start_new_session,
+            preexec_fn=die_with_parent,
         )
     except OSError as error:
         raise ExternalToolError(f"{python}: does not run ({error.strerror}); {WAY_OUT}") from error
+
+
+def _end(process: subprocess.Popen[str], kill: Callable[[int, int], None] = os.kill) -> None:
+    """Kill a process that may have ended, with ``os.killpg`` and everything that it started, and close its pipes."""
+    with suppress(ProcessLookupError, PermissionError):
+        kill(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
 
 
 @cache
@@ -127,6 +154,7 @@ def check_mof(system: AtomicSystem, python: str) -> MofChecks:
         answer: dict[str, Any] = json.loads(_read(server))
     except (OSError, ValueError) as error:
         _server.cache_clear()
+        _end(server)
         raise ExternalToolError("MOFChecker's server ended") from error
     if "error" in answer:
         raise ExternalToolError(str(answer["error"]))
