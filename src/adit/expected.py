@@ -46,8 +46,8 @@ TRY_SYMMETRY: Final = 1.1
 """Ratio of the cost with ``relax.symmetrize: try`` to that with ``off`` (docs/measurements/symmetry.md)."""
 XTB_S: Final = 0.3
 """Processor time of a GFN2-xTB relaxation of a molecule of QM9, s."""
-REFERENCES: Final = {"builtin": 250}
-"""Number of reference crystals; other references need only the elements."""
+REFERENCES: Final = {"builtin": 250, "mp-api": 0, "optimade": 0}
+"""Number of relaxed reference crystals; other references need only the elements."""
 ELEMENTS: Final = 89
 """Assumed number of elements whose references are computed."""
 

@@ -36,6 +36,7 @@ def test_the_papers_run_is_planned_for_slurm_from_the_root() -> None:
         {"sample": {"crystal": 0, "molecule": 4, "shards": 2}},
         {"hull": {"reference": "mp20-formation-energies"}, "dft": {"engine": "vasp", "preset": "mp-gga", "shards": 9}},
         {"dft": {"engine": "gpaw", "preset": "demo", "references": "elements"}},
+        {"hull": {"reference": "optimade", "live": {"providers": [{"address": "http://127.0.0.1:9"}]}}},
         {"sample": {"from": "Snakefile", "crystal": 5, "molecule": 0, "shards": 2}},
         {"model": {"source": "pretrained", "weights": "."}, "latents": {"views": 2}},
     ],

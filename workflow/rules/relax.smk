@@ -113,9 +113,18 @@ rule relax_molecules:
         " --workers {threads} --log {log:q}"
 
 
+# Servers are asked for the samples' chemical systems, where Snakemake runs: compute nodes may have no network.
+if CFG.hull.is_live:
+
+    localrules:
+        reference,
+
+
 rule reference:
     input:
         data=DATA if CFG.hull.reference == "builtin" else [],
+        relaxed=RELAXED_TABLES if CFG.hull.is_live else [],
+        structures=RELAXED_SYSTEMS if CFG.hull.is_live else [],
         machine=machine("cpu"),
     output:
         f"{RUN}/hull/reference.parquet",
@@ -135,8 +144,8 @@ rule reference:
     message:
         "reference energies of the hull"
     shell:
-        "python -m adit stage reference --config {params.stage:q} --data {input.data:q} --out {output:q} --cache {params.cache:q}"
-        " --workers {threads} --log {log:q}"
+        "python -m adit stage reference --config {params.stage:q} --data {input.data:q} --relaxed {input.relaxed:q}"
+        " --out {output:q} --cache {params.cache:q} --workers {threads} --log {log:q}"
 
 
 rule hull:

@@ -56,7 +56,7 @@ def _checks(args: argparse.Namespace, stage: config.DoctorStage, mirror: str | N
         machine.memory,
     ]
     gpu: list[Check] = [software.torch_computes, machine.gpus]
-    evaluation: list[Check] = [partial(_dft, stage), partial(_potentials, stage)]
+    evaluation: list[Check] = [partial(_dft, stage), partial(_potentials, stage), partial(_hull, stage)]
     if args.on == "gpu":
         return [*here, *gpu]
     if args.on == "cpu":
@@ -111,6 +111,18 @@ def _potentials(stage: config.DoctorStage) -> Iterator[Finding]:
             continue
         where = f" in {chosen.python}" if chosen.python else ""
         yield ok(what, f"{entry.label} {version}{where}; {licence}")
+
+
+def _hull(stage: config.DoctorStage) -> Iterator[Finding]:
+    """Check what a reference from the Materials Project's server needs: its client and a key."""
+    from adit.hull.mp_client import at_hand
+
+    if stage.hull.reference != "mp-api" or not (stage.crystal or stage.mof):
+        return
+    try:
+        yield ok("hull", f"{at_hand()}; the server is asked after the relaxations")
+    except AditError as error:
+        yield missing("hull", "hull.reference mp-api", str(error))
 
 
 def _data(stage: config.DoctorStage, mirror: str | None) -> Iterator[Finding]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit import config
-from adit.cli.data import mirror_of
+from adit.cli.data import mirror_of, public_files
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero, whole_config
+from adit.cli.score import user_cache
 from adit.config.engines import ENGINES
 from adit.errors import ConfigError
-from adit.limits import DEFAULTS, limited, set_limits
+from adit.limits import set_limits
 from adit.outputs.inputs import also_reads
 from adit.outputs.replace import replaced_files
 
@@ -95,12 +96,15 @@ def _potential_stage(args: argparse.Namespace, whole: config.Config) -> config.R
 
 
 def _reference(args: argparse.Namespace) -> None:
+    from adit.hull.dft_references import chemical_systems
     from adit.hull.reference import reference
 
     stage = config.load_stage(config.ReferenceStage, args.config)
     set_limits(stage.limits)
-    with replaced_files([args.out], "reference", inputs=args.data) as (new,):
-        reference(stage, args.data, new, args.cache, args.workers, public_files(mirror_of(args), stage.limits))
+    find = public_files(mirror_of(args), stage.limits)
+    with replaced_files([args.out], "reference", inputs=[*args.data, *_with_structures(args.relaxed)]) as (new,):
+        chemical = chemical_systems(args.relaxed) if stage.hull.is_live else None
+        reference(stage, args.data, new, args.cache, args.workers, find, chemical)
 
 
 def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
@@ -124,26 +128,6 @@ def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
     return data
 
 
-def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> Callable[[str], Path]:
-    """Return a function that returns the local path of a public file, downloaded from the mirror or its source.
-
-    That function raises ``DataError`` if the file cannot be found or downloaded.
-
-    Args:
-        mirror: folder or URL with copies of the files; ``None``: none.
-        limits: limits on downloads.
-    """
-
-    def find(name: str) -> Path:
-        from adit.data.sources.mirrors import locate
-        from adit.data.sources.registry import SOURCES, RawFile
-
-        with limited(limits):
-            return next(iter(locate(name, SOURCES.get(name, ((RawFile(name),),)), mirror).paths.values()))
-
-    return find
-
-
 def _hull_stage(args: argparse.Namespace) -> None:
     from adit.hull.hull import hull
 
@@ -155,27 +139,37 @@ def _hull_stage(args: argparse.Namespace) -> None:
 
 def _hull(args: argparse.Namespace) -> None:
     from adit.hull.energy_tables import read_energy_tables
-    from adit.hull.hull import hull_of
+    from adit.hull.hull import chemical_of, hull_of
     from adit.readers import settings_of
 
     if args.out.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"--out {args.out}: name a .parquet or a .csv file")
     whole = whole_config(args.config)
     set_limits(whole.limits)
-    named = {"reference": args.hull, "competing": args.competing, "competing_core_hours": args.core_hours}
-    if hull_values := {name: value for name, value in named.items() if value is not None}:
-        if args.competing == "prototypes" and args.hull is None:
-            hull_values["reference"] = "builtin"
-        chosen = config.parse_as(config.HullConfig, hull_values, "adit hull")
-        whole = whole.model_copy(update={"hull": chosen})
+    whole = whole.model_copy(update={"hull": _hull_section(args, whole.hull)})
     tables = [path / "relaxed.parquet" if (path / "relaxed.parquet").is_file() else path for path in args.tables]
     reading = settings_of(whole.read, whole.limits, args.workers)
     energies = read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
     given = [args.reference] if args.reference else []
     with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):
-        reference = args.reference or _own_reference(args, whole)
+        reference = args.reference or _own_reference(args, whole, chemical_of(energies))
         stage = whole.stage(config.HullStage)
         hull_of(stage, energies, reference, new, _completion(args, stage))
+
+
+def _hull_section(args: argparse.Namespace, section: config.HullConfig) -> config.HullConfig:
+    """Return the section of the configuration, or what the command line names instead."""
+    named = {"reference": args.hull, "competing": args.competing, "competing_core_hours": args.core_hours}
+    values = {name: value for name, value in named.items() if value is not None}
+    if not values and not args.provider:
+        return section
+    live = section.live.model_dump()
+    if args.provider:
+        live["providers"] = [{"address": address} for address in args.provider]
+        values.setdefault("reference", "optimade")
+    if args.competing == "prototypes":
+        values.setdefault("reference", "builtin")
+    return config.parse_as(config.HullConfig, {**values, "live": live}, "adit hull")
 
 
 def _completion(
@@ -198,18 +192,23 @@ def _with_structures(tables: Sequence[Path]) -> list[Path]:
     return [*tables, *(table.with_suffix(".arrow") for table in tables)]
 
 
-def _own_reference(args: argparse.Namespace, whole: config.Config) -> Path:
-    """Compute the reference entries beside the output and return their path; an existing file is reused."""
+def _own_reference(args: argparse.Namespace, whole: config.Config, chemical: Sequence[frozenset[str]]) -> Path:
+    """Compute the reference entries beside the output and return their path; an existing file is reused.
+
+    Servers are asked for the chemical systems of each call; their answers are kept for the user, not for the output.
+    """
     from adit.hull.reference import reference
 
-    folder = args.out.with_suffix("")
+    folder, is_live = args.out.with_suffix(""), whole.hull.is_live
     out: Path = folder / f"{whole.hull.reference}.parquet"
-    if out.is_file() and whole.hull.reference != "entries":
+    if out.is_file() and whole.hull.reference != "entries" and not is_live:
         return out
     data = [builtin_data(folder, whole, args.workers)] if whole.hull.reference == "builtin" else []
     find = public_files(mirror_of(args, whole.mirror), whole.limits)
+    cache = user_cache() / "references" if is_live else folder / "state"
     with replaced_files([out], "reference", inputs=data) as (new,):
-        reference(whole.stage(config.ReferenceStage), data, new, folder / "state", args.workers, find)
+        stage, systems = whole.stage(config.ReferenceStage), set(chemical) if is_live else None
+        reference(stage, data, new, cache, args.workers, find, systems)
     return out
 
 
@@ -322,7 +321,7 @@ def _declare_relax_molecules_stage(sub: argparse.ArgumentParser) -> None:
 
 
 def _declare_reference(sub: argparse.ArgumentParser) -> None:
-    add_paths(sub, "data", many=True, required=False)
+    add_paths(sub, "data", "relaxed", many=True, required=False)
     add_paths(sub, "out", "cache")
     _add_mirror(sub)
     add_workers(sub)
@@ -335,6 +334,8 @@ def _declare_hull(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "reference", required=False)
     text = "reference to compute if --reference is not given; default: hull.reference of --config"
     sub.add_argument("--hull", help=text)
+    text = "base addresses of OPTIMADE providers, for --hull optimade; default: hull.live.providers of --config"
+    sub.add_argument("--provider", metavar="URL", nargs="+", default=[], help=text)
     text = "compounds for pairs without one in the reference; default: hull.competing of --config"
     sub.add_argument("--competing", choices=("none", "prototypes"), help=text)
     text = "skip pairs that are not finished in this time, core hours; default: hull.competing_core_hours of --config"

@@ -19,12 +19,15 @@ from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import DitModelConfig, LabelConfig, ModelConfig, VaeModelConfig
 from adit.config.reading import check_files, check_places, json_schema, load, load_stage, parse, parse_as
 from adit.config.relax import (
+    MP2020_TAG,
     POTENTIAL_NAMES,
     DftConfig,
     HullConfig,
     JudgeConfig,
+    LiveConfig,
     MoleculeRelaxConfig,
     MoleculeSelectConfig,
+    ProviderConfig,
     RelaxConfig,
     SelectConfig,
 )
@@ -63,6 +66,7 @@ from adit.config.train import DitTrainConfig, LatentsConfig, OptimConfig, TrainC
 
 __all__ = [
     "DATASETS",
+    "MP2020_TAG",
     "OF_ONE_KIND",
     "POTENTIAL_NAMES",
     "AblationsConfig",
@@ -97,6 +101,7 @@ __all__ = [
     "LabelsStage",
     "LatentsConfig",
     "LimitsConfig",
+    "LiveConfig",
     "LookupConfig",
     "ModelConfig",
     "MoleculeDftStage",
@@ -108,6 +113,7 @@ __all__ = [
     "Positive",
     "PositiveFloat",
     "PrepareStage",
+    "ProviderConfig",
     "ReadConfig",
     "ReferenceStage",
     "RelaxConfig",

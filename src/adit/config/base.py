@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -43,6 +44,26 @@ def _program(text: str) -> str:
 
 Program = Annotated[str, AfterValidator(_program)]
 """Path or name of a program."""
+
+
+def _address(text: str) -> str:
+    """Return the address of a server without a slash at its end; one with a password, or of a file, is refused."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"is no address ({error})") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError("is no address of a server; give https://HOST or https://HOST/PATH")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("has a user, a query or a fragment; give https://HOST or https://HOST/PATH")
+    if not text.isprintable() or " " in text:
+        raise ValueError("has spaces or characters that are not printed")
+    return text.rstrip("/")
+
+
+Address = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_address)]
+"""Address of a server, http or https."""
 
 
 class Strict(BaseModel):

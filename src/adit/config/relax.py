@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from adit.columns import POTENTIALS
-from adit.config.base import Count, Positive, PositiveFloat, Program, Strict
+from adit.config.base import Address, Count, Positive, PositiveFloat, Program, Strict
 from adit.config.engines import EngineName
 
 POTENTIAL_NAMES: Final = (*POTENTIALS, "emt")
@@ -200,13 +201,82 @@ class DftConfig(Strict):
         return shlex.split(self.command or "")
 
 
+MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
+"""Energy tag of the Materials Project's PBE(+U) energies with the MP2020 corrections."""
+
+
+def _energy_tag(text: str) -> str:
+    if not re.fullmatch(r"[^/\s]+(/[^/\s]+){2}", text):
+        raise ValueError("is no energy tag; give <code>/<functional>/<correction>, e.g. vasp/PBE(+U)/MP2020")
+    return text
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch(r"_[a-z0-9]+_\w+(\.[\w+-]+)*", text):
+        raise ValueError("is no property of a provider; give its name, e.g. _oqmd_delta_e; dots lead into nested ones")
+    return text
+
+
+EnergyTag = Annotated[str, Field(max_length=100), AfterValidator(_energy_tag)]
+"""Method of energies, ``<code>/<functional>/<correction>``."""
+
+
+class ProviderConfig(Strict):
+    """An OPTIMADE provider; the energies of a known one (docs/relaxation.md) need no further key."""
+
+    address: Address = Field(description="base address of the database, with or without its version (/v1)")
+    energy: Annotated[str, Field(max_length=200), AfterValidator(_path)] | None = Field(
+        None, description="property that holds the energy; dots lead into nested ones; null: a known one"
+    )
+    per: Literal["atom", "cell"] | None = Field(
+        None, description="the energy is in eV/atom or in eV/cell; null: by the unit that the provider gives"
+    )
+    kind: Literal["total", "formation"] = Field(
+        "total", description="total energy, or formation energy from the elements of the Materials Project"
+    )
+    tag: EnergyTag | None = Field(None, description="method of the energy, <code>/<functional>/<correction>")
+
+    @model_validator(mode="after")
+    def _named_energies_have_a_method(self) -> Self:
+        if (self.energy is None) != (self.tag is None):
+            raise ValueError("name both, energy (the property) and tag (its method), or neither")
+        if self.energy is None and (self.per is not None or self.kind != "total"):
+            raise ValueError("per and kind describe the property that energy names")
+        return self
+
+
+class LiveConfig(Strict):
+    """References that servers are asked for; only for reference: mp-api and optimade."""
+
+    providers: tuple[ProviderConfig, ...] = Field((), description="OPTIMADE providers, for reference: optimade")
+    endpoint: Address | None = Field(
+        None, description="address of the Materials Project's API, for reference: mp-api; null: that of its client"
+    )
+    tag: EnergyTag = Field(
+        MP2020_TAG, description="method of the hull, for reference: optimade; energies of other methods are refused"
+    )
+    max_elements: Annotated[int, Field(gt=0, le=10)] = Field(
+        7, description="systems of more elements are not asked for: n elements are 2^n - 1 questions"
+    )
+    rate: Annotated[float, Field(gt=0, le=10)] = Field(2.0, description="queries of one server, 1/s")
+    timeout_s: PositiveFloat = Field(60.0, description="longest time of one answer, s")
+    answer_bytes: Positive = Field(10_000_000, description="bytes of one answer; a longer one is not used")
+    pages: Annotated[int, Field(gt=0, le=1000)] = Field(100, description="pages of one query; more are an error")
+    page_limit: Annotated[int, Field(gt=0, le=500)] = Field(100, description="entries of a page that are asked for")
+
+
+LIVE: Final = ("mp-api", "optimade")
+"""Values of ``hull.reference`` that ask servers."""
+
+
 class HullConfig(Strict):
     """Reference energies of the convex hull."""
 
-    reference: Literal["builtin", "mp20-formation-energies", "mp-2023-02-07", "entries"] = Field(
+    reference: Literal["builtin", "mp20-formation-energies", "mp-2023-02-07", "entries", "mp-api", "optimade"] = Field(
         "mp20-formation-energies",
         description="builtin: compounds and elements of the built-in set, relaxed with the pre-relaxation's potential; "
-        "mp-2023-02-07: the whole Materials Project (adit fetch --dataset mp-phase-diagram); entries: hull.entries",
+        "mp-2023-02-07: the whole Materials Project (adit fetch --dataset mp-phase-diagram); entries: hull.entries; "
+        "mp-api: the Materials Project's server (key in MP_API_KEY); optimade: hull.live.providers",
     )
     competing: Literal["none", "prototypes"] = Field(
         "none",
@@ -220,11 +290,24 @@ class HullConfig(Strict):
         None, description="pairs that are not finished within this wall time are skipped, s; null: no limit"
     )
     entries: str | None = Field(None, description="JSON file of pymatgen's computed entries, for reference: entries")
+    live: LiveConfig = LiveConfig()
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether servers are asked for the entries of the samples' chemical systems."""
+        return self.reference in LIVE
+
+    @property
+    def of_materials_project(self) -> bool:
+        """Return whether the reference's energies are the Materials Project's, PBE(+U) with MP2020."""
+        return self.reference != "builtin" and (self.reference != "optimade" or self.live.tag == MP2020_TAG)
 
     @model_validator(mode="after")
-    def _entries_have_a_file(self) -> Self:
+    def _entries_have_a_place(self) -> Self:
         if self.reference == "entries" and not self.entries:
             raise ValueError("hull.reference entries needs a file: set hull.entries")
+        if self.reference == "optimade" and not self.live.providers:
+            raise ValueError("hull.reference optimade needs servers: set hull.live.providers (adit hull: --provider)")
         if self.competing == "prototypes" and self.reference != "builtin":
             raise ValueError("hull.competing prototypes needs hull.reference: builtin, a hull of the same potential")
         return self

@@ -182,7 +182,7 @@ class Config(Strict):
     @property
     def on_mp_hull(self) -> bool:
         """Return whether the DFT energies can be compared with those of the Materials Project."""
-        return (self.dft.engine, self.dft.preset) == ("vasp", "mp-gga") and self.hull.reference != "builtin"
+        return (self.dft.engine, self.dft.preset) == ("vasp", "mp-gga") and self.hull.of_materials_project
 
     def autoencoder(self, name: str) -> dict[str, Any]:
         """Return the fields of ``VaeStage`` that a variant changes: data, model, train.

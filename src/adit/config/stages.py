@@ -350,6 +350,7 @@ class DoctorStage(Stage):
     relax: RelaxConfig = RelaxConfig()
     judge: JudgeConfig = JudgeConfig()
     dft: DftConfig
+    hull: HullConfig = HullConfig()
     crystal: int
     mof: int
 

@@ -219,7 +219,7 @@ def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:
         if math.isfinite(row[Col.ENERGY_PER_ATOM])
     ]
     grown = Hull.from_entries(hull.tag, entries)
-    return replace(grown, complete=hull.complete, completed=hull.completed | frozenset(done))
+    return replace(grown, complete=hull.complete, whole=hull.whole, completed=hull.completed | frozenset(done))
 
 
 def finished(chosen: Chosen, fmax: float, pairs: Sequence[str], cache: Path) -> dict[str, list[dict[str, Any]]]:

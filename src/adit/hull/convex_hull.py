@@ -49,6 +49,7 @@ class Hull:
         entries: set of elements → its entries.
         elements: element → lowest energy of its entries, eV/atom; elements without an entry are not there.
         complete: whether the reference holds all known compounds: a pair without a compound is then no gap.
+        whole: chemical systems of which the reference holds all known compounds: pairs inside one are no gap.
         completed: pairs that were searched for compounds, e.g. ``Fe-Zr``; they are no gaps.
     """
 
@@ -56,6 +57,7 @@ class Hull:
     entries: dict[frozenset[str], list[ReferenceEntry]]
     elements: dict[str, float]
     complete: bool = False
+    whole: frozenset[frozenset[str]] = frozenset()
     completed: frozenset[str] = frozenset()
     _diagrams: dict[frozenset[str], Any] = field(default_factory=dict, repr=False)
 
@@ -85,7 +87,7 @@ class Hull:
         them is then a straight line, and an energy below that line says little about stability.
         """
         lone = [element for element in sorted(elements) if element not in self.elements]
-        if self.complete:
+        if self.complete or any(elements <= system for system in self.whole):
             return lone
         contained = {
             pair

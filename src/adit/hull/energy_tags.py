@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from adit.columns import POTENTIALS, surrogate_prefix
+from adit.config import MP2020_TAG
 from adit.errors import DataError
 
-MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
-"""The only tag of a DFT hull that energies of a potential may be compared with; they are then labelled as surrogate."""
+__all__ = ["MP2020_TAG", "column_of", "potential_of_tag", "surrogate_of"]
+"""``MP2020_TAG`` is the only tag of a DFT hull that energies of a potential may be on, as a surrogate."""
 
 
 def potential_of_tag(energy_tag: str) -> str:

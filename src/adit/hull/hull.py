@@ -43,9 +43,11 @@ def read_reference(path: Path) -> Hull:
     Raises:
         DataError: the file is missing or unreadable, the table is empty, or holds energies of different methods.
     """
-    frame = _as_reference(path, store.read_frame(path))
+    frame, stored = _as_reference(path, store.read_frame(path)), store.read_metadata(path)
     bad = frame[Col.STATUS].isin(_NO_ENERGY) | ~np.isfinite(_numbers(frame[Col.ENERGY_PER_ATOM]))
     tags = sorted(set(frame[Col.HULL_TAG]))
+    if not tags and "sources" in stored:
+        return Hull(str(stored.get(Col.HULL_TAG) or ""), {}, {})  # of a run without a relaxed structure
     if not tags:
         raise DataError(f"{path}: has no reference entry; run `adit stage reference` again and see its log")
     if len(tags) > 1:
@@ -53,7 +55,8 @@ def read_reference(path: Path) -> Hull:
     log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
     rows = zip(frame.loc[~bad, Col.COMPOSITION], frame.loc[~bad, Col.ENERGY_PER_ATOM], strict=True)
     hull = Hull.from_entries(tags[0], (ReferenceEntry(json.loads(text), float(energy)) for text, energy in rows))
-    return replace(hull, complete=store.read_metadata(path).get("reference") in WHOLE)
+    whole = frozenset(frozenset(map(str, system)) for system in stored.get("whole") or ())
+    return replace(hull, complete=stored.get("reference") in WHOLE, whole=whole)
 
 
 def _as_reference(path: Path, frame: Any) -> Any:
@@ -135,7 +138,7 @@ def hull_of(
 
     references = read_reference(reference) if any(len(table.frame) for table in tables) else Hull("", {}, {})
     if complete is not None and references.tag:
-        references = complete(references, _chemical(tables))
+        references = complete(references, chemical_of(tables))
     progress = Progress("structures placed on the hull", sum(len(table.frame) for table in tables))
     rows: list[dict[str, Any]] = []
     for table in tables:
@@ -160,7 +163,7 @@ def hull_of(
         log.info("%d of them have an unknown hull: pairs of elements without a compound, see missing_pairs", gaps)
 
 
-def _chemical(tables: Sequence[EnergyTable]) -> list[frozenset[str]]:
+def chemical_of(tables: Sequence[EnergyTable]) -> list[frozenset[str]]:
     """Return the set of elements of each structure with an energy."""
     good = [
         (record, table.structures)

@@ -28,6 +28,8 @@ FORMATION_ENERGIES: Final = "hull/mp20_formation_energies.parquet"
 """Name of the file of MP20's formation energies in a mirror."""
 ELEMENTS: Final = "hull/mp_elemental_reference_entries.json"
 """Name of the file of elemental reference entries in a mirror."""
+PUBLISHED_ELEMENTS: Final = "mp-elemental-references"
+"""Name of the elemental reference entries among the public files."""
 PHASE_DIAGRAM: Final = "mp-phase-diagram"
 """Name of the phase diagram among the public files."""
 PHASE_DIAGRAM_MD5: Final = "60d19d691fa1d338aa496a40a9641bef"
@@ -77,13 +79,25 @@ def _on_absolute_scale(
     return reference_row(entry_id, formula, amounts, formation_energy + of_elements, MP2020_TAG)
 
 
+def elemental_references(find: Find) -> dict[str, float]:
+    """Return the energy of each element's reference, eV/atom, from the mirror's file or the published one.
+
+    Raises:
+        DataError: neither can be read.
+    """
+    try:
+        return elemental_energies(find(ELEMENTS))
+    except DataError:
+        return elemental_energies(find(PUBLISHED_ELEMENTS))
+
+
 def elemental_energies(path: Path) -> dict[str, float]:
     """Return element → corrected energy of its reference (eV/atom) from a JSON file of pymatgen entries.
 
     Raises:
         DataError: the file is missing, or is not of this kind.
     """
-    entries = store.read_json(path)
+    entries = _unpacked(path) if path.suffix == ".gz" else store.read_json(path)
     try:
         return {
             name: (entry["energy"] + entry["correction"]) / sum(entry["composition"].values())
@@ -169,16 +183,21 @@ def _plain(value: Any) -> Any:
 def _read(path: Path) -> list[Any]:
     if not path.is_file():
         raise DataError(f"{path}: {why_no_file(path)}; set hull.entries to a JSON file of pymatgen entries")
-    opener: Any = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            value = json.loads(read_bounded(file, LIMITS.get(), str(path)))
-    except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
-        raise DataError(f"{path}: not readable ({error})") from error
+    value = _unpacked(path)
     records = list(value.values()) if isinstance(value, dict) else value
     if not isinstance(records, list) or not records:
         raise DataError(f"{path}: holds no list of entries")
     return records
+
+
+def _unpacked(path: Path) -> Any:
+    """Return the content of a JSON file that may be packed (.gz)."""
+    opener: Any = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as file:
+            return json.loads(read_bounded(file, LIMITS.get(), str(path)))
+    except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
+        raise DataError(f"{path}: not readable ({error})") from error
 
 
 def _rows(entries: Iterable[Any], energies: Iterable[float]) -> Rows:

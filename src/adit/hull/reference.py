@@ -61,6 +61,7 @@ def reference(
     elemental references.
     ``mp-2023-02-07``: the whole Materials Project, from the published phase diagram. ``entries``: a user's file of
     computed entries (``hull.entries``), corrected here with MP2020.
+    ``mp-api``, ``optimade``: entries that servers give for the samples' chemical systems (``live``).
 
     Args:
         stage: settings.
@@ -70,17 +71,41 @@ def reference(
         workers: largest number of processes.
         find: returns the local path of a public file; without it only ``builtin`` and ``entries`` are possible.
         chemical: for ``builtin``: sets of elements; crystals inside none of them are left out; ``None``: all are used.
+            For ``mp-api`` and ``optimade``: the sets of elements that are asked for.
         budget_s: for ``builtin``: wall time of the relaxations, s; crystals that are not finished then have no energy.
 
     Raises:
-        DataError: the built-in set or a file is missing or damaged, ``find`` is missing, or no entry has an energy.
+        DataError: the built-in set or a file is missing or damaged, ``find`` is missing, no entry has an energy,
+            or a server gives no answer.
     """
+    if stage.hull.is_live:
+        _write_live(stage, out, cache, find, chemical)
+        return
     frame = _frame(stage, data, cache, workers, find, chemical, budget_s)
     good = frame[frame[Col.STATUS].isin(["converged", "unconverged"])]
     if good.empty:
         raise DataError(f"{out}: no reference entry has an energy; look at the reasons in the stage's log")
     store.write_frame(out, frame, {"reference": stage.hull.reference, Col.HULL_TAG: str(frame[Col.HULL_TAG].iloc[0])})
     log.info("%d entries, %d of them elements", len(good), int(good[Col.IS_ELEMENT].sum()))
+
+
+def _write_live(
+    stage: ReferenceStage, out: Path, cache: Path | None, find: Find | None, chemical: Set[frozenset[str]] | None
+) -> None:
+    """Write the entries that servers give; an empty table where there is no chemical system."""
+    import pandas as pd
+
+    from adit.hull.live import live_entries
+
+    if chemical is None or cache is None:
+        raise DataError(f"hull.reference {stage.hull.reference} needs the structures and a folder: --relaxed, --cache")
+    entries, metadata = live_entries(stage.hull, chemical, cache, find)
+    frame = pd.DataFrame(entries.rows, columns=list(COLUMNS))
+    good = int(frame[Col.STATUS].isin(["converged"]).sum())
+    if chemical and not good:
+        raise DataError(f"{out}: no entry of {stage.hull.reference} has an energy; set {_WAY_OUT}")
+    store.write_frame(out, frame, {"reference": stage.hull.reference, Col.HULL_TAG: entries.tag, **metadata})
+    log.info("%d entries of %d chemical systems", good, len(chemical))
 
 
 def _frame(

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Final
 from adit import store
 from adit.columns import Col
 from adit.config import LimitsConfig, LookupConfig
+from adit.data.sources.answers import Source
+from adit.data.sources.client import Client, Manners
+from adit.data.sources.optimade import Paging
 from adit.elements import composition, hill, reduced_formula
 from adit.known import files
-from adit.known.client import Client, Manners
 from adit.known.comparison import Compared, compare
 from adit.known.names import inchikeys
-from adit.known.optimade import Optimade, Paging
+from adit.known.optimade import Optimade
 from adit.known.phases import KnownPhase, Response
 from adit.known.pubchem import PubChem
-from adit.known.source import Source
 from adit.known.verdicts import LookupVerdict, verdict_of
 from adit.progress import Progress, log, quantity
 from adit.readers import ReadSettings
@@ -79,9 +80,10 @@ def places_of(
         DataError: a file is missing or of no known format, or none of the structures in files can be read.
     """
     manners = manners or Manners(settings.rate, settings.timeout_s, settings.answer_bytes)
-    paging = Paging(settings.page_limit, settings.pages, limits.atoms)
+    paging = Paging(settings.page_limit, settings.pages)
     providers = tuple(
-        Optimade(Source("optimade", Client(base, manners), cache), paging) for base in dict.fromkeys(settings.providers)
+        Optimade(Source("optimade", Client(base, manners), cache), paging, limits.atoms)
+        for base in dict.fromkeys(settings.providers)
     )
     chem = None if settings.pubchem is None else PubChem(Source("pubchem", Client(settings.pubchem, manners), cache))
     paths = [Path(text) for text in settings.references]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from adit.known.client import AnswerError
+from adit.data.sources.answers import Source
+from adit.data.sources.client import AnswerError
 from adit.known.phases import Response
-from adit.known.source import Source
 
 NOT_THERE: Final = "PUGREST.NotFound"
 """Code of the answer if PubChem does not have a key."""

@@ -176,7 +176,7 @@ def test_without_a_network_the_rest_is_unknown_in_one_line(
 
 
 def test_files_need_no_network(tmp_path: Path, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adit.known.client.Client.get", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr("adit.data.sources.client.Client.get", lambda *_: pytest.fail("asked"))
     references = tmp_path / "references.extxyz"
     store.write_extxyz(references, [caesium("cs"), salt("na", edge=5.6), ethanol("spirit"), salt("br", anion=35)])
     table = table_of(files, tmp_path, "--reference", str(references))

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from adit.config import LimitsConfig, LookupConfig
+from adit.data.sources.answers import Source
+from adit.data.sources.client import AnswerError, Client, Manners
+from adit.data.sources.optimade import Paging
 from adit.data.sources.retries import Patience
-from adit.known.client import AnswerError, Client, Manners
 from adit.known.lookup import Places, look_up, places_of
-from adit.known.optimade import Optimade, Paging
-from adit.known.source import Source
+from adit.known.optimade import FIELDS, Optimade
 from adit.readers import ReadSettings
 from adit.systems import AtomicSystem, Failure
 from tests.unit.known.servers import Provider, Reply, Server, as_json, entry, running
@@ -243,7 +244,9 @@ def test_versions_of_the_address(tmp_path: Path) -> None:
     for base in ("http://a.b/x", "http://a.b/x/v1", "http://a.b/x/v1.1"):
         provider = Optimade(Source("optimade", Client(base, QUICK), tmp_path), Paging())
         expected = base if base.endswith(("v1", "v1.1")) else f"{base}/v1"
-        assert provider._address("x").startswith(f"{expected}/structures?filter=x&page_limit=50&response_fields=")
+        assert provider._provider.address("x", FIELDS).startswith(
+            f"{expected}/structures?filter=x&page_limit=50&response_fields="
+        )
 
 
 def test_links_may_add_encryption_and_nothing_else() -> None:

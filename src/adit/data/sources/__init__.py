@@ -1,1 +1,1 @@
-"""Sources of raw files: mirrors, downloads, checksums, archives."""
+"""Sources of data: mirrors, downloads, checksums, archives; servers that are asked, and their kept answers."""

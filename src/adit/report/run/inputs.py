@@ -62,6 +62,7 @@ class Run:
         hull: ``hull/hull.parquet``.
         judge: ``hull/judge.parquet``.
         reference: ``hull/reference.parquet``.
+        reference_sources: servers that gave its entries: name, version, dates of the oldest and the newest answer.
         selected: ``dft/selected.parquet``.
         dft: one record per structure that was relaxed with DFT.
         benchmarks: Snakemake's measurements, one record per job.
@@ -86,6 +87,7 @@ class Run:
     hull: pd.DataFrame | None = None
     judge: pd.DataFrame | None = None
     reference: pd.DataFrame | None = None
+    reference_sources: list[Record] = field(default_factory=list)
     selected: pd.DataFrame | None = None
     dft: list[Record] = field(default_factory=list)
     benchmarks: list[Record] = field(default_factory=list)
@@ -145,6 +147,7 @@ def load(folder: Path, run_config: str) -> Run:
         hull=reader.frame("hull/hull.parquet"),
         judge=reader.frame("hull/judge.parquet"),
         reference=reader.frame("hull/reference.parquet"),
+        reference_sources=_sources(reader),
         selected=reader.frame("dft/selected.parquet"),
         dft=_dft(reader),
         benchmarks=benchmarks.read(folder),
@@ -268,6 +271,12 @@ def _stats(statistics: Record, path: Path, problems: list[str]) -> Record:
 def _training(reader: _Reader, name: str) -> Training:
     record = reader.json(f"{name}/config.json")
     return Training(record if isinstance(record, dict) else {}, reader.frame(f"{name}/metrics.csv"))
+
+
+def _sources(reader: _Reader) -> list[Record]:
+    stored = reader.attempt("hull/reference.parquet", store.read_metadata) or {}
+    sources = stored.get("sources")
+    return [each for each in sources if isinstance(each, dict)] if isinstance(sources, list) else []
 
 
 def _relaxed(reader: _Reader) -> pd.DataFrame | None:

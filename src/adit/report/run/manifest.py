@@ -166,6 +166,7 @@ def energies(run: Run) -> dict[str, Any]:
         "energy_tags": _distinct(hull, Col.ENERGY_TAG),
         "hull_tags": _distinct(hull, Col.HULL_TAG) or _distinct(run.reference, Col.HULL_TAG),
         "surrogate": None if potentials is None else bool(potentials),
+        "reference_sources": run.reference_sources,
         "reference_entries": None if run.reference is None else len(run.reference),
         "dft_tags": sorted({str(row[Col.ENERGY_TAG]) for row in run.dft if isinstance(row.get(Col.ENERGY_TAG), str)}),
     }

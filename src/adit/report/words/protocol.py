@@ -60,8 +60,12 @@ def card(run: Run) -> list[tuple[str, Pairs]]:
     settings = dict(parts)
     settings["Sampling"] = requested + settings["Sampling"] + _of_one_kind(run) + _checkpoints(run)
     tags = energies(run)
+    servers = (
+        f"{each.get('name')}, {each.get('version')}, asked {each.get('oldest')}" for each in run.reference_sources
+    )
     hull = [
         ("reference", _text(tags["reference"])),
+        ("servers", "; ".join(servers)),
         ("entries", _text(tags["reference_entries"])),
         ("energies on it", ", ".join(tags["energy_tags"])),
         ("energies of the reference", ", ".join(tags["hull_tags"])),

@@ -43,6 +43,7 @@ class Manners:
         answer_bytes: largest size of one answer, bytes.
         patience: number of attempts, and waiting times between them.
         clock: monotonic time, s; replaced in tests.
+        section: section of the configuration with these limits, for messages.
     """
 
     rate: float = 2.0
@@ -50,6 +51,7 @@ class Manners:
     answer_bytes: int = 10_000_000
     patience: Patience = field(default_factory=lambda: Patience(attempts=4, longest_s=30.0))
     clock: Callable[[], float] = time.monotonic
+    section: str = "lookup"
 
 
 class Client:
@@ -132,10 +134,12 @@ class Client:
             raise _NoConnectionError(f"cannot be reached ({innermost(error)})") from None
         except TimeoutError:
             raise TransientError(
-                f"takes more than {self._manners.timeout_s:g} s for an answer (lookup.timeout_s)"
+                f"takes more than {self._manners.timeout_s:g} s for an answer ({self._manners.section}.timeout_s)"
             ) from None
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-            raise TransientError(f"sent nothing for {self._manners.timeout_s:g} s (lookup.timeout_s)") from None
+            raise TransientError(
+                f"sent nothing for {self._manners.timeout_s:g} s ({self._manners.section}.timeout_s)"
+            ) from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise TransientError(f"broke off ({innermost(error)})") from None
         raise AnswerError(f"{self.host}: more than {REDIRECTS} redirects in a row")
@@ -179,7 +183,8 @@ class Client:
                 size += len(block)
                 if size > manners.answer_bytes:
                     raise AnswerError(
-                        f"{self.host}: sends more than {manners.answer_bytes:,} bytes (lookup.answer_bytes); not used"
+                        f"{self.host}: sends more than {manners.answer_bytes:,} bytes "
+                        f"({manners.section}.answer_bytes); not used"
                     )
                 if time.monotonic() - started > manners.timeout_s:
                     raise TimeoutError

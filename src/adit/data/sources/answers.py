@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adit import store
-from adit.known.client import AnswerError, Client, UnreachableError
+from adit.data.sources.client import AnswerError, Client, UnreachableError
 from adit.progress import log
 
 MOST_FAILURES: Final = 3
@@ -63,12 +63,19 @@ class Source:
             AnswerError: there is no usable answer, the stored file is broken, or the server is not asked any more,
                 since it could not be reached or failed ``MOST_FAILURES`` times in a row.
         """
-        path = self._folder / f"{self._protocol}-{hashlib.sha256(address.encode()).hexdigest()}.json"
+        path = self._path(address)
         record = store.cached_json(path, address, lambda: self._fetch(address, check))
         status, date = record.get("status"), record.get("date")
         if not isinstance(status, int) or not isinstance(date, str) or check(status, record.get("body")):
             raise AnswerError(f"{path}: is not an answer that this package stored; delete it and repeat the command")
         return ServerAnswer(address, date, status, record.get("body"))
+
+    def forget(self, address: str) -> None:
+        """Remove the answer to a query, so that it is asked again."""
+        self._path(address).unlink(missing_ok=True)
+
+    def _path(self, address: str) -> Path:
+        return self._folder / f"{self._protocol}-{hashlib.sha256(address.encode()).hexdigest()}.json"
 
     def _fetch(self, address: str, check: Check) -> dict[str, Any]:
         if self._left_alone:
