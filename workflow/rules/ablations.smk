@@ -156,7 +156,7 @@ rule ablation_sample:
     log:
         f"{RUN}/logs/ablation-sample-{{variant}}-{{kind}}.log",
     conda:
-        "../../envs/train.yaml"
+        SAMPLING
     threads: HALF
     resources:
         mem_mb=lambda wc, attempt: 16000 * attempt,

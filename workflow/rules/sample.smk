@@ -9,6 +9,10 @@ def changed_of(kind):
     return DATA
 
 
+# Formulas by substitution need pymatgen and smact.
+SAMPLING = f"../../envs/{'evaluate' if any(map(changed_of, KINDS)) else 'train'}.yaml"
+
+
 # Evaluation starts at samples that are there: made elsewhere (sample.from), or before by this model. Then no rule makes
 # them, so that nothing that happens to the models, missing or newer, can start a training.
 if CFG.sample.from_ is not None:
@@ -92,8 +96,8 @@ else:
             f"{RUN}/logs/sample-{{kind}}-{{shard}}.log",
         benchmark:
             f"{RUN}/benchmarks/sample-{{kind}}-{{shard}}.tsv"
-        conda:  # formulas by substitution need pymatgen and smact
-            f"../../envs/{'evaluate' if any(map(changed_of, KINDS)) else 'train'}.yaml"
+        conda:
+            SAMPLING
         threads: HALF
         resources:
             mem_mb=memory(16000),
@@ -118,12 +122,13 @@ rule trajectory:
     input:
         vae=rules.vae.output,
         dit=rules.dit.output,
+        formulas=lambda wc: changed_of(wc.kind),
     output:
         f"{RUN}/trajectories/{{kind}}.extxyz",
     log:
         f"{RUN}/logs/trajectory-{{kind}}.log",
     conda:
-        "../../envs/train.yaml"
+        SAMPLING
     threads: HALF
     resources:
         mem_mb=memory(16000),
@@ -137,7 +142,7 @@ rule trajectory:
         "decode the denoising path of {wildcards.kind}s"
     shell:
         "python -m adit stage trajectory --config {params.stage:q} --vae {params.vae:q} --dit {params.dit:q}"
-        " --kind {wildcards.kind} --out {output:q} --log {log:q}"
+        " --kind {wildcards.kind} --formulas-data {input.formulas:q} --out {output:q} --log {log:q}"
 
 
 # Tuning: every point of the grid is sampled with a separate seed, scored by the commands of a run, and compared.
@@ -168,7 +173,7 @@ rule tune_sample:
     log:
         f"{RUN}/logs/tune-{{point}}-{{kind}}.log",
     conda:
-        "../../envs/train.yaml"
+        SAMPLING
     threads: ALL_CORES
     resources:
         mem_mb=memory(16000),

@@ -129,7 +129,7 @@ def _trajectory(args: argparse.Namespace) -> None:
     vae, dit = _weights(args)
     stage, kind = _stage(args), Kind(args.kind)
     with replaced_files([args.out], "trajectory", inputs=_inputs(stage, kind, vae, dit)) as (new,):
-        write_trajectories(stage, vae, dit, kind, args.index, args.frames, new)
+        write_trajectories(stage, vae, dit, kind, args.index, args.frames, new, _substituted(args, stage))
 
 
 def _tune(args: argparse.Namespace) -> None:
@@ -277,9 +277,13 @@ def _add_amount(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--shard", type=from_zero, default=0, help="shard of the configured run, from 0")
     text = "number of samples, in one file; default: a shard of the configured run"
     sub.add_argument("--n", type=at_least_one, help=text)
+    _add_formulas_data(sub)
+    add_paths(sub, "timing", required=False)
+
+
+def _add_formulas_data(sub: argparse.ArgumentParser) -> None:
     text = "crystals whose formulas are changed for --formulas substitution, e.g. a prepared dataset; default: none"
     sub.add_argument("--formulas-data", type=Path, nargs="*", default=[], help=text)
-    add_paths(sub, "timing", required=False)
 
 
 def _declare_trajectory(sub: argparse.ArgumentParser) -> None:
@@ -287,6 +291,7 @@ def _declare_trajectory(sub: argparse.ArgumentParser) -> None:
     text = "indices of the samples in the run, from 0"
     sub.add_argument("--index", type=from_zero, nargs="+", default=[0, 1, 2, 3], help=text)
     sub.add_argument("--frames", type=at_least_one, default=50, help="maximum number of frames per sample")
+    _add_formulas_data(sub)
 
 
 def _declare_tune(sub: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adit.elements import symbol
-from adit.errors import DataError
+from adit.errors import DataError, printable
 from adit.limits import check_pairwise
 from adit.systems import AtomicSystem, Kind
 
@@ -99,15 +99,15 @@ def to_sdf_entry(mol: Mol, system_id: str, fields: Mapping[str, object]) -> str:
 
     Args:
         mol: molecule with a conformer (Å).
-        system_id: title of the entry.
-        fields: name → value of data fields; values that are ``None`` are left out.
+        system_id: title of the entry; control characters, ends of lines among them, are written as escapes.
+        fields: name → value of data fields, as the title; values that are ``None`` are left out.
     """
     from rdkit import Chem
 
     block = Chem.MolToMolBlock(mol, kekulize=True)
-    lines = [system_id, *block.splitlines()[1:]]
+    lines = [printable(system_id), *block.splitlines()[1:]]
     for name, value in fields.items():
-        lines += [] if value is None else [f">  <{name}>", str(value), ""]
+        lines += [] if value is None else [f">  <{name}>", printable(str(value)), ""]
     return "\n".join([*lines, "$$$$", ""])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from adit import store
 from adit.columns import Col
 from adit.errors import DataError
 from adit.hull.convex_hull import MAX_QHULL_ELEMENTS
+from adit.hull.reference_rows import composition_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,19 +74,22 @@ class Phases:
         """Read ``hull/reference.parquet``; rows without an energy are left out.
 
         Raises:
-            DataError: the file is missing or broken, is no table of reference entries, or has energies of several
-                methods or of none.
+            DataError: the file is missing or broken, is no table of reference entries, has a composition that cannot be
+                read, or has energies of several methods or of none.
         """
+        import pandas as pd
+
         frame = store.read_frame(path)
         needed = [Col.ENTRY_ID, Col.COMPOSITION, Col.ENERGY_PER_ATOM, Col.STATUS, Col.HULL_TAG]
         missing = [str(name) for name in needed if name not in frame]
         if missing:
             raise DataError(f"{path}: is no table of `adit stage reference` (lacks {', '.join(missing)})")
-        good = frame[~frame[Col.STATUS].isin(_USELESS) & np.isfinite(frame[Col.ENERGY_PER_ATOM].astype(float))]
-        tags = sorted(set(good[Col.HULL_TAG]))
+        energies = pd.to_numeric(frame[Col.ENERGY_PER_ATOM], errors="coerce").astype(float)
+        good = frame[~frame[Col.STATUS].isin(_USELESS) & np.isfinite(energies)]
+        tags = sorted(set(map(str, good[Col.HULL_TAG])))
         if len(tags) != 1:
             raise DataError(f"{path}: has energies of {len(tags)} methods; a hull needs one")
-        return cls(str(tags[0]), _phases(good))
+        return cls(tags[0], _phases(path, good))
 
     def within(self, elements: frozenset[str]) -> list[Phase]:
         """Return the entries that have no elements other than these symbols."""
@@ -137,10 +140,13 @@ def _order(pair: tuple[Phase, float]) -> tuple[float, str]:
     return -round(pair[1], 9), pair[0].entry_id
 
 
-def _phases(frame: pd.DataFrame) -> list[Phase]:
+def _phases(path: Path, frame: pd.DataFrame) -> list[Phase]:
     formulas = frame[Col.FORMULA] if Col.FORMULA in frame else frame[Col.ENTRY_ID]
     rows = zip(frame[Col.ENTRY_ID], formulas, frame[Col.COMPOSITION], frame[Col.ENERGY_PER_ATOM], strict=True)
-    return [Phase(str(name), str(formula), json.loads(text), float(energy)) for name, formula, text, energy in rows]
+    return [
+        Phase(str(name), str(formula), composition_of(path, text), float(energy))
+        for name, formula, text, energy in rows
+    ]
 
 
 def _by_programme(there: Sequence[Phase], counts: Mapping[str, float]) -> list[tuple[Phase, float]]:

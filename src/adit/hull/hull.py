@@ -22,6 +22,7 @@ from adit.errors import DataError
 from adit.hull.convex_hull import Hull, ReferenceEntry, lower_envelope
 from adit.hull.energy_tables import EnergyTable, counts_of, identity_columns, read_energy_tables
 from adit.hull.energy_tags import MP2020_TAG, potential_of_tag, surrogate_of
+from adit.hull.reference_rows import composition_of, need_columns
 from adit.hull.verdicts import Verdict, verdict
 from adit.progress import Progress, log
 from adit.readers import ReadSettings
@@ -41,11 +42,12 @@ def read_reference(path: Path) -> Hull:
     """Return the hull of a table of `adit stage reference` or `adit relax`; rows without an energy are left out.
 
     Raises:
-        DataError: the file is missing or unreadable, the table is empty, or holds energies of different methods.
+        DataError: the file is missing or unreadable, the table is empty, lacks a column, has a composition that cannot
+            be read, or holds energies of different methods.
     """
     frame, stored = _as_reference(path, store.read_frame(path)), store.read_metadata(path)
     bad = frame[Col.STATUS].isin(_NO_ENERGY) | ~np.isfinite(_numbers(frame[Col.ENERGY_PER_ATOM]))
-    tags = sorted(set(frame[Col.HULL_TAG]))
+    tags = sorted(set(map(str, frame[Col.HULL_TAG])))
     if not tags and "sources" in stored:
         return Hull(str(stored.get(Col.HULL_TAG) or ""), {}, {})  # of a run without a relaxed structure
     if not tags:
@@ -54,14 +56,15 @@ def read_reference(path: Path) -> Hull:
         raise DataError(f"{path}: entries tagged '{tags[0]}' and '{tags[1]}' cannot be on one hull; use one method")
     log.info("hull of %d entries (%d unusable), %s", len(frame) - int(bad.sum()), int(bad.sum()), tags[0])
     rows = zip(frame.loc[~bad, Col.COMPOSITION], frame.loc[~bad, Col.ENERGY_PER_ATOM], strict=True)
-    hull = Hull.from_entries(tags[0], (ReferenceEntry(json.loads(text), float(energy)) for text, energy in rows))
+    entries = (ReferenceEntry(composition_of(path, text), float(energy)) for text, energy in rows)
     whole = frozenset(frozenset(map(str, system)) for system in stored.get("whole") or ())
-    return replace(hull, complete=stored.get("reference") in WHOLE, whole=whole)
+    return replace(Hull.from_entries(tags[0], entries), complete=stored.get("reference") in WHOLE, whole=whole)
 
 
 def _as_reference(path: Path, frame: Any) -> Any:
     """Return a table of reference entries: of `adit stage reference` unchanged, or the structures of `adit relax`."""
     if Col.HULL_TAG in frame and Col.COMPOSITION in frame:
+        need_columns(path, frame)
         return frame
     (energies,) = read_energy_tables([path], None)
     table = energies.frame

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from adit.columns import Col
+from adit.errors import DataError
 
 COLUMNS = (
     Col.ENTRY_ID,
@@ -53,3 +58,52 @@ def reference_row(
         Col.REASON: reason,
         Col.HULL_TAG: tag,
     }
+
+
+NEEDED = (Col.COMPOSITION, Col.ENERGY_PER_ATOM, Col.STATUS, Col.HULL_TAG)
+"""Columns without which a table of reference entries makes no hull."""
+
+_EXAMPLE = json.dumps({"Na": 1.0, "Cl": 1.0})
+_WAY_OUT = "run `adit stage reference` again, or name a table of `adit relax`"
+
+
+def need_columns(path: Path, frame: Any) -> None:
+    """Check that a table of reference entries has the columns that make a hull.
+
+    Args:
+        path: the table, for the message.
+        frame: its rows.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    missing = [str(name) for name in NEEDED if name not in frame]
+    if missing:
+        raise DataError(f"{path}: is no table of reference entries, it lacks {', '.join(missing)}; {_WAY_OUT}")
+
+
+def composition_of(path: Path, text: object) -> dict[str, float]:
+    """Return the composition of a reference entry: element → amount.
+
+    Args:
+        path: the table, for the message.
+        text: value of the column ``composition``.
+
+    Raises:
+        DataError: it is not JSON of elements with positive amounts.
+    """
+    try:
+        amounts = json.loads(str(text))
+    except (ValueError, RecursionError):
+        amounts = None
+    if not isinstance(amounts, dict) or not amounts or not all(map(_is_part, amounts, amounts.values())):
+        raise DataError(
+            f"{path}: composition '{text}' is not JSON of elements and amounts, as {_EXAMPLE} is; {_WAY_OUT}"
+        )
+    return {element: float(amount) for element, amount in amounts.items()}
+
+
+def _is_part(element: str, amount: Any) -> bool:
+    """Return whether an element and its amount can be part of a composition."""
+    is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+    return re.fullmatch(r"[A-Z][a-z]?", element) is not None and is_number and math.isfinite(amount) and amount > 0

@@ -115,10 +115,11 @@ def encode(
         labels: the model's labels.
         kinds: kind of each system; ``None`` is null.
         values: label → value of each system; a missing value, ``None`` or a number that is not finite is null. A
-            composition is a mapping of atomic number (1 to 118) → amount, in any unit.
+            composition is a mapping of atomic number (1 to 118) → amount, in any unit; an empty one is null.
 
     Raises:
-        ConfigError: a label is unknown to the model, or a category is not one of its label's classes.
+        ConfigError: a label is unknown to the model, a value is not a number, a category is not one of its label's
+            classes, or a composition has another key than an element, or amounts that are not positive.
     """
     names = {label.name for label in labels}
     unknown = {name for row in values for name, value in row.items() if name not in names and value is not None}
@@ -133,24 +134,46 @@ def _codes(label: LabelConfig, values: Sequence[Any]) -> Tensor:
     if label.type == "category":
         return torch.tensor([_category(label, value) for value in values])
     if label.type == "number":
-        finite = [None if v is None or not math.isfinite(v) else float(v) for v in values]
+        finite = [_finite(label, value) for value in values]
         pairs = [(0.0, 0.0) if v is None else ((v - label.mean) / label.std, 1.0) for v in finite]
         return torch.tensor(pairs)
     shares = torch.zeros(len(values), ELEMENTS)
     for row, amounts in enumerate(values):
-        total = sum((amounts or {}).values())
-        for z, amount in (amounts or {}).items():
-            shares[row, int(z) - 1] = float(amount) / total
+        for z, share in _shares(label, amounts or {}).items():
+            shares[row, z - 1] = share
     return shares
 
 
+def _finite(label: LabelConfig, value: Any) -> float | None:
+    """Return a value as a number; ``None`` if it is null or not finite."""
+    try:
+        number = math.nan if value is None else float(value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{label.name}: '{value}' is not a number") from None
+    return number if math.isfinite(number) else None
+
+
 def _category(label: LabelConfig, value: Any) -> int:
-    classes = label.classes or 0
-    if value is None:
+    classes, number = label.classes or 0, _finite(label, value)
+    if number is None:
         return classes
-    if not 0 <= int(value) < classes:
+    if not number.is_integer() or not 0 <= number < classes:
         raise ConfigError(f"{label.name}: {value} is not a class; the model knows 0 to {classes - 1}")
-    return int(value)
+    return int(number)
+
+
+def _shares(label: LabelConfig, amounts: Mapping[Any, Any]) -> dict[int, float]:
+    """Return atomic number → fraction of the atoms."""
+    parts = {_finite(label, z): _finite(label, amount) for z, amount in amounts.items()}
+    for z, amount in parts.items():
+        if z is None or not z.is_integer() or not 1 <= z <= ELEMENTS:
+            raise ConfigError(f"{label.name}: {dict(amounts)} has a key that is no atomic number from 1 to {ELEMENTS}")
+        if amount is None or amount < 0.0:
+            raise ConfigError(f"{label.name}: {dict(amounts)} has an amount that is not a positive number")
+    total = sum(amount for amount in parts.values() if amount is not None)
+    if parts and not total > 0.0:
+        raise ConfigError(f"{label.name}: the amounts of {dict(amounts)} are all 0")
+    return {int(z): amount / total for z, amount in parts.items() if z is not None and amount is not None}
 
 
 class ConditionEmbedding(nn.Module):

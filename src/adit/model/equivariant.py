@@ -35,9 +35,14 @@ class EquivariantEncoder(nn.Module):
 
     Differs: attention with full tensor products in place of Equiformer-V2's SO(2) convolutions.
 
+    Attributes:
+        n_pairs: number of pairs of atoms within the cutoff in the last batch.
+
     Raises:
         ConfigError: e3nn is not installed.
     """
+
+    n_pairs: int = 0
 
     def __init__(self, config: VaeModelConfig, max_atomic_number: int) -> None:
         super().__init__()
@@ -101,6 +106,7 @@ class EquivariantEncoder(nn.Module):
             features.periodic,
             self.cutoff,
         )
+        self.n_pairs = len(pairs.target)
         distance = torch.linalg.norm(pairs.vectors, dim=1)
         basis = e3nn.math.soft_one_hot_linspace(distance, 0.0, self.cutoff, RADIAL, basis="gaussian", cutoff=False)
         envelope = 0.5 * (torch.cos(distance * (math.pi / self.cutoff)) + 1.0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from adit.flow.path import center
 from adit.flow.solver import Predict, Step, integrate
 from adit.flow.solvers.registry import make_solver
 from adit.model.build import autocast, load_dit, load_vae, pick_device
+from adit.model.compiling import has_compiler, need_compiler
 from adit.model.conditions import encode, null_conditions
 from adit.model.padding import pad, padding_mask
 from adit.model.vae import Decoded
@@ -110,9 +109,14 @@ class Sampler:
             mode: ``on``, ``off``, or ``auto``: for large amounts of work, if there is a compiler.
             atoms: number of atoms to sample in all.
             evaluations: number of evaluations of the denoiser for each atom.
+
+        Raises:
+            ConfigError: ``mode`` is ``on``, and there is no compiler for the device.
         """
+        if mode == "on":
+            need_compiler(self.device, "sample.compile", "auto")
         operations = 2.0 * sum(p.numel() for p in self.dit.parameters()) * atoms * evaluations
-        pays = operations > COMPILE_PAYS.get(self.device.type, float("inf")) and _has_compiler()
+        pays = operations > COMPILE_PAYS.get(self.device.type, float("inf")) and has_compiler(self.device)
         if mode == "on" or (mode == "auto" and pays):
             log.info("compiling the denoiser")
             self._denoiser = torch.compile(self.dit, dynamic=True)
@@ -212,7 +216,3 @@ def _round_weights(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             layer.to(torch.bfloat16)
-
-
-def _has_compiler() -> bool:
-    return torch.cuda.is_available() or any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))

@@ -12,13 +12,20 @@ from adit.config import SampleStage
 from adit.flow.solver import Step
 from adit.progress import log
 from adit.sample.decode import conditioned_rows
-from adit.sample.engine import Sampler
+from adit.sample.engine import Sampler, Substituted
 from adit.store import write_extxyz
 from adit.systems import AtomicSystem, Kind
 
 
 def write_trajectories(
-    stage: SampleStage, vae_dir: Path, dit_dir: Path, kind: Kind, indices: Sequence[int], frames: int, out: Path
+    stage: SampleStage,
+    vae_dir: Path,
+    dit_dir: Path,
+    kind: Kind,
+    indices: Sequence[int],
+    frames: int,
+    out: Path,
+    substituted: Substituted | None = None,
 ) -> None:
     """Write the paths of the samples with these global indices as one extended XYZ file, sample after sample.
 
@@ -33,12 +40,13 @@ def write_trajectories(
         indices: global indices.
         frames: largest number of frames per sample.
         out: the file; coordinates in Å, and the time ``t`` in ``info``.
+        substituted: formulas for ``formulas: substitution``, see ``Sampler``.
 
     Raises:
         ConfigError: the request does not fit the model (see ``Sampler.request``).
         DataError: a file of a network is missing or broken, or the networks do not belong together.
     """
-    sampler = Sampler(vae_dir, dit_dir, stage.sample.precision)
+    sampler = Sampler(vae_dir, dit_dir, stage.sample.precision, substituted)
     request = sampler.request(stage, kind)
     draws = [request.draw(index) for index in indices]
     trajectories: list[list[AtomicSystem]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from adit.elements import symbol
-from adit.errors import DataError
+from adit.errors import DataError, printable
 from adit.store.files import require_file, write_text
 from adit.store.tables import provenance_metadata, read_arrow, write_arrow
 from adit.systems import AtomicSystem, Failure, Kind, SystemArrays
@@ -223,20 +224,49 @@ def read_systems(path: Path | str) -> SystemTable:
 def write_extxyz(path: Path | str, systems: Iterable[AtomicSystem]) -> None:
     """Write systems as extended XYZ (Å), with ids and those values of ``info`` that are numbers or text as comment.
 
+    Texts with spaces or other signs are quoted. Empty ones are left out: ASE would read the next key as their value.
+    Control characters, ends of lines among them, are written as escapes. In the keys of ``info``, characters that a key
+    cannot have are written as ``_``; a key that has a meaning of its own in the format gets the prefix ``info_``.
+
     Raises:
         DataError: the file cannot be written.
     """
     lines: list[str] = []
     for system in systems:
-        scalars = {k: v for k, v in system.info.items() if isinstance(v, (int, float, str, bool))}
         comment = [f'Lattice="{" ".join(f"{x:.10f}" for x in system.cell.ravel())}"'] if system.cell is not None else []
         comment.append("Properties=species:S:1:pos:R:3")
         comment.append(f'pbc="{"T T T" if system.cell is not None else "F F F"}"')
-        comment.append(f"system_id={system.system_id}")
-        comment += [f"{key}={json.dumps(value)}" for key, value in scalars.items()]
+        comment += [f"{key}={value}" for key, value in _words(system.system_id, system.info).items()]
         lines += [str(len(system)), " ".join(comment)]
         lines += [
             f"{symbol(int(z)):<2s} {x:16.10f} {y:16.10f} {w:16.10f}"
             for z, (x, y, w) in zip(system.numbers, system.positions, strict=True)
         ]
     write_text(path, "\n".join(lines) + ("\n" if lines else ""))
+
+
+_PLAIN = re.compile(r"[\w.:/+-]+")
+"""A text that needs no quotes in the comment line of extended XYZ."""
+
+_RESERVED = frozenset({"lattice", "properties", "pbc", "cell", "system_id", "stress", "virial"})
+"""Keys of the comment line that have a meaning of their own, in lower case."""
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a value of the comment line, in quotes."""
+    return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _words(system_id: str, info: Mapping[str, Any]) -> dict[str, str]:
+    """Return the id, and the numbers and texts among annotations, as keys and values of the comment line."""
+    words: dict[str, str] = {}
+    if system_id:
+        words["system_id"] = system_id if _PLAIN.fullmatch(system_id) else _quoted(system_id)
+    for name, value in info.items():
+        if isinstance(value, (int, float, str)) and value != "":
+            key = re.sub(r"[^\w.:-]|^(?![A-Za-z_])", "_", name)
+            key = f"info_{key}" if key.lower() in _RESERVED else key
+            while key in words:
+                key += "_"
+            words[key] = _quoted(value) if isinstance(value, str) else json.dumps(value)
+    return words

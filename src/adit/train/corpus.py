@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 
 from adit.config import DataConfig, LabelConfig
 from adit.data.batching import Mixture
-from adit.elements import hill, symbol
+from adit.elements import hill, outside_vocabulary, symbol
 from adit.errors import DataError
 from adit.labels.table import SUFFIX, read_labels
 from adit.model.conditions import Conditions, composition_code, encode
@@ -89,6 +89,11 @@ class Corpus:
     def key(self) -> str:
         """Return a SHA-256 of the data, tables of labels included."""
         return hashlib.sha256(" ".join(text for d in self.datasets for text in d.hashes).encode()).hexdigest()
+
+    @property
+    def names(self) -> str:
+        """Return the names of the datasets, for messages."""
+        return ", ".join(dataset.name for dataset in self.datasets)
 
     def mixture(self, batch_size: int, seed: int) -> Mixture:
         """Return the order of the systems in training, for batches of ``batch_size`` systems."""
@@ -225,3 +230,24 @@ def read_corpus(paths: Sequence[Path], config: DataConfig, labels: Sequence[Path
             CorpusDataset(entry.name, entry.ratio, table, counts, sizes, kind, hashes[0], table_path, hashes[1])
         )
     return Corpus(datasets)
+
+
+def check_vocabulary(where: str, arrays: Iterable[SystemArrays], max_atomic_number: int, weights: str = "") -> None:
+    """Check that a model's vocabulary contains all elements of some systems.
+
+    Args:
+        where: the data, for the message.
+        arrays: the systems, of training and of validation.
+        max_atomic_number: highest atomic number of the vocabulary.
+        weights: folder of the trained weights whose vocabulary it is; empty: the configuration decides.
+
+    Raises:
+        DataError: it does not; the message names the elements and the way out.
+    """
+    numbers = np.unique(np.concatenate([each.numbers for each in arrays]))
+    unknown = outside_vocabulary(numbers.tolist(), max_atomic_number)
+    if unknown:
+        way = f"raise model.max_atomic_number (now {max_atomic_number})"
+        if weights:
+            way = f"prepare the data with model.max_atomic_number: {max_atomic_number}, that of {weights}"
+        raise DataError(f"{where}: elements outside the model's vocabulary: {', '.join(unknown)}; {way}")

@@ -22,7 +22,7 @@ from adit.seeds import derive_seed
 from adit.store import weights_sha256
 from adit.systems import Kind
 from adit.train.bundle import Start, adopt
-from adit.train.corpus import Corpus, read_corpus
+from adit.train.corpus import Corpus, check_vocabulary, read_corpus
 from adit.train.decay import Decay
 from adit.train.draws import Draws
 from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_vae
@@ -120,7 +120,8 @@ def train_dit(
         decay: makes a decayed copy of this training instead, whose states are in ``state_dir``.
 
     Raises:
-        DataError: an input is missing or broken, or was made with another autoencoder.
+        DataError: an input is missing or broken, was made with another autoencoder, or contains an element that the
+            autoencoder does not know.
         ConfigError: the settings contradict the weights to start from.
         AditError: the loss is not finite.
         StoppedError: a signal ended the training; its state is saved.
@@ -136,9 +137,12 @@ def train_dit(
         start.same_settings(stage.train, "train.dit", ("augment", "center_noise"))
     device = pick_device()
     vae = load_vae(vae_dir).to(device)
-    source: LatentSource = OnTheFly(vae, corpus, stage.train.translation_std if stage.train.augment else None)
     if stage.latents.views:
-        source = Cached(_cache_files(stage, corpus, latents), corpus, vae.config.latent_dim, device, vae_hash)
+        files = _cache_files(stage, corpus, latents)
+        source: LatentSource = Cached(files, corpus, vae.config.latent_dim, device, vae_hash)
+    else:
+        check_vocabulary(corpus.names, corpus.arrays.values(), vae.max_atomic_number, str(vae_dir))
+        source = OnTheFly(vae, corpus, stage.train.translation_std if stage.train.augment else None)
     torch.manual_seed(derive_seed("init", stage.seed, "dit"))
     module = DiT(stage.model, vae.config.latent_dim).to(device)
     if start is not None:

@@ -25,7 +25,7 @@ from adit.model.vae import VAE, Posterior
 from adit.progress import Progress
 from adit.store import read_arrow, read_systems, sha256, weights_sha256, write_arrow
 from adit.systems import SystemArrays, SystemBatch
-from adit.train.corpus import SPLITS, Corpus
+from adit.train.corpus import SPLITS, Corpus, check_vocabulary
 from adit.train.draws import Draws, step_generator
 from adit.transfer import to_device
 
@@ -70,12 +70,13 @@ def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) 
         outs: files to write, one per view.
 
     Raises:
-        DataError: an input is missing or broken.
+        DataError: an input is missing or broken, or contains an element that the autoencoder does not know.
     """
     vae = load_vae(vae_dir).to(pick_device())
     table = read_systems(data)
     provenance = {"data_sha256": sha256(data), "vae_sha256": weights_sha256(vae_dir)}
     arrays = {split: table.arrays(split) for split in SPLITS}
+    check_vocabulary(str(data), arrays.values(), vae.max_atomic_number, str(vae_dir))
     ids = [name for split in SPLITS for name in table.split_ids(split)]
     labels = [split for split in SPLITS for _ in range(len(arrays[split]))]
     progress = Progress("encodings", len(outs) * len(ids))

@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from adit.config import VaeModelConfig, VaeStage, VaeTrainConfig, parse_as
 from adit.data.augment import augment, denoising_corruption
-from adit.elements import outside_vocabulary
 from adit.errors import ConfigError, DataError
 from adit.model.build import load_weights, pick_device
 from adit.model.features import Features, featurize
@@ -21,7 +20,7 @@ from adit.model.padding import masked_mean, pad
 from adit.model.vae import VAE, Decoded, Posterior
 from adit.seeds import derive_seed
 from adit.train.bundle import Start, adopt
-from adit.train.corpus import Corpus, read_corpus
+from adit.train.corpus import Corpus, check_vocabulary, read_corpus
 from adit.train.draws import Draws
 from adit.train.loop import fit
 from adit.train.outputs import settings_key, write_model
@@ -123,20 +122,6 @@ class VaeTask:
         return (low + (high - low) * draws.uniform[:, 0])[:, None, None]
 
 
-def check_vocabulary(corpus: Corpus, max_atomic_number: int) -> None:
-    """Check that the model's vocabulary contains all elements of the training systems.
-
-    Raises:
-        DataError: it does not; the message names the elements and the key to change.
-    """
-    unknown = outside_vocabulary(np.unique(corpus.arrays["train"].numbers).tolist(), max_atomic_number)
-    if unknown:
-        raise DataError(
-            f"{', '.join(d.name for d in corpus.datasets)}: elements outside the model's vocabulary: "
-            f"{', '.join(unknown)}; raise model.max_atomic_number (now {max_atomic_number})"
-        )
-
-
 def check_vectors(corpus: Corpus, model: VaeModelConfig) -> None:
     """Check that latents of molecules have a vector for their positions, which the equivariant autoencoder needs.
 
@@ -184,7 +169,8 @@ def train_vae(stage: VaeStage, data: Sequence[Path], out: Path, state_dir: Path)
             }
         )
         start.same_settings(stage.train, "train.vae", ("augment",))
-    check_vocabulary(corpus, stage.max_atomic_number)
+    weights = "" if start is None else start.where
+    check_vocabulary(corpus.names, corpus.arrays.values(), stage.max_atomic_number, weights)
     check_vectors(corpus, stage.model)
     device = pick_device()
     torch.manual_seed(derive_seed("init", stage.seed, "vae"))

@@ -10,7 +10,7 @@ import json
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from rdkit.Chem import AllChem
 
 from adit import convert
 from adit.data.datasets import druglike, geom_drugs, mp20, qm9, qmof
-from adit.data.datasets.records import Loaded
+from adit.data.datasets.records import Loaded, Record
 from adit.data.sources import archives
 from adit.data.sources.checksums import Upstream
 from adit.data.sources.mirrors import PUBLISHED
@@ -223,6 +223,48 @@ def test_geom_drugs_msgpack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert np.allclose(record.make().positions, np.array(water)[:, 1:], atol=1e-6)
     assert "total_charge" not in record.make().info
     assert ion.make().info["total_charge"] == -1
+
+
+WITHOUT = {
+    "C": ({}, "its record has no 'conformers'"),
+    "N": ({"conformers": []}, "has no conformer"),
+    "S": ({"conformers": [{"totalenergy": -1.0}]}, "its record has no '"),
+    "P": ({"conformers": None}, "has no conformer"),
+    "F": ([1], "its record does not parse (TypeError"),
+    "Cl": ({"conformers": [{"totalenergy": "low"}]}, "its record does not parse (ValueError"),
+}
+
+
+def test_geom_drugs_molecules_without_conformers_are_failures(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of both layouts, and when the table of the lowest conformers is read again."""
+    good = {"smiles": "CCO", "conformers": [{"rd_mol": molecule("CCO", 1), "totalenergy": -1.0}]}
+    entries = [entry | {"smiles": name} if isinstance(entry, dict) else entry for name, (entry, _) in WITHOUT.items()]
+    members = {f"rdkit_folder/drugs/{i}.pickle": pickle.dumps(entry) for i, entry in enumerate([*entries, good])}
+    monkeypatch.setattr(geom_drugs, "GEOM_DRUGS", publish(site, geom_drugs.GEOM_DRUGS, [tar(members)]))
+    check_failures(geom_drugs.DATASET.load(None), [name if name != "F" else "4" for name in WITHOUT])
+    water = [[8.0, 0.0, 0.0, 0.1], [1.0, 0.0, 0.8, -0.5], [1.0, 0.0, -0.8, -0.5]]
+    odd = {"[O-]": {"conformers": [{"xyz": [row[:3] for row in water]}]}, "O": {"conformers": [{"xyz": water}]}}
+    path = tmp_path / "mirror/geom/drugs_crude.msgpack.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(gzip.compress(msgpack.packb({name: entry for name, (entry, _) in WITHOUT.items()} | odd)))
+    for _ in range(2):
+        records = check_failures(geom_drugs.DATASET.load(str(tmp_path / "mirror")), list(WITHOUT))
+        with pytest.raises(DataError, match="its rows are no atomic numbers with coordinates"):
+            records[len(WITHOUT)].make()
+
+
+def check_failures(loaded: Loaded, names: list[str]) -> Sequence[Record]:
+    """Check that the first records are failures with the reasons of ``WITHOUT``, and that the last one is a system."""
+    records = loaded.records
+    for record, name, (_, reason) in zip(records, names, WITHOUT.values(), strict=False):
+        assert record.system_id == name
+        with pytest.raises(DataError) as error:
+            record.make()
+        assert str(error.value).startswith(f"{name}: {reason}")
+    assert len(records[-1].make()) in (3, 9)
+    return records
 
 
 # --- drug-like --------------------------------------------------------------------------------------------------------

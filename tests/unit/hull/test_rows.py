@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from adit import store
+from adit.dossier.decomposition import Phases
+from adit.errors import DataError
 from adit.hull.convex_hull import Hull, ReferenceEntry
 from adit.hull.hull import _place, read_reference
 from adit.hull.reference_rows import reference_row
@@ -116,6 +118,50 @@ def test_relaxed_structures_make_a_hull_without_those_whose_formula_cannot_be_re
     assert {key: len(entries) for key, entries in hull.entries.items()} == dict.fromkeys(
         (frozenset({"Na"}), frozenset({"Cl"}), frozenset({"Na", "Cl"})), 1
     )
+
+
+@pytest.mark.parametrize("name", ["status", "energy_per_atom"])
+def test_a_reference_without_a_column_is_one_line(tmp_path: Path, name: str) -> None:
+    rows = [reference_row("Na", "Na", {"Na": 1}, -1.3, TAG)]
+    store.write_frame(tmp_path / "r.parquet", pd.DataFrame(rows).drop(columns=[name]))
+    with pytest.raises(
+        DataError, match=rf"r\.parquet: is no table .* lacks {name}; run `adit stage reference`"
+    ) as error:
+        read_reference(tmp_path / "r.parquet")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Na"',
+        "",
+        None,
+        "[1]",
+        "{}",
+        "3",
+        '{"Na": "1"}',
+        '{"Na": 0}',
+        '{"Na": NaN}',
+        '{"Na": true}',
+        '{"1": 2}',
+        "[" * 10**5,
+    ],
+)
+def test_a_reference_whose_composition_cannot_be_read_is_one_line(tmp_path: Path, text: str | None) -> None:
+    row = {**reference_row("Na", "Na", {"Na": 1}, -1.3, TAG), "composition": text}
+    store.write_frame(tmp_path / "r.parquet", pd.DataFrame([row]))
+    for read in (read_reference, Phases.read):
+        with pytest.raises(DataError, match=r"r\.parquet: composition .* is not JSON .*; run `adit stage") as error:
+            read(tmp_path / "r.parquet")
+        assert len(str(error.value).splitlines()) == 1
+
+
+def test_reference_entries_without_a_method_are_one_line(tmp_path: Path) -> None:
+    rows = [reference_row(name, name, {name: 1}, -1.3, TAG) for name in ("Na", "Cl")]
+    store.write_frame(tmp_path / "r.parquet", pd.DataFrame([rows[0], {**rows[1], "hull_tag": None}]))
+    with pytest.raises(DataError, match="cannot be on one hull; use one method"):
+        read_reference(tmp_path / "r.parquet")
 
 
 def test_the_composition_of_an_entry_does_not_depend_on_the_order_of_its_elements() -> None:

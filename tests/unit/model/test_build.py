@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -57,3 +58,45 @@ def test_the_equivariant_autoencoder_works_in_full_precision(mixed: list[AtomicS
     reference = module.decoder(expected.mean, features.mask)
     for name in ("logits", "positions", "fractional", "lattice"):
         torch.testing.assert_close(getattr(decoded, name), getattr(reference, name), rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "message"),
+    [
+        ({0: 1.0, 11: 1.0}, "a key that is no atomic number from 1 to 118"),
+        ({119: 1.0}, "a key that is no atomic number"),
+        ({11.5: 1.0}, "a key that is no atomic number"),
+        ({-1: 1.0}, "a key that is no atomic number"),
+        ({11: 0.0, 17: 0}, "are all 0"),
+        ({11: -1.0, 17: 2.0}, "an amount that is not a positive number"),
+        ({11: float("nan")}, "an amount that is not a positive number"),
+        ({11: "many"}, "'many' is not a number"),
+    ],
+)
+def test_a_composition_that_is_none_is_refused(amounts: dict[Any, Any], message: str) -> None:
+    label = LabelConfig(name="composition", type="composition")
+    with pytest.raises(ConfigError, match=f"^composition: .*{message}"):
+        encode([label], [None], [{"composition": amounts}])
+
+
+def test_a_composition_is_fractions_of_the_atoms() -> None:
+    label = LabelConfig(name="composition", type="composition")
+    rows = [{"composition": {11: 1, 118: 3}}, {"composition": {}}, {}]
+    codes = encode([label], [None] * 3, rows).labels["composition"]
+    assert codes.nonzero().tolist() == [[0, 10], [0, 117]]
+    assert codes[0, [10, 117]].tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("value", [2.5, 3, -1, "two"])
+def test_a_category_that_is_no_class_is_refused(value: Any) -> None:
+    label = LabelConfig(name="group", type="category", classes=3)
+    with pytest.raises(ConfigError, match=r"^group: "):
+        encode([label], [None], [{"group": value}])
+    codes = encode([label], [None] * 3, [{"group": 2.0}, {"group": None}, {"group": float("nan")}]).labels["group"]
+    assert codes.tolist() == [2, 3, 3]
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    label = LabelConfig(name="gap", type="number")
+    with pytest.raises(ConfigError, match=r"^gap: 'wide' is not a number"):
+        encode([label], [None], [{"gap": "wide"}])

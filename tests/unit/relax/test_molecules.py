@@ -16,11 +16,13 @@ from adit.columns import Col
 from adit.config import MoleculeRelaxConfig, MoleculeRelaxStage
 from adit.convert import Perceived, perceive
 from adit.isolate import Outcome
+from adit.relax.molecules import gfn2, properties
 from adit.relax.molecules.gfn2 import free_atom, outside_the_core
-from adit.relax.molecules.relaxation import _relaxed, aligned_rmsd, relax_molecule
+from adit.relax.molecules.relaxation import SDF, _relaxed, aligned_rmsd, relax_molecule
 from adit.relax.molecules.rows import COLUMNS
 from adit.relax.molecules.settings import molecule_limits
 from adit.relax.potentials import batch
+from adit.relax.potentials.divergence import DivergedError, Watch
 from adit.relax.prerelax import relax_molecule_shard
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -178,6 +180,46 @@ def test_ions_and_conformers_are_computed_where_asked_for() -> None:
     assert result.details[Col.AFFINITY] < 0
     assert result.details[Col.CONFORMERS] >= 1
     assert 0 <= result.details[Col.STRAIN] < 0.2
+
+
+def test_a_molecule_whose_free_atoms_have_no_energy_stays_relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lacks the atomisation energy alone, and says why."""
+    original = gfn2.energy_of
+
+    def without_oxygen(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:
+        if numbers.tolist() == [8]:
+            raise gfn2.NoEnergyError("GFN2-xTB gives no energy (SCF not converged)")
+        return original(numbers, positions, charge, unpaired)
+
+    start = system("water", moved(molecule("H2O"), 0.1))
+    limits = dataclasses.replace(LIMITS, ions=True)
+    whole = relax_molecule(start, limits)
+    monkeypatch.setattr(gfn2, "energy_of", without_oxygen)
+    free_atom.cache_clear()
+    result = relax_molecule(start, limits)
+    free_atom.cache_clear()
+    assert (result.status, result.energy, result.steps) == ("converged", whole.energy, whole.steps)
+    assert result.reason == ("no atomisation_energy: free atom of O: GFN2-xTB gives no energy (SCF not converged)")
+    del whole.details[Col.ATOMISATION], whole.details[SDF]  # type: ignore[attr-defined]
+    assert {name: value for name, value in result.details.items() if name != SDF} == whole.details
+
+
+def test_an_ion_without_an_energy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:
+        raise gfn2.NoEnergyError("no energy")
+
+    monkeypatch.setattr(properties, "energy_of", none)
+    result = relax_molecule(system("water", molecule("H2O")), dataclasses.replace(LIMITS, ions=True))
+    assert result.status == "converged"
+    assert result.reason == f"no {Col.IONISATION}: no energy; no {Col.AFFINITY}: no energy"
+
+
+def test_a_relaxation_without_a_zero_of_energy_is_watched_all_the_same() -> None:
+    watch, atoms = Watch(lambda _numbers: None), molecule("H2O")
+    watch.leave(atoms, -1e9, np.zeros((3, 3)))
+    for energy, forces in ((float("nan"), 0.0), (float("-inf"), 0.0), (-1.0, 1e7)):
+        with pytest.raises(DivergedError):
+            watch.leave(atoms, energy, np.full((3, 3), forces))
 
 
 def test_a_charge_that_is_known_is_taken() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import sys
 from pathlib import Path
@@ -14,8 +15,9 @@ from adit.errors import ConfigError, DataError, ExternalToolError
 from adit.relax import standalone
 from adit.relax.potentials import chgnet, kept
 from adit.relax.potentials.batch import relax_all
-from adit.relax.potentials.chosen import CHGNET, Chosen
+from adit.relax.potentials.chosen import CHGNET, Chosen, packaged_weights
 from adit.relax.potentials.corrections import hubbards, mp2020
+from adit.relax.potentials.interpreter.loaders import LOADERS, chgnet_model
 from adit.relax.potentials.outcome import Limits
 from adit.relax.potentials.registry import POTENTIALS, potential
 from adit.relax.potentials.remote import Remote
@@ -160,6 +162,78 @@ def test_weights_of_ones_own_are_told_apart_by_their_hash(tmp_path: Path) -> Non
     tags = [Chosen("mace", weights=str(path)).energy_tag for path in (first, second)]
     assert tags[0] != tags[1]
     assert tags[0].startswith("mace-my_model_")
+
+
+@pytest.fixture(scope="module")
+def changed_chgnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return CHGNet's weights, with every energy of an element 0.25 eV/atom higher."""
+    import torch
+
+    path = tmp_path_factory.mktemp("weights") / "my chgnet.pth.tar"
+    state = torch.load(packaged_weights(potential("chgnet")), map_location="cpu", weights_only=True)
+    state["model"]["state_dict"]["composition_model.fc.weight"] += 0.25
+    torch.save({"model": state["model"]}, path)
+    return path
+
+
+@pytest.mark.parametrize("python", [None, sys.executable], ids=["here", "another interpreter"])
+def test_weights_of_chgnet_that_are_named_are_the_ones_that_compute(changed_chgnet: Path, python: str | None) -> None:
+    chosen = Chosen("chgnet", str(changed_chgnet), python)
+    assert chosen.energy_tag.startswith("chgnet-my_chgnet.pth_")
+    assert chosen.energy_per_atom(COPPER) == pytest.approx(CHGNET.energy_per_atom(COPPER) + 0.25, abs=1e-4)
+    result = chosen.relax((COPPER, LIMITS))
+    assert result.system is not None
+    assert result.energy == pytest.approx(chosen.energy_per_atom(result.system), abs=1e-4)
+
+
+def test_old_weights_of_chgnet_load_too() -> None:
+    """Those of 0.2 in its package, whose files do not name all arguments of the network."""
+    (path,) = packaged_weights(potential("chgnet")).parents[1].glob("0.2.0/*.pth.tar")
+    from chgnet.model.model import CHGNet
+
+    theirs = CHGNet.load(model_name="0.2.0", use_device="cpu", verbose=False).state_dict()
+    ours = chgnet_model(str(path)).state_dict()
+    assert all(bool((ours[name] == values).all()) for name, values in theirs.items())
+    assert set(ours) == set(theirs)
+
+
+class _Touch:
+    """A pickle that makes a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("python", [None, sys.executable], ids=["here", "another interpreter"])
+def test_a_file_that_holds_no_weights_of_chgnet_is_one_line(tmp_path: Path, python: str | None) -> None:
+    import torch
+
+    torch.save({"model": _Touch(tmp_path / "touched")}, tmp_path / "code.pth.tar")
+    torch.save({"weights": {}}, tmp_path / "other.pth.tar")
+    (tmp_path / "text.pth.tar").write_text("no weights")
+    for name, message in {
+        "code": "not a file of tensors",
+        "other": "holds no weights of CHGNet",
+        "text": "not a file of",
+    }.items():
+        with pytest.raises(ExternalToolError, match=f"does not load .*{message}.*torch.save"):
+            Chosen("chgnet", str(tmp_path / f"{name}.pth.tar"), python).evaluator()
+    assert not (tmp_path / "touched").exists()
+
+
+def test_every_loader_takes_the_weights_that_name_its_energies() -> None:
+    """A loader that leaves them out would compute with others than the energy tag says."""
+    for name, loader in LOADERS.items():
+        used = sum(line.count("weights") for line in inspect.getsource(loader).split('"""')[-1].splitlines())
+        assert (used > 0) == POTENTIALS[name].has_weights, name
+
+
+def test_weights_for_a_potential_without_any_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"EMT .* has no weights; leave out relax\.weights"):
+        Chosen("emt", weights=__file__).identity()
 
 
 def test_a_choice_travels_to_workers() -> None:

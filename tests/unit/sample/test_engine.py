@@ -20,13 +20,14 @@ import torch
 from adit.cli import ending, main
 from adit.config import SampleConfig, SampleStage
 from adit.errors import ConfigError, DataError
+from adit.model import compiling
 from adit.sample import batches as batching
 from adit.sample import engine
 from adit.sample.batches import batches
 from adit.sample.engine import Sampler
 from adit.sample.generate import sample_shard, write_samples
 from adit.sample.trajectory import write_trajectories
-from adit.store import Row, read_systems
+from adit.store import Row, read_systems, write_systems
 from adit.systems import AtomicSystem, Failure, Kind
 from tests.weights import write_weights
 
@@ -187,7 +188,8 @@ def test_bf16_changes_the_denoiser_alone(weights: Path) -> None:
 def test_compiling_is_for_much_work_or_on_request(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[Any] = []
     monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(module) or module)
-    monkeypatch.setattr(engine, "_has_compiler", lambda: True)
+    monkeypatch.setattr(compiling, "has_compiler", lambda _device: True)
+    monkeypatch.setattr(engine, "has_compiler", lambda _device: True)
     sampler = Sampler(weights / "vae", weights / "dit")
     sampler.prepare("auto", 100, 10)
     sampler.prepare("off", 10**12, 1000)
@@ -195,9 +197,26 @@ def test_compiling_is_for_much_work_or_on_request(weights: Path, monkeypatch: py
     sampler.prepare("auto", 10**12, 1000)
     sampler.prepare("on", 1, 1)
     assert len(compiled) == 2
-    monkeypatch.setattr(engine, "_has_compiler", lambda: False)
+    monkeypatch.setattr(compiling, "has_compiler", lambda _device: False)
+    monkeypatch.setattr(engine, "has_compiler", lambda _device: False)
     sampler.prepare("auto", 10**12, 1000)
+    with pytest.raises(ConfigError, match=r"sample\.compile: no C\+\+ compiler was found; install g\+\+, or set"):
+        sampler.prepare("on", 1, 1)
     assert len(compiled) == 2
+
+
+def test_a_gpu_without_a_compiler_runs_the_denoiser_as_it_is(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = Sampler(weights / "vae", weights / "dit")
+    compiled: list[Any] = []
+    monkeypatch.setattr(torch, "compile", lambda module, **options: compiled.append(module) or module)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(compiling.shutil, "which", lambda _name: None)
+    monkeypatch.delenv("CC", raising=False)
+    sampler.device = torch.device("cuda")
+    sampler.prepare("auto", 10**12, 1000)
+    with pytest.raises(ConfigError, match=r"sample\.compile: no C compiler was found; install gcc, or set"):
+        sampler.prepare("on", 1, 1)
+    assert not compiled
 
 
 def test_a_trajectory_ends_in_the_sample(weights: Path, tmp_path: Path) -> None:
@@ -212,6 +231,26 @@ def test_a_trajectory_ends_in_the_sample(weights: Path, tmp_path: Path) -> None:
     sample = read_systems(tmp_path / "2.arrow")[0]
     np.testing.assert_allclose(frames[3].positions, sample.positions, atol=1e-3)
     assert not np.allclose(frames[0].positions, frames[3].positions, atol=1e-2)
+
+
+def test_a_trajectory_takes_formulas_by_substitution(
+    weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cell = np.eye(3) * 4.1
+    salts = [
+        AtomicSystem(name, Kind.CRYSTAL, np.array(numbers), np.array([[0.0] * 3, [2.05] * 3]), cell)
+        for name, numbers in (("CsCl", [55, 17]), ("NaBr", [11, 35]), ("KI", [19, 53]))
+    ]
+    write_systems(tmp_path / "salts.arrow", salts, splits=["train"] * 3)
+    out = tmp_path / "path.extxyz"
+    words = ["trajectory", "--weights", str(weights), "--kind", "crystal", "--steps", "3", "--frames", "2"]
+    words += ["--formulas", "substitution", "--index", "0", "--out", str(out)]
+    assert main(words) == 2
+    assert "give --formulas-data" in capfd.readouterr().err
+    assert main([*words, "--formulas-data", str(tmp_path / "salts.arrow")]) == 0
+    frames = ase.io.read(out, index=":", format="extxyz")
+    assert frames
+    assert all(len(set(frame.numbers)) == 2 for frame in frames)
 
 
 def test_the_command_line_samples_from_a_trained_pair_alone(weights: Path, tmp_path: Path) -> None:

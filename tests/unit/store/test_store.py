@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adit import store
-from adit.errors import DataError
+from adit.errors import DataError, printable
 from adit.systems import AtomicSystem, Failure, Kind
 from tests.conftest import random_crystal, random_molecule
 
@@ -125,6 +125,57 @@ def test_extxyz_is_read_by_ase(tmp_path: Path) -> None:
         assert np.array_equal(atoms.numbers, system.numbers)
         assert np.allclose(atoms.positions, system.positions)
         assert atoms.info["system_id"] == system.system_id
+
+
+ODD = st.text(st.sampled_from("ab 1='\"\\{}[],\n\r\té\u2028\x85"), max_size=8) | st.text(max_size=8)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(ODD, min_size=2, max_size=2), ODD, ODD)
+def test_ids_and_texts_of_an_extxyz_are_read_back(ids: list[str], key: str, text: str) -> None:
+    """By ASE and by our own reader. Control characters are escapes there; ASE takes `1` for a number, `T` for true."""
+    import tempfile
+
+    from ase.io import read
+
+    from adit.readers.formats.texts import split_xyz
+    from adit.readers.formats.xyz import comment_keys, parse_xyz
+
+    random = np.random.default_rng(0)
+    systems = [random_crystal(random, 2, ids[0]), random_molecule(random, 3, ids[1])]
+    systems = [system.labelled(system.system_id, {key: text, "t": 0.5, "good": True}) for system in systems]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.extxyz"
+        store.write_extxyz(path, systems)
+        frames = list(split_xyz(path.read_text(encoding="utf-8")))
+        theirs = read(path, index=":")
+    for system, atoms, frame in zip(systems, theirs, frames, strict=True):
+        keys = comment_keys(frame.comment)
+        assert keys.get("system_id", "") == printable(system.system_id)
+        assert printable(text) in [*keys.values(), ""]
+        written = 4 + sum(map(bool, (system.system_id, text, system.cell is not None)))
+        assert (keys["t"], keys["good"], len(keys)) == ("0.5", "true", written)
+        parsed = parse_xyz(frame.text).system
+        for numbers, positions in ((parsed.numbers, parsed.positions), (atoms.numbers, atoms.positions)):
+            assert np.array_equal(numbers, system.numbers)
+            assert np.allclose(positions, system.positions, atol=1e-9)
+        assert bool(atoms.pbc.all()) == (parsed.cell is not None) == (system.cell is not None)
+        assert (atoms.info["t"], atoms.info["good"]) == (0.5, True)
+        if isinstance(atoms.info.get("system_id"), str):
+            assert atoms.info["system_id"] == printable(system.system_id)
+
+
+@pytest.mark.parametrize("key", ["Lattice", "pbc", "system_id", "stress", "1 Å", "a b"])
+def test_a_key_that_means_something_in_extxyz_is_renamed(tmp_path: Path, key: str) -> None:
+    from ase.io import read
+
+    system = random_crystal(np.random.default_rng(0), 3, "a b").labelled("a b", {key: "x y", "a_b": 2.0})
+    store.write_extxyz(tmp_path / "x.extxyz", [system])
+    atoms = read(tmp_path / "x.extxyz")
+    assert atoms.info["system_id"] == "a b"
+    assert "x y" in atoms.info.values()
+    assert 2.0 in atoms.info.values()
+    assert np.allclose(atoms.cell, system.cell)
 
 
 def test_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:

@@ -220,14 +220,40 @@ def test_compiled_blocks_are_the_same_denoiser() -> None:
 
 def test_auto_compiles_on_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert OptimConfig().compile == "auto"
-    monkeypatch.setattr(compiling, "_has_compiler", lambda: True)
+    monkeypatch.setattr(compiling, "has_compiler", lambda _device: True)
     compiled = [to_compile("auto", torch.device(name)) for name in ("cpu", "cuda")]
     assert compiled == [False, True]
     assert [to_compile(mode, torch.device("cuda")) for mode in (True, False)] == [True, False]
-    monkeypatch.setattr(compiling, "_has_compiler", lambda: False)
+    monkeypatch.setattr(compiling, "has_compiler", lambda _device: False)
     assert not to_compile("auto", torch.device("cuda"))
     with pytest.raises(ConfigError, match=r"no C\+\+ compiler was found; install g\+\+"):
         to_compile(True, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "program", "found"),
+    [
+        ("cpu", None, "g++", True),
+        ("cpu", None, "gcc", False),
+        ("cpu", "c++-14", "c++-14", True),
+        ("cpu", "c++-14", "g++", False),
+        ("cuda", None, "gcc", True),
+        ("cuda", None, "clang", True),
+        ("cuda", None, "g++", False),
+        ("cuda", "cc-14", "gcc", False),
+    ],
+)
+def test_the_compiler_is_the_one_that_torch_calls(
+    monkeypatch: pytest.MonkeyPatch, device: str, variable: str | None, program: str, found: bool
+) -> None:
+    """Inductor takes ``CXX`` or g++ for code of CPUs; Triton takes ``CC``, gcc or clang for launching kernels."""
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CC" if device == "cuda" else "CXX", variable)
+    monkeypatch.setattr(compiling.shutil, "which", lambda name: name if name == program else None)
+    monkeypatch.setattr(compiling.sys, "platform", "linux")
+    assert compiling.has_compiler(torch.device(device)) is found
 
 
 def test_a_training_that_is_asked_to_compile_does(

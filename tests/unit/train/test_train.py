@@ -202,6 +202,24 @@ def test_elements_outside_the_vocabulary_are_refused(tmp_path: Path, data: list[
         train_vae(stage, data, tmp_path / "vae", tmp_path / "state")
 
 
+def test_an_element_of_the_validation_split_alone_is_refused_too(tmp_path: Path, data: list[Path]) -> None:
+    """In training, in the encoding by given weights, and where the denoiser's training encodes by itself."""
+    config = tiny(steps=1, views=0)
+    train_vae(config.stage(VaeStage), data, tmp_path / "vae", tmp_path / "state")
+    fermium = AtomicSystem("heavy", Kind.MOLECULE, np.array([101]), np.zeros((1, 3)))
+    table = read_systems(data[1])
+    write_systems(data[1], [*list(table)[:-1], fermium], splits=table.splits)
+    with pytest.raises(
+        DataError, match=r"builtin-molecules: elements .* Md; raise model\.max_atomic_number \(now 100\)"
+    ):
+        train_vae(config.stage(VaeStage), data, tmp_path / "again", tmp_path / "state-again")
+    fixed = r"Md; prepare the data with model\.max_atomic_number: 100, that of .*vae"
+    with pytest.raises(DataError, match=fixed):
+        encode(config.stage(EncodeStage), tmp_path / "vae", data[1], [tmp_path / "a.arrow"])
+    with pytest.raises(DataError, match=fixed):
+        train_dit(config.stage(DitStage), tmp_path / "vae", data, [], tmp_path / "dit", tmp_path / "state-dit")
+
+
 def test_the_cache_holds_one_posterior_per_atom(tmp_path: Path, data: list[Path]) -> None:
     config = tiny(steps=1)
     train_vae(config.stage(VaeStage), data, tmp_path / "vae", tmp_path / "state")

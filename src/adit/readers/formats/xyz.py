@@ -24,6 +24,7 @@ _KEY: Final = re.compile(
     r"""(?:^|\s)([A-Za-z_][\w.:\-]*)\s*=\s*"""
     r"""("(?:[^"\\]|\\.)*"|'[^']*'|\{[^}]*\}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|[^\s"']+)"""
 )
+_ESCAPE: Final = re.compile(r'\\(["\\])')
 _VECTOR: Final = re.compile(r"\s*VEC([1-3])\s+(.*)")
 _QM9: Final = re.compile(r"\s*gdb\s+(\d+)\s+(.*)")
 _QM9_NAMES: Final = (*("A", "B", "C", "mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "U0", "U", "H", "G", "Cv"),)
@@ -95,7 +96,14 @@ def comment_keys(comment: str) -> dict[str, str]:
     """Return the keys of a comment line and their values as text, without quotes."""
     if "=" not in comment:
         return {}
-    return {name: value[1:-1] if value[:1] in "\"'" else value for name, value in _KEY.findall(comment)}
+    return {name: _unquoted(value) for name, value in _KEY.findall(comment)}
+
+
+def _unquoted(value: str) -> str:
+    r"""Return a value without its quotes; within double quotes, ``\"`` is a quote and two backslashes are one."""
+    if value[:1] == '"':
+        return _ESCAPE.sub(r"\1", value[1:-1])
+    return value[1:-1] if value[:1] == "'" else value
 
 
 def labels(keys: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
+from adit.elements import symbol
 from adit.labels.gaps import BOHR_PER_ANGSTROM, EV_PER_HARTREE, METHOD, gap
 
 if TYPE_CHECKING:
@@ -122,12 +123,15 @@ def free_atom(number: int) -> float:
         number: atomic number.
 
     Raises:
-        NoEnergyError: the self-consistent field does not converge, or tblite refuses the geometry.
+        NoEnergyError: the self-consistent field does not converge, or tblite refuses the atom.
     """
     from ase.data import ground_state_magnetic_moments
 
     unpaired = round(float(ground_state_magnetic_moments[number]))
-    return energy_of(np.array([number]), np.zeros((1, 3)), 0, unpaired)
+    try:
+        return energy_of(np.array([number]), np.zeros((1, 3)), 0, unpaired)
+    except NoEnergyError as error:
+        raise NoEnergyError(f"free atom of {symbol(number)}: {error}") from error
 
 
 def tblite_version() -> str | None:

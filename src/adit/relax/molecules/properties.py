@@ -20,8 +20,10 @@ DEBYE_PER_E_ANGSTROM = 1 / 0.20819433270935603
 """Dipole moments: debye per e Å. Source: CODATA 2018."""
 
 
-def electronic(atoms: Atoms, charge: int, unpaired: int, energy: float, *, ions: bool) -> dict[str, Any]:
-    """Return column → property of a relaxed geometry by GFN2-xTB; without a value, a column is left out.
+def electronic(
+    atoms: Atoms, charge: int, unpaired: int, energy: float, *, ions: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Return column → property of a relaxed geometry by GFN2-xTB, and why others have no value.
 
     Gap, ionisation energy, electron affinity and atomisation energy are in eV, the dipole moment is in D. Ionisation
     and affinity are vertical: cation, anion and molecule have one geometry. The atomisation energy is that of the free
@@ -33,27 +35,28 @@ def electronic(atoms: Atoms, charge: int, unpaired: int, energy: float, *, ions:
         unpaired: number of unpaired electrons.
         energy: energy of the geometry, eV.
         ions: whether to compute cation and anion.
-
-    Raises:
-        NoEnergyError: a free atom has no energy.
     """
     values: dict[str, Any] = {}
+    reasons: list[str] = []
     calculator: Gfn2 = atoms.calc
     gap = calculator.gap()
     if gap is not None:
         values[Col.GAP] = gap
     if charge == 0:
         values[Col.DIPOLE] = float(np.linalg.norm(atoms.get_dipole_moment())) * DEBYE_PER_E_ANGSTROM
-        values[Col.ATOMISATION] = sum(free_atom(int(z)) for z in atoms.numbers) - energy
+        try:
+            values[Col.ATOMISATION] = sum(free_atom(int(z)) for z in atoms.numbers) - energy
+        except NoEnergyError as error:
+            reasons.append(f"no {Col.ATOMISATION}: {error}")
     if ions:
         spin = unpaired - 1 if unpaired else 1
         for name, change in ((Col.IONISATION, 1), (Col.AFFINITY, -1)):
             try:
                 other = energy_of(atoms.numbers, atoms.positions, charge + change, spin)
-            except NoEnergyError:
-                continue
-            values[name] = change * (other - energy)
-    return values
+                values[name] = change * (other - energy)
+            except NoEnergyError as error:
+                reasons.append(f"no {name}: {error}")
+    return values, reasons
 
 
 def descriptors(perceived: Perceived) -> dict[str, Any]:

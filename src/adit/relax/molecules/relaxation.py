@@ -17,7 +17,7 @@ from adit.elements import symbol
 from adit.errors import ExternalToolError
 from adit.labels.gaps import METHOD
 from adit.relax.molecules.conformers import lowest_conformer
-from adit.relax.molecules.gfn2 import LAST_ELEMENT, Gfn2, NoEnergyError, tblite_version
+from adit.relax.molecules.gfn2 import LAST_ELEMENT, Gfn2, NoEnergyError, free_atom, tblite_version
 from adit.relax.molecules.properties import descriptors, electronic
 from adit.relax.molecules.settings import MoleculeLimits
 from adit.relax.potentials.divergence import DivergedError, Watch
@@ -106,7 +106,7 @@ def _relaxed(system: AtomicSystem, before: Perceived, limits: MoleculeLimits) ->
     from ase.optimize import LBFGS
 
     atoms = convert.to_atoms(system)
-    atoms.calc = _watched(before)
+    atoms.calc = _watched(before, system.numbers)
     first = float(atoms.get_potential_energy())
     steps = 0
     if len(atoms) > 1:
@@ -120,8 +120,10 @@ def _relaxed(system: AtomicSystem, before: Perceived, limits: MoleculeLimits) ->
     after = perceive(relaxed, before.charge if before.mol is not None else None)
     details = {Col.RELAXATION_ENERGY: first - energy, **_comparison(before, after)}
     same_state = (after.charge, after.unpaired) == (before.charge, before.unpaired)
+    missing: list[str] = []
     if same_state:
-        details |= electronic(atoms, before.charge, before.unpaired, energy, ions=limits.ions)
+        values, missing = electronic(atoms, before.charge, before.unpaired, energy, ions=limits.ions)
+        details |= values
     details |= descriptors(after)
     if same_state and after.mol is not None and limits.conformers and after.fragments == 1:
         details |= lowest_conformer(after, energy, limits)
@@ -129,7 +131,7 @@ def _relaxed(system: AtomicSystem, before: Perceived, limits: MoleculeLimits) ->
         details[SDF] = _entry(after, system.system_id, {**details, Col.ENERGY: energy})
     return Relaxed(
         "converged" if converged else "unconverged",
-        "; ".join(_reasons(before, after, fmax, steps, converged=converged)),
+        "; ".join([*_reasons(before, after, fmax, steps, converged=converged), *missing]),
         system=relaxed,
         energy=energy,
         fmax=fmax,
@@ -139,9 +141,10 @@ def _relaxed(system: AtomicSystem, before: Perceived, limits: MoleculeLimits) ->
     )
 
 
-def _watched(before: Perceived) -> Gfn2:
-    """Return the calculator, which ends a diverged relaxation."""
-    watch = Watch(_binding_zero)
+def _watched(before: Perceived, numbers: np.ndarray) -> Gfn2:
+    """Return the calculator of a molecule with these atomic numbers, which ends a diverged relaxation."""
+    zero = _binding_zero(numbers)
+    watch = Watch(lambda _numbers: zero)
 
     class Watched(Gfn2):
         def calculate(self, *arguments: Any, **named: Any) -> None:
@@ -152,10 +155,12 @@ def _watched(before: Perceived) -> Gfn2:
     return Watched(before.charge, before.unpaired)
 
 
-def _binding_zero(numbers: np.ndarray) -> float:
-    from adit.relax.molecules.gfn2 import free_atom
-
-    return sum(free_atom(int(number)) for number in numbers)
+def _binding_zero(numbers: np.ndarray) -> float | None:
+    """Return the energy (eV) of the free atoms; ``None`` if one of them has none."""
+    try:
+        return sum(free_atom(int(number)) for number in numbers)
+    except NoEnergyError:
+        return None
 
 
 def _comparison(before: Perceived, after: Perceived) -> dict[str, Any]:

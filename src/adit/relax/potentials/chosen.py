@@ -85,8 +85,13 @@ class Chosen:
         """Check that the file of weights exists if one is needed or named.
 
         Raises:
-            ConfigError: no file is named although one is needed, or the named one does not exist.
+            ConfigError: no file is named although one is needed, the named one does not exist, or one is named and the
+                potential has no weights.
         """
+        if self.weights and not self.potential.has_weights:
+            raise ConfigError(
+                f"{self.weights}: {self.label} has no weights; leave out relax.weights, judge.weights and --weights"
+            )
         if self.potential.needs_weights and not self.weights:
             raise ConfigError(f"{self.label} needs a file of weights: set relax.weights or judge.weights to it")
         if self.weights and not Path(self.weights).is_file():
@@ -99,7 +104,7 @@ class Chosen:
             ConfigError: it needs a file of weights, and none is named, or the named one does not exist.
             ExternalToolError: its package is not installed, or does not contain one file of weights.
         """
-        return chgnet.identity() if self == Chosen() else _identity(self)
+        return chgnet.identity() if self == CHGNET else _identity(self)
 
     def unknown(self, system: AtomicSystem) -> str | None:
         """Return why it has no energy for a system (elements), or ``None``."""
@@ -141,7 +146,7 @@ class Chosen:
 
     def relax(self, task: tuple[AtomicSystem, Limits]) -> Relaxed:
         """Relax atoms and cell of one crystal on one CPU thread; other systems have the status ``refused``."""
-        if self == Chosen():
+        if self == CHGNET:
             return chgnet.relax(task)
         system, limits = task
         correction = self.correction if self.potential.corrections == "MP2020" else None
@@ -194,7 +199,7 @@ def packaged_weights(entry: Potential) -> Path:
 
 @cache
 def _evaluator(chosen: Chosen, device: str) -> Evaluator:
-    if chosen.python is None and chosen.name == "chgnet":
+    if chosen == CHGNET:
         return network(device)
     chosen.check()
     weights = chosen.weights or (str(packaged_weights(chosen.potential)) if chosen.potential.files else "")

@@ -74,11 +74,11 @@ class Watch:
     """Checks each geometry of an ASE calculator, before and after its computation; raises if the relaxation diverged.
 
     Args:
-        free_atoms: returns the energy (eV) of the free atoms of some atomic numbers on the calculator's scale;
-            ``None``: it is 0.
+        free_atoms: returns the energy (eV) of the free atoms of some atomic numbers on the calculator's scale, or
+            ``None`` if it is unknown: then the binding energy is not checked; without a function, it is 0.
     """
 
-    def __init__(self, free_atoms: Callable[[Any], float] | None = None) -> None:
+    def __init__(self, free_atoms: Callable[[Any], float | None] | None = None) -> None:
         self._free_atoms = free_atoms
         self._steps = 0
 
@@ -103,7 +103,8 @@ class Watch:
             DivergedError: energy or forces are outside the bounds, or not finite.
         """
         zero = 0.0 if self._free_atoms is None else self._free_atoms(atoms.numbers)
-        _refuse(divergence((float(energy) - zero) / len(atoms), largest_force(forces), self._steps))
+        binding = float(energy) - (float(energy) if zero is None else zero)  # NaN of an energy that is not finite
+        _refuse(divergence(binding / len(atoms), largest_force(forces), self._steps))
         self._steps += 1
 
 

@@ -21,6 +21,9 @@ from adit.systems import AtomicSystem
 _CODE = 2
 """Version of the results: increased when ``chgnet.relax`` gives other results, so that old ones are not used."""
 
+_CODE_OF_NAMED_CHGNET = 3
+"""The same for CHGNet with a file of weights: version 2 computed with the weights of the package."""
+
 _SCALARS = ("energy", "fmax", "wall_s", "rmsd_moved")
 _OTHERS = ("status", "reason", "steps", "spacegroup_before", "spacegroup_after", "pushed_apart")
 
@@ -34,7 +37,9 @@ def key(system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> str:
         tag: energy tag of the potential.
     """
     settings = {name: value for name, value in asdict(limits).items() if name != "keep_symmetry" or value}
-    digest = hashlib.sha256(json.dumps([_CODE, tag, sorted(settings.items())]).encode())
+    named_chgnet = tag != ENERGY_TAG and tag.startswith("chgnet-")
+    code = _CODE_OF_NAMED_CHGNET if named_chgnet else _CODE
+    digest = hashlib.sha256(json.dumps([code, tag, sorted(settings.items())]).encode())
     for array in (system.numbers, system.positions, system.cell):
         digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
     state = [system.info.get(name) for name in (Col.CHARGE, Col.UNPAIRED)] if system.cell is None else []

@@ -49,9 +49,14 @@ class Potential:
     batched: bool = False
 
     @property
+    def has_weights(self) -> bool:
+        """Return whether it has weights at all."""
+        return self.package != "ase"
+
+    @property
     def needs_weights(self) -> bool:
         """Return whether a file of weights must be named."""
-        return bool(self.package != "ase" and not self.files)
+        return self.has_weights and not self.files
 
     def energy_tag(self, version: str) -> str:
         """Return the energy tag of its corrected energies for a version of the weights."""

@@ -12,10 +12,40 @@ from typing import Any
 
 
 def chgnet(weights: str, device: str) -> Any:
-    """Return CHGNet's own calculator; the weights are in its package."""
+    """Return CHGNet's own calculator; ``weights`` is a file like the one in its package."""
     from chgnet.model.dynamics import CHGNetCalculator
 
-    return CHGNetCalculator(use_device=device)
+    return CHGNetCalculator(chgnet_model(weights), use_device=device, on_isolated_atoms="error")
+
+
+def chgnet_model(weights: str) -> Any:
+    """Return the network of a file of weights, on the CPU.
+
+    CHGNet's own ``from_file`` runs the code in a pickle; here only tensors and plain values are read.
+
+    Args:
+        weights: file of ``torch.save({"model": model.as_dict(), ...})``.
+
+    Raises:
+        ValueError: the file holds no weights of CHGNet.
+    """
+    import pickle
+
+    import torch
+    from chgnet.model.model import CHGNet
+
+    wanted = "save {'model': model.as_dict()} of a CHGNet with torch.save"
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+        raise ValueError("is not a file of tensors and plain values; " + wanted) from error
+    model = state.get("model") if isinstance(state, dict) else None
+    if not isinstance(model, dict) or not {"model_args", "state_dict"} <= set(model):
+        raise ValueError("holds no weights of CHGNet; " + wanted)
+    arguments = dict(model["model_args"])
+    if any(name.endswith("mlp_out.layers.1.bias") for name in model["state_dict"]):
+        arguments["mlp_out_bias"] = True  # files of CHGNet 0.2 have this bias without saying so
+    return CHGNet.from_dict({"model_args": arguments, "state_dict": model["state_dict"]})
 
 
 def sevennet(weights: str, device: str) -> Any:
