@@ -231,7 +231,7 @@ def test_auto_compiles_on_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "variable", "program", "found"),
+    ("device", "variable", "program", "expected"),
     [
         ("cpu", None, "g++", True),
         ("cpu", None, "gcc", False),
@@ -244,7 +244,7 @@ def test_auto_compiles_on_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_compiler_is_the_one_that_torch_calls(
-    monkeypatch: pytest.MonkeyPatch, device: str, variable: str | None, program: str, found: bool
+    monkeypatch: pytest.MonkeyPatch, device: str, variable: str | None, program: str, expected: bool
 ) -> None:
     """Inductor takes ``CXX`` or g++ for code of CPUs; Triton takes ``CC``, gcc or clang for launching kernels."""
     for name in ("CC", "CXX"):
@@ -253,7 +253,7 @@ def test_the_compiler_is_the_one_that_torch_calls(
         monkeypatch.setenv("CC" if device == "cuda" else "CXX", variable)
     monkeypatch.setattr(compiling.shutil, "which", lambda name: name if name == program else None)
     monkeypatch.setattr(compiling.sys, "platform", "linux")
-    assert compiling.has_compiler(torch.device(device)) is found
+    assert compiling.has_compiler(torch.device(device)) is expected
 
 
 def test_a_training_that_is_asked_to_compile_does(

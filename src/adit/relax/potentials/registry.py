@@ -50,13 +50,13 @@ class Potential:
 
     @property
     def has_weights(self) -> bool:
-        """Return whether it has weights at all."""
-        return self.package != "ase"
+        """Return whether it has weights at all; one without them has a version and no file."""
+        return bool(self.files) or not self.version
 
     @property
     def needs_weights(self) -> bool:
         """Return whether a file of weights must be named."""
-        return self.has_weights and not self.files
+        return bool(self.package != "ase" and not self.files)
 
     def energy_tag(self, version: str) -> str:
         """Return the energy tag of its corrected energies for a version of the weights."""
