@@ -60,8 +60,8 @@ SELECT_S: Final = 0.02
 SCORE_S: Final = {"crystal": 0.5, "molecule": 0.05, "mof": 0.05}
 """Kind → processor time for the scores of one sample, s."""
 
-STABILITY_S: Final = 60.0
-"""Processor time for the phonons of one crystal, s."""
+STABILITY_S: Final = 35.0
+"""Processor time for the phonons of one crystal of eight atoms without symmetry, s."""
 
 CHECKS_S: Final = {"molecule": 0.8, "mof": 5.0}
 """Kind → processor time for the external checks of one sample, s."""
