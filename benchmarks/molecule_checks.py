@@ -16,7 +16,7 @@ from pathlib import Path
 from machine import describe
 
 from adit import seeds
-from adit.columns import POSEBUSTERS_COLUMNS
+from adit.posebusters import POSEBUSTERS_COLUMNS
 from adit.progress import setup
 from adit.score.tools.posebusters import bust, version
 from adit.store import read_systems

@@ -282,6 +282,18 @@ class Col(Labelled):
     XTB_RMSD = "xtb_rmsd", "moved", "Å", "all atoms, after the best rotation"
     XTB_SAME = "xtb_same_molecule", "bonds kept", "", "same bonds (SMILES) after relaxation with GFN2-xTB"
     MOFCHECKER_ALL = "mofchecker_all", "valid", "", "all checks of MOFChecker"
+    # stability/stability.parquet: of the structure relaxed tightly with its symmetry kept; stability/dos.parquet
+    DYNAMICALLY_STABLE = "dynamically_stable", "dyn. stable", "", "no imaginary mode at Γ and at the zone boundary"
+    IMAGINARY_GAMMA = "imaginary_at_gamma", "imag. at Γ", "", "a mode at Γ is imaginary beyond the tolerance"
+    IMAGINARY_BOUNDARY = "imaginary_at_zone_boundary", "imag. at boundary", "", "a mode is, at a point that is checked"
+    LOWEST_GAMMA = "lowest_frequency_at_gamma", "ν min Γ", "THz", "lowest of all modes; negative: imaginary"
+    LOWEST_BOUNDARY = "lowest_frequency_at_zone_boundary", "ν min boundary", "THz", "negative: imaginary"
+    BOUNDARY_POINTS = "zone_boundary_points", "points", "", "checked points of the zone boundary, at most 7"
+    BULK_MODULUS = "bulk_modulus", "B", "GPa", "shape of the cell kept, atoms relaxed"
+    PHONON_SUPERCELL = "phonon_supercell", "supercell", "", "of the primitive cell"
+    DISPLACEMENTS = "n_displacements", "displacements", "", "displaced supercells whose forces were computed"
+    FREQUENCY = "frequency", "ν", "THz", "negative: imaginary"
+    DENSITY_OF_STATES = "density_of_states", "DOS", "1/THz", "of phonons, for each atom; its integral is 3"
     # known/known.parquet
     IS_KNOWN = "known", "known", "", "known, ordered-variant (of a known disordered phase), not-found or unknown"
     KNOWN_SOURCE = "known_source", "known to", "", "source of the match; without one, all sources that were asked"
@@ -301,33 +313,6 @@ METRICS: Final = frozenset(map(str, Metric))
 COLUMNS: Final = frozenset(map(str, Col))
 """Names of all columns of ``Col``."""
 
-POSEBUSTERS_COLUMNS: Final = (
-    "mol_pred_loaded",
-    "sanitization",
-    "inchi_convertible",
-    "all_atoms_connected",
-    "no_radicals",
-    "bond_lengths",
-    "bond_angles",
-    "internal_steric_clash",
-    "aromatic_ring_flatness",
-    "non-aromatic_ring_non-flatness",
-    "double_bond_flatness",
-    "internal_energy",
-)
-"""Columns of PoseBusters 0.6 with ``config="mol"``; other versions have others, so they are named one by one."""
-
-POSEBUSTERS_SEVEN: Final = (
-    "all_atoms_connected",
-    "bond_lengths",
-    "bond_angles",
-    "aromatic_ring_flatness",
-    "double_bond_flatness",
-    "internal_energy",
-    "internal_steric_clash",
-)
-"""The columns that the paper reports, in its order."""
-
 ENERGIES: Final = (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY)
 """Columns of energies (eV/atom) whose names have the potential if they are surrogates on a hull of DFT energies."""
 
@@ -340,11 +325,6 @@ POTENTIALS: Final = {
     "mattersim": "MatterSim",
 }
 """Potentials whose energies can be surrogates on a hull of DFT energies: name in the files → name for display."""
-
-
-def posebusters_name(column: str) -> str:
-    """Return the column and metric name of a PoseBusters check."""
-    return f"posebusters_{column}"
 
 
 def flag(metric: Metric, protocol: Protocol) -> str:

@@ -60,6 +60,9 @@ SELECT_S: Final = 0.02
 SCORE_S: Final = {"crystal": 0.5, "molecule": 0.05, "mof": 0.05}
 """Kind → processor time for the scores of one sample, s."""
 
+STABILITY_S: Final = 35.0
+"""Processor time for the phonons of one crystal of eight atoms without symmetry, s."""
+
 CHECKS_S: Final = {"molecule": 0.8, "mof": 5.0}
 """Kind → processor time for the external checks of one sample, s."""
 
@@ -277,7 +280,13 @@ def _evaluation(config: Config, site: Site) -> list[RuleCost]:
             *_dft(config, site, periodic),
         ]
     estimates += [*_molecules(config, site), *_checks(config, site), RuleCost("score", 1, STARTUP_S + score)]
-    return estimates + _dossiers(config, site)
+    return [*estimates, *_stability(config, site), *_dossiers(config, site)]
+
+
+def _stability(config: Config, site: Site) -> list[RuleCost]:
+    n = min(config.stability.top, config.sample.crystal)
+    cores = site.cores.get("check_stability", 1)
+    return [RuleCost("check_stability", 1, STARTUP_S + n * STABILITY_S / cores, cores)] if n else []
 
 
 def _dossiers(config: Config, site: Site) -> list[RuleCost]:

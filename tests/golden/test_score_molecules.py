@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adit import convert, seeds
-from adit.columns import POSEBUSTERS_COLUMNS
+from adit.posebusters import POSEBUSTERS_COLUMNS
 from adit.score.common.controls import randomised
 from adit.score.molecules.edm import bond_orders
 from adit.score.molecules.names import geometry_names

@@ -92,6 +92,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
             "report/page/build.py": 1,
             "report/words/outcome.py": 3,
             "cli/dossier.py": 1,
+            "cli/judge.py": 1,
             "cli/parsing.py": 2,
             "cli/relax.py": 5,
             "cli/score.py": 2,

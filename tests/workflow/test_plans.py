@@ -39,6 +39,7 @@ def test_the_papers_run_is_planned_for_slurm_from_the_root() -> None:
         {"hull": {"reference": "optimade", "live": {"providers": [{"address": "http://127.0.0.1:9"}]}}},
         {"sample": {"from": "Snakefile", "crystal": 5, "molecule": 0, "shards": 2}},
         {"model": {"source": "pretrained", "weights": "."}, "latents": {"views": 2}},
+        {"stability": {"top": 3}},
     ],
 )
 def test_the_plan_has_every_job_of_the_run(tmp_path: Path, changed: dict[str, dict[str, object]]) -> None:

@@ -19,6 +19,7 @@ rule page:
         rules.score.output,
         judge=JUDGE_HULL,
         lookup=LOOKUP,
+        stability=STABILITY,
         samples=SAMPLES,
         dft=DFT_TABLES + MOLECULE_DFT_TABLES,
         data=DATA,

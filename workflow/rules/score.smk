@@ -1,5 +1,5 @@
 # in:  samples/, relaxed/, hull/, dft/, data/
-# out: checks/<kind>/<shard>.json, scores/<kind>.parquet, scores/summary.json, scores/funnel.json
+# out: checks/<kind>/<shard>.json, scores/<kind>.parquet, scores/summary.json, scores/funnel.json, stability/
 
 CHECKED = [kind for kind in KINDS if kind != "crystal"]
 CHECKS = [
@@ -75,6 +75,44 @@ rule score:
         "python -m adit stage score --config {params.stage:q} --crystal {input.crystal:q} --molecule {input.molecule:q} --mof {input.mof:q}"
         " --data {input.data:q} --relaxed {input.relaxed:q} {params.hull:q} {params.judge:q} --dft {input.dft:q} --checks {input.checks:q}"
         " --out {params.out:q} --workers {threads} --log {log:q}"
+
+
+# Off unless the configuration asks for it.
+STABILITY = (
+    [f"{RUN}/stability/stability.parquet"]
+    if CFG.sample.crystal and CFG.stability.top
+    else []
+)
+
+
+rule check_stability:
+    input:
+        rules.score.output,
+        structures=RELAXED_SYSTEMS,
+        dft=DFT_TABLES,
+    output:
+        table=f"{RUN}/stability/stability.parquet",
+        dos=f"{RUN}/stability/dos.parquet",
+        structures=f"{RUN}/stability/relaxed.arrow",
+    log:
+        f"{RUN}/logs/check-stability.log",
+    benchmark:
+        f"{RUN}/benchmarks/check_stability.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=memory(2000, per_thread=3000),
+        runtime=minutes(480),
+    params:
+        stage=stage(adit_config.StabilityStage),
+        run=RUN,
+        cache=f"{RUN}/state/stability",
+    message:
+        "phonons of the best crystals"
+    shell:
+        "python -m adit stage check-stability --config {params.stage:q} --run {params.run:q} --out {output.table:q} --dos {output.dos:q}"
+        " --structures {output.structures:q} --cache {params.cache:q} --workers {threads} --log {log:q}"
 
 
 # Nothing is looked up unless the configuration names where.

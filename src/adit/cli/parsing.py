@@ -56,6 +56,7 @@ PATHS: Final = {
     "judge": "table of both potentials' verdicts, .parquet",
     "prototypes": "table of searched pairs, .parquet",
     "dft": "tables of DFT, .parquet",
+    "dos": "file for the phonon densities of states, .parquet",
     "checks": "results of the slow checks, .json",
     "selected": "table of the structures selected for DFT, .parquet",
     "folder": "folder to work in",
@@ -150,7 +151,7 @@ READ: Final = (
 """Options whose values are files or folders that a command reads, in all commands that have them."""
 
 
-WRITTEN: Final = ("out", "stats", "timing", "structures", "extxyz", "state", "cache", "folder", "ledger")
+WRITTEN: Final = ("out", "stats", "timing", "structures", "extxyz", "dos", "state", "cache", "folder", "ledger")
 """Options whose values are files or folders that a command writes; some commands only read one of them."""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least_one, whole_config
-from adit.columns import REQUESTED_PROTOCOLS
+from adit.columns import REQUESTED_PROTOCOLS, Protocol
 from adit.errors import DataError, printable
 from adit.isolate import worker_memory
 from adit.limits import set_limits
@@ -101,6 +101,20 @@ def _protocols(text: str) -> list[str]:
     return names
 
 
+def _export(args: argparse.Namespace) -> None:
+    from adit.readers import need_structures, read_structures, settings_of
+    from adit.score.export import check_suffix, export
+
+    check_suffix(args.out)
+    whole = whole_config(args.config)
+    set_limits(whole.limits)
+    reading = settings_of(whole.read, whole.limits, args.workers, refuse=args.refuse_contradictions)
+    with worker_memory(whole.limits.worker_bytes), replaced_files([args.out], "export", inputs=args.files) as (new,):
+        rows = read_structures(args.files, reading)
+        need_structures(rows)
+        export(rows, new)
+
+
 def _reconstruct(args: argparse.Namespace) -> None:
     from adit.sample.reconstruct import reconstruct
     from adit.score.reconstruction import score_reconstruction
@@ -119,6 +133,8 @@ def register(verbs: Verbs) -> None:
     verbs.stage("checks", _checks, text, _declare_checks)
     text = "score your own samples (adit score SAMPLES --reference REF), with control rows"
     verbs.add("score", _score, text, _declare_score)
+    text = "write crystals in the form that a benchmark of others takes: LeMat-GenBench"
+    verbs.add("export", _export, text, _declare_export)
     verbs.stage("score", _score_stage, "score the samples of a run, with control rows", _declare_score_stage)
 
 
@@ -157,6 +173,17 @@ def _declare_score(sub: argparse.ArgumentParser) -> None:
     text = "cache folder for results that depend only on the reference; default: $XDG_CACHE_HOME/adit or ~/.cache/adit"
     sub.add_argument("--cache", type=Path, help=text)
     sub.add_argument("--workers", type=at_least_one, help="processes; default: all cores")
+
+
+def _declare_export(sub: argparse.ArgumentParser) -> None:
+    text = "samples in any format of adit score, or folders with samples"
+    sub.add_argument("files", metavar="SAMPLES", type=Path, nargs="+", help=text)
+    add_refuse(sub)
+    text = "whose form"
+    sub.add_argument("--protocol", choices=[str(Protocol.LEMAT)], default=str(Protocol.LEMAT), help=text)
+    text = "file to write: .csv, a table of structures, or .zip, an archive of CIF files"
+    sub.add_argument("--out", type=Path, required=True, help=text)
+    add_workers(sub, "processes that read")
 
 
 def _declare_score_stage(sub: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ from adit.config.relax import (
     ProviderConfig,
     RelaxConfig,
     SelectConfig,
+    StabilityConfig,
 )
 from adit.config.rounds import RoundsConfig, condition_of
 from adit.config.run import Config
@@ -58,6 +59,7 @@ from adit.config.stages import (
     SampleStage,
     ScoreStage,
     SelectStage,
+    StabilityStage,
     TakeStage,
     TuneStage,
     VaeStage,
@@ -128,6 +130,8 @@ __all__ = [
     "SelectConfig",
     "SelectStage",
     "SplitConfig",
+    "StabilityConfig",
+    "StabilityStage",
     "Stage",
     "Strict",
     "TakeStage",

@@ -102,6 +102,23 @@ class JudgeConfig(Strict):
     )
 
 
+class StabilityConfig(Strict):
+    """Dynamical stability of the best crystals: phonons and bulk modulus with the pre-relaxation's potential."""
+
+    top: Count = Field(0, description="best crystals that are checked; 0: none")
+    fmax: PositiveFloat = Field(
+        0.002, description="largest force and row of the cell's gradient after the tight relaxation, eV/Å"
+    )
+    max_steps: Positive = Field(500, description="maximum number of steps of the tight relaxation")
+    displacement: PositiveFloat = Field(0.02, description="displacement of an atom, Å")
+    length: PositiveFloat = Field(10.0, description="smallest height of the supercell, Å, as far as max_atoms allows")
+    max_atoms: Positive = Field(200, description="maximum number of atoms of the supercell")
+    tolerance: PositiveFloat = Field(
+        0.1, description="a mode is imaginary if its frequency (negative: imaginary) is below minus this, THz"
+    )
+    wall_limit_s: PositiveFloat = Field(600.0, description="wall-time limit per structure, s")
+
+
 class MoleculeSelectConfig(Strict):
     """Selection of molecules for DFT: strictly valid ones that relaxation left what they were."""
 

@@ -15,7 +15,7 @@ from adit.config.data import DataConfig, LabelsConfig
 from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import ModelConfig
 from adit.config.paths import folder_name
-from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig
+from adit.config.relax import DftConfig, HullConfig, JudgeConfig, RelaxConfig, SelectConfig, StabilityConfig
 from adit.config.rounds import RoundsConfig
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import LookupConfig, ReportConfig, ScoreConfig
@@ -62,6 +62,7 @@ class Config(Strict):
     dft: DftConfig = DftConfig()
     hull: HullConfig = HullConfig()
     score: ScoreConfig = ScoreConfig()
+    stability: StabilityConfig = StabilityConfig()
     lookup: LookupConfig = LookupConfig()
     report: ReportConfig = ReportConfig()
     ablations: AblationsConfig = AblationsConfig()

@@ -15,6 +15,7 @@ from adit.config.relax import (
     MoleculeSelectConfig,
     RelaxConfig,
     SelectConfig,
+    StabilityConfig,
 )
 from adit.config.rounds import FloorsConfig, KeptKind
 from adit.config.sample import SampleConfig, TuneConfig
@@ -314,6 +315,20 @@ class ChecksStage(Stage):
     def sources(cls) -> dict[str, str]:
         """Return the path in ``Config`` of the fields whose path is not their name."""
         return {name: f"score.{name}" for name in ("posebusters", "mofchecker_python", "wall_limit_s")}
+
+
+class StabilityStage(Stage):
+    """``adit stage check-stability``: phonons and bulk modulus of the best crystals."""
+
+    version: int = 1
+    relax: RelaxConfig
+    stability: StabilityConfig
+    limits: LimitsConfig = LimitsConfig()
+
+    @classmethod
+    def sources(cls) -> dict[str, str]:
+        """Return where the fields come from."""
+        return _OF_CRYSTALS
 
 
 class KnownStage(Stage):

@@ -19,7 +19,10 @@ CACHED: Final = re.compile(r"([a-z]+-)*([0-9a-f]{12}|[0-9a-f]{64})\.json|(reduce
 """Names of cached results in the state folder of a run: hashes of their inputs, or versions of libraries."""
 
 RELAXED: Final = ".relax"
-"""Folder of the finished relaxations of ``adit relax``, beside its results."""
+"""Folder of the finished relaxations of ``adit relax`` and checks of ``adit check-stability``, beside the results."""
+
+RELAXING: Final = ("relax", "check-stability")
+"""Verbs that write such a folder."""
 
 LOCK: Final = ".lock"
 """Suffix of locks."""
@@ -111,8 +114,9 @@ def _remove_locks(hidden: Path) -> list[Path]:
 
 
 def _is_relaxed(place: Path) -> bool:
-    """Return whether ``adit relax`` wrote into a folder."""
-    return (place / HIDDEN / f"{folder_key('relax')}.json").is_file() and not (place / RELAXED).is_symlink()
+    """Return whether a verb of ``RELAXING`` wrote into a folder."""
+    written = any((place / HIDDEN / f"{folder_key(verb)}.json").is_file() for verb in RELAXING)
+    return written and not (place / RELAXED).is_symlink()
 
 
 def _remove_cached(folder: Path) -> list[Path]:

@@ -250,9 +250,9 @@ def _relax(
     only: Sequence[str] = (),
 ) -> None:
     check_is_folder(out)
-    read = _chosen(read_structures(files, reading), only)
+    read = chosen_rows(read_structures(files, reading), only)
     need_structures(read)
-    inputs = [_of_a_kind(each) for each in read]
+    inputs = [of_a_kind(each) for each in read]
     sources = {given.source for given in inputs}
     log.info("%d structures from %d files", len(inputs), len(sources))
     structures = [structure_name(given.row) for given in inputs if isinstance(given.row, AtomicSystem)]
@@ -262,7 +262,7 @@ def _relax(
     _need_relaxations(out, inputs, table)
 
 
-def _chosen(read: Sequence[ReadRow], only: Sequence[str]) -> list[ReadRow]:
+def chosen_rows(read: Sequence[ReadRow], only: Sequence[str]) -> list[ReadRow]:
     """Return the rows of the named ids; all rows if none is named.
 
     Raises:
@@ -291,7 +291,7 @@ def _need_relaxations(out: Path, inputs: Sequence[ReadRow], table: pd.DataFrame)
         )
 
 
-def _of_a_kind(read: ReadRow) -> ReadRow:
+def of_a_kind(read: ReadRow) -> ReadRow:
     """Return a row that was read; a failure without a kind counts as a crystal, unless its format holds molecules."""
     if isinstance(read.row, Failure) and read.row.kind is None:
         kind = Kind.MOLECULE if read.periodic is False else Kind.CRYSTAL

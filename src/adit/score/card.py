@@ -33,6 +33,7 @@ def card(stage: ScoreStage, references: Mapping[str, Mapping[str, int]], energie
                 "novel_against": protocol.reference,
                 "stable": protocol.rule,
                 "metastable": protocol.metastable_rule if protocol.metastable_at is not None else None,
+                "differs": protocol.differs or None,
             }
             for protocol in CRYSTAL_PROTOCOLS
         },

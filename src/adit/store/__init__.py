@@ -10,6 +10,7 @@ from adit.store.files import (
     unreadable,
     write_json,
     write_text,
+    write_zip,
 )
 from adit.store.systems import SYSTEM_SCHEMA, Row, SystemTable, read_systems, systems_table, write_extxyz, write_systems
 from adit.store.tables import (
@@ -68,4 +69,5 @@ __all__ = [
     "write_tensors",
     "write_text",
     "write_torch",
+    "write_zip",
 ]

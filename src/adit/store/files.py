@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,19 @@ def write_json(path: Path | str, value: Any) -> None:
         DataError: the file cannot be written (no space, no permission), or is not a plain file.
     """
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_zip(path: Path | str, texts: Mapping[str, str]) -> None:
+    """Write a zip archive of texts by name; equal texts give equal bytes.
+
+    Raises:
+        DataError: it cannot be written (no space, no permission).
+    """
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in texts.items():
+            info = zipfile.ZipInfo(name)  # of 1980, not of today
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, text)
 
 
 def read_json(path: Path | str) -> Any:

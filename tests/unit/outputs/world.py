@@ -37,6 +37,7 @@ SETTINGS: dict[str, Any] = {
     "dft": {"engine": "gfn1-xtb", "preset": "demo", "wall_limit_s": 120.0, "shards": 1, "references": "none"},
     "hull": {"reference": "builtin"},
     "labels": {"gaps": 2},
+    "stability": {"top": 1, "fmax": 0.5, "length": 4.0, "max_atoms": 16},
     "score": {"controls": 0},
     "report": {"title": "Walk", "gallery": 1},
     "ablations": {"autoencoders": {"a": {}}, "denoisers": {"d": {"autoencoder": "a"}}},
@@ -203,6 +204,11 @@ def _evaluation(run: Path, seed: int) -> set[str]:
         *("score", "--config", stage(config.ScoreStage, seed), "--crystal", samples, "--data", data),
         *("--relaxed", relaxed, "--hull", hull, "--dft", table, "--out", run / "scores"),
     )
+    places = ("--out", run / "stability/stability.parquet", "--dos", run / "stability/dos.parquet")
+    stage_verb(
+        *("check-stability", "--config", stage(config.StabilityStage, seed), "--run", run, *places),
+        *("--structures", run / "stability/relaxed.arrow", "--cache", run / "state/stability"),
+    )
     stage_verb("report", "--config", stage(config.ReportStage, seed), "--run", run, "--out", run / "report")
     doctor = stage(config.DoctorStage, seed, results=str(run.parent / "results"))
     stage_verb(
@@ -217,6 +223,7 @@ def _evaluation(run: Path, seed: int) -> set[str]:
         run / "doctor/cpu.json",
     )
     done = {"take", "relax", "reference", "hull", "select", "dft", "dft-references", "checks", "score", "report"}
+    done |= {"check-stability"}
     return done | {"doctor", "judge", "judge-hull", "relax-molecules", "select-molecules"}
 
 
@@ -226,6 +233,9 @@ def _alone(folder: Path, seed: int) -> set[str]:
     name = "salt.cif" if seed else "salt.extxyz"
     verb("relax", mine / name, "--out", alone / "relaxed", "--config", folder / "mine.yaml")
     verb("score", mine / name, "--out", alone / "scored", "--workers", "1", "--cache", folder / "cache")
+    verb("check-stability", mine / name, "--out", alone / "stability", "--config", folder / "mine.yaml")
+    verb("export", mine / name, "--out", alone / "exported/crystals.csv")
+    verb("export", mine / name, "--out", alone / "exported/crystals.zip")
     verb("plan", "--config", folder / "mine.yaml", "--out", alone / "plan.json")
     verb("schema", "--out", alone / "schema.json")
     new = alone / "substituted.arrow"
@@ -242,7 +252,7 @@ def _alone(folder: Path, seed: int) -> set[str]:
         *("sample-command", "--config", program.model_dump_json(), "--kind", "crystal", "--shard", "0"),
         *("--out", alone / "samples/crystal/0.arrow", "--state", alone / "state"),
     )
-    return {"relax", "score", "plan", "schema", "substitute", "keep", "sample-command"}
+    return {"relax", "check-stability", "score", "export", "plan", "schema", "substitute", "keep", "sample-command"}
 
 
 def _comparisons(folder: Path, seed: int) -> set[str]:

@@ -16,7 +16,7 @@ from tests.unit.ledger.runs import salt
 def test_only_the_named_structures_are_taken(tmp_path: Path) -> None:
     store.write_systems(tmp_path / "0.arrow", [salt("first"), salt("second", 35), salt("third", 53)])
     rows = read_structures([tmp_path / "0.arrow"], ReadSettings(workers=0))
-    assert [each.row.system_id for each in standalone._chosen(rows, ["third", "first"])] == ["first", "third"]
-    assert len(standalone._chosen(rows, [])) == 3
+    assert [each.row.system_id for each in standalone.chosen_rows(rows, ["third", "first"])] == ["first", "third"]
+    assert len(standalone.chosen_rows(rows, [])) == 3
     with pytest.raises(ConfigError, match="--only: no structure 'absent' in the files; they have "):
-        standalone._chosen(rows, ["first", "absent"])
+        standalone.chosen_rows(rows, ["first", "absent"])

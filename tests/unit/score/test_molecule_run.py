@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adit.columns import POSEBUSTERS_COLUMNS, Population
+from adit.columns import Population
 from adit.config import Config, ScoreConfig, ScoreStage
+from adit.posebusters import POSEBUSTERS_COLUMNS
 from adit.progress import log
 from adit.relax.molecules.rows import columns_of
 from adit.score.common.inputs import Energies, Reference, Row

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from adit import store
-from adit.columns import POSEBUSTERS_COLUMNS, Population, posebusters_name
+from adit.columns import Population
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.errors import DataError
 from adit.isolate import Outcome
+from adit.posebusters import POSEBUSTERS_COLUMNS, posebusters_name
 from adit.score.common.inputs import read_energies
 from adit.score.crystals.table import crystal_rows
 from adit.score.matching.matcher import Matches

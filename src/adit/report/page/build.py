@@ -40,7 +40,7 @@ NAMES = (
 
 READ = (
     *("ablations", "benchmarks", "checks", "data", "dft", "dit", "doctor", "hull", "latents", "logs", "relaxed"),
-    *("samples", "scores", "tune", "vae", "weights"),
+    *("samples", "scores", "stability", "tune", "vae", "weights"),
 )
 """Folders of a run that a report can read."""
 
@@ -132,6 +132,7 @@ class _Builder:
             "paper_figures": paper.figures(self.run, self._draw),
             "symmetry": tables.pairs(symmetry.facts(self.run.relaxed)),
             "dossiers": bool(self.stage.report.dossiers),
+            "stability": sections.stability(self.run, self._draw),
             "dft": sections.dft(self.run),
             "training": [
                 part for name in NETWORKS if (part := sections.training(self.run, name, self._draw)) is not None

@@ -33,6 +33,7 @@ POTENTIALS: Final = {
 
 GFN2: Final = ("Bannwarth2019GFN2",)
 ASE: Final = ("Larsen2017ASE",)
+PHONONS: Final = ("Togo2023phonopy", "Togo2023phonons")
 DFT: Final = ("Ganose2025atomate2", "Rosen2024jobflow")
 ALWAYS: Final = ("Molder2021Snakemake", "Rego2015ThreeDmol")
 
@@ -63,6 +64,8 @@ def used(run: Run) -> list[str]:
         keys += ASE
     if any("MP2020" in tag for tag in _tags(run)):
         keys.append("Wang2021MP2020")
+    if run.stability is not None:
+        keys += PHONONS
     if run.dft:
         codes = {str(row.get(Col.CODE) or "").lower().partition(" ")[0] for row in run.dft}
         keys += [*DFT, *(key for name, entry in ENGINES.items() if name in codes for key in entry.citations)]

@@ -1,4 +1,4 @@
-"""Sections of the page about DFT, training and data."""
+"""Sections of the page about dynamical stability, DFT, training and data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from adit.columns import Col
 from adit.report.figures import charts as figures
 from adit.report.figures.drawing import Drawing
 from adit.report.figures.periodic import periodic_table
+from adit.report.figures.phonons import phonon_dos
 from adit.report.run.inputs import NETWORKS, Run
 from adit.report.words import formats, outcome, tables
 
@@ -17,6 +18,21 @@ Record = dict[str, Any]
 
 Draw = Callable[[Drawing], Record]
 """Saves a drawing and returns its record for the page."""
+
+
+def stability(run: Run, draw: Draw) -> Record | None:
+    """Return the phonons of the best crystals; ``None`` if they were not computed."""
+    frame, dos = run.stability, run.phonon_dos
+    if frame is None or not {Col.SYSTEM_ID, Col.STATUS} <= set(frame.columns) or frame.empty:
+        return None
+    drawable = dos is not None and {Col.SYSTEM_ID, Col.FREQUENCY, Col.DENSITY_OF_STATES} <= set(dos.columns)
+    tags = [str(tag) for tag in frame.get(Col.ENERGY_TAG, []) if not formats.is_missing(tag)]
+    return {
+        "table": tables.stability(frame),
+        "figure": draw(phonon_dos(frame, dos)) if drawable and dos is not None and len(dos) else None,
+        "potential": tags[0] if tags else "",
+        "tolerance": run.setting("stability.tolerance"),
+    }
 
 
 def dft(run: Run) -> Record:

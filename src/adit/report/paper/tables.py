@@ -9,16 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from adit.columns import (
-    OF_VALID,
-    POSEBUSTERS_SEVEN,
-    Metric,
-    Protocol,
-    bare_name,
-    posebusters_name,
-    potential_of,
-    surrogate_title,
-)
+from adit.columns import OF_VALID, Metric, Protocol, bare_name, potential_of, surrogate_title
+from adit.posebusters import POSEBUSTERS_SEVEN, posebusters_name
 from adit.report.paper.headline import published
 from adit.report.words import formats
 

@@ -63,6 +63,8 @@ class Run:
         judge: ``hull/judge.parquet``.
         reference: ``hull/reference.parquet``.
         reference_sources: servers that gave its entries: name, version, dates of the oldest and the newest answer.
+        stability: ``stability/stability.parquet``.
+        phonon_dos: ``stability/dos.parquet``.
         selected: ``dft/selected.parquet``.
         dft: one record per structure that was relaxed with DFT.
         benchmarks: Snakemake's measurements, one record per job.
@@ -88,6 +90,8 @@ class Run:
     judge: pd.DataFrame | None = None
     reference: pd.DataFrame | None = None
     reference_sources: list[Record] = field(default_factory=list)
+    stability: pd.DataFrame | None = None
+    phonon_dos: pd.DataFrame | None = None
     selected: pd.DataFrame | None = None
     dft: list[Record] = field(default_factory=list)
     benchmarks: list[Record] = field(default_factory=list)
@@ -148,6 +152,8 @@ def load(folder: Path, run_config: str) -> Run:
         judge=reader.frame("hull/judge.parquet"),
         reference=reader.frame("hull/reference.parquet"),
         reference_sources=_sources(reader),
+        stability=reader.frame("stability/stability.parquet"),
+        phonon_dos=reader.frame("stability/dos.parquet"),
         selected=reader.frame("dft/selected.parquet"),
         dft=_dft(reader),
         benchmarks=benchmarks.read(folder),

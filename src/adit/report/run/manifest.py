@@ -31,6 +31,7 @@ LIBRARIES: Final = (
     "rdkit",
     "chgnet",
     "sevenn",
+    "phonopy",
     "atomate2",
     "jobflow",
     "gpaw",
@@ -64,6 +65,7 @@ STAGES: Final = (
     "dft_molecules",
     "checks",
     "score",
+    "check_stability",
     "lookup",
 )
 """Stages in the order of tables of the cost; others follow."""

@@ -91,6 +91,13 @@ def status_cell(value: Any) -> Cell:
     return text_cell(value) if formats.is_missing(value) else Cell(str(value).replace("_", " "), None, f"status {tone}")
 
 
+def flag_cell(value: Any) -> Cell:
+    """Return a truth value as yes or no."""
+    if formats.is_missing(value):
+        return text_cell(value)
+    return Cell("yes" if value else "no", None, f"status {'good' if value else 'bad'}")
+
+
 def formula_cell(value: Any) -> Cell:
     """Return a formula with subscripts."""
     return text_cell(value) if formats.is_missing(value) else Cell(formats.formula(value), str(value))

@@ -15,6 +15,7 @@ from adit.report.words.cells import (
     Column,
     Table,
     code_cell,
+    flag_cell,
     formula_cell,
     id_cell,
     number_cell,
@@ -65,6 +66,32 @@ DFT_COLUMNS: Final = (
     _of(Col.REASON, reason_cell),
     _of(Col.WARNINGS, reason_cell),
 )
+
+STABILITY_COLUMNS: Final = (
+    _of(Col.SYSTEM_ID, id_cell),
+    _of(Col.FORMULA, formula_cell, "reduced"),
+    _of(Col.STATUS, status_cell),
+    _of(Col.DYNAMICALLY_STABLE, flag_cell, Col.DYNAMICALLY_STABLE.help),
+    _of(Col.LOWEST_GAMMA, number_cell(2), Col.LOWEST_GAMMA.help),
+    _of(Col.LOWEST_BOUNDARY, number_cell(2), Col.LOWEST_BOUNDARY.help),
+    _of(Col.BOUNDARY_POINTS, number_cell(0), Col.BOUNDARY_POINTS.help),
+    _of(Col.BULK_MODULUS, number_cell(0), Col.BULK_MODULUS.help),
+    _of(Col.PHONON_SUPERCELL, text_cell, Col.PHONON_SUPERCELL.help),
+    _of(Col.SPACEGROUP_AFTER, number_cell(0), Col.SPACEGROUP_AFTER.help),
+    _of(Col.FMAX, number_cell(4), Col.FMAX.help),
+    _of(Col.WALL_S, seconds_cell),
+    _of(Col.REASON, reason_cell),
+    _of(Col.WARNINGS, reason_cell),
+)
+
+
+def stability(frame: pd.DataFrame) -> Table:
+    """Return one row per crystal whose phonons were computed."""
+    if Col.FORMULA in frame:
+        frame = frame.assign(
+            **{Col.FORMULA: [formats.chemical(str(text)) if text else "" for text in frame[Col.FORMULA]]}
+        )
+    return from_frame(frame, STABILITY_COLUMNS)
 
 
 def _dft_columns(energy: str) -> Sequence[Column]:

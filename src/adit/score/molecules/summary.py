@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from adit.columns import (
-    OF_VALID,
-    POSEBUSTERS_COLUMNS,
-    POSEBUSTERS_SEVEN,
-    SUFFIX_INCHIKEY,
-    SUFFIX_STEREO,
-    Col,
-    Metric,
-    Population,
-    Protocol,
-    posebusters_name,
-)
+from adit.columns import OF_VALID, SUFFIX_INCHIKEY, SUFFIX_STEREO, Col, Metric, Population, Protocol
+from adit.posebusters import POSEBUSTERS_COLUMNS, POSEBUSTERS_SEVEN, posebusters_name
 from adit.score.common.aggregate import FunnelStep, Rater, RateRecord, funnel, plain_reason
 from adit.score.common.measures import Measure, Measurer
 from adit.score.molecules.relaxed import COMPARED

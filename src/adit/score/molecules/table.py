@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adit.columns import POSEBUSTERS_COLUMNS, Col, posebusters_name
+from adit.columns import Col
 from adit.elements import composition, hill
 from adit.isolate import Outcome
+from adit.posebusters import POSEBUSTERS_COLUMNS, posebusters_name
 from adit.score.common.aggregate import representatives
 from adit.score.common.inputs import Row
 from adit.score.molecules.novelty import KnownNames

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from adit import convert
-from adit.columns import POSEBUSTERS_COLUMNS
 from adit.errors import ExternalToolError
 from adit.isolate import map_isolated
+from adit.posebusters import POSEBUSTERS_COLUMNS
 from adit.progress import Progress
 from adit.systems import AtomicSystem
 

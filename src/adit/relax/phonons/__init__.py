@@ -1,0 +1,1 @@
+"""Phonons and bulk modulus of single crystals, by any potential."""
