@@ -5,16 +5,20 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import posixpath
 import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Final, cast
 
 from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 from adit.limits import BLOCK, Archive, LimitError, read_bounded
+
+Contents = dict[str, bytes | DataError]
+"""Content of each member by its name, or why there is none."""
 
 Member = tuple[PurePosixPath, Callable[[], bytes]]
 """Name in the archive, and a function that returns the content."""
@@ -93,7 +97,7 @@ def _tar_members(
     path: Path, limits: LimitsConfig, counter: Archive, wanted: Callable[[PurePath], bool]
 ) -> Iterator[Member]:
     """Yield the files of a tar archive, read in one pass, since there is no access to single members."""
-    contents: dict[str, bytes | LimitError] = {}
+    contents: Contents = {}
     damage: Exception | None = None
     try:
         _read_tar(path, limits, counter, contents, wanted)
@@ -105,7 +109,7 @@ def _tar_members(
 
         def read(name: str = name) -> bytes:
             content = contents.pop(name)
-            if isinstance(content, LimitError):
+            if isinstance(content, DataError):
                 raise content
             return content
 
@@ -118,19 +122,40 @@ def _read_tar(
     path: Path,
     limits: LimitsConfig,
     counter: Archive,
-    contents: dict[str, bytes | LimitError],
+    contents: Contents,
     wanted: Callable[[PurePath], bool],
 ) -> None:
     """Put the contents of a tar archive's files into ``contents``, up to its end, a limit or a damaged part."""
+    links: dict[str, str] = {}
+    try:
+        _read_files(path, limits, counter, contents, wanted, links)
+    finally:
+        _follow(path, links, contents, counter)
+
+
+def _read_files(
+    path: Path,
+    limits: LimitsConfig,
+    counter: Archive,
+    contents: Contents,
+    wanted: Callable[[PurePath], bool],
+    links: dict[str, str],
+) -> None:
+    """Put the contents of files into ``contents``, and of each wanted link its target in the archive into ``links``."""
     with _unpacked(path) as stream:
         bounded = _Bounded(stream, str(path), limits)
         with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r:") as archive:
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined] # it keeps every header otherwise
+                is_wanted = wanted(PurePosixPath(member.name))
+                if is_wanted and (member.islnk() or member.issym()):
+                    folder = posixpath.dirname(member.name) if member.issym() else ""
+                    links[member.name] = posixpath.join(folder, member.linkname)
+                    continue
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is None:
                     continue
-                if not wanted(PurePosixPath(member.name)):
+                if not is_wanted:
                     contents[member.name] = b""
                     continue
                 bounded.counts = False
@@ -143,6 +168,27 @@ def _read_tar(
                     return
             if bounded.last.strip(b"\0"):  # tarfile takes a damaged header for the end
                 raise tarfile.ReadError(f"a header at byte {archive.offset:,} is damaged; the rest is not read")
+
+
+def _follow(path: Path, links: Mapping[str, str], contents: Contents, counter: Archive) -> None:
+    """Give each link the content of the file in the archive that it names, or the reason why it has none."""
+    names = {posixpath.normpath(name): name for name in contents}
+    targets = {posixpath.normpath(name): posixpath.normpath(target) for name, target in links.items()}
+    for name in links:
+        place, passed = targets[posixpath.normpath(name)], {posixpath.normpath(name)}
+        while place in targets and place not in passed:
+            passed.add(place)
+            place = targets[place]
+        content = contents.get(names.get(place, ""))
+        if not content:
+            way = "pack the files themselves"
+            content = DataError(f"{path}:{name}: is a link to {links[name]}, which is not read from the archive; {way}")
+        elif isinstance(content, bytes):
+            try:
+                counter.take(len(content))
+            except LimitError as error:
+                content = error
+        contents[name] = content
 
 
 _PACKED: Final = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open), (b"\x5d\0\0", lzma.open))

@@ -174,3 +174,44 @@ def test_a_zip_with_a_damaged_directory_keeps_the_good_file(tmp_path: Path, good
         path.write_bytes(content[:cut] + b"\xff\xff" + content[cut + 2 :])
         rows = read([path, good])
         assert not isinstance(rows[-1].row, Failure)
+
+
+def linked(path: Path, links: dict[str, tuple[bytes, str]]) -> list[ReadRow]:
+    """Write a tar archive of one file, ``one.cif``, and links (type, target), and read it."""
+    with tarfile.open(path, "w") as archive:
+        content = cif(1)
+        info = tarfile.TarInfo("one.cif")
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+        for name, (kind, target) in links.items():
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            archive.addfile(link)
+    return list(read_structures([path], settings_of(ReadConfig(), LimitsConfig(), 1)))
+
+
+def test_links_in_a_tar_archive_have_the_content_of_their_target(tmp_path: Path) -> None:
+    rows = linked(
+        tmp_path / "a.tar",
+        {
+            "hard.cif": (tarfile.LNKTYPE, "one.cif"),
+            "sub/soft.cif": (tarfile.SYMTYPE, "../one.cif"),
+            "again.cif": (tarfile.SYMTYPE, "sub/soft.cif"),
+        },
+    )
+    assert len(rows) == 4
+    first = rows[0].row
+    for each in rows:
+        assert not isinstance(each.row, Failure)
+        assert np.array_equal(each.row.positions, first.positions)  # type: ignore[union-attr]
+
+
+def test_a_link_out_of_a_tar_archive_or_to_itself_is_a_failure_row(tmp_path: Path) -> None:
+    rows = linked(
+        tmp_path / "a.tar",
+        {"out.cif": (tarfile.SYMTYPE, "../../etc/passwd"), "loop.cif": (tarfile.SYMTYPE, "loop.cif")},
+    )
+    reasons = [row.row.reason for row in rows if isinstance(row.row, Failure)]
+    assert len(rows) == 3
+    assert len(reasons) == 2
+    assert all("is a link to" in reason and "pack the files themselves" in reason for reason in reasons)

@@ -14,6 +14,7 @@ from adit.errors import DataError
 from adit.readers import CONTRADICTION, ReadSettings, read_structures
 from adit.readers.formats.cif import parse_cif
 from adit.readers.formats.labels import label_of
+from adit.readers.formats.molfile import parse_mol
 from adit.readers.formats.poscar import parse_poscar
 from adit.readers.formats.registry import format_of
 from adit.systems import AtomicSystem, Failure
@@ -323,3 +324,14 @@ def test_a_column_of_structures_may_begin_with_a_failure(tmp_path: Path, column:
     failed, read = rows_of(tmp_path, "t.csv", (tmp_path / "t.csv").read_bytes())
     assert "no data block" in failed
     assert read == "Cl1Cs1 crystal 69.93"
+
+
+@pytest.mark.parametrize("symbol", ["C", "'C'", '"C"'])
+def test_a_coordinate_of_a_v3000_block_that_is_no_number_is_a_failure(symbol: str) -> None:
+    atoms = f"M  V30 1 {symbol} 0.0 0.0 0.0 0\nM  V30 2 O 1.2 0.0x 0.1 0\n"
+    text = (
+        "co\n     RDKit          3D\n\n  0  0  0  0  0  0  0  0  0  0999 V3000\nM  V30 BEGIN CTAB\n"
+        f"M  V30 COUNTS 2 0 0 0 0\nM  V30 BEGIN ATOM\n{atoms}M  V30 END ATOM\nM  V30 END CTAB\nM  END\n"
+    )
+    with pytest.raises(DataError, match=r"atom 2 has the coordinate '0\.0x', which is not a number"):
+        parse_mol(text)

@@ -93,3 +93,22 @@ def test_disordered_and_broken_texts_are_data_errors() -> None:
     for text in ("no CIF at all", CIF[:300], CIF.rstrip()[:-1] + "0.5"):
         with pytest.raises(DataError):
             parse_cif(text)
+
+
+@pytest.mark.parametrize(
+    ("item", "value"),
+    [("_cell_angle_(?:alpha|beta|gamma)", "1.5708"), ("fractional", "12.82"), ("fractional", "1e300")],
+)
+def test_what_the_general_reader_refuses_or_notes_is_not_read_fast(item: str, value: str) -> None:
+    text = re.sub(r"^_cell_volume.*\n", "", CIF, flags=re.MULTILINE)
+    if item == "fractional":
+        text = re.sub(r"(\bTi\d*\s+1\s+)\S+", rf"\g<1>{value}", text)
+    else:
+        text = re.sub(rf"^({item})\s+\S+", rf"\1  {value}", text, flags=re.MULTILINE)
+    assert value in text
+    assert read_p1(text) is None
+    if item != "fractional":
+        with pytest.raises(DataError, match="write degrees"):
+            parse_cif(text)
+    elif value != "1e300":
+        assert any("beyond 10 cells" in note for note in parse_cif(text).notes)

@@ -12,7 +12,7 @@ import numpy as np
 from adit.errors import DataError
 from adit.limits import check_atoms
 from adit.readers.formats.base import CONTRADICTION, CutSettings, Format, Parsed, ParseSettings, Piece
-from adit.readers.formats.cif_checks import contradictions
+from adit.readers.formats.cif_checks import FAR, MIN_THICKNESS, RADIANS, contradictions
 from adit.readers.formats.cif_elements import atomic_number, guess_note
 from adit.readers.formats.cif_text import read_block
 from adit.readers.formats.p1_cif import read_p1
@@ -23,15 +23,6 @@ from adit.systems import AtomicSystem, Kind, cell_from_parameters
 _CELL: Final = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
 _FRACTIONAL: Final = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 _NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\))?\.?")
-_MIN_THICKNESS: Final = 0.01
-"""Smallest thickness of a cell, Å; neighbours in thinner cells cannot be searched."""
-
-_RADIANS: Final = 3.2
-"""If all angles of a cell are smaller, they are taken to be radians, which is an error."""
-
-_FAR: Final = 10.0
-"""Coordinates beyond this are probably not fractional."""
-
 _FULL: Final = 1e-6
 _SHOWN: Final = 6
 
@@ -109,11 +100,11 @@ def _cell(data: Mapping[str, Any]) -> np.ndarray:
         if value is None:
             raise DataError(f"CIF has no cell: _cell_{name} is '{given}'")
         values.append(value)
-    if max(values[3:]) < _RADIANS:
+    if max(values[3:]) < RADIANS:
         raise DataError(f"cell has angles of {', '.join(f'{value:g}' for value in values[3:])}: write degrees")
     cell = cell_from_parameters(np.array(values[:3]), np.array(values[3:]))
     normals = np.linalg.norm(np.linalg.inv(cell), axis=0)
-    if (1 / normals).min() < _MIN_THICKNESS:
+    if (1 / normals).min() < MIN_THICKNESS:
         raise DataError(f"cell is only {(1 / normals).min():.2g} Å thick")
     return cell
 
@@ -170,8 +161,8 @@ def _sites(data: Mapping[str, Any]) -> tuple[list[_Site], list[str]]:
     numbers = [site.number for site in sites]
     if note := guess_note(spelled, numbers, typed=symbols is not None, formula=formula):
         notes.append(note)
-    if any(np.abs(site.fractional).max() > _FAR for site in sites):
-        notes.append(f"{CONTRADICTION}fractional coordinates beyond {_FAR:g} cells")
+    if any(np.abs(site.fractional).max() > FAR for site in sites):
+        notes.append(f"{CONTRADICTION}fractional coordinates beyond {FAR:g} cells")
     attached = [_value(each) for each in _column(data, "_atom_site_attached_hydrogens") or []]
     if any(attached):
         notes.append("hydrogens attached to sites are not in the structure")

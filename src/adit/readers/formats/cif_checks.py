@@ -13,6 +13,15 @@ import numpy as np
 from adit.elements import ATOMIC_NUMBER, composition
 from adit.systems import AtomicSystem
 
+MIN_THICKNESS: Final = 0.01
+"""Smallest thickness of a cell, Å; neighbours in thinner cells cannot be searched."""
+
+RADIANS: Final = 3.2
+"""If all angles of a cell are smaller, they are taken to be radians, which is an error."""
+
+FAR: Final = 10.0
+"""Coordinates beyond this are probably not fractional."""
+
 _FORMULA_TERM: Final = re.compile(r"([A-Z][a-z]?)\s*(\d+(?:\.\d+)?)?")
 _DENSITY_TOLERANCE, _VOLUME_TOLERANCE = 0.05, 0.01
 """Relative tolerances of densities (rounding, isotopes) and volumes (rounding)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,9 @@ from adit.errors import DataError
 from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import need_geometry
 from adit.systems import AtomicSystem, Kind
+
+_V3000_ATOM: Final = re.compile(r"M\s+V30\s+\d+\s+(?:\"[^\"]*\"|(?:NOT)?\s*\[[^\]]*\]|\S+)\s+(\S+)\s+(\S+)\s+(\S+)")
+"""Number, element (or a list of elements) and coordinates of an atom."""
 
 _ID_FIELDS: Final = ("system_id", "id", "ID", "name", "mol_id", "molecule_id", "_Name")
 
@@ -50,21 +53,39 @@ def parse_mol(block: str, settings: ParseSettings | None = None) -> Parsed:
 
 
 def _check_coordinates(block: str) -> None:
-    """Check that the coordinates of a V2000 block are numbers: RDKit reads 0 where they are none.
+    """Check that the coordinates of a block are numbers: RDKit reads 0 where they are none.
 
     Raises:
         DataError: a coordinate is not a number.
     """
-    lines = block.split("\n")
-    counts = lines[3] if len(lines) > 3 else ""
-    if "V3000" in counts or not counts[:3].strip().isdigit():
-        return
-    for number, line in enumerate(lines[4 : 4 + int(counts[:3])], start=1):
-        for field in (line[:10], line[10:20], line[20:30]):
+    for number, fields in enumerate(_coordinates(block.split("\n")), start=1):
+        for field in fields:
             try:
                 float(field)
             except ValueError as error:
                 raise DataError(f"atom {number} has the coordinate '{field.strip()}', which is not a number") from error
+
+
+def _coordinates(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the three coordinates of each atom, as written."""
+    counts = lines[3] if len(lines) > 3 else ""
+    if "V3000" in counts:
+        yield from _coordinates_v3000(lines)
+    elif counts[:3].strip().isdigit():
+        for line in lines[4 : 4 + int(counts[:3])]:
+            yield line[:10], line[10:20], line[20:30]
+
+
+def _coordinates_v3000(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    inside = False
+    for line in lines:
+        words = line.split()
+        if words[:2] != ["M", "V30"]:
+            continue
+        if words[3:] == ["ATOM"] and words[2] in ("BEGIN", "END"):
+            inside = words[2] == "BEGIN"
+        elif inside and (match := _V3000_ATOM.match(line)):
+            yield match.groups()
 
 
 def _missing_hydrogens(mol: Any) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import numpy as np
 from adit.elements import ATOMIC_NUMBER
 from adit.errors import DataError
 from adit.readers.formats.base import CONTRADICTION, Parsed
-from adit.readers.formats.cif_checks import formula_contradiction
+from adit.readers.formats.cif_checks import FAR, MIN_THICKNESS, RADIANS, formula_contradiction
 from adit.systems import AtomicSystem, Kind, cell_from_parameters
 
 _CELL: Final = tuple(f"_cell_{name}" for name in ("length_a", "length_b", "length_c")) + tuple(
@@ -48,7 +48,6 @@ _SITE_COLUMNS: Final = (
     "_atom_site_occupancy",
 )
 _VOLUME_TOLERANCE: Final = 0.01
-_MIN_THICKNESS: Final = 0.01
 
 
 def read_p1(text: str) -> Parsed | None:
@@ -72,10 +71,12 @@ def read_p1(text: str) -> Parsed | None:
         cell = cell_from_parameters(lengths_and_angles[:3], lengths_and_angles[3:])
     except (ValueError, DataError):
         return None
-    if (values[:, 3] != 1.0).any() or not np.isfinite(values).all():
+    if (values[:, 3] != 1.0).any() or not np.isfinite(values).all() or np.abs(values[:, :3]).max() > FAR:
+        return None
+    if lengths_and_angles[3:].max() < RADIANS:
         return None
     volume = abs(float(cell[0, 0] * cell[1, 1] * cell[2, 2]))  # a along x, b in the xy plane
-    if volume < 1e-6 or _thickness(lengths_and_angles, volume) < _MIN_THICKNESS:
+    if volume < 1e-6 or _thickness(lengths_and_angles, volume) < MIN_THICKNESS:
         return None
     numbers = np.array([ATOMIC_NUMBER[row[0]] for row in rows])
     system = AtomicSystem("cif", Kind.CRYSTAL, numbers, values[:, :3] @ cell, cell)
