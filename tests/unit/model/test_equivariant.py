@@ -110,3 +110,14 @@ WATER_AND_SALT = [
     ),
     AtomicSystem("water", Kind.MOLECULE, np.array([8, 1, 1]), np.array([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])),
 ]
+
+
+def test_autocast_changes_neither_encoder_nor_decoder() -> None:
+    model = VAE(VaeModelConfig.model_validate(SMALL), 100).eval()
+    features = featurize(SystemBatch.from_systems([random_crystal(np.random.default_rng(1), 4, "a")]))
+    posterior = model.encoder(features)
+    decoded = model.decoder(posterior.mean, features.mask)
+    assert decoded.logits.dtype == posterior.mean.dtype == torch.float32
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.encoder(features).mean, posterior.mean)
+        assert torch.equal(model.decoder(posterior.mean, features.mask).logits, decoded.logits)
