@@ -248,7 +248,9 @@ def write_extxyz(path: Path | str, systems: Iterable[AtomicSystem]) -> None:
 _PLAIN = re.compile(r"[\w.:/+-]+")
 """A text that needs no quotes in the comment line of extended XYZ."""
 
-_RESERVED = frozenset({"lattice", "properties", "pbc", "cell", "system_id", "stress", "virial"})
+_RESERVED = frozenset(
+    {"lattice", "properties", "pbc", "cell", "system_id", "stress", "virial", "unit", "units", "length_unit"}
+)
 """Keys of the comment line that have a meaning of their own, in lower case."""
 
 

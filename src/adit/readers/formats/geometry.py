@@ -1,8 +1,9 @@
-"""Checks of coordinates and of periodic directions in every reader."""
+"""Checks of coordinates, atomic numbers and periodic directions in every reader."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,3 +40,42 @@ def is_periodic(directions: Sequence[bool]) -> tuple[bool, tuple[str, ...]]:
     spelled = " ".join("T" if each else "F" for each in directions)
     what = "a slab" if count == 2 else "a wire"
     return True, (f"is {what} by its pbc ({spelled}), and is read as a crystal with all three directions periodic",)
+
+
+def check_numbers(numbers: np.ndarray) -> None:
+    """Refuse atomic numbers that are no integers.
+
+    Args:
+        numbers: (n,) atomic numbers, as floating-point numbers.
+
+    Raises:
+        DataError: one is not an integer.
+    """
+    if (wrong := numbers[~(np.isfinite(numbers) & (numbers == np.rint(numbers)))]).size:
+        raise DataError(f"has the atomic number {wrong[0]:g}, which is not an integer")
+
+
+def flat(value: Any, name: str = "") -> np.ndarray | None:
+    """Return numbers (nested, flat or as text) as a flat array; ``None`` if there are none.
+
+    Args:
+        value: the numbers.
+        name: name of vectors, for display: each row of nested ones must be three numbers.
+
+    Raises:
+        DataError: a text is not JSON, or rows are not three numbers.
+    """
+    if isinstance(value, str):
+        from adit.readers.formats.pymatgen_json import loads
+
+        value = loads(value) if value.strip() else None
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return None
+    nested = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    rows = list(value) if nested else [value]
+    parts = [np.asarray(row, dtype=float) for row in rows]
+    shapes = {part.shape for part in parts if part.size}
+    if name and shapes - {()} and shapes != {(3,)}:
+        shape = next(shape for shape in shapes if shape != (3,))
+        raise DataError(f"each row of its {name} must be three numbers, one is {' × '.join(map(str, shape or (1,)))}")
+    return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0)

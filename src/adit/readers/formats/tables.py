@@ -17,10 +17,11 @@ import numpy as np
 from adit.errors import DataError
 from adit.progress import log
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
-from adit.readers.formats.geometry import is_periodic, need_geometry
+from adit.readers.formats.geometry import check_numbers, flat, is_periodic, need_geometry
 from adit.readers.formats.parquet import read_parquet
 from adit.readers.formats.pymatgen_json import is_structure
 from adit.readers.formats.texts import decode, split_cif
+from adit.readers.formats.units import other_unit
 from adit.systems import AtomicSystem, Kind
 
 _STRUCTURES: Final = ("cif", "structure_cif", "cif_string", "structure", "structures", "molecule", "xyz", "sdf", "mol")
@@ -29,7 +30,7 @@ _NUMBERS: Final = ("numbers", "atomic_numbers")
 _CELLS: Final = ("cell", "lattice", "lattice_vectors", "lattice_matrix", "lattice_mat")
 _LIKE_CELLS: Final = (
     *("box", "box_vectors", "unit_cell", "unitcell", "cell_vectors", "cellpar", "cell_parameters", "cell_lengths"),
-    *("lattice_parameters", "lattice_constants", "lengths"),
+    *("lattice_parameters", "lattice_constants", "lengths", "supercell", "simulation_cell", "simulation_box"),
 )
 """Columns that may be a cell, but in no form that is read."""
 
@@ -96,6 +97,11 @@ def cut_table(table: ColumnTable, settings: CutSettings, problems: Mapping[int, 
             yield Piece("", title, values, reason, own_id=True)
             continue
         format_, content = _as_format(content)
+        column, unit = other_unit(values) if format_ in ("arrays", "XYZ") else ("", "")
+        if unit:
+            reason = f"has coordinates in {unit}, by its column '{column}'; write them in Å"
+            yield Piece("", title, values, reason, own_id=True)
+            continue
         blocks = split_cif(content) if format_ == "CIF" else [content]
         for n, block in enumerate(blocks, start=1):
             name = f"{title}-{n}" if title and len(blocks) > 1 else title
@@ -211,11 +217,12 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
     The cell is ignored if a fourth value, ``pbc``, says that no direction is periodic.
 
     Raises:
-        DataError: numbers or positions are missing, the sizes do not fit together, ``pbc`` is not three truth values or
-            is true without a cell, or all atoms of a molecule are at one point.
+        DataError: numbers or positions are missing, the sizes do not fit together, rows of nested positions or cells
+            are not three numbers, atomic numbers are no integers, ``pbc`` is not three truth values or is true without
+            a cell, or all atoms of a molecule are at one point.
     """
-    numbers, positions, cell = (_flat(part) for part in content[:3])
-    pbc = _flat(_as_list(content[3])) if len(content) > 3 else None
+    numbers, positions, cell = flat(content[0]), flat(content[1], "positions"), flat(content[2], "cell")
+    pbc = flat(_as_list(content[3])) if len(content) > 3 else None
     notes: tuple[str, ...] = ()
     if pbc is not None and pbc.size:
         periodic, notes = is_periodic([bool(each) for each in pbc])
@@ -225,6 +232,7 @@ def parse_arrays(content: Any, settings: ParseSettings | None = None) -> Parsed:
             raise DataError("is periodic (pbc) but has no cell")
     if numbers is None or positions is None:
         raise DataError("has no numbers" if numbers is None else "has no positions")
+    check_numbers(numbers)
     if positions.size != 3 * numbers.size:
         raise DataError(f"has {numbers.size} atoms but {positions.size} coordinates")
     if cell is not None and cell.size not in (0, 9):
@@ -244,19 +252,6 @@ def _as_list(value: Any) -> Any:
     if any(word not in ("t", "f", "true", "false", "1", "0") for word in words):
         raise DataError(f"pbc='{value}' is not three times true or false")
     return [word in ("t", "true", "1") for word in words]
-
-
-def _flat(value: Any) -> np.ndarray | None:
-    """Return numbers of a cell (nested, flat or as text) as a flat array; ``None`` if there are none."""
-    if isinstance(value, str):
-        from adit.readers.formats.pymatgen_json import loads
-
-        value = loads(value) if value.strip() else None
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return None
-    rows = np.asarray(value, dtype=object).ravel()
-    parts = [np.asarray(row, dtype=float).ravel() for row in rows]
-    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings
 from adit.readers.formats.geometry import is_periodic, need_geometry
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.texts import LINES, split_xyz
+from adit.readers.formats.units import other_unit, unit_in_words
 from adit.systems import AtomicSystem, Kind
 
 ID_KEYS: Final = ("system_id", "material_id", "mol_id", "structure_id", "id", "name", "title")
@@ -37,9 +38,20 @@ _POSITIONS: Final = ("pos", "positions")
 _SPECIES: Final = ("species", "symbols", "element", "elements", "z", "numbers", "atomic_numbers")
 _TRUE, _FALSE = ("t", "true", "1"), ("f", "false", "0")
 _LAMMPS: Final = re.compile(r"\s*Atoms\. Timestep")
-_UNIT_KEYS: Final = ("unit", "units", "length_unit", "length_units", "position_unit", "position_units", "pos_unit")
-_BOHR: Final = ("bohr", "bohrs", "au", "a.u.", "atomic")
-_IN_BOHR: Final = re.compile(r"(?<![\w/*·^.-])(?:in|\(|\[|units?:?)\s*bohrs?\b", re.IGNORECASE)
+_OF_FORMAT: Final = ("lattice", "properties", "pbc", "cell")
+"""Keys of the format, in lower case."""
+
+_LIKE_CELL: Final = (
+    r"(?:unit_?cell|super_?cell|(?:sim(?:ulation)?_?)?(?:cell|box)|lattice)"
+    r"(?:_?(?:vectors?|par|parameters?|params?|constants?|lengths?(?:_[abc])?|matrix|mat|dimensions?|dims?|size))?"
+)
+"""Keys, in lower case, that may be a cell; only those of the format are read."""
+
+_VECTORS: Final = "VEC1, VEC2, VEC3"
+_SAME_CELL: Final = 1e-3
+"""Largest difference between two notations of one cell, Å."""
+
+_UNREAD: Final = re.compile(rf"(?<![\w.])({'|'.join(_OF_FORMAT)}|{_LIKE_CELL})\s*=", re.IGNORECASE)
 _FORTRAN: Final = re.compile(r"([-+]?[0-9]*\.?[0-9]+|[0-9]+\.)[dD]([-+]?[0-9]+)")
 """A number with the exponent of Fortran's double precision."""
 
@@ -53,8 +65,9 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     ``pbc`` in the comment line decides; without it a ``Lattice`` makes all three directions periodic.
 
     Raises:
-        DataError: the text is not a frame, has no positions or positions in bohr, or is periodic without a cell that
-            has a volume.
+        DataError: the text is not a frame, has no positions or positions in another unit than Å, or is periodic without
+            a cell that has a volume; its comment line has a key that cannot be read, a key with two values, or a cell
+            under an unknown key.
         LimitError: it has more atoms than ``settings.limits.atoms``.
     """
     lines = LINES.split(text.removeprefix("\ufeff"))
@@ -67,10 +80,13 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
         return _qm9(qm9, words)
     keys = comment_keys(comment)
     lower = {name.lower(): value for name, value in keys.items()}
-    _refuse_bohr(comment, lower)
+    _check_keys(comment, lower)
+    _refuse_units(comment)
     numbers, positions, said = _atoms(words, lower.get("properties"), comment)
-    cell, notes = _cell(keys, lower, lines[2 + count :])
+    cell, notes = _cell(comment, lines[2 + count :])
     periodic, partly = _periodic(lower.get("pbc"), cell is not None)
+    if cell is None and "pbc" not in lower:
+        _refuse_unknown_cell(keys)
     if periodic and cell is None:
         raise DataError(f"is periodic (pbc) but has no cell; keys of its comment line: {', '.join(keys) or 'none'}")
     if not periodic:
@@ -81,15 +97,57 @@ def parse_xyz(text: str, settings: ParseSettings | None = None) -> Parsed:
     return Parsed(system, (*said, *notes, *partly), {name: label_of(value) for name, value in labels(keys).items()})
 
 
-def _refuse_bohr(comment: str, lower: Mapping[str, str]) -> None:
-    """Refuse a frame whose comment line says that its coordinates are in bohr.
+def _check_keys(comment: str, lower: Mapping[str, str]) -> None:
+    """Check that the keys of the format, and those that may be a cell, can be read and are not ambiguous.
+
+    Raises:
+        DataError: the value of one cannot be read, as after a quote without its end, or one has two values.
+    """
+    rest = _KEY.sub(" ", comment)
+    unread = _UNREAD.search(rest)
+    if unread is None and '"' in rest and not any(name in lower for name in ("lattice", "cell")):
+        unread = _UNREAD.search(comment)  # a quote without its end, whose text goes on to the next quote
+    if unread is not None:
+        raise DataError(
+            f'{unread[1]}= in its comment line cannot be read (is a quote not closed?); write it as {unread[1]}="…"'
+        )
+    pairs = [(name, _unquoted(value)) for name, value in _KEY.findall(comment)]
+    for name, value in pairs:
+        if name.lower() in ("properties", "pbc") and lower[name.lower()].split() != value.split():
+            raise DataError(f"its comment line has two {name}= that differ")
+
+
+def _refuse_units(comment: str) -> None:
+    """Refuse a frame whose comment line says that its coordinates are not in Å.
 
     Raises:
         DataError: the comment line says so, by a key of units or in words.
     """
-    unit = next((lower[name] for name in _UNIT_KEYS if name in lower), "")
-    if unit.lower() in _BOHR or _IN_BOHR.search(comment):
-        raise DataError("has coordinates in bohr, by its comment line; write them in Å")
+    stated = (other_unit({name: _unquoted(value)})[1] for name, value in _KEY.findall(comment))
+    if unit := next(filter(None, stated), "") or unit_in_words(comment):
+        raise DataError(f"has coordinates in {unit}, by its comment line; write them in Å")
+
+
+def _refuse_unknown_cell(keys: Mapping[str, str]) -> None:
+    """Refuse a frame without a cell and without ``pbc`` if a key may be its cell.
+
+    Raises:
+        DataError: a key has the name of a cell, and numbers.
+    """
+    for name, value in keys.items():
+        words = [word for word in re.split(r"[\s,\[\]{}()]+", value) if word]
+        if re.fullmatch(_LIKE_CELL, name.lower()) and words and all(map(_is_number, words)):
+            raise DataError(
+                f'has {name}= but no Lattice=; write the cell as Lattice="…" (nine numbers, Å), or pbc="F F F" for none'
+            )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def comment_keys(comment: str) -> dict[str, str]:
@@ -108,7 +166,7 @@ def _unquoted(value: str) -> str:
 
 def labels(keys: Mapping[str, str]) -> dict[str, str]:
     """Return the keys that describe the structure, without those of the format."""
-    return {name: value for name, value in keys.items() if name.lower() not in ("lattice", "properties", "pbc", "cell")}
+    return {name: value for name, value in keys.items() if name.lower() not in _OF_FORMAT}
 
 
 def _atoms(
@@ -188,19 +246,30 @@ def element(word: str) -> int:
     return ATOMIC_NUMBER[symbol]
 
 
-def _cell(
-    keys: Mapping[str, str], lower: Mapping[str, str], behind: Sequence[str]
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return the cell (3, 3), Å, and notes about its key."""
+def _cell(comment: str, behind: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Return the cell (3, 3), Å, of vectors behind the atoms or of keys, and notes about its key.
+
+    Raises:
+        DataError: a cell is not nine numbers (or three lengths), or two cells differ.
+    """
+    cells: list[tuple[str, np.ndarray]] = []
     vectors = {match[1]: match[2].split()[:3] for line in behind if (match := _VECTOR.match(line))}
     if len(vectors) == 3:
-        return _matrix([word for number in "123" for word in vectors[number]], "VEC1, VEC2, VEC3"), ()
+        cells.append((_VECTORS, _matrix([word for number in "123" for word in vectors[number]], _VECTORS)))
     for name in ("lattice", "cell"):
-        if name in lower:
-            spelled = next(key for key in keys if key.lower() == name)
-            note = () if spelled == "Lattice" else (f"cell read from {spelled}=, which is spelled Lattice=",)
-            return _matrix(re.split(r"[\s,\[\]{}]+", lower[name].strip("[]{} ")), spelled), note
-    return None, ()
+        for key, value in _KEY.findall(comment):
+            words = [word for word in re.split(r"[\s,\[\]{}]+", _unquoted(value)) if word]
+            is_label = name == "cell" and cells and not (len(words) == 9 and all(map(_is_number, words)))
+            if key.lower() == name and not is_label:
+                cells.append((f"{key}=", _matrix(words, key)))
+    if not cells:
+        return None, ()
+    spelled, cell = cells[0]
+    for other, matrix in cells[1:]:
+        if not np.allclose(matrix, cell, rtol=0.0, atol=_SAME_CELL):
+            raise DataError(f"has two cells that differ: {spelled} and {other}; write one, as Lattice=")
+    usual = spelled in ("Lattice=", _VECTORS)
+    return cell, () if usual else (f"cell read from {spelled}, which is spelled Lattice=",)
 
 
 def _matrix(words: Sequence[str], name: str) -> np.ndarray:
