@@ -16,6 +16,7 @@ from adit.convert.pymatgen import (
     to_cif,
     to_molecule,
     to_structure,
+    whole_charge,
 )
 from adit.convert.rdkit import (
     canonical_smiles,
@@ -64,5 +65,6 @@ __all__ = [
     "to_sdf_entry",
     "to_structure",
     "to_xyz",
+    "whole_charge",
     "with_stereo",
 ]

@@ -138,8 +138,11 @@ def _plain_sites(value: Mapping[str, Any]) -> list[dict[str, Any]]:
 def from_pymatgen_dict(value: Mapping[str, Any], system_id: str) -> AtomicSystem:
     """Return the system of the dictionary of a pymatgen ``Structure`` (with a lattice) or ``Molecule``.
 
+    The charge (e) of a molecule and its unpaired electrons, by its multiplicity, are in ``info``.
+
     Raises:
-        DataError: sites are disordered, or the result is not a valid system.
+        DataError: sites are disordered, charge or multiplicity are not integers, or the result is not a valid system.
+        ValueError: charge and multiplicity do not fit the number of electrons.
     """
     from pymatgen.core import Molecule
 
@@ -149,8 +152,24 @@ def from_pymatgen_dict(value: Mapping[str, Any], system_id: str) -> AtomicSystem
     if not molecule.is_ordered:
         raise DataError(f"{system_id}: has disordered sites")
     numbers = np.array([_atomic_number(site.specie) for site in molecule])
-    info = {str(Col.CHARGE): int(molecule.charge)} if molecule.charge else {}
+    info = {str(Col.CHARGE): whole_charge(molecule.charge)} if molecule.charge else {}
+    multiplicity = value.get("spin_multiplicity")
+    if multiplicity is not None:
+        if not float(multiplicity).is_integer() or multiplicity < 1:
+            raise DataError(f"spin_multiplicity is {multiplicity}, which is not a positive integer")
+        info[str(Col.UNPAIRED)] = int(multiplicity) - 1
     return AtomicSystem(system_id, Kind.MOLECULE, numbers, np.asarray(molecule.cart_coords), info=info)
+
+
+def whole_charge(charge: float) -> int:
+    """Return a charge, e.
+
+    Raises:
+        DataError: it is not an integer.
+    """
+    if not float(charge).is_integer():
+        raise DataError(f"charge is {charge}, which is not an integer")
+    return int(charge)
 
 
 def _atomic_number(specie: Any) -> int:

@@ -12,8 +12,9 @@ from adit import store
 from adit.columns import Col
 from adit.elements import composition, hill
 from adit.errors import ConfigError, DataError
+from adit.hull.energy_checks import NO_ENERGY, energy_of, energy_problem
 from adit.hull.energy_tags import MP2020_TAG
-from adit.progress import log
+from adit.progress import log, quantity
 from adit.readers import CONTRADICTION, ReadRow, ReadSettings, need_structures, read_structures
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import format_of
@@ -96,7 +97,29 @@ def _of_table(path: Path, frame: Any, energy_tag: str | None) -> EnergyTable:
     _check_structures(path, frame, structures)
     if not structures:
         _need_formulas(path, frame)
+    _refuse_energies(path, frame, structures)
     return EnergyTable(path, frame, structures)
+
+
+def _refuse_energies(path: Path, frame: Any, structures: Mapping[str, AtomicSystem | Failure]) -> None:
+    """Replace energies of a table that contradict each other, or are not in eV, by NaN and the reason."""
+    if not any(str(name).lower() == Col.ENERGY or "unit" in str(name).lower() for name in frame):
+        return
+    problems: list[str] = []
+    for record in frame.to_dict("records"):
+        structure = structures.get(record[Col.SYSTEM_ID])
+        known = identity_of(structure) if isinstance(structure, AtomicSystem) else identity_of_record(record)
+        problems.append(energy_problem(record, known.n_atoms))
+    energies = zip(problems, frame[_PER_ATOM], strict=True)
+    frame[_PER_ATOM] = [math.nan if problem else energy for problem, energy in energies]
+    frame[Col.REASON] = [problem or reason for problem, reason in zip(problems, frame[Col.REASON], strict=True)]
+    _warn(str(path), frame[Col.SYSTEM_ID], problems)
+
+
+def _warn(where: str, ids: Iterable[str], problems: Sequence[str]) -> None:
+    refused = [(system_id, problem) for system_id, problem in zip(ids, problems, strict=True) if problem]
+    if refused:
+        log.warning("%s: %s not used (%s: %s)", where, quantity(len(refused), "energy", "energies"), *refused[0])
 
 
 def _add_tag(frame: Any, path: Path, energy_tag: str | None) -> None:
@@ -175,12 +198,19 @@ def _of_structures(
     if flagged:
         log.warning("%s: energies are of the structures as read, but %s: %s", _names(files), *flagged[0])
     records = [_record(row) for row in rows]
-    if any(isinstance(row.row, AtomicSystem) for row in rows) and all(math.isnan(each[_PER_ATOM]) for each in records):
+    ids = [str(each[Col.SYSTEM_ID]) for each in records]
+    of_systems = [isinstance(row.row, AtomicSystem) for row in rows]
+    reasons = [str(each[Col.REASON]) if good else "" for each, good in zip(records, of_systems, strict=True)]
+    refusals = [reason if reason != NO_ENERGY else "" for reason in reasons]
+    if any(of_systems) and all(math.isnan(each[_PER_ATOM]) for each in records):
         held = dict.fromkeys(name for row in rows for name in row.properties)
+        if first_refused := next(((key, why) for key, why in zip(ids, refusals, strict=True) if why), None):
+            raise DataError(f"{_names(files)}: no energy can be used ({first_refused[0]}: {first_refused[1]})")
         raise DataError(
             f"{_names(files)}: its structures have no {_PER_ATOM} and no {_TOTAL}; columns or keys: "
             f"{', '.join(held) or 'none'}; {_WAY_OUT}"
         )
+    _warn(_names(files), ids, refusals)
     frame = pd.DataFrame(records)
     first = next(iter(files))
     _add_tag(frame, first, energy_tag)
@@ -208,10 +238,7 @@ def _record(read: ReadRow) -> dict[str, Any]:
             Col.FORMULA: "",
         }
     else:
-        values = [label_of(read.properties.get(name)) for name in (_PER_ATOM, _TOTAL)]
-        per_atom, total = (float(v) if isinstance(v, (int, float)) else math.nan for v in values)
-        energy = per_atom if not math.isnan(per_atom) else total / len(row)
-        reason = "" if not math.isnan(energy) else "no energy"
+        energy, reason = energy_of(read.properties, len(row))
         record = {
             Col.STATUS: str(label_of(read.properties.get(Col.STATUS)) or "converged"),
             Col.REASON: reason,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from adit.config import LimitsConfig, ReadConfig
 from adit.errors import DataError, one_line
 from adit.isolate import Outcome, map_isolated
@@ -21,6 +23,7 @@ from adit.readers.formats.base import (
     ParseSettings,
     refuse_contradictions,
 )
+from adit.readers.formats.geometry import check_size
 from adit.readers.formats.registry import FORMATS
 from adit.readers.ids import assign_ids
 from adit.readers.sources import entries
@@ -253,8 +256,10 @@ def parse_entry(entry: Entry, settings: ParseSettings) -> Parsed | str:
         MemoryError: the process has no memory left; the worker is replaced.
     """
     try:
-        parsed = FORMATS[entry.format].parse(entry.content, settings)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # the result is checked
+            parsed = FORMATS[entry.format].parse(entry.content, settings)
         check_atoms(len(parsed.system), settings.limits)
+        check_size(parsed.system)
         if settings.refuse_contradictions:
             refuse_contradictions(parsed)
         return parsed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from adit import cli, convert, store
 from adit.config import CustomDataset
 from adit.data.datasets import custom
 from adit.errors import DataError
+from adit.systems import AtomicSystem
 from tests.unit.score.test_files import NACL, salt
 
 
@@ -82,3 +84,24 @@ def test_a_file_is_prepared_without_a_configuration(tmp_path: Path, monkeypatch:
     store.write_extxyz(tmp_path / "C.extxyz", [salt(f"s-{n}", *pair, 5.0) for n, pair in enumerate(elements)])
     assert cli.main(["prepare", "C.extxyz", "--out", "c.arrow"]) == 0
     assert store.read_systems(tmp_path / "c.arrow").ids == [f"s-{n}" for n in range(10)]
+
+
+def test_charge_and_spin_of_a_file_are_in_the_prepared_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pymatgen.core import Molecule
+
+    monkeypatch.chdir(tmp_path)
+    ammonium = [("N", 0, 0, 0), *(("H", x, y, x * y / 0.58) for x in (0.58, -0.58) for y in (0.58, -0.58))]
+    atoms = "".join(f"{x:10.4f}{y:10.4f}{z:10.4f} {name:3} 0  0\n" for name, x, y, z in ammonium)
+    head = "ammonium\n  x         3D\n\n  5  0  0  0  0  0  0  0  0  0999 V2000\n"
+    Path("c").mkdir()
+    Path("c/a.sdf").write_text(f"{head}{atoms}M  CHG  1   1   1\nM  END\n$$$$\n")
+    water = Molecule(["O", "H", "H"], [[0, 0, 0.1], [0, 0.7, -0.4], [0, -0.7, -0.4]], charge=1, spin_multiplicity=2)
+    Path("c/b.json").write_text(json.dumps({"ion": water.as_dict()}))
+    pairs = ("H F", "H Cl", "C O", "N O", "N N", "Cl F", "Br Cl", "H Br")  # some are training systems by their formula
+    frames = (pair.split() for pair in pairs)
+    Path("c/z.xyz").write_text("".join(f"2\n\n{one} 0 0 0\n{other} 0 0 1.2\n" for one, other in frames))
+    assert cli.main(["prepare", "c", "--kind", "molecule", "--out", "c.arrow"]) == 0
+    rows = [row for row in store.read_systems(Path("c.arrow")) if isinstance(row, AtomicSystem)]
+    state = {row.system_id: dict(row.info) for row in rows}
+    assert state["ammonium"]["total_charge"] == 1
+    assert (state["ion"]["total_charge"], state["ion"]["unpaired_electrons"]) == (1, 1)

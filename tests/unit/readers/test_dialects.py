@@ -242,7 +242,7 @@ def test_the_charge_of_a_molecule_is_read_where_its_file_says_it(tmp_path: Path)
     assert given == {
         "a": {"total_charge": -1, "source": ""},
         "b": {"total_charge": -2, "unpaired_electrons": 0, "source": ""},
-        "c": {"total_charge": -1, "source": ""},
+        "c": {"total_charge": -1, "unpaired_electrons": 0, "source": ""},
         "d": {"source": ""},
         "e": {"source": ""},
         "f": "total_charge is 0.5, which is not an integer",

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from adit.errors import DataError
+from adit.systems import AtomicSystem
+
+LARGEST_CELL: Final = 1e4
+"""Largest length of a lattice vector, Å; the largest published cells have some hundred Å."""
+
+LARGEST_COORDINATE: Final = 1e5
+"""Largest absolute value of a Cartesian coordinate, Å; it may lie outside the cell."""
+
+
+def check_size(system: AtomicSystem) -> None:
+    """Refuse a structure whose numbers are no lengths of atoms in Å: volumes and distances of it overflow.
+
+    Raises:
+        DataError: a lattice vector is longer than ``LARGEST_CELL``, or a coordinate is beyond ``LARGEST_COORDINATE``.
+    """
+    if system.cell is not None:
+        longest = float(np.abs(system.cell).max())  # first, since the square of a huge component overflows
+        longest = longest if longest > LARGEST_CELL else float(system.lengths.max())
+        if longest > LARGEST_CELL:
+            raise DataError(f"has a lattice vector of {longest:.3g} Å; at most {LARGEST_CELL:,.0f} Å are read")
+    farthest = float(np.abs(system.positions).max())
+    if farthest > LARGEST_COORDINATE:
+        raise DataError(f"has a coordinate of {farthest:.3g} Å; at most {LARGEST_COORDINATE:,.0f} Å are read")
 
 
 def need_geometry(positions: np.ndarray) -> None:

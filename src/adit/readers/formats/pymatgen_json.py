@@ -6,7 +6,8 @@ import ast
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -42,17 +43,35 @@ def loads(text: str) -> Any:
     """Return the value of a text in JSON, or of a Python literal of a dictionary.
 
     Raises:
-        DataError: the text is neither, or is nested too deep.
+        DataError: the text is neither, is nested too deep, or has a key twice in one dictionary.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique)
     except RecursionError as error:
         raise DataError(TOO_DEEP) from error
     except ValueError as error:
         try:
-            return ast.literal_eval(text)
+            tree = ast.parse(text.lstrip(" \t"), mode="eval")
+            value = ast.literal_eval(tree)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             raise DataError(f"is not JSON ({error})") from error
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                _unique([(key.value, None) for key in node.keys if isinstance(key, ast.Constant)])
+        return value
+
+
+def _unique(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return the dictionary of keys and values in a text, none of which may be lost.
+
+    Raises:
+        DataError: a key occurs twice.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise DataError(f"has the key {str(key)[:80]!r} twice in one dictionary; give each a name of its own")
+    return values
 
 
 def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parsed:
@@ -79,7 +98,7 @@ def parse_pymatgen(content: Any, settings: ParseSettings | None = None) -> Parse
     periodic, notes = is_periodic(_directions(value)) if system.cell is not None else (False, ())
     if not periodic:
         need_geometry(system.positions)
-        charge = {str(Col.CHARGE): int(value["charge"])} if value.get("charge") else {}
+        charge = {str(Col.CHARGE): convert.whole_charge(value["charge"])} if value.get("charge") else {}
         system = replace(system, kind=Kind.MOLECULE, cell=None, info={**system.info, **charge})
     return Parsed(system, notes)
 
@@ -96,17 +115,20 @@ def cut_json(text: str, source: str, settings: CutSettings) -> Iterator[Piece]:
 
     Raises:
         NoStructuresError: the text has no structures.
-        DataError: it is not JSON, or a column named by ``settings`` is missing in its records.
+        DataError: it is not JSON, has a key twice in one dictionary, or a column named by ``settings`` is missing in
+            its records.
     """
     if not text.strip():
         yield Piece("", problem="file is empty")
         return
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_unique)
         if _HALVES.search(text):
             value = encodable(value)
     except RecursionError as error:
         raise DataError(f"{source}: {TOO_DEEP}") from error
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
     except ValueError as error:
         raise DataError(f"{source}: is not JSON ({error})") from error
     if is_structure(value):

@@ -33,7 +33,7 @@ def _by_suffix() -> dict[str, Format]:
     return {suffix: each for each in FORMATS.values() for suffix in each.suffixes}
 
 
-VERBS: Final = ("score", "relax", "hull", "prepare", "take", "sample --motif")
+VERBS: Final = ("score", "relax", "hull", "prepare", "stage take", "sample --motif")
 """Verbs that read structures; ``adit hull`` reads those formats that hold energies."""
 
 GZIP: Final = ".gz"

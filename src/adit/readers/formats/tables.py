@@ -85,6 +85,7 @@ def cut_table(table: ColumnTable, settings: CutSettings, problems: Mapping[int, 
     used, contents = _contents(table, settings)
     id_column = _named(table, settings.id_column, "id") or table.find(_IDS)
     titles = table.column(id_column) if id_column else [""] * table.count
+    taken = {_id_text(each) for each in titles}
     others = {name: table.column(name) for name in table.names if name not in used}
     for number, content in enumerate(map(_as_text, contents)):
         title = _id_text(titles[number])
@@ -103,8 +104,9 @@ def cut_table(table: ColumnTable, settings: CutSettings, problems: Mapping[int, 
             yield Piece("", title, values, reason, own_id=True)
             continue
         blocks = split_cif(content) if format_ == "CIF" else [content]
-        for n, block in enumerate(blocks, start=1):
-            name = f"{title}-{n}" if title and len(blocks) > 1 else title
+        several = (name for n in counting(1) if (name := f"{title}-{n}") not in taken)
+        for block in blocks:
+            name = next(several) if title and len(blocks) > 1 else title
             yield Piece(block, name, values, format=format_, own_id=True)
 
 
