@@ -108,8 +108,8 @@ def _refuse_energies(path: Path, frame: Any, structures: Mapping[str, AtomicSyst
     problems: list[str] = []
     for record in frame.to_dict("records"):
         structure = structures.get(record[Col.SYSTEM_ID])
-        known = identity_of(structure) if isinstance(structure, AtomicSystem) else identity_of_record(record)
-        problems.append(energy_problem(record, known.n_atoms))
+        identity = identity_of(structure) if isinstance(structure, AtomicSystem) else identity_of_record(record)
+        problems.append(energy_problem(record, identity.n_atoms))
     energies = zip(problems, frame[_PER_ATOM], strict=True)
     frame[_PER_ATOM] = [math.nan if problem else energy for problem, energy in energies]
     frame[Col.REASON] = [problem or reason for problem, reason in zip(problems, frame[Col.REASON], strict=True)]
@@ -119,7 +119,7 @@ def _refuse_energies(path: Path, frame: Any, structures: Mapping[str, AtomicSyst
 def _warn(where: str, ids: Iterable[str], problems: Sequence[str]) -> None:
     refused = [(system_id, problem) for system_id, problem in zip(ids, problems, strict=True) if problem]
     if refused:
-        log.warning("%s: %s not used (%s: %s)", where, quantity(len(refused), "energy", "energies"), *refused[0])
+        log.warning("%s: %s not used (%s: %s)", where, quantity(len(refused), Col.ENERGY, "energies"), *refused[0])
 
 
 def _add_tag(frame: Any, path: Path, energy_tag: str | None) -> None:
