@@ -138,6 +138,8 @@ COVERED = {
 ELSEWHERE = {
     "results": "folder_name decides; test_config_limits.py",
     **{f"lookup.{key}": "must be an address of a server; tests/unit/known" for key in ("providers", "pubchem")},
+    **{f"hull.live.{key}": "must be an address; tests/unit/hull" for key in ("providers.address", "endpoint")},
+    **{f"hull.live.{key}": "letters, digits, .+()-" for key in ("tag", "providers.tag", "providers.energy")},
     "dft.command": "must split into arguments; test_config_limits.py",
     "sample.command": "must split into arguments; test_config_limits.py",
     "rounds.keep": "must be a condition; tests/unit/rounds",

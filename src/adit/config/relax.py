@@ -223,7 +223,7 @@ MP2020_TAG: Final = "vasp/PBE(+U)/MP2020"
 
 
 def _energy_tag(text: str) -> str:
-    if not re.fullmatch(r"[^/\s]+(/[^/\s]+){2}", text):
+    if not re.fullmatch(r"[\w.+()-]+(/[\w.+()-]+){2}", text):
         raise ValueError("is no energy tag; give <code>/<functional>/<correction>, e.g. vasp/PBE(+U)/MP2020")
     return text
 

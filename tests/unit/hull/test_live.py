@@ -338,6 +338,7 @@ def test_systems_inside_others_are_asked_for_once(messages: pytest.LogCaptureFix
         ({"live": {"providers": [{"address": "http://a.b", "per": "cell"}]}}, "per and kind describe"),
         ({"live": {"providers": [{"address": "http://a.b", "energy": "nsites", "tag": MP2020}]}}, "is no property"),
         ({"live": {"tag": "PBE"}}, "is no energy tag"),
+        ({"live": {"tag": "a/$(id)/c"}}, "is no energy tag"),
         ({"live": {"providers": [{"address": "a.b"}]}}, "is no address of a server"),
     ],
 )
