@@ -300,7 +300,7 @@ class Col(Labelled):
     KNOWN_ID = "known_id", "known as", "", "id of the match"
     KNOWN_ADDRESS = "known_address", "", "", "address or file of the match"
     KNOWN_DATE = "known_date", "", "", "oldest date of the answers, UTC"
-    KNOWN_REASON = "known_reason", "", "", "why it is unknown whether it is known, and other remarks"
+    KNOWN_REASON = "known_reason", "", "", "why the search in databases gave no answer, and other remarks"
     # columns that the report adds
     WHY_NOT = "why_not", "why not", "", "every reason that this row failed, was refused or was not sent"
     POSEBUSTERS_COUNT = "posebusters_count", "checks", "", "PoseBusters checks passed"

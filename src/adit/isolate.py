@@ -188,7 +188,12 @@ class _Worker:
         self._item = None
 
     def overdue(self, wall: float, wall_limit_s: float) -> bool:
-        """Return whether the item, or the start of the worker, takes longer than allowed."""
+        """Return whether the item, or the start of the worker, takes longer than allowed.
+
+        Args:
+            wall: time since it started, s.
+            wall_limit_s: largest time of an item, s.
+        """
         return wall > (wall_limit_s + self._allowance if self.ready else self._startup_s)
 
     def take_over(self, startup_s: float) -> None:

@@ -76,7 +76,7 @@ def register(verbs: Verbs) -> None:
         sub.add_argument("--wall-limit", type=float, default=86400.0, help="wall-time limit of --score-command, s")
 
     verbs.add("keep", _keep, text, declare, needs_config=False)
-    text = "keep the samples of a round, if it is above the floors, beside those of earlier rounds"
+    text = "select the samples of a round that are kept for training; stops the loop if a rate is below its floor"
     verbs.stage("keep", _keep_stage, text, _declare)
 
     def declare_rounds(sub: argparse.ArgumentParser) -> None:

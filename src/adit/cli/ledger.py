@@ -103,7 +103,10 @@ def _action(actions: Any, name: str, text: str) -> argparse.ArgumentParser:
     action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
     action.add_argument("--ledger", type=Path, default=DEFAULT, help=f"file of the ledger; default: {DEFAULT}")
     action.add_argument(
-        "--log", type=Path, default=argparse.SUPPRESS, help="also write messages to this file; default: none"
+        "--log",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="also write messages to this file; default: only to the terminal",
     )
     adopt = "replace output files that are not in the manifest of this command (docs/security.md)"
     action.add_argument("--adopt", action="store_true", default=argparse.SUPPRESS, help=adopt)

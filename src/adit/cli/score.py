@@ -133,7 +133,7 @@ def register(verbs: Verbs) -> None:
     verbs.stage("checks", _checks, text, _declare_checks)
     text = "score your own samples (adit score SAMPLES --reference REF), with control rows"
     verbs.add("score", _score, text, _declare_score)
-    text = "write crystals in the form that a benchmark of others takes: LeMat-GenBench"
+    text = "write crystals in the input format of the benchmark LeMat-GenBench"
     verbs.add("export", _export, text, _declare_export)
     verbs.stage("score", _score_stage, "score the samples of a run, with control rows", _declare_score_stage)
 

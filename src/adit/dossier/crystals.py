@@ -124,7 +124,12 @@ def prototype(system: AtomicSystem) -> list[str]:
 
 
 def protostructure(system: AtomicSystem, symprec: float = SYMPREC) -> str:
-    """Return the AFLOW-style label of the crystal: stoichiometry, Pearson symbol, space group, Wyckoff letters."""
+    """Return the AFLOW-style label of the crystal: stoichiometry, Pearson symbol, space group, Wyckoff letters.
+
+    Args:
+        system: the crystal.
+        symprec: tolerance of the symmetry, Å.
+    """
     from pymatgen.analysis.prototypes import get_protostructure_label
 
     with _quiet():

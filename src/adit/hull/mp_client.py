@@ -103,7 +103,11 @@ class MpAnswers:
         return self._folder / f"mp-api-{hashlib.sha256(self._key(system).encode()).hexdigest()}.json"
 
     def answer(self, system: System) -> dict[str, Any] | None:
-        """Return the answer for a system, or ``None`` if there is none that can be used."""
+        """Return the kept answer for a system, or ``None`` if there is none.
+
+        Raises:
+            AnswerError: the file is not an answer that this class wrote.
+        """
         path = self.path(system)
         if not path.is_file():
             return None
