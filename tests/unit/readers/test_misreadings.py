@@ -109,7 +109,7 @@ def test_vectors_behind_the_atoms_and_a_lattice_must_agree() -> None:
         *((f"units={word}", "bohr") for word in ("a.u.", "au", "atomic", "Hartree/Bohr", '"atomic units"')),
         *((text, "bohr") for text in ("geometry in atomic units", "Coordinates (a.u.)", "structure of NaCl in au")),
         *((text, "bohr") for text in ("atomic units", "units: a.u.", "units=Angstrom units=bohr")),
-        ("units=fractional", "fractions of the cell"),
+        *((text, "fractions of the cell") for text in ("units=fractional", "scaled=T", "fractional=True")),
         ("length_unit=furlong", "'furlong'"),
         (f'Lattice="{FIVE}" {PROPERTIES} pos_unit=nm', "nm"),
     ],
@@ -125,7 +125,15 @@ def test_coordinates_in_other_units_are_refused(comment: str, unit: str) -> None
     [
         *("units=Angstrom", "units=Å", "pos_unit=\u212b", 'units="eV, Angstrom"', "units=eV", "units=eV/Å"),
         *("energy in atomic units: -76", "E = -76.3 a.u.", "molecule energy in a.u.", "velocities in nm/ps"),
-        *("adsorbed in Au", "structure in Au", "in nm-sized pores", "PM7 (PM7)", "wavelength=300 nm", "cell_units=4"),
+        *(
+            "adsorbed in Au",
+            "structure in Au",
+            "in nm-sized pores",
+            "PM7 (PM7)",
+            "wavelength=300 nm",
+            "cell_units=4",
+            "scaled=F",
+        ),
     ],
 )
 def test_units_of_other_values_and_angstroms_are_read(comment: str) -> None:
@@ -137,6 +145,8 @@ def test_units_of_other_values_and_angstroms_are_read(comment: str) -> None:
 def test_a_column_of_units_counts_as_in_xyz(tmp_path: Path, suffix: str, column: str, unit: str) -> None:
     (row,) = rows_of(table(tmp_path, suffix, **{column: unit}))
     assert row == f"has coordinates in {unit}, by its column '{column}'; write them in Å"
+    (row,) = rows_of(table(tmp_path, suffix, frac=1))
+    assert row == "has coordinates in fractions of the cell, by its column 'frac'; write them in Å"
     for other in ("Angstrom", "eV", ""):
         assert rows_of(table(tmp_path, suffix, **{column if other != "eV" else "unit": other})) == ["crystal"]
 

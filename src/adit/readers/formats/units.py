@@ -33,6 +33,9 @@ _OTHERS: Final = {
 }
 """Other units of lengths → their spellings in lower case."""
 
+_FRACTIONAL_KEY: Final = re.compile(r"(?:(?:is|coords_are|positions_are)_)?(?:scaled|frac|fractional|direct)")
+"""Names, in lower case, of keys and columns which say by a truth value that coordinates are fractional."""
+
 _NAMES: Final = {spelling: name for name, spellings in _OTHERS.items() for spelling in spellings}
 
 _LEAD: Final = r"(?<![\w/*·^.-])(?:(?i:in|units?:?)|\(|\[)\s*"
@@ -65,6 +68,8 @@ def other_unit(values: Mapping[str, Any]) -> tuple[str, str]:
     """
     for key, value in values.items():
         name = str(key).lower().replace("-", "_")
+        if _FRACTIONAL_KEY.fullmatch(name) and str(value).strip().lower() in ("t", "true", "yes", "1", "1.0"):
+            return str(key), "fractions of the cell"
         of_lengths = _LENGTH_KEY.fullmatch(name) is not None
         if isinstance(value, str) and (of_lengths or name in _ANY_KEY) and (unit := _unit(value, of_lengths)):
             return str(key), unit
