@@ -64,9 +64,10 @@ def set_up(folder: Path, stamp: Path, gpaw_stamp: Path) -> None:
     whole = stamp.exists()
     if not whole:
         _remove_stamps(folder)
-    installer = packages.prepare(
-        folder, sys.executable, Path(source) if source else None, os.environ.get("INSTALLER") or "uv"
-    )
+    name = os.environ.get("INSTALLER") or "uv"
+    if name not in ("uv", "pip"):
+        raise SetupError(f"INSTALLER={name}: no such installer; give uv or pip")
+    installer = packages.prepare(folder, sys.executable, Path(source) if source else None, name)
     if not whole:
         packages.install_packages(toolchain.with_headers(installer, toolchain.find_or_get(installer)))
         drawing.install(installer)

@@ -75,13 +75,20 @@ def uv_environment(settings: Mapping[str, str], environ: Mapping[str, str] = os.
         "keyring-provider": "UV_KEYRING_PROVIDER",
     }
     uv |= {variable: values[option] for option, variable in names.items() if values.get(option)}
+    uv |= {name: os.path.expanduser(uv[name]) for name in ("SSL_CERT_FILE", "SSL_CLIENT_CERT") if name in uv}
     if values.get("keyring-provider") in {"auto", "import"}:
         uv["UV_KEYRING_PROVIDER"] = "disabled"
-    if values.get("find-links"):
-        uv["UV_FIND_LINKS"] = ",".join(values["find-links"].split())
+    if links := _links(values.get("find-links", "")):
+        uv["UV_FIND_LINKS"] = ",".join(links)
     if "proxy" in values and "HTTPS_PROXY" not in uv:
         uv["HTTPS_PROXY"] = uv["HTTP_PROXY"] = values["proxy"]
     return uv
+
+
+def _links(text: str) -> list[str]:
+    """Return the addresses and folders of wheels; folders that do not exist are left out, as by pip."""
+    words = [word if "://" in word else os.path.expanduser(word) for word in text.split()]
+    return [word for word in words if "://" in word or os.path.exists(word)]
 
 
 def uv_arguments(settings: Mapping[str, str]) -> list[str]:

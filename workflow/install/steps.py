@@ -151,7 +151,7 @@ def first_error(output: str) -> str:
     """Return the first line in which a compiler, a linker or an installer names an error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for pattern in (
-        r"\berror: (?!subprocess|command|Failed|Call to|ld returned)",
+        r"\berror: (?!subprocess|[Cc]ommand|Failed|Call to|ld returned)",
         r"cannot find -l|undefined reference",
         r"Error\b|ERROR|error",
     ):

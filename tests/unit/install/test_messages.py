@@ -53,6 +53,10 @@ def test_causes_are_named_with_a_way_out(output: str, cause: str) -> None:
             "c/bmgs/zero.c:8:10: fatal error: algorithm: No such file or directory",
         ),
         ("/usr/bin/ld: cannot find -lxc\ncollect2: error: ld returned 1 exit status", "/usr/bin/ld: cannot find -lxc"),
+        (
+            "error: Command '['g++', '-c', 'a.cpp']' returned non-zero\na.cpp:1:1: fatal error: xc.h: No such file",
+            "a.cpp:1:1: fatal error: xc.h: No such file",
+        ),
         ("something\nlast words", "last words"),
         ("", "it ended without a word"),
     ],

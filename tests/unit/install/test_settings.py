@@ -35,11 +35,11 @@ def test_the_environment_wins_over_files_and_install_over_global() -> None:
     }
 
 
-def test_uv_is_told_what_pip_is_told_and_nothing_else() -> None:
+def test_uv_is_told_what_pip_is_told_and_nothing_else(tmp_path: Path) -> None:
     pip = {
         "index-url": "https://a.example/simple",
         "extra-index-url": "\nfile:///srv/one\nfile:///srv/two",
-        "find-links": "/srv/wheels /srv/more",
+        "find-links": f"{tmp_path} https://b.example/wheels /nowhere",
         "constraint": "/etc/constraints.txt",
         "cert": "/etc/ca.pem",
         "trusted-host": "a.example",
@@ -53,12 +53,19 @@ def test_uv_is_told_what_pip_is_told_and_nothing_else() -> None:
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_DEFAULT_INDEX": "https://a.example/simple",
         "UV_INDEX": "file:///srv/one file:///srv/two",
-        "UV_FIND_LINKS": "/srv/wheels,/srv/more",
+        "UV_FIND_LINKS": f"{tmp_path},https://b.example/wheels",
         "UV_CONSTRAINT": "/etc/constraints.txt",
         "SSL_CERT_FILE": "/etc/ca.pem",
         "UV_INSECURE_HOST": "a.example",
     }
     assert settings.uv_arguments(pip) == ["--no-index"]
+
+
+def test_paths_in_a_home_are_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "links").mkdir()
+    uv = settings.uv_environment({"find-links": "~/links", "cert": "~/ca.pem"}, {})
+    assert (uv["UV_FIND_LINKS"], uv["SSL_CERT_FILE"]) == (f"{tmp_path}/links", f"{tmp_path}/ca.pem")
 
 
 def wheel(folder: Path, name: str, version: str, needs: str = "") -> None:
