@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least_one, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_structures, add_workers, at_least_one, whole_config
 from adit.cli.score import user_cache
 from adit.errors import ConfigError
 from adit.limits import set_limits
@@ -129,9 +129,7 @@ def register(verbs: Verbs) -> None:
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:
-    text = "structures in any format of adit score, or folders with structures"
-    sub.add_argument("files", metavar="FILE", type=Path, nargs="*", help=text)
-    add_refuse(sub)
+    add_structures(sub, required=False)
     sub.add_argument("--run", type=Path, help="folder of a run, instead of files; default: none")
     sub.add_argument("--top", type=at_least_one, default=5, help="candidates of each kind of a run")
     text = "reference entries, as `adit stage reference` writes them; default: those of --run"
@@ -148,9 +146,7 @@ def _declare_stage(sub: argparse.ArgumentParser) -> None:
 
 
 def _declare_known(sub: argparse.ArgumentParser) -> None:
-    text = "structures in any format of adit score, or folders with structures"
-    sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
-    add_refuse(sub)
+    add_structures(sub)
     text = (
         "OPTIMADE providers to ask for crystals, e.g. https://HOST/PATH; default: lookup.providers of --config (none)"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from adit import config
-from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_structures, add_workers, whole_config
 from adit.cli.relax import POTENTIALS, potential_files
 from adit.limits import set_limits
 from adit.outputs.inputs import also_reads
@@ -116,9 +116,7 @@ def _declare_judge_hull(sub: argparse.ArgumentParser) -> None:
 
 
 def _declare_check(sub: argparse.ArgumentParser) -> None:
-    text = "structures in any format of adit score, or folders with structures"
-    sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
-    add_refuse(sub)
+    add_structures(sub)
     sub.add_argument("--only", metavar="ID", nargs="+", default=[], help="ids of structures; default: all of the files")
     text = "potential for energies and forces; default: relax.engine of --config"
     sub.add_argument("--engine", choices=POTENTIALS, help=text)

@@ -81,7 +81,7 @@ def _declare(sub: argparse.ArgumentParser) -> None:
     actions = sub.add_subparsers(dest="action", required=True, metavar="ACTION", help="`adit ledger ACTION --help`")
     add = _action(actions, "add", "add the candidates of runs; duplicates are merged")
     add.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs, e.g. results/*")
-    add_workers(add)
+    add_workers(add, "processes; default: 1")
     query = _action(actions, "query", "list the candidates that fulfil a condition")
     _add_condition(query)
     text = "columns to show; default: a few, and those of the condition"

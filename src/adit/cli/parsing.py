@@ -225,6 +225,18 @@ def add_workers(sub: argparse.ArgumentParser, what: str = "processes") -> None:
     sub.add_argument("--workers", type=at_least_one, default=1, help=what)
 
 
+def add_structures(sub: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the files of structures as arguments, and the option that turns contradictions in them into failures.
+
+    Args:
+        sub: parser of a command.
+        required: whether at least one file has to be given.
+    """
+    text = "structures in any format of adit score, or folders with structures"
+    sub.add_argument("files", metavar="FILE", type=Path, nargs="+" if required else "*", help=text)
+    add_refuse(sub)
+
+
 def add_refuse(sub: argparse.ArgumentParser) -> None:
     """Add the option that turns contradictions in files into failures."""
     sub.add_argument(

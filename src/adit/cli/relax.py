@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adit import config
 from adit.cli.data import mirror_of, public_files
-from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero, whole_config
+from adit.cli.parsing import Verbs, add_paths, add_structures, add_workers, from_zero, whole_config
 from adit.cli.score import user_cache
 from adit.config.engines import ENGINES
 from adit.errors import ConfigError
@@ -284,9 +284,7 @@ def register(verbs: Verbs) -> None:
 
 
 def _declare_relax(sub: argparse.ArgumentParser) -> None:
-    text = "structures in any format of adit score, or folders with structures"
-    sub.add_argument("files", metavar="FILE", type=Path, nargs="+", help=text)
-    add_refuse(sub)
+    add_structures(sub)
     sub.add_argument("--only", metavar="ID", nargs="+", default=[], help="ids of structures; default: all of the files")
     text = "method for energies and forces; default: gfn2-xtb for molecules, relax.engine of --config for crystals"
     sub.add_argument("--engine", choices=(MOLECULES, *POTENTIALS, *ENGINES), help=text)

@@ -27,11 +27,8 @@ from adit.hull.shipped import TABLE, add_set, read_shipped
 from adit.isolate import Outcome, map_isolated
 from adit.progress import log
 from adit.relax.potentials.chosen import Chosen
-from adit.relax.potentials.together import resolve_device
+from adit.relax.potentials.together import CPU_BATCH_ATOMS, resolve_device
 from adit.relax.prerelax import chosen_of
-
-CPU_BATCH_ATOMS = 64
-"""Number of atoms that are evaluated together on a CPU."""
 
 PAIR_LIMITS = 20
 """Longest time of a pair, as a multiple of the wall limit of a structure (``relax.wall_limit_s``); then its worker is

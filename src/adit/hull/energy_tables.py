@@ -14,7 +14,7 @@ from adit.elements import composition, hill
 from adit.errors import ConfigError, DataError
 from adit.hull.energy_checks import NO_ENERGY, energy_of, energy_problem
 from adit.hull.energy_tags import MP2020_TAG
-from adit.progress import log, quantity
+from adit.progress import log
 from adit.readers import CONTRADICTION, ReadRow, ReadSettings, need_structures, read_structures
 from adit.readers.formats.labels import label_of
 from adit.readers.formats.registry import format_of
@@ -119,7 +119,8 @@ def _refuse_energies(path: Path, frame: Any, structures: Mapping[str, AtomicSyst
 def _warn(where: str, ids: Iterable[str], problems: Sequence[str]) -> None:
     refused = [(system_id, problem) for system_id, problem in zip(ids, problems, strict=True) if problem]
     if refused:
-        log.warning("%s: %s not used (%s: %s)", where, quantity(len(refused), Col.ENERGY, "energies"), *refused[0])
+        count = "1 energy" if len(refused) == 1 else f"{len(refused)} energies"
+        log.warning("%s: %s not used (%s: %s)", where, count, *refused[0])
 
 
 def _add_tag(frame: Any, path: Path, energy_tag: str | None) -> None:

@@ -250,8 +250,13 @@ _PLAIN = re.compile(r"[\w.:/+-]+")
 
 _RESERVED = frozenset(
     {"lattice", "properties", "pbc", "cell", "system_id", "stress", "virial", "unit", "units", "length_unit"}
+    | {
+        f"{who}{word}"
+        for who in ("", "is_", "coords_are_", "positions_are_")
+        for word in ("scaled", "frac", "fractional")
+    }
 )
-"""Keys of the comment line that have a meaning of their own, in lower case."""
+"""Keys of the comment line that have a meaning of their own, here or for a reader, in lower case."""
 
 
 def _quoted(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from adit import store
 from adit.errors import DataError, printable
+from adit.readers import ReadSettings, read_structures
 from adit.systems import AtomicSystem, Failure, Kind
 from tests.conftest import random_crystal, random_molecule
 
@@ -176,6 +178,15 @@ def test_a_key_that_means_something_in_extxyz_is_renamed(tmp_path: Path, key: st
     assert "x y" in atoms.info.values()
     assert 2.0 in atoms.info.values()
     assert np.allclose(atoms.cell, system.cell)
+
+
+@pytest.mark.parametrize(("key", "value"), [("units", "nm"), ("scaled", True), ("is_fractional", 1), ("Frac", "T")])
+def test_an_annotation_never_says_that_coordinates_are_not_in_angstroms(tmp_path: Path, key: str, value: Any) -> None:
+    system = random_crystal(np.random.default_rng(0), 3, "a").labelled("a", {key: value})
+    store.write_extxyz(tmp_path / "x.extxyz", [system])
+    (row,) = read_structures([tmp_path / "x.extxyz"], ReadSettings(workers=0))
+    assert isinstance(row.row, AtomicSystem), row.row
+    assert np.allclose(row.row.positions, system.positions)
 
 
 def test_a_device_is_never_replaced_by_a_file(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ _OTHERS: Final = {
 }
 """Other units of lengths → their spellings in lower case."""
 
-_FRACTIONAL_KEY: Final = re.compile(r"(?:(?:is|coords_are|positions_are)_)?(?:scaled|frac|fractional|direct)")
+_FRACTIONAL_KEY: Final = re.compile(r"(?:(?:is|coords_are|positions_are)_)?(?:scaled|frac|fractional)")
 """Names, in lower case, of keys and columns which say by a truth value that coordinates are fractional."""
 
 _NAMES: Final = {spelling: name for name, spellings in _OTHERS.items() for spelling in spellings}

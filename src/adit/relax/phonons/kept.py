@@ -14,6 +14,7 @@ from adit import store
 from adit.errors import DataError
 from adit.progress import log
 from adit.relax.phonons.outcome import Checked, PhononDos, PhononLimits
+from adit.relax.potentials.kept import of_shape, shape_of
 from adit.systems import AtomicSystem
 
 _CODE = 1
@@ -39,13 +40,8 @@ def load(folder: Path | None, system: AtomicSystem, limits: PhononLimits, tag: s
     try:
         record = store.read_json(path)
         shape, dos = record.pop("structure"), record.pop("dos")
-        relaxed = None
-        if shape is not None:
-            relaxed = AtomicSystem(
-                system.system_id, system.kind, system.numbers, shape["positions"], shape["cell"], system.info
-            )
         states = PhononDos(tuple(dos["frequencies"]), tuple(dos["densities"]))
-        return Checked(**record, system=relaxed, dos=states)
+        return Checked(**record, system=of_shape(system, shape), dos=states)
     except (DataError, KeyError, TypeError, AttributeError):
         log.warning("%s: unreadable, computed again", path)
         return None
@@ -59,10 +55,6 @@ def save(folder: Path | None, system: AtomicSystem, limits: PhononLimits, result
     """
     if folder is None:
         return
-    final = result.system
-    shape = None
-    if final is not None and final.cell is not None:
-        shape = {"positions": final.positions.tolist(), "cell": final.cell.tolist()}
     record = asdict(replace(result, values=dict(result.values), system=None))
     del record["system"]
-    store.write_json(path_of(folder, system, limits, tag), {**record, "structure": shape})
+    store.write_json(path_of(folder, system, limits, tag), {**record, "structure": shape_of(result.system)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -65,18 +66,31 @@ def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = E
         return None
     try:
         record = store.read_json(path)
-        shape = record["structure"]
         values: dict[str, Any] = {name: record[name] for name in _OTHERS}
         values |= {name: float("nan") if record[name] is None else record[name] for name in _SCALARS}
-        relaxed = None
-        if shape is not None:
-            relaxed = AtomicSystem(
-                system.system_id, system.kind, system.numbers, shape["positions"], shape["cell"], system.info
-            )
-        return Relaxed(system=relaxed, details=record.get("details", {}), **values)
+        return Relaxed(system=of_shape(system, record["structure"]), details=record.get("details", {}), **values)
     except (DataError, KeyError, TypeError, AttributeError):
         log.warning("%s: unreadable, computed again", path)
         return None
+
+
+def shape_of(system: AtomicSystem | None) -> dict[str, Any] | None:
+    """Return positions (Å) and cell (Å, or ``None``) of a relaxed system for a JSON file; ``None`` for no system."""
+    if system is None:
+        return None
+    return {"positions": system.positions.tolist(), "cell": None if system.cell is None else system.cell.tolist()}
+
+
+def of_shape(start: AtomicSystem, shape: Mapping[str, Any] | None) -> AtomicSystem | None:
+    """Return the relaxed form of a system from what ``shape_of`` returned.
+
+    Raises:
+        DataError: the values are no structure.
+        KeyError: positions or cell are missing.
+    """
+    if shape is None:
+        return None
+    return AtomicSystem(start.system_id, start.kind, start.numbers, shape["positions"], shape["cell"], start.info)
 
 
 def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed, tag: str = ENERGY_TAG) -> None:
@@ -91,11 +105,7 @@ def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Rela
     for name in _SCALARS:
         value = float(getattr(result, name))
         record[name] = value if np.isfinite(value) else None
-    final = result.system
-    record["structure"] = None
-    if final is not None:
-        cell = None if final.cell is None else final.cell.tolist()
-        record["structure"] = {"positions": final.positions.tolist(), "cell": cell}
+    record["structure"] = shape_of(result.system)
     if result.details:
         record["details"] = dict(result.details)
     store.write_json(path_of(folder, system, limits, tag), record)
