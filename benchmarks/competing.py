@@ -21,7 +21,7 @@ import numpy as np
 from machine import describe
 
 from adit import config, seeds, store
-from adit.cli.relax import builtin_data
+from adit.api.references import builtin_data
 from adit.elements import composition
 from adit.hull.competing import Search, with_prototypes
 from adit.hull.convex_hull import Hull, ReferenceEntry

@@ -8,8 +8,9 @@ import tempfile
 from pathlib import Path
 
 from adit import config
+from adit.api.references import builtin_data
 from adit.cli.parsing import Verbs, add_paths, add_workers
-from adit.cli.relax import POTENTIALS, builtin_data
+from adit.cli.relax import POTENTIALS
 from adit.errors import DataError
 from adit.outputs.replace import replaced_files
 

@@ -61,7 +61,7 @@ def test_samples_over_the_manifest_of_the_weights(tmp_path: Path, kept: Callable
     words = ["sample", "--vae", tmp_path / "W/vae", "--dit", tmp_path / "W/dit", "--weights", tmp_path / "W"]
     text = config.Config().stage(config.SampleStage).model_dump_json()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("adit.cli.sample._suited", lambda _: config.SampleConfig())
+        patch.setattr("adit.cli.sample.stored_settings", lambda _: config.SampleConfig())
         kept(*words, "--kind", "crystal", "--n", "1", "--config", text, *(w for pair in outs.items() for w in pair))
 
 
