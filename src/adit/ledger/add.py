@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adit.columns import Col
 from adit.errors import DataError, from_os_error
 from adit.ledger import candidates, lineage
 from adit.ledger.database import opened, writing
@@ -179,10 +180,10 @@ def _write(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample], batch
 def _insert(base: sqlite3.Connection, run: int, row: RunSample, reduced: str | None) -> int:
     values = {
         "run": run,
-        "system_id": row.generated.system_id,
+        Col.SYSTEM_ID: row.generated.system_id,
         "content": row.content,
         "kind": str(row.system.kind),
-        "formula": row.formula,
+        Col.FORMULA: row.formula,
         "name": row.name,
         "candidate": 0,
         "energy": row.energy,

@@ -15,9 +15,10 @@ from adit.model.build import build_vae
 from adit.model.features import featurize
 from adit.model.vae import VAE
 from adit.store import read_json, read_tensors, write_json, write_systems
-from adit.systems import AtomicSystem, Kind, SystemBatch
+from adit.systems import AtomicSystem, Kind
 from adit.train.vae import train_vae, vae_losses
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import batch_of
 
 SMALL = {"d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "encoder": "equivariant", "cutoff": 4.0}
 
@@ -71,7 +72,7 @@ def test_it_is_trained_and_read_again(tmp_path: Path) -> None:
     stored = read_json(tmp_path / "vae/config.json")
     assert stored["model"]["encoder"] == "equivariant"
     model = build_vae(stored, read_tensors(tmp_path / "vae/model.safetensors"), "vae")
-    assert model.encoder(featurize(SystemBatch.from_systems([random_crystal(random, 2)]))).mean.shape == (1, 2, 8)
+    assert model.encoder(featurize(batch_of([random_crystal(random, 2)]))).mean.shape == (1, 2, 8)
 
 
 def test_molecules_need_a_vector(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_it_learns_to_reconstruct() -> None:
     pytest.importorskip("e3nn")
     torch.manual_seed(0)
     model = VAE(VaeModelConfig.model_validate({**SMALL, "d_model": 32}), 20)
-    features = featurize(SystemBatch.from_systems(WATER_AND_SALT))
+    features = featurize(batch_of(WATER_AND_SALT))
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     losses = []
     for _ in range(120):
@@ -114,7 +115,7 @@ WATER_AND_SALT = [
 
 def test_autocast_changes_neither_encoder_nor_decoder() -> None:
     model = VAE(VaeModelConfig.model_validate(SMALL), 100).eval()
-    features = featurize(SystemBatch.from_systems([random_crystal(np.random.default_rng(1), 4, "a")]))
+    features = featurize(batch_of([random_crystal(np.random.default_rng(1), 4, "a")]))
     posterior = model.encoder(features)
     decoded = model.decoder(posterior.mean, features.mask)
     assert decoded.logits.dtype == posterior.mean.dtype == torch.float32

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from adit import store
 from adit.config import Config, ReportStage
 from adit.report.candidates import gallery
-from adit.report.page import assets, build
+from adit.report.page import build
 from adit.report.paper import headline
 from adit.report.run.inputs import load
 from adit.report.words import outcome
@@ -173,7 +173,7 @@ def test_scripts_lie_beside_the_page(tmp_path: Path) -> None:
         "data/molecule-0.js",
     ]:
         assert (tmp_path / "report" / name).is_file(), name
-    assert store.sha256(tmp_path / "report/assets/3Dmol-min.js") == assets.VIEWER_SHA256
+    assert store.sha256(tmp_path / "report/assets/3Dmol-min.js") == VIEWER_SHA256
 
 
 def test_links_lead_to_files(tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ from adit.model.features import featurize
 from adit.model.vae import VAE, Posterior
 from adit.sample.generate import sample_shard
 from adit.store import read_arrow, read_json, read_systems, read_tensors, write_json, write_systems
-from adit.systems import AtomicSystem, Kind, SystemBatch
+from adit.systems import AtomicSystem, Kind
 from adit.train import loop
 from adit.train.dit import train_dit
 from adit.train.latents import encode
 from adit.train.vae import reconstruction_losses, train_vae
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import batch_of
 
 NAMES = ("builtin-crystals", "builtin-molecules")
 
@@ -257,7 +258,7 @@ def test_buckets_hold_every_system_once_and_little_padding() -> None:
 def test_reconstruction_loss_is_the_papers_in_double_precision(mixed: list[AtomicSystem]) -> None:
     torch.manual_seed(0)
     module = VAE(tiny().model.vae, 100).double().eval()
-    batch = SystemBatch.from_systems(mixed)
+    batch = batch_of(mixed)
     batch.positions, batch.cell = batch.positions.double(), batch.cell.double()
     target = featurize(batch)
     decoded = module.decoder(torch.randn(4, 9, 4, dtype=torch.float64), target.mask)

@@ -17,9 +17,6 @@ SCRIPTS: Final = ("files", "drawing", "viewer", "table", "candidates", "page")
 VIEWER: Final = ("3Dmol-min.js", "3Dmol-LICENSE.txt")
 """Files of the viewer."""
 
-VIEWER_SHA256: Final = "f7cc78921ae72e7623e89cdd111434f58c2efddd2ffda1cd212644b406fb8016"
-"""Hash of ``3Dmol-min.js`` (3Dmol.js 2.5.5) as published."""
-
 
 def write(folder: Path) -> None:
     """Write the scripts into ``folder``."""
