@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from adit import store
 from adit.columns import surrogate_prefix
-from adit.report.compare.runs import compare
+from adit.report.compare.runs import compare_runs
 from tests.browser.driver import Visit
 from tests.browser.runs import write_report
 from tests.unit.report.test_page import HOSTILE, write_run
@@ -77,7 +77,7 @@ def test_comparison_of_runs_opens_without_a_complaint(visit: Visit, full: Path, 
     other = shutil.copytree(full.parent, tmp_path / "other")
     summary = store.read_json(other / "scores/summary.json")
     store.write_json(other / "scores/summary.json", summary[:2])
-    compare([full.parent, other], tmp_path / "out")
+    compare_runs([full.parent, other], tmp_path / "out")
     page = visit.open(tmp_path / "out")
     expect(page.locator("#numbers tbody tr")).not_to_have_count(0)
     expect(page.locator("#figures svg").first).to_be_visible()

@@ -34,7 +34,7 @@ from adit.cli import (
 from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths, written_paths
 from adit.errors import AditError, DataError, from_os_error
 from adit.limits import DEFAULTS, limited
-from adit.outputs.check import check_places, set_adopting
+from adit.outputs.check import check_output_places, set_adopting
 from adit.outputs.inputs import reads_only
 from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _end_with_parent()
     try:
         with back_to_the_queue(), limited(DEFAULTS):
-            check_places(written_paths(args))
+            check_output_places(written_paths(args))
             args.handler(args)
     except AditError as error:
         log.error("error: %s", error)

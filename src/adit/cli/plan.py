@@ -47,7 +47,7 @@ def site_of(profile: Path, device: str) -> Site:
     Raises:
         ConfigError: the profile does not exist or is invalid.
     """
-    values = scheduler.read(scheduler.file_of(profile))
+    values = scheduler.read_profile(scheduler.file_of(profile))
     resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}
     sizes = values.get("group-components") or {}
     in_one_job = {rule: max(1, _whole(sizes.get(group))) for rule, group in (values.get("groups") or {}).items()}

@@ -27,25 +27,25 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _closing(args: argparse.Namespace) -> None:
-    from adit.report.run.inputs import load
+    from adit.report.run.inputs import load_run
     from adit.report.words.closing import closing
 
     whole = config.load(args.config)
     set_limits(whole.limits)
-    run = load(Path(whole.run), whole.model_dump_json(by_alias=True))
+    run = load_run(Path(whole.run), whole.model_dump_json(by_alias=True))
     sys.stdout.write("\n" + "\n".join(closing(run)) + "\n")
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from adit.report.compare.runs import compare
+    from adit.report.compare.runs import compare_runs
 
-    compare(args.runs, args.out)
+    compare_runs(args.runs, args.out)
 
 
 def _ablations(args: argparse.Namespace) -> None:
-    from adit.report.compare.ablations import gather
+    from adit.report.compare.ablations import gather_ablations
 
-    gather(config.load_stage(config.AblationsStage, args.config), args.folder)
+    gather_ablations(config.load_stage(config.AblationsStage, args.config), args.folder)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import AfterValidator, Field, model_validator
 
 from adit.columns import Col
-from adit.config.ablations import AblationsConfig, changed, chosen
+from adit.config.ablations import AblationsConfig, changed, chosen_datasets
 from adit.config.base import Seed, Stage, Strict
 from adit.config.data import DataConfig, LabelsConfig
 from adit.config.engines import ENGINES
@@ -198,7 +198,7 @@ class Config(Strict):
         """
         variant = self.ablations.autoencoders[name]
         return {
-            "data": chosen(self.data, variant.datasets),
+            "data": chosen_datasets(self.data, variant.datasets),
             "model": changed(self.model.vae, variant.model),
             "train": changed(self.train.vae, variant.train),
         }

@@ -40,7 +40,7 @@ LONG: Final = 30
 """A section with more facts is folded on the page at first."""
 
 
-def write(
+def write_dossiers(
     subjects: Sequence[Subject],
     failures: Sequence[Failure],
     phases: Phases | None,

@@ -15,7 +15,7 @@ from adit.readers.formats.cif import parse_cif
 from adit.readers.symmetry.hall import hall_operators, operator_key
 from adit.readers.symmetry.operators import parse_operator, parse_operators
 from adit.readers.symmetry.sites import orbit
-from adit.readers.symmetry.spacegroups import settings, settings_of
+from adit.readers.symmetry.spacegroups import settings, settings_of_symbol
 from tests.systems import same_systems
 from tests.unit.readers.cases import cif, name
 
@@ -130,7 +130,7 @@ def test_a_standard_short_symbol_is_no_other_setting() -> None:
     ],
 )
 def test_spellings(symbol: str, hall_numbers: set[int]) -> None:
-    assert {setting.hall_number for setting in settings_of(symbol)} == hall_numbers
+    assert {setting.hall_number for setting in settings_of_symbol(symbol)} == hall_numbers
 
 
 def test_the_hall_interpreter_gives_spglibs_operators() -> None:

@@ -22,16 +22,16 @@ def write(folder: Path) -> None:
     """Write the scripts into ``folder``."""
     store.write_text(folder / "page.js", page_script())
     for name in VIEWER:
-        store.write_text(folder / name, read(f"assets/{name}"))
+        store.write_text(folder / name, read_asset(f"assets/{name}"))
 
 
 def page_script() -> str:
     """Return the page's own script in a scope of its own."""
-    parts = [read(f"templates/js/{name}.js") for name in SCRIPTS]
+    parts = [read_asset(f"templates/js/{name}.js") for name in SCRIPTS]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
-def read(path: str) -> str:
+def read_asset(path: str) -> str:
     """Return a text file of the package ``adit.report``.
 
     Args:

@@ -99,7 +99,7 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
     return rows
 
 
-def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
+def read_known_systems(paths: Sequence[Path], kind: Kind) -> Reference:
     """Read the systems of one kind from the data files.
 
     Raises:

@@ -23,7 +23,7 @@ from adit.score.crystals.validity import (
     plausible_density,
     structurally_valid,
 )
-from adit.score.matching.amd import AMD, fingerprint
+from adit.score.matching.amd import AMD, amd_fingerprint
 from adit.score.matching.matcher import SETTINGS, MatcherSettings, Matches
 from adit.systems import AtomicSystem, Failure
 
@@ -69,7 +69,7 @@ def check_crystal(system: AtomicSystem) -> dict[str, Any]:
         Col.DISTANCE_RATIO_VALIDITY: contacts.ratio >= MIN_DISTANCE_RATIO,
         Col.DENSITY_VALIDITY: plausible_density(per_atom, heaviness),
         Col.SMACT_NATIVE_VALIDITY: smact_test.smact_native_valid(counts),
-        AMD: fingerprint(system),
+        AMD: amd_fingerprint(system),
     }
 
 
