@@ -104,7 +104,7 @@ def test_a_public_class_has_a_name_of_its_own() -> None:
 
 
 def test_a_function_that_is_imported_by_name_has_a_name_of_its_own() -> None:
-    """``from room import check`` says which function is meant only as long as there is one; ``module.check`` always does."""
+    """``from room import check`` says which function is meant only as long as there is one."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src/adit").rglob("*.py")}
     defined = {
         (str(path.relative_to(ROOT / "src").with_suffix("")).replace("/", "."), node.name)

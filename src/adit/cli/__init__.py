@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Sequence
@@ -53,8 +54,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = Parser(
         prog="adit",
-        description="Generate crystals and molecules, relax, score and report them; `adit VERB --help` lists the "
-        "options of a command.",
+        description="Generate crystals and molecules, relax, score and report them;\n"
+        "`adit VERB --help` lists the options of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
@@ -79,7 +81,12 @@ def parser() -> argparse.ArgumentParser:
     )
     for room in rooms:
         room.register(verbs)
-    top.epilog = f"stages of the workflow, called by its rules as `adit stage STAGE`: {', '.join(verbs.stages)}"
+    groups = {
+        "for the upkeep of this project": verbs.of_upkeep,
+        "stages of the workflow, called by its rules as `adit stage STAGE`": verbs.stages,
+    }
+    lines = (f"{title}: {', '.join(names)}" for title, names in groups.items())
+    top.epilog = "\n\n".join(textwrap.fill(line, 78, break_on_hyphens=False) for line in lines)
     return top
 
 

@@ -103,7 +103,7 @@ def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substit
 
 
 def _outs(args: argparse.Namespace) -> list[Path]:
-    return [args.out, *([args.timing] if args.timing else [])]
+    return [args.out, *([args.timing] if getattr(args, "timing", None) else [])]
 
 
 def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[Path]:
@@ -270,7 +270,7 @@ def _declare_sample_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae", "dit", "out")
     sub.add_argument("--kind", choices=KINDS, required=True, help="what to sample")
     _add_amount(sub)
-    add_paths(sub, "state", required=False)
+    add_paths(sub, "state", "timing", required=False)
 
 
 def _add_amount(sub: argparse.ArgumentParser) -> None:
@@ -278,7 +278,6 @@ def _add_amount(sub: argparse.ArgumentParser) -> None:
     text = "number of samples, in one file; default: a shard of the configured run"
     sub.add_argument("--n", type=at_least_one, help=text)
     _add_formulas_data(sub)
-    add_paths(sub, "timing", required=False)
 
 
 def _add_formulas_data(sub: argparse.ArgumentParser) -> None:
