@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from adit import store
-from adit.columns import surrogate_prefix
+from adit.columns import energies_name
 from adit.report.compare.runs import compare_runs
 from tests.browser.driver import Visit
 from tests.browser.runs import write_report
@@ -52,11 +52,11 @@ def test_a_narrow_window_does_not_scroll_sideways(visit: Visit, full: Path) -> N
 def test_numbers_of_a_card_stand_in_one_line_beside_long_names(visit: Visit, tmp_path: Path) -> None:
     run = write_run(tmp_path)
     scores = store.read_frame(run / "scores/crystal.parquet")
-    names = {"e_above_hull": f"{surrogate_prefix('chgnet')}e_above_hull"}
+    names = {"e_above_hull": energies_name("e_above_hull", "chgnet")}
     store.write_frame(run / "scores/crystal.parquet", scores.rename(columns=names))
     page = visit.open(write_report(run))
     card = page.locator("#best .card").first
-    expect(card.locator("dt").first).to_have_text("E above hull, CHGNet surrogate")
+    expect(card.locator("dt").first).to_have_text("E above hull (CHGNet surrogate)")
     lines = card.locator("dd").first.evaluate(
         "dd => dd.getClientRects()[0].height / parseFloat(getComputedStyle(dd).fontSize)"
     )

@@ -15,10 +15,10 @@ from adit.columns import (
     Metric,
     Protocol,
     bare_name,
+    energies_name,
     flag,
     potential_of,
     stored_as,
-    surrogate_prefix,
 )
 from adit.hull.energy_tags import MP2020_TAG, surrogate_of
 
@@ -282,11 +282,11 @@ def test_every_name_has_a_label() -> None:
 
 
 def test_names_of_surrogates_go_there_and_back() -> None:
-    name = surrogate_prefix("chgnet") + Col.E_ABOVE_HULL
+    name = energies_name(Col.E_ABOVE_HULL, "chgnet")
     assert name == "chgnet_surrogate_e_above_hull"
     assert (potential_of(name), bare_name(name)) == ("chgnet", "e_above_hull")
     assert (potential_of("e_above_hull"), bare_name("e_above_hull")) == ("", "e_above_hull")
-    assert surrogate_prefix("") == ""
+    assert energies_name(Col.E_ABOVE_HULL, "") == "e_above_hull"
     assert stored_as(Col.E_ABOVE_HULL, ["n_atoms", "other_surrogate_e_above_hull"]) == "other_surrogate_e_above_hull"
     assert stored_as(Col.E_ABOVE_HULL, ["chgnet_surrogate_formation_energy_per_atom"]) == "e_above_hull"
 

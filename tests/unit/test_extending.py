@@ -107,7 +107,7 @@ def test_a_potential(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert Chosen("other", str(weights_of_another)).energy_per_atom(salt()) != energy
     assert chosen.energy_tag.startswith("other-other_")
     potential = surrogate_of(chosen.energy_tag, MP2020_TAG)
-    assert columns.surrogate_prefix(potential) + Metric.SUN == "other_surrogate_sun"
+    assert columns.energies_name(Metric.SUN, potential) == "other_surrogate_sun"
     assert columns.surrogate_title(potential) == "Other surrogate"
 
 

@@ -11,7 +11,7 @@ import pytest
 from markupsafe import Markup
 
 from adit import store
-from adit.columns import surrogate_prefix
+from adit.columns import energies_name
 from adit.errors import DataError
 from adit.report.candidates import data, gallery
 from adit.report.candidates.data import ordered
@@ -25,7 +25,7 @@ from adit.report.run.inputs import load_run, with_plain_energies
 from adit.report.words import formats, outcome
 from tests.unit.report.test_page import CHGNET, rate, salt, write_page, write_run
 
-SURROGATE = surrogate_prefix("chgnet")
+SURROGATE = energies_name("", "chgnet")
 
 
 @pytest.fixture(autouse=True)

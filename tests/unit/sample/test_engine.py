@@ -288,6 +288,7 @@ def test_the_stage_writes_how_long_sampling_took(weights: Path, tmp_path: Path) 
         (["--kind", "crystal", "--guidance", "-1"], "greater than or equal to 0"),
         (["--kind", "crystal", "--churn", "1"], "churn belongs to solver sde"),
         (["--kind", "crystal", "--eta", "1"], "belong to solver ddim"),
+        (["--kind", "crystal", "--tolerance", "0.1"], "tolerance belongs to solver adaptive"),
         (["--kind", "crystal", "--solver", "ddim", "--temperature", "0.5"], "eta is 0"),
         (["--kind", "crystal", "--motif", "none.cif"], "no such file"),
     ],
