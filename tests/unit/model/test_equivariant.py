@@ -12,6 +12,7 @@ import torch
 from adit.config import VaeModelConfig, VaeStage, parse
 from adit.errors import ConfigError, DataError
 from adit.model.build import build_vae
+from adit.model.equivariant import EquivariantEncoder
 from adit.model.features import featurize
 from adit.model.vae import VAE
 from adit.store import read_json, read_tensors, write_json, write_systems
@@ -73,6 +74,15 @@ def test_it_is_trained_and_read_again(tmp_path: Path) -> None:
     assert stored["model"]["encoder"] == "equivariant"
     model = build_vae(stored, read_tensors(tmp_path / "vae/model.safetensors"), "vae")
     assert model.encoder(featurize(batch_of([random_crystal(random, 2)]))).mean.shape == (1, 2, 8)
+
+
+@pytest.mark.parametrize(("degree", "components"), [(1, 3), (2, 3 + 5)])
+def test_each_higher_degree_has_a_quarter_of_the_channels(degree: int, components: int) -> None:
+    """As decision 11 says; stored weights have these shapes."""
+    pytest.importorskip("e3nn")
+    model = VAE(VaeModelConfig.model_validate({**SMALL, "d_model": 24, "heads": 3, "max_degree": degree}), 20)
+    assert isinstance(model.encoder, EquivariantEncoder)
+    assert model.encoder.width == 24 + components * 6
 
 
 def test_molecules_need_a_vector(tmp_path: Path) -> None:
