@@ -6,6 +6,8 @@
 # make datasets MIRROR=folder-or-URL   every real dataset, prepared into results/datasets
 # make test-slurm   a real SLURM on this machine: the smallest run and every fault (root; minutes)
 # make weights CONFIG=config/pretrain.yaml MIRROR=…   train on real data, into results/<name>/weights (docs/pretraining.md)
+# make env PYTHON=/path/to/python3.13 | INSTALLER=pip | RETRY_GPAW=1   another interpreter; pip instead of uv; build GPAW again
+# make run REDO='dft dft_molecules'   repeat these rules and all that depends on them, e.g. when GPAW was installed later
 # make run ADOPT=1   replace outputs that no manifest names, e.g. of an earlier version (docs/security.md)
 # make clean   remove what manifests in results/ name; files of others stay
 # make schema regenerate the JSON schema of the configuration
@@ -14,6 +16,7 @@ PYTHON ?= python3
 CONFIG ?= config/demo.yaml
 MIRROR ?=
 ADOPT ?=
+REDO ?=
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 ENV := .venv
 BIN := $(ENV)/bin
@@ -35,7 +38,7 @@ wheelhouse:
 run: env
 	@adit check --config $(CONFIG) $(if $(MIRROR),--mirror $(MIRROR))
 	@snakemake --cores $(CORES) --configfile $(CONFIG) --rerun-incomplete --rerun-triggers mtime params input --benchmark-extended \
-	    --quiet rules $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
+	    --quiet rules $(if $(REDO),--forcerun $(REDO)) $(if $(MIRROR)$(ADOPT),--config $(if $(MIRROR),mirror=$(MIRROR)) $(if $(ADOPT),adopt=true))
 	@adit closing --config $(CONFIG)
 
 datasets: env

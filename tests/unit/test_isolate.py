@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from adit.isolate import kept_workers, map_isolated
+from tests.processes import ends, runs
 
 
 def slow_start() -> None:
@@ -63,17 +64,7 @@ def die_and_leave_a_child(folder: str) -> None:
 def test_what_a_dead_worker_had_started_is_killed_too(tmp_path: Path) -> None:
     (outcome,) = map_isolated(die_and_leave_a_child, [str(tmp_path)], workers=1, wall_limit_s=60.0)
     assert outcome.status == "crashed"
-    deadline = time.monotonic() + 20
-    while alive(int((tmp_path / "pid").read_text())):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    assert ends(int((tmp_path / "pid").read_text()))
 
 
 def square(x: int) -> int:
@@ -133,27 +124,25 @@ def test_workers_are_kept_within_a_block_and_end_with_it() -> None:
         (third,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
         assert first.value == second.value == third.value != other.value
         assert failed.status == "error"
-        assert alive(first.value)
-    assert not alive(first.value)
-    assert not alive(other.value)
+        assert runs(first.value)
+    assert ends(first.value)
+    assert ends(other.value)
     (alone,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
     assert alone.value != first.value
-    assert not alive(alone.value)
+    assert ends(alone.value)
 
 
 def test_a_kept_worker_that_died_or_ran_late_is_replaced() -> None:
     with kept_workers():
         (first,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
         os.kill(first.value, signal.SIGKILL)
-        deadline = time.monotonic() + 30
-        while alive(first.value) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        assert ends(first.value)
         (second,) = map_isolated(own_pid, [0], workers=1, wall_limit_s=60.0)
         assert second.status == "ok"
         assert second.value != first.value
         (late,) = map_isolated(nap, [60.0], workers=1, wall_limit_s=0.5, startup_s=0.0)
         assert late.status == "timeout"
-        assert not alive(second.value)
+        assert ends(second.value)
 
 
 def test_a_kept_worker_has_time_to_import_what_the_next_function_needs() -> None:

@@ -88,7 +88,9 @@ def set_up_gpaw(installer: packages.Installer, stamp: Path) -> None:
         say("Until then DFT falls back to GFN1-xTB, semi-empirical and not DFT, where the configuration allows it.")
         failed.touch()
     else:
-        gpaw.missing_file(installer.env).unlink(missing_ok=True)
+        if gpaw.missing_file(installer.env).exists():
+            gpaw.missing_file(installer.env).unlink()
+            say("GPAW works now; to repeat DFT of a finished run with it: make run REDO='dft dft_molecules'")
         stamp.touch()
 
 

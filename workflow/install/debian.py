@@ -13,9 +13,32 @@ from workflow.install.steps import SetupError, run, say
 def get(packages: list[str], env: Path, log: Path, *, as_root: bool | None = None) -> None:
     """Install packages with apt-get, or unpack them into ``<env>/debian`` where this is not allowed.
 
+    If not all can be had together, each is tried alone: a Python that is not the system's has no package of headers.
+
     Raises:
-        SetupError: neither worked.
+        SetupError: at least one package could not be had; the others are there.
     """
+    try:
+        _get(packages, env, log, as_root=as_root)
+    except SetupError as error:
+        if len(packages) == 1:
+            raise
+        reasons = _get_singly(packages, env, log, as_root)
+        if reasons:
+            raise SetupError("; ".join(reasons)) from error
+
+
+def _get_singly(packages: list[str], env: Path, log: Path, as_root: bool | None) -> list[str]:
+    reasons = []
+    for package in packages:
+        try:
+            _get([package], env, log, as_root=as_root)
+        except SetupError as error:
+            reasons.append(f"{package}: {error}")
+    return reasons
+
+
+def _get(packages: list[str], env: Path, log: Path, *, as_root: bool | None) -> None:
     if shutil.which("apt-get") is None:
         raise SetupError("no apt-get here")
     as_root = os.geteuid() == 0 if as_root is None else as_root

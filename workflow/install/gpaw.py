@@ -8,10 +8,8 @@ from pathlib import Path
 
 from workflow.install import debian, toolchain
 from workflow.install.libraries import Toolchain
-from workflow.install.packages import Installer, installed_versions, read_lock
+from workflow.install.packages import GPAW_LOCK, Installer, installed_versions, read_lock
 from workflow.install.steps import SetupError, run, say
-
-LOCK = Path("requirements-gpaw.lock")
 
 # Total energy of H2 (0.7379 Å apart, 2 Å of vacuum, plane waves to 200 eV, PBE, Γ point) by GPAW 26.7.0, in eV.
 _ENERGY = -6.742
@@ -73,7 +71,7 @@ def install(installer: Installer) -> None:
 
 def _is_built(installer: Installer, chain: Toolchain) -> bool:
     """Return whether the locked GPAW is there, built with this configuration or by the user's own hand."""
-    if installed_versions(installer.python).get("gpaw") != read_lock(LOCK)["gpaw"]:
+    if installed_versions(installer.python).get("gpaw") != read_lock(GPAW_LOCK)["gpaw"]:
         return False
     config = _siteconfig_file(installer.env)
     return not config.exists() or config.read_text(encoding="utf-8") == siteconfig(chain)
@@ -117,7 +115,7 @@ def _build(installer: Installer, chain: Toolchain) -> None:
         "off",
     ]
     source = ["--no-cache-dir", "--no-deps", "--no-build-isolation", "--force-reinstall", "--no-binary", "gpaw"]
-    command = [*pip, *source, "-r", LOCK]
+    command = [*pip, *source, "-r", GPAW_LOCK]
     run(command, installer.env / "gpaw.log", environ, "compiling GPAW", again="RETRY_GPAW=1 make env")
     say(f"GPAW compiled in {time.monotonic() - began:.0f} s")
 

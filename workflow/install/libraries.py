@@ -97,11 +97,16 @@ def find(env: Path, environ: Mapping[str, str] = os.environ) -> Toolchain:
     unpacked = env.resolve() / "debian" / "usr"
     chain = _find_compiler(unpacked, environ)
     if chain.compiler is None:
-        return chain
+        return replace(chain, python_headers=_has_headers(unpacked))
     if unpacked.is_dir():
         chain = replace(chain, include_dirs=_headers(unpacked), library_dirs=_folders(unpacked))
     chain = replace(chain, python_headers=probe(chain, _PYTHON, include_dirs=python_includes()) is None)
     return _find_blas(_find_libxc(chain, environ), environ)
+
+
+def _has_headers(unpacked: Path) -> bool:
+    """Return whether there is a Python.h, for machines without a compiler that could include it."""
+    return any((folder / "Python.h").is_file() for folder in (*python_includes(), *_headers(unpacked)))
 
 
 def python_includes() -> tuple[Path, ...]:

@@ -18,6 +18,7 @@ from workflow.install.steps import SetupError, run, say
 
 LOCK = Path("requirements.lock")
 UV_LOCK = Path("requirements-uv.lock")
+GPAW_LOCK = Path("requirements-gpaw.lock")
 # Packages that build others from source. They are installed first, at the versions of the lock, and not rebuilt:
 # nothing is built with what an index happens to offer that day.
 BUILD_TOOLS = ("setuptools", "numpy", "Cython", "pybind11")
@@ -110,13 +111,37 @@ def prepare(env: Path, python: str, wheelhouse: Path | None, installer: str) -> 
             raise SetupError(
                 f"WHEELHOUSE={wheelhouse}: no wheels there; make it with `make wheelhouse` where there is a network"
             )
+        _need_whole(wheelhouse)
         environ = settings.wheelhouse_environment(wheelhouse, environ)
     if not _has_pip(env):
         say(f"creating {env}")
         make_venv(env, python)
     pip = settings.read_pip_settings(env / "bin" / "python", environ)
     uv = installer == "uv" and _bootstrap_uv(env, environ)
-    return Installer(env, environ, pip, uv, wheelhouse)
+    return Installer(env, environ, _reachable(pip) if uv else pip, uv, wheelhouse)
+
+
+def _reachable(pip: dict[str, str]) -> dict[str, str]:
+    """Return pip's settings without extra indexes that do not answer, each named in a line."""
+    silent = settings.unreachable_extra_indexes(pip)
+    for address in silent:
+        say(f"extra index {settings.without_credentials(address)} does not answer and is left out, as pip would")
+    return settings.without_extra_indexes(pip, silent)
+
+
+def _need_whole(wheelhouse: Path) -> None:
+    """Raise ``SetupError`` if a folder of wheels lacks a locked package."""
+    wheels = [path.name.split("-")[:2] for path in wheelhouse.glob("*-*.whl")]
+    sources = [path.name.removesuffix(".tar.gz").rsplit("-", 1) for path in wheelhouse.glob("*-*.tar.gz")]
+    there = {(normalise(name), version.split("+")[0]) for name, version in wheels + sources}
+    pins = read_lock() | read_lock(GPAW_LOCK)
+    missing = [f"{name} {version}" for name, version in pins.items() if (name, version) not in there]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise SetupError(
+            f"WHEELHOUSE={wheelhouse}: without {', '.join(missing[:3])}{more}; make it again with `make wheelhouse` "
+            "from this version of the project, and copy all of it"
+        )
 
 
 def _has_pip(env: Path) -> bool:

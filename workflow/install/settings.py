@@ -7,10 +7,15 @@ through a mirror, a folder of wheels or its own certificate says so to pip; here
 from __future__ import annotations
 
 import ast
+import http.client
 import os
+import ssl
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 # Options of pip that hold several values, separated by white space.
 _LISTS = {"extra-index-url", "find-links", "constraint", "trusted-host"}
@@ -83,6 +88,43 @@ def uv_environment(settings: Mapping[str, str], environ: Mapping[str, str] = os.
     if "proxy" in values and "HTTPS_PROXY" not in uv:
         uv["HTTPS_PROXY"] = uv["HTTP_PROXY"] = values["proxy"]
     return uv
+
+
+def unreachable_extra_indexes(settings: Mapping[str, str], timeout_s: float = 10.0) -> list[str]:
+    """Return the extra indexes that give no answer; pip leaves them out with a warning, uv would stop at them.
+
+    Any answer counts, also a refusal: only what cannot be connected to is left out. Behind a proxy of pip's settings
+    nothing is asked, as Python's own requests would not use it.
+    """
+    if settings.get("proxy"):
+        return []
+    addresses = [word for word in settings.get("extra-index-url", "").split() if word.startswith("http")]
+    return [address for address in addresses if not _answers(address, timeout_s)]
+
+
+def _answers(address: str, timeout_s: float) -> bool:
+    request = urllib.request.Request(without_credentials(address), method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        return isinstance(error.reason, ssl.SSLError)  # a certificate that pip's settings may know
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def without_credentials(address: str) -> str:
+    """Return an address without the user and password in it."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def without_extra_indexes(settings: Mapping[str, str], addresses: list[str]) -> dict[str, str]:
+    """Return settings without some of their extra indexes."""
+    kept = [word for word in settings.get("extra-index-url", "").split() if word not in addresses]
+    return {**settings, "extra-index-url": " ".join(kept)} if addresses else dict(settings)
 
 
 def _links(text: str) -> list[str]:

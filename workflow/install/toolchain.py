@@ -19,7 +19,7 @@ def find_or_get(installer: Installer) -> Toolchain:
         try:
             debian.get(missing, installer.env, installer.env / "apt.log")
         except SetupError as error:
-            say(f"{' '.join(missing)} cannot be had: {error}")
+            say(f"not installed: {error}")
         chain = libraries.find(installer.env)
     return chain
 

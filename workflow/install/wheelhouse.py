@@ -29,7 +29,8 @@ def pack(folder: Path, env: Path) -> None:
     wheel = [*pip, "wheel", "--use-pep517", *shared, "--wheel-dir", folder]
     _pack_torch(installer, [*wheel, f"torch=={versions['torch']}"])
     run([*wheel, "-r", requirements], installer.log, environ, "packing the wheels", again="make wheelhouse")
-    _pack_gpaw(installer, folder, [*pip, "download", *shared, "--dest", folder, "--no-binary", "gpaw", "-r", gpaw.LOCK])
+    download = [*pip, "download", *shared, "--dest", folder, "--no-binary", "gpaw", "-r", packages.GPAW_LOCK]
+    _pack_gpaw(installer, folder, download)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e9
     say(f"{folder}: {len(list(folder.iterdir()))} files, {size:.1f} GB; elsewhere: make env WHEELHOUSE={folder}")
 

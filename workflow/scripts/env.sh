@@ -12,22 +12,37 @@ NEEDED="3.11, 3.12 or 3.13"
 
 say() { printf '[env] %s\n' "$*" >&2; }
 digest() { cat "$@" | sha256sum | cut -c1-16; }
-fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null; }
+version() { "$1" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null; }
+fits() { case "$(version "$1")" in 3.11 | 3.12 | 3.13) ;; *) return 1 ;; esac; }
+fail() { say "error: $*"; exit 2; }
 
 packages="$ENV/.stamp-$(digest requirements.lock requirements-uv.lock pyproject.toml)"
-gpaw="$(digest requirements-gpaw.lock workflow/install/gpaw.py)"
-if [ -x "$ENV/bin/python" ] && [ -e "$packages" ]; then
+gpaw="$(digest requirements-gpaw.lock workflow/install/{gpaw,libraries,debian}.py)"
+python=${PYTHON:-python3}
+
+# The environment's own interpreter; none if the system's Python, that it links to, has become another version.
+own="$ENV/bin/python"
+[ -x "$own" ] && there=$(version "$own") && [ -d "$ENV/lib/python$there" ] || own=
+if [ -n "$own" ] && [ "$python" != python3 ]; then
+  wanted=$(version "$python") || fail "PYTHON=$python does not start; name another: make env PYTHON=/path/to/python3.13"
+  [ "$wanted" = "$there" ] || fail "$ENV has Python $there, PYTHON=$python is $wanted; delete $ENV to make it anew"
+fi
+
+if [ -n "$own" ] && [ -e "$packages" ]; then
   [ -e "$ENV/.stamp-gpaw-$gpaw" ] && exit 0
   [ -e "$ENV/.stamp-no-gpaw-$gpaw" ] && [ -z "${RETRY_GPAW:-}" ] && exit 0
 fi
 
-python=${PYTHON:-python3}
+if [ -n "$own" ] && "$own" -m pip --version > /dev/null 2>&1; then
+  fits "$own" || fail "Python $NEEDED is needed, $ENV has $there; delete $ENV to make it anew"
+  python=$own   # compilers and headers are looked for by the Python that uses them
+fi
 fits "$python" || for other in python3.13 python3.12 python3.11; do
   if [ "$python" = python3 ] && fits $other; then python=$other; fi
 done
 fits "$python" || {
-  found=$("$python" -V 2>&1) || found="no $python"
-  say "error: Python $NEEDED is needed, found ${found%%$'\n'*}; name another: make env PYTHON=/path/to/python3.12"
-  exit 2
+  there=$("$python" -V 2>&1) || there="no $python"
+  fail "Python $NEEDED is needed, found ${there%%$'\n'*}; name another: make env PYTHON=/path/to/python3.13"
 }
+[ "$(version "$python")" != 3.12 ] || say "Python 3.12 is accepted, but only 3.11 and 3.13 are tested"
 exec "$python" -m workflow.install env --stamp "$packages" --gpaw-stamp "$ENV/.stamp-gpaw-$gpaw"

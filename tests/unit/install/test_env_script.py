@@ -16,6 +16,11 @@ from workflow.install.steps import SetupError
 
 ROOT = Path(__file__).parents[3]
 
+PINS = {
+    "requirements.lock": {"some-name": "1.0", "torch": "2.13.0"},
+    "requirements-gpaw.lock": {"gpaw-data": "1.2.1"},
+}
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -38,7 +43,8 @@ def set_up(project: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 def stand_in(folder: Path, version: str) -> Path:
     """Write a program that says it is Python of another version."""
     path = folder / "python"
-    path.write_text(f'#!/bin/sh\n[ "$1" = -V ] && {{ echo "Python {version}"; exit 0; }}\nexit 1\n')
+    short = version.rpartition(".")[0]
+    path.write_text(f'#!/bin/sh\ncase "$*" in -V) echo "Python {version}";; *print*) echo {short};; *) exit 1;; esac\n')
     path.chmod(0o755)
     return path
 
@@ -49,7 +55,7 @@ def test_another_python_is_named_with_the_way_out(project: Path, tmp_path: Path,
     assert done.returncode == 2
     assert done.stderr == (
         f"[env] error: Python 3.11, 3.12 or 3.13 is needed, found Python {version}; name another: "
-        "make env PYTHON=/path/to/python3.12\n"
+        "make env PYTHON=/path/to/python3.13\n"
     )
     assert not (project / ".venv").exists()
 
@@ -65,7 +71,7 @@ def test_the_versions_of_the_script_are_those_of_the_package() -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11,<3.14"
-    assert "(3, 11) <= sys.version_info < (3, 14)" in (ROOT / "workflow/scripts/env.sh").read_text()
+    assert "in 3.11 | 3.12 | 3.13)" in (ROOT / "workflow/scripts/env.sh").read_text()
 
 
 def test_an_index_out_of_reach_ends_in_one_line_and_leaves_no_stamp(project: Path) -> None:
@@ -114,31 +120,65 @@ def test_a_wheelhouse_without_wheels_is_one_line(project: Path, tmp_path: Path) 
     assert "Traceback" not in done.stderr
 
 
-def test_a_whole_environment_is_left_alone_in_no_time(project: Path) -> None:
+@pytest.fixture
+def whole(project: Path) -> Path:
+    """A project with an environment that counts as whole: interpreter, stamps."""
     script = (project / "workflow/scripts/env.sh").read_text()
-    names = subprocess.run(
-        [
-            "bash",
-            "-c",
-            script.split("if [ -x")[0].replace('cd "$(dirname "$0")/../.."', "true") + 'echo "$packages $gpaw"',
-        ],
-        cwd=project,
-        env=os.environ | {"ENV": ".venv"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    (project / ".venv/bin").mkdir(parents=True)
+    parts = script.split("# The environment's own interpreter")[0].replace('cd "$(dirname "$0")/../.."', "true")
+    command = ["bash", "-c", parts + 'echo "$packages $gpaw"']
+    environ = os.environ | {"ENV": ".venv"}
+    names = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, check=True).stdout.split()
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    (project / f".venv/lib/python{version}").mkdir(parents=True)
+    (project / ".venv/bin").mkdir()
     (project / ".venv/bin/python").symlink_to(sys.executable)
     (project / names[0]).touch()
     (project / f".venv/.stamp-gpaw-{names[1]}").touch()
+    return project
+
+
+def test_a_wheelhouse_that_lacks_a_package_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "read_lock", lambda path=packages.LOCK: PINS[str(path)])
+    for name in ("some_name-1.0-py3-none-any.whl", "torch-2.13.0+cpu-cp311-x.whl", "gpaw-data-1.2.1.tar.gz"):
+        (tmp_path / name).touch()
+    packages._need_whole(tmp_path)
+    (tmp_path / "torch-2.13.0+cpu-cp311-x.whl").rename(tmp_path / "torch-2.12.0+cpu-cp311-x.whl")
+    with pytest.raises(SetupError, match=r"without torch 2\.13\.0; make it again with `make wheelhouse`"):
+        packages._need_whole(tmp_path)
+
+
+def test_a_whole_environment_is_left_alone_in_no_time(whole: Path) -> None:
     times = []
     for _ in range(5):
         began = time.perf_counter()
-        done = set_up(project)
+        done = set_up(whole)
         times.append(time.perf_counter() - began)
         assert (done.returncode, done.stderr) == (0, "")
     assert min(times) < 0.2
+
+
+def test_an_environment_of_another_python_is_refused_and_kept(whole: Path, tmp_path: Path) -> None:
+    other = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
+    done = set_up(whole, PYTHON=str(stand_in(tmp_path, f"{other}.1")))
+    assert done.returncode == 2
+    assert f".venv has Python {sys.version_info[0]}.{sys.version_info[1]}, PYTHON=" in done.stderr
+    assert f"is {other}; delete .venv to make it anew" in done.stderr
+    assert list((whole / ".venv").glob(".stamp-gpaw-*"))
+
+
+def test_a_python_that_does_not_start_is_one_line_beside_a_whole_environment(whole: Path) -> None:
+    done = set_up(whole, PYTHON="/no/such/python")
+    assert done.returncode == 2
+    assert done.stderr.startswith("[env] error: PYTHON=/no/such/python does not start; name another")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_environment_whose_python_became_another_version_is_not_whole(whole: Path, tmp_path: Path) -> None:
+    (whole / ".venv/bin/python").unlink()
+    (whole / ".venv/bin/python").symlink_to(stand_in(tmp_path, "3.13.1" if sys.version_info[1] != 13 else "3.11.1"))
+    done = set_up(whole, PYTHON="no-such-python")
+    assert done.returncode == 2
+    assert "is needed, found" in done.stderr
 
 
 def test_a_package_at_another_version_is_not_taken_for_installed() -> None:

@@ -177,3 +177,27 @@ def test_gpaw_that_works_takes_the_reason_away(tmp_path: Path, monkeypatch: pyte
     assert (env / ".stamp-gpaw-1").exists()
     assert not (env / "gpaw-missing.txt").exists()
     assert not (env / ".stamp-no-gpaw-1").exists()
+
+
+def test_a_package_that_cannot_be_had_keeps_none_of_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = tmp_path / "packages"
+    script = (
+        f'case "$*" in *libpython9*) echo "E: Unable to locate package libpython9-dev"; exit 100;; '
+        f'*install*) echo "$@" >> {asked_for};; esac'
+    )
+    tool(tmp_path / "bin", "apt-get", script)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(debian, "unpack", lambda packages, env, log: debian.install(packages, log))
+    with pytest.raises(SetupError, match=r"^libpython9-dev: .*Unable to locate package libpython9-dev") as error:
+        debian.get(["g++", "libpython9-dev", "libxc-dev"], tmp_path, tmp_path / "apt.log", as_root=True)
+    assert "g++:" not in str(error.value)
+    assert [line.split()[-1] for line in asked_for.read_text().splitlines()] == ["g++", "libxc-dev"]
+
+
+def test_headers_are_seen_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "python_includes", lambda: (tmp_path / "include",))
+    bare = {"PATH": str(tmp_path)}
+    assert any(name.startswith("libpython") for name in libraries.find(tmp_path, bare).missing())
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "Python.h").touch()
+    assert not any(name.startswith("libpython") for name in libraries.find(tmp_path, bare).missing())

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,24 @@ def test_a_wheelhouse_replaces_every_other_source(configured: dict[str, str], tm
     pip = settings.read_pip_settings(sys.executable, environ)
     assert pip.pop("config-file") == os.devnull
     assert pip == {"no-index": "1", "find-links": str(tmp_path / "links")}
+
+
+def test_an_extra_index_that_does_not_answer_is_left_out() -> None:
+    class Refuses(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    there, gone = f"http://127.0.0.1:{server.server_port}/simple", "http://user:secret@127.0.0.1:9/simple"
+    pip = {"index-url": "https://a.example", "extra-index-url": f"{there}\n{gone}"}
+    try:
+        assert settings.unreachable_extra_indexes(pip) == [gone]
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert settings.without_extra_indexes(pip, [gone]) == {"index-url": "https://a.example", "extra-index-url": there}
+    assert settings.without_credentials(gone) == "http://127.0.0.1:9/simple"
+    assert settings.unreachable_extra_indexes({**pip, "proxy": "http://127.0.0.1:1"}) == []

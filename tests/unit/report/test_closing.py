@@ -76,8 +76,9 @@ def test_failures_are_told_with_a_reason(run: Path) -> None:
     assert "none converged with DFT" in lines(run)["meaning"]
 
 
-def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path) -> None:
+def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dft(run, "converged", code="gfn1-xtb")
+    monkeypatch.setattr("adit.report.words.closing.find_spec", lambda name: None)
     printed = lines(run)
     assert "not DFT" in printed["DFT"]
     assert "not DFT: GPAW is not installed" in printed["engine"]
@@ -85,6 +86,10 @@ def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path) -> None:
     reason = run / "gpaw-missing.txt"
     reason.write_text("c/bmgs/zero.c:8: fatal error: algorithm: No such file\n\nsudo apt-get install g++\n")
     printed = lines(run, reason)
+    monkeypatch.setattr("adit.report.words.closing.find_spec", lambda name: object())
+    assert lines(run)["engine"].endswith(
+        "GPAW was not installed then, but is now: make run REDO='dft dft_molecules' repeats these jobs with it"
+    )
     assert printed["engine"].endswith("zero.c:8: fatal error: algorithm: No such file; sudo apt-get install g++")
 
 

@@ -17,6 +17,7 @@ from adit.program import run_program
 from adit.sample.command import command_words, sample_command
 from adit.store import read_systems
 from adit.systems import Failure, Kind
+from tests.processes import ends
 
 ATOMS = {"crystal": 'Lattice="3 0 0 0 3 0 0 0 3" pbc="T T T" ', "molecule": ""}
 
@@ -123,13 +124,6 @@ def test_a_program_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         run(tmp_path, "no/such/program {output} {number}")
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     words = ["bash", "-c", f"sleep 600 & echo $! > '{inner}'; trap '' TERM; wait"]
@@ -137,19 +131,13 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) 
     with pytest.raises(ExternalToolError, match="was ended at the wall limit of 1 s"):
         run_program(words, "sample.command", 1.0)
     assert time.monotonic() - started < 60
-    deadline = time.monotonic() + 20
-    while alive(int(inner.read_text())) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(int(inner.read_text()))
+    assert ends(int(inner.read_text()))
 
 
 def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     run_program(["bash", "-c", f"sleep 600 >/dev/null 2>&1 & echo $! > '{inner}'"], "sample.command", 60.0)
-    deadline = time.monotonic() + 20
-    while alive(int(inner.read_text())) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(int(inner.read_text()))
+    assert ends(int(inner.read_text()))
 
 
 def test_arguments_reach_the_program_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

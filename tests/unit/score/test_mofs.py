@@ -19,6 +19,7 @@ from adit.score.mofs.run import ALL_PASSED, mof_funnel, mof_records, mof_rows, s
 from adit.score.tools import mofchecker
 from adit.score.tools.mofchecker import METRICS, MofChecks, check_all, metric_name, probe
 from adit.systems import AtomicSystem, Failure, Kind
+from tests.processes import ends
 
 STAND_IN = """
 import os, signal, time
@@ -147,17 +148,9 @@ def test_a_python_that_hangs_is_one_clear_line_and_ends(tmp_path: Path, monkeypa
     monkeypatch.setattr(mofchecker, "STARTUP_S", 1.0)
     with pytest.raises(ExternalToolError, match=r"has not loaded after 1 s; .*mofchecker_python"):
         probe(str(hanging))
-    assert len(ids.read_text().split()) == 2
-    assert not [number for number in ids.read_text().split() if _runs(int(number))]
-
-
-def _runs(number: int) -> bool:
-    """Return whether a process runs; one that ended but was not waited for does not."""
-    try:
-        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
+    numbers = ids.read_text().split()
+    assert len(numbers) == 2
+    assert all(ends(int(number)) for number in numbers)
 
 
 def test_names_say_what_passes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ NAMES: Final = ("made", "DFT", "engine", "meaning", "page")
 
 PAGE: Final = "report/index.html"
 """Path of the page inside the run."""
+
+REDO_DFT: Final = "make run REDO='dft dft_molecules'"
+"""Command that repeats DFT; a new engine alone makes no job run again."""
 
 GPAW_MISSING: Final = Path(".venv/gpaw-missing.txt")
 """File with the reason why GPAW was not built; the set-up writes it."""
@@ -86,7 +90,11 @@ def _why_no_gpaw(path: Path) -> str:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except OSError:
         lines = []
-    return "; ".join(lines[:2]) or f"{formats.code('gpaw')} is not installed (RETRY_GPAW=1 make env builds it)"
+    if lines:
+        return "; ".join(lines[:2])
+    if find_spec("gpaw") is not None:
+        return f"{formats.code('gpaw')} was not installed then, but is now: {REDO_DFT} repeats these jobs with it"
+    return f"{formats.code('gpaw')} is not installed (RETRY_GPAW=1 make env builds it, then {REDO_DFT})"
 
 
 def _meaning(run: Run) -> str:
