@@ -20,7 +20,7 @@ from adit import store
 from adit.columns import CONTROLS
 from adit.config import Config, ScoreConfig, ScoreStage
 from adit.progress import log, setup
-from adit.score.common.inputs import Energies, read_reference
+from adit.score.common.inputs import Energies, read_known_systems
 from adit.score.score import score_rows
 from adit.systems import Kind
 
@@ -41,7 +41,7 @@ def main() -> None:
     start, kind = time.perf_counter(), Kind(args.kind)
     score = ScoreConfig(controls=args.controls, posebusters=args.posebusters, xtb=args.xtb, mof_controls=args.controls)
     stage = Config(score=score).stage(ScoreStage)
-    reference = read_reference([args.data], kind)
+    reference = read_known_systems([args.data], kind)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         score_rows(stage, {kind: []}, lambda _: reference, Energies(), out, args.workers, args.cache)

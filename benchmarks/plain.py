@@ -19,7 +19,7 @@ from adit.data.augment import Views, augment, denoising_corruption
 from adit.flow.loss import flow_loss
 from adit.flow.path import center, interpolate
 from adit.model import blocks
-from adit.model.conditions import conditions_of, encode, null_conditions
+from adit.model.conditions import encode, null_conditions
 from adit.model.dit import DiT
 from adit.model.features import featurize
 from adit.model.padding import pad, padding_mask
@@ -48,7 +48,21 @@ def plain_attention() -> Iterator[None]:
 def view(systems: Sequence[AtomicSystem], generator: torch.Generator, device: torch.device) -> SystemBatch:
     """Collate systems and rotate and translate them."""
     drawn = Views.draw(len(systems), generator).part(torch.arange(len(systems)), device)
-    return augment(SystemBatch.from_systems(systems).to(device), drawn, 1.0)
+    return augment(collated(systems).to(device), drawn, 1.0)
+
+
+def collated(systems: Sequence[AtomicSystem]) -> SystemBatch:
+    """Concatenate systems into one batch (float32 on the CPU)."""
+    n_atoms = torch.tensor([len(s) for s in systems])
+    cells = [np.zeros((3, 3)) if s.cell is None else s.cell for s in systems]
+    return SystemBatch(
+        numbers=torch.from_numpy(np.concatenate([s.numbers for s in systems])),
+        positions=torch.from_numpy(np.concatenate([s.positions for s in systems])).float(),
+        cell=torch.from_numpy(np.stack(cells)).float(),
+        n_atoms=n_atoms,
+        system_idx=torch.repeat_interleave(torch.arange(len(systems)), n_atoms),
+        kind=torch.tensor([s.kind.label for s in systems]),
+    )
 
 
 class PlainVae:
@@ -92,7 +106,7 @@ class PlainDit:
         clean = clean * mask[..., None]
         t = torch.rand(len(systems), device=self.device)
         noisy = interpolate(center(torch.randn_like(clean), mask), clean, t)
-        conditions = conditions_of((), systems).to(self.device)
+        conditions = encode((), [s.kind for s in systems], [{}] * len(systems)).to(self.device)
         previous = torch.zeros_like(noisy)
         if self.steps % 2:
             with torch.no_grad():

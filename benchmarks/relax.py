@@ -3,7 +3,8 @@
 Parts (`python benchmarks/relax.py PART --data results/data/mp20.arrow`): `perturbed`, 200 crystals moved by 0.1 Å, do
 they relax back; `throughput`, one core against two; `poisoned`, 20 bad structures among 200; `batch`, together on a GPU
 against one at a time; `forms`, on one CPU thread: together, one at a time, ASE's BFGS and CHGNet's own optimiser
-(--data may be samples); `constants`, GPAW's lattice constants from strained cells (no --data).
+(--data may be samples); `optimizers`, each of `relax.optimizer` (the same); `constants`, GPAW's lattice constants from
+strained cells (no --data).
 """
 
 from __future__ import annotations
@@ -167,13 +168,7 @@ def forms(args: argparse.Namespace) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     limits = replace(limits_of(CONFIG), fmax=args.fmax)
-    systems = [
-        system
-        for system in store.read_systems(args.data)
-        if isinstance(system, AtomicSystem)
-        and not refuse(system, limits.min_distance, limits.max_volume_per_atom)
-        and unknown_to_chgnet(system) is None
-    ][: args.n]
+    systems = relaxable(args, limits)
     potential = network("cpu")
     potential.evaluate([convert.to_atoms(systems[0])])
     runs = {
@@ -188,20 +183,59 @@ def forms(args: argparse.Namespace) -> dict[str, Any]:
         rows = run()
         results[name] = (time.process_time() - started, rows)
         print(f"{name}: {results[name][0]:.1f} s of processor time", flush=True)
-    first_s, first = results["together"]
     shown: dict[str, Any] = {"crystals": len(systems), "fmax": limits.fmax, "batch_atoms": CPU_BATCH_ATOMS}
+    shown |= against(results, "together")
+    shown["peak_memory_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
+    return shown
+
+
+def optimizers(args: argparse.Namespace) -> dict[str, Any]:
+    """Relax the same crystals together with each optimiser, one after the other, on one thread of this process."""
+    import torch
+
+    torch.set_num_threads(1)
+    limits = replace(limits_of(CONFIG), fmax=args.fmax)
+    systems = relaxable(args, limits)
+    potential = network("cpu")
+    potential.evaluate([convert.to_atoms(systems[0])])
+    results: dict[str, tuple[float, list[Relaxed]]] = {}
+    for name in ("bfgs", "lbfgs", "fire"):
+        own = replace(limits, optimizer=name)
+        started = time.process_time()
+        rows = relax_together(systems, own, potential, unknown_to_chgnet, batch_atoms=CPU_BATCH_ATOMS)
+        results[name] = (time.process_time() - started, rows)
+        print(f"{name}: {results[name][0]:.1f} s of processor time", flush=True)
+    return {"crystals": len(systems), "fmax": limits.fmax, **against(results, "bfgs")}
+
+
+def relaxable(args: argparse.Namespace, limits: Limits) -> list[AtomicSystem]:
+    """Return the first crystals of a file that are not refused."""
+    systems = [
+        system
+        for system in store.read_systems(args.data)
+        if isinstance(system, AtomicSystem)
+        and not refuse(system, limits.min_distance, limits.max_volume_per_atom)
+        and unknown_to_chgnet(system) is None
+    ]
+    return systems[: args.n]
+
+
+def against(results: dict[str, tuple[float, list[Relaxed]]], reference: str) -> dict[str, Any]:
+    """Return time, convergence and energies of each form, compared with one of them."""
+    first_s, first = results[reference]
+    shown: dict[str, Any] = {}
     for name, (seconds, rows) in results.items():
         pairs = [(a, b) for a, b in zip(first, rows, strict=True) if a.status == b.status == "converged"]
         lower = np.array([b.energy_per_atom - a.energy_per_atom for a, b in pairs])
         shown[name] = {
             "cpu_s": round(seconds, 1),
-            "times_together": round(seconds / first_s, 2),
+            f"times_{reference}": round(seconds / first_s, 2),
             "converged": sum(row.status == "converged" for row in rows),
+            "median_steps": float(np.median([row.steps for row in rows])),
             "converged_in_both": len(pairs),
             "within_1_mev_per_atom": int((abs(lower) <= 1e-3).sum()),
             "mean_difference_mev_per_atom": round(1e3 * float(lower.mean()), 2),
         }
-    shown["peak_memory_gb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
     return shown
 
 
@@ -287,6 +321,7 @@ PARTS = {
     "poisoned": poisoned,
     "batch": together,
     "forms": forms,
+    "optimizers": optimizers,
     "constants": constants,
 }
 
@@ -300,7 +335,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.1, help="Å")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--fmax", type=float, default=CONFIG.fmax, help="eV/Å, of `forms`")
+    parser.add_argument("--fmax", type=float, default=CONFIG.fmax, help="eV/Å, of `forms` and `optimizers`")
     parser.add_argument("--batch-atoms", type=int, default=4096)
     parser.add_argument("--preset", default="standard")
     parser.add_argument("--names", nargs="*", help="crystals of `constants`")

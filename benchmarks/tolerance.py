@@ -31,7 +31,7 @@ from adit.score.crystals.validity import closest_contacts
 from adit.score.molecules.validity import check_molecule
 from adit.store import Row, read_systems
 from adit.systems import AtomicSystem, Kind, SystemBatch
-from adit.train.latents import load_vae
+from adit.train.latents import load_frozen_vae
 
 NOISE = (0.0, 0.05, 0.1, 0.2)
 TIMES = (0.9, 0.8, 0.6)
@@ -50,7 +50,7 @@ def main() -> None:
     args = options.parse_args()
     torch.set_num_threads(1)
     sampler = Sampler(args.weights / "vae", args.weights / "dit")
-    decoders = {str(args.weights): sampler.vae} | ({str(args.vae): load_vae(args.vae)} if args.vae else {})
+    decoders = {str(args.weights): sampler.vae} | ({str(args.vae): load_frozen_vae(args.vae)} if args.vae else {})
     rows = [row for path in args.data for row in measure(sampler, decoders, path, args.n)]
     print(pd.DataFrame(rows).to_markdown(index=False))
 

@@ -332,9 +332,16 @@ def flag(metric: Metric, protocol: Protocol) -> str:
     return f"{metric}_{protocol}"
 
 
-def surrogate_prefix(potential: str) -> str:
-    """Return the prefix of the names of a potential's surrogate energies; empty for no potential."""
-    return f"{potential}{_SURROGATE}" if potential else ""
+def energies_name(name: str, potential: str) -> str:
+    """Return the name in the files of a column or metric that is based on energies.
+
+    It is the only place that adds the prefix of surrogates.
+
+    Args:
+        name: without a prefix, e.g. ``e_above_hull``.
+        potential: potential whose energies are surrogates on a hull of DFT energies; empty for the hull's own method.
+    """
+    return f"{potential}{_SURROGATE}{name}" if potential else str(name)
 
 
 def potential_of(name: str) -> str:
@@ -355,6 +362,16 @@ def stored_as(name: str, names: Iterable[str]) -> str:
 def surrogate_title(potential: str) -> str:
     """Return the label of a potential's energies on a DFT hull: ``CHGNet surrogate``."""
     return f"{potential_title(potential)} surrogate"
+
+
+def energies_title(title: str, potential: str) -> str:
+    """Return the title of a column or metric that is based on energies: ``S.U.N. (CHGNet surrogate)``.
+
+    Args:
+        title: without a potential.
+        potential: as of ``energies_name``.
+    """
+    return f"{title} ({surrogate_title(potential)})" if potential else title
 
 
 def potential_title(potential: str) -> str:

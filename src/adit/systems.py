@@ -136,19 +136,6 @@ class AtomicSystem:
         """Return the cell volume in Å³; 0 for molecules."""
         return 0.0 if self.cell is None else float(abs(np.linalg.det(self.cell)))
 
-    def same_as(self, other: AtomicSystem) -> bool:
-        """Return whether every stored field is equal, bit for bit."""
-        cells = (self.cell is None and other.cell is None) or (
-            self.cell is not None and other.cell is not None and np.array_equal(self.cell, other.cell)
-        )
-        return (
-            cells
-            and (self.system_id, self.kind) == (other.system_id, other.kind)
-            and dict(self.info) == dict(other.info)
-            and np.array_equal(self.numbers, other.numbers)
-            and np.array_equal(self.positions, other.positions)
-        )
-
 
 def _problem(kind: Kind, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray | None) -> str | None:
     """Return why the fields are not a valid system, or ``None``."""
@@ -294,28 +281,6 @@ class SystemBatch:
         eye = torch.eye(3, dtype=self.cell.dtype, device=self.cell.device)
         # inv() would wait for the device to check the result
         return torch.linalg.inv_ex(torch.where(self.periodic[:, None, None], self.cell, eye)).inverse
-
-    @classmethod
-    def from_systems(cls, systems: Sequence[AtomicSystem]) -> SystemBatch:
-        """Concatenate systems into one batch (float32 on the CPU).
-
-        Raises:
-            DataError: there is no system.
-        """
-        import torch
-
-        if not systems:
-            raise DataError("a batch needs at least one system")
-        n_atoms = torch.tensor([len(s) for s in systems])
-        zero = np.zeros((3, 3))
-        return cls(
-            numbers=torch.from_numpy(np.concatenate([s.numbers for s in systems])),
-            positions=torch.from_numpy(np.concatenate([s.positions for s in systems])).float(),
-            cell=torch.from_numpy(np.stack([zero if s.cell is None else s.cell for s in systems])).float(),
-            n_atoms=n_atoms,
-            system_idx=torch.repeat_interleave(torch.arange(len(systems)), n_atoms),
-            kind=torch.tensor([s.kind.label for s in systems]),
-        )
 
     @classmethod
     def from_arrays(cls, arrays: SystemArrays, rows: np.ndarray) -> SystemBatch:

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from adit import store
-from adit.columns import surrogate_prefix
-from adit.report.compare.runs import compare
+from adit.columns import energies_name
+from adit.report.compare.runs import compare_runs
 from tests.browser.driver import Visit
 from tests.browser.runs import write_report
 from tests.unit.report.test_page import HOSTILE, write_run
@@ -52,11 +52,11 @@ def test_a_narrow_window_does_not_scroll_sideways(visit: Visit, full: Path) -> N
 def test_numbers_of_a_card_stand_in_one_line_beside_long_names(visit: Visit, tmp_path: Path) -> None:
     run = write_run(tmp_path)
     scores = store.read_frame(run / "scores/crystal.parquet")
-    names = {"e_above_hull": f"{surrogate_prefix('chgnet')}e_above_hull"}
+    names = {"e_above_hull": energies_name("e_above_hull", "chgnet")}
     store.write_frame(run / "scores/crystal.parquet", scores.rename(columns=names))
     page = visit.open(write_report(run))
     card = page.locator("#best .card").first
-    expect(card.locator("dt").first).to_have_text("E above hull, CHGNet surrogate")
+    expect(card.locator("dt").first).to_have_text("E above hull (CHGNet surrogate)")
     lines = card.locator("dd").first.evaluate(
         "dd => dd.getClientRects()[0].height / parseFloat(getComputedStyle(dd).fontSize)"
     )
@@ -77,7 +77,7 @@ def test_comparison_of_runs_opens_without_a_complaint(visit: Visit, full: Path, 
     other = shutil.copytree(full.parent, tmp_path / "other")
     summary = store.read_json(other / "scores/summary.json")
     store.write_json(other / "scores/summary.json", summary[:2])
-    compare([full.parent, other], tmp_path / "out")
+    compare_runs([full.parent, other], tmp_path / "out")
     page = visit.open(tmp_path / "out")
     expect(page.locator("#numbers tbody tr")).not_to_have_count(0)
     expect(page.locator("#figures svg").first).to_be_visible()

@@ -227,11 +227,11 @@ def test_333_entries_of_one_chemical_system_give_44_stable_ones() -> None:
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from adit.relax.dft.engines.corrections import mp2020
+    from adit.relax.dft.engines.corrections import corrected_entries
 
     with gzip.open(MIRROR / "hull" / "cl-mn-na-o-y_entries.json.gz") as file:
         raw = [ComputedStructureEntry.from_dict(entry) for entry in json.load(file)]
-    corrected = mp2020(raw)
+    corrected = corrected_entries(raw)
     corrected.check("Cl-Mn-Na-O-Y")
     assert corrected.processed == 1.0
     entries = [

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adit.errors import ConfigError
-from adit.expressions import parse
+from adit.expressions import parse_condition
 
 COLUMNS = ("a", "b", "text", "d-e", "flag")
 QUOTED = {"d-e": "`d-e`"}
@@ -102,7 +102,7 @@ conditions = st.recursive(
 @given(conditions, rows)
 def test_a_condition_means_what_the_reference_says(case: Case, row: dict[str, Any]) -> None:
     expected = _is_true(case.value(row))
-    condition = parse(case.text)
+    condition = parse_condition(case.text)
     assert condition.holds(row) is expected
     sql, parameters = condition.sql(lambda name: f'+"{name}"')
     base = sqlite3.connect(":memory:")
@@ -117,7 +117,7 @@ def test_a_condition_means_what_the_reference_says(case: Case, row: dict[str, An
 def test_any_text_is_a_condition_or_one_line(text: str) -> None:
     message = ""
     try:
-        parse(text)
+        parse_condition(text)
     except ConfigError as error:
         message = str(error)
     assert "\n" not in message

@@ -21,6 +21,7 @@ from adit.model.vae import VAE
 from adit.systems import AtomicSystem, SystemBatch
 from tests.conftest import random_crystal, random_molecule
 from tests.property.test_model_invariances import in_company, systems
+from tests.systems import batch_of as joined
 
 pytest.importorskip("e3nn")
 
@@ -58,7 +59,7 @@ def double(batch: SystemBatch) -> SystemBatch:
 
 
 def batch_of(*rows: AtomicSystem) -> SystemBatch:
-    return double(SystemBatch.from_systems(rows))
+    return double(joined(rows))
 
 
 @torch.no_grad()

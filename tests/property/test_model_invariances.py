@@ -27,6 +27,7 @@ from adit.model.vae import VAE
 from adit.systems import AtomicSystem, Kind, SystemBatch
 from adit.train.vae import vae_losses
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import batch_of
 
 SMALL = VaeModelConfig(d_model=32, heads=4, encoder_layers=2, decoder_layers=2, latent_dim=4, encode_lattice=True)
 FEW = settings(max_examples=15, deadline=None)
@@ -55,7 +56,7 @@ def systems(draw: st.DrawFn) -> AtomicSystem:
 
 def in_company(system: AtomicSystem) -> SystemBatch:
     random = np.random.default_rng(7)
-    return SystemBatch.from_systems([random_crystal(random, 12, "x"), system, random_molecule(random, 3, "y")])
+    return batch_of([random_crystal(random, 12, "x"), system, random_molecule(random, 3, "y")])
 
 
 def encode(module: VAE, batch: SystemBatch, row: int, n: int) -> torch.Tensor:
@@ -66,7 +67,7 @@ def encode(module: VAE, batch: SystemBatch, row: int, n: int) -> torch.Tensor:
 @given(systems())
 def test_latents_do_not_depend_on_batch_mates(system: AtomicSystem) -> None:
     module, n = vae(), len(system)
-    alone = encode(module, SystemBatch.from_systems([system]), 0, n)
+    alone = encode(module, batch_of([system]), 0, n)
     torch.testing.assert_close(alone, encode(module, in_company(system), 1, n), atol=2e-5, rtol=1e-4)
 
 
@@ -76,8 +77,8 @@ def test_latents_follow_a_permutation_of_atoms(system: AtomicSystem, random: obj
     order = np.random.default_rng(random.randint(0, 10**6)).permutation(len(system))  # type: ignore[attr-defined]
     permuted = AtomicSystem("p", system.kind, system.numbers[order], system.positions[order], system.cell)
     module, n = vae(), len(system)
-    latents = encode(module, SystemBatch.from_systems([system]), 0, n)
-    moved = encode(module, SystemBatch.from_systems([permuted]), 0, n)
+    latents = encode(module, batch_of([system]), 0, n)
+    moved = encode(module, batch_of([permuted]), 0, n)
     torch.testing.assert_close(latents[torch.from_numpy(order)], moved, atol=2e-5, rtol=1e-4)
 
 
@@ -92,7 +93,7 @@ def test_losses_do_not_depend_on_batch_mates(system: AtomicSystem) -> None:
         values = vae_losses(module.decoder(posterior.mean, features.mask), posterior, features, 1e-5)
         return {name: float(value[row].detach()) for name, value in values.items()}
 
-    alone, company = losses(SystemBatch.from_systems([system]), 0), losses(in_company(system), 1)
+    alone, company = losses(batch_of([system]), 0), losses(in_company(system), 1)
     assert alone == pytest.approx(company, rel=1e-3, abs=1e-5)
 
 
@@ -130,7 +131,7 @@ def test_dit_follows_a_permutation_of_atoms(seed: int) -> None:
 @FEW
 @given(systems(), st.integers(0, 1000))
 def test_rotation_keeps_fractional_coordinates_and_lattice(system: AtomicSystem, seed: int) -> None:
-    batch = SystemBatch.from_systems([system])
+    batch = batch_of([system])
     turned = featurize(rotate(batch, rotations(Views.draw(1, torch.Generator().manual_seed(seed)).quaternion)))
     before = featurize(batch)
     difference = (turned.fractional - before.fractional).remainder(1.0)
@@ -141,7 +142,7 @@ def test_rotation_keeps_fractional_coordinates_and_lattice(system: AtomicSystem,
 @FEW
 @given(systems(), st.integers(0, 1000))
 def test_augmentation_keeps_distances(system: AtomicSystem, seed: int) -> None:
-    batch = SystemBatch.from_systems([system])
+    batch = batch_of([system])
     moved = augment(batch, Views.draw(len(batch), torch.Generator().manual_seed(seed)), 1.0)
     assert np.allclose(distances(batch), distances(moved), atol=2e-3)
 
@@ -162,7 +163,7 @@ def distances(batch: SystemBatch) -> np.ndarray:
 def test_translation_over_the_cell_returns_to_the_start(system: AtomicSystem, seed: int) -> None:
     if system.cell is None:
         return
-    batch = SystemBatch.from_systems([system])
+    batch = batch_of([system])
     moved = translate(batch, batch.cell[0].sum(dim=0)[None])
     torch.testing.assert_close(featurize(moved).lattice, featurize(batch).lattice)
     difference = (featurize(moved).fractional - featurize(batch).fractional).remainder(1.0)
@@ -183,14 +184,14 @@ def test_rotations_are_uniform_over_so3() -> None:
 
 
 def test_one_rotation_and_one_translation_per_system(mixed: list[AtomicSystem]) -> None:
-    batch = SystemBatch.from_systems([mixed[1]] * 3)
+    batch = batch_of([mixed[1]] * 3)
     moved = augment(batch, Views.draw(len(batch), torch.Generator().manual_seed(0)), 1.0).positions.view(3, -1, 3)
     assert not torch.allclose(moved[0] - moved[0, :1], moved[1] - moved[1, :1], atol=1e-2)
     assert not torch.allclose(moved[0].mean(0), moved[1].mean(0), atol=1e-2)
 
 
 def test_pad_and_unpad_are_inverse(mixed: list[AtomicSystem]) -> None:
-    batch = SystemBatch.from_systems(mixed)
+    batch = batch_of(mixed)
     mask = padding_mask(batch.n_atoms)
     assert torch.equal(unpad(pad(batch.positions, mask), mask), batch.positions)
 
@@ -220,6 +221,6 @@ def test_flow_loss_is_the_papers_equation_in_double_precision() -> None:
 
 
 def test_center_moves_molecules_only(mixed: list[AtomicSystem]) -> None:
-    batch = center(SystemBatch.from_systems(mixed))
+    batch = center(batch_of(mixed))
     assert batch.positions[batch.system_idx == 1].mean(0).abs().max() < 1e-5
-    assert torch.equal(replace(batch).cell[0], SystemBatch.from_systems(mixed).cell[0])
+    assert torch.equal(replace(batch).cell[0], batch_of(mixed).cell[0])

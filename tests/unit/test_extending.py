@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,6 +21,7 @@ from adit.config.engines import ENGINES, EngineEntry
 from adit.config.solvers import SOLVERS, SolverEntry
 from adit.data.datasets.records import Dataset, Loaded, Record
 from adit.data.prepare.stage import prepare
+from adit.errors import ConfigError, ExternalToolError
 from adit.expected import Site, expected
 from adit.flow.grid import time_grid
 from adit.flow.solver import Step, integrate
@@ -27,6 +31,8 @@ from adit.readers.formats.base import CutSettings, Format, Parsed, ParseSettings
 from adit.readers.formats.registry import FORMATS, format_of, known_formats
 from adit.relax.dft.engines.presets import RelaxPreset
 from adit.relax.dft.engines.registry import resolve
+from adit.relax.dft.restart import start_of
+from adit.relax.dft.task import task_of
 from adit.relax.potentials import registry
 from adit.relax.potentials.chosen import Chosen
 from adit.relax.potentials.interpreter import loaders
@@ -40,6 +46,7 @@ from adit.systems import AtomicSystem, Kind
 
 HERE = __name__
 ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/adit"
 
 
 class Midpoint:
@@ -100,7 +107,7 @@ def test_a_potential(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert Chosen("other", str(weights_of_another)).energy_per_atom(salt()) != energy
     assert chosen.energy_tag.startswith("other-other_")
     potential = surrogate_of(chosen.energy_tag, MP2020_TAG)
-    assert columns.surrogate_prefix(potential) + Metric.SUN == "other_surrogate_sun"
+    assert columns.energies_name(Metric.SUN, potential) == "other_surrogate_sun"
     assert columns.surrogate_title(potential) == "Other surrogate"
 
 
@@ -135,6 +142,64 @@ def test_an_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from adit.config.base import load_place
 
     assert load_place(entry.maker)(engine.preset) == ("relaxes", 2.0)
+
+
+def program_version(command: str | None) -> str | None:
+    return "2.0" if command == "run-lj" else None
+
+
+def no_files() -> None:
+    raise ExternalToolError("the tables of LJ are missing")
+
+
+def no_restart(task: object, run: Path) -> tuple[int, AtomicSystem | None]:
+    return 7, salt()
+
+
+def test_an_engine_with_flows_a_command_and_files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All that the package asks of an engine is a field of its entry: it needs no branch on its name."""
+    entry = EngineEntry(
+        *("flows", "Flows", "PBE(+U)", "good", "free", "install it"),
+        flows=("good", "better"),
+        functionals={"better": "r2SCAN"},
+        molecule_functional="PBE",
+        corrections={"good": "MP2020"},
+        commanded=True,
+        version=f"{HERE}:program_version",
+        last_geometry=f"{HERE}:no_restart",
+    )
+    monkeypatch.setitem(ENGINES, "flows", entry)
+    stage = config.DftStage(dft=config.DftConfig(engine="flows", preset="good", command="run-lj"))
+    engine = resolve(stage, tmp_path)
+    assert (engine.version, engine.command, engine.energy_tag) == ("2.0", "run-lj", "flows/PBE(+U)/MP2020")
+    assert resolve(stage, tmp_path, molecules=True).energy_tag == "flows/PBE/none"
+    better = config.DftStage(dft=config.DftConfig(engine="flows", preset="better", command="run-lj"))
+    assert resolve(better, tmp_path).energy_tag == "flows/r2SCAN/none"
+    with pytest.raises(ConfigError, match="Flows has no preset 'worse'; choose good or better"):
+        resolve(config.DftStage(dft=config.DftConfig(engine="flows", preset="worse", command="run-lj")), tmp_path)
+    with pytest.raises(ExternalToolError, match="install it"):
+        resolve(config.DftStage(dft=config.DftConfig(engine="flows", preset="good")), tmp_path)
+    monkeypatch.setitem(ENGINES, "flows", replace(entry, requirement=f"{HERE}:no_files"))
+    with pytest.raises(ExternalToolError, match="the tables of LJ are missing"):
+        resolve(stage, tmp_path)
+
+    task = task_of(salt(), engine, tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "started").write_text(json.dumps({"key": task.key, "steps": 3}))
+    geometry, steps = start_of(task)
+    assert (geometry.system_id, steps) == ("salt", 10)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "relax/dft").rglob("*.py")), ids=lambda path: path.name)
+def test_no_code_of_dft_compares_the_name_of_an_engine(path: Path) -> None:
+    compared = {
+        part.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant)
+    }
+    assert not compared & set(ENGINES)
 
 
 def salt(system_id: str = "salt") -> AtomicSystem:

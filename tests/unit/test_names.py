@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +101,22 @@ def test_a_public_class_has_a_name_of_its_own() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_a_function_that_is_imported_by_name_has_a_name_of_its_own() -> None:
+    """``from room import check`` says which function is meant only as long as there is one."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "src/adit").rglob("*.py")}
+    defined = {
+        (str(path.relative_to(ROOT / "src").with_suffix("")).replace("/", "."), node.name)
+        for path, tree in trees.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+    }
+    nodes = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imports = {(str(node.module), alias.name) for node in nodes for alias in node.names}
+    assert not [name for module, name in imports if module.startswith("adit.") and re.match("_[a-z]", name)], "private"
+    counts = Counter(name for _, name in imports & defined)
+    assert {name for name, count in counts.items() if count > 1} == set()
 
 
 def test_texts_keys_and_longer_names_are_free() -> None:

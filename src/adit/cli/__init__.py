@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ from adit.cli import (
 from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths, written_paths
 from adit.errors import AditError, DataError, from_os_error
 from adit.limits import DEFAULTS, limited
-from adit.outputs.check import check_places, set_adopting
+from adit.outputs.check import check_output_places, set_adopting
 from adit.outputs.inputs import reads_only
 from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
@@ -54,8 +55,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     top = Parser(
         prog="adit",
-        description="Generate crystals and molecules, relax, score and report them; `adit VERB --help` lists the "
-        "options of a command.",
+        description="Generate crystals and molecules, relax, score and report them;\n"
+        "`adit VERB --help` lists the options of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
@@ -81,7 +83,12 @@ def parser() -> argparse.ArgumentParser:
     )
     for room in rooms:
         room.register(verbs)
-    top.epilog = f"stages of the workflow, called by its rules as `adit stage STAGE`: {', '.join(verbs.stages)}"
+    groups = {
+        "for the upkeep of this project": verbs.of_upkeep,
+        "stages of the workflow, called by its rules as `adit stage STAGE`": verbs.stages,
+    }
+    lines = (f"{title}: {', '.join(names)}" for title, names in groups.items())
+    top.epilog = "\n\n".join(textwrap.fill(line, 78, break_on_hyphens=False) for line in lines)
     return top
 
 
@@ -112,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _end_with_parent()
     try:
         with back_to_the_queue(), limited(DEFAULTS):
-            check_places(written_paths(args))
+            check_output_places(written_paths(args))
             args.handler(args)
     except AditError as error:
         log.error("error: %s", error)

@@ -93,7 +93,7 @@ def _kind_of(file: Path, whole: config.Config, workers: int) -> str:
 
 
 def _stats(args: argparse.Namespace, out: Path) -> Path:
-    stats: Path = args.stats or out.with_suffix(".stats.json")
+    stats: Path = getattr(args, "stats", None) or out.with_suffix(".stats.json")
     return stats
 
 
@@ -154,21 +154,23 @@ def _declare_prepare(sub: argparse.ArgumentParser) -> None:
     add_refuse(sub)
     sub.add_argument("--dataset", nargs="+", default=[], help="names; default: those of --config")
     add_paths(sub, "out")
-    add_paths(sub, "stats", "state", required=False)
+    add_paths(sub, "state", required=False, default="a hidden folder beside --out")
     _add_mirror(sub)
     add_workers(sub)
 
 
 def _declare_prepare_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "out")
-    add_paths(sub, "stats", "state", required=False)
+    add_paths(sub, "stats", required=False, default="beside --out")
+    add_paths(sub, "state", required=False, default="a hidden folder beside --out")
     _add_mirror(sub)
     add_workers(sub)
 
 
 def _declare_labels(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "data")
-    add_paths(sub, "out", "state", required=False)
+    add_paths(sub, "out", required=False, default="beside --data")
+    add_paths(sub, "state", required=False, default="a hidden folder beside --out")
     add_workers(sub)
 
 

@@ -63,16 +63,16 @@ def _write_dossiers(
     """Write the dossiers of subjects; ``files`` are inputs beside the table of the hull and the folder of the run."""
     from adit.dossier.decomposition import Phases
     from adit.dossier.subjects import READ, with_references
-    from adit.dossier.write import write
+    from adit.dossier.write import write_dossiers
 
     inputs = [*files, *([table] if table else []), *([args.run / name for name in READ] if args.run else [])]
     phases = None if table is None else Phases.read(table)
     chosen = [with_references(subject, references) for subject in subjects]
-    write(chosen, failures, phases, args.out, inputs=inputs, workers=args.workers)
+    write_dossiers(chosen, failures, phases, args.out, inputs=inputs, workers=args.workers)
 
 
 def _lookup(args: argparse.Namespace) -> None:
-    from adit.known.lookup import look_up, places_of, write
+    from adit.known.lookup import look_up, places_of, write_lookup
 
     for out in args.out:
         if out.suffix not in (".csv", ".parquet"):
@@ -95,13 +95,13 @@ def _lookup(args: argparse.Namespace) -> None:
         read.sort(key=lambda row: order[row.system_id])
         systems = [row for row in read if isinstance(row, AtomicSystem)]
         places = places_of(settings, whole.limits, cache, systems, reading)
-        write(look_up(read, places, args.workers), new)
+        write_lookup(look_up(read, places, args.workers), new)
 
 
 def _known_stage(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from adit.known.lookup import look_up, places_of, write
+    from adit.known.lookup import look_up, places_of, write_lookup
     from adit.ledger.gather import best, gather
 
     stage = config.load_stage(config.KnownStage, args.config)
@@ -114,7 +114,7 @@ def _known_stage(args: argparse.Namespace) -> None:
         chosen = best(gather(args.run), stage.lookup.top)
         systems = [replace(one.system, system_id=one.generated.system_id) for one in chosen]
         places = places_of(stage.lookup, stage.limits, args.cache, systems, reading)
-        write(look_up(systems, places, args.workers), new)
+        write_lookup(look_up(systems, places, args.workers), new)
 
 
 def register(verbs: Verbs) -> None:

@@ -48,7 +48,7 @@ def _judge_hull(args: argparse.Namespace) -> None:
 
 def _check_stability(args: argparse.Namespace) -> None:
     from adit.readers import settings_of
-    from adit.relax.stability import check_files
+    from adit.relax.stability import check_stability
 
     whole = whole_config(args.config)
     set_limits(whole.limits)
@@ -58,7 +58,7 @@ def _check_stability(args: argparse.Namespace) -> None:
     stability = _with(whole.stability, {"wall_limit_s": args.wall_limit})
     also_reads(potential_files(relax))
     stage = config.StabilityStage(relax=relax, stability=stability, limits=whole.limits)
-    check_files(stage, args.files, args.out, args.workers, _draw, reading, args.only)
+    check_stability(stage, args.files, args.out, args.workers, _draw, reading, args.only)
 
 
 def _with(section: S, named: dict[str, object]) -> S:
@@ -68,10 +68,10 @@ def _with(section: S, named: dict[str, object]) -> S:
 
 
 def _draw(frame: pd.DataFrame, dos: pd.DataFrame, folder: Path) -> None:
-    from adit.report.figures.drawing import save
+    from adit.report.figures.drawing import save_drawing
     from adit.report.figures.phonons import phonon_dos
 
-    save(phonon_dos(frame, dos), folder)
+    save_drawing(phonon_dos(frame, dos), folder)
 
 
 def _check_stability_stage(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_workers
-from adit.expressions import parse
+from adit.expressions import parse_condition
 from adit.outputs.replace import replaced_files
 from adit.systems import Kind
 
@@ -23,7 +23,7 @@ def _keep(args: argparse.Namespace) -> None:
     if args.score_command is not None:
         named = {"score_command": args.score_command, "score_command_wall_limit_s": args.wall_limit}
         config.parse_as(config.RoundsConfig, named, "adit keep")
-    kind, condition = Kind(args.kind), None if args.keep is None else parse(args.keep, "--keep")
+    kind, condition = Kind(args.kind), None if args.keep is None else parse_condition(args.keep, "--keep")
     decisions = args.out.with_suffix(".decisions.parquet")
     folders = inputs_of(args.run, kind)
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
@@ -43,7 +43,7 @@ def _keep_stage(args: argparse.Namespace) -> None:
     with replaced_files([args.out, decisions], "keep", inputs=[*folders, *args.earlier]) as (new, table):
         earlier = [system for path in args.earlier for system in read_systems(path).systems()]
         text = config.condition_of(stage.keep, str(kind))
-        condition = None if text is None else parse(text, "rounds.keep")
+        condition = None if text is None else parse_condition(text, "rounds.keep")
         program = _program(stage.score_command, stage.score_command_wall_limit_s)
         kept = keep(args.run, kind, earlier, args.workers, condition, program)
         check_floors(kept, args.run, kind, stage.floors)
@@ -58,9 +58,9 @@ def _program(command: str | None, wall_limit_s: float) -> ScoreCommand | None:
 
 def _rounds(args: argparse.Namespace) -> None:
     """Write the page that compares the rounds and their controls."""
-    from adit.report.compare.runs import compare
+    from adit.report.compare.runs import compare_runs
 
-    compare(args.rounds, args.out)
+    compare_runs(args.rounds, args.out)
 
 
 def register(verbs: Verbs) -> None:

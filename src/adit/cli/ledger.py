@@ -53,9 +53,9 @@ def _mark(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from adit.ledger.export import export
+    from adit.ledger.export import export_candidates
 
-    export(args.ledger, args.condition, args.out)
+    export_candidates(args.ledger, args.condition, args.out)
 
 
 def _lines(rows: Sequence[Sequence[Any]]) -> str:

@@ -60,7 +60,7 @@ PATHS: Final = {
     "checks": "results of the slow checks, .json",
     "selected": "table of the structures selected for DFT, .parquet",
     "folder": "folder to work in",
-    "settings": "folder of the presets (config/dft)",
+    "settings": "folder of the presets of DFT engines",
     "points": "folders of the points of the grid",
     "run": "folder of the run",
     "crystal": "shards of crystals, .arrow",
@@ -71,13 +71,14 @@ PATHS: Final = {
 
 
 class Verbs:
-    """The commands in two groups: for users, and stages of the workflow (``adit stage VERB``)."""
+    """The commands in three groups: for users, for the upkeep of this project, and stages (``adit stage VERB``)."""
 
     def __init__(self, top: argparse.ArgumentParser) -> None:
         self._people = top.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
         text = "run one stage of the workflow, as its rules do; `adit stage --help` lists the stages"
         stage = self._people.add_parser("stage", help=text, description=text)
         self._stages = stage.add_subparsers(dest="stage", required=True, metavar="STAGE", title="stages")
+        self.of_upkeep: list[str] = []
 
     def add(
         self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
@@ -105,6 +106,14 @@ class Verbs:
             declare,
             "section of the configuration for this stage as JSON, or a YAML file" if needs_config else "",
         )
+
+    def upkeep(
+        self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
+    ) -> argparse.ArgumentParser:
+        """Add a command for the upkeep of this project, which the list for users leaves out; see ``add``."""
+        sub = self._people.add_parser(name, description=text)
+        self.of_upkeep.append(name)
+        return _declared(sub, handler, declare, "YAML file" if needs_config else "")
 
     @property
     def stages(self) -> list[str]:
@@ -202,7 +211,9 @@ def whole_config(path: str) -> config.Config:
     return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
-def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, required: bool = True) -> None:
+def add_paths(
+    sub: argparse.ArgumentParser, *names: str, many: bool = False, required: bool = True, default: str = "none"
+) -> None:
     """Add options that take paths, with the help of ``PATHS``.
 
     Args:
@@ -210,9 +221,10 @@ def add_paths(sub: argparse.ArgumentParser, *names: str, many: bool = False, req
         names: keys of ``PATHS``, without dashes.
         many: whether each option takes several paths.
         required: whether the options have to be given.
+        default: what happens without an option that does not have to be given, for its help.
     """
     for name in names:
-        text = PATHS[name] + ("" if required else "; default: none")
+        text = PATHS[name] + ("" if required else f"; default: {default}")
         if many:
             nargs = "+" if required else "*"
             sub.add_argument(f"--{name}", type=Path, nargs=nargs, default=[], required=required, help=text)

@@ -47,7 +47,7 @@ def site_of(profile: Path, device: str) -> Site:
     Raises:
         ConfigError: the profile does not exist or is invalid.
     """
-    values = scheduler.read(scheduler.file_of(profile))
+    values = scheduler.read_profile(scheduler.file_of(profile))
     resources: dict[str, dict[str, Any]] = values.get("set-resources") or {}
     sizes = values.get("group-components") or {}
     in_one_job = {rule: max(1, _whole(sizes.get(group))) for rule, group in (values.get("groups") or {}).items()}
@@ -85,6 +85,6 @@ def register(verbs: Verbs) -> None:
         sub.add_argument("--profile", type=Path, default=PROFILE, help=text)
         devices = [name for name in SUSTAINED if name != "cpu"]
         sub.add_argument("--gpu", choices=devices, default="a100", help="kind of GPU")
-        add_paths(sub, "out", required=False)
+        add_paths(sub, "out", required=False, default="only the terminal")
 
     verbs.add("plan", _plan, "estimate the cost of a run: jobs, core hours and GPU hours of each rule", declare)

@@ -58,9 +58,9 @@ def _ship_prototypes(args: argparse.Namespace) -> None:
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
     text = "relax the built-in crystals for the table in the package"
-    verbs.add("ship-references", _ship_references, text, _declare_ship_references)
+    verbs.upkeep("ship-references", _ship_references, text, _declare_ship_references)
     text = "search prototypes of the pairs of elements of a dataset, the most frequent first"
-    verbs.add("ship-prototypes", _ship_prototypes, text, _declare, needs_config=False)
+    verbs.upkeep("ship-prototypes", _ship_prototypes, text, _declare, needs_config=False)
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 POTENTIALS = config.POTENTIAL_NAMES
 """Names of the potentials."""
 
+PRESETS = "config/dft, else that of the package"
+"""Where presets are without --settings."""
+
 MOLECULES = "gfn2-xtb"
 """Engine of molecules."""
 
@@ -260,12 +263,12 @@ def _declare_relax(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--weights", help="file of a potential's weights; default: relax.weights of --config")
     sub.add_argument("--python", help="interpreter that has the potential; default: relax.python of --config")
     named = ", ".join(f"{entry.preset} ({name})" for name, entry in ENGINES.items())
-    sub.add_argument("--preset", help=f"settings of a DFT engine, by name (config/dft); default: {named}")
+    sub.add_argument("--preset", help=f"settings of a DFT engine, by name; default: {named}")
     text = "wall-time limit per attempt at a structure, s; default: relax.wall_limit_s or dft.wall_limit_s of --config"
     sub.add_argument("--wall-limit", type=float, help=text)
     sub.add_argument("--command", help="command that starts VASP; default: dft.command of --config")
     add_paths(sub, "out")
-    add_paths(sub, "settings", required=False)
+    add_paths(sub, "settings", required=False, default=PRESETS)
     add_workers(sub)
 
 
@@ -319,13 +322,14 @@ def _declare_hull_stage(sub: argparse.ArgumentParser) -> None:
 def _declare_select(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "relaxed", many=True)
     add_paths(sub, "hull", "out")
-    add_paths(sub, "judge", "settings", required=False)
+    add_paths(sub, "judge", required=False)
+    add_paths(sub, "settings", required=False, default=PRESETS)
 
 
 def _declare_select_molecules(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "relaxed", "data", many=True, required=False)
     add_paths(sub, "out")
-    add_paths(sub, "settings", required=False)
+    add_paths(sub, "settings", required=False, default=PRESETS)
 
 
 def _declare_dft(sub: argparse.ArgumentParser) -> None:
@@ -334,14 +338,14 @@ def _declare_dft(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--shard", type=from_zero, default=0, help="index of the shard, from 0")
     sub.add_argument("--molecules", action="store_true", help="the structures are molecules: use dft.molecule.preset")
     add_workers(sub, "structures at a time")
-    add_paths(sub, "settings", required=False)
+    add_paths(sub, "settings", required=False, default=PRESETS)
 
 
 def _declare_dft_references(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "relaxed", many=True)
     add_paths(sub, "data", many=True, required=False)
     add_paths(sub, "folder", "out")
-    add_paths(sub, "settings", required=False)
+    add_paths(sub, "settings", required=False, default=PRESETS)
     add_workers(sub, "structures at a time")
 
 

@@ -23,29 +23,29 @@ def _report(args: argparse.Namespace) -> None:
     if args.out.resolve() == args.run.resolve():
         other = args.run / "report"
         raise ConfigError(f"--out {args.out}: is the folder of the run; name another one, such as {other}")
-    report(stage, args.run, args.out, args.run_config)
+    report(stage, args.run, args.out, getattr(args, "run_config", "{}"))
 
 
 def _closing(args: argparse.Namespace) -> None:
-    from adit.report.run.inputs import load
+    from adit.report.run.inputs import load_run
     from adit.report.words.closing import closing
 
     whole = config.load(args.config)
     set_limits(whole.limits)
-    run = load(Path(whole.run), whole.model_dump_json(by_alias=True))
+    run = load_run(Path(whole.run), whole.model_dump_json(by_alias=True))
     sys.stdout.write("\n" + "\n".join(closing(run)) + "\n")
 
 
 def _compare(args: argparse.Namespace) -> None:
-    from adit.report.compare.runs import compare
+    from adit.report.compare.runs import compare_runs
 
-    compare(args.runs, args.out)
+    compare_runs(args.runs, args.out)
 
 
 def _ablations(args: argparse.Namespace) -> None:
-    from adit.report.compare.ablations import gather
+    from adit.report.compare.ablations import gather_ablations
 
-    gather(config.load_stage(config.AblationsStage, args.config), args.folder)
+    gather_ablations(config.load_stage(config.AblationsStage, args.config), args.folder)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -85,7 +85,8 @@ def _schema(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    verbs.both("report", _report, "write the report of a run", _declare_report)
+    verbs.add("report", _report, "write the report of a run", lambda sub: add_paths(sub, "run", "out"))
+    verbs.stage("report", _report, "write the report of a run", _declare_report)
     verbs.add("closing", _closing, "print a summary of a run in five lines", lambda _: None)
     text = "compare the variants of autoencoder and denoiser in tables"
     verbs.stage("ablations", _ablations, text, lambda sub: add_paths(sub, "folder"))
@@ -93,7 +94,7 @@ def register(verbs: Verbs) -> None:
     verbs.add("compare", _compare, text, _declare_compare, needs_config=False)
     verbs.add("check", _check, "validate a configuration file", _declare_check)
     text = "write the JSON schema of the configuration"
-    verbs.add("schema", _schema, text, lambda sub: add_paths(sub, "out"), needs_config=False)
+    verbs.upkeep("schema", _schema, text, lambda sub: add_paths(sub, "out"), needs_config=False)
 
 
 def _declare_report(sub: argparse.ArgumentParser) -> None:

@@ -46,7 +46,7 @@ def _sample(args: argparse.Namespace) -> None:
 def _sample_stage(args: argparse.Namespace) -> None:
     """Write a shard of the run, cached in the folder ``--state``, or as many samples as requested."""
     from adit.sample.generate import sample_shard
-    from adit.sample.kept import settings_key
+    from adit.sample.kept import sample_key
     from adit.systems import Kind
 
     stage, kind = config.load_stage(config.SampleStage, args.config), Kind(args.kind)
@@ -59,7 +59,7 @@ def _sample_stage(args: argparse.Namespace) -> None:
         elif args.state is None:
             sample_shard(stage, args.vae, args.dit, kind, args.shard, new, timing, _substituted(args, stage))
         else:
-            key = settings_key(stage, args.vae, args.dit, kind, args.formulas_data)
+            key = sample_key(stage, args.vae, args.dit, kind, args.formulas_data)
             kept = args.state / key / f"{kind}-{args.shard}.arrow"
             if state_of(kept) is not State.OWN:
                 with replaced_files([kept], "sample", inputs=inputs) as (fresh,):
@@ -90,7 +90,7 @@ def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substit
 
     def formulas(max_atomic_number: int) -> Mapping[str, float]:
         from adit.errors import DataError
-        from adit.substitute.formulas import substituted_formulas
+        from adit.substitute.formulas import formulas_of_templates
         from adit.substitute.templates import crystals_of
 
         crystals = [crystals_of(path, 1) for path in paths]
@@ -99,13 +99,13 @@ def _substituted(args: argparse.Namespace, stage: config.SampleStage) -> Substit
             raise DataError(f"{', '.join(map(str, paths))}: hold no crystals; sample.formulas: substitution needs some")
         data = [system for _, every in crystals for system in every]
         repeats = stage.sample.formulas_known
-        return substituted_formulas(templates, data, stage.seed, max_atomic_number=max_atomic_number, repeats=repeats)
+        return formulas_of_templates(templates, data, stage.seed, max_atomic_number=max_atomic_number, repeats=repeats)
 
     return formulas
 
 
 def _outs(args: argparse.Namespace) -> list[Path]:
-    return [args.out, *([args.timing] if args.timing else [])]
+    return [args.out, *([args.timing] if getattr(args, "timing", None) else [])]
 
 
 def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[Path]:
@@ -135,9 +135,9 @@ def _trajectory(args: argparse.Namespace) -> None:
 
 
 def _tune(args: argparse.Namespace) -> None:
-    from adit.report.compare.tuning import gather
+    from adit.report.compare.tuning import gather_tuning
 
-    gather(config.load_stage(config.TuneStage, args.config), args.points, args.out)
+    gather_tuning(config.load_stage(config.TuneStage, args.config), args.points, args.out)
 
 
 SETTINGS = (
@@ -268,7 +268,7 @@ def _declare_sample_stage(sub: argparse.ArgumentParser) -> None:
     add_paths(sub, "vae", "dit", "out")
     sub.add_argument("--kind", choices=KINDS, required=True, help="what to sample")
     _add_amount(sub)
-    add_paths(sub, "state", required=False)
+    add_paths(sub, "state", "timing", required=False)
 
 
 def _add_amount(sub: argparse.ArgumentParser) -> None:
@@ -276,7 +276,6 @@ def _add_amount(sub: argparse.ArgumentParser) -> None:
     text = "number of samples, in one file; default: a shard of the configured run"
     sub.add_argument("--n", type=at_least_one, help=text)
     _add_formulas_data(sub)
-    add_paths(sub, "timing", required=False)
 
 
 def _add_formulas_data(sub: argparse.ArgumentParser) -> None:

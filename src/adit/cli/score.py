@@ -99,7 +99,7 @@ def _protocols(text: str) -> list[str]:
 
 def _export(args: argparse.Namespace) -> None:
     from adit.readers import need_structures, read_structures, settings_of
-    from adit.score.export import check_suffix, export
+    from adit.score.export import check_suffix, export_lemat
 
     check_suffix(args.out)
     whole = whole_config(args.config)
@@ -108,7 +108,7 @@ def _export(args: argparse.Namespace) -> None:
     with worker_memory(whole.limits.worker_bytes), replaced_files([args.out], "export", inputs=args.files) as (new,):
         rows = read_structures(args.files, reading)
         need_structures(rows)
-        export(rows, new)
+        export_lemat(rows, new)
 
 
 def _reconstruct(args: argparse.Namespace) -> None:

@@ -21,10 +21,10 @@ def _vae(args: argparse.Namespace) -> None:
 
 
 def _encode(args: argparse.Namespace) -> None:
-    from adit.train.latents import encode
+    from adit.train.latents import encode_dataset
 
     with replaced_files(args.out, "encode", inputs=[args.vae, args.data]) as new:
-        encode(config.load_stage(config.EncodeStage, args.config), args.vae, args.data, new)
+        encode_dataset(config.load_stage(config.EncodeStage, args.config), args.vae, args.data, new)
 
 
 def _dit(args: argparse.Namespace) -> None:

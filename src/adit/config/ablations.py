@@ -62,7 +62,7 @@ def changed(section: M, changes: Mapping[str, Any]) -> M:
         raise ValueError(f"{key}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")) from None
 
 
-def chosen(data: DataConfig, names: tuple[str, ...] | None) -> DataConfig:
+def chosen_datasets(data: DataConfig, names: tuple[str, ...] | None) -> DataConfig:
     """Return the section with only some of its datasets.
 
     Args:

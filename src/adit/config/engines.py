@@ -31,6 +31,17 @@ class EngineEntry:
         molecule_maker: ``module:function`` from preset, charge and unpaired electrons to the job.
         molecule_files: prefix of the presets of molecules in file names, after the name of the engine.
         molecule_core_hours: expected cost of one molecule by preset, core hours.
+        flows: presets that are atomate2's own flows and have no settings file; their settings are published, so that
+            the energy tag needs no hash.
+        functionals: functional by preset, where it is not ``functional``.
+        molecule_functional: functional of molecules, where it is not ``functional``.
+        corrections: corrections of the energies of crystals by preset.
+        commanded: whether ``dft.command`` starts it; the command then decides about threads too.
+        version: ``module:function`` from ``dft.command`` to the version, or ``None`` if it is not installed; empty:
+            the version of ``module``.
+        requirement: ``module:function`` that raises ``ExternalToolError`` if the engine lacks files; empty: none.
+        last_geometry: ``module:function`` from a task and its run folder to the steps done and the last geometry.
+        missing_note: file of the environment in which ``make env`` says why it is missing; empty: none.
     """
 
     name: str
@@ -50,6 +61,20 @@ class EngineEntry:
     molecule_maker: str = ""
     molecule_files: str = "molecule-"
     molecule_core_hours: Mapping[str, float] = field(default_factory=dict)
+    flows: tuple[str, ...] = ()
+    functionals: Mapping[str, str] = field(default_factory=dict)
+    molecule_functional: str = ""
+    corrections: Mapping[str, str] = field(default_factory=dict)
+    commanded: bool = False
+    version: str = ""
+    requirement: str = ""
+    last_geometry: str = "adit.relax.dft.restart:last_frame"
+    missing_note: str = ""
+
+    def functional_of(self, preset: str, *, molecules: bool = False) -> str:
+        """Return the functional of a preset, e.g. ``PBE``."""
+        plain = self.molecule_functional if molecules and self.molecule_functional else self.functional
+        return self.functionals.get(preset, plain)
 
 
 _ROOM: Final = "adit.relax.dft.engines"
@@ -67,6 +92,14 @@ ENGINES: Final[dict[str, EngineEntry]] = {
             warm_up=("atomate2.vasp.flows.mp",),
             core_hours={"mp-gga": 16.0, "mp-r2scan": 60.0},
             molecule_core_hours={"mp-gga": 8.0, "mp-r2scan": 30.0},
+            flows=("mp-gga", "mp-r2scan"),
+            functionals={"mp-r2scan": "r2SCAN"},
+            molecule_functional="PBE",
+            corrections={"mp-gga": "MP2020"},
+            commanded=True,
+            version=f"{_ROOM}.vasp_setup:vasp_version",
+            requirement=f"{_ROOM}.vasp_setup:need_potcars",
+            last_geometry="adit.relax.dft.restart:last_contcar",
             citations=("Kresse1996VASP", "Perdew1996PBE"),
         ),
         EngineEntry(
@@ -86,6 +119,7 @@ ENGINES: Final[dict[str, EngineEntry]] = {
             molecule_settings=f"{_ROOM}.presets:GpawMoleculePreset",
             molecule_maker=f"{_ROOM}.molecule_maker:gpaw_molecule_maker",
             molecule_core_hours={"demo": 0.01, "standard": 2.0},
+            missing_note="gpaw-missing.txt",
             citations=("Mortensen2024GPAW", "Perdew1996PBE"),
         ),
         EngineEntry(

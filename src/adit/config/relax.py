@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from adit.columns import POTENTIALS
+from adit.columns import POTENTIALS, Col
 from adit.config.base import Address, Count, Positive, PositiveFloat, Program, Strict
 from adit.config.engines import EngineName
 
@@ -28,21 +28,37 @@ PotentialName = Annotated[
 """Name of a potential in ``POTENTIAL_NAMES``."""
 
 
-MoleculeProperty = Literal[
-    "homo_lumo_gap",
-    "dipole",
-    "ionisation_energy",
-    "electron_affinity",
-    "atomisation_energy",
-    "relaxation_energy",
-    "strain",
-    "qed",
-    "sa_score",
-    "logp",
-    "tpsa",
-    "ring_count",
+MOLECULE_PROPERTIES: Final = (
+    *(Col.GAP, Col.DIPOLE, Col.IONISATION, Col.AFFINITY, Col.ATOMISATION, Col.RELAXATION_ENERGY, Col.STRAIN),
+    *(Col.QED, Col.SA_SCORE, Col.LOGP, Col.TPSA, Col.RINGS),
+)
+"""Properties of molecules that a selection can ask for: columns of their relaxation."""
+
+MOLECULE_RANKS: Final = (Col.STRAIN, Col.RELAXATION_ENERGY, "cost")
+"""Orders in which molecules are selected."""
+
+
+def _property(name: str) -> str:
+    if name not in MOLECULE_PROPERTIES:
+        raise ValueError(f"no property of molecules is named {name}; there are {', '.join(MOLECULE_PROPERTIES)}")
+    return name
+
+
+def _rank(name: str) -> str:
+    if name not in MOLECULE_RANKS:
+        raise ValueError(f"is none of {', '.join(MOLECULE_RANKS)}")
+    return name
+
+
+MoleculeProperty = Annotated[
+    str, AfterValidator(_property), WithJsonSchema({"enum": [*map(str, MOLECULE_PROPERTIES)], "type": "string"})
 ]
-"""Properties that a selection can ask for."""
+"""Name of a property in ``MOLECULE_PROPERTIES``."""
+
+MoleculeRank = Annotated[
+    str, AfterValidator(_rank), WithJsonSchema({"enum": [*map(str, MOLECULE_RANKS)], "type": "string"})
+]
+"""Name of an order in ``MOLECULE_RANKS``."""
 
 
 class MoleculeRelaxConfig(Strict):
@@ -125,8 +141,8 @@ class MoleculeSelectConfig(Strict):
     max_structures: Count | None = Field(0, description="maximum number of selected molecules; null: all; 0: no DFT")
     max_atoms: Positive | None = Field(None, description="maximum number of atoms; null: no limit")
     novel: bool = Field(True, description="only molecules whose SMILES is not in the training split")
-    rank_by: Literal["strain", "relaxation_energy", "cost"] = Field(
-        "relaxation_energy",
+    rank_by: MoleculeRank = Field(
+        Col.RELAXATION_ENERGY.value,
         description="order of selection, lowest first: strain (needs relax.molecule.conformers), energy released by "
         "relaxation, or predicted cost",
     )

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from adit.config.base import Fraction, PositiveFloat, Strict
 from adit.config.sample import checked_words
 from adit.errors import ConfigError
-from adit.expressions import parse
+from adit.expressions import parse_condition
 
 if TYPE_CHECKING:
     from adit.config.run import Config
@@ -68,7 +68,7 @@ class RoundsConfig(Strict):
         for kind in get_args(KeptKind):
             if (text := condition_of(self.keep, kind)) is not None:
                 try:
-                    parse(text, "keep")
+                    parse_condition(text, "keep")
                 except ConfigError as error:
                     raise ValueError(str(error)) from None
         return self

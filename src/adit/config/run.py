@@ -9,9 +9,11 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from adit.config.ablations import AblationsConfig, changed, chosen
+from adit.columns import Col
+from adit.config.ablations import AblationsConfig, changed, chosen_datasets
 from adit.config.base import Seed, Stage, Strict
 from adit.config.data import DataConfig, LabelsConfig
+from adit.config.engines import ENGINES
 from adit.config.limits import LimitsConfig, ReadConfig
 from adit.config.model import ModelConfig
 from adit.config.paths import folder_name
@@ -105,7 +107,7 @@ class Config(Strict):
     @model_validator(mode="after")
     def _strain_is_computed(self) -> Self:
         select = self.select.molecule
-        if (select.rank_by == "strain" or "strain" in select.window) and not self.relax.molecule.conformers:
+        if Col.STRAIN in (select.rank_by, *select.window) and not self.relax.molecule.conformers:
             raise ValueError("select.molecule asks for the strain: set relax.molecule.conformers, e.g. to 10")
         return self
 
@@ -183,7 +185,7 @@ class Config(Strict):
     @property
     def on_mp_hull(self) -> bool:
         """Return whether the DFT energies can be compared with those of the Materials Project."""
-        return (self.dft.engine, self.dft.preset) == ("vasp", "mp-gga") and self.hull.of_materials_project
+        return bool(ENGINES[self.dft.engine].corrections.get(self.dft.preset)) and self.hull.of_materials_project
 
     def autoencoder(self, name: str) -> dict[str, Any]:
         """Return the fields of ``VaeStage`` that a variant changes: data, model, train.
@@ -196,7 +198,7 @@ class Config(Strict):
         """
         variant = self.ablations.autoencoders[name]
         return {
-            "data": chosen(self.data, variant.datasets),
+            "data": chosen_datasets(self.data, variant.datasets),
             "model": changed(self.model.vae, variant.model),
             "train": changed(self.train.vae, variant.train),
         }

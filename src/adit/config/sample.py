@@ -268,8 +268,8 @@ class SampleConfig(Strict):
 
     @staticmethod
     def _others(solver: str) -> list[SolverEntry]:
-        """Return the other solvers that add noise along the path; their options are not allowed here."""
-        return [each for each in SOLVERS.values() if each.stochastic and each.name != solver]
+        """Return the other solvers; their options are not allowed here."""
+        return [each for each in SOLVERS.values() if each.name != solver]
 
     def at(self, point: TunePoint) -> SampleConfig:
         """Return these settings with those of a point of a grid."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adit.doctor.finding import Finding, missing, ok
-from adit.doctor.scheduler import ask, read
+from adit.doctor.scheduler import ask, read_profile
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def requests(profile: Path) -> Iterator[Wanted]:
     Raises:
         ConfigError: the profile is not readable.
     """
-    values = read(profile)
+    values = read_profile(profile)
     default: Mapping[str, Any] = values.get("default-resources") or {}
     resources: Mapping[str, Any] = values.get("set-resources") or {}
     threads: Mapping[str, Any] = values.get("set-threads") or {}

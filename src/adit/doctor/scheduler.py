@@ -74,7 +74,7 @@ def wanted_of(profile: Path) -> dict[str, dict[str, int]]:
     Raises:
         ConfigError: the profile is not readable.
     """
-    values = read(profile)
+    values = read_profile(profile)
     longest = (values.get("resources") or {}).get("longest_min", 0)
     default = values.get("default-resources") or {}
     wanted: dict[str, dict[str, int]] = {}
@@ -101,7 +101,7 @@ def file_of(profile: Path) -> Path:
     return path
 
 
-def read(profile: Path) -> Mapping[str, Any]:
+def read_profile(profile: Path) -> Mapping[str, Any]:
     """Return the content of a profile.
 
     Raises:
@@ -136,7 +136,7 @@ def account(profile: Path) -> Iterator[Finding]:
     Raises:
         ConfigError: the profile is not readable.
     """
-    named = str((read(profile).get("default-resources") or {}).get("slurm_account") or "")
+    named = str((read_profile(profile).get("default-resources") or {}).get("slurm_account") or "")
     output = ask("sacctmgr", "--noheader", "--parsable2", "show", "assoc", "user=" + _user(), "format=account")
     accounts = sorted(set((output or "").split()))
     if named and accounts and named not in accounts:
@@ -153,7 +153,7 @@ def logs(profile: Path) -> Iterator[Finding]:
     Raises:
         ConfigError: the profile is not readable.
     """
-    folder = read(profile).get("slurm-logdir")
+    folder = read_profile(profile).get("slurm-logdir")
     if folder:
         yield written("logs of jobs", Path(str(folder)))
 

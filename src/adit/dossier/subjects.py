@@ -14,7 +14,7 @@ from adit.dossier.content import Subject
 from adit.dossier.neighbours import absence, alike, nearest
 from adit.ledger.gather import LINEAGE, RunSample, best, gather
 from adit.readers import ReadSettings, need_structures, read_structures
-from adit.report.run.inputs import Structures, load, structures
+from adit.report.run.inputs import Structures, load_run, structures
 from adit.systems import AtomicSystem, Failure, Kind
 
 TABLES: Final = {"hull": "hull/hull.parquet", "judge": "hull/judge.parquet", "known": "known/known.parquet"}
@@ -57,7 +57,7 @@ def of_run(folder: Path, top: int) -> list[Subject]:
         DataError: the folder is no run, has no scores, or a file of it is broken.
     """
     samples = gather(folder)
-    run = load(folder, "{}")
+    run = load_run(folder, "{}")
     later = {kind: [(label, structures(run, pattern)) for label, pattern in _patterns(kind)] for kind in Kind}
     manifest = _manifest(folder)
     tables = {name: _rows(folder / path) for name, path in TABLES.items()}

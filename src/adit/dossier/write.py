@@ -14,6 +14,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from adit import store
+from adit.columns import Col
 from adit.dossier.build import Task, build
 from adit.dossier.content import Dossier, Section, Subject
 from adit.dossier.decomposition import Phases
@@ -39,7 +40,7 @@ LONG: Final = 30
 """A section with more facts is folded on the page at first."""
 
 
-def write(
+def write_dossiers(
     subjects: Sequence[Subject],
     failures: Sequence[Failure],
     phases: Phases | None,
@@ -78,13 +79,19 @@ def write(
         )
         rows: list[dict[str, Any]] = []
         for subject, folder, outcome in zip(subjects, folders([s.name for s in subjects]), outcomes, strict=True):
-            row = {"id": subject.name, "formula": "", "folder": "", "reason": outcome.reason, "seconds": outcome.wall_s}
+            row = {
+                "id": subject.name,
+                Col.FORMULA: "",
+                "folder": "",
+                Col.REASON: outcome.reason,
+                "seconds": outcome.wall_s,
+            }
             if outcome.status == "ok":
                 _write(outcome.value, new / folder)
-                row |= {"formula": outcome.value.title, "folder": folder}
+                row |= {Col.FORMULA: outcome.value.title, "folder": folder}
             rows.append(row)
         rows += [
-            {"id": one.system_id, "formula": "", "folder": "", "reason": one.reason, "seconds": None}
+            {"id": one.system_id, Col.FORMULA: "", "folder": "", Col.REASON: one.reason, "seconds": None}
             for one in failures
         ]
         store.write_frame(new / "dossiers.csv", pd.DataFrame(rows))

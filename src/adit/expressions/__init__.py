@@ -13,7 +13,7 @@ exchanges true and false, so that ``not energy < 0`` is true if there is no ener
 compare as numbers, texts as texts; a number and a text are never equal, and neither is smaller.
 """
 
-from adit.expressions.grammar import parse
+from adit.expressions.grammar import parse_condition
 from adit.expressions.nodes import Condition, check_columns, plain
 
-__all__ = ["Condition", "check_columns", "parse", "plain"]
+__all__ = ["Condition", "check_columns", "parse_condition", "plain"]

@@ -47,7 +47,7 @@ class _Token:
     at: int
 
 
-def parse(text: str, where: str = "condition") -> Condition:
+def parse_condition(text: str, where: str = "condition") -> Condition:
     """Read a condition; the docstring of this package has the grammar.
 
     Args:

@@ -22,7 +22,7 @@ from adit.progress import Progress, log
 from adit.relax.dft.cost import core_seconds, effort_of
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import DftTask, folder_name
+from adit.relax.dft.task import DftTask, structure_folder
 from adit.relax.potentials import chgnet
 from adit.relax.potentials.chgnet_calculator import network
 from adit.systems import AtomicSystem, Kind
@@ -72,7 +72,7 @@ def dft_references(
     cost = sum(core_seconds(system, effort_of(engine.preset)) for system in chosen) / 3600
     log.info("%d references for %d chemical systems, predicted %.2g core hours", len(chosen), len(systems), cost)
     tasks = [
-        DftTask(system, engine, (folder / FOLDER / folder_name(system.system_id)).absolute())
+        DftTask(system, engine, (folder / FOLDER / structure_folder(system.system_id)).absolute())
         for system in sorted(chosen, key=lambda s: s.system_id)
     ]
     results = run_tasks(tasks, wall_limit_s=stage.dft.wall_limit_s, workers=workers, restarts=stage.dft.restarts)

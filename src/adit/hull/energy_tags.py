@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adit.columns import POTENTIALS, surrogate_prefix
+from adit.columns import POTENTIALS, energies_name
 from adit.config import MP2020_TAG
 from adit.errors import DataError
 
@@ -22,7 +22,7 @@ def surrogate_of(energy_tag: str, hull_tag: str) -> str:
     """Return the potential whose energies are a surrogate for those of the hull; empty for the hull's own method.
 
     A surrogate stands for DFT energies with the same functional and correction. This is the only place that decides it;
-    the names of columns and metrics follow (``columns.surrogate_prefix``).
+    the names of columns and metrics follow (``columns.energies_name``).
 
     Raises:
         DataError: energies of these two methods cannot be compared.
@@ -50,6 +50,6 @@ def column_of(name: str, energy_tag: str, hull_tag: str) -> str:
         DataError: energies of these two methods cannot be compared.
     """
     if potential := surrogate_of(energy_tag, hull_tag):
-        return surrogate_prefix(potential) + name
+        return energies_name(name, potential)
     code = re.sub("[^a-z0-9]+", "_", energy_tag.partition("/")[0].partition("-")[0].lower())
     return f"{potential_of_tag(energy_tag) or code}_{name}"

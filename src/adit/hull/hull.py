@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from adit import store
-from adit.columns import ENERGIES, Col, surrogate_prefix
+from adit.columns import ENERGIES, Col, energies_name
 from adit.config import HullStage
 from adit.errors import DataError
 from adit.hull.convex_hull import Hull, ReferenceEntry, lower_envelope
@@ -157,8 +157,8 @@ def hull_of(
     potentials = _potentials(placed if len(placed) else frame)
     if len(potentials) > 1 and len(placed):
         raise DataError(f"{tables[0].path} and others: mix surrogate energies with energies of the hull's own method")
-    prefix = surrogate_prefix(max(potentials, default=""))
-    frame = frame.rename(columns={name: f"{prefix}{name}" for name in ENERGIES})
+    potential = max(potentials, default="")
+    frame = frame.rename(columns={name: energies_name(name, potential) for name in ENERGIES})
     store.write_frame(out, frame, metadata)
     log.info("%d of %d structures have an energy above the hull", len(placed), len(frame))
     gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY]).sum())

@@ -22,10 +22,10 @@ from adit.hull.materials_project import elemental_references
 from adit.hull.optimade_energies import (
     EnergyError,
     EnergyProperty,
-    composition_of,
-    energy_of,
+    absolute_energy,
     energy_property,
     fields,
+    id_and_composition,
 )
 from adit.hull.reference_rows import reference_row
 from adit.progress import Progress, log, quantity
@@ -192,9 +192,9 @@ def _row(entry: Any, system: System, chosen: EnergyProperty, elements: Mapping[s
     counts: dict[str, float] = {}
     formula = ""
     try:
-        name, counts = composition_of(entry, system)
+        name, counts = id_and_composition(entry, system)
         formula = str(entry["attributes"]["chemical_formula_reduced"])
-        energy = energy_of(entry["attributes"], counts, chosen, elements)
+        energy = absolute_energy(entry["attributes"], counts, chosen, elements)
     except EnergyError as error:
         return reference_row(
             name, formula, counts, float("nan"), chosen.tag, status="failed", reason=one_line(str(error), 200)

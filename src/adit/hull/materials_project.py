@@ -22,7 +22,7 @@ from adit.hull.energy_tags import MP2020_TAG
 from adit.hull.reference_rows import reference_row
 from adit.limits import LIMITS, read_bounded
 from adit.progress import log
-from adit.relax.dft.engines.corrections import mp2020
+from adit.relax.dft.engines.corrections import corrected_entries
 
 FORMATION_ENERGIES: Final = "hull/mp20_formation_energies.parquet"
 """Name of the file of MP20's formation energies in a mirror."""
@@ -152,7 +152,7 @@ def own_entries(path: Path) -> Rows:
         entries = [_entry(record) for record in _read(path)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: holds no computed entries of pymatgen ({error!r})") from error
-    corrected = mp2020(entries)
+    corrected = corrected_entries(entries)
     corrected.check(str(path), LEAST_CORRECTED)
     taken = [(entry, energy) for entry, energy in zip(entries, corrected.energies, strict=True) if energy is not None]
     log.info("%s: %d of %d entries corrected with MP2020", path, len(taken), len(entries))

@@ -126,7 +126,7 @@ def fields(chosen: EnergyProperty) -> tuple[str, ...]:
     return ("chemical_formula_reduced", "nsites", chosen.name)
 
 
-def composition_of(entry: Any, elements: frozenset[str]) -> tuple[str, dict[str, float]]:
+def id_and_composition(entry: Any, elements: frozenset[str]) -> tuple[str, dict[str, float]]:
     """Return the id of an entry and the atoms of each element in its reduced formula.
 
     Raises:
@@ -147,7 +147,7 @@ def composition_of(entry: Any, elements: frozenset[str]) -> tuple[str, dict[str,
     return str(entry["id"]), counts
 
 
-def energy_of(
+def absolute_energy(
     attributes: Mapping[str, Any], counts: Mapping[str, float], chosen: EnergyProperty, elements: Mapping[str, float]
 ) -> float:
     """Return the energy of an entry, eV/atom, absolute.

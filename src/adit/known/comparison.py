@@ -13,7 +13,7 @@ from adit.isolate import map_isolated
 from adit.known.phases import Disordered, KnownPhase
 from adit.progress import quantity
 from adit.score.matching.fingerprints import STARTUP_S, reduce_all
-from adit.score.matching.linking import DEFAULT, LOOSE, TRAINING, LinkTask, load_matchers, run_tasks
+from adit.score.matching.linking import DEFAULT, LOOSE, TRAINING, LinkTask, load_matchers, run_links
 from adit.systems import AtomicSystem, Failure
 
 WALL_LIMIT_S: Final = 60.0
@@ -85,7 +85,7 @@ def _ordered(
             classes = (0, *[TRAINING] * len(usable))
             tasks = tuple((0, n) for n in range(1, len(members)))
             work.append((key, [n for n, _ in usable], LinkTask(members, tasks, classes, settings=(LOOSE,))))
-    links = run_tasks(
+    links = run_links(
         [task for _, _, task in work], workers=workers, wall_limit_s=WALL_LIMIT_S, what="crystals compared"
     )
     for (key, numbers, _), result in zip(work, links, strict=True):

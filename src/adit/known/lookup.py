@@ -110,7 +110,7 @@ def look_up(rows: Sequence[AtomicSystem | Failure], places: Places, workers: int
     return pd.DataFrame(records, columns=list(COLUMNS))
 
 
-def write(frame: pd.DataFrame, paths: Sequence[Path]) -> None:
+def write_lookup(frame: pd.DataFrame, paths: Sequence[Path]) -> None:
     """Write the table to each path, as CSV or Parquet by its suffix.
 
     Raises:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adit.columns import Col
 from adit.errors import DataError, from_os_error
 from adit.ledger import candidates, lineage
 from adit.ledger.database import opened, writing
 from adit.ledger.gather import RunSample, gather
-from adit.ledger.merge import Peer, joined, reduced_of
+from adit.ledger.merge import Peer, matching_pairs, reduced_of
 from adit.ledger.texts import from_text, to_text
 from adit.progress import log, quantity
 from adit.systems import Kind
@@ -121,7 +122,7 @@ def _add(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample], workers
     reduced = reduced_of(crystals, workers) if crystals else {}
     batch.peers = [Peer(n, new[n].formula, n, system) for n, system in reduced.items()]
     batch.reduced = {n: to_text(system) for n, system in reduced.items()}
-    batch.edges = joined(batch.peers, batch.peers, workers)
+    batch.edges = matching_pairs(batch.peers, batch.peers, workers)
     while True:
         _compare(base, batch, workers)
         with writing(base):
@@ -135,7 +136,7 @@ def _compare(base: sqlite3.Connection, batch: _Batch, workers: int) -> None:
     formulas = sorted({peer.formula for peer in batch.peers})
     there = list(_peers(base, formulas, batch.seen, largest))
     if there:
-        batch.edges += joined(batch.peers, there, workers)
+        batch.edges += matching_pairs(batch.peers, there, workers)
     batch.seen = largest
 
 
@@ -179,10 +180,10 @@ def _write(base: sqlite3.Connection, run: Path, rows: Sequence[RunSample], batch
 def _insert(base: sqlite3.Connection, run: int, row: RunSample, reduced: str | None) -> int:
     values = {
         "run": run,
-        "system_id": row.generated.system_id,
+        Col.SYSTEM_ID: row.generated.system_id,
         "content": row.content,
         "kind": str(row.system.kind),
-        "formula": row.formula,
+        Col.FORMULA: row.formula,
         "name": row.name,
         "candidate": 0,
         "energy": row.energy,

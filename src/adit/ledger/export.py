@@ -55,7 +55,7 @@ class ExportedCandidate:
         return self.relaxed or self.generated
 
 
-def export(path: Path, text: str, out: Path) -> None:
+def export_candidates(path: Path, text: str, out: Path) -> None:
     """Write the candidates that fulfil a condition into a folder.
 
     Args:

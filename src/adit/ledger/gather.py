@@ -37,14 +37,14 @@ PLAIN: Final[dict[str, dict[str, str]]] = {
         "novel": flag(Metric.NOVELTY, Protocol.ADIT),
         "stable": flag(Metric.STABLE, Protocol.ADIT),
         "metastable": flag(Metric.METASTABLE, Protocol.ADIT),
-        "sun": flag(Metric.SUN, Protocol.ADIT),
+        str(Metric.SUN): flag(Metric.SUN, Protocol.ADIT),
     },
     "molecule": {"valid": str(Col.VALIDITY)},
     "mof": {"valid": str(Col.MOFCHECKER_ALL)},
 }
 """Short names of columns of the scores, by kind."""
 
-CLAIMS: Final = ("stable", "metastable", "sun")
+CLAIMS: Final = ("stable", "metastable", str(Metric.SUN))
 """Short names that have no value if the hull is unknown, where stability is undecided."""
 
 

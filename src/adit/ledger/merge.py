@@ -9,7 +9,7 @@ from typing import Final
 
 from adit.progress import log, quantity
 from adit.score.matching.fingerprints import reduce_all
-from adit.score.matching.linking import LOOSE, LinkTask, run_tasks
+from adit.score.matching.linking import LOOSE, LinkTask, run_links
 from adit.systems import AtomicSystem, Failure
 
 BLOCK: Final = 24
@@ -52,7 +52,7 @@ def reduced_of(systems: Mapping[int, AtomicSystem], workers: int) -> dict[int, A
     return {int(row.system_id): row for row in results if isinstance(row, AtomicSystem)}
 
 
-def joined(new: Sequence[Peer], there: Sequence[Peer], workers: int) -> list[tuple[int, int]]:
+def matching_pairs(new: Sequence[Peer], there: Sequence[Peer], workers: int) -> list[tuple[int, int]]:
     """Return the numbers of pairs that match: a new member, and one of ``there``.
 
     The matcher is that of uniqueness, with the tolerances ``LOOSE``.
@@ -69,7 +69,7 @@ def joined(new: Sequence[Peer], there: Sequence[Peer], workers: int) -> list[tup
         members, others = list(group), by_formula.get(formula, [])
         for start in range(0, len(members), BLOCK):
             tasks += _task(members[start : start + BLOCK], others)
-    results = run_tasks(
+    results = run_links(
         [task for task, _ in tasks], workers=workers, wall_limit_s=WALL_LIMIT_S, what="formulas compared"
     )
     return [

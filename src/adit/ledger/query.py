@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from adit.columns import Col
 from adit.errors import ConfigError, DataError
-from adit.expressions import Condition, check_columns, parse
+from adit.expressions import Condition, check_columns, parse_condition
 from adit.ledger import candidates
 from adit.ledger.database import opened, writing
 
@@ -61,7 +61,7 @@ def query(path: Path, text: str, shown: Sequence[str] = (), limit: int | None = 
         ConfigError: the condition cannot be read, or names a column that no candidate has.
         DataError: there is no such ledger.
     """
-    condition = _states(parse(text, WHERE)) if text.strip() else None
+    condition = _states(parse_condition(text, WHERE)) if text.strip() else None
     with opened(path) as base:
         names = candidates.columns(base)
         if condition is not None:

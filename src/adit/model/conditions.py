@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from adit.config import LabelConfig
 from adit.errors import ConfigError
-from adit.systems import AtomicSystem, Kind, SystemBatch
+from adit.systems import Kind, SystemBatch
 from adit.transfer import to_device
 
 NULL_KIND = len(Kind)
@@ -73,30 +73,6 @@ class Conditions:
 def null_conditions(labels: Sequence[LabelConfig], count: int, device: torch.device | str = "cpu") -> Conditions:
     """Return ``count`` rows of null conditions φ."""
     return encode(labels, [None] * count, [{}] * count).to(device)
-
-
-def conditions_of(labels: Sequence[LabelConfig], systems: Sequence[AtomicSystem]) -> Conditions:
-    """Return the conditions of training systems.
-
-    A label that is missing in a system's ``info`` is null. The label ``composition`` is computed from the atoms.
-
-    Raises:
-        ConfigError: a category is not one of its label's classes.
-    """
-    values: list[dict[str, Any]] = []
-    for system in systems:
-        values_of = {label.name: system.info[label.name] for label in labels if label.name in system.info}
-        if any(label.type == "composition" for label in labels):
-            values_of["composition"] = _counts(system)
-        values.append(values_of)
-    return encode(labels, [system.kind for system in systems], values)
-
-
-def _counts(system: AtomicSystem) -> dict[int, float]:
-    counts: dict[int, float] = {}
-    for z in system.numbers.tolist():
-        counts[z] = counts.get(z, 0.0) + 1.0
-    return counts
 
 
 def composition_code(batch: SystemBatch) -> Float[Tensor, "b 118"]:

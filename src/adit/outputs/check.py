@@ -41,7 +41,7 @@ def check_is_folder(out: Path) -> None:
         raise ConfigError(f"--out {out}: is a file; name a folder")
 
 
-def check_places(paths: Iterable[Path]) -> None:
+def check_output_places(paths: Iterable[Path]) -> None:
     """Refuse outputs in impossible places, before anything is read.
 
     Args:

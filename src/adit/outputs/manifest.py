@@ -95,7 +95,7 @@ class Manifest:
         states = {hashes[name] for hashes in (self.files, self.before) if name in hashes}
         if not states or path.is_symlink() or not path.is_file():
             return State.FOREIGN
-        return State.OWN if sha256(path) in states else State.CHANGED
+        return State.OWN if sha256_of(path) in states else State.CHANGED
 
     def names(self) -> set[str]:
         """Return the names of all its files, also of those that are being replaced."""
@@ -153,7 +153,7 @@ def _of_any_verb(folder: Path, key: str) -> Manifest:
     return manifest
 
 
-def sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits.
 
     Raises:

@@ -21,7 +21,7 @@ from adit.errors import ConfigError
 from adit.outputs.check import check, check_is_below_folders, check_is_folder
 from adit.outputs.held import held
 from adit.outputs.inputs import Inputs
-from adit.outputs.manifest import Manifest, State, file_key, folder_key, sha256
+from adit.outputs.manifest import Manifest, State, file_key, folder_key, sha256_of
 from adit.outputs.parts import HIDDEN, forget_hidden, hidden_folder, sweep
 from adit.progress import log, shown_as
 
@@ -182,7 +182,7 @@ def _stage(folder: Path, key: str) -> Iterator[Path]:
 def _swap(claims: Sequence[_Claim]) -> None:
     """Compare the new files with the existing ones and move them; then remove files that are no longer written."""
     for claim in claims:
-        claim.new = {name: sha256(claim.stage / name) for name in claim.written()}
+        claim.new = {name: sha256_of(claim.stage / name) for name in claim.written()}
         check(claim.manifest, claim.new, claim.inputs, removes=claim.removes)
     for claim in claims:
         _announce(claim)

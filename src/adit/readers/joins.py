@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from adit.columns import Col
 from adit.elements import reduced_formula
 from adit.errors import ConfigError
 from adit.progress import log
@@ -51,9 +52,9 @@ def identity_of_record(record: Mapping[str, Any]) -> RowIdentity:
     """Return the identity of a row of a table, from its columns ``n_atoms`` and ``formula``."""
     from adit.readers.formulas import reduced_from_text
 
-    formula = record.get("formula")
+    formula = record.get(Col.FORMULA)
     reduced = reduced_from_text(formula) if isinstance(formula, str) else None
-    return RowIdentity(_number_of_atoms(record.get("n_atoms")), reduced)
+    return RowIdentity(_number_of_atoms(record.get(Col.N_ATOMS)), reduced)
 
 
 def _number_of_atoms(value: Any) -> int | None:

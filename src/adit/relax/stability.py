@@ -23,9 +23,9 @@ from adit.outputs.clean import RELAXED
 from adit.outputs.replace import check_folder, replaced_folder
 from adit.progress import Progress, log
 from adit.readers import ReadSettings, need_structures, read_structures
-from adit.relax.phonons.check import check
-from adit.relax.phonons.kept import load, save
-from adit.relax.phonons.outcome import Checked, PhononLimits, of_outcome
+from adit.relax.phonons.check import check_phonons
+from adit.relax.phonons.kept import load_checked, save_checked
+from adit.relax.phonons.outcome import Checked, PhononLimits, checked_of_outcome
 from adit.relax.potentials.chosen import Chosen
 from adit.relax.potentials.outcome import Limits
 from adit.relax.potentials.together import REINSTALL
@@ -107,7 +107,7 @@ def check_rows(
         _need_parts(chosen)
     tag = chosen.energy_tag if systems else ""
     for index, system in systems.items():
-        kept = load(cache, system, limits, tag)
+        kept = load_checked(cache, system, limits, tag)
         if kept is not None:
             results[index] = kept
     todo = [index for index in systems if index not in results]
@@ -117,13 +117,13 @@ def check_rows(
         if outcome.status == "unstarted":
             raise ExternalToolError(f"{chosen.label} does not load in a worker: {outcome.reason}; {REINSTALL}")
         index = todo[position]
-        results[index] = of_outcome(outcome)
+        results[index] = checked_of_outcome(outcome)
         if outcome.status == "ok":
-            save(cache, systems[index], limits, results[index], tag)
+            save_checked(cache, systems[index], limits, results[index], tag)
         progress.update()
 
     map_isolated(
-        check,
+        check_phonons,
         [(systems[index], limits, chosen) for index in todo],
         workers=workers,
         wall_limit_s=stability.wall_limit_s,
@@ -232,7 +232,7 @@ def summary(frame: pd.DataFrame) -> str:
     return f"{text}; {stable} without imaginary modes" if counts["ok"] else text
 
 
-def check_files(
+def check_stability(
     stage: StabilityStage,
     files: Sequence[Path],
     out: Path,

@@ -20,7 +20,7 @@ from adit.readers import ReadRow, ReadSettings, need_structures, read_structures
 from adit.relax.dft.engines.registry import resolve
 from adit.relax.dft.result import frame_of, structure_of
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import folder_name, task_of
+from adit.relax.dft.task import structure_folder, task_of
 from adit.relax.molecules.relaxation import Gfn2Relaxer
 from adit.relax.potentials.screen import distance_below, refuse
 from adit.relax.prerelax import chosen_of, relax_molecule_rows, relax_rows, table_of
@@ -178,7 +178,7 @@ def relax_with_dft(
         if any(row.kind is Kind.MOLECULE for row in rows):
             engines[True] = resolve(stage, settings_dir, molecules=True)
         tasks = [
-            task_of(row, engines[row.cell is None], (out / "dft" / folder_name(row.system_id)).absolute())
+            task_of(row, engines[row.cell is None], (out / "dft" / structure_folder(row.system_id)).absolute())
             for row in rows
             if isinstance(row, AtomicSystem) and refused[row.system_id] is None
         ]
@@ -234,7 +234,7 @@ def _blank(row: AtomicSystem | Failure, reason: str | None, tag: str) -> dict[st
 
 def structure_name(system: AtomicSystem) -> str:
     """Return the path of a relaxed structure's file in the output folder."""
-    return f"structures/{folder_name(system.system_id)}.{'cif' if system.cell is not None else 'sdf'}"
+    return f"structures/{structure_folder(system.system_id)}.{'cif' if system.cell is not None else 'sdf'}"
 
 
 def structure_text(system: AtomicSystem) -> str:

@@ -163,7 +163,10 @@ def check_floors(kept: KeptSystems, run: Path, kind: Kind, floors: FloorsConfig)
     unique, novel = COLLAPSE[kind]
     table = kept.decisions
     valid = table[[is_true(value) for value in table[VALID[kind]]]]
-    for name, column, floor in (("uniqueness", unique, floors.uniqueness), ("novelty", novel, floors.novelty)):
+    for name, column, floor in (
+        (Metric.UNIQUENESS, unique, floors.uniqueness),
+        (Metric.NOVELTY, novel, floors.novelty),
+    ):
         share = sum(map(is_true, valid[column])) / max(1, len(valid))
         if len(valid) and share < floor:
             raise DataError(

@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from adit.elements import ATOMIC_NUMBER, symbol
 from adit.errors import ConfigError
 from adit.systems import Kind
@@ -63,13 +61,6 @@ class Composition:
         if self.unit is None:
             return None
         return {z: amount * n // self.unit_size for z, amount in self.unit.items()}
-
-    def met_by(self, numbers: np.ndarray) -> bool:
-        """Return whether a system of these atomic numbers (n,) has this composition."""
-        counts = Counter(int(z) for z in numbers)
-        if self.unit is None:
-            return tuple(sorted(counts)) == self.elements
-        return counts == self.counts(len(numbers))
 
 
 def parse_composition(text: str, max_atomic_number: int = len(ATOMIC_NUMBER)) -> Composition:

@@ -10,7 +10,7 @@ from adit.config import CommandStage, SampleStage
 from adit.store import sha256
 
 
-def settings_key(stage: SampleStage, vae: Path, dit: Path, kind: str, data: Sequence[Path] = ()) -> str:
+def sample_key(stage: SampleStage, vae: Path, dit: Path, kind: str, data: Sequence[Path] = ()) -> str:
     """Return a hash (16 hexadecimal digits) of everything that samples depend on.
 
     Args:

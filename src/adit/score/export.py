@@ -14,7 +14,7 @@ from adit import convert, store
 from adit.errors import ConfigError, DataError
 from adit.progress import log, quantity
 from adit.readers import ReadRow
-from adit.relax.dft.task import folder_name
+from adit.relax.dft.task import structure_folder
 from adit.systems import AtomicSystem
 
 LEADERBOARD: Final = 2500
@@ -36,7 +36,7 @@ def check_suffix(out: Path) -> None:
         raise ConfigError(f"--out {out}: give a file with the suffix {' or '.join(SUFFIXES)}")
 
 
-def export(rows: Sequence[ReadRow], out: Path) -> None:
+def export_lemat(rows: Sequence[ReadRow], out: Path) -> None:
     """Write the crystals for LeMat-GenBench; what is no crystal is left out and counted.
 
     Args:
@@ -52,7 +52,7 @@ def export(rows: Sequence[ReadRow], out: Path) -> None:
     if out.suffix == ".csv":
         _write_table(systems, out)
     else:
-        store.write_zip(out, {f"{folder_name(one.system_id)}.cif": convert.to_cif(one) for one in systems})
+        store.write_zip(out, {f"{structure_folder(one.system_id)}.cif": convert.to_cif(one) for one in systems})
     log.info("%s: %s", out, quantity(len(systems), "crystal"))
     left_out = len(rows) - len(systems)
     if left_out:

@@ -12,7 +12,7 @@ from adit.errors import DataError
 from adit.progress import log
 from adit.readers import CONTRADICTION, ReadRow, ReadSettings, by_kind, read_structures
 from adit.readers.joins import RowIdentity, identity_of, identity_of_record, join_ids
-from adit.score.common.inputs import Energies, Reference, Table, read_reference
+from adit.score.common.inputs import Energies, Reference, Table, read_known_systems
 from adit.systems import AtomicSystem, Kind
 
 SOURCE: Final = Col.SOURCE
@@ -41,7 +41,7 @@ def read_any_references(paths: Sequence[Path], kinds: Sequence[Kind], settings: 
     own = [path for path in paths if path.suffix == ".arrow"]
     others = [path for path in paths if path.suffix != ".arrow"]
     rows = by_kind(read_structures(others, settings.needing_structures()), None) if others else {}
-    references = {kind: _reference(read_reference(own, kind), rows.get(kind, ()), kind) for kind in kinds}
+    references = {kind: _reference(read_known_systems(own, kind), rows.get(kind, ()), kind) for kind in kinds}
     missing = [kind for kind in kinds if not references[kind].systems]
     where = ", ".join(map(str, paths))
     if len(missing) == len(kinds):

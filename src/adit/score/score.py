@@ -24,7 +24,7 @@ from adit.outputs.replace import check_folder, replaced_folder
 from adit.readers import CONTRADICTION
 from adit.score.card import card
 from adit.score.common.aggregate import RateRecord
-from adit.score.common.inputs import Energies, Reference, Row, read_energies, read_reference, read_rows
+from adit.score.common.inputs import Energies, Reference, Row, read_energies, read_known_systems, read_rows
 from adit.score.common.measures import Measure
 from adit.score.common.scored import Records, Scored
 from adit.score.common.separation import separations
@@ -96,7 +96,7 @@ def score(
     score_rows(
         stage,
         requested,
-        lambda kind: read_reference(data, kind),
+        lambda kind: read_known_systems(data, kind),
         energies,
         out,
         workers,

@@ -15,7 +15,7 @@ from adit.isolate import kept_workers, map_isolated
 from adit.progress import log
 from adit.score.common.inputs import read_rows
 from adit.score.common.scored import systems_of
-from adit.score.molecules.run import chosen
+from adit.score.molecules.run import drawn_ids
 from adit.score.molecules.table import has_bonding
 from adit.score.molecules.validity import check_molecule
 from adit.score.tools.answers import MOFCHECKER, POSEBUSTERS, write_answers
@@ -47,7 +47,7 @@ def check_shard(stage: ChecksStage, kind: Kind, samples: Sequence[Path], shard: 
     outcomes = map_isolated(check_molecule, systems, workers=workers, wall_limit_s=limit)
     molecules = [system for system, outcome in zip(systems, outcomes, strict=True) if has_bonding(outcome)]
     rows = read_rows(samples)
-    ids = chosen(rows, stage.posebusters, stage.seed)
+    ids = drawn_ids(rows, stage.posebusters, stage.seed)
     sent = [system for system in molecules if system.system_id in ids]
     busted = bust(sent, workers=workers, wall_limit_s=limit)
     write_answers(out, {POSEBUSTERS: list(zip(sent, busted, strict=True))})

@@ -113,7 +113,7 @@ def sha256(path: Path | str) -> str:
     Raises:
         DataError: it does not exist, or is not a plain file.
     """
-    return manifest.sha256(require_file(path))
+    return manifest.sha256_of(require_file(path))
 
 
 def cached_json(path: Path | str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

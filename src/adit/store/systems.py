@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from adit.columns import Col
 from adit.elements import symbol
 from adit.errors import DataError, printable
 from adit.store.files import require_file, write_text
@@ -23,7 +24,7 @@ Row = AtomicSystem | Failure
 
 SYSTEM_SCHEMA = pa.schema(
     [
-        pa.field("system_id", pa.string(), nullable=False),
+        pa.field(Col.SYSTEM_ID, pa.string(), nullable=False),
         pa.field("kind", pa.string()),
         pa.field("split", pa.string()),
         pa.field("numbers", pa.list_(pa.uint8())),
@@ -41,14 +42,14 @@ def _record(row: Row, split: str | None) -> dict[str, Any]:
     if isinstance(row, Failure):
         kind = None if row.kind is None else str(row.kind)
         return {
-            "system_id": row.system_id,
+            Col.SYSTEM_ID: row.system_id,
             "kind": kind,
             "split": split,
             "failed_stage": row.stage,
             "failed_reason": row.reason,
         }
     return {
-        "system_id": row.system_id,
+        Col.SYSTEM_ID: row.system_id,
         "kind": str(row.kind),
         "split": split,
         "numbers": row.numbers.astype(np.uint8),
@@ -120,14 +121,14 @@ class SystemTable(Sequence[Row]):
         kind = record["kind"].as_py()
         if not record["numbers"].is_valid:
             return Failure(
-                record["system_id"].as_py(),
+                record[Col.SYSTEM_ID].as_py(),
                 record["failed_stage"].as_py() or "unknown",
                 record["failed_reason"].as_py() or "unknown",
                 None if kind is None else Kind(kind),
             )
         cell = record["cell"]
         return AtomicSystem(
-            system_id=record["system_id"].as_py(),
+            system_id=record[Col.SYSTEM_ID].as_py(),
             kind=Kind(kind),
             numbers=record["numbers"].values.to_numpy(zero_copy_only=False),
             positions=record["positions"].values.to_numpy(zero_copy_only=False).reshape(-1, 3),
@@ -150,7 +151,7 @@ class SystemTable(Sequence[Row]):
     @property
     def ids(self) -> list[str]:
         """Return the id of each row."""
-        return list(self._table.column("system_id").to_pylist())
+        return list(self._table.column(Col.SYSTEM_ID).to_pylist())
 
     @property
     def n_atoms(self) -> np.ndarray:
@@ -193,7 +194,7 @@ class SystemTable(Sequence[Row]):
 
     def split_ids(self, split: str) -> list[str]:
         """Return the ids of the systems of a split, in the order of ``arrays``."""
-        return list(self._table.column("system_id").filter(self._wanted(split)).to_pylist())
+        return list(self._table.column(Col.SYSTEM_ID).filter(self._wanted(split)).to_pylist())
 
     def failures(self) -> list[Failure]:
         """Return all failures, in order."""
@@ -249,7 +250,7 @@ _PLAIN = re.compile(r"[\w.:/+-]+")
 """A text that needs no quotes in the comment line of extended XYZ."""
 
 _RESERVED = frozenset(
-    {"lattice", "properties", "pbc", "cell", "system_id", "stress", "virial", "unit", "units", "length_unit"}
+    {"lattice", "properties", "pbc", "cell", Col.SYSTEM_ID, "stress", "virial", "unit", "units", "length_unit"}
     | {
         f"{who}{word}"
         for who in ("", "is_", "coords_are_", "positions_are_")
@@ -268,7 +269,7 @@ def _words(system_id: str, info: Mapping[str, Any]) -> dict[str, str]:
     """Return the id, and the numbers and texts among annotations, as keys and values of the comment line."""
     words: dict[str, str] = {}
     if system_id:
-        words["system_id"] = system_id if _PLAIN.fullmatch(system_id) else _quoted(system_id)
+        words[Col.SYSTEM_ID] = system_id if _PLAIN.fullmatch(system_id) else _quoted(system_id)
     for name, value in info.items():
         if isinstance(value, (int, float, str)) and value != "":
             key = re.sub(r"[^\w.:-]|^(?![A-Za-z_])", "_", name)

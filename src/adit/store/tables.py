@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from adit.columns import Col
 from adit.limits import LIMITS, LimitError, read_bounded
 from adit.outputs.cells import escaped, unescaped
 from adit.store.arrow_sizes import unpacked_size
@@ -122,7 +123,7 @@ def write_frame(path: Path | str, frame: pd.DataFrame, metadata: Mapping[str, An
         pa.parquet.write_table(table, temporary)
 
 
-NAMES_IN_TABLES = ("system_id", "formula", "smiles", "material_id")
+NAMES_IN_TABLES = (Col.SYSTEM_ID, Col.FORMULA, Col.SMILES, "material_id")
 """Columns of CSV files that are always text."""
 
 

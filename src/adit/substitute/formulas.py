@@ -25,7 +25,7 @@ Counts = tuple[tuple[int, int], ...]
 """Atomic numbers, ascending, and numbers of atoms."""
 
 
-def substituted_formulas(
+def formulas_of_templates(
     templates: Sequence[AtomicSystem],
     data: Sequence[AtomicSystem],
     seed: int,

@@ -25,7 +25,7 @@ from adit.train.bundle import Start, adopt
 from adit.train.corpus import Corpus, check_vocabulary, read_corpus
 from adit.train.decay import Decay
 from adit.train.draws import Draws
-from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_vae
+from adit.train.latents import Cached, LatentSource, OnTheFly, channel_statistics, load_frozen_vae
 from adit.train.loop import fit
 from adit.train.outputs import settings_key, write_model
 from adit.train.plan import Plan
@@ -136,7 +136,7 @@ def train_dit(
         stage = stage.model_copy(update={"model": _model_of(start, stage.model)})
         start.same_settings(stage.train, "train.dit", ("augment", "center_noise"))
     device = pick_device()
-    vae = load_vae(vae_dir).to(device)
+    vae = load_frozen_vae(vae_dir).to(device)
     if stage.latents.views:
         files = _cache_files(stage, corpus, latents)
         source: LatentSource = Cached(files, corpus, vae.config.latent_dim, device, vae_hash)

@@ -30,7 +30,7 @@ from adit.train.draws import Draws, step_generator
 from adit.transfer import to_device
 
 
-def load_vae(folder: Path) -> VAE:
+def load_frozen_vae(folder: Path) -> VAE:
     """Return a trained autoencoder, on the CPU.
 
     Raises:
@@ -58,7 +58,7 @@ def encode_batch(
         return vae.encoder(features), features.mask
 
 
-def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) -> None:
+def encode_dataset(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) -> None:
     """Write one Arrow file per view: mean and log-variance of every training and validation system.
 
     The rows of a split have the order of the dataset's file.
@@ -72,7 +72,7 @@ def encode(stage: EncodeStage, vae_dir: Path, data: Path, outs: Sequence[Path]) 
     Raises:
         DataError: an input is missing or broken, or contains an element that the autoencoder does not know.
     """
-    vae = load_vae(vae_dir).to(pick_device())
+    vae = load_frozen_vae(vae_dir).to(pick_device())
     table = read_systems(data)
     provenance = {"data_sha256": sha256(data), "vae_sha256": weights_sha256(vae_dir)}
     arrays = {split: table.arrays(split) for split in SPLITS}

@@ -1,4 +1,4 @@
-"""The parsers of the command line: two groups of verbs, one face each, every option explained."""
+"""The parsers of the command line: three groups of verbs, one face each, every option explained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from adit.cli import parser
 
 ROOT = Path(__file__).parents[3]
-UNITS = {"--wall-limit": " s;"}
+UNITS = {"--wall-limit": " s;", "--core-hours": ", core hours", "--rate": ", 1/s;", "--timing": ", s;"}
 """Options whose number has a unit, and how their help says it."""
 
 
@@ -52,7 +52,9 @@ def test_verbs_of_two_faces_have_two_parsers() -> None:
         "relax": {"samples", "structures", "extxyz", "cache"},
         "hull": {"relaxed"},
         "score": {"crystal", "molecule", "mof", "data", "checks"},
-        "sample": {"state"},
+        "sample": {"state", "timing"},
+        "prepare": {"stats"},
+        "report": {"run_config"},
     }.items():
         people = {action.dest for action in PEOPLE[name]._actions}
         stage = {action.dest for action in STAGES[name]._actions}
@@ -60,13 +62,29 @@ def test_verbs_of_two_faces_have_two_parsers() -> None:
         assert not only & people, name
 
 
-def test_help_lists_both_groups() -> None:
+def test_help_lists_the_groups() -> None:
     text = " ".join(parser().format_help().split())
     assert "stages of the workflow" in text
     for name in ("sample", "relax", "score", "compare"):
         assert name in text
     for name in STAGES:
         assert name in (parser().epilog or "")
+
+
+def test_what_serves_the_upkeep_of_the_project_is_no_verb_for_users() -> None:
+    listed, _, upkeep = parser().format_help().partition("for the upkeep of this project:")
+    for name in ("schema", "ship-references", "ship-prototypes"):
+        assert name in PEOPLE
+        assert name not in listed
+        assert name in upkeep
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_no_help_calls_none_what_has_a_default(name: str) -> None:
+    """Options that are optional because the command finds or names the place itself say which place."""
+    for action in PARSERS[name]._actions:
+        if action.dest in ("settings", "out") or (action.dest == "state" and "prepare" in name):
+            assert "default: none" not in (action.help or ""), f"{name}: {action.dest}"
 
 
 def test_rules_call_stages_alone() -> None:

@@ -13,6 +13,7 @@ from adit import convert
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import same_systems
 
 
 @settings(max_examples=20, deadline=None)
@@ -23,8 +24,8 @@ def test_pymatgen_and_ase_round_trips(seed: int, n: int) -> None:
     assert np.allclose(back.positions, crystal.positions)
     assert np.allclose(back.cell, crystal.cell)
     molecule = random_molecule(np.random.default_rng(seed), n)
-    assert molecule.same_as(convert.from_atoms(convert.to_atoms(molecule), "molecule", Kind.MOLECULE))
-    assert crystal.same_as(convert.from_atoms(convert.to_atoms(crystal), "crystal", Kind.CRYSTAL))
+    assert same_systems(molecule, convert.from_atoms(convert.to_atoms(molecule), "molecule", Kind.MOLECULE))
+    assert same_systems(crystal, convert.from_atoms(convert.to_atoms(crystal), "crystal", Kind.CRYSTAL))
 
 
 def test_cif_round_trip() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from adit.data.sources import fetch as verb
 from adit.data.sources import mirrors
-from adit.data.sources.checksums import Upstream, check, file_digest, first_use
+from adit.data.sources.checksums import Upstream, check_download, file_digest, first_use
 from adit.data.sources.download import download, fetch
 from adit.data.sources.registry import SOURCES, Dataverse, RawFile
 from adit.data.sources.retries import Patience
@@ -205,7 +205,7 @@ def test_sigkill_in_mid_transfer_loses_nothing(site: Site, cache: Path) -> None:
 def test_git_checksum_is_that_of_a_blob(tmp_path: Path) -> None:
     file = tmp_path / "hello"
     file.write_bytes(b"hello\n")
-    check(file, Upstream("", 6, "git", "ce013625030ba8dba906f756967f9e9ca394464a"))
+    check_download(file, Upstream("", 6, "git", "ce013625030ba8dba906f756967f9e9ca394464a"))
 
 
 def test_a_spoilt_cache_is_found_out(cache: Path) -> None:

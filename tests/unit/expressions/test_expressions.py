@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adit.errors import ConfigError
-from adit.expressions import parse
+from adit.expressions import parse_condition
 
 ROW = {"e": 0.03, "novel": True, "formula": "NaCl", "n": np.int64(4), "gap": math.nan, "note": None, "empty": ""}
 
@@ -39,7 +39,7 @@ ROW = {"e": 0.03, "novel": True, "formula": "NaCl", "n": np.int64(4), "gap": mat
     ],
 )
 def test_meaning(text: str, holds: bool) -> None:
-    assert parse(text).holds(ROW) is holds
+    assert parse_condition(text).holds(ROW) is holds
 
 
 @pytest.mark.parametrize("name", ["gap", "note", "absent"])
@@ -48,8 +48,8 @@ def test_meaning(text: str, holds: bool) -> None:
 )
 def test_a_comparison_with_a_missing_value_is_false(name: str, comparison: str) -> None:
     condition = comparison.format(name)
-    assert not parse(condition).holds(ROW)
-    assert parse(f"not ({condition})").holds(ROW)
+    assert not parse_condition(condition).holds(ROW)
+    assert parse_condition(f"not ({condition})").holds(ROW)
 
 
 @pytest.mark.parametrize(
@@ -76,39 +76,39 @@ def test_a_comparison_with_a_missing_value_is_false(name: str, comparison: str) 
 )
 def test_what_is_no_condition_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        parse(text, "rounds.keep")
+        parse_condition(text, "rounds.keep")
     assert str(error.value).startswith("rounds.keep: ")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_an_unknown_column_is_refused_with_the_near_ones() -> None:
-    condition = parse("e_abov_hull < 0.1 and novel")
+    condition = parse_condition("e_abov_hull < 0.1 and novel")
     condition.check(["e_above_hull", "e_abov_hull", "novel"], "adit ledger query")
     with pytest.raises(ConfigError, match=r"query: no column 'e_abov_hull'; near: e_above_hull"):
         condition.check(["e_above_hull", "novel", "formula"], "adit ledger query")
     with pytest.raises(ConfigError, match=r"no column 'zz'; no name is near"):
-        parse("zz = 1").check(["formula"], "x")
+        parse_condition("zz = 1").check(["formula"], "x")
 
 
 def test_the_columns_are_those_of_the_text() -> None:
-    assert parse("b < 1 and (a in (c, 2) or not b = `d-e`)").columns == ["b", "a", "c", "d-e"]
+    assert parse_condition("b < 1 and (a in (c, 2) or not b = `d-e`)").columns == ["b", "a", "c", "d-e"]
 
 
 def test_a_long_list_is_a_flat_tree_in_sql() -> None:
-    condition = parse(" or ".join(["x=1"] * 1200))
+    condition = parse_condition(" or ".join(["x=1"] * 1200))
     sql, parameters = condition.sql(lambda name: "2")
     assert sqlite3.connect(":memory:").execute(f"SELECT {sql}", parameters).fetchone() == (0,)
 
 
 def test_nested_comparisons_stay_small_in_sql() -> None:
-    condition = parse("(" * 45 + "a" + " < 1)" * 45)
+    condition = parse_condition("(" * 45 + "a" + " < 1)" * 45)
     assert len(condition.sql(lambda name: "a")[0]) < 10_000
 
 
 def test_texts_that_a_column_is_compared_with_can_be_changed() -> None:
     text = "s = 'a' or 'a' != s and not s in ('b', t) or (t = 'a') = (s = 'b') or s < 'a' or s = 1"
-    changed = parse(text).with_texts("s", str.upper)
+    changed = parse_condition(text).with_texts("s", str.upper)
     expected = "s = 'A' or 'A' != s and not s in ('B', t) or (t = 'a') = (s = 'B') or s < 'a' or s = 1"
-    assert changed.root == parse(expected).root
+    assert changed.root == parse_condition(expected).root
     assert changed.text == text

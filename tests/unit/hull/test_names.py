@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from adit import store
-from adit.columns import ENERGIES, surrogate_prefix
+from adit.columns import ENERGIES, energies_name
 from adit.report.candidates.data import ordered
 from adit.report.candidates.fields import fields
 from adit.report.run.inputs import Run, with_plain_energies
@@ -21,7 +21,7 @@ CHGNET, DFT = "chgnet-0.3.0/PBE(+U)/MP2020", "vasp/PBE(+U)/MP2020"
 
 
 def hull_table(folder: Path, *, surrogate: bool) -> Path:
-    prefix = surrogate_prefix("chgnet") if surrogate else ""
+    prefix = energies_name("", "chgnet") if surrogate else ""
     table = pd.DataFrame(
         {
             "system_id": ["a", "b"],
@@ -44,7 +44,7 @@ def test_the_scores_keep_the_name(tmp_path: Path, surrogate: bool) -> None:
     assert energies.surrogate is surrogate
     rows = [{"system_id": "a", "n_elements": 2}, {"system_id": "b", "n_elements": 2}]
     add_energies(rows, Energies(hull=energies.hull, potential=energies.potential), Matches({}, {}))
-    named = surrogate_prefix("chgnet") if surrogate else ""
+    named = energies_name("", "chgnet") if surrogate else ""
     assert [row[f"{named}e_above_hull"] for row in rows] == [-0.5, 0.1]
     assert [row["hull_covers_chemistry"] for row in rows] == [False, True]
     assert rows[0]["hull_gaps"] == "Fe-Zr"
@@ -52,7 +52,7 @@ def test_the_scores_keep_the_name(tmp_path: Path, surrogate: bool) -> None:
 
 
 def scores(*, surrogate: bool) -> pd.DataFrame:
-    prefix = surrogate_prefix("chgnet") if surrogate else ""
+    prefix = energies_name("", "chgnet") if surrogate else ""
     return pd.DataFrame(
         {
             "system_id": ["a", "b"],
@@ -74,7 +74,7 @@ def test_the_page_shows_a_surrogate_under_its_name_alone() -> None:
         }
         for surrogate in (False, True)
     }
-    named = {surrogate_prefix("chgnet") + name for name in ENERGIES}
+    named = {energies_name("", "chgnet") + name for name in ENERGIES}
     assert set(ENERGIES) <= shown[False]
     assert not named & shown[False]
     assert named <= shown[True]

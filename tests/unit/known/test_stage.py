@@ -9,7 +9,7 @@ from adit import config, store
 from adit.cli import main
 from adit.dossier.subjects import of_run
 from adit.report.candidates.fields import fields
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from tests.unit.ledger.runs import caesium, salt, water, write_molecules, write_run
 
 
@@ -29,13 +29,13 @@ def test_the_best_candidates_of_a_run(tmp_path: Path) -> None:
         ["b", "crystal", "not-found", ""],
         ["a", "molecule", "not-found", ""],
     ]
-    frame = load(run, "{}").scores["crystal"].set_index("system_id")
+    frame = load_run(run, "{}").scores["crystal"].set_index("system_id")
     assert frame["known"].dropna().to_dict() == {"a": "known", "b": "not-found"}
     assert frame.loc["a", "known_id"] == "halite"
     shown = {str(field.name): field.shown for field in fields("crystal", frame.reset_index())}
     assert shown["known"]
     assert not shown["known_id"]
-    (molecule,) = load(run, "{}").scores["molecule"].to_dict("records")
+    (molecule,) = load_run(run, "{}").scores["molecule"].to_dict("records")
     assert molecule["known"] == "not-found"
     best = {subject.name: subject.record for subject in of_run(run, 3) if subject.last.cell is not None}
     assert (best["a"]["known"], best["a"]["known_id"]) == ("known", "halite")

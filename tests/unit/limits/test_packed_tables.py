@@ -108,7 +108,7 @@ def test_many_numbers_in_one_cell_of_a_parquet_table_count(tmp_path: Path) -> No
 
 
 def test_nested_columns_of_a_parquet_table_are_read_as_before(tmp_path: Path) -> None:
-    from adit.readers.formats.parquet import read_parquet
+    from adit.readers.formats.parquet import parquet_columns
 
     rows = [
         {"t": "a", "n": [1, 2], "s": {"x": 1.5, "y": ["b", None]}, "m": [("k", "v")], "o": None, "b": b"z", "f": 1.0},
@@ -121,7 +121,7 @@ def test_nested_columns_of_a_parquet_table_are_read_as_before(tmp_path: Path) ->
     }
     kinds |= {"m": pa.map_(pa.string(), pa.string()), "o": pa.null(), "b": pa.binary(), "f": pa.float32()}
     pyarrow.parquet.write_table(pa.Table.from_pylist(rows, schema=pa.schema(kinds)), tmp_path / "a.parquet")
-    columns = read_parquet(tmp_path / "a.parquet", "a", LimitsConfig())
+    columns = parquet_columns(tmp_path / "a.parquet", "a", LimitsConfig())
     assert columns == pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pydict()
 
 

@@ -15,7 +15,8 @@ from adit.model import build
 from adit.model.conditions import ConditionEmbedding, encode
 from adit.model.features import featurize
 from adit.model.vae import VAE
-from adit.systems import AtomicSystem, SystemBatch
+from adit.systems import AtomicSystem
+from tests.systems import batch_of
 
 
 def test_the_processor_is_the_first_that_linux_lists(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,7 @@ def test_the_equivariant_autoencoder_works_in_full_precision(mixed: list[AtomicS
     torch.manual_seed(0)
     sizes = {"d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "cutoff": 3.0}
     module = VAE(VaeModelConfig.model_validate({**sizes, "encoder": "equivariant"}), 100)
-    features = featurize(SystemBatch.from_systems(mixed))
+    features = featurize(batch_of(mixed))
     expected = module.encoder(features)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         posterior = module.encoder(features)

@@ -12,12 +12,14 @@ import torch
 from adit.config import VaeModelConfig, VaeStage, parse
 from adit.errors import ConfigError, DataError
 from adit.model.build import build_vae
+from adit.model.equivariant import EquivariantEncoder
 from adit.model.features import featurize
 from adit.model.vae import VAE
 from adit.store import read_json, read_tensors, write_json, write_systems
-from adit.systems import AtomicSystem, Kind, SystemBatch
+from adit.systems import AtomicSystem, Kind
 from adit.train.vae import train_vae, vae_losses
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import batch_of
 
 SMALL = {"d_model": 16, "heads": 2, "encoder_layers": 1, "decoder_layers": 1, "encoder": "equivariant", "cutoff": 4.0}
 
@@ -71,7 +73,16 @@ def test_it_is_trained_and_read_again(tmp_path: Path) -> None:
     stored = read_json(tmp_path / "vae/config.json")
     assert stored["model"]["encoder"] == "equivariant"
     model = build_vae(stored, read_tensors(tmp_path / "vae/model.safetensors"), "vae")
-    assert model.encoder(featurize(SystemBatch.from_systems([random_crystal(random, 2)]))).mean.shape == (1, 2, 8)
+    assert model.encoder(featurize(batch_of([random_crystal(random, 2)]))).mean.shape == (1, 2, 8)
+
+
+@pytest.mark.parametrize(("degree", "components"), [(1, 3), (2, 3 + 5)])
+def test_each_higher_degree_has_a_quarter_of_the_channels(degree: int, components: int) -> None:
+    """As decision 11 says; stored weights have these shapes."""
+    pytest.importorskip("e3nn")
+    model = VAE(VaeModelConfig.model_validate({**SMALL, "d_model": 24, "heads": 3, "max_degree": degree}), 20)
+    assert isinstance(model.encoder, EquivariantEncoder)
+    assert model.encoder.width == 24 + components * 6
 
 
 def test_molecules_need_a_vector(tmp_path: Path) -> None:
@@ -86,7 +97,7 @@ def test_it_learns_to_reconstruct() -> None:
     pytest.importorskip("e3nn")
     torch.manual_seed(0)
     model = VAE(VaeModelConfig.model_validate({**SMALL, "d_model": 32}), 20)
-    features = featurize(SystemBatch.from_systems(WATER_AND_SALT))
+    features = featurize(batch_of(WATER_AND_SALT))
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     losses = []
     for _ in range(120):
@@ -114,7 +125,7 @@ WATER_AND_SALT = [
 
 def test_autocast_changes_neither_encoder_nor_decoder() -> None:
     model = VAE(VaeModelConfig.model_validate(SMALL), 100).eval()
-    features = featurize(SystemBatch.from_systems([random_crystal(np.random.default_rng(1), 4, "a")]))
+    features = featurize(batch_of([random_crystal(np.random.default_rng(1), 4, "a")]))
     posterior = model.encoder(features)
     decoded = model.decoder(posterior.mean, features.mask)
     assert decoded.logits.dtype == posterior.mean.dtype == torch.float32

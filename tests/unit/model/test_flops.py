@@ -16,8 +16,9 @@ from adit.config import VaeModelConfig
 from adit.model import flops
 from adit.model.features import featurize
 from adit.model.vae import VAE
-from adit.systems import AtomicSystem, SystemBatch
+from adit.systems import AtomicSystem
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import batch_of
 
 
 def test_the_rate_is_two_operations_for_each_product_over_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +56,7 @@ def test_operations_of_the_equivariant_autoencoder_are_those_that_torch_counts(
     module = VAE(VaeModelConfig.model_validate({"d_model": 32, "heads": 2, "encoder_layers": 2, **options}), 100)
     for sizes in ([8] * 6, [2, 5, 3]):
         systems = [make(np.random.default_rng(i), size, str(i)) for i, size in enumerate(sizes)]
-        features = featurize(SystemBatch.from_systems(systems))
+        features = featurize(batch_of(systems))
         padding = features.mask.numel() / sum(sizes)
         with FlopCounterMode(display=False) as counter:
             module.encoder(features)

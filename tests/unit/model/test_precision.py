@@ -6,11 +6,12 @@ import torch
 
 from adit.data.augment import Views, augment
 from adit.model.features import featurize
-from adit.systems import AtomicSystem, SystemBatch
+from adit.systems import AtomicSystem
+from tests.systems import batch_of
 
 
 def test_autocast_does_not_round_what_the_networks_read(mixed: list[AtomicSystem]) -> None:
-    batch = SystemBatch.from_systems(mixed)
+    batch = batch_of(mixed)
     views = Views.draw(len(batch), torch.Generator().manual_seed(0))
     expected = featurize(augment(batch, views, 1.0))
     with torch.autocast("cpu", dtype=torch.bfloat16):

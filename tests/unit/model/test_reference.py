@@ -14,9 +14,10 @@ from adit.model.dit import DiT, DitBlock
 from adit.model.features import Features, featurize
 from adit.model.padding import padding_mask
 from adit.model.vae import VAE, Posterior
-from adit.systems import AtomicSystem, SystemBatch
+from adit.systems import AtomicSystem
 from adit.train.vae import reconstruction_losses, vae_losses
 from tests import reference
+from tests.systems import batch_of
 
 VAE_CONFIG = VaeModelConfig(d_model=16, heads=2, encoder_layers=2, decoder_layers=1, latent_dim=4)
 DIT_CONFIG = DitModelConfig(d_model=16, heads=2, layers=2)
@@ -54,7 +55,7 @@ def dit(config: DitModelConfig = DIT_CONFIG) -> DiT:
 
 
 def features_of(systems: list[AtomicSystem]) -> Features:
-    batch = SystemBatch.from_systems(systems)
+    batch = batch_of(systems)
     batch.positions, batch.cell = batch.positions.double(), batch.cell.double()
     return featurize(batch)
 
@@ -192,7 +193,7 @@ def test_every_weight_of_equation_8(mixed: list[AtomicSystem]) -> None:
 
 def test_heads_are_not_rounded_by_autocast(mixed: list[AtomicSystem]) -> None:
     module = vae().float()
-    features = featurize(SystemBatch.from_systems(mixed))
+    features = featurize(batch_of(mixed))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         posterior = module.encoder(features)
         decoded = module.decoder(posterior.mean, features.mask)

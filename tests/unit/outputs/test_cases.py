@@ -253,7 +253,7 @@ def test_outputs_never_go_into_a_folder_of_inputs_nor_through_a_link(
         ("prepare mine.cif --out hard.cif", "hard.cif: is a file"),
         ("prepare mine.cif --out mine.cif/x.arrow", "mine.cif is the input mine.cif"),
         ("prepare mine.cif --out cu.txt/x.arrow", "cu.txt is a file, but a folder is needed"),
-        ("prepare mine.cif --out x.arrow --stats cu.txt/deep/x.json", "cu.txt is a file, but a folder is needed"),
+        ("prepare mine.cif --out x.arrow --state cu.txt/deep/x", "cu.txt is a file, but a folder is needed"),
         ("prepare --dataset builtin-crystals --out cu.txt", "cu.txt is a file, but a folder is needed"),
         ("prepare mine.cif --out .adit/x.arrow", "lies in a folder .adit"),
         ("prepare mine.cif --out D/../.ADIT/x.arrow", "lies in a folder .adit"),

@@ -58,11 +58,20 @@ def test_samples_over_the_manifest_of_the_weights(tmp_path: Path, kept: Callable
     store.write_json(tmp_path / "W/vae/config.json", {})
     store.write_json(tmp_path / "W/dit/config.json", {})
     outs = {"--out": tmp_path / "W/x.arrow", "--timing": tmp_path / "t.json"} | {option: tmp_path / "W/bundle.json"}
-    words = ["sample", "--vae", tmp_path / "W/vae", "--dit", tmp_path / "W/dit", "--weights", tmp_path / "W"]
+    words = ["stage", "sample", "--vae", tmp_path / "W/vae", "--dit", tmp_path / "W/dit"]
+    text = config.Config().stage(config.SampleStage).model_dump_json()
+    kept(*words, "--kind", "crystal", "--n", "1", "--config", text, *(w for pair in outs.items() for w in pair))
+
+
+def test_samples_of_a_user_over_the_manifest_of_the_weights(tmp_path: Path, kept: Callable[..., None]) -> None:
+    out = store.write_json(tmp_path / "W/bundle.json", {"sample": {}, "files": {}}) or tmp_path / "W/bundle.json"
+    store.write_json(tmp_path / "W/vae/config.json", {})
+    store.write_json(tmp_path / "W/dit/config.json", {})
     text = config.Config().stage(config.SampleStage).model_dump_json()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("adit.cli.sample.stored_settings", lambda _: config.SampleConfig())
-        kept(*words, "--kind", "crystal", "--n", "1", "--config", text, *(w for pair in outs.items() for w in pair))
+        words = ["sample", "--weights", tmp_path / "W", "--config", text]
+        kept(*words, "--kind", "crystal", "--n", "1", "--out", out)
 
 
 def test_a_network_over_a_file_of_its_labels(kept: Callable[..., None], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from adit.relax.dft.engines.presets import RelaxPreset, VaspPreset, read_preset
 from adit.relax.dft.engines.vasp import flow_maker
 from adit.relax.dft.heartbeat import status_line
 from adit.relax.dft.result import complete
-from adit.relax.dft.task import DftTask, folder_name
+from adit.relax.dft.task import DftTask, structure_folder
 from adit.systems import AtomicSystem, Failure, Kind
 
 TAG = r"gfn1-xtb-demo-[0-9a-f]{8}/GFN1-xTB/none"
@@ -183,14 +183,14 @@ def test_a_selected_structure_without_relaxed_one_is_a_data_error(tmp_path: Path
 
 @pytest.mark.parametrize("name", ["../x", ".hidden", "a/b", "..", "tab\there"])
 def test_no_id_leaves_the_folder(name: str, tmp_path: Path) -> None:
-    folder = tmp_path / folder_name(name)
+    folder = tmp_path / structure_folder(name)
     assert folder.resolve().parent == tmp_path.resolve()
     assert not folder.name.startswith(".")
 
 
 def test_a_long_id_is_a_folder_of_its_own(tmp_path: Path) -> None:
     ids = [f"{'deep/' * 50}{name}" for name in ("a", "b")] + ["Å" * 100, "x" * 300]
-    names = {folder_name(name) for name in ids}
+    names = {structure_folder(name) for name in ids}
     assert len(names) == len(ids)
     for name in names:
         (tmp_path / f"{name}.extxyz").write_text("")
@@ -198,13 +198,13 @@ def test_a_long_id_is_a_folder_of_its_own(tmp_path: Path) -> None:
 
 
 def test_ordinary_ids_are_their_own_folder() -> None:
-    assert [folder_name(name) for name in ("crystal-0-7", "mp-149", "Na Cl (2).cif")] == [
+    assert [structure_folder(name) for name in ("crystal-0-7", "mp-149", "Na Cl (2).cif")] == [
         "crystal-0-7",
         "mp-149",
         "Na Cl (2).cif",
     ]
     with pytest.raises(DataError, match="without an id"):
-        folder_name("")
+        structure_folder("")
 
 
 # --- engines and presets ----------------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def test_ions_and_conformers_are_computed_where_asked_for() -> None:
 
 def test_a_molecule_whose_free_atoms_have_no_energy_stays_relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It lacks the atomisation energy alone, and says why."""
-    original = gfn2.energy_of
+    original = gfn2.gfn2_energy
 
     def without_oxygen(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:
         if numbers.tolist() == [8]:
@@ -194,7 +194,7 @@ def test_a_molecule_whose_free_atoms_have_no_energy_stays_relaxed(monkeypatch: p
     start = system("water", moved(molecule("H2O"), 0.1))
     limits = dataclasses.replace(LIMITS, ions=True)
     whole = relax_molecule(start, limits)
-    monkeypatch.setattr(gfn2, "energy_of", without_oxygen)
+    monkeypatch.setattr(gfn2, "gfn2_energy", without_oxygen)
     free_atom.cache_clear()
     result = relax_molecule(start, limits)
     free_atom.cache_clear()

@@ -9,7 +9,7 @@ import pytest
 
 from adit.columns import Col
 from adit.config import RelaxConfig, StabilityConfig
-from adit.relax.phonons.check import check
+from adit.relax.phonons.check import check_phonons
 from adit.relax.phonons.modes import modes
 from adit.relax.phonons.outcome import Checked
 from adit.relax.phonons.supercell import boundary_points, heights, repeats
@@ -28,7 +28,7 @@ def crystal(name: str, numbers: list[int], cell: np.ndarray, fractional: Sequenc
 
 def result(system: AtomicSystem, engine: str, **settings: float) -> Checked:
     limits = limits_of(StabilityConfig(**settings), RelaxConfig(engine=engine))  # type: ignore[arg-type]
-    return check((system, limits, Chosen(engine)))
+    return check_phonons((system, limits, Chosen(engine)))
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_crystals_relax_with_a_potential_of_another_interpreter(tmp_path: Path) 
     assert (4 * good.system.volume) ** (1 / 3) == pytest.approx(3.59, abs=0.01)
     assert (bad.status, "does not know Si" in bad.reason) == ("refused", True)
     assert len(list(tmp_path.glob("*.json"))) == 2
-    assert kept.load(tmp_path, COPPER, LIMITS, CHGNET.energy_tag) is None
+    assert kept.load_relaxed(tmp_path, COPPER, LIMITS, CHGNET.energy_tag) is None
 
 
 def test_one_structure_without_an_energy_costs_no_other() -> None:

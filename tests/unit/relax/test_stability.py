@@ -14,7 +14,7 @@ from adit.columns import Col
 from adit.config import RelaxConfig, StabilityConfig
 from adit.relax import stability
 from adit.relax.potentials.chosen import Chosen
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from adit.systems import AtomicSystem, Failure, Kind
 from tests.unit.ledger.runs import write_run
 
@@ -116,7 +116,7 @@ def test_the_best_crystals_of_a_run_are_checked(tmp_path: Path) -> None:
     words = ["--out", places["stability"], "--dos", places["dos"], "--structures", folder / "stability/relaxed.arrow"]
     stage = whole.stage(config.StabilityStage).model_dump_json()
     assert run("stage", "check-stability", "--config", stage, "--run", folder, *words) == 0
-    results = load(folder, "{}")
+    results = load_run(folder, "{}")
     assert results.stability is not None
     assert results.phonon_dos is not None
     assert results.stability[Col.SYSTEM_ID].tolist() == ["a", "b"]

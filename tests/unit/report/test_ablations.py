@@ -11,7 +11,7 @@ import pytest
 from adit import config
 from adit.errors import ConfigError, DataError
 from adit.report.compare import tuning
-from adit.report.compare.ablations import gather, markdown
+from adit.report.compare.ablations import gather_ablations, markdown
 from adit.report.compare.figures import sizes
 from adit.report.run.inputs import Run, Training
 from adit.score.common.aggregate import Rater
@@ -132,7 +132,7 @@ def write_variants(folder: Path) -> config.AblationsStage:
 
 
 def test_the_tables_hold_every_variant_with_its_numbers(tmp_path: Path) -> None:
-    gather(write_variants(tmp_path), tmp_path)
+    gather_ablations(write_variants(tmp_path), tmp_path)
     autoencoders = pd.read_csv(tmp_path / "autoencoders.csv").set_index("autoencoder")
     assert autoencoders.loc["b", "mp20 match, %"] == 25.0
     assert autoencoders.loc["a", "mp20 RMSD, Å"] == 0.125
@@ -150,9 +150,9 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     stage = write_variants(tmp_path)
     (tmp_path / "reconstructions/b/qm9.json").unlink()
     with pytest.raises(DataError, match=r"reconstructions/b/qm9.json"):
-        gather(stage, tmp_path)
+        gather_ablations(stage, tmp_path)
     with pytest.raises(ConfigError, match=r"config/ablations.yaml"):
-        gather(config.AblationsStage(ablations=config.AblationsConfig()), tmp_path)
+        gather_ablations(config.AblationsStage(ablations=config.AblationsConfig()), tmp_path)
 
 
 def test_a_table_of_one_row_keeps_its_columns() -> None:
@@ -171,7 +171,7 @@ def mof_summary(value: float | None = 0.5) -> list[dict[str, Any]]:
 def test_mofs_have_their_validity_in_the_tables(tmp_path: Path) -> None:
     stage = write_variants(tmp_path)
     write_json(tmp_path / "scores/a/summary.json", mof_summary())
-    gather(stage, tmp_path)
+    gather_ablations(stage, tmp_path)
     denoisers = pd.read_csv(tmp_path / "denoisers.csv").set_index("denoiser")
     assert denoisers.loc["a", ["MOFs valid, %", "samples of a kind"]].tolist() == [50.0, 2.0]
 
@@ -182,12 +182,12 @@ def test_mofs_are_tuned_by_their_validity(tmp_path: Path) -> None:
     write_systems(point / "mof.arrow", [], metadata=settings)
     write_json(point / "mof.json", {"evaluations": 10, "samples": 2, "seconds": 4.0})
     write_json(point / "scores/summary.json", mof_summary())
-    tuning.gather(config.Config().stage(config.TuneStage), [point], tmp_path / "tune")
+    tuning.gather_tuning(config.Config().stage(config.TuneStage), [point], tmp_path / "tune")
     points = pd.read_csv(tmp_path / "tune/points.csv")
     assert points[["kind", "validity", "seconds_per_sample"]].to_numpy().tolist() == [["mof", 0.5, 2.0]]
     write_json(point / "scores/summary.json", mof_summary(None))
     with pytest.raises(DataError, match=r"mofchecker_all of mofs has no value \(.*mofchecker 9.9"):
-        tuning.gather(config.Config().stage(config.TuneStage), [point], tmp_path / "tune")
+        tuning.gather_tuning(config.Config().stage(config.TuneStage), [point], tmp_path / "tune")
 
 
 def test_mofs_are_in_the_figure_of_sizes(tmp_path: Path) -> None:

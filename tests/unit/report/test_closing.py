@@ -10,7 +10,7 @@ import pytest
 from adit import store
 from adit.cli import main
 from adit.config import Config
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from adit.report.words.closing import NAMES, closing
 from tests.unit.report.test_page import write_run
 
@@ -49,7 +49,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def lines(folder: Path, gpaw_missing: Path = Path("nowhere")) -> dict[str, str]:
-    printed = closing(load(folder, GPAW), gpaw_missing)
+    printed = closing(load_run(folder, GPAW), gpaw_missing)
     assert len(printed) == 5
     assert not any("\n" in line for line in printed)
     assert tuple(line.split()[0] for line in printed) == NAMES

@@ -12,7 +12,7 @@ from adit.cli import main
 from adit.config import Config
 from adit.errors import DataError
 from adit.report.compare import runs as compare
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from tests.unit.report.test_page import HOSTILE, Tags, rate, write_run
 
 SUMMARY = [rate("crystal", "samples", "overall_validity", "adit", 2)]
@@ -56,7 +56,7 @@ def test_numbers_whose_intervals_do_not_meet_are_marked(
 def named(runs: list[Path]) -> list[compare.Named]:
     configs = [(path / "report/manifest.json").read_text() for path in runs]
     texts = [text[text.index('"config":') + 9 : text.rindex("}")] for text in configs]
-    return [compare.Named(path.name, load(path, text)) for path, text in zip(runs, texts, strict=True)]
+    return [compare.Named(path.name, load_run(path, text)) for path, text in zip(runs, texts, strict=True)]
 
 
 def test_only_settings_that_differ_are_listed(tmp_path: Path) -> None:
@@ -74,13 +74,13 @@ def test_energies_of_other_methods_are_not_compared_in_silence(tmp_path: Path) -
 
 def test_one_run_is_not_enough(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least two runs"):
-        compare.compare([tmp_path], tmp_path / "out")
+        compare.compare_runs([tmp_path], tmp_path / "out")
 
 
 def test_a_run_without_a_report_is_said_to_have_no_configuration(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    compare.compare([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    compare.compare_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
     assert "a has no report/manifest.json" in page
     assert "These runs have no scores" in page
@@ -91,12 +91,12 @@ def test_the_samples_of_another_run_are_a_control(tmp_path: Path) -> None:
     rates = [{**SUMMARY[0], "low": 0.1, "high": 0.2}, rate("crystal", "samples", "novelty", "adit", 1)]
     store.write_json(other / "scores/summary.json", [*rates, rate("crystal", "test", "overall_validity", "adit", 2)])
     config = Config.model_validate({"report": {"baseline": str(other)}}).model_dump_json()
-    (record,) = load(own, config).baseline
+    (record,) = load_run(own, config).baseline
     assert (record["population"], record["metric"], record["low"]) == ("baseline", "overall_validity", 0.1)
     main(["report", "--run", str(own), "--out", str(tmp_path / "page"), "--run-config", config])
     heads = (tmp_path / "page/index.html").read_text(encoding="utf-8")
     assert ">baseline<" in heads
     lost = Config.model_validate({"report": {"baseline": "no/such/run"}}).model_dump_json()
-    assert load(own, lost).problems == [
+    assert load_run(own, lost).problems == [
         "report.baseline: no/such/run: scores/summary.json is missing, or empty; run its evaluation first"
     ]

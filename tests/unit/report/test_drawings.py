@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from adit.elements import hill
 from adit.report.candidates.pictures import ball_and_stick, bond_drawing, bonds
 from adit.report.figures import charts as figures
-from adit.report.figures.drawing import INK, save
+from adit.report.figures.drawing import INK, save_drawing
 from adit.report.figures.periodic import periodic_table, place
 from adit.report.paper import convergence, distributions, latents, solver_figures
 from adit.report.words import formats
@@ -70,7 +70,7 @@ def methane() -> AtomicSystem:
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_figures_are_deterministic_and_keep_their_data(tmp_path: Path, name: str) -> None:
     drawing = DRAWINGS[name]()
-    first, second = save(drawing, tmp_path), save(DRAWINGS[name](), tmp_path)
+    first, second = save_drawing(drawing, tmp_path), save_drawing(DRAWINGS[name](), tmp_path)
     assert first == second
     assert ElementTree.fromstring(str(first)).attrib["aria-label"] == drawing.text
     assert INK not in first

@@ -11,21 +11,21 @@ import pytest
 from markupsafe import Markup
 
 from adit import store
-from adit.columns import surrogate_prefix
+from adit.columns import energies_name
 from adit.errors import DataError
 from adit.report.candidates import data, gallery
 from adit.report.candidates.data import ordered
 from adit.report.candidates.fields import fields, presets
-from adit.report.compare.runs import compare
+from adit.report.compare.runs import compare_runs
 from adit.report.figures import charts as figures
 from adit.report.page import build
 from adit.report.paper import convergence
 from adit.report.paper import tables as paper_tables
-from adit.report.run.inputs import load, with_plain_energies
+from adit.report.run.inputs import load_run, with_plain_energies
 from adit.report.words import formats, outcome
 from tests.unit.report.test_page import CHGNET, rate, salt, write_page, write_run
 
-SURROGATE = surrogate_prefix("chgnet")
+SURROGATE = energies_name("", "chgnet")
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_statistics_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
 
 def test_scores_of_the_wrong_shape_are_named(tmp_path: Path) -> None:
     store.write_json(tmp_path / "scores/summary.json", {"value": 1})
-    read = load(tmp_path, "{}")
+    read = load_run(tmp_path, "{}")
     assert (read.summary, read.problems) == ([], ["scores/summary.json: is not a list of records"])
 
 
@@ -115,14 +115,14 @@ def test_surrogates_are_named_wherever_they_stand(tmp_path: Path) -> None:
     change(run, "crystal", relax_status="converged", overall_validity=True)
     steps = [{"kind": "crystal", "step": step, "count": count} for step, count in (("asked", 3), ("stable", 1))]
     store.write_json(run / "scores/funnel.json", steps)
-    read = load(run, "{}")
+    read = load_run(run, "{}")
     assert "1 is below the hull (CHGNet surrogate)" in outcome.sentence(read)
     (small,) = [note for label, _, note in outcome.tiles(read) if label == "lowest E above hull"]
     assert "CHGNet surrogate" in small
 
 
 def test_surrogate_flags_have_columns_and_filters(tmp_path: Path) -> None:
-    frame = ordered("crystal", load(as_surrogate(write_run(tmp_path)), "{}").scores["crystal"])
+    frame = ordered("crystal", load_run(as_surrogate(write_run(tmp_path)), "{}").scores["crystal"])
     columns = fields("crystal", frame)
     shown = {field.name: field.title for field in columns if field.shown}
     assert {shown[f"{SURROGATE}{name}_adit"] for name in ("stable", "metastable", "sun")} == {
@@ -169,7 +169,7 @@ def test_the_best_candidate_is_valid_and_a_compound(tmp_path: Path) -> None:
         n_elements=[2, 1, 2],
         relax_status="converged",
     )
-    read = load(run, "{}")
+    read = load_run(run, "{}")
     assert [card.system_id for card in gallery.crystals(read, 3)] == ["crystal-0-2", "crystal-0-1", "crystal-0-0"]
     assert outcome.best_energy(read) == 0.2
 
@@ -177,7 +177,7 @@ def test_the_best_candidate_is_valid_and_a_compound(tmp_path: Path) -> None:
 def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     with pytest.raises(DataError, match="given twice"):
-        compare([run, tmp_path / "run/../run"], tmp_path / "out")
+        compare_runs([run, tmp_path / "run/../run"], tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_relaxed_crystals_have_the_name_of_what_relaxed_them(
     if tag:
         store.write_frame(run / "relaxed/crystal/0.parquet", pd.DataFrame({"system_id": ["x"], "energy_tag": [tag]}))
     config = f'{{"relax": {{"engine": "{setting}"}}}}' if setting else "{}"
-    data.write(load(run, config), "crystal", tmp_path / "out")
+    data.write(load_run(run, config), "crystal", tmp_path / "out")
     structures = (tmp_path / "out/crystal-0.js").read_text()
     assert f'"{label}"' in structures
     assert ('"CHGNet"' in structures) == (label == "CHGNet")

@@ -11,8 +11,8 @@ import pytest
 from adit import store
 from adit.config import Config
 from adit.errors import ConfigError, DataError
-from adit.report.run.inputs import load
-from adit.report.run.manifest import clean, cost, manifest
+from adit.report.run.inputs import load_run
+from adit.report.run.manifest import cost, for_json, manifest
 from tests.unit.report.test_page import CHGNET, quick, write_page, write_run  # noqa: F401 - a fixture
 
 
@@ -31,18 +31,18 @@ def test_manifest_is_strict_json(tmp_path: Path) -> None:
 
 
 def test_cost_adds_jobs_and_ignores_unknown_values(tmp_path: Path) -> None:
-    (row,) = cost(load(write_run(tmp_path), "{}").benchmarks)
+    (row,) = cost(load_run(write_run(tmp_path), "{}").benchmarks)
     hours = {"core_hours": None, "gpu_hours": None}
     assert row == {"stage": "relax", "jobs": 2, "wall_s": 42.5, "cpu_s": 50.0, "max_rss_mb": 900.0, **hours}
 
 
 def test_clean_replaces_what_json_cannot_hold() -> None:
-    assert clean({"a": float("nan"), 1: (float("inf"), Path("b"))}) == {"a": None, "1": [None, "b"]}
+    assert for_json({"a": float("nan"), 1: (float("inf"), Path("b"))}) == {"a": None, "1": [None, "b"]}
 
 
 def test_no_commit_outside_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adit.report.run.manifest.__file__", str(tmp_path / "report/run/manifest.py"))
-    assert manifest(load(tmp_path, "{}"), "x")["code"] == {"commit": None, "changed": None}
+    assert manifest(load_run(tmp_path, "{}"), "x")["code"] == {"commit": None, "changed": None}
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]"])

@@ -11,7 +11,7 @@ from adit import store
 from adit.cli import main, parser
 from adit.config import Config, ReportStage
 from adit.report.page.build import _Builder
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from adit.report.words.next_steps import next_steps
 from tests.unit.report.test_page import write_run
 from tests.weights import write_weights
@@ -29,7 +29,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def commands(run: Path) -> dict[str, list[str]]:
     settings = Config().model_copy(update={"seed": 4}).model_dump_json(by_alias=True)
-    steps = next_steps(load(run, settings), ["crystal-0-1", "absent", "crystal-0-0", "crystal-0-2"])
+    steps = next_steps(load_run(run, settings), ["crystal-0-1", "absent", "crystal-0-0", "crystal-0-2"])
     split = [shlex.split(step.command) for step in steps]
     assert all(words[0] == "adit" for words in split)
     return {" ".join(words[1:3]) if words[1] == "ledger" else words[1]: words[1:] for words in split}
@@ -59,18 +59,18 @@ def test_dft_takes_the_best_candidates_alone(run: Path) -> None:
     args = parser().parse_args(commands(run)["relax"])
     assert args.only == ["crystal-0-1", "crystal-0-0"]
     assert args.files == [Path("results/my run/relaxed/crystal/0.arrow")]
-    steps = next_steps(load(run, "{}"), ["crystal-0-2"])
+    steps = next_steps(load_run(run, "{}"), ["crystal-0-2"])
     assert not any(" relax " in step.command for step in steps)
 
 
 def test_the_page_names_its_best_candidates(run: Path) -> None:
-    builder = _Builder(Config().stage(ReportStage, name="x"), load(run, "{}"), run / "report")
+    builder = _Builder(Config().stage(ReportStage, name="x"), load_run(run, "{}"), run / "report")
     assert builder._best()[:2] == ["crystal-0-0", "crystal-0-1"]
 
 
 def test_a_run_without_scores_has_no_commands(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert next_steps(load(tmp_path / "empty", "{}"), []) == []
+    assert next_steps(load_run(tmp_path / "empty", "{}"), []) == []
 
 
 def test_the_look_up_works_as_copied_and_finds_the_data(run: Path) -> None:

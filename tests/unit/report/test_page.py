@@ -16,9 +16,9 @@ from markupsafe import Markup
 from adit import store
 from adit.config import Config, ReportStage
 from adit.report.candidates import gallery
-from adit.report.page import assets, build
+from adit.report.page import build
 from adit.report.paper import headline
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from adit.report.words import outcome
 from adit.systems import AtomicSystem, Failure, Kind
 
@@ -173,7 +173,7 @@ def test_scripts_lie_beside_the_page(tmp_path: Path) -> None:
         "data/molecule-0.js",
     ]:
         assert (tmp_path / "report" / name).is_file(), name
-    assert store.sha256(tmp_path / "report/assets/3Dmol-min.js") == assets.VIEWER_SHA256
+    assert store.sha256(tmp_path / "report/assets/3Dmol-min.js") == VIEWER_SHA256
 
 
 def test_links_lead_to_files(tmp_path: Path) -> None:
@@ -217,9 +217,9 @@ def test_ids_are_unique_and_references_resolve(page: str) -> None:
 
 
 def test_run_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    absolute = load(write_run(tmp_path / "results/demo"), "{}")
+    absolute = load_run(write_run(tmp_path / "results/demo"), "{}")
     monkeypatch.chdir(tmp_path)
-    relative = load(Path("results/demo"), "{}")
+    relative = load_run(Path("results/demo"), "{}")
     for name in ("summary", "funnel", "datasets", "dft", "benchmarks", "problems"):
         assert repr(getattr(relative, name)) == repr(getattr(absolute, name)), name
     assert len(relative.dft) == len(relative.datasets) == 1
@@ -277,7 +277,7 @@ def test_broken_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, p
 
 def test_fallback_is_said_to_be_no_dft(tmp_path: Path) -> None:
     config = Config.model_validate({"dft": {"engine": "gpaw", "fallback": "gfn1-xtb"}}).model_dump_json()
-    run = load(write_run(tmp_path, code="gfn1-xtb"), config)
+    run = load_run(write_run(tmp_path, code="gfn1-xtb"), config)
     first = outcome.notices(run)[0]
     assert (first.tone, first.title) == ("warning", "No DFT: these relaxations are GFN1-xTB")
     assert "GPAW was configured" in first.text
@@ -288,7 +288,7 @@ def test_fallback_is_said_to_be_no_dft(tmp_path: Path) -> None:
 def test_the_page_says_why_gpaw_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
     config = Config.model_validate({"dft": {"engine": "gpaw", "fallback": "gfn1-xtb"}}).model_dump_json()
     line = "GPAW is not installed: c/zero.c:8: fatal error: algorithm: No such file. To get it: RETRY_GPAW=1 make env"
-    run = load(write_run(tmp_path, text=line, code="gfn1-xtb"), config)
+    run = load_run(write_run(tmp_path, text=line, code="gfn1-xtb"), config)
     assert f"so the run used the fallback. {line}. GFN1-xTB is" in outcome.notices(run)[0].text
 
 
@@ -301,12 +301,12 @@ def test_surrogate_energies_are_a_warning(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     hull = pd.DataFrame({"energy_tag": [CHGNET], "hull_tag": ["vasp/PBE(+U)/MP2020"], "surrogate": [True]})
     store.write_frame(run / "hull/hull.parquet", hull)
-    tones = {notice.title: notice.tone for notice in outcome.notices(load(run, "{}"))}
+    tones = {notice.title: notice.tone for notice in outcome.notices(load_run(run, "{}"))}
     assert tones["Stability is a surrogate"] == "warning"
 
 
 def test_gallery_puts_converged_relaxations_first(tmp_path: Path) -> None:
-    run = load(write_run(tmp_path), "{}")
+    run = load_run(write_run(tmp_path), "{}")
     cards = gallery.crystals(run, 5)
     assert [card.system_id for card in cards] == ["crystal-0-0", "crystal-0-1"], "the lower one did not converge"
     assert str(cards[0].title) == "NaCl"
@@ -316,14 +316,14 @@ def test_gallery_puts_converged_relaxations_first(tmp_path: Path) -> None:
 
 
 def test_molecule_card_counts_posebusters(tmp_path: Path) -> None:
-    (card,) = gallery.molecules(load(write_run(tmp_path), "{}"), 5)
+    (card,) = gallery.molecules(load_run(write_run(tmp_path), "{}"), 5)
     assert dict(card.facts)["PoseBusters"] == "1/2"
     assert len(card.pictures) == 2
     assert str(card.title) == "H<sub>2</sub>O"
 
 
 def test_without_a_valid_molecule_others_are_shown_as_not_valid(tmp_path: Path) -> None:
-    run = load(write_run(tmp_path), "{}")
+    run = load_run(write_run(tmp_path), "{}")
     run.scores["molecule"] = run.scores["molecule"].assign(validity=False, reason="no bonding fits")
     (card,) = gallery.molecules(run, 5)
     assert card.badges == [("not valid", "bad")]
@@ -345,7 +345,7 @@ def test_without_a_valid_molecule_others_are_shown_as_not_valid(tmp_path: Path) 
 def test_outcome_stops_where_nothing_is_left(tmp_path: Path, counts: dict[str, int], message: str) -> None:
     steps = [{"kind": "crystal", "step": step, "count": count} for step, count in counts.items()]
     store.write_json(tmp_path / "scores/funnel.json", steps)
-    assert message in outcome.sentence(load(tmp_path, "{}"))
+    assert message in outcome.sentence(load_run(tmp_path, "{}"))
 
 
 def test_published_numbers_stand_beside_their_protocol_only() -> None:
@@ -360,27 +360,29 @@ def test_published_numbers_stand_beside_their_protocol_only() -> None:
 def test_a_run_from_weights_says_so(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     from_weights = '{"model": {"source": "finetune", "weights": "weights"}}'
-    assert any("training data of the weights" in notice.title for notice in outcome.notices(load(run, from_weights)))
-    assert outcome.trained_on(load(run, from_weights)).endswith("starting from weights")
-    assert outcome.trained_on(load(run, from_weights.replace("finetune", "pretrained"))) == "models as in weights"
-    assert not any("training data of the weights" in notice.title for notice in outcome.notices(load(run, "{}")))
+    assert any(
+        "training data of the weights" in notice.title for notice in outcome.notices(load_run(run, from_weights))
+    )
+    assert outcome.trained_on(load_run(run, from_weights)).endswith("starting from weights")
+    assert outcome.trained_on(load_run(run, from_weights.replace("finetune", "pretrained"))) == "models as in weights"
+    assert not any("training data of the weights" in notice.title for notice in outcome.notices(load_run(run, "{}")))
 
 
 def test_formulas_from_the_training_data_are_said(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     for sample in ('{"formulas": "training"}', '{"by_kind": {"molecule": {"formulas": "training"}}}'):
-        titles = [notice.title for notice in outcome.notices(load(run, f'{{"sample": {sample}}}'))]
+        titles = [notice.title for notice in outcome.notices(load_run(run, f'{{"sample": {sample}}}'))]
         assert any("Formulas of the molecules" in title for title in titles)
     for other in (', "from": "x.arrow"', ', "conditions": {"molecule": {"composition": "C6H6"}}', None):
         sample = "{}" if other is None else f'{{"formulas": "training"{other}}}'
-        titles = outcome.notices(load(run, f'{{"sample": {sample}}}'))
+        titles = outcome.notices(load_run(run, f'{{"sample": {sample}}}'))
         assert not any("Formulas" in notice.title for notice in titles)
 
 
 def test_gaps_of_the_hull_are_said(tmp_path: Path) -> None:
     folder = write_run(tmp_path)
     frame = store.read_frame(folder / "scores/crystal.parquet")
-    assert not any("gaps" in notice.title for notice in outcome.notices(load(folder, "{}")))
+    assert not any("gaps" in notice.title for notice in outcome.notices(load_run(folder, "{}")))
     store.write_frame(folder / "scores/crystal.parquet", frame.assign(hull_covers_chemistry=[True, False, None]))
-    (text,) = [notice.text for notice in outcome.notices(load(folder, "{}")) if "gaps" in notice.title]
+    (text,) = [notice.text for notice in outcome.notices(load_run(folder, "{}")) if "gaps" in notice.title]
     assert text.startswith("1 of the 2 crystals")

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from adit import store
 from adit.config import POTENTIAL_NAMES, Config
+from adit.intervals import wilson
 from adit.report.page import citations
-from adit.report.page.assets import read
+from adit.report.page.assets import read_asset
 from adit.report.paper import convergence, headline, latents, populations
 from adit.report.paper import coverage as paper
 from adit.report.paper import tables as paper_tables
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from adit.report.words import protocol
-from adit.score.common.aggregate import wilson
 from adit.systems import AtomicSystem, Kind
 from tests.unit.report.test_page import HOSTILE, quick, rate, write_page, write_run  # noqa: F401
 
@@ -81,7 +81,7 @@ def test_running_rates_end_with_the_rate_of_all(flags: list[bool]) -> None:
 def test_training_crystals_stand_beside_the_samples(tmp_path: Path) -> None:
     crystals(write_run(tmp_path))
     (tmp_path / "data/a.stats.json").unlink()
-    run = load(tmp_path, "{}")
+    run = load_run(tmp_path, "{}")
     run.scores["crystal"]["n_elements"] = [2, 2, 0]
     assert populations.populations(run, "n_elements") == {"samples": [2, 2], "train": [2, 1, 3]}
     assert populations.populations(run, "e_above_hull") == {"samples": [0.05], "train": [0.0, 0.01, 0.02]}
@@ -92,7 +92,7 @@ def test_training_crystals_stand_beside_the_samples(tmp_path: Path) -> None:
 
 def test_components_separate_what_differs(tmp_path: Path) -> None:
     crystals(tmp_path)
-    table = latents.principal_components(load(tmp_path, "{}"))
+    table = latents.principal_components(load_run(tmp_path, "{}"))
     assert table is not None
     assert len(table) == 8, "the training split: validation is too small"
     assert table["element"].tolist() == ["Na", "Cl", "Fe", "Sr", "Ti", "O", "O", "O"]
@@ -104,7 +104,7 @@ def test_components_separate_what_differs(tmp_path: Path) -> None:
 def test_latents_of_other_data_are_a_problem_to_show(tmp_path: Path) -> None:
     crystals(tmp_path)
     store.write_systems(tmp_path / "data/own.arrow", [])
-    run = load(tmp_path, "{}")
+    run = load_run(tmp_path, "{}")
     assert latents.principal_components(run) is None
     assert any("latents of other data" in problem for problem in run.problems)
 
@@ -116,7 +116,7 @@ def test_figures_of_a_run_with_everything(tmp_path: Path) -> None:
         tmp_path / "tune/points.csv", pd.DataFrame({**points, "validity": 0.5, "seconds_per_sample": 1.0})
     )
     drawn: list[str] = []
-    figures = paper.figures(load(tmp_path, "{}"), lambda drawing: drawn.append(drawing.name) or {})
+    figures = paper.figures(load_run(tmp_path, "{}"), lambda drawing: drawn.append(drawing.name) or {})
     assert {"e-above-hull", "spacegroups", "convergence-crystal", "solver-grid-crystal", "speed-crystal"} <= set(drawn)
     assert {"latents-by-kind", "latents-by-element"} <= set(drawn)
     assert len(figures) == len(drawn)
@@ -133,7 +133,7 @@ def test_broken_tuning_is_a_problem_to_show(tmp_path: Path) -> None:
 def test_ablations_are_tables_5_and_6(tmp_path: Path) -> None:
     frame = pd.DataFrame({"autoencoder": ["joint-d8"], "latent": [8], "qm9 match, %": [97.25], "x: low": [1.0]})
     store.write_frame(write_run(tmp_path) / "ablations/autoencoders.csv", frame)
-    (table,) = [t for t in paper.tables(load(tmp_path, "{}"), tmp_path / "report/tables") if t["name"] == "table-5"]
+    (table,) = [t for t in paper.tables(load_run(tmp_path, "{}"), tmp_path / "report/tables") if t["name"] == "table-5"]
     assert table["heads"] == ["autoencoder", "latent", "qm9 match, %"]
     assert table["rows"][0]["cells"] == [("8", ""), ("97.25", "")]
 
@@ -141,18 +141,20 @@ def test_ablations_are_tables_5_and_6(tmp_path: Path) -> None:
 def test_card_tells_what_decides_the_numbers(tmp_path: Path) -> None:
     own = {"molecule": {"skip_guidance": 2.0, "skip_blocks": [5]}}
     config = Config.model_validate({"sample": {"by_kind": own}}).model_dump_json()
-    card = {title: dict(rows) for title, rows in protocol.card(load(write_run(tmp_path), config))}
+    card = {title: dict(rows) for title, rows in protocol.card(load_run(write_run(tmp_path), config))}
     assert card["Sampling"]["requested crystals"] == "3"
     assert card["Sampling"]["molecules apart"] == "skip guidance: 2.0; skip blocks: [5]"
     assert card["Sampling"]["steps T"] == str(Config().sample.steps)
     assert card["Hull"]["energies on it"] == "chgnet-0.3.0/PBE(+U)/MP2020"
-    assert ("crystal", "adit", "overall_validity", "too close") in protocol.definitions(load(tmp_path, config).summary)
+    assert ("crystal", "adit", "overall_validity", "too close") in protocol.definitions(
+        load_run(tmp_path, config).summary
+    )
 
 
 def test_card_has_what_the_scores_say_of_themselves(tmp_path: Path) -> None:
     held = {"matchers": {"adit": {"ltol": 0.3, "angle_tol": 10}}, "references": {"crystal": {"train": 7}}}
     store.write_json(write_run(tmp_path) / "scores/card.json", held)
-    card = {title: dict(rows) for title, rows in protocol.card(load(tmp_path, "{}"))}
+    card = {title: dict(rows) for title, rows in protocol.card(load_run(tmp_path, "{}"))}
     assert card["Structure matchers"] == {"adit": "angle tol: 10; ltol: 0.3"}
     assert card["References of the scores"] == {"crystal": "train: 7"}
 
@@ -191,17 +193,17 @@ def test_measures_stand_with_their_interval() -> None:
 
 
 def test_citations_follow_what_was_used(tmp_path: Path) -> None:
-    run = load(write_run(tmp_path), "{}")
+    run = load_run(write_run(tmp_path), "{}")
     keys = citations.used(run)
     assert {"Joshi2025ADiT", "Deng2023CHGNet", "Wang2021MP2020", "Mortensen2024GPAW", "RDKit"} <= set(keys)
     assert not {"Kresse1996VASP", "Grimme2017GFN1"} & set(keys)
-    assert set(keys) <= set(citations.entries(read("page/methods.bib")))
+    assert set(keys) <= set(citations.entries(read_asset("page/methods.bib")))
 
 
 def test_every_potential_has_a_citation() -> None:
     assert set(citations.POTENTIALS) == set(POTENTIAL_NAMES)
     keys = {key for own in citations.POTENTIALS.values() for key in own}
-    assert {*keys, *citations.GFN2} <= set(citations.entries(read("page/methods.bib")))
+    assert {*keys, *citations.GFN2} <= set(citations.entries(read_asset("page/methods.bib")))
 
 
 def test_potentials_are_cited_where_they_were_used(tmp_path: Path) -> None:
@@ -209,16 +211,16 @@ def test_potentials_are_cited_where_they_were_used(tmp_path: Path) -> None:
     relaxed = pd.DataFrame({"system_id": ["crystal-0-0"], "energy_tag": ["sevennet-l3i5/PBE(+U)/MP2020"]})
     store.write_frame(run / "hull/hull.parquet", relaxed)
     config = json.dumps({"relax": {"engine": "sevennet"}, "judge": {"engine": "mace"}, "labels": {"gaps": 0}})
-    keys = citations.used(load(run, config))
+    keys = citations.used(load_run(run, config))
     assert {"Park2024SevenNet", "Larsen2017ASE"} <= set(keys)
     assert not {"Deng2023CHGNet", "Batatia2023MACEMP", "Bannwarth2019GFN2"} & set(keys)
     store.write_frame(run / "hull/judge.parquet", relaxed)
     molecules = store.read_frame(run / "scores/molecule.parquet")
     store.write_frame(run / "scores/molecule.parquet", molecules.assign(xtb_status="converged"))
-    assert {"Batatia2023MACEMP", "Bannwarth2019GFN2"} <= set(citations.used(load(run, config)))
+    assert {"Batatia2023MACEMP", "Bannwarth2019GFN2"} <= set(citations.used(load_run(run, config)))
     store.write_frame(run / "scores/molecule.parquet", molecules.assign(xtb_status="not_sent"))
-    assert "Bannwarth2019GFN2" not in citations.used(load(run, config))
-    labelled = load(run, json.dumps({"labels": {"gaps": 100}}))
+    assert "Bannwarth2019GFN2" not in citations.used(load_run(run, config))
+    labelled = load_run(run, json.dumps({"labels": {"gaps": 100}}))
     assert "Bannwarth2019GFN2" in citations.used(labelled)
 
 
@@ -230,10 +232,10 @@ def test_bibliography_is_bibtex_that_a_parser_reads(tmp_path: Path) -> None:
     for name, text in (("b", f"{entry}\n{entry}"), ("c", HOSTILE)):
         stats = {"dataset": name, "kind": "molecule", "citation": text}
         store.write_json(run / f"data/{name}.stats.json", stats)
-    bibliography = bibtexparser.loads(citations.bibliography(load(run, "{}")))
+    bibliography = bibtexparser.loads(citations.bibliography(load_run(run, "{}")))
     keys = [e["ID"] for e in bibliography.entries]
     assert keys.count("Own2020") == 1
-    assert len(keys) == len(set(keys)) == 1 + len(citations.used(load(run, "{}")))
+    assert len(keys) == len(set(keys)) == 1 + len(citations.used(load_run(run, "{}")))
     assert all(e.get("title") for e in bibliography.entries)
 
 

@@ -10,7 +10,7 @@ import pytest
 from adit import store
 from adit.report.candidates import gallery
 from adit.report.paper import tables
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from adit.systems import Kind
 from tests.unit.report.test_page import rate, salt, write_run
 
@@ -39,7 +39,7 @@ def test_the_gallery_shows_mofs(tmp_path: Path) -> None:
     write_run(tmp_path)
     mofs = [replace(salt(f"mof-0-{n}"), kind=Kind.MOF) for n in range(2)]
     store.write_systems(tmp_path / "samples/mof/0.arrow", mofs)
-    run = load(tmp_path, "{}")
+    run = load_run(tmp_path, "{}")
     run.scores["mof"] = run.scores["crystal"].assign(system_id=["mof-0-0", "mof-0-1", "mof-0-2"])
     cards = gallery.crystals(run, 5, "mof")
     assert [card.system_id for card in cards] == ["mof-0-0", "mof-0-1"]

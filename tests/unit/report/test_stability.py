@@ -11,7 +11,7 @@ import pytest
 from adit import store
 from adit.config import Config
 from adit.report.page import citations
-from adit.report.run.inputs import load
+from adit.report.run.inputs import load_run
 from tests.unit.report.test_page import HOSTILE, Tags, quick, write_page, write_run
 
 __all__ = ["quick"]
@@ -48,14 +48,14 @@ def test_the_page_has_table_and_figure(tmp_path: Path) -> None:
     assert "<svg" in section
     numbers = store.read_frame(tmp_path / "report/figures/phonon-dos.csv")
     assert set(numbers["system_id"]) == {"crystal-0-0", "crystal-0-1"}
-    assert "Togo2023phonopy" in citations.used(load(run, "{}"))
+    assert "Togo2023phonopy" in citations.used(load_run(run, "{}"))
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_run_without_phonons_has_no_section(tmp_path: Path) -> None:
     page = write_page(write_run(tmp_path))
     assert '<section id="stability">' not in page
-    assert "Togo2023phonopy" not in citations.used(load(tmp_path, "{}"))
+    assert "Togo2023phonopy" not in citations.used(load_run(tmp_path, "{}"))
 
 
 @pytest.mark.usefixtures("quick")

@@ -254,15 +254,24 @@ def test_a_trajectory_takes_formulas_by_substitution(
 
 
 def test_the_command_line_samples_from_a_trained_pair_alone(weights: Path, tmp_path: Path) -> None:
-    out, timing = tmp_path / "a.arrow", tmp_path / "a.json"
+    out = tmp_path / "a.arrow"
     words = ["sample", "--weights", str(weights), "--n", "5", "--kind", "molecule", "--steps", "3", "--out", str(out)]
-    settings = ["--solver", "ab2", "--guidance", "1", "--atoms", "3-4", "--seed", "9", "--timing", str(timing)]
+    settings = ["--solver", "ab2", "--guidance", "1", "--atoms", "3-4", "--seed", "9"]
     assert main([*words, *settings]) == 0
     table = read_systems(out)
     assert table.ids == [f"molecule-9-{i}" for i in range(5)]
     assert all(len(row) == 3 for row in table)
     assert table.metadata["solver"] == "ab2"
     assert table.metadata["conditions"] == {"atoms": [3, 4]}
+
+
+def test_the_stage_writes_how_long_sampling_took(weights: Path, tmp_path: Path) -> None:
+    timing = tmp_path / "a.json"
+    settings = SampleConfig(solver="ab2", steps=3, guidance=1.0)
+    text = SampleStage(seed=9, sample=settings).model_dump_json(by_alias=True)
+    words = ["stage", "sample", "--vae", str(weights / "vae"), "--dit", str(weights / "dit"), "--config", text]
+    words += ["--n", "5", "--kind", "molecule", "--out", str(tmp_path / "a.arrow"), "--timing", str(timing)]
+    assert main(words) == 0
     taken = json.loads(timing.read_text())
     assert taken["samples"] == 5
     assert taken["evaluations"] == 3
@@ -279,6 +288,7 @@ def test_the_command_line_samples_from_a_trained_pair_alone(weights: Path, tmp_p
         (["--kind", "crystal", "--guidance", "-1"], "greater than or equal to 0"),
         (["--kind", "crystal", "--churn", "1"], "churn belongs to solver sde"),
         (["--kind", "crystal", "--eta", "1"], "belong to solver ddim"),
+        (["--kind", "crystal", "--tolerance", "0.1"], "tolerance belongs to solver adaptive"),
         (["--kind", "crystal", "--solver", "ddim", "--temperature", "0.5"], "eta is 0"),
         (["--kind", "crystal", "--motif", "none.cif"], "no such file"),
     ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adit.score.common.aggregate import MAX_REASONS, OTHER, FunnelStep, Rater, funnel, plain_reason, wilson
+from adit.intervals import wilson
+from adit.score.common.aggregate import MAX_REASONS, OTHER, FunnelStep, Rater, funnel, plain_reason
 
 
 @pytest.mark.parametrize(

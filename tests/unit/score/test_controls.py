@@ -7,6 +7,7 @@ import numpy as np
 from adit.columns import Population
 from adit.score.common.controls import NOISE_STD, controls, randomised
 from adit.systems import AtomicSystem, Kind
+from tests.systems import same_systems
 
 
 def crystals(count: int) -> list[AtomicSystem]:
@@ -23,7 +24,7 @@ def test_populations_do_not_depend_on_the_order_of_the_data() -> None:
     backward = controls(systems[::-1], splits[::-1], 4, seed=3)
     for name, population in forward.items():
         assert len(population) == 4
-        assert all(one.same_as(other) for one, other in zip(population, backward[name], strict=True))
+        assert all(same_systems(one, other) for one, other in zip(population, backward[name], strict=True))
     assert {s.system_id for s in forward[Population.TRAIN]} <= {f"c{n}" for n in range(10)}
     assert {s.system_id for s in forward[Population.NOISE]} == {s.system_id for s in forward[Population.TEST]}
 

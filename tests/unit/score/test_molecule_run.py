@@ -17,7 +17,7 @@ from adit.score.common.inputs import Energies, Reference, Row
 from adit.score.common.scored import check_populations
 from adit.score.molecules import edm
 from adit.score.molecules.novelty import TrainNames, composition_key
-from adit.score.molecules.run import chosen, reference_rows, score_molecules
+from adit.score.molecules.run import drawn_ids, reference_rows, score_molecules
 from adit.score.molecules.validity import MoleculeChecks, check_molecule
 from adit.score.tools import posebusters
 from adit.score.tools.posebusters import bust
@@ -126,11 +126,11 @@ def test_a_conformer_that_cannot_be_embedded_is_known_from_the_first() -> None:
 
 def test_a_choice_depends_on_ids_alone() -> None:
     rows = [water(f"m-{number}") for number in range(20)]
-    some = chosen(rows, 5, seed=1)
-    assert some == chosen(rows[::-1], 5, seed=1)
+    some = drawn_ids(rows, 5, seed=1)
+    assert some == drawn_ids(rows[::-1], 5, seed=1)
     assert len(some) == 5
-    assert some != chosen(rows, 5, seed=2)
-    assert len(chosen(rows, None, seed=1)) == 20
+    assert some != drawn_ids(rows, 5, seed=2)
+    assert len(drawn_ids(rows, None, seed=1)) == 20
 
 
 def test_the_reference_of_distances_leaves_the_control_row_out() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adit.score.common.measures import Measurer
-from adit.score.crystals.distances import Spread, crystal_properties, distance_measures
+from adit.score.crystals.distances import Spread, crystal_distances, crystal_properties
 from adit.score.crystals.sensitivity import Rate, crystal_rates, sensitivity
 from adit.score.matching.amd import average_minimum_distances, nearest_distances
 from adit.score.terminal_measures import measure_lines, sensitivity_lines
@@ -89,11 +89,11 @@ def test_distances_are_zero_to_itself_and_grow() -> None:
     rows: list[AtomicSystem | Failure] = [*same, Failure("f", "decode", "no")]
     measurer = Measurer("crystal", "samples", 4, 0.95)
     distances = {
-        m.metric: m for m in distance_measures(crystal_properties(rows), reference, measurer, "the training split")
+        m.metric: m for m in crystal_distances(crystal_properties(rows), reference, measurer, "the training split")
     }
     assert distances.keys() == set(Spread) - {Spread.NEAREST_DISTANCE}
     assert all(measure.value == pytest.approx(0, abs=1e-12) for measure in distances.values())
-    wide = {m.metric: m for m in distance_measures(crystal_properties([rocksalt(8.0)]), reference, measurer, "x")}
+    wide = {m.metric: m for m in crystal_distances(crystal_properties([rocksalt(8.0)]), reference, measurer, "x")}
     mean = np.mean([5.0**3, 5.5**3, 6.0**3]) / 8
     assert wide[Spread.VOLUME_DISTANCE].value == pytest.approx(8.0**3 / 8 - mean)
     assert len(measure_lines(list(distances.values()))) == 6

@@ -18,9 +18,10 @@ from adit.score.crystals.composition import compositionally_valid
 from adit.seeds import generator
 from adit.store import read_systems, write_systems
 from adit.substitute.crystals import _scale, substitute
-from adit.substitute.formulas import substituted_formulas
+from adit.substitute.formulas import formulas_of_templates
 from adit.substitute.ions import exchanged, ion_table, ions_of
 from adit.systems import AtomicSystem, Kind
+from tests.systems import same_systems
 
 HALF = np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -73,7 +74,9 @@ def test_new_crystals_keep_the_structure_and_get_the_volume_of_their_ions(salts:
     new_ones = substitute(salts, salts, 12, seed=3)
     again = substitute(salts, salts, 5, seed=3)
     assert [new.system_id for new in new_ones] == [f"substituted-3-{index}" for index in range(12)]
-    assert all(first.same_as(second) for first, second in zip(new_ones, again, strict=False)), "n does not change them"
+    assert all(same_systems(first, second) for first, second in zip(new_ones, again, strict=False)), (
+        "n does not change them"
+    )
     data = {reduced_formula(salt.numbers) for salt in salts}
     assert not data & {reduced_formula(new.numbers) for new in new_ones}, "a formula of the data would be a duplicate"
     assert len({reduced_formula(new.numbers) for new in new_ones}) == 12
@@ -122,8 +125,8 @@ def test_the_verb_reads_any_format_and_keeps_to_the_training_split(
 
 
 def test_formulas_are_new_neutral_and_within_the_vocabulary(salts: list[AtomicSystem]) -> None:
-    formulas = substituted_formulas(salts, salts, 5, max_atomic_number=60, pool=200)
-    assert formulas == substituted_formulas(salts, salts, 5, max_atomic_number=60, pool=200)
+    formulas = formulas_of_templates(salts, salts, 5, max_atomic_number=60, pool=200)
+    assert formulas == formulas_of_templates(salts, salts, 5, max_atomic_number=60, pool=200)
     assert sum(formulas.values()) == 200
     assert len(formulas) > 20
     data = {reduced_formula(salt.numbers) for salt in salts}
@@ -133,10 +136,10 @@ def test_formulas_are_new_neutral_and_within_the_vocabulary(salts: list[AtomicSy
         assert len(numbers) == 2, "as many atoms as the crystal that was changed"
         assert reduced_formula(numbers) not in data
         assert compositionally_valid(composition(numbers))
-    all_of_them = substituted_formulas(salts, salts, 5, max_atomic_number=60, repeats=True, pool=400)
+    all_of_them = formulas_of_templates(salts, salts, 5, max_atomic_number=60, repeats=True, pool=400)
     assert data & {reduced_formula(list((parse_composition(text).unit or {}).keys())) for text in all_of_them}
     with pytest.raises(DataError, match="no new formula can be made"):
-        substituted_formulas([pair("Na", "K", 4.0)], salts, 5, max_atomic_number=60, pool=5)
+        formulas_of_templates([pair("Na", "K", 4.0)], salts, 5, max_atomic_number=60, pool=5)
 
 
 def test_formulas_become_the_compositions_of_samples() -> None:

@@ -13,7 +13,7 @@ from adit.model.vae import VAE
 from adit.train.corpus import Corpus, read_corpus
 from adit.train.dit import DitTask
 from adit.train.draws import Draws, step_generator
-from adit.train.latents import Cached, LatentSource, OnTheFly, encode
+from adit.train.latents import Cached, LatentSource, OnTheFly, encode_dataset
 from adit.train.plan import TrainingTask
 from adit.train.vae import VaeTask, train_vae
 from tests.unit.train.test_train import data as data
@@ -67,7 +67,7 @@ def test_a_step_of_the_denoiser_never_waits_for_the_device(tmp_path: Path, data:
         train_vae(config.stage(VaeStage), data, tmp_path / "vae", tmp_path / "state")
         outs = [tmp_path / f"{path.stem}-0.arrow" for path in data]
         for path, out in zip(data, outs, strict=True):
-            encode(config.stage(EncodeStage), tmp_path / "vae", path, [out])
+            encode_dataset(config.stage(EncodeStage), tmp_path / "vae", path, [out])
         source = Cached([[out] for out in outs], corpus, vae.config.latent_dim, META)
     else:
         source = OnTheFly(vae.to(META), corpus, 1.0)

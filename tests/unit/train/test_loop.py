@@ -32,6 +32,7 @@ from adit.train.corpus import read_corpus
 from adit.train.draws import Draws, step_generator
 from adit.train.vae import VaeTask, train_vae
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import batch_of
 from tests.unit.train.test_train import NAMES, tiny
 
 
@@ -118,7 +119,7 @@ def test_arrays_hold_what_the_systems_hold(data: list[Path]) -> None:
     for path in data:
         table = read_systems(path)
         gathered = SystemBatch.from_arrays(table.arrays("train"), np.array([3, 0, 9]))
-        single = SystemBatch.from_systems([table.systems("train")[i] for i in (3, 0, 9)])
+        single = batch_of([table.systems("train")[i] for i in (3, 0, 9)])
         for name in ("numbers", "positions", "cell", "n_atoms", "system_idx", "kind"):
             assert torch.equal(getattr(gathered, name), getattr(single, name))
 
@@ -314,6 +315,6 @@ def test_operations_of_the_autoencoder_are_those_that_torch_counts() -> None:
     module = VAE(VaeModelConfig(d_model=32, heads=2, encoder_layers=2, decoder_layers=1), 100)
     systems = [random_molecule(np.random.default_rng(i), 6, str(i)) for i in range(4)]
     with FlopCounterMode(display=False) as counter:
-        features = featurize(SystemBatch.from_systems(systems))
+        features = featurize(batch_of(systems))
         module.decoder(module.encoder(features).mean, features.mask)
     assert training_flops(module, np.full(4, 6)) / 3 == pytest.approx(counter.get_total_flops(), rel=0.03)

@@ -24,8 +24,9 @@ from adit.model.features import featurize
 from adit.model.padding import padding_mask
 from adit.model.vae import VAE
 from adit.store import read_tensors
-from adit.systems import AtomicSystem, SystemBatch
+from adit.systems import AtomicSystem
 from adit.train.vae import train_vae
+from tests.systems import batch_of
 from tests.unit.train.test_loop import with_vae
 from tests.unit.train.test_train import data, tiny  # noqa: F401 - a fixture
 
@@ -175,7 +176,7 @@ def test_compiled_blocks_are_the_same_autoencoder(mixed: list[AtomicSystem]) -> 
     def run() -> list[torch.Tensor]:
         outputs = []
         for systems in (mixed, mixed[:2]):  # another shape
-            features = featurize(SystemBatch.from_systems(systems))
+            features = featurize(batch_of(systems))
             decoded = module.decoder(module.encoder(features).mean, features.mask)
             loss = decoded.positions.square().sum() + decoded.lattice.square().sum()
             outputs += [decoded.positions, decoded.lattice, *gradients(module, loss)]

@@ -23,6 +23,7 @@ from adit.train.optimizer import make_optimizer
 from adit.train.plan import Plan
 from adit.train.vae import VaeTask
 from tests import reference
+from tests.systems import batch_of
 from tests.unit.model.test_reference import dit, numpy_weights, vae
 
 CPU = torch.device("cpu")
@@ -40,7 +41,7 @@ class FewSystems:
         self.systems = systems
 
     def batch(self, rows: np.ndarray, split: str) -> SystemBatch:
-        return SystemBatch.from_systems([self.systems[row] for row in rows])
+        return batch_of([self.systems[row] for row in rows])
 
     def kinds(self, rows: np.ndarray, split: str) -> np.ndarray:
         return self.batch(rows, split).kind.numpy()

@@ -17,12 +17,13 @@ from adit.model.features import featurize
 from adit.model.vae import VAE, Posterior
 from adit.sample.generate import sample_shard
 from adit.store import read_arrow, read_json, read_systems, read_tensors, write_json, write_systems
-from adit.systems import AtomicSystem, Kind, SystemBatch
+from adit.systems import AtomicSystem, Kind
 from adit.train import loop
 from adit.train.dit import train_dit
-from adit.train.latents import encode
+from adit.train.latents import encode_dataset
 from adit.train.vae import reconstruction_losses, train_vae
 from tests.conftest import random_crystal, random_molecule
+from tests.systems import batch_of
 
 NAMES = ("builtin-crystals", "builtin-molecules")
 
@@ -73,7 +74,7 @@ def run_all(root: Path, config: Config, data: list[Path]) -> None:
     for path in data:
         outs = [root / f"latents/{path.stem}-{view}.arrow" for view in range(config.latents.views)]
         if outs:
-            encode(config.stage(EncodeStage), root / "vae", path, outs)
+            encode_dataset(config.stage(EncodeStage), root / "vae", path, outs)
         latents += outs
     train_dit(config.stage(DitStage), root / "vae", data, latents, root / "dit", root / "state/dit")
 
@@ -215,7 +216,7 @@ def test_an_element_of_the_validation_split_alone_is_refused_too(tmp_path: Path,
         train_vae(config.stage(VaeStage), data, tmp_path / "again", tmp_path / "state-again")
     fixed = r"Md; prepare the data with model\.max_atomic_number: 100, that of .*vae"
     with pytest.raises(DataError, match=fixed):
-        encode(config.stage(EncodeStage), tmp_path / "vae", data[1], [tmp_path / "a.arrow"])
+        encode_dataset(config.stage(EncodeStage), tmp_path / "vae", data[1], [tmp_path / "a.arrow"])
     with pytest.raises(DataError, match=fixed):
         train_dit(config.stage(DitStage), tmp_path / "vae", data, [], tmp_path / "dit", tmp_path / "state-dit")
 
@@ -224,7 +225,7 @@ def test_the_cache_holds_one_posterior_per_atom(tmp_path: Path, data: list[Path]
     config = tiny(steps=1)
     train_vae(config.stage(VaeStage), data, tmp_path / "vae", tmp_path / "state")
     outs = [tmp_path / "a.arrow", tmp_path / "b.arrow"]
-    encode(config.stage(EncodeStage), tmp_path / "vae", data[0], outs)
+    encode_dataset(config.stage(EncodeStage), tmp_path / "vae", data[0], outs)
     first, second = (read_arrow(out).to_pydict() for out in outs)
     lengths = {s.system_id: len(s) * 4 for s in read_systems(data[0]).systems()}
     assert [len(row) for row in first["mean"]] == [lengths[name] for name in first["system_id"]]
@@ -257,7 +258,7 @@ def test_buckets_hold_every_system_once_and_little_padding() -> None:
 def test_reconstruction_loss_is_the_papers_in_double_precision(mixed: list[AtomicSystem]) -> None:
     torch.manual_seed(0)
     module = VAE(tiny().model.vae, 100).double().eval()
-    batch = SystemBatch.from_systems(mixed)
+    batch = batch_of(mixed)
     batch.positions, batch.cell = batch.positions.double(), batch.cell.double()
     target = featurize(batch)
     decoded = module.decoder(torch.randn(4, 9, 4, dtype=torch.float64), target.mask)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from adit.columns import Col
 from adit.data.datasets.records import SPLITS, Dataset, Loaded, Record
 from adit.data.sources import mirrors
 from adit.data.sources.registry import CDVAE_COMMIT, MP20, MP20_COMPRESSED
@@ -16,10 +17,10 @@ from adit.systems import AtomicSystem, Kind
 
 _COLUMNS = ("material_id", "cif")
 _NUMBERS = {
-    "formation_energy_per_atom": "formation_energy_per_atom",
-    "e_above_hull": "e_above_hull",
+    Col.FORMATION_ENERGY: str(Col.FORMATION_ENERGY),
+    Col.E_ABOVE_HULL: str(Col.E_ABOVE_HULL),
     "band_gap": "band_gap",
-    "spacegroup.number": "spacegroup",
+    "spacegroup.number": str(Col.SPACEGROUP),
 }
 
 LAYOUTS = (MP20_COMPRESSED, MP20)
@@ -76,7 +77,7 @@ def _info(row: dict[str, Any]) -> dict[str, Any]:
     for column, name in _NUMBERS.items():
         value = row.get(column)
         if value is not None and math.isfinite(value):
-            info[name] = int(value) if name == "spacegroup" else float(value)
+            info[name] = int(value) if name == Col.SPACEGROUP else float(value)
     return info
 
 

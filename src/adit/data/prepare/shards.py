@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from adit import convert, store
+from adit.columns import Col
 from adit.data.datasets.records import Record
 from adit.data.prepare.normal import fingerprint, normal_form
 from adit.errors import AditError, DataError
@@ -23,7 +24,7 @@ SHARD = 1000
 """Number of records in a shard: a few seconds of work."""
 
 SHARD_SCHEMA = store.SYSTEM_SCHEMA.append(pa.field("fingerprint", pa.binary())).append(
-    pa.field("spacegroup", pa.int16())
+    pa.field(Col.SPACEGROUP, pa.int16())
 )
 """Columns of a shard: those of a table of systems, the key of ``normal.fingerprint``, and the spacegroup (0: none)."""
 
@@ -140,7 +141,7 @@ def as_shard(table: pa.Table, fingerprints: Sequence[bytes | None], spacegroups:
         spacegroups: international number of each row; 0 for none.
     """
     table = table.append_column(SHARD_SCHEMA.field("fingerprint"), pa.array(fingerprints, pa.binary()))
-    return table.append_column(SHARD_SCHEMA.field("spacegroup"), pa.array(spacegroups, pa.int16()))
+    return table.append_column(SHARD_SCHEMA.field(Col.SPACEGROUP), pa.array(spacegroups, pa.int16()))
 
 
 def _prepared_row(record: Record, work: Work) -> store.Row:
@@ -156,7 +157,7 @@ def _prepared_row(record: Record, work: Work) -> store.Row:
 
 def _spacegroup(system: AtomicSystem) -> int:
     """Return the published spacegroup number, else spglib's; 0 for molecules."""
-    published = system.info.get("spacegroup")
+    published = system.info.get(Col.SPACEGROUP)
     return published if isinstance(published, int) else convert.spacegroup_number(system)
 
 
@@ -170,7 +171,7 @@ def merged(work: Work) -> Iterator[pa.Table]:
     seen: dict[bytes, str] = {}
     for shard in range(work.count):
         table = store.read_arrow(work.path(shard))
-        names, prints = table.column("system_id").to_pylist(), table.column("fingerprint").to_pylist()
+        names, prints = table.column(Col.SYSTEM_ID).to_pylist(), table.column("fingerprint").to_pylist()
         twins: dict[int, Failure] = {}
         for i, (name, key) in enumerate(zip(names, prints, strict=True)):
             ids[name] = ids.get(name, 0) + 1

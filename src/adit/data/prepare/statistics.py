@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from adit import elements
+from adit.columns import Col
 from adit.data.datasets.records import Dataset
 from adit.data.sources.registry import SPLITS
 
@@ -42,7 +43,7 @@ class Statistics:
         train = table.filter(pa.array(valid & (splits == "train")))
         self._sizes.update(pa.compute.list_value_length(train.column("numbers")).to_pylist())
         self._elements.update(pa.compute.list_flatten(train.column("numbers")).to_pylist())
-        self._spacegroups.update(train.column("spacegroup").to_pylist())
+        self._spacegroups.update(train.column(Col.SPACEGROUP).to_pylist())
 
     def commonest_failure(self) -> str:
         """Return the most frequent reason of a failure and its frequency, as text; empty if nothing failed."""

@@ -56,7 +56,7 @@ def file_digest(path: Path, algorithm: Algorithm) -> str:
     return digest.hexdigest()
 
 
-def check(path: Path, upstream: Upstream, name: str | None = None) -> None:
+def check_download(path: Path, upstream: Upstream, name: str | None = None) -> None:
     """Compare a file with its published size and checksum, if there are any.
 
     Args:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check
+from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check_download
 from adit.data.sources.locks import alone
 from adit.data.sources.retries import TRANSIENT, Patience, TransientError, innermost, requested_wait
 from adit.data.sources.sessions import Deadline, new_session
@@ -40,7 +40,7 @@ def fetch(upstream: Upstream, path: Path, patience: Patience | None = None) -> P
         DataError: the server cannot be reached, or size or checksum differ.
     """
     if path.is_file():
-        check(path, upstream)
+        check_download(path, upstream)
     else:
         download(upstream.url, path, upstream, patience=patience)
     return path
@@ -110,7 +110,7 @@ def _download(
         raise
     try:
         if upstream is not None:
-            check(partial.path, upstream, url)
+            check_download(partial.path, upstream, url)
     except DataError:
         partial.forget()  # a download of other content cannot be continued
         raise

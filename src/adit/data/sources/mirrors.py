@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from adit import store
-from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check, first_use
+from adit.data.sources.checksums import BLOCK, WAY_OUT, Upstream, check_download, first_use
 from adit.data.sources.download import download, fetch
 from adit.data.sources.registry import Dataverse, Layout, RawFile
 from adit.data.sources.sessions import Deadline, new_session
@@ -194,7 +194,7 @@ def _mirror_outcomes(layout: Layout, paths: dict[str, Path]) -> dict[str, str]:
 
 def _mirror_outcome(file: RawFile, path: Path) -> str:
     if isinstance(file.upstream, Upstream) and file.upstream.digest:
-        check(path, file.upstream)  # the same form as published: it must be the published file
+        check_download(path, file.upstream)  # the same form as published: it must be the published file
         return PUBLISHED
     if file.compressed_of is not None:
         return PUBLISHED if _unpacked_git(path) == file.compressed_of.digest else DIFFERENT

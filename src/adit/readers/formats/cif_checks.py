@@ -30,7 +30,7 @@ _GRAMS_PER_CM3: Final = 1.66053906660
 """One atomic mass unit per Å³, g/cm³."""
 
 
-def parse_formula(text: str) -> dict[str, float] | None:
+def parse_formula_sum(text: str) -> dict[str, float] | None:
     """Return the counts of a formula sum, e.g. of ``H2 Mg O2``; ``None`` for any other text."""
     bare = re.sub(r"[\s'\"]+", " ", text).strip()
     if not bare or not re.fullmatch(r"(?:[A-Z][a-z]?\s*(?:\d+(?:\.\d+)?)?\s*)+", bare):
@@ -84,7 +84,7 @@ def formula_contradiction(text: str, units: float | None, numbers: np.ndarray) -
         units: formula units in the cell, or ``None``.
         numbers: (n,) atomic numbers that were read.
     """
-    formula = parse_formula(text)
+    formula = parse_formula_sum(text)
     if formula is None:
         return ""
     counts = composition(numbers)

@@ -9,7 +9,7 @@ from adit.config.limits import LimitsConfig
 from adit.errors import DataError
 
 
-def read_parquet(path: Path, source: str, limits: LimitsConfig) -> dict[str, list[Any]]:
+def parquet_columns(path: Path, source: str, limits: LimitsConfig) -> dict[str, list[Any]]:
     """Return the columns of a Parquet table by name.
 
     Args:

@@ -33,9 +33,6 @@ def _by_suffix() -> dict[str, Format]:
     return {suffix: each for each in FORMATS.values() for suffix in each.suffixes}
 
 
-VERBS: Final = ("score", "relax", "hull", "prepare", "stage take", "sample --motif")
-"""Verbs that read structures; ``adit hull`` reads those formats that hold energies."""
-
 GZIP: Final = ".gz"
 """Suffix of a single packed file."""
 
@@ -72,19 +69,3 @@ def known_formats() -> str:
     """Return the suffixes that are read, for messages."""
     names = [name for each in FORMATS.values() for name in each.names]
     return f"{', '.join(_by_suffix())}, {' and '.join(names)}, .gz of each, {', '.join(ARCHIVES[:4])} and folders"
-
-
-def markdown_table() -> str:
-    """Return the table of formats of the documentation."""
-    lines = ["| format | files | read by | remark |", "|---|---|---|---|"]
-    for each in FORMATS.values():
-        files = [f"`{suffix}`" for suffix in each.suffixes] + [f"`{name}*`" for name in each.names]
-        if files:
-            verbs = ", ".join(verb for verb in VERBS if each.energies or verb != "hull")
-            lines.append(f"| {each.name} | {', '.join(files)} | {verbs} | {each.remark} |")
-    packed = ", ".join(f"`{suffix}`" for suffix in ARCHIVES)
-    lines.append(f"| packed files | `{GZIP}` after any of these suffixes | as the file in it | |")
-    remark = "every file of these formats in it; archives in folders and archives are named and not read"
-    lines.append(f"| archives | {packed} | as the files in it | {remark} |")
-    lines += [f"| — | `{suffix}` | none | {reason} |" for suffix, reason in REFUSED.items()]
-    return "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ from adit.errors import DataError
 from adit.progress import log
 from adit.readers.formats.base import CutSettings, Format, NoStructuresError, Parsed, ParseSettings, Piece
 from adit.readers.formats.geometry import check_numbers, flat, is_periodic, need_geometry
-from adit.readers.formats.parquet import read_parquet
+from adit.readers.formats.parquet import parquet_columns
 from adit.readers.formats.pymatgen_json import is_structure
 from adit.readers.formats.texts import decode, split_cif
 from adit.readers.formats.units import other_unit
@@ -344,7 +344,7 @@ def cut_parquet(path: Path, source: str, settings: CutSettings) -> Iterator[Piec
         DataError: the file is not Parquet, or has no column of structures.
         LimitError: its unpacked size is above ``limits.archive_bytes``.
     """
-    columns = read_parquet(path, source, settings.limits)
+    columns = parquet_columns(path, source, settings.limits)
     count = len(next(iter(columns.values()), ()))
     yield from cut_table(ColumnTable(list(columns), count, columns.__getitem__, source), settings)
 

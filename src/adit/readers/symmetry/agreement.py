@@ -11,7 +11,7 @@ import numpy as np
 from adit.errors import DataError
 from adit.readers.symmetry.hall import Operators, hall_operators, operator_key
 from adit.readers.symmetry.operators import parse_operators
-from adit.readers.symmetry.spacegroups import Setting, settings_of, settings_of_number
+from adit.readers.symmetry.spacegroups import Setting, settings_of_number, settings_of_symbol
 
 _GRID: Final = 24
 """Origins are compared at fractions of the cell with this denominator, as are translations."""
@@ -68,7 +68,7 @@ def disagreement(texts: tuple[str, ...], hall: str, name: str, number: str) -> s
         number: number of the space group.
     """
     operators = parse_operators(texts)
-    symbols = {f"'{name}'": settings_of(name) if name else [], f"number {number}": _of_number(number)}
+    symbols = {f"'{name}'": settings_of_symbol(name) if name else [], f"number {number}": _of_number(number)}
     groups: dict[str, set[int]] = {}
     for label, candidates in symbols.items():
         counts = sorted({len(each.operators[0]) for each in candidates})

@@ -14,7 +14,7 @@ from adit.errors import DataError
 from adit.readers.symmetry.agreement import disagreement, hall_agreement
 from adit.readers.symmetry.hall import Operators
 from adit.readers.symmetry.operators import is_group, parse_operators
-from adit.readers.symmetry.spacegroups import Setting, choose, fits_cell, settings_of, settings_of_number
+from adit.readers.symmetry.spacegroups import Setting, choose, fits_cell, settings_of_number, settings_of_symbol
 
 MERGE_DISTANCE: Final = 0.2
 """Symmetry copies of one site closer than this are one site, Å."""
@@ -115,7 +115,7 @@ def group_of(texts: tuple[str, ...]) -> Operators:
 def _candidates(name: str, number: str) -> list[Setting]:
     if not name:
         return settings_of_number(int(number)) if number else []
-    named = settings_of(name)
+    named = settings_of_symbol(name)
     if not number:
         return named
     agreeing = [setting for setting in named if setting.number == int(number)]

@@ -125,7 +125,7 @@ def _words(symbol: str) -> str:
     return re.sub(r"[\s_]+", " ", text).strip()
 
 
-def settings_of(symbol: str) -> list[Setting]:
+def settings_of_symbol(symbol: str) -> list[Setting]:
     """Return the settings that a Hermann-Mauguin symbol may mean; none if it is not a symbol.
 
     Args:

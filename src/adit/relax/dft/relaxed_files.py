@@ -25,7 +25,7 @@ def read_tables(relaxed: Sequence[Path]) -> pd.DataFrame:
     return pd.concat([store.read_frame(path.with_suffix(".parquet")) for path in relaxed], ignore_index=True)
 
 
-def read_structures(relaxed: Sequence[Path], ids: Iterable[str]) -> dict[str, AtomicSystem]:
+def read_relaxed_systems(relaxed: Sequence[Path], ids: Iterable[str]) -> dict[str, AtomicSystem]:
     """Return id → relaxed system for the named ids.
 
     Args:

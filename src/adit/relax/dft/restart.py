@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from adit import convert, store
+from adit.config.base import load_place
+from adit.config.engines import ENGINES
 from adit.errors import DataError
 from adit.outputs.scratch import Scratch
 from adit.progress import log
@@ -55,8 +57,7 @@ def _left(task: DftTask, run: Path) -> tuple[int, AtomicSystem | None]:
     started = _read(run / STARTED)
     if started is None or started.get("key") != task.key:
         return 0, None
-    frame = _last_frame(task, run / TRAJECTORY) if task.engine.name != "vasp" else _last_contcar(task, run)
-    steps, geometry = frame
+    steps, geometry = load_place(ENGINES[task.engine.name].last_geometry)(task, run)
     return int(started.get("steps", 0)) + steps, geometry
 
 
@@ -87,9 +88,16 @@ def _like(task: DftTask, numbers: Any, positions: Any, cell: Any) -> AtomicSyste
     return AtomicSystem(task.system.system_id, task.system.kind, numbers, positions, cell, task.system.info)
 
 
-def _last_frame(task: DftTask, path: Path) -> tuple[int, AtomicSystem | None]:
+def last_frame(task: DftTask, run: Path) -> tuple[int, AtomicSystem | None]:
+    """Return the steps done and the last geometry of an engine that runs through ASE; ``None`` if there is none.
+
+    Args:
+        task: the relaxation.
+        run: folder of the engine's files.
+    """
     from ase.io.trajectory import Trajectory
 
+    path = run / TRAJECTORY
     if not path.is_file():
         return 0, None
     try:
@@ -101,8 +109,13 @@ def _last_frame(task: DftTask, path: Path) -> tuple[int, AtomicSystem | None]:
         return 0, None
 
 
-def _last_contcar(task: DftTask, run: Path) -> tuple[int, AtomicSystem | None]:
-    """Return VASP's last geometry: the newest CONTCAR that can be read."""
+def last_contcar(task: DftTask, run: Path) -> tuple[int, AtomicSystem | None]:
+    """Return 0 (steps are not known) and VASP's last geometry: the newest CONTCAR that can be read.
+
+    Args:
+        task: the relaxation.
+        run: folder of the engine's files.
+    """
     from pymatgen.io.vasp.inputs import Poscar
 
     paths = sorted(run.glob("*/CONTCAR*"), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from adit import store
 from adit.columns import Col
+from adit.config.engines import ENGINES
 from adit.errors import ExternalToolError
 from adit.isolate import SINGLE_THREAD, Outcome, map_isolated
 from adit.outputs.scratch import Scratch
@@ -89,7 +90,7 @@ def _round(tasks: Sequence[DftTask], wall_limit_s: float, workers: int) -> dict[
         log.info("%s: %s %s", task.system.system_id, result[Col.STATUS], _what(result))
 
     engine = tasks[0].engine.name
-    environment: Mapping[str, str] = {} if engine == "vasp" else SINGLE_THREAD
+    environment: Mapping[str, str] = {} if ENGINES[engine].commanded else SINGLE_THREAD
     with Heartbeat([task.folder for task in tasks], done.__contains__):
         map_isolated(
             execute,

@@ -16,7 +16,7 @@ from adit.errors import DataError
 from adit.progress import log
 from adit.relax.dft.cost import core_seconds, effort_of
 from adit.relax.dft.engines.presets import read_preset
-from adit.relax.dft.relaxed_files import read_structures, read_tables
+from adit.relax.dft.relaxed_files import read_relaxed_systems, read_tables
 from adit.systems import AtomicSystem
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def select(
     above, name = _above_hull(hull)
     table = table.drop(columns=HULL_COLUMN, errors="ignore").merge(above, on=Col.SYSTEM_ID, how="left")
     table[Col.REASON] = [_refusal(stage.select, row) for row in table.itertuples()]
-    systems = read_structures(relaxed, table.loc[table[Col.REASON] == "", Col.SYSTEM_ID])
+    systems = read_relaxed_systems(relaxed, table.loc[table[Col.REASON] == "", Col.SYSTEM_ID])
     energies = dict(zip(table[Col.SYSTEM_ID], table[Col.ENERGY_PER_ATOM], strict=True))
     twins = duplicates(list(systems.values()), energies)
     table[Col.REASON] = [

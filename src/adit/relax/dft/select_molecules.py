@@ -18,7 +18,7 @@ from adit.expressions import plain
 from adit.progress import log
 from adit.relax.dft.cost import molecule_core_seconds
 from adit.relax.dft.engines.presets import read_preset
-from adit.relax.dft.relaxed_files import read_structures, read_tables
+from adit.relax.dft.relaxed_files import read_relaxed_systems, read_tables
 from adit.systems import AtomicSystem, Kind
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def select_molecules(
     preset = read_preset(stage.engine, stage.preset, settings_dir, molecules=True)
     table = read_tables(list(relaxed))
     table[Col.REASON] = [_refusal(stage.select, row) for row in table.to_dict("records")]
-    systems = read_structures(list(relaxed), table.loc[table[Col.REASON] == "", Col.SYSTEM_ID])
+    systems = read_relaxed_systems(list(relaxed), table.loc[table[Col.REASON] == "", Col.SYSTEM_ID])
     costs = {key: molecule_core_seconds(system, preset) for key, system in systems.items()}
     table[Col.PREDICTED_COST] = [costs.get(str(key), float("nan")) for key in table[Col.SYSTEM_ID]]
     table[Col.SELECTED], table[Col.RANK] = False, -1

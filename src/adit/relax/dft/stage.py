@@ -10,10 +10,10 @@ from adit.columns import Col
 from adit.config import DftStage
 from adit.progress import log
 from adit.relax.dft.engines.registry import resolve
-from adit.relax.dft.relaxed_files import read_structures
+from adit.relax.dft.relaxed_files import read_relaxed_systems
 from adit.relax.dft.result import COLUMNS, write_results
 from adit.relax.dft.run import run_tasks
-from adit.relax.dft.task import folder_name, task_of
+from adit.relax.dft.task import structure_folder, task_of
 
 __all__ = ["COLUMNS", "run_dft", "shard_ids"]
 
@@ -51,13 +51,13 @@ def run_dft(
         DataError: an input is missing or unreadable.
     """
     ids = shard_ids(selected, shard, stage.dft.shards)
-    starts = read_structures(relaxed, ids)
+    starts = read_relaxed_systems(relaxed, ids)
     results: dict[str, dict[str, Any]] = {}
     if ids:
         engine = resolve(stage, settings_dir, molecules=molecules)
         log.info("%d structures, %s %s, preset %s", len(ids), engine.code, engine.version, engine.preset_name)
         results = run_tasks(
-            [task_of(starts[i], engine, (folder / folder_name(i)).absolute()) for i in ids],
+            [task_of(starts[i], engine, (folder / structure_folder(i)).absolute()) for i in ids],
             wall_limit_s=stage.dft.wall_limit_s,
             workers=workers,
             restarts=stage.dft.restarts,

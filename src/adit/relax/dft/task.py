@@ -71,7 +71,7 @@ def task_of(system: AtomicSystem, engine: Engine, folder: Path) -> DftTask:
     return DftTask(system, engine, folder, charge=int(charge), unpaired=int(unpaired))
 
 
-def folder_name(system_id: str) -> str:
+def structure_folder(system_id: str) -> str:
     """Return the name of a structure's folder: its id, with special characters percent-encoded (``%2F``).
 
     A name that is too long for a file system ends with a hash of the id.

@@ -96,7 +96,7 @@ def outside_the_core(numbers: np.ndarray, unpaired: int) -> int:
     return (unpaired + f_electrons) % 2 if f_electrons else unpaired
 
 
-def energy_of(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:
+def gfn2_energy(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:
     """Return the energy of a geometry in eV.
 
     Args:
@@ -129,7 +129,7 @@ def free_atom(number: int) -> float:
 
     unpaired = round(float(ground_state_magnetic_moments[number]))
     try:
-        return energy_of(np.array([number]), np.zeros((1, 3)), 0, unpaired)
+        return gfn2_energy(np.array([number]), np.zeros((1, 3)), 0, unpaired)
     except NoEnergyError as error:
         raise NoEnergyError(f"free atom of {symbol(number)}: {error}") from error
 

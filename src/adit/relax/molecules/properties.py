@@ -11,7 +11,7 @@ import numpy as np
 
 from adit.columns import Col
 from adit.convert import Perceived
-from adit.relax.molecules.gfn2 import Gfn2, NoEnergyError, energy_of, free_atom
+from adit.relax.molecules.gfn2 import Gfn2, NoEnergyError, free_atom, gfn2_energy
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -52,7 +52,7 @@ def electronic(
         spin = unpaired - 1 if unpaired else 1
         for name, change in ((Col.IONISATION, 1), (Col.AFFINITY, -1)):
             try:
-                other = energy_of(atoms.numbers, atoms.positions, charge + change, spin)
+                other = gfn2_energy(atoms.numbers, atoms.positions, charge + change, spin)
                 values[name] = change * (other - energy)
             except NoEnergyError as error:
                 reasons.append(f"no {name}: {error}")

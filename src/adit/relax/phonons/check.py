@@ -21,7 +21,7 @@ from adit.relax.potentials.outcome import Relaxed
 from adit.systems import AtomicSystem
 
 
-def check(task: tuple[AtomicSystem, PhononLimits, Chosen]) -> Checked:
+def check_phonons(task: tuple[AtomicSystem, PhononLimits, Chosen]) -> Checked:
     """Check one crystal; other systems, and cells with too many atoms, have the status ``refused``.
 
     Args:

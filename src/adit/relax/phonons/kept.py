@@ -30,7 +30,7 @@ def path_of(folder: Path, system: AtomicSystem, limits: PhononLimits, tag: str) 
     return folder / f"phonons-{digest.hexdigest()}.json"
 
 
-def load(folder: Path | None, system: AtomicSystem, limits: PhononLimits, tag: str) -> Checked | None:
+def load_checked(folder: Path | None, system: AtomicSystem, limits: PhononLimits, tag: str) -> Checked | None:
     """Return the result of a system with these settings; ``None`` if it is missing or unreadable."""
     if folder is None:
         return None
@@ -47,7 +47,7 @@ def load(folder: Path | None, system: AtomicSystem, limits: PhononLimits, tag: s
         return None
 
 
-def save(folder: Path | None, system: AtomicSystem, limits: PhononLimits, result: Checked, tag: str) -> None:
+def save_checked(folder: Path | None, system: AtomicSystem, limits: PhononLimits, result: Checked, tag: str) -> None:
     """Store a result; without a folder, nothing happens.
 
     Raises:

@@ -66,7 +66,7 @@ class Checked:
     wall_s: float = 0.0
 
 
-def of_outcome(outcome: Outcome) -> Checked:
+def checked_of_outcome(outcome: Outcome) -> Checked:
     """Return the result of a worker's outcome, also of one that was killed or crashed."""
     if outcome.status == "ok":
         checked: Checked = outcome.value

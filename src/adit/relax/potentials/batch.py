@@ -14,7 +14,7 @@ from adit.errors import ExternalToolError
 from adit.isolate import Outcome, map_isolated
 from adit.progress import Progress, log
 from adit.relax.potentials.chosen import CHGNET, Chosen
-from adit.relax.potentials.kept import load, save
+from adit.relax.potentials.kept import load_relaxed, save_relaxed
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.relax.potentials.together import CPU_BATCH_ATOMS, REINSTALL, Take, relax_in_batches
 from adit.systems import AtomicSystem
@@ -88,7 +88,7 @@ def relax_all(
     tag = chosen.energy_tag
     results: dict[int, Relaxed] = {}
     for index, system in enumerate(systems):
-        cached = load(cache, system, limits, tag)
+        cached = load_relaxed(cache, system, limits, tag)
         if cached is not None:
             results[index] = cached
     todo = [index for index in range(len(systems)) if index not in results]
@@ -101,7 +101,7 @@ def relax_all(
         index = todo[position]
         results[index] = result
         if keep:
-            save(cache, systems[index], limits, result, tag)
+            save_relaxed(cache, systems[index], limits, result, tag)
         progress.update()
         if time.monotonic() - started > budget_s:
             raise _SpentError

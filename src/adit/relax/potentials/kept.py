@@ -54,7 +54,7 @@ def path_of(folder: Path, system: AtomicSystem, limits: Limits, tag: str = ENERG
     return folder / f"{key(system, limits, tag)}.json"
 
 
-def load(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Relaxed | None:
+def load_relaxed(folder: Path | None, system: AtomicSystem, limits: Limits, tag: str = ENERGY_TAG) -> Relaxed | None:
     """Return the stored result of a system with these settings; ``None`` if it is missing or unreadable.
 
     Arguments are those of ``path_of``; without a folder, there is no result.
@@ -93,7 +93,9 @@ def of_shape(start: AtomicSystem, shape: Mapping[str, Any] | None) -> AtomicSyst
     return AtomicSystem(start.system_id, start.kind, start.numbers, shape["positions"], shape["cell"], start.info)
 
 
-def save(folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed, tag: str = ENERGY_TAG) -> None:
+def save_relaxed(
+    folder: Path | None, system: AtomicSystem, limits: Limits, result: Relaxed, tag: str = ENERGY_TAG
+) -> None:
     """Store a result; other arguments as of ``load``. Without a folder, nothing is stored.
 
     Raises:

@@ -16,7 +16,7 @@ from adit.isolate import Outcome, map_isolated
 from adit.progress import log
 from adit.relax.potentials.chosen import CHGNET, Chosen
 from adit.relax.potentials.evaluators import Evaluator, Results
-from adit.relax.potentials.kept import load, path_of, save
+from adit.relax.potentials.kept import load_relaxed, path_of, save_relaxed
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed, of_outcome
 from adit.systems import AtomicSystem
@@ -105,7 +105,7 @@ def relax_chunk(chunk: Chunk) -> None:
     chosen, tag = chunk.chosen, chunk.chosen.energy_tag
 
     def done(index: int, result: Relaxed) -> None:
-        save(chunk.scratch, chunk.systems[index], chunk.limits, result, tag)
+        save_relaxed(chunk.scratch, chunk.systems[index], chunk.limits, result, tag)
 
     try:
         relax_together(
@@ -205,7 +205,7 @@ class _Round:
             chunk, system, path = self._missing[position]
             if not path.is_file():
                 continue
-            result = load(chunk.scratch, system, chunk.limits, chunk.chosen.energy_tag)
+            result = load_relaxed(chunk.scratch, system, chunk.limits, chunk.chosen.energy_tag)
             if result is not None:
                 del self._missing[position]
                 self._take(position, result, result.status != "timeout")

@@ -148,10 +148,9 @@ def _drawn(frame: pd.DataFrame, structures_by_id: Structures, limit: int) -> lis
 def _crystal(row: Record, system: AtomicSystem, dft: Record) -> Card:
     energy = row.get(Col.E_ABOVE_HULL)
     potential = columns.potential_of(columns.stored_as(Col.E_ABOVE_HULL, row))
-    suffix = f", {columns.surrogate_title(potential)}" if potential else ""
     facts = [
-        (f"E above hull{suffix}", _unit(energy, 3, "eV/atom")),
-        (f"formation energy{suffix}", _unit(row.get(Col.FORMATION_ENERGY), 3, "eV/atom")),
+        (columns.energies_title("E above hull", potential), _unit(energy, 3, "eV/atom")),
+        (columns.energies_title("formation energy", potential), _unit(row.get(Col.FORMATION_ENERGY), 3, "eV/atom")),
         ("spacegroup", f"{_group(row.get(Col.SPACEGROUP))} → {_group(row.get(Col.RELAXED_SPACEGROUP))}"),
         ("moved", _unit(row.get(Col.RMSD_MOVED), 2, "Å")),
         ("atoms", str(len(system))),

@@ -40,7 +40,7 @@ RECONSTRUCTED: Final = {"match rate": ("match, %", 100.0), "RMSD of matches, Å"
 """Shown numbers of a reconstruction: name → column and factor."""
 
 
-def gather(stage: AblationsStage, folder: Path) -> None:
+def gather_ablations(stage: AblationsStage, folder: Path) -> None:
     """Write the rows of all variants as CSV and as Markdown tables.
 
     Args:

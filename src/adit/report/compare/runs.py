@@ -18,10 +18,10 @@ from adit.errors import DataError
 from adit.outputs.replace import replaced_folder
 from adit.progress import log
 from adit.report.compare import figures as compare_figures
-from adit.report.figures.drawing import Drawing, save
+from adit.report.figures.drawing import Drawing, save_drawing
 from adit.report.page import assets
 from adit.report.page.build import READ, environment
-from adit.report.run.inputs import Run, load
+from adit.report.run.inputs import Run, load_run
 from adit.report.run.manifest import cost, energies
 from adit.report.words import formats, outcome
 
@@ -51,7 +51,7 @@ class Named:
     run: Run
 
 
-def compare(folders: Sequence[Path], out: Path) -> None:
+def compare_runs(folders: Sequence[Path], out: Path) -> None:
     """Write the comparison of runs into ``out``.
 
     Args:
@@ -67,7 +67,7 @@ def compare(folders: Sequence[Path], out: Path) -> None:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise DataError("adit compare: the same run is given twice; give different runs")
     runs = [
-        Named(name, load(folder, json.dumps(_config(folder))))
+        Named(name, load_run(folder, json.dumps(_config(folder))))
         for name, folder in zip(_names(folders), folders, strict=True)
     ]
     inputs = [folder / name for folder in folders for name in (*READ, "report")]
@@ -104,7 +104,7 @@ def _write(runs: Sequence[Named], out: Path) -> None:
 
 
 def _draw(drawing: Drawing, out: Path) -> Record:
-    return {"svg": save(drawing, out / "figures"), "name": drawing.name}
+    return {"svg": save_drawing(drawing, out / "figures"), "name": drawing.name}
 
 
 def _config(folder: Path) -> Record:

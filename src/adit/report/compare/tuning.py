@@ -16,7 +16,7 @@ from adit.config import TuneStage
 from adit.errors import ConfigError, DataError
 from adit.outputs.replace import replaced_folder
 from adit.progress import log
-from adit.report.figures.drawing import COLOURS, Drawing, new_figure, save, styled
+from adit.report.figures.drawing import COLOURS, Drawing, new_figure, save_drawing, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,7 @@ VALIDITY: Final = {
 """Protocol and metric of the validity of a kind."""
 
 
-def gather(stage: TuneStage, points: Sequence[Path], out: Path) -> None:
+def gather_tuning(stage: TuneStage, points: Sequence[Path], out: Path) -> None:
     """Write the table of all points, the Pareto front of each kind, and a plot of each kind.
 
     Args:
@@ -60,7 +60,7 @@ def _write(table: pd.DataFrame, out: Path) -> None:
     store.write_frame(out / "pareto.csv", table[table["pareto"]].sort_values(["kind", "seconds_per_sample"]))
     for kind, rows in table.groupby("kind"):
         drawing = tuning(str(kind), rows.reset_index(drop=True))
-        save(drawing, out)
+        save_drawing(drawing, out)
         with store.atomic_path(out / f"{drawing.name}.png") as temporary:
             drawing.figure.savefig(temporary, format="png", dpi=200, facecolor="white")
         for row in rows[rows["pareto"]].sort_values("seconds_per_sample").itertuples():

@@ -81,7 +81,7 @@ class Drawing:
     text: str
 
 
-def save(drawing: Drawing, folder: Path) -> Markup:
+def save_drawing(drawing: Drawing, folder: Path) -> Markup:
     """Write ``<name>.svg``, ``.pdf`` and ``.csv``; return the SVG for the page (colours by CSS variables, own ids)."""
     import matplotlib as mpl
 

@@ -17,24 +17,21 @@ SCRIPTS: Final = ("files", "drawing", "viewer", "table", "candidates", "page")
 VIEWER: Final = ("3Dmol-min.js", "3Dmol-LICENSE.txt")
 """Files of the viewer."""
 
-VIEWER_SHA256: Final = "f7cc78921ae72e7623e89cdd111434f58c2efddd2ffda1cd212644b406fb8016"
-"""Hash of ``3Dmol-min.js`` (3Dmol.js 2.5.5) as published."""
-
 
 def write(folder: Path) -> None:
     """Write the scripts into ``folder``."""
     store.write_text(folder / "page.js", page_script())
     for name in VIEWER:
-        store.write_text(folder / name, read(f"assets/{name}"))
+        store.write_text(folder / name, read_asset(f"assets/{name}"))
 
 
 def page_script() -> str:
     """Return the page's own script in a scope of its own."""
-    parts = [read(f"templates/js/{name}.js") for name in SCRIPTS]
+    parts = [read_asset(f"templates/js/{name}.js") for name in SCRIPTS]
     return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
 
 
-def read(path: str) -> str:
+def read_asset(path: str) -> str:
     """Return a text file of the package ``adit.report``.
 
     Args:

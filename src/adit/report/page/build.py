@@ -21,12 +21,12 @@ from adit.progress import log
 from adit.report.candidates import data as candidates
 from adit.report.candidates import gallery
 from adit.report.figures import charts as figures
-from adit.report.figures.drawing import Drawing, save
+from adit.report.figures.drawing import Drawing, save_drawing
 from adit.report.page import assets, citations, sections
 from adit.report.paper import coverage as paper
 from adit.report.paper import headline
-from adit.report.run.inputs import NETWORKS, Run, load
-from adit.report.run.manifest import clean, manifest
+from adit.report.run.inputs import NETWORKS, Run, load_run
+from adit.report.run.manifest import for_json, manifest
 from adit.report.words import formats, outcome, protocol, symmetry, tables
 from adit.report.words.next_steps import next_steps
 
@@ -58,7 +58,7 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
         ConfigError: ``run_config`` is not a JSON object, or a file to write was not written by this verb.
         DataError: there is no such run.
     """
-    results = load(run, run_config)
+    results = load_run(run, run_config)
     with replaced_folder(out, "report", inputs=[run / name for name in READ], names=NAMES) as new:
         assets.write(new / "assets")
         builder = _Builder(stage, results, new)
@@ -67,7 +67,7 @@ def report(stage: ReportStage, run: Path, out: Path, run_config: str) -> None:
         store.write_text(new / "index.html", environment().get_template("page.html").render(**page, about=about))
         store.write_text(new / "references.bib", page["bibliography"])
         store.write_json(new / "manifest.json", about)
-        store.write_json(new / "summary.json", clean(summary(results, stage.name)))
+        store.write_json(new / "summary.json", for_json(summary(results, stage.name)))
     log.info("%s", outcome.sentence(results))
 
 
@@ -151,7 +151,7 @@ class _Builder:
         return [] if frame is None else frame[Col.SYSTEM_ID].astype(str).tolist()
 
     def _draw(self, drawing: Drawing) -> Record:
-        return {"svg": save(drawing, self.folder / "figures"), "name": drawing.name}
+        return {"svg": save_drawing(drawing, self.folder / "figures"), "name": drawing.name}
 
     def _properties(self, kind: str) -> Record | None:
         values = self.run.properties

@@ -11,7 +11,7 @@ from typing import Final
 
 from adit.columns import Col
 from adit.config.engines import ENGINES
-from adit.report.page.assets import read
+from adit.report.page.assets import read_asset
 from adit.report.run.inputs import Run
 from adit.report.words import outcome
 from adit.report.words.outcome import potentials
@@ -40,7 +40,7 @@ ALWAYS: Final = ("Molder2021Snakemake", "Rego2015ThreeDmol")
 
 def bibliography(run: Run) -> str:
     """Return the BibTeX of a run: methods first, then datasets; each entry once."""
-    methods = entries(read("page/methods.bib"))
+    methods = entries(read_asset("page/methods.bib"))
     chosen = {key: methods[key] for key in used(run)}
     for stats in run.datasets:
         for key, text in entries(str(stats.get("citation") or "")).items():

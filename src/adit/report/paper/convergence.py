@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from adit.columns import Col, Metric, Protocol, bare_name, flag, stored_as
+from adit.intervals import wilson
 from adit.report.figures.drawing import COLOURS, Drawing, grid_lines, new_figure, slug, styled
 from adit.report.words import formats
 
@@ -22,9 +23,6 @@ FLAGS: Final = {
 
 POINTS: Final = 60
 """Number of points of a curve."""
-
-Z: Final = 1.959964
-"""Normal quantile of a 95 % interval."""
 
 
 def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -48,26 +46,10 @@ def running_rates(kind: str, frame: pd.DataFrame) -> pd.DataFrame:
         if name not in frame or frame[name].isna().all():  # no rate without checks
             continue
         passed = np.cumsum(frame[name].fillna(False).astype(bool).to_numpy())[numbers - 1]
-        low, high = wilson(passed, numbers)
+        low, high = zip(*map(wilson, passed.tolist(), numbers.tolist()), strict=True)
         columns = {"metric": name, "n": numbers, "value": passed / numbers, "low": low, "high": high}
         tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def wilson(passed: np.ndarray, totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends (n,), (n,) of the 95 % interval of each rate, in 0..1.
-
-    Args:
-        passed: (n,) numbers of successes.
-        totals: (n,) numbers of trials, at least one.
-
-    Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927).
-    """
-    rate = passed / totals
-    scale = 1 + Z * Z / totals
-    centre = (rate + Z * Z / (2 * totals)) / scale
-    half = Z * np.sqrt(rate * (1 - rate) / totals + Z * Z / (4 * totals**2)) / scale
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
 FOLLOWED: Final = ((Col.OVERALL_VALIDITY, ""), (Metric.SUN, Protocol.ADIT), (Metric.MSUN, Protocol.ADIT))

@@ -113,7 +113,7 @@ class Run:
         return value
 
 
-def load(folder: Path, run_config: str) -> Run:
+def load_run(folder: Path, run_config: str) -> Run:
     """Read a run.
 
     Args:

@@ -84,7 +84,7 @@ HASHED: Final = (
 def manifest(run: Run, name: str) -> dict[str, Any]:
     """Return the manifest of a run (JSON-able)."""
     plan = planned(run)
-    return clean(
+    return for_json(
         {
             "run": name,
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -256,12 +256,12 @@ def _most(benchmarks: Iterable[Mapping[str, Any]], name: str) -> dict[str, int]:
     return maxima
 
 
-def clean(value: Any) -> Any:
+def for_json(value: Any) -> Any:
     """Return a value for JSON: numbers that are not finite become ``None``, unknown types become text."""
     if isinstance(value, Mapping):
-        return {str(k): clean(v) for k, v in value.items()}
+        return {str(k): for_json(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set):
-        return [clean(v) for v in value]
+        return [for_json(v) for v in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, str | int | bool | None) else str(value)

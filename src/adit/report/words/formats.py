@@ -95,8 +95,7 @@ def metric(name: str, protocol: str = "") -> str:
     label = columns.metric_title(stem)
     label += f" ({protocol})" if protocol and stem == Metric.VALIDITY else ""
     label += " among valid" if name.endswith(OF_VALID) else ""
-    potential = columns.potential_of(name)
-    return label + (f" ({columns.surrogate_title(potential)})" if potential else "")
+    return columns.energies_title(label, columns.potential_of(name))
 
 
 def heading(column: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adit.columns import POTENTIALS, Col, potential_title, surrogate_prefix
+from adit.columns import POTENTIALS, Col, energies_name, potential_title
 from adit.config import POTENTIAL_NAMES
 from adit.report.run.inputs import Run
 from adit.report.run.manifest import cost, energies, surrogate_note, surrogate_potentials
@@ -273,7 +273,7 @@ def hull_text(run: Run) -> str:
     kind = "computed in the same way" if own == hull else f"of {hull}"
     text = f"Energies above the hull are {own} energies on a hull{entries}{source} {kind}."
     if tags["surrogate"]:
-        names = " and ".join(f"{surrogate_prefix(each)}…" for each in surrogate_potentials(run) or [])
+        names = " and ".join(energies_name("…", each) for each in surrogate_potentials(run) or [])
         return f"{text} The two methods differ: the metrics are named {names} and are not DFT stabilities."
     return f"{text} DFT energies are listed separately and never compared with this hull." if run.dft else text
 

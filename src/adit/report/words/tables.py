@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from markupsafe import Markup
 
-from adit.columns import Col, potential_of, stored_as, surrogate_title
+from adit.columns import Col, energies_title, potential_of, stored_as
 from adit.report.run.inputs import Run
 from adit.report.words import formats
 from adit.report.words.cells import (
@@ -99,7 +99,7 @@ def _dft_columns(energy: str) -> Sequence[Column]:
     potential = potential_of(energy)
     if not potential:
         return DFT_COLUMNS
-    title = f"{Col.E_ABOVE_HULL.label} ({surrogate_title(potential)}), {Col.E_ABOVE_HULL.unit}"
+    title = f"{energies_title(Col.E_ABOVE_HULL.label, potential)}, {Col.E_ABOVE_HULL.unit}"
     surrogate = Column(energy, number_cell(3), title, "of the pre-relaxation")
     return [surrogate if column.name == Col.E_ABOVE_HULL else column for column in DFT_COLUMNS]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import store
-from adit.columns import Col, bare_name, surrogate_prefix
+from adit.columns import Col, bare_name, energies_name
 from adit.errors import DataError
 from adit.hull.energy_tags import potential_of_tag
 from adit.progress import log
@@ -73,10 +73,9 @@ class Energies:
         """Return whether a potential's energies are on a hull of DFT energies."""
         return bool(self.potential)
 
-    @property
-    def prefix(self) -> str:
-        """Return the prefix of columns and metrics that are based on these energies."""
-        return surrogate_prefix(self.potential)
+    def column(self, name: str) -> str:
+        """Return the name of a column or metric that is based on these energies."""
+        return energies_name(name, self.potential)
 
     @property
     def basis(self) -> str:
@@ -99,7 +98,7 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
     return rows
 
 
-def read_reference(paths: Sequence[Path], kind: Kind) -> Reference:
+def read_known_systems(paths: Sequence[Path], kind: Kind) -> Reference:
     """Read the systems of one kind from the data files.
 
     Raises:

@@ -60,7 +60,7 @@ def crystal_properties(rows: Iterable[Row]) -> CrystalProperties:
     )
 
 
-def distance_measures(
+def crystal_distances(
     sample_set: CrystalProperties, reference: CrystalProperties, measurer: Measurer, name: str
 ) -> list[Measure]:
     """Return the distances of distributions from the reference's; 0 if they are equal.

@@ -32,7 +32,7 @@ def add_judge(table: Records, energies: Energies, matches: Matches, population: 
     for record in table:
         row = energies.judge.get(record[Col.SYSTEM_ID], {})
         difference = row.get(str(Col.E_ABOVE_HULL_DIFFERENCE))
-        own = record[energies.prefix + Col.E_ABOVE_HULL]
+        own = record[energies.column(Col.E_ABOVE_HULL)]
         record[Col.JUDGE_E_ABOVE_HULL] = math.nan if difference is None else own + float(difference)
         record[Col.JOINT_VERDICT] = str(row.get(str(Col.VERDICT)) or Verdict.NO_ENERGY)
         on_hull = record[Col.JOINT_VERDICT] != Verdict.UNKNOWN_HULL and record[Col.RELAX_STATUS] == "converged"

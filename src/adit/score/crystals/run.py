@@ -15,7 +15,7 @@ from adit.score.common.control_cache import Controls, cached_controls
 from adit.score.common.inputs import Energies, Reference, Row
 from adit.score.common.measures import Measure, Measurer
 from adit.score.common.scored import NOTHING, Records, Scored, check_populations, populations_of, systems_of
-from adit.score.crystals.distances import CrystalProperties, crystal_properties, distance_measures, spread_measure
+from adit.score.crystals.distances import CrystalProperties, crystal_distances, crystal_properties, spread_measure
 from adit.score.crystals.summary import Against, crystal_funnel, crystal_records, energy_records
 from adit.score.crystals.table import RELAXED, add_energies, check_crystal, crystal_rows
 from adit.score.matching.matcher import Matches, index_references, match_all
@@ -132,5 +132,5 @@ class _Scorer:
             measurer = Measurer(Kind.CRYSTAL, name, len(rows), config.confidence)
             measures.append(spread_measure(checks[name], measurer))
             if self.target.sizes:
-                measures += distance_measures(crystal_properties(rows), self.target, measurer, self.target_name)
+                measures += crystal_distances(crystal_properties(rows), self.target, measurer, self.target_name)
         return tables, matches, measures

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from adit import seeds
-from adit.columns import POTENTIALS, Col, Metric, flag, surrogate_prefix
+from adit.columns import POTENTIALS, Col, Metric, energies_name, flag
 from adit.score.crystals.protocols import CRYSTAL_PROTOCOLS
 from adit.score.crystals.table import group_column, relaxed_group_column, relaxed_novelty_column
 
@@ -56,10 +56,10 @@ def crystal_rates(columns: Sequence[str]) -> list[Rate]:
         rates.append(Rate(Metric.NOVELTY, protocol.name, (flag(Metric.NOVELTY, protocol.name),)))
         together, new = relaxed_group_column(protocol.matcher), relaxed_novelty_column(protocol)
         for metric, joint in ((Metric.STABLE, Metric.SUN), (Metric.METASTABLE, Metric.MSUN)):
-            for prefix in map(surrogate_prefix, ("", *POTENTIALS)):
-                low = prefix + flag(metric, protocol.name)
-                rates.append(Rate(prefix + metric, protocol.name, (low,)))
-                rates.append(Rate(prefix + joint, protocol.name, (low, new), together))
+            for potential in ("", *POTENTIALS):
+                low = energies_name(flag(metric, protocol.name), potential)
+                rates.append(Rate(energies_name(metric, potential), protocol.name, (low,)))
+                rates.append(Rate(energies_name(joint, potential), protocol.name, (low, new), together))
     return [rate for rate in rates if set(rate.flags) <= set(columns)]
 
 

@@ -152,12 +152,12 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rat
             rules[Metric.METASTABLE] = protocol.metastable_rule
             rules[Metric.MSUN] = f"{protocol.metastable_rule}; unique, not in {protocol.reference}"
         for metric, rule in rules.items():
-            column = energies.prefix + flag(metric, protocol.name)
+            column = energies.column(flag(metric, protocol.name))
             basis = f"{REQUESTED}; converged relaxations; {energies.basis}; {rule}"
             if any(row[column] is None for row in table):
-                records.append(rater.ratio(protocol.name, energies.prefix + metric, 0, 0, NO_REFERENCE))
+                records.append(rater.ratio(protocol.name, energies.column(metric), 0, 0, NO_REFERENCE))
                 continue
-            records.append(rater.rate(protocol.name, energies.prefix + metric, (row[column] for row in table), basis))
+            records.append(rater.rate(protocol.name, energies.column(metric), (row[column] for row in table), basis))
     if energies.on_hull:
         records += _covered(table, energies, rater)
         records += judge_records(table, energies, rater, REQUESTED, NO_REFERENCE)
@@ -169,18 +169,18 @@ def energy_records(table: Records, energies: Energies, rater: Rater) -> list[Rat
 
 def _covered(table: Records, energies: Energies, rater: Rater) -> list[RateRecord]:
     """Return the shares of crystals with a known hull, and of stable and S.U.N. ones with a known hull."""
-    energies_of = [row[energies.prefix + Col.E_ABOVE_HULL] for row in table]
+    energies_of = [row[energies.column(Col.E_ABOVE_HULL)] for row in table]
     on_known_hull = [bool(row[Col.HULL_COVERS_CHEMISTRY]) and e == e for row, e in zip(table, energies_of, strict=True)]
     basis = f"{REQUESTED}; an energy, and a hull with compounds of every pair of elements; {energies.basis}"
     records = [rater.rate(Protocol.STRICT, Metric.KNOWN_HULL, on_known_hull, basis)]
     for name, metric in ((Metric.KNOWN_HULL_STABLE, Metric.STABLE), (Metric.KNOWN_HULL_SUN, Metric.SUN)):
-        flags = [row[energies.prefix + flag(metric, ADIT.name)] for row in table]
+        flags = [row[energies.column(flag(metric, ADIT.name))] for row in table]
         if any(each is None for each in flags):
-            records.append(rater.ratio(Protocol.STRICT, energies.prefix + name, 0, 0, NO_REFERENCE))
+            records.append(rater.ratio(Protocol.STRICT, energies.column(name), 0, 0, NO_REFERENCE))
             continue
         both = (bool(flag) and covered for flag, covered in zip(flags, on_known_hull, strict=True))
         rule = f"{basis}; {metric} by protocol {ADIT.name}, unknown hulls not counted"
-        records.append(rater.rate(Protocol.STRICT, energies.prefix + name, both, rule))
+        records.append(rater.rate(Protocol.STRICT, energies.column(name), both, rule))
     return records
 
 
@@ -251,12 +251,12 @@ def _unrelaxed(row: dict[str, Any]) -> str:
 def _unstable(row: dict[str, Any], energies: Energies) -> str:
     if row[Col.MISSING_PAIRS]:
         return "unknown hull: pairs of elements without a reference compound"
-    if row[energies.prefix + flag(Metric.STABLE, ADIT.name)]:
+    if row[energies.column(flag(Metric.STABLE, ADIT.name))]:
         return ""
-    if math.isnan(row[energies.prefix + Col.E_ABOVE_HULL]):
+    if math.isnan(row[energies.column(Col.E_ABOVE_HULL)]):
         return plain_reason(row[Col.HULL_REASON]) or "no energy above hull"
     if row[Col.N_ELEMENTS] < ADIT.min_elements:
         return "single element"
-    if row[energies.prefix + flag(Metric.METASTABLE, ADIT.name)]:
+    if row[energies.column(flag(Metric.METASTABLE, ADIT.name))]:
         return "metastable (0 to 0.1 eV/atom above the hull)"
     return "0.1 eV/atom or more above the hull"

@@ -23,7 +23,7 @@ from adit.score.crystals.validity import (
     plausible_density,
     structurally_valid,
 )
-from adit.score.matching.amd import AMD, fingerprint
+from adit.score.matching.amd import AMD, amd_fingerprint
 from adit.score.matching.matcher import SETTINGS, MatcherSettings, Matches
 from adit.systems import AtomicSystem, Failure
 
@@ -69,7 +69,7 @@ def check_crystal(system: AtomicSystem) -> dict[str, Any]:
         Col.DISTANCE_RATIO_VALIDITY: contacts.ratio >= MIN_DISTANCE_RATIO,
         Col.DENSITY_VALIDITY: plausible_density(per_atom, heaviness),
         Col.SMACT_NATIVE_VALIDITY: smact_test.smact_native_valid(counts),
-        AMD: fingerprint(system),
+        AMD: amd_fingerprint(system),
     }
 
 
@@ -160,23 +160,23 @@ def add_energies(table: Records, energies: Energies, matches: Matches) -> None:
         record[Col.RMSD_MOVED] = _number(relaxed.get(Col.RMSD_MOVED))
         record[Col.RELAXED_SPACEGROUP] = 0 if structure is None else convert.spacegroup_number(structure)
         for column in (Col.E_ABOVE_HULL, Col.FORMATION_ENERGY):
-            record[energies.prefix + column] = _number(placed.get(str(column)))
+            record[energies.column(column)] = _number(placed.get(str(column)))
         record[Col.HULL_COVERS_CHEMISTRY] = bool(placed.get(Col.HULL_COVERS_CHEMISTRY, True))
         record[Col.HULL_GAPS] = str(placed.get(Col.HULL_GAPS) or "")
         record[Col.MISSING_PAIRS] = str(placed.get(Col.MISSING_PAIRS) or record[Col.HULL_GAPS])
-        record[Col.VERDICT] = _verdict(record, energies.prefix)
+        record[Col.VERDICT] = _verdict(record, energies)
         record[Col.HULL_REASON] = str(placed.get(Col.REASON) or "")
         record[Col.DFT_STATUS] = str(dft.get(Col.STATUS, "not_sent"))
         record[Col.DFT_REASON] = str(dft.get(Col.REASON) or "")
         record |= _relaxed_matches(matches, system_id)
     for protocol in CRYSTAL_PROTOCOLS if energies.on_hull else ():
-        _add_protocol(table, protocol, matches, energies.prefix)
+        _add_protocol(table, protocol, matches, energies)
     if energies.on_hull:
         add_judge(table, energies, matches, RELAXED)
 
 
-def _verdict(record: Mapping[str, Any], prefix: str) -> str:
-    energy = record[prefix + Col.E_ABOVE_HULL]
+def _verdict(record: Mapping[str, Any], energies: Energies) -> str:
+    energy = record[energies.column(Col.E_ABOVE_HULL)]
     return str(verdict(energy, record[Col.N_ELEMENTS], record[Col.MISSING_PAIRS]))
 
 
@@ -196,20 +196,20 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _add_protocol(table: Records, protocol: CrystalProtocol, matches: Matches, prefix: str) -> None:
+def _add_protocol(table: Records, protocol: CrystalProtocol, matches: Matches, energies: Energies) -> None:
     tests = [(Metric.STABLE, Metric.SUN, protocol.stable)]
     if protocol.metastable_at is not None:
         tests.append((Metric.METASTABLE, Metric.MSUN, protocol.metastable))
     for metric, joint, test in tests:
         candidates = []
         for record in table:
-            energy = record[prefix + Col.E_ABOVE_HULL] if record[Col.RELAX_STATUS] == "converged" else math.nan
+            energy = record[energies.column(Col.E_ABOVE_HULL)] if record[Col.RELAX_STATUS] == "converged" else math.nan
             passes = test(energy, record[Col.N_ELEMENTS])
-            record[prefix + flag(metric, protocol.name)] = passes
+            record[energies.column(flag(metric, protocol.name))] = passes
             match = matches.get(RELAXED, record[Col.SYSTEM_ID], protocol.matcher)
             if passes and match is not None and protocol.novel(match):
                 candidates.append((record[Col.SYSTEM_ID], match.group))
         chosen = representatives(candidates)
         for record in table:
             joined = record[Col.SYSTEM_ID] in chosen
-            record[prefix + flag(joint, protocol.name)] = joined if matches.has_references else None
+            record[energies.column(flag(joint, protocol.name))] = joined if matches.has_references else None

@@ -52,7 +52,7 @@ def average_minimum_distances(system: AtomicSystem, neighbours: int = NEIGHBOURS
         radius *= 1.5
 
 
-def fingerprint(system: AtomicSystem) -> np.ndarray | None:
+def amd_fingerprint(system: AtomicSystem) -> np.ndarray | None:
     """Return the average minimum distances (Å) of a crystal; ``None`` if its cell is too flat."""
     try:
         return average_minimum_distances(system)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Final
 
-from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, LinkTask, run_tasks
+from adit.score.matching.linking import SETTINGS, TRAINING, Fits, Groups, LinkTask, run_links
 from adit.systems import AtomicSystem
 
 BLOCK: Final = 24
@@ -62,7 +62,7 @@ def compare_with_references(
             classes = (*[0] * len(block), *(TRAINING if in_train else TRAINING + 1 for _, in_train in beside))
             tasks.append((group, start, LinkTask(members, pairs, classes, compare=compare)))
     work = [task for _, _, task in tasks]
-    results = run_tasks(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with the reference")
+    results = run_links(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with the reference")
     for (group, start, task), links in zip(tasks, results, strict=True):
         for name, edges in links.edges.items():
             for first, second in edges:
@@ -107,7 +107,7 @@ def compare_with_each_other(
     if not tasks:
         return 0, 0
     work = [task for _, _, task in tasks]
-    results = run_tasks(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with each other")
+    results = run_links(work, workers=workers, wall_limit_s=wall_limit_s, what="tasks compared with each other")
     for (group, numbers, _), links in zip(tasks, results, strict=True):
         for name, edges in links.edges.items():
             for first, second in edges:

@@ -185,7 +185,7 @@ class Groups:
         self._parent[max(one, other)] = min(one, other)
 
 
-def run_tasks(tasks: Sequence[LinkTask], *, workers: int, wall_limit_s: float, what: str) -> list[Links]:
+def run_links(tasks: Sequence[LinkTask], *, workers: int, wall_limit_s: float, what: str) -> list[Links]:
     """Run tasks in worker processes; a task that hangs or crashes is split to find the crystal at fault.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 
 from adit.elements import reduced_formula
 from adit.progress import Progress
-from adit.score.matching.amd import fingerprint
+from adit.score.matching.amd import amd_fingerprint
 from adit.systems import AtomicSystem
 
 LARGEST: Final = 500
@@ -44,13 +44,13 @@ def nearest_known(systems: Sequence[AtomicSystem], references: Sequence[AtomicSy
 
     @cache
     def of_known(number: int) -> np.ndarray | None:
-        return fingerprint(references[number])
+        return amd_fingerprint(references[number])
 
     nearest: dict[str, Nearest] = {}
     progress = Progress("nearest known crystals", len(systems))
     for system in systems:
         alike = by_formula.get(reduced_formula(system.numbers)) or by_elements.get(_elements(system)) or []
-        mine = fingerprint(system) if alike else None
+        mine = amd_fingerprint(system) if alike else None
         others = [] if mine is None else [(of_known(number), number) for number in alike[:LARGEST]]
         apart = [(float(np.abs(mine - other).max()), number) for other, number in others if other is not None]
         if apart:

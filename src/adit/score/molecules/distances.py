@@ -81,7 +81,7 @@ _OF_ALL: Final = (Distance.SIZE, Distance.ELEMENTS)
 """Distances that need no bonds and count every molecule; the others count strictly valid molecules only."""
 
 
-def distance_measures(mine: MoleculeProperties, reference: MoleculeProperties, measurer: Measurer) -> list[Measure]:
+def molecule_distances(mine: MoleculeProperties, reference: MoleculeProperties, measurer: Measurer) -> list[Measure]:
     """Return the distances of a population's distributions to those of the reference, each with its unit.
 
     Args:

@@ -25,7 +25,7 @@ from adit.score.common.scored import (
     populations_of,
     systems_of,
 )
-from adit.score.molecules.distances import distance_measures, molecule_properties
+from adit.score.molecules.distances import molecule_distances, molecule_properties
 from adit.score.molecules.novelty import Composition, KnownNames, TrainNames, composition_key
 from adit.score.molecules.relaxed import Relaxation, property_values, relaxations
 from adit.score.molecules.summary import molecule_funnel, molecule_records, property_measures, xtb_measures
@@ -119,7 +119,7 @@ class _Scorer:
             results.measures.extend(xtb_measures(table, measurer))
             if against.systems:
                 results.measures.extend(
-                    distance_measures(molecule_properties(members, checks[name]), against, measurer)
+                    molecule_distances(molecule_properties(members, checks[name]), against, measurer)
                 )
         return tables, results
 
@@ -134,7 +134,7 @@ class _Scorer:
             for row in rows
             if row.system_id in done and Col.GAP in done[row.system_id]
         }
-        ids = chosen(rows, config.xtb, self.stage.seed) - relaxed.keys() if not relaxed else set()
+        ids = drawn_ids(rows, config.xtb, self.stage.seed) - relaxed.keys() if not relaxed else set()
         relaxed |= dict.fromkeys(sorted(ids), NO_BONDING)
         work = [s for s in systems_of(rows) if s.system_id in ids and has_bonding(checks[s.system_id])]
         fresh = relaxations(work, workers=self.workers, wall_limit_s=config.wall_limit_s) if work else []
@@ -149,7 +149,7 @@ class _Scorer:
         count: int | None,
     ) -> dict[str, dict[str, Any]]:
         """Return a tool's answers for the selected rows of each population; rows without bonds get a reason instead."""
-        sent = {name: chosen(rows, count, self.stage.seed) for name, rows in populations.items()}
+        sent = {name: drawn_ids(rows, count, self.stage.seed) for name, rows in populations.items()}
         outcomes: dict[str, dict[str, Any]] = {
             name: dict.fromkeys(sorted(ids), NO_BONDING) for name, ids in sent.items()
         }
@@ -179,11 +179,11 @@ def reference_rows(train: Sequence[AtomicSystem], populations: Populations, coun
     """
     control = {row.system_id for row in populations[Population.TRAIN]}
     others = [system for system in train if system.system_id not in control] or list(train)
-    wanted = chosen(others, count, seed)
+    wanted = drawn_ids(others, count, seed)
     return [system for system in others if system.system_id in wanted]
 
 
-def chosen(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str]:
+def drawn_ids(rows: Sequence[Row], count: int | None, seed: int) -> AbstractSet[str]:
     """Return the ids of ``count`` rows (``None``: all); the selection depends on seed and ids, not on the order."""
     ids = sorted((row.system_id for row in rows), key=lambda system_id: seeds.derive_seed("chosen", seed, system_id))
     return set(ids[:count])

@@ -58,7 +58,7 @@ class Corrected:
             raise DataError(f"{where}: {missing} of {self.n_oxides} oxides have no MP2020 correction; use raw energies")
 
 
-def mp2020(entries: Sequence[Any]) -> Corrected:
+def corrected_entries(entries: Sequence[Any]) -> Corrected:
     """Correct computed entries; their previous corrections are removed first.
 
     Args:

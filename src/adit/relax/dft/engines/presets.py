@@ -127,11 +127,11 @@ def read_preset(engine: str, name: str, folder: Path | None = None, *, molecules
         ConfigError: there is no such preset (the message lists the available ones), it is invalid, or the engine has no
             settings for molecules.
     """
-    if engine == "vasp":
-        if name not in ("mp-gga", "mp-r2scan"):
-            raise ConfigError(f"dft.preset: VASP has no preset '{name}'; choose mp-gga or mp-r2scan")
-        return VaspPreset.model_validate({"flow": name, "molecules": molecules})
     entry = ENGINES[engine]
+    if entry.flows:
+        if name not in entry.flows:
+            raise ConfigError(f"dft.preset: {entry.title} has no preset '{name}'; choose {' or '.join(entry.flows)}")
+        return VaspPreset.model_validate({"flow": name, "molecules": molecules})
     key, stem = "dft.preset", f"{engine}-"
     if molecules:
         key, stem = "dft.molecule.preset", f"{engine}-{entry.molecule_files}"

@@ -6,9 +6,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
-import shlex
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from adit.config import DftStage
+from adit.config.base import load_place
 from adit.config.engines import ENGINES
 from adit.errors import ExternalToolError
 from adit.progress import log
@@ -54,21 +52,19 @@ class Engine:
     @property
     def functional(self) -> str:
         """Return the functional, e.g. ``PBE``."""
-        if self.name == "vasp":
-            plain = "PBE" if self.molecules else "PBE(+U)"
-            return "r2SCAN" if self.preset_name == "mp-r2scan" else plain
-        return ENGINES[self.name].functional
+        return ENGINES[self.name].functional_of(self.preset_name, molecules=self.molecules)
 
     @property
     def energy_tag(self) -> str:
         """Return the energy tag ``<code>/<functional>/<correction>``; energies of different tags are not compared.
 
-        VASP's settings are the Materials Project's; only mp-gga has the MP2020 corrections. Energies of the
-        other codes depend on cutoff, k-points and version, so their tag contains the preset and the settings' hash.
+        Settings of a published flow need no more. Energies of other settings depend on cutoff, k-points and version,
+        so their tag contains the preset and the settings' hash.
         """
-        if self.name == "vasp":
-            corrected = self.preset_name == "mp-gga" and not self.molecules
-            return f"vasp/{self.functional}/{'MP2020' if corrected else 'none'}"
+        entry = ENGINES[self.name]
+        if self.preset_name in entry.flows:
+            correction = "none" if self.molecules else entry.corrections.get(self.preset_name, "none")
+            return f"{self.name}/{self.functional}/{correction}"
         kind = "molecule-" if self.molecules else ""
         return f"{self.name}-{kind}{self.preset_name}-{self.settings_hash[:8]}/{self.functional}/none"
 
@@ -87,10 +83,12 @@ def available(engine: str, command: str | None = None) -> str | None:
         engine: ``vasp``, ``gpaw`` or ``gfn1-xtb``.
         command: command that starts VASP, if configured.
     """
-    if engine == "vasp":
-        return "unknown" if _vasp_runs(command) else None
-    module = ENGINES[engine].module
-    if importlib.util.find_spec(module) is None or not _imports(module, ENGINES[engine].probe):
+    entry = ENGINES[engine]
+    if entry.version:
+        version: str | None = load_place(entry.version)(command)
+        return version
+    module = entry.module
+    if importlib.util.find_spec(module) is None or not _imports(module, entry.probe):
         return None
     try:
         return importlib.metadata.version(module)
@@ -107,16 +105,6 @@ def _imports(module: str, probe: str) -> bool:
     return done.returncode == 0
 
 
-def _vasp_runs(command: str | None) -> bool:
-    words = shlex.split(os.path.expandvars(command)) if command else []
-    if not words:
-        from atomate2 import SETTINGS
-
-        words = shlex.split(os.path.expandvars(SETTINGS.VASP_CMD))
-    programs = [word for word in words if Path(word).name.startswith("vasp")] or words[:1]
-    return bool(programs) and all(shutil.which(program) is not None for program in (words[0], *programs))
-
-
 def resolve(stage: DftStage, settings_dir: Path | None = None, *, molecules: bool = False) -> Engine:
     """Return the configured engine, or its fallback if it is not installed.
 
@@ -130,20 +118,21 @@ def resolve(stage: DftStage, settings_dir: Path | None = None, *, molecules: boo
         ConfigError: there is no such preset.
     """
     wanted, dft = stage.dft.engine, stage.dft
+    entry = ENGINES[wanted]
     own = (dft.molecule.preset or dft.preset) if molecules else dft.preset
     version = available(wanted, dft.command)
     if version is not None:
         preset = read_preset(wanted, own, settings_dir, molecules=molecules)
-        if wanted == "vasp":
-            _need_potcars()
-        command = dft.command if wanted == "vasp" else None
+        if entry.requirement:
+            load_place(entry.requirement)()
+        command = dft.command if entry.commanded else None
         return Engine(wanted, version, own, preset, command, molecules=molecules)
     if dft.fallback is None:
-        raise ExternalToolError(ENGINES[wanted].missing)
+        raise ExternalToolError(entry.missing)
     version = available(dft.fallback)
     if version is None:
-        raise ExternalToolError(f"{ENGINES[wanted].missing}; and for the fallback: {ENGINES[dft.fallback].missing}")
-    name = own if wanted == "gpaw" else "standard"
+        raise ExternalToolError(f"{entry.missing}; and for the fallback: {ENGINES[dft.fallback].missing}")
+    name = ENGINES[dft.fallback].preset if entry.flows else own
     note = describe_fallback(wanted, dft.fallback)
     reason = why_missing(wanted)
     log.warning("%s", f"{note}. {reason}" if reason else note)
@@ -153,19 +142,9 @@ def resolve(stage: DftStage, settings_dir: Path | None = None, *, molecules: boo
 
 def why_missing(engine: str) -> str:
     """Return the line that ``make env`` wrote about an engine it could not build; empty if there is none."""
-    path = Path(sys.prefix) / "gpaw-missing.txt"
-    return path.read_text(encoding="utf-8").strip() if engine == "gpaw" and path.is_file() else ""
-
-
-def _need_potcars() -> None:
-    from pymatgen.core import SETTINGS
-
-    folder = SETTINGS.get("PMG_VASP_PSP_DIR")
-    if not folder or not Path(folder).expanduser().is_dir():
-        problem = f"{folder} is not a folder" if folder else "PMG_VASP_PSP_DIR is not set"
-        raise ExternalToolError(
-            f"VASP's POTCARs: {problem}; set it to the folder of your licensed POTCARs as pymatgen says"
-        )
+    note = ENGINES[engine].missing_note
+    path = Path(sys.prefix) / note
+    return path.read_text(encoding="utf-8").strip() if note and path.is_file() else ""
 
 
 def describe_fallback(wanted: str, taken: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from adit import convert
 from adit.columns import Col
 from adit.errors import ConfigError
-from adit.relax.dft.engines.corrections import mp2020
+from adit.relax.dft.engines.corrections import corrected_entries
 from adit.relax.dft.engines.presets import VaspPreset
 from adit.relax.potentials.divergence import cell_divergence, divergence, largest_force
 from adit.systems import AtomicSystem, Kind
@@ -107,7 +107,7 @@ def result_of(documents: Sequence[Any], preset: VaspPreset) -> dict[str, Any]:
     energy: float | None = float(output.energy)
     correction: float | None = None
     if preset.flow == "mp-gga" and not preset.molecules:
-        corrected = mp2020([last.structure_entry])
+        corrected = corrected_entries([last.structure_entry])
         energy, correction = corrected.energies[0], corrected.corrections[0]
         if energy is not None:
             corrected.check("the static run")
