@@ -50,7 +50,6 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
             "sample/request.py": 3,
             "train/corpus.py": 3,
             "config/model.py": 3,
-            "model/conditions.py": 2,
         },
     ),
     "density": ("a file of GPAW", {"relax/dft/engines/ase_maker.py": 2}),

@@ -159,26 +159,26 @@ def no_restart(task: object, run: Path) -> tuple[int, AtomicSystem | None]:
 def test_an_engine_with_flows_a_command_and_files_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All that the package asks of an engine is a field of its entry: it needs no branch on its name."""
     entry = EngineEntry(
-        *("flows", "Flows", "PBE(+U)", "good", "free", "install it"),
-        flows=("good", "better"),
-        functionals={"better": "r2SCAN"},
+        *("flows", "Flows", "PBE(+U)", "mp-gga", "free", "install it"),
+        flows=("mp-gga", "mp-r2scan"),
+        functionals={"mp-r2scan": "r2SCAN"},
         molecule_functional="PBE",
-        corrections={"good": "MP2020"},
+        corrections={"mp-gga": "MP2020"},
         commanded=True,
         version=f"{HERE}:program_version",
         last_geometry=f"{HERE}:no_restart",
     )
     monkeypatch.setitem(ENGINES, "flows", entry)
-    stage = config.DftStage(dft=config.DftConfig(engine="flows", preset="good", command="run-lj"))
+    stage = config.DftStage(dft=config.DftConfig(engine="flows", preset="mp-gga", command="run-lj"))
     engine = resolve(stage, tmp_path)
     assert (engine.version, engine.command, engine.energy_tag) == ("2.0", "run-lj", "flows/PBE(+U)/MP2020")
     assert resolve(stage, tmp_path, molecules=True).energy_tag == "flows/PBE/none"
-    better = config.DftStage(dft=config.DftConfig(engine="flows", preset="better", command="run-lj"))
+    better = config.DftStage(dft=config.DftConfig(engine="flows", preset="mp-r2scan", command="run-lj"))
     assert resolve(better, tmp_path).energy_tag == "flows/r2SCAN/none"
-    with pytest.raises(ConfigError, match="Flows has no preset 'worse'; choose good or better"):
-        resolve(config.DftStage(dft=config.DftConfig(engine="flows", preset="worse", command="run-lj")), tmp_path)
+    with pytest.raises(ConfigError, match="Flows has no preset 'other'; choose mp-gga or mp-r2scan"):
+        resolve(config.DftStage(dft=config.DftConfig(engine="flows", preset="other", command="run-lj")), tmp_path)
     with pytest.raises(ExternalToolError, match="install it"):
-        resolve(config.DftStage(dft=config.DftConfig(engine="flows", preset="good")), tmp_path)
+        resolve(config.DftStage(dft=config.DftConfig(engine="flows", preset="mp-gga")), tmp_path)
     monkeypatch.setitem(ENGINES, "flows", replace(entry, requirement=f"{HERE}:no_files"))
     with pytest.raises(ExternalToolError, match="the tables of LJ are missing"):
         resolve(stage, tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,7 +15,8 @@ from adit.errors import ConfigError
 from adit.flow.grid import GRIDS, time_grid
 from adit.flow.guidance import Guided
 from adit.flow.path import interpolate, logit_normal_times, velocity
-from adit.flow.solver import Predict, Step, integrate
+from adit.flow.solver import Evaluation, Predict, Step, integrate
+from adit.flow.solvers import adaptive
 from adit.flow.solvers.registry import evaluations, make_solver
 from adit.flow.solvers.stochastic import Ddim
 
@@ -134,7 +136,20 @@ def test_a_multistep_solver_beats_euler_at_equal_cost() -> None:
 def test_the_adaptive_solver_keeps_its_tolerance(caplog: pytest.LogCaptureFixture) -> None:
     noise = torch.ones(2, 3, 4, dtype=torch.float64)
     assert float((solve(gaussian, noise, "adaptive", 1) - S).abs().max()) < 1e-3  # of the Euler step from t = 0.999
-    assert "stopped" not in caplog.text
+    assert "step control ended" not in caplog.text
+
+
+def test_heun_finishes_the_path_where_step_control_ends_early(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(adaptive, "LIMIT", 20)
+    noise = torch.ones(2, 3, 4, dtype=torch.float64)
+    steps = list(adaptive.Adaptive(1e-9)(Evaluation(gaussian, noise), noise, (0.0, 1.0), None))
+    assert "step control ended at t = 0." in caplog.text
+    times = [step.t for step in steps[-adaptive.STEPS_LEFT - 1 :]]
+    assert times[-1] == 1.0
+    assert np.diff(times) == pytest.approx(np.full(adaptive.STEPS_LEFT, (1.0 - times[0]) / adaptive.STEPS_LEFT))
+    assert float((steps[-1].latents - S).abs().max()) < 1e-3
 
 
 def test_churn_keeps_the_distribution() -> None:

@@ -15,7 +15,8 @@ from adit import store
 from adit.cli import main
 from adit.config import HullConfig, JudgeConfig, JudgeStage, RelaxConfig
 from adit.errors import DataError
-from adit.hull.judged import judge_hull, judges_at_hand, read_inputs
+from adit.hull.convex_hull import Hull, ReferenceEntry
+from adit.hull.judged import JudgeInputs, judge_hull, judge_table, judges_at_hand, read_inputs
 from adit.hull.reference_rows import reference_row
 from adit.hull.shipped import add_set
 from adit.hull.verdicts import Verdict, is_stable, joint, verdict
@@ -209,3 +210,16 @@ def test_the_judge_takes_the_prototypes_of_the_runs_hull(files: Path, tmp_path: 
 def test_stable_is_below_the_hull_by_more_than_rounding() -> None:
     assert [is_stable(energy, 2) for energy in (-1.5e-6, -0.5e-6, 0.0, math.nan)] == [True, False, False, False]
     assert not is_stable(-0.1, 1)
+
+
+def test_the_difference_is_the_judge_minus_the_run() -> None:
+    """CuAu of -3.1 eV/atom, elements of -3.5 and -3.3: 0.3 above their line, by the run 0.2 below its own."""
+    entries = [ReferenceEntry({name: 1.0}, energy) for name, energy in (("Cu", -3.5), ("Au", -3.3))]
+    judged = {"cuau": {"status": "judged", "reason": "", "energy_per_atom": -3.1}}
+    placed = {"system_id": "cuau", "e_above_hull": -0.2, "formation_energy_per_atom": -0.2, "missing_pairs": ""}
+    placed |= {"energy_tag": CHGNET, "hull_tag": CHGNET, "verdict": str(Verdict.STABLE)}
+    inputs = JudgeInputs({"cuau": CUAU}, judged, [placed], EMT, "")
+    (row,) = judge_table(inputs, Hull.from_entries(EMT, entries), "").to_dict("records")
+    assert row["emt_e_above_hull"] == pytest.approx(0.3)
+    assert row["emt_formation_energy_per_atom"] == pytest.approx(0.3)
+    assert row["e_above_hull_difference"] == pytest.approx(0.5)

@@ -16,7 +16,7 @@ from tests.unit.ledger.runs import caesium, salt, write_run
 def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reduce and compare in this process: a worker takes seconds to start."""
     monkeypatch.setattr(merge, "reduce_all", lambda rows, **_: [reduce_crystal(row) for row in rows])
-    monkeypatch.setattr(merge, "run_tasks", lambda tasks, **_: [link(task) for task in tasks])
+    monkeypatch.setattr(merge, "run_links", lambda tasks, **_: [link(task) for task in tasks])
 
 
 @pytest.fixture

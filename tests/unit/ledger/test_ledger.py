@@ -67,7 +67,7 @@ def test_a_crystal_between_two_joins_them_and_keeps_their_marks(
     def volume(peer):  # type: ignore[no-untyped-def]
         return peer.reduced.volume
 
-    monkeypatch.setattr(adding, "joined", near)
+    monkeypatch.setattr(adding, "matching_pairs", near)
     add(path, [tmp_path / "a", tmp_path / "b"], 1)
     ids = [str(row[0]) for row in rows(path, "", "id")]
     assert len(ids) == 2

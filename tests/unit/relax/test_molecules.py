@@ -208,7 +208,7 @@ def test_an_ion_without_an_energy_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     def none(numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int) -> float:
         raise gfn2.NoEnergyError("no energy")
 
-    monkeypatch.setattr(properties, "energy_of", none)
+    monkeypatch.setattr(properties, "gfn2_energy", none)
     result = relax_molecule(system("water", molecule("H2O")), dataclasses.replace(LIMITS, ions=True))
     assert result.status == "converged"
     assert result.reason == f"no {Col.IONISATION}: no energy; no {Col.AFFINITY}: no energy"

@@ -31,7 +31,7 @@ SURROGATE = energies_name("", "chgnet")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave figures out: the pages are looked at."""
-    monkeypatch.setattr(build, "save", lambda drawing, folder: Markup("<svg></svg>"))
+    monkeypatch.setattr(build, "save_drawing", lambda drawing, folder: Markup("<svg></svg>"))
 
 
 def change(run: Path, kind: str, **columns: Any) -> pd.DataFrame:

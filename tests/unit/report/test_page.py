@@ -125,7 +125,7 @@ class Tags(HTMLParser):
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave figures out of pages whose other parts are looked at."""
-    monkeypatch.setattr(build, "save", lambda drawing, folder: Markup("<svg></svg>"))
+    monkeypatch.setattr(build, "save_drawing", lambda drawing, folder: Markup("<svg></svg>"))
 
 
 @pytest.fixture(scope="module")

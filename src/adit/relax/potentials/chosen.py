@@ -18,7 +18,7 @@ from adit.relax.potentials.chgnet_calculator import network
 from adit.relax.potentials.corrections import mp2020
 from adit.relax.potentials.evaluators import ByCalculator, Evaluator, fed, quiet
 from adit.relax.potentials.identity import Identity
-from adit.relax.potentials.interpreter.loaders import load
+from adit.relax.potentials.interpreter.loaders import load_calculator
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.potentials.registry import Potential, potential
@@ -207,7 +207,7 @@ def _evaluator(chosen: Chosen, device: str) -> Evaluator:
         return Remote(chosen.python, chosen.name, weights, device)
     try:
         with quiet():
-            return ByCalculator(load(chosen.name, weights, device))
+            return ByCalculator(load_calculator(chosen.name, weights, device))
     except Exception as error:
         why = " ".join(str(error).split())[:300]
         raise ExternalToolError(f"{chosen.label}: does not load ({type(error).__name__}: {why})") from error

@@ -96,7 +96,7 @@ LOADERS = {"chgnet": chgnet, "sevennet": sevennet, "mace": mace, "orb": orb, "ma
 """Name of a potential → function that returns its calculator."""
 
 
-def load(name: str, weights: str, device: str) -> Any:
+def load_calculator(name: str, weights: str, device: str) -> Any:
     """Return an ASE calculator; on the CPU it runs on one thread.
 
     Args:

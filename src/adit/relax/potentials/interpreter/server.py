@@ -27,9 +27,9 @@ def main() -> None:
     try:
         import numpy as np
         from ase import Atoms
-        from loaders import answer, load  # type: ignore[import-not-found]
+        from loaders import answer, load_calculator  # type: ignore[import-not-found]
 
-        calculator = load(name, weights, device)
+        calculator = load_calculator(name, weights, device)
     except BaseException as error:  # noqa: BLE001 - whatever keeps it from loading is the first line
         say({"error": "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:300])})
         return
