@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adit.cli.init import ITEMS
+from adit.cli.folders import ITEMS
 from adit.config.yaml_text import load_yaml
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@
 
     from adit import api
 
-    model = api.load()                                       # the shipped weights
+    model = api.load_model()                                       # the shipped weights
     crystals = model.sample("crystal", 20, composition="Li-Fe-O")
     relaxed = api.relax(crystals)
     best = api.rank(api.above_hull(relaxed))
@@ -14,8 +14,8 @@ one line of text.
 """
 
 from adit.api.energies import above_hull, rank, relax
-from adit.api.model import Model, load
-from adit.api.scoring import Scores, score
+from adit.api.model import Model, load_model
+from adit.api.scoring import Scores, evaluate
 from adit.api.structures import Structures, read
 from adit.errors import AditError, ConfigError, DataError, ExternalToolError
 from adit.progress import watched
@@ -33,10 +33,10 @@ __all__ = [
     "Scores",
     "Structures",
     "above_hull",
-    "load",
+    "evaluate",
+    "load_model",
     "rank",
     "read",
     "relax",
-    "score",
     "watched",
 ]

@@ -114,8 +114,8 @@ def rank(placed: Structures) -> Structures:
 
     column = _energy_column(placed.table)
     energy, covered = placed.table[column], placed.table[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)
-    order = pd.DataFrame({"missing": energy.isna(), "unknown": ~covered, "energy": energy}).sort_values(
-        ["missing", "unknown", "energy"], kind="stable"
+    order = pd.DataFrame({"missing": energy.isna(), "unknown": ~covered, "height": energy}).sort_values(
+        ["missing", "unknown", "height"], kind="stable"
     )
     return placed.named(placed.table[Col.SYSTEM_ID].iloc[list(order.index)])
 

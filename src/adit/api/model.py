@@ -81,7 +81,7 @@ class Model:
             return Structures.of(list(store.read_systems(file)))
 
 
-def load(weights: str | Path | None = None) -> Model:
+def load_model(weights: str | Path | None = None) -> Model:
     """Return a trained model.
 
     Args:

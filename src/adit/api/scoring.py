@@ -30,7 +30,7 @@ class Scores:
     funnel: pd.DataFrame
 
 
-def score(
+def evaluate(
     samples: Given,
     *,
     reference: Sequence[str | Path] | str | Path = (),

@@ -14,12 +14,11 @@ from pathlib import Path
 
 from adit import __version__
 from adit.cli import (
-    clean,
     data,
     doctor,
     dossier,
+    folders,
     info,
-    init,
     judge,
     keep,
     ledger,
@@ -62,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
     rooms = (
-        clean,
+        folders,
         data,
         train,
         sample,
@@ -74,7 +73,6 @@ def parser() -> argparse.ArgumentParser:
         ledger,
         dossier,
         info,
-        init,
         take,
         substitute,
         keep,

@@ -109,9 +109,12 @@ def _outs(args: argparse.Namespace) -> list[Path]:
 
 
 def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[Path]:
-    """Return the inputs of sampling: the folders of the networks, and the file of the motif."""
+    """Return the inputs of sampling: the folders of the networks, the manifest beside them, the file of the motif."""
+    from adit.train.bundle import MANIFEST
+
     motif = stage.sample.conditions.of(kind).motif
-    return [vae, dit, *([Path(motif)] if motif is not None else [])]
+    manifests = [path for path in {vae.parent / MANIFEST, dit.parent / MANIFEST} if path.is_file()]
+    return [vae, dit, *manifests, *([Path(motif)] if motif is not None else [])]
 
 
 def _tidily(handler: Handler) -> Handler:

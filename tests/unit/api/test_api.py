@@ -18,7 +18,7 @@ SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.8), ["Na", "Cl"], [[0,
 
 @pytest.fixture(scope="module")
 def model() -> api.Model:
-    return api.load()
+    return api.load_model()
 
 
 def test_samples_are_those_of_the_command_line(model: api.Model, tmp_path: Path) -> None:
@@ -67,13 +67,13 @@ def test_relaxed_crystals_are_placed_and_ranked() -> None:
 
 
 def test_scores_are_tables() -> None:
-    scores = api.score([SALT, molecule("H2O"), molecule("CH4")], reference=())
+    scores = api.evaluate([SALT, molecule("H2O"), molecule("CH4")], reference=())
     assert set(scores.samples) == {"crystal", "molecule"}
     assert list(scores.samples["molecule"]["validity"]) == [True, True]
     assert {"metric", "numerator", "denominator"} <= set(scores.rates)
     assert set(scores.funnel["kind"]) == {"crystal", "molecule"}
     with pytest.raises(api.ConfigError, match="nonsense"):
-        api.score([SALT], nonsense=1)
+        api.evaluate([SALT], nonsense=1)
 
 
 def test_progress_is_seen_and_an_exception_ends_the_call() -> None:

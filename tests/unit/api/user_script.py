@@ -11,7 +11,7 @@ def count(what: str, done: int, total: int) -> None:
 
 def best_candidates(number: int) -> list[api.AtomicSystem]:
     """Return relaxed candidates, lowest energy above the hull first."""
-    model: api.Model = api.load()
+    model: api.Model = api.load_model()
     samples: api.Structures = model.sample("crystal", number, atoms=(4, 8), labels={"band_gap": 1.0}, steps=3)
     model.sample("crystall", number)  # type: ignore[arg-type]
     model.sample("crystal", "2")  # type: ignore[arg-type]
@@ -19,6 +19,6 @@ def best_candidates(number: int) -> list[api.AtomicSystem]:
         relaxed = api.relax(samples, engine="chgnet", workers=2, fmax=0.1)
     ranked = api.rank(api.above_hull(relaxed, reference="builtin"))
     assert len(ranked.to_pymatgen()) == len(ranked.to_ase()) == len(ranked.table)
-    scores: api.Scores = api.score(samples, reference=["data.arrow"])
+    scores: api.Scores = api.evaluate(samples, reference=["data.arrow"])
     scores.rates["value"].mean()
     return [row for row in ranked if isinstance(row, api.AtomicSystem)]
