@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from adit import convert, store
+from adit.cli.prototypes import coverage
 from adit.config import HullConfig, RelaxConfig
 from adit.elements import composition, covalent_radii
 from adit.errors import ConfigError, DataError, ExternalToolError
@@ -278,3 +279,10 @@ def test_a_cache_that_is_another_table_is_refused(tmp_path: Path) -> None:
     store.write_frame(tmp_path / "prototypes.parquet", pd.DataFrame({"x": [1]}))
     with pytest.raises(DataError, match="table of reference energies"):
         with_prototypes(METALS, [PAIR], search(tmp_path))
+
+
+def test_the_share_of_pairs_that_prototypes_complete_is_that_of_the_crystals() -> None:
+    """Three crystals lack Au-Cu, one of them two more pairs: 3 of 5 gaps are filled, and two crystals lack nothing."""
+    grown = replace(METALS, completed=frozenset({"Au-Cu"}))
+    said = coverage(METALS, grown, [PAIR, PAIR, PAIR | {"Pt"}, frozenset({"Pt"})])
+    assert said == "60.0 % of the pairs that the crystals lack are completed; 3 of 4 crystals lack no pair, 1 before"
