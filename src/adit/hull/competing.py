@@ -21,7 +21,7 @@ from adit.columns import Col
 from adit.config import RelaxConfig
 from adit.errors import ConfigError, ExternalToolError
 from adit.hull.convex_hull import Hull, ReferenceEntry
-from adit.hull.pair_search import MAX_STEPS, SEARCHED, SET, LateError, PairResult, PairTask, search_pair
+from adit.hull.pair_search import MAX_STEPS, SEARCHED, SET, LateError, PairResult, PairTask, search_pair, warm_up
 from adit.hull.reference import limits_for
 from adit.hull.shipped import TABLE, add_set, read_shipped
 from adit.isolate import Outcome, map_isolated
@@ -38,6 +38,9 @@ stopped."""
 STARTUP_S = 600.0
 """Longest time in which a worker must have loaded its potential, s."""
 
+SHORT_STARTUP_S = 60.0
+"""The same in a search with a limit of wall time; then no pair is searched."""
+
 
 @dataclass(frozen=True)
 class Search:
@@ -49,8 +52,8 @@ class Search:
         core_hours: budget of the whole search, core hours; pairs that are not finished then are left out.
         workers: largest number of processes.
         judges: potentials whose energies of the relaxed prototypes are kept too.
-        wall_s: largest wall time of the whole search, s; pairs that are not finished then are left out; ``None``: no
-            limit.
+        wall_s: largest wall time of the search, s, after the workers have loaded their potentials; pairs that are not
+            finished then are left out; ``None``: no limit.
     """
 
     relax: RelaxConfig
@@ -153,9 +156,10 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
     workers, device = max(1, min(search.workers, len(pairs))), resolve_device(search.relax.device)
     if device != "cpu":
         workers = 1
-    limit_s = min(3600 * search.core_hours / workers, math.inf if search.wall_s is None else search.wall_s)
-    if limit_s <= 0:
+    limit_s, wall_s = 3600 * search.core_hours / workers, math.inf if search.wall_s is None else search.wall_s
+    if min(limit_s, wall_s) <= 0:
         return
+    startup_s = min(limit_s, STARTUP_S if search.wall_s is None else SHORT_STARTUP_S)
     deadline = time.time() + limit_s
     tasks = [
         PairTask(
@@ -167,6 +171,7 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
             device,
             CPU_BATCH_ATOMS if device == "cpu" else search.relax.batch_atoms,
             deadline,
+            wall_s,
         )
         for pair in pairs
     ]
@@ -174,6 +179,9 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
 
     def take(index: int, outcome: Outcome) -> None:
         if outcome.status != "ok" and time.time() > deadline:
+            raise LateError
+        if outcome.status == "unstarted" and search.wall_s is not None and outcome.wall_s >= startup_s:
+            log.warning("%s is not loaded within %.0f s; no pair is searched", search.chosen.label, startup_s)
             raise LateError
         if outcome.status == "unstarted":
             raise ExternalToolError(f"{search.chosen.label} does not load in a worker process: {outcome.reason}")
@@ -193,9 +201,9 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
             tasks,
             workers=workers,
             wall_limit_s=PAIR_LIMITS * search.relax.wall_limit_s,
-            startup_s=min(STARTUP_S, limit_s),
+            startup_s=startup_s,
             on_result=take,
-            warm_up=partial(search.chosen.evaluator, device),
+            warm_up=partial(warm_up, search.chosen, search.judges, device),
         )
 
 

@@ -6,7 +6,9 @@ middle volume, those near the best at the others too, and only what may touch th
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,10 +20,11 @@ import numpy as np
 from adit import convert
 from adit.elements import composition, reduced_formula
 from adit.errors import AditError
-from adit.hull.prototypes import BONDS, decorated
+from adit.hull.prototypes import BONDS, decorated, prototypes
 from adit.hull.reference_rows import reference_row
 from adit.progress import log
 from adit.relax.potentials.chosen import Chosen
+from adit.relax.potentials.corrections import hubbards
 from adit.relax.potentials.evaluators import quiet
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed
@@ -39,8 +42,8 @@ BEST: Final = 3
 WINDOW: Final = 0.3
 """Largest static energy of a crystal that is relaxed, eV/atom above the hull of static energies and elements."""
 
-MIDDLE: Final = BONDS[len(BONDS) // 2]
-"""Ratio of the shortest distance to the sum of the covalent radii at the middle volume."""
+SMALLEST, SMALL, MIDDLE, LARGE = BONDS
+"""Ratios of the shortest distance to the sum of the covalent radii; ``MIDDLE`` is tried first."""
 
 PROMISING: Final = 1.0
 """Largest energy at the middle volume of a prototype that is tried at all volumes, eV/atom above the best one of its
@@ -69,6 +72,7 @@ class PairTask:
         device: name of the device in PyTorch.
         batch_atoms: largest number of atoms that are evaluated together.
         deadline: time (s since the epoch) after which the search is given up, and its results are dropped.
+        wall_s: the same, s after the worker has loaded everything (``warm_up``).
     """
 
     pair: str
@@ -79,6 +83,40 @@ class PairTask:
     device: str
     batch_atoms: int
     deadline: float
+    wall_s: float = math.inf
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether the search must be given up."""
+        return self.left_s < 0
+
+    @property
+    def left_s(self) -> float:
+        """Return the time that is left, s; negative after the end."""
+        return min(self.deadline, _WARM.get(os.getpid(), math.inf) + self.wall_s) - time.time()
+
+
+_WARM: Final[dict[int, float]] = {}
+"""Process → time (s since the epoch) at which it had loaded everything."""
+
+
+def warm_up(chosen: Chosen, judges: Sequence[Chosen], device: str) -> None:
+    """Load in a worker what every pair needs: potentials, corrections, prototypes.
+
+    A judge that does not load is left for the pairs, which report it.
+
+    Raises:
+        AditError: the potential that searches does not load.
+    """
+    with quiet():
+        chosen.evaluator(device)
+        for judge in judges:
+            with contextlib.suppress(AditError):
+                judge.evaluator(device)
+        prototypes()
+        if any(each.potential.corrections == "MP2020" for each in (chosen, *judges)):
+            hubbards({"O"})
+    _WARM[os.getpid()] = time.time()
 
 
 @dataclass(frozen=True)
@@ -148,6 +186,8 @@ Candidate = tuple[str, AtomicSystem, float]
 def screen(task: PairTask, pair: tuple[int, int]) -> list[Candidate]:
     """Return the static energies of all prototypes at the middle volume, and of promising ones at the other volumes.
 
+    The smallest volume is tried where the next one has a lower energy than the middle one.
+
     Args:
         task: the search.
         pair: atomic numbers of the two elements.
@@ -163,8 +203,15 @@ def screen(task: PairTask, pair: tuple[int, int]) -> list[Candidate]:
     promising = {
         name for name, system, energy in middle if energy <= lowest[reduced_formula(system.numbers)] + PROMISING
     }
-    others = decorated(pair, [bond for bond in BONDS if bond != MIDDLE])
-    return middle + _static(task, [each for each in others if each[0] in promising])
+    others = _static(task, [each for each in decorated(pair, (SMALL, LARGE)) if each[0] in promising])
+    at_middle = {name: energy for name, _, energy in middle}
+    shrinking = {name for name, system, energy in others if _bond(system) == SMALL and energy < at_middle[name]}
+    return [*middle, *others, *_static(task, [each for each in decorated(pair, (SMALLEST,)) if each[0] in shrinking])]
+
+
+def _bond(system: AtomicSystem) -> float:
+    """Return the ratio of ``BONDS`` at which a prototype was made, which its id ends with."""
+    return BONDS[int(system.system_id.rpartition("/")[2])]
 
 
 def _static(task: PairTask, candidates: Sequence[tuple[str, AtomicSystem]]) -> list[Candidate]:
@@ -172,7 +219,7 @@ def _static(task: PairTask, candidates: Sequence[tuple[str, AtomicSystem]]) -> l
     supported = [each for each in candidates if chosen.unknown(each[1]) is None]
     energies: list[Candidate] = []
     for group in _groups(supported, task.batch_atoms):
-        if time.time() > task.deadline:
+        if task.is_late:
             raise LateError
         answers = evaluator.energies([convert.to_atoms(system) for _, system in group])
         for (name, system), answer in zip(group, answers, strict=True):
@@ -254,9 +301,9 @@ def _relaxed(task: PairTask, starts: Sequence[AtomicSystem]) -> list[Relaxed]:
         chosen.unknown,
         correction=chosen.correction if chosen.potential.corrections == "MP2020" else None,
         batch_atoms=task.batch_atoms,
-        wall_limit_s=max(0.0, task.deadline - time.time()),
+        wall_limit_s=max(0.0, task.left_s),
     )
-    if time.time() > task.deadline:
+    if task.is_late:
         raise LateError
     return results
 
@@ -272,7 +319,7 @@ def _judged(task: PairTask, judge: Chosen, crystals: Sequence[AtomicSystem]) -> 
         log.warning("%s: %s", task.pair, error)
         return []
     for group in _groups(supported, task.batch_atoms):
-        if time.time() > task.deadline:
+        if task.is_late:
             raise LateError
         answers = evaluator.energies([convert.to_atoms(system) for _, system in group])
         for (_, system), answer in zip(group, answers, strict=True):

@@ -6,7 +6,6 @@ Source: Mehl et al. 2017, doi 10.1016/j.commatsci.2017.01.017, the library in py
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from adit import convert
+from adit.data.datasets.builtin_crystals import prototype_records
 from adit.elements import covalent_radii
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
@@ -25,8 +25,13 @@ MAX_ATOMS: Final = 10
 STOICHIOMETRIES: Final = ((1, 1), (1, 2), (1, 3), (2, 3), (1, 4), (1, 5), (3, 4), (3, 5))
 """Ratios of two elements that are searched, each in both orders."""
 
-BONDS: Final = (0.95, 1.05, 1.15)
-"""Ratio of the shortest distance to the sum of the covalent radii, for each volume of a prototype."""
+BONDS: Final = (0.85, 0.95, 1.05, 1.15)
+"""Ratio of the shortest distance to the sum of the covalent radii, for each volume of a prototype. Metals have the
+smaller ones: 0.87 between the zirconium atoms of Fe2Zr."""
+
+MIN_VOLUME: Final = 3.5
+"""Smallest volume per atom of a crystal, Å³. MP20 has none below 5.7. Crystals with hydrogen would be scaled to less
+than 1, where an atom has thousands of neighbours and an energy takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,15 @@ class Prototype:
 @cache
 def prototypes() -> tuple[Prototype, ...]:
     """Return the binary prototypes with at most ``MAX_ATOMS`` atoms and of ``STOICHIOMETRIES``, each name once."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+    from pymatgen.core import Structure
 
     prototypes_by_name: dict[str, Prototype] = {}
-    for record in AFLOW_PROTOTYPE_LIBRARY:
-        structure, name = record["snl"].structure, str(record["tags"]["aflow"])
-        amounts = sorted(structure.composition.reduced_composition.values())
-        if name in prototypes_by_name or len(structure) > MAX_ATOMS:
+    for record in prototype_records():
+        name = str(record["tags"]["aflow"])
+        if name in prototypes_by_name or len(record["snl"]["sites"]) > MAX_ATOMS:
             continue
+        structure = Structure.from_dict(record["snl"])
+        amounts = sorted(structure.composition.reduced_composition.values())
         if tuple(int(n) for n in amounts) not in STOICHIOMETRIES:
             continue
         try:
@@ -90,11 +94,10 @@ def prototype(name: str, system: AtomicSystem) -> Prototype:
 
 def _shortest(system: AtomicSystem, species: tuple[int, int]) -> tuple[float, float, float]:
     """Return the shortest distances (Å): first element, both, second; images count, so that there always is one."""
-    from ase.neighborlist import neighbor_list
-
+    structure = convert.to_structure(system)
     reach, distances = 4.0, [math.inf] * 3
     while not all(map(math.isfinite, distances)):
-        i, j, lengths = neighbor_list("ijd", convert.to_atoms(system), reach)
+        i, j, _, lengths = structure.get_neighbor_list(reach)
         kinds = (system.numbers[i] == species[1]).astype(int) + (system.numbers[j] == species[1])
         distances = [float(min(lengths[kinds == kind], default=math.inf)) for kind in range(3)]
         reach *= 1.5
@@ -115,6 +118,8 @@ def _symmetric(system: AtomicSystem, species: tuple[int, int]) -> bool:
 def decorated(pair: tuple[int, int], bonds: Sequence[float] = BONDS) -> Iterator[tuple[str, AtomicSystem]]:
     """Yield name and crystal of the prototypes made of two elements; all volumes of a prototype share its name.
 
+    Crystals that are denser than ``MIN_VOLUME`` are left out.
+
     Args:
         pair: atomic numbers of the two elements.
         bonds: ratios of ``BONDS``, one volume each.
@@ -125,6 +130,8 @@ def decorated(pair: tuple[int, int], bonds: Sequence[float] = BONDS) -> Iterator
             name = f"{each.name}/{order[0]}-{order[1]}"
             for bond in bonds:
                 factor = bond / each.shortest_share(order)
+                if each.system.volume * factor**3 < MIN_VOLUME * len(numbers):
+                    continue
                 yield name, _scaled(each.system, numbers, factor, f"{name}/{BONDS.index(bond)}")
 
 

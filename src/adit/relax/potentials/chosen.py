@@ -23,6 +23,7 @@ from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed
 from adit.relax.potentials.registry import Potential, potential
 from adit.relax.potentials.remote import Remote
+from adit.relax.potentials.sevennet import SevenNet
 from adit.systems import AtomicSystem
 
 HASH_LENGTH = 8
@@ -207,7 +208,8 @@ def _evaluator(chosen: Chosen, device: str) -> Evaluator:
         return Remote(chosen.python, chosen.name, weights, device)
     try:
         with quiet():
-            return ByCalculator(load_calculator(chosen.name, weights, device))
+            calculator = load_calculator(chosen.name, weights, device)
+            return SevenNet(calculator) if chosen.name == "sevennet" else ByCalculator(calculator)
     except Exception as error:
         why = " ".join(str(error).split())[:300]
         raise ExternalToolError(f"{chosen.label}: does not load ({type(error).__name__}: {why})") from error
