@@ -107,7 +107,7 @@ def test_a_run_in_the_folder_has_a_page_and_its_evaluation_alone_can_be_repeated
     assert values["name"] == "tiny"
     shutil.copy(TINY, folder / "tiny.yaml")
     command = ["snakemake", "--cores", "2", "--configfile", "tiny.yaml", "--quiet", "rules"]
-    run(programs, folder, *command, "samples")
-    run(programs, folder, *command, "evaluate")
+    run(programs, folder, *command)
     assert (folder / "results/tiny/report/index.html").is_file()
     assert "Nothing to be done" in run(programs, folder, *command[:-2], "evaluate")
+    assert (folder / "results/README.md").is_file()

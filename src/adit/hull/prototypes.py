@@ -66,14 +66,12 @@ class Prototype:
 @cache
 def prototypes() -> tuple[Prototype, ...]:
     """Return the binary prototypes with at most ``MAX_ATOMS`` atoms and of ``STOICHIOMETRIES``, each name once."""
-    from pymatgen.core import Structure
-
     prototypes_by_name: dict[str, Prototype] = {}
     for record in prototype_records():
         name = str(record["tags"]["aflow"])
         if name in prototypes_by_name or len(record["snl"]["sites"]) > MAX_ATOMS:
             continue
-        structure = Structure.from_dict(record["snl"])
+        structure = convert.structure_of_dict(record["snl"])
         amounts = sorted(structure.composition.reduced_composition.values())
         if tuple(int(n) for n in amounts) not in STOICHIOMETRIES:
             continue

@@ -51,13 +51,13 @@ class GpawMoleculeMaker(EngineRelaxMaker):
     def run_ase(self, mol_or_struct: Any, prev_dir: Any = None) -> Any:
         """Run ASE on the molecule in its box, with initial magnetic moments if electrons are unpaired.
 
-        A single atom starts from the occupations of Hund's rules: from a spherical density, carbon would stay spherical,
-        with two electrons in three orbitals, 0.11 eV too high.
+        A single atom starts from the occupations of Hund's rules: from a spherical density, carbon would stay
+        spherical, with two electrons in three orbitals, 0.11 eV too high.
         """
         atoms = boxed(mol_or_struct, self.vacuum)
         atoms.set_initial_magnetic_moments(moments(atoms.numbers, self.unpaired))
         if len(atoms) == 1 and self.unpaired:
-            self.calculator_kwargs = {**self.calculator_kwargs, "hund": True}
+            self.calculator_kwargs["hund"] = True
         return super().run_ase(atoms, prev_dir)
 
 
