@@ -255,14 +255,15 @@ def test_of_each_composition_the_best_three_are_relaxed() -> None:
     assert len(best(twins, elements)) == 1, "one crystal under many names is relaxed once"
 
 
-def test_what_is_far_above_the_hull_of_the_pair_is_not_relaxed() -> None:
-    """CuAu at -1 eV/atom: its hull is at -0.5 where a quarter is gold."""
+@pytest.mark.parametrize("other", [(("Au", 1), ("Cu", 3)), (("Au", 3), ("Cu", 1))])
+def test_what_is_far_above_the_hull_of_the_pair_is_not_relaxed(other: tuple[tuple[str, int], ...]) -> None:
+    """CuAu at -1 eV/atom: its hull is at -0.5 where a quarter, or three quarters, are gold."""
     by_formula = {tuple(sorted(composition(each[1].numbers).items())): each for each in decorated((29, 79))}
-    cuau, cu3au = by_formula[("Au", 1), ("Cu", 1)], by_formula[("Au", 1), ("Cu", 3)]
+    cuau, second = by_formula[("Au", 1), ("Cu", 1)], by_formula[other]
     elements = {"Cu": 0.0, "Au": 0.0}
     for energy, relaxed in ((-0.3, True), (-0.1, False)):
-        starts = best([(*cuau, -1.0), (*cu3au, energy)], elements)
-        assert (cu3au[1].system_id in {system.system_id for system in starts}) is relaxed
+        starts = best([(*cuau, -1.0), (*second, energy)], elements)
+        assert (second[1].system_id in {system.system_id for system in starts}) is relaxed
 
 
 def test_prototypes_have_no_place_on_a_hull_of_another_method(tmp_path: Path) -> None:
