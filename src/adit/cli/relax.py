@@ -168,7 +168,13 @@ def _completion(
     from adit.hull.judged import judges_at_hand
 
     cache, hull = args.cache or args.out.with_suffix("") / "prototypes.parquet", stage.hull
-    budget = (hull.competing_core_hours, args.workers, judges_at_hand(stage.judge), hull.competing_wall_s)
+    budget = (
+        hull.competing_core_hours,
+        args.workers,
+        judges_at_hand(stage.judge),
+        hull.competing_wall_s,
+        hull.competing_ternaries,
+    )
     search = Search(stage.relax, cache, *budget)
     return lambda hull, chemical: with_prototypes(hull, chemical, search)
 

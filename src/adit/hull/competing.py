@@ -54,6 +54,7 @@ class Search:
         judges: potentials whose energies of the relaxed prototypes are kept too.
         wall_s: largest wall time of the search, s, after the workers have loaded their potentials; pairs that are not
             finished then are left out; ``None``: no limit.
+        ternaries: whether sets of three elements are searched after the pairs, as far as the budget goes.
     """
 
     relax: RelaxConfig
@@ -62,6 +63,7 @@ class Search:
     workers: int
     judges: tuple[Chosen, ...] = ()
     wall_s: float | None = None
+    ternaries: bool = False
 
     @property
     def chosen(self) -> Chosen:
@@ -91,6 +93,22 @@ def missing_pairs(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
     return [pair for pair, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
+def missing_triples(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
+    """Return the sets of three elements of which a hull has no compound, e.g. ``Fe-O-Zr``; most frequent ones first.
+
+    Args:
+        hull: the reference entries.
+        chemical: sets of elements in question, one for each structure.
+    """
+    counts: Counter[str] = Counter()
+    for elements in chemical:
+        if hull.complete or any(elements <= whole for whole in hull.whole):
+            continue
+        triples = combinations(sorted(elements & set(hull.elements)), 3)
+        counts.update("-".join(triple) for triple in triples if frozenset(triple) not in hull.entries)
+    return [triple for triple, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
 def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Search) -> Hull:
     """Return a hull with the prototypes of its missing pairs, as far as they are cached or within the budget.
 
@@ -109,19 +127,39 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
             f"hull.competing prototypes: they would be {tag}, the hull is {hull.tag}; set hull.reference: builtin, or "
             "hull.competing: none"
         )
+    chemical, started = list(chemical), time.monotonic()
     wanted = missing_pairs(hull, chemical)
-    todo = unfinished(search, wanted)
-    if todo:
-        _search(todo, hull, search)
-    done = finished(search.chosen, search.fmax, wanted, search.cache)
-    log.info("%d of %d missing pairs completed with prototypes", len(done), len(wanted))
-    if left := len(wanted) - len(done):
+    grown = _completed(hull, wanted, search)
+    log.info("%d of %d missing pairs completed with prototypes", len(grown.completed & set(wanted)), len(wanted))
+    if left := len(set(wanted) - grown.completed):
         limits = f"{search.core_hours:g} core hours" + (f" or {search.wall_s:g} s" if search.wall_s is not None else "")
         log.info("%d pairs failed or are beyond the budget of %s, and stay unknown", left, limits)
-    return extended(hull, done)
+    if not search.ternaries:
+        return grown
+    triples = missing_triples(grown, chemical)
+    grown = _completed(grown, triples, _rest(search, time.monotonic() - started))
+    log.info("%d of %d sets of three elements have prototypes", len(grown.completed & set(triples)), len(triples))
+    return grown
 
 
-def with_finished(hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen, fmax: float, cache: Path) -> Hull:
+def _completed(hull: Hull, wanted: Sequence[str], search: Search) -> Hull:
+    """Return the hull with the prototypes of sets of elements, as far as they are cached or within the budget."""
+    if todo := unfinished(search, wanted):
+        _search(todo, hull, search)
+    return extended(hull, finished(search.chosen, search.fmax, wanted, search.cache))
+
+
+def _rest(search: Search, spent_s: float) -> Search:
+    """Return a search with what is left of its budget after some wall time (s)."""
+    core_hours = max(0.0, search.core_hours - spent_s * search.workers / 3600)
+    return replace(
+        search, core_hours=core_hours, wall_s=None if search.wall_s is None else max(0.0, search.wall_s - spent_s)
+    )
+
+
+def with_finished(
+    hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen, fmax: float, cache: Path, ternaries: bool = False
+) -> Hull:
     """Return a hull with the prototypes of its missing pairs that were searched before; nothing is computed.
 
     Args:
@@ -130,11 +168,16 @@ def with_finished(hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen
         chosen: the potential.
         fmax: largest force, eV/Å; prototypes relaxed to larger forces are not used.
         cache: table of finished pairs.
+        ternaries: whether sets of three elements are used too.
     """
+    chemical = list(chemical)
     wanted = missing_pairs(hull, chemical)
     done = finished(chosen, fmax, wanted, cache)
     log.info("%d of %d missing pairs have prototypes by %s", len(done), len(wanted), chosen.label)
-    return extended(hull, done)
+    grown = extended(hull, done)
+    if not ternaries:
+        return grown
+    return extended(grown, finished(chosen, fmax, missing_triples(grown, chemical), cache))
 
 
 def unfinished(search: Search, wanted: Sequence[str]) -> list[str]:
@@ -172,6 +215,7 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
             CPU_BATCH_ATOMS if device == "cpu" else search.relax.batch_atoms,
             deadline,
             wall_s,
+            _compounds(hull, pair),
         )
         for pair in pairs
     ]
@@ -205,6 +249,12 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
             on_result=take,
             warm_up=partial(warm_up, search.chosen, search.judges, device),
         )
+
+
+def _compounds(hull: Hull, name: str) -> tuple[ReferenceEntry, ...]:
+    """Return the compounds inside three elements; of two elements there is none."""
+    elements = frozenset(name.split("-"))
+    return tuple(entry for entry in hull.within(elements) if len(entry.elements) > 1) if len(elements) > 2 else ()
 
 
 def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:

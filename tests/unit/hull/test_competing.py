@@ -32,6 +32,7 @@ METALS = Hull.from_entries(
     EMT, [ReferenceEntry({"Cu": 1.0}, 0.0), ReferenceEntry({"Au": 1.0}, 0.0), ReferenceEntry({"Pt": 1.0}, 0.0)]
 )
 PAIR = frozenset({"Cu", "Au"})
+LIBRARY_3 = prototypes.prototypes(3)
 
 
 def search(folder: Path, core_hours: float = 1.0, judges: tuple[Chosen, ...] = ()) -> Search:
@@ -48,7 +49,7 @@ def in_process(function: Any, items: Sequence[Any], *, on_result: Any, **_: Any)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three structure types of two atoms are enough to see how they are searched."""
     some = tuple(each for each in prototypes.prototypes() if len(each.system) == 2)[:3]
-    monkeypatch.setattr(prototypes, "prototypes", lambda: some)
+    monkeypatch.setattr(prototypes, "prototypes", lambda *_: some)
     monkeypatch.setattr(competing, "map_isolated", in_process)
 
 
@@ -287,3 +288,60 @@ def test_the_share_of_pairs_that_prototypes_complete_is_that_of_the_crystals() -
     grown = replace(METALS, completed=frozenset({"Au-Cu"}))
     said = coverage(METALS, grown, [PAIR, PAIR, PAIR | {"Pt"}, frozenset({"Pt"})])
     assert said == "60.0 % of the pairs that the crystals lack are completed; 3 of 4 crystals lack no pair, 1 before"
+
+
+def test_ternary_prototypes_hold_the_common_types_in_all_their_orders() -> None:
+    library = {each.name: each for each in prototypes.prototypes(3)}
+    orders = {name: len(each.orders) for name, each in library.items()}
+    assert orders["ABC_cF12_216_b_c_a"] == 3  # half-Heusler: one element in the middle, the other two alike
+    assert orders["AB3C_cP5_221_a_c_b"] == 6  # perovskite: A and B have different places
+    assert orders["AB2C_cF16_225_a_c_b"] == 3  # Heusler
+    assert orders["A2BC4_cF56_227_d_a_e"] == 6  # spinel
+    assert {"ABC2_tI16_122_a_b_d", "ABC2_hP8_194_d_a_f"} <= set(library)  # chalcopyrite, delafossite
+    crystals = [system for name, system in decorated((20, 22, 8)) if name.startswith("AB3C_cP5_221_a_c_b/")]
+    formulas = {tuple(sorted(composition(system.numbers).items())) for system in crystals}
+    assert (("Ca", 1), ("O", 3), ("Ti", 1)) in formulas
+    assert len(formulas) == 3
+
+
+def test_three_elements_are_searched_after_their_pairs(
+    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge finds what the search kept, and what is far above the compounds of the pairs is not relaxed."""
+    system = PAIR | {"Pt"}
+    binary = prototypes.prototypes()
+    heusler = tuple(each for each in LIBRARY_3 if each.name == "ABC_cF12_216_b_c_a")
+    monkeypatch.setattr(prototypes, "prototypes", lambda n=2: binary if n == 2 else heusler)
+    tasks: list[PairTask] = []
+
+    def kept(task: PairTask) -> PairResult:
+        tasks.append(task)
+        return pair_search.search_pair(task)
+
+    monkeypatch.setattr(competing, "search_pair", kept)
+    plain = with_prototypes(METALS, [system], search(tmp_path))
+    assert {task.pair for task in tasks} == {"Au-Cu", "Au-Pt", "Cu-Pt"}
+    assert not any(task.compounds for task in tasks)
+    assert frozenset(system) not in plain.entries
+    tasks.clear()
+    grown = with_prototypes(METALS, [system], replace(search(tmp_path), ternaries=True))
+    assert [task.pair for task in tasks] == ["Au-Cu-Pt"]
+    assert len(tasks[0].compounds) == len(plain.within(system)) - 3
+    assert "Au-Cu-Pt" in grown.completed
+    same = with_finished(METALS, [system], Chosen("emt"), 0.05, tmp_path / "prototypes.parquet", ternaries=True)
+    counts = {"Au": 1.0, "Cu": 1.0, "Pt": 1.0}
+    assert same.energy_at(counts) == pytest.approx(grown.energy_at(counts))
+
+    (name, crystal), *_ = decorated((29, 79, 78))
+    elements = {"Cu": 0.0, "Au": 0.0, "Pt": 0.0}
+    low = ReferenceEntry({"Cu": 1.0, "Au": 1.0, "Pt": 1.0}, -1.0)
+    assert best([(name, crystal, -0.5)], elements) == [crystal]
+    assert best([(name, crystal, -0.5)], elements, [low]) == []
+
+
+def test_what_is_left_of_the_budget_goes_to_three_elements() -> None:
+    whole = replace(search(Path()), core_hours=1.0, wall_s=30.0)
+    rest = competing._rest(whole, 12.0)
+    assert rest.wall_s == 18.0
+    assert rest.core_hours == pytest.approx(1.0 - 12 / 3600)
+    assert competing._rest(whole, 99.0).wall_s == 0.0
