@@ -119,11 +119,12 @@ def main() -> None:
         columns["fuller"].append(above(fuller, system, energy))
         columns["covered"].append(not grown.gaps(elements_of(system)))
     covered = np.array(columns["covered"], dtype=bool)
-    on_covered = [np.array(columns[name])[covered] for name in ("grown", "fuller")]
+    before, after, fuller = (np.array(columns[name])[covered].tolist() for name in ("plain", "grown", "fuller"))
     parts = {
         "without_prototypes": summary(columns["plain"], columns["fuller"]),
         "with_prototypes": summary(columns["grown"], columns["fuller"]),
-        "covered_alone": summary(on_covered[0].tolist(), on_covered[1].tolist()) if covered.any() else None,
+        "covered_without_prototypes": summary(before, fuller) if covered.any() else None,
+        "covered_with_prototypes": summary(after, fuller) if covered.any() else None,
     }
     completed = len(grown.completed & set(pairs))
     sizes = {"missing": len(gaps), "of": len(test), "pairs": len(pairs), "pairs_completed": completed}
