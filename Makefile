@@ -72,6 +72,7 @@ lint: env
 	@ruff format --check src tests benchmarks workflow
 	@snakefmt --check Snakefile workflow/rules
 	@mypy
+	@mypy tests/unit/api/user_script.py
 
 schema: env
 	@adit schema --adopt --out workflow/schemas/config.schema.json

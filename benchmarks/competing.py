@@ -13,23 +13,22 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from machine import describe
+from static_energies import energies_per_atom
 
 from adit import config, seeds, store
-from adit.cli.relax import builtin_data
+from adit.api.references import builtin_data
 from adit.elements import composition
-from adit.hull.competing import Search, with_prototypes
+from adit.hull.competing import Search, missing_pairs, with_prototypes
 from adit.hull.convex_hull import Hull, ReferenceEntry
 from adit.hull.hull import read_reference
 from adit.hull.reference import reference
 from adit.hull.verdicts import TIE
-from adit.relax.potentials.batch import relax_all
-from adit.relax.prerelax import limits_of
+from adit.relax.potentials.chosen import CHGNET
 from adit.systems import AtomicSystem
 
 RELAX = config.RelaxConfig()
@@ -40,12 +39,12 @@ def elements_of(system: AtomicSystem) -> frozenset[str]:
     return frozenset(composition(system.numbers))
 
 
-def static(systems: Sequence[AtomicSystem], args: argparse.Namespace) -> dict[str, float]:
+def static(systems: Sequence[AtomicSystem]) -> dict[str, float]:
     """Return CHGNet's energies of crystals as they stand, eV/atom, by id; those without one are left out."""
-    limits = replace(limits_of(RELAX), max_steps=0)
-    results = relax_all(systems, limits, wall_limit_s=600.0, workers=args.workers, cache=args.cache / "static")
-    energies = {system.system_id: result.energy_per_atom for system, result in zip(systems, results, strict=True)}
-    return {name: energy for name, energy in energies.items() if np.isfinite(energy)}
+    energies = energies_per_atom(CHGNET, systems)
+    return {
+        system.system_id: float(energy) for system, energy in zip(systems, energies, strict=True) if np.isfinite(energy)
+    }
 
 
 def builtin_hull(args: argparse.Namespace) -> Hull:
@@ -97,8 +96,9 @@ def main() -> None:
     order = seeds.generator("benchmark competing").permutation(len(gaps))
     chosen = [gaps[i] for i in order[: args.n]]
     wanted = {elements_of(system) for system in chosen}
+    pairs = missing_pairs(plain, [elements_of(system) for system in chosen])
     neighbours = [system for system in crystals if any(elements_of(system) <= each for each in wanted)]
-    energies = static(neighbours, args)
+    energies = static(neighbours)
 
     search = Search(RELAX, args.cache / "prototypes.parquet", args.core_hours, args.workers)
     grown = with_prototypes(plain, [elements_of(system) for system in chosen], search)
@@ -125,7 +125,9 @@ def main() -> None:
         "with_prototypes": summary(columns["grown"], columns["fuller"]),
         "covered_alone": summary(on_covered[0].tolist(), on_covered[1].tolist()) if covered.any() else None,
     }
-    print(json.dumps({"missing": len(gaps), "of": len(test), **parts, "machine": describe()}, indent=1))
+    completed = len(grown.completed & set(pairs))
+    sizes = {"missing": len(gaps), "of": len(test), "pairs": len(pairs), "pairs_completed": completed}
+    print(json.dumps({**sizes, "crystals_of_fuller_hulls": len(neighbours), **parts, "machine": describe()}, indent=1))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,6 +110,26 @@ def quantity(number: int, noun: str, several: str = "") -> str:
     return f"{number} {noun if number == 1 else several or noun + 's'}"
 
 
+Watcher = Callable[[str, int, int], object]
+"""Function of the noun of the items, the number of finished items, and the number of all items."""
+
+_watchers: list[Watcher] = []
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Within the block, call a function at each finished item of long work; an exception that it raises ends the work.
+
+    Args:
+        watcher: function of the noun of the items, the number of finished items, and the number of all items.
+    """
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.pop()
+
+
 class Progress:
     """Counts finished items and logs their number at most every ``interval`` seconds, with the time left.
 
@@ -128,6 +148,8 @@ class Progress:
     def update(self, n: int = 1, note: str = "") -> None:
         """Count ``n`` more items; ``note`` is added to the next line."""
         self.done += n
+        if _watchers:
+            _watchers[-1](self.what, self.done, self.total)
         now = time.monotonic()
         self._first = self._first or (now, self.done)
         if now - self._reported >= self.interval or self.done >= self.total:

@@ -46,6 +46,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
         "condition of sampling, type of a label, reason of the funnel",
         {
             "score/crystals/summary.py": 1,
+            "api/model.py": 1,
             "cli/sample.py": 1,
             "sample/request.py": 3,
             "train/corpus.py": 3,
@@ -103,8 +104,15 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "preset": (
         "key of the configuration",
-        {"report/words/protocol.py": 1, "cli/relax.py": 2, "relax/dft/engines/registry.py": 1, "config/stages.py": 2},
+        {
+            "report/words/protocol.py": 1,
+            "api/energies.py": 1,
+            "cli/relax.py": 2,
+            "relax/dft/engines/registry.py": 1,
+            "config/stages.py": 2,
+        },
     ),
+    "rank": ("public function", {"api/__init__.py": 1}),
     "reason": (
         "class of a cell; key of provenance; attribute of an error",
         {"report/words/cells.py": 1, "hull/judged.py": 3, "relax/judge.py": 1, "data/sources/retries.py": 1},
@@ -153,6 +161,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
         {
             "report/candidates/gallery.py": 1,
             "report/paper/distributions.py": 1,
+            "api/model.py": 1,
             "cli/sample.py": 1,
             "sample/request.py": 1,
             "config/sample.py": 1,
@@ -161,6 +170,7 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     "stable": (
         "step of the funnel, short name in the ledger, kind of sort in pandas and numpy",
         {
+            "api/energies.py": 1,
             "score/card.py": 1,
             "score/crystals/summary.py": 1,
             "score/terminal.py": 1,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from adit import __version__
 from adit.cli import (
-    clean,
     data,
     doctor,
     dossier,
+    folders,
     info,
     judge,
     keep,
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
     rooms = (
-        clean,
+        folders,
         data,
         train,
         sample,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from adit import config
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, whole_config
 from adit.errors import ConfigError
-from adit.limits import DEFAULTS, limited
 from adit.outputs.check import check_is_below_folders, check_is_folder
 from adit.outputs.replace import replaced_files
 
@@ -123,26 +121,6 @@ def _labels(args: argparse.Namespace) -> None:
     state = args.state or out.parent / f".{out.name}.parts"
     with replaced_files([out], "labels", inputs=[args.data]) as (new,):
         write_gaps(stage, args.data, new, workers=args.workers, state=state)
-
-
-def public_files(mirror: str | None, limits: config.LimitsConfig = DEFAULTS) -> Callable[[str], Path]:
-    """Return a function that returns the local path of a public file, downloaded from the mirror or its source.
-
-    That function raises ``DataError`` if the file cannot be found or downloaded.
-
-    Args:
-        mirror: folder or URL with copies of the files; ``None``: none.
-        limits: limits on downloads.
-    """
-
-    def find(name: str) -> Path:
-        from adit.data.sources.mirrors import locate
-        from adit.data.sources.registry import SOURCES, RawFile
-
-        with limited(limits):
-            return next(iter(locate(name, SOURCES.get(name, ((RawFile(name),),)), mirror).paths.values()))
-
-    return find
 
 
 def register(verbs: Verbs) -> None:

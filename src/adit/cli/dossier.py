@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit import config
+from adit.api.references import user_cache
 from adit.cli.parsing import Verbs, add_paths, add_structures, add_workers, at_least_one, whole_config
-from adit.cli.score import user_cache
 from adit.errors import ConfigError
 from adit.limits import set_limits
 from adit.outputs.inputs import also_reads

@@ -5,13 +5,21 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adit import config
+from adit.api.references import builtin_data
 from adit.cli.parsing import Verbs, add_paths, add_workers
-from adit.cli.relax import POTENTIALS, builtin_data
+from adit.cli.relax import POTENTIALS
 from adit.errors import DataError
 from adit.outputs.replace import replaced_files
+from adit.progress import log
+
+if TYPE_CHECKING:
+    from adit.hull.convex_hull import Hull
 
 
 def _ship_references(args: argparse.Namespace) -> None:
@@ -24,6 +32,28 @@ def _ship_references(args: argparse.Namespace) -> None:
             shutil.copyfile(args.out, new)
         places, budget_s = (new, data, args.cache / "state"), 3600 * args.core_hours / args.workers
         ship(*places, args.workers, Chosen(args.engine), budget_s)
+
+
+def coverage(before: Hull, after: Hull, chemical: Iterable[frozenset[str]]) -> str:
+    """Return what two hulls know of the pairs of elements of crystals, as a sentence.
+
+    Args:
+        before: hull without prototypes.
+        after: hull with prototypes.
+        chemical: elements of each crystal.
+    """
+    systems = Counter(chemical)
+    crystals = sum(systems.values())
+    gaps, known = [], []
+    for hull in (before, after):
+        missing = {elements: len(hull.gaps(elements)) for elements in systems}
+        gaps.append(sum(missing[elements] * n for elements, n in systems.items()))
+        known.append(sum(n for elements, n in systems.items() if not missing[elements]))
+    share = 100 * (gaps[0] - gaps[1]) / max(1, gaps[0])
+    return (
+        f"{share:.1f} % of the pairs that the crystals lack are completed; "
+        f"{known[1]} of {crystals} crystals lack no pair, {known[0]} before"
+    )
 
 
 def _ship_prototypes(args: argparse.Namespace) -> None:
@@ -45,7 +75,8 @@ def _ship_prototypes(args: argparse.Namespace) -> None:
         hull = read_reference(own)
     kept = args.cache / f"prototypes-{args.engine}.parquet"  # a killed run resumes from it
     judges = tuple(Chosen(name) for name in args.judge)
-    with_prototypes(hull, chemical, Search(relax, kept, args.core_hours, args.workers, judges))
+    grown = with_prototypes(hull, chemical, Search(relax, kept, args.core_hours, args.workers, judges))
+    log.info(coverage(hull, grown, chemical))
     if not kept.is_file():
         raise DataError(f"{kept}: no pair is finished; give the search more core hours")
     with replaced_files([args.out], "ship-prototypes", inputs=args.data) as (new,):

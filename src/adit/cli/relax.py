@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adit import config
-from adit.cli.data import mirror_of, public_files
+from adit.api.references import own_reference, public_files
+from adit.cli.data import mirror_of
 from adit.cli.parsing import Verbs, add_paths, add_structures, add_workers, from_zero, whole_config
-from adit.cli.score import user_cache
 from adit.config.engines import ENGINES
 from adit.errors import ConfigError
 from adit.limits import set_limits
@@ -110,27 +110,6 @@ def _reference(args: argparse.Namespace) -> None:
         reference(stage, args.data, new, args.cache, args.workers, find, chemical)
 
 
-def builtin_data(folder: Path, whole: config.Config, workers: int) -> Path:
-    """Prepare the built-in crystals in a folder and return the path of the dataset.
-
-    Args:
-        folder: folder of the dataset and of its intermediate files.
-        whole: the configuration.
-        workers: largest number of processes.
-
-    Raises:
-        ConfigError: a file to write was not written by this package.
-    """
-    from adit.data.prepare.stage import prepare
-    from adit.hull.reference import BUILTIN
-
-    data = folder / f"{BUILTIN}.arrow"
-    stage = whole.stage(config.PrepareStage, dataset=config.ChosenDataset(name=BUILTIN), custom=None)
-    with replaced_files([data, data.with_suffix(".stats.json")], "prepare") as (systems, stats):
-        prepare(stage, systems, stats, state=folder / "state" / "prepare", workers=workers)
-    return data
-
-
 def _hull_stage(args: argparse.Namespace) -> None:
     from adit.hull.hull import hull
 
@@ -155,7 +134,11 @@ def _hull(args: argparse.Namespace) -> None:
     energies = read_energy_tables(tables, args.energy_tag, reading)  # before minutes of work for the reference
     given = [args.reference] if args.reference else []
     with replaced_files([args.out], "hull", inputs=[*_with_structures(tables), *given]) as (new,):
-        reference = args.reference or _own_reference(args, whole, chemical_of(energies))
+        mirror = mirror_of(args, whole.mirror)
+        folder = args.out.with_suffix("")
+        reference = args.reference or own_reference(
+            folder, whole, chemical_of(energies), workers=args.workers, mirror=mirror
+        )
         stage = whole.stage(config.HullStage)
         hull_of(stage, energies, reference, new, _completion(args, stage))
 
@@ -185,7 +168,13 @@ def _completion(
     from adit.hull.judged import judges_at_hand
 
     cache, hull = args.cache or args.out.with_suffix("") / "prototypes.parquet", stage.hull
-    budget = (hull.competing_core_hours, args.workers, judges_at_hand(stage.judge), hull.competing_wall_s)
+    budget = (
+        hull.competing_core_hours,
+        args.workers,
+        judges_at_hand(stage.judge),
+        hull.competing_wall_s,
+        hull.competing_ternaries,
+    )
     search = Search(stage.relax, cache, *budget)
     return lambda hull, chemical: with_prototypes(hull, chemical, search)
 
@@ -193,26 +182,6 @@ def _completion(
 def _with_structures(tables: Sequence[Path]) -> list[Path]:
     """Return tables of relaxations and the structure files beside them."""
     return [*tables, *(table.with_suffix(".arrow") for table in tables)]
-
-
-def _own_reference(args: argparse.Namespace, whole: config.Config, chemical: Sequence[frozenset[str]]) -> Path:
-    """Compute the reference entries beside the output and return their path; an existing file is reused.
-
-    Servers are asked for the chemical systems of each call; their answers are kept for the user, not for the output.
-    """
-    from adit.hull.reference import reference
-
-    folder, is_live = args.out.with_suffix(""), whole.hull.is_live
-    out: Path = folder / f"{whole.hull.reference}.parquet"
-    if out.is_file() and whole.hull.reference != "entries" and not is_live:
-        return out
-    data = [builtin_data(folder, whole, args.workers)] if whole.hull.reference == "builtin" else []
-    find = public_files(mirror_of(args, whole.mirror), whole.limits)
-    cache = user_cache() / "references" if is_live else folder / "state"
-    with replaced_files([out], "reference", inputs=data) as (new,):
-        stage, systems = whole.stage(config.ReferenceStage), set(chemical) if is_live else None
-        reference(stage, data, new, cache, args.workers, find, systems)
-    return out
 
 
 def _select(args: argparse.Namespace) -> None:

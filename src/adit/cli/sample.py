@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from adit import config
+from adit.api.model import stored_settings
 from adit.cli.ending import tidy_end
 from adit.cli.parsing import Handler, Verbs, add_paths, at_least_one, from_zero, seed
 from adit.config.solvers import SOLVERS
 from adit.errors import ConfigError
 from adit.outputs.manifest import State, state_of
 from adit.outputs.replace import replaced_files
+from adit.places import shared
 from adit.store import link
 
 if TYPE_CHECKING:
@@ -107,9 +109,12 @@ def _outs(args: argparse.Namespace) -> list[Path]:
 
 
 def _inputs(stage: config.SampleStage, kind: str, vae: Path, dit: Path) -> list[Path]:
-    """Return the inputs of sampling: the folders of the networks, and the file of the motif."""
+    """Return the inputs of sampling: the folders of the networks, the manifest beside them, the file of the motif."""
+    from adit.train.bundle import MANIFEST
+
     motif = stage.sample.conditions.of(kind).motif
-    return [vae, dit, *([Path(motif)] if motif is not None else [])]
+    manifests = [path for path in {vae.parent / MANIFEST, dit.parent / MANIFEST} if path.is_file()]
+    return [vae, dit, *manifests, *([Path(motif)] if motif is not None else [])]
 
 
 def _tidily(handler: Handler) -> Handler:
@@ -147,19 +152,21 @@ SETTINGS = (
 
 def _weights(args: argparse.Namespace) -> tuple[Path, Path]:
     """Return the folders of autoencoder and denoiser."""
+    if args.weights is None and args.vae is None and args.dit is None:
+        args.weights = shared("weights")
     vae = args.vae or (args.weights and args.weights / "vae")
     dit = args.dit or (args.weights and args.weights / "dit")
     if vae is None or dit is None:
-        raise ConfigError("give --weights FOLDER with vae/ and dit/ in it, or --vae and --dit")
+        raise ConfigError("--vae and --dit belong together; give both, or --weights FOLDER with vae/ and dit/ in it")
     if args.weights is not None:
-        _suited(args.weights)  # checks the hashes
+        stored_settings(args.weights)  # checks the hashes
     return vae, dit
 
 
 def _stage(args: argparse.Namespace) -> config.SampleStage:
     """Return the section of the configuration, with the options of the command line."""
     if args.config is None:
-        stage = config.SampleStage(seed=0, sample=_suited(args.weights))
+        stage = config.SampleStage(seed=0, sample=stored_settings(args.weights))
     else:
         stage = config.load_stage(config.SampleStage, args.config)
     stage = stage.model_copy(update={"sample": stage.sample.of_kind(args.kind)})
@@ -175,14 +182,6 @@ def _stage(args: argparse.Namespace) -> config.SampleStage:
     conditions |= {n: getattr(args, n) for n in ("spacegroup", "composition", "motif") if getattr(args, n) is not None}
     conditions["labels"] = {**conditions["labels"], **dict(map(_label, args.label))}
     return config.parse_as(config.SampleStage, values, "sample")
-
-
-def _suited(weights: Path | None) -> config.SampleConfig:
-    """Return the settings of a bundle of weights, or the defaults."""
-    from adit.train.bundle import MANIFEST, read_manifest
-
-    named = read_manifest(weights)["sample"] if weights is not None and (weights / MANIFEST).is_file() else {}
-    return config.parse_as(config.SampleConfig, named, f"{weights}/{MANIFEST}")
 
 
 def _atoms(text: str) -> int | tuple[int, int]:
@@ -212,7 +211,9 @@ CONFIGURED: Final = "default: that of the configuration or of the weights"
 def _model_and_settings(sub: argparse.ArgumentParser) -> None:
     """Add the common options of sampling: the model, the solver, and the conditions."""
     sub.set_defaults(config=None)
-    sub.add_argument("--weights", type=Path, help="folder with vae/ and dit/; default: --vae and --dit")
+    sub.add_argument(
+        "--weights", type=Path, help="folder with vae/ and dit/; default: --vae and --dit, or the shipped weights"
+    )
     add_paths(sub, "vae", "dit", required=False)
     add_paths(sub, "out")
     sub.add_argument("--kind", choices=KINDS, required=True, help="kind of the samples")

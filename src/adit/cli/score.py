@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adit import config
+from adit.api.references import user_cache
 from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least_one, whole_config
 from adit.columns import REQUESTED_PROTOCOLS, Protocol
 from adit.errors import DataError, printable
@@ -86,11 +87,6 @@ def _made_with(files: Sequence[Path]) -> dict[str, Any]:
             }
             conditions[description["kind"]] = description.get("conditions", {})
     return {"by_kind": by_kind, "conditions": conditions}
-
-
-def user_cache() -> Path:
-    """Return the cache folder for a reference: ``$XDG_CACHE_HOME/adit``, else ``~/.cache/adit``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "adit"
 
 
 def _protocols(text: str) -> list[str]:

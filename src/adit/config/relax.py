@@ -322,6 +322,9 @@ class HullConfig(Strict):
     competing_wall_s: Annotated[float, Field(ge=0)] | None = Field(
         None, description="pairs that are not finished within this wall time are skipped, s; null: no limit"
     )
+    competing_ternaries: bool = Field(
+        False, description="after the pairs, prototypes of three elements (perovskite, spinel, Heusler, ...) too"
+    )
     entries: str | None = Field(None, description="JSON file of pymatgen's computed entries, for reference: entries")
     live: LiveConfig = LiveConfig()
 

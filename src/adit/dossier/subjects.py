@@ -14,7 +14,7 @@ from adit.dossier.content import Subject
 from adit.dossier.neighbours import absence, alike, nearest
 from adit.ledger.gather import LINEAGE, RunSample, best, gather
 from adit.readers import ReadSettings, need_structures, read_structures
-from adit.report.run.inputs import Structures, load_run, structures
+from adit.report.run.inputs import StructuresById, load_run, structures
 from adit.systems import AtomicSystem, Failure, Kind
 
 TABLES: Final = {"hull": "hull/hull.parquet", "judge": "hull/judge.parquet", "known": "known/known.parquet"}
@@ -108,7 +108,7 @@ def _manifest(folder: Path) -> Mapping[str, Any]:
 
 def _subject(
     sample: RunSample,
-    later: Sequence[tuple[str, Structures]],
+    later: Sequence[tuple[str, StructuresById]],
     tables: Mapping[str, Mapping[tuple[str, str], Mapping[str, Any]]],
     folder: Path,
     manifest: Mapping[str, Any],

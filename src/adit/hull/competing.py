@@ -21,7 +21,7 @@ from adit.columns import Col
 from adit.config import RelaxConfig
 from adit.errors import ConfigError, ExternalToolError
 from adit.hull.convex_hull import Hull, ReferenceEntry
-from adit.hull.pair_search import MAX_STEPS, SEARCHED, SET, LateError, PairResult, PairTask, search_pair
+from adit.hull.pair_search import MAX_STEPS, SEARCHED, SET, LateError, PairResult, PairTask, search_pair, warm_up
 from adit.hull.reference import limits_for
 from adit.hull.shipped import TABLE, add_set, read_shipped
 from adit.isolate import Outcome, map_isolated
@@ -38,6 +38,9 @@ stopped."""
 STARTUP_S = 600.0
 """Longest time in which a worker must have loaded its potential, s."""
 
+SHORT_STARTUP_S = 60.0
+"""The same in a search with a limit of wall time; then no pair is searched."""
+
 
 @dataclass(frozen=True)
 class Search:
@@ -49,8 +52,9 @@ class Search:
         core_hours: budget of the whole search, core hours; pairs that are not finished then are left out.
         workers: largest number of processes.
         judges: potentials whose energies of the relaxed prototypes are kept too.
-        wall_s: largest wall time of the whole search, s; pairs that are not finished then are left out; ``None``: no
-            limit.
+        wall_s: largest wall time of the search, s, after the workers have loaded their potentials; pairs that are not
+            finished then are left out; ``None``: no limit.
+        ternaries: whether sets of three elements are searched after the pairs, as far as the budget goes.
     """
 
     relax: RelaxConfig
@@ -59,6 +63,7 @@ class Search:
     workers: int
     judges: tuple[Chosen, ...] = ()
     wall_s: float | None = None
+    ternaries: bool = False
 
     @property
     def chosen(self) -> Chosen:
@@ -88,6 +93,22 @@ def missing_pairs(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
     return [pair for pair, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
+def missing_triples(hull: Hull, chemical: Iterable[frozenset[str]]) -> list[str]:
+    """Return the sets of three elements of which a hull has no compound, e.g. ``Fe-O-Zr``; most frequent ones first.
+
+    Args:
+        hull: the reference entries.
+        chemical: sets of elements in question, one for each structure.
+    """
+    counts: Counter[str] = Counter()
+    for elements in chemical:
+        if hull.complete or any(elements <= whole for whole in hull.whole):
+            continue
+        triples = combinations(sorted(elements & set(hull.elements)), 3)
+        counts.update("-".join(triple) for triple in triples if frozenset(triple) not in hull.entries)
+    return [triple for triple, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
 def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Search) -> Hull:
     """Return a hull with the prototypes of its missing pairs, as far as they are cached or within the budget.
 
@@ -106,19 +127,39 @@ def with_prototypes(hull: Hull, chemical: Iterable[frozenset[str]], search: Sear
             f"hull.competing prototypes: they would be {tag}, the hull is {hull.tag}; set hull.reference: builtin, or "
             "hull.competing: none"
         )
+    chemical, started = list(chemical), time.monotonic()
     wanted = missing_pairs(hull, chemical)
-    todo = unfinished(search, wanted)
-    if todo:
-        _search(todo, hull, search)
-    done = finished(search.chosen, search.fmax, wanted, search.cache)
-    log.info("%d of %d missing pairs completed with prototypes", len(done), len(wanted))
-    if left := len(wanted) - len(done):
+    grown = _completed(hull, wanted, search)
+    log.info("%d of %d missing pairs completed with prototypes", len(grown.completed & set(wanted)), len(wanted))
+    if left := len(set(wanted) - grown.completed):
         limits = f"{search.core_hours:g} core hours" + (f" or {search.wall_s:g} s" if search.wall_s is not None else "")
         log.info("%d pairs failed or are beyond the budget of %s, and stay unknown", left, limits)
-    return extended(hull, done)
+    if not search.ternaries:
+        return grown
+    triples = missing_triples(grown, chemical)
+    grown = _completed(grown, triples, _rest(search, time.monotonic() - started))
+    log.info("%d of %d sets of three elements have prototypes", len(grown.completed & set(triples)), len(triples))
+    return grown
 
 
-def with_finished(hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen, fmax: float, cache: Path) -> Hull:
+def _completed(hull: Hull, wanted: Sequence[str], search: Search) -> Hull:
+    """Return the hull with the prototypes of sets of elements, as far as they are cached or within the budget."""
+    if todo := unfinished(search, wanted):
+        _search(todo, hull, search)
+    return extended(hull, finished(search.chosen, search.fmax, wanted, search.cache))
+
+
+def _rest(search: Search, spent_s: float) -> Search:
+    """Return a search with what is left of its budget after some wall time (s)."""
+    core_hours = max(0.0, search.core_hours - spent_s * search.workers / 3600)
+    return replace(
+        search, core_hours=core_hours, wall_s=None if search.wall_s is None else max(0.0, search.wall_s - spent_s)
+    )
+
+
+def with_finished(
+    hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen, fmax: float, cache: Path, ternaries: bool = False
+) -> Hull:
     """Return a hull with the prototypes of its missing pairs that were searched before; nothing is computed.
 
     Args:
@@ -127,11 +168,16 @@ def with_finished(hull: Hull, chemical: Iterable[frozenset[str]], chosen: Chosen
         chosen: the potential.
         fmax: largest force, eV/Å; prototypes relaxed to larger forces are not used.
         cache: table of finished pairs.
+        ternaries: whether sets of three elements are used too.
     """
+    chemical = list(chemical)
     wanted = missing_pairs(hull, chemical)
     done = finished(chosen, fmax, wanted, cache)
     log.info("%d of %d missing pairs have prototypes by %s", len(done), len(wanted), chosen.label)
-    return extended(hull, done)
+    grown = extended(hull, done)
+    if not ternaries:
+        return grown
+    return extended(grown, finished(chosen, fmax, missing_triples(grown, chemical), cache))
 
 
 def unfinished(search: Search, wanted: Sequence[str]) -> list[str]:
@@ -153,9 +199,10 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
     workers, device = max(1, min(search.workers, len(pairs))), resolve_device(search.relax.device)
     if device != "cpu":
         workers = 1
-    limit_s = min(3600 * search.core_hours / workers, math.inf if search.wall_s is None else search.wall_s)
-    if limit_s <= 0:
+    limit_s, wall_s = 3600 * search.core_hours / workers, math.inf if search.wall_s is None else search.wall_s
+    if min(limit_s, wall_s) <= 0:
         return
+    startup_s = min(limit_s, STARTUP_S if search.wall_s is None else SHORT_STARTUP_S)
     deadline = time.time() + limit_s
     tasks = [
         PairTask(
@@ -167,6 +214,8 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
             device,
             CPU_BATCH_ATOMS if device == "cpu" else search.relax.batch_atoms,
             deadline,
+            wall_s,
+            _compounds(hull, pair),
         )
         for pair in pairs
     ]
@@ -174,6 +223,9 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
 
     def take(index: int, outcome: Outcome) -> None:
         if outcome.status != "ok" and time.time() > deadline:
+            raise LateError
+        if outcome.status == "unstarted" and search.wall_s is not None and outcome.wall_s >= startup_s:
+            log.warning("%s is not loaded within %.0f s; no pair is searched", search.chosen.label, startup_s)
             raise LateError
         if outcome.status == "unstarted":
             raise ExternalToolError(f"{search.chosen.label} does not load in a worker process: {outcome.reason}")
@@ -193,10 +245,16 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
             tasks,
             workers=workers,
             wall_limit_s=PAIR_LIMITS * search.relax.wall_limit_s,
-            startup_s=min(STARTUP_S, limit_s),
+            startup_s=startup_s,
             on_result=take,
-            warm_up=partial(search.chosen.evaluator, device),
+            warm_up=partial(warm_up, search.chosen, search.judges, device),
         )
+
+
+def _compounds(hull: Hull, name: str) -> tuple[ReferenceEntry, ...]:
+    """Return the compounds inside three elements; of two elements there is none."""
+    elements = frozenset(name.split("-"))
+    return tuple(entry for entry in hull.within(elements) if len(entry.elements) > 1) if len(elements) > 2 else ()
 
 
 def extended(hull: Hull, done: dict[str, list[dict[str, Any]]]) -> Hull:

@@ -185,7 +185,7 @@ def _hull(
     if stage.hull.competing == "none" or prototypes is None:
         return hull
     fmax = limits_for(stage.relax.fmax).fmax
-    return with_finished(hull, sorted(chemical, key=sorted), chosen, fmax, prototypes)
+    return with_finished(hull, sorted(chemical, key=sorted), chosen, fmax, prototypes, stage.hull.competing_ternaries)
 
 
 def judge_table(inputs: JudgeInputs, hull: Hull | None, reason: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The search of one pair of elements for compounds, in a worker process: prototypes by energy, then the best relaxed.
+"""The search of two or three elements for compounds, in a worker process: prototypes by energy, the best relaxed.
 
 Energies alone, of many crystals in one evaluation, cost a fraction of a relaxation; so all prototypes are tried at the
 middle volume, those near the best at the others too, and only what may touch the hull of the pair is relaxed.
@@ -6,10 +6,12 @@ middle volume, those near the best at the others too, and only what may touch th
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,10 +20,12 @@ import numpy as np
 from adit import convert
 from adit.elements import composition, reduced_formula
 from adit.errors import AditError
-from adit.hull.prototypes import BONDS, decorated
+from adit.hull.convex_hull import Hull, ReferenceEntry
+from adit.hull.prototypes import BONDS, decorated, prototypes
 from adit.hull.reference_rows import reference_row
 from adit.progress import log
 from adit.relax.potentials.chosen import Chosen
+from adit.relax.potentials.corrections import hubbards
 from adit.relax.potentials.evaluators import quiet
 from adit.relax.potentials.lockstep import relax_together
 from adit.relax.potentials.outcome import Limits, Relaxed
@@ -39,8 +43,8 @@ BEST: Final = 3
 WINDOW: Final = 0.3
 """Largest static energy of a crystal that is relaxed, eV/atom above the hull of static energies and elements."""
 
-MIDDLE: Final = BONDS[len(BONDS) // 2]
-"""Ratio of the shortest distance to the sum of the covalent radii at the middle volume."""
+SMALLEST, SMALL, MIDDLE, LARGE = BONDS
+"""Ratios of the shortest distance to the sum of the covalent radii; ``MIDDLE`` is tried first."""
 
 PROMISING: Final = 1.0
 """Largest energy at the middle volume of a prototype that is tried at all volumes, eV/atom above the best one of its
@@ -58,17 +62,19 @@ STATIC: Final = "static, at the geometry that {} relaxed"
 
 @dataclass(frozen=True)
 class PairTask:
-    """Input of a worker that searches a pair.
+    """Input of a worker that searches a pair, or a set of three elements.
 
     Attributes:
-        pair: two symbols, e.g. ``Fe-Zr``.
-        elements: symbol → energy of each of the two elements, eV/atom, in the order of ``pair``.
+        pair: two or three symbols, e.g. ``Fe-Zr``.
+        elements: symbol → energy of each of the elements, eV/atom, in the order of ``pair``.
         chosen: the potential that searches and relaxes.
         judges: potentials that evaluate the relaxed crystals.
         limits: settings and limits of a relaxation.
         device: name of the device in PyTorch.
         batch_atoms: largest number of atoms that are evaluated together.
         deadline: time (s since the epoch) after which the search is given up, and its results are dropped.
+        wall_s: the same, s after the worker has loaded everything (``warm_up``).
+        compounds: known compounds of three elements, of which the hull of static energies is made too.
     """
 
     pair: str
@@ -79,6 +85,41 @@ class PairTask:
     device: str
     batch_atoms: int
     deadline: float
+    wall_s: float = math.inf
+    compounds: tuple[ReferenceEntry, ...] = ()
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether the search must be given up."""
+        return self.left_s < 0
+
+    @property
+    def left_s(self) -> float:
+        """Return the time that is left, s; negative after the end."""
+        return min(self.deadline, _WARM.get(os.getpid(), math.inf) + self.wall_s) - time.time()
+
+
+_WARM: Final[dict[int, float]] = {}
+"""Process → time (s since the epoch) at which it had loaded everything."""
+
+
+def warm_up(chosen: Chosen, judges: Sequence[Chosen], device: str) -> None:
+    """Load in a worker what every pair needs: potentials, corrections, prototypes.
+
+    A judge that does not load is left for the pairs, which report it.
+
+    Raises:
+        AditError: the potential that searches does not load.
+    """
+    with quiet():
+        chosen.evaluator(device)
+        for judge in judges:
+            with contextlib.suppress(AditError):
+                judge.evaluator(device)
+        prototypes()
+        if any(each.potential.corrections == "MP2020" for each in (chosen, *judges)):
+            hubbards({"O"})
+    _WARM[os.getpid()] = time.time()
 
 
 @dataclass(frozen=True)
@@ -102,7 +143,7 @@ class LateError(Exception):
 
 
 def search_pair(task: PairTask) -> PairResult:
-    """Search one pair of elements for compounds.
+    """Search two or three elements for compounds of all of them.
 
     Raises:
         AditError: the potential does not load.
@@ -119,9 +160,8 @@ def search_pair(task: PairTask) -> PairResult:
 def _rows(task: PairTask) -> dict[Chosen, list[dict[str, Any]]]:
     from ase.data import atomic_numbers
 
-    first, second = (atomic_numbers[name] for name in task.pair.split("-"))
-    static = screen(task, (first, second))
-    starts = best(static, task.elements)
+    static = screen(task, [atomic_numbers[name] for name in task.pair.split("-")])
+    starts = best(static, task.elements, task.compounds)
     if not static or not any(math.isfinite(energy) for _, _, energy in static):
         return {}
     relaxed = _relaxed(task, starts)
@@ -145,12 +185,14 @@ Candidate = tuple[str, AtomicSystem, float]
 """Name (the volumes of a prototype share it), crystal, static energy in eV/atom (NaN if there is none)."""
 
 
-def screen(task: PairTask, pair: tuple[int, int]) -> list[Candidate]:
+def screen(task: PairTask, pair: Sequence[int]) -> list[Candidate]:
     """Return the static energies of all prototypes at the middle volume, and of promising ones at the other volumes.
+
+    The smallest volume is tried where the next one has a lower energy than the middle one.
 
     Args:
         task: the search.
-        pair: atomic numbers of the two elements.
+        pair: atomic numbers of the elements.
 
     Raises:
         LateError: the deadline has passed.
@@ -163,8 +205,15 @@ def screen(task: PairTask, pair: tuple[int, int]) -> list[Candidate]:
     promising = {
         name for name, system, energy in middle if energy <= lowest[reduced_formula(system.numbers)] + PROMISING
     }
-    others = decorated(pair, [bond for bond in BONDS if bond != MIDDLE])
-    return middle + _static(task, [each for each in others if each[0] in promising])
+    others = _static(task, [each for each in decorated(pair, (SMALL, LARGE)) if each[0] in promising])
+    at_middle = {name: energy for name, _, energy in middle}
+    shrinking = {name for name, system, energy in others if _bond(system) == SMALL and energy < at_middle[name]}
+    return [*middle, *others, *_static(task, [each for each in decorated(pair, (SMALLEST,)) if each[0] in shrinking])]
+
+
+def _bond(system: AtomicSystem) -> float:
+    """Return the ratio of ``BONDS`` at which a prototype was made, which its id ends with."""
+    return BONDS[int(system.system_id.rpartition("/")[2])]
 
 
 def _static(task: PairTask, candidates: Sequence[tuple[str, AtomicSystem]]) -> list[Candidate]:
@@ -172,7 +221,7 @@ def _static(task: PairTask, candidates: Sequence[tuple[str, AtomicSystem]]) -> l
     supported = [each for each in candidates if chosen.unknown(each[1]) is None]
     energies: list[Candidate] = []
     for group in _groups(supported, task.batch_atoms):
-        if time.time() > task.deadline:
+        if task.is_late:
             raise LateError
         answers = evaluator.energies([convert.to_atoms(system) for _, system in group])
         for (name, system), answer in zip(group, answers, strict=True):
@@ -199,26 +248,42 @@ def _groups(candidates: Sequence[tuple[str, AtomicSystem]], batch_atoms: int) ->
     return [group for group in groups if group]
 
 
-def best(candidates: Sequence[Candidate], elements: Mapping[str, float]) -> list[AtomicSystem]:
+def best(
+    candidates: Sequence[Candidate], elements: Mapping[str, float], compounds: Sequence[ReferenceEntry] = ()
+) -> list[AtomicSystem]:
     """Return the prototypes to relax: at most ``BEST`` of each composition, at their best volumes, near the hull.
 
     Args:
         candidates: prototypes with static energies.
         elements: symbol → energy of each element, eV/atom; the hull is that of the candidates and these.
+        compounds: other compounds on the hull of three elements.
     """
     lowest: dict[str, Candidate] = {}
     for each in candidates:
         if math.isfinite(each[2]) and each[2] < lowest.get(each[0], (each[0], each[1], math.inf))[2]:
             lowest[each[0]] = each
-    envelope = _envelope([(_share(system, elements), energy) for _, system, energy in lowest.values()], elements)
+    on_hull = _hull_energies([each[1:] for each in lowest.values()], elements, compounds)
     groups: dict[str, list[Candidate]] = defaultdict(list)
     for each in sorted(lowest.values(), key=lambda each: (each[2], each[0])):
         group = groups[reduced_formula(each[1].numbers)]
         if len(group) == BEST or (group and each[2] - group[-1][2] < SAME):
             continue
-        if each[2] <= np.interp(_share(each[1], elements), *envelope) + WINDOW:
+        if each[2] <= on_hull(each[1]) + WINDOW:
             group.append(each)
     return [system for group in groups.values() for _, system, _ in group]
+
+
+def _hull_energies(
+    candidates: Sequence[tuple[AtomicSystem, float]], elements: Mapping[str, float], compounds: Sequence[ReferenceEntry]
+) -> Callable[[AtomicSystem], float]:
+    """Return the function that gives the energy of the hull at the composition of a crystal, eV/atom."""
+    if len(elements) == 2:
+        envelope = _envelope([(_share(system, elements), energy) for system, energy in candidates], elements)
+        return lambda system: float(np.interp(_share(system, elements), *envelope))
+    entries = [ReferenceEntry(composition(system.numbers), energy) for system, energy in candidates]
+    singles = [ReferenceEntry({name: 1.0}, energy) for name, energy in elements.items()]
+    hull = Hull.from_entries("", [*singles, *compounds, *entries])
+    return lambda system: hull.energy_at(composition(system.numbers))
 
 
 def _share(system: AtomicSystem, elements: Mapping[str, float]) -> float:
@@ -254,9 +319,9 @@ def _relaxed(task: PairTask, starts: Sequence[AtomicSystem]) -> list[Relaxed]:
         chosen.unknown,
         correction=chosen.correction if chosen.potential.corrections == "MP2020" else None,
         batch_atoms=task.batch_atoms,
-        wall_limit_s=max(0.0, task.deadline - time.time()),
+        wall_limit_s=max(0.0, task.left_s),
     )
-    if time.time() > task.deadline:
+    if task.is_late:
         raise LateError
     return results
 
@@ -272,7 +337,7 @@ def _judged(task: PairTask, judge: Chosen, crystals: Sequence[AtomicSystem]) -> 
         log.warning("%s: %s", task.pair, error)
         return []
     for group in _groups(supported, task.batch_atoms):
-        if time.time() > task.deadline:
+        if task.is_late:
             raise LateError
         answers = evaluator.energies([convert.to_atoms(system) for _, system in group])
         for (_, system), answer in zip(group, answers, strict=True):

@@ -1,4 +1,4 @@
-"""Hypothetical compounds of two elements: AFLOW's binary prototypes, in both orders, at a few volumes.
+"""Hypothetical compounds of two or three elements: AFLOW's prototypes, in all orders, at a few volumes.
 
 Source: Mehl et al. 2017, doi 10.1016/j.commatsci.2017.01.017, the library in pymatgen.
 """
@@ -6,72 +6,85 @@ Source: Mehl et al. 2017, doi 10.1016/j.commatsci.2017.01.017, the library in py
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final
+from itertools import combinations_with_replacement, permutations
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from adit import convert
+from adit.data.datasets.builtin_crystals import prototype_records
 from adit.elements import covalent_radii
 from adit.errors import DataError
 from adit.systems import AtomicSystem, Kind
 
-MAX_ATOMS: Final = 10
-"""Largest number of atoms in the primitive cell of a prototype."""
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
-STOICHIOMETRIES: Final = ((1, 1), (1, 2), (1, 3), (2, 3), (1, 4), (1, 5), (3, 4), (3, 5))
-"""Ratios of two elements that are searched, each in both orders."""
+MAX_ATOMS: Final = {2: 10, 3: 14}
+"""Number of elements → largest number of atoms in a prototype (spinel has 14)."""
 
-BONDS: Final = (0.95, 1.05, 1.15)
-"""Ratio of the shortest distance to the sum of the covalent radii, for each volume of a prototype."""
+STOICHIOMETRIES: Final = {
+    2: ((1, 1), (1, 2), (1, 3), (2, 3), (1, 4), (1, 5), (3, 4), (3, 5)),
+    3: ((1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 1, 4), (1, 2, 4)),
+}
+"""Number of elements → ratios that are searched, each in all orders."""
+
+BONDS: Final = (0.85, 0.95, 1.05, 1.15)
+"""Ratio of the shortest distance to the sum of the covalent radii, for each volume of a prototype. Metals have the
+smaller ones: 0.87 between the zirconium atoms of Fe2Zr."""
+
+MIN_VOLUME: Final = 3.5
+"""Smallest volume per atom of a crystal, Å³. MP20 has none below 5.7. Crystals with hydrogen would be scaled to less
+than 1, where an atom has thousands of neighbours and an energy takes minutes."""
 
 
 @dataclass(frozen=True)
 class Prototype:
-    """A binary structure type.
+    """A structure type.
 
     Attributes:
         name: name in AFLOW, e.g. ``AB_cF8_225_a_b``.
         system: a crystal of this type, with the elements of the library.
-        species: atomic number of each of its two elements, in the order of the name.
-        shortest: shortest distances, Å: between atoms of the first element, of both elements, of the second element.
-        symmetric: whether exchanging the two elements gives the same crystal.
+        species: atomic numbers of its elements, in the order of the name.
+        shortest: shortest distances, Å, between atoms of each two elements (``combinations_with_replacement``).
+        orders: permutations of the elements that give different crystals.
     """
 
     name: str
     system: AtomicSystem
-    species: tuple[int, int]
-    shortest: tuple[float, float, float]
-    symmetric: bool
+    species: tuple[int, ...]
+    shortest: tuple[float, ...]
+    orders: tuple[tuple[int, ...], ...]
 
-    def shortest_share(self, pair: tuple[int, int]) -> float:
+    @property
+    def symmetric(self) -> bool:
+        """Return whether exchanging its elements always gives the same crystal."""
+        return len(self.orders) == 1
+
+    def shortest_share(self, elements: Sequence[int]) -> float:
         """Return the smallest ratio of a distance to the sum of the covalent radii, with other elements in this cell.
 
         Args:
-            pair: atomic numbers that take the places of ``species``.
+            elements: atomic numbers that take the places of ``species``.
         """
-        first, second = covalent_radii()[list(pair)]
-        sums = (2 * first, first + second, 2 * second)
-        return float(min(distance / radii for distance, radii in zip(self.shortest, sums, strict=True)))
+        radii = combinations_with_replacement(covalent_radii()[list(elements)], 2)
+        return float(min(distance / sum(each) for distance, each in zip(self.shortest, radii, strict=True)))
 
 
 @cache
-def prototypes() -> tuple[Prototype, ...]:
-    """Return the binary prototypes with at most ``MAX_ATOMS`` atoms and of ``STOICHIOMETRIES``, each name once."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
-
+def prototypes(n_elements: int = 2) -> tuple[Prototype, ...]:
+    """Return the prototypes of two or three elements within ``MAX_ATOMS`` and ``STOICHIOMETRIES``, each name once."""
     prototypes_by_name: dict[str, Prototype] = {}
-    for record in AFLOW_PROTOTYPE_LIBRARY:
-        structure, name = record["snl"].structure, str(record["tags"]["aflow"])
-        amounts = sorted(structure.composition.reduced_composition.values())
-        if name in prototypes_by_name or len(structure) > MAX_ATOMS:
+    for record in prototype_records():
+        name = str(record["tags"]["aflow"])
+        if name in prototypes_by_name or len(record["snl"]["sites"]) > MAX_ATOMS[n_elements]:
             continue
-        if tuple(int(n) for n in amounts) not in STOICHIOMETRIES:
+        structure = convert.structure_of_dict(record["snl"])
+        amounts = sorted(structure.composition.reduced_composition.values())
+        if tuple(int(n) for n in amounts) not in STOICHIOMETRIES[n_elements]:
             continue
         try:
             system = convert.from_structure(structure, name, Kind.CRYSTAL)
@@ -82,50 +95,60 @@ def prototypes() -> tuple[Prototype, ...]:
 
 
 def prototype(name: str, system: AtomicSystem) -> Prototype:
-    """Return a crystal of exactly two elements as a structure type."""
-    first, second = dict.fromkeys(system.numbers.tolist())
-    distances = _shortest(system, (first, second))
-    return Prototype(name, system, (first, second), distances, _symmetric(system, (first, second)))
+    """Return a crystal of several elements as a structure type."""
+    species = tuple(dict.fromkeys(system.numbers.tolist()))
+    return Prototype(name, system, species, _shortest(system, species), _orders(system, species))
 
 
-def _shortest(system: AtomicSystem, species: tuple[int, int]) -> tuple[float, float, float]:
-    """Return the shortest distances (Å): first element, both, second; images count, so that there always is one."""
-    from ase.neighborlist import neighbor_list
-
-    reach, distances = 4.0, [math.inf] * 3
+def _shortest(system: AtomicSystem, species: Sequence[int]) -> tuple[float, ...]:
+    """Return the shortest distances (Å) of each two elements; images count, so that there always is one."""
+    structure = convert.to_structure(system)
+    kinds = np.array([species.index(number) for number in system.numbers])
+    pairs = list(combinations_with_replacement(range(len(species)), 2))
+    reach, distances = 4.0, [math.inf] * len(pairs)
     while not all(map(math.isfinite, distances)):
-        i, j, lengths = neighbor_list("ijd", convert.to_atoms(system), reach)
-        kinds = (system.numbers[i] == species[1]).astype(int) + (system.numbers[j] == species[1])
-        distances = [float(min(lengths[kinds == kind], default=math.inf)) for kind in range(3)]
+        i, j, _, lengths = structure.get_neighbor_list(reach)
+        low, high = np.sort([kinds[i], kinds[j]], axis=0)
+        distances = [float(min(lengths[(low == a) & (high == b)], default=math.inf)) for a, b in pairs]
         reach *= 1.5
-    return distances[0], distances[1], distances[2]
+    return tuple(distances)
 
 
-def _symmetric(system: AtomicSystem, species: tuple[int, int]) -> bool:
+def _orders(system: AtomicSystem, species: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Return the permutations of the elements that give different crystals; the order of the crystal is the first."""
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-    first, second = (int((system.numbers == number).sum()) for number in species)
-    if first != second:
-        return False
-    exchanged = replace(system, numbers=np.where(system.numbers == species[0], species[1], species[0]))
     tight = StructureMatcher(ltol=0.01, stol=0.01, angle_tol=0.5)
-    return bool(tight.fit(convert.to_structure(system), convert.to_structure(exchanged)))
+    kinds = np.array([species.index(number) for number in system.numbers])
+    crystals: dict[tuple[int, ...], Structure] = {}
+    for order in permutations(range(len(species))):
+        numbers = np.array([species[place] for place in order])[kinds]
+        crystal = convert.to_structure(replace(system, numbers=numbers))
+        same = (each for each in crystals.values() if each.composition == crystal.composition)
+        if not any(tight.fit(crystal, each) for each in same):
+            crystals[order] = crystal
+    return tuple(crystals)
 
 
-def decorated(pair: tuple[int, int], bonds: Sequence[float] = BONDS) -> Iterator[tuple[str, AtomicSystem]]:
-    """Yield name and crystal of the prototypes made of two elements; all volumes of a prototype share its name.
+def decorated(elements: Sequence[int], bonds: Sequence[float] = BONDS) -> Iterator[tuple[str, AtomicSystem]]:
+    """Yield name and crystal of the prototypes made of elements; all volumes of a prototype share its name.
+
+    Crystals that are denser than ``MIN_VOLUME`` are left out.
 
     Args:
-        pair: atomic numbers of the two elements.
+        elements: atomic numbers of two or three elements.
         bonds: ratios of ``BONDS``, one volume each.
     """
-    for each in prototypes():
-        for order in (pair,) if each.symmetric else (pair, pair[::-1]):
-            numbers = np.where(each.system.numbers == each.species[0], order[0], order[1])
-            name = f"{each.name}/{order[0]}-{order[1]}"
+    for each in prototypes(len(elements)):
+        kinds = np.array([each.species.index(number) for number in each.system.numbers])
+        for order in each.orders:
+            places = [elements[place] for place in order]
+            name = f"{each.name}/{'-'.join(map(str, places))}"
             for bond in bonds:
-                factor = bond / each.shortest_share(order)
-                yield name, _scaled(each.system, numbers, factor, f"{name}/{BONDS.index(bond)}")
+                factor = bond / each.shortest_share(places)
+                if each.system.volume * factor**3 < MIN_VOLUME * len(kinds):
+                    continue
+                yield name, _scaled(each.system, np.array(places)[kinds], factor, f"{name}/{BONDS.index(bond)}")
 
 
 def _scaled(system: AtomicSystem, numbers: np.ndarray, factor: float, system_id: str) -> AtomicSystem:

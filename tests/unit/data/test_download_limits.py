@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adit.cli.data import public_files
+from adit.api.references import public_files
 from adit.config import LimitsConfig
 from adit.data.sources.checksums import Upstream
 from adit.data.sources.download import download

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ import numpy as np
 import pytest
 
 from adit import convert, store
+from adit.cli.prototypes import coverage
 from adit.config import HullConfig, RelaxConfig
 from adit.elements import composition, covalent_radii
-from adit.errors import ConfigError, DataError
+from adit.errors import ConfigError, DataError, ExternalToolError
 from adit.hull import competing, pair_search, prototypes
 from adit.hull.competing import Search, missing_pairs, with_finished, with_prototypes
 from adit.hull.convex_hull import Hull, ReferenceEntry
-from adit.hull.pair_search import MIDDLE, PROMISING, PairResult, PairTask, best, screen
-from adit.hull.prototypes import BONDS, decorated
+from adit.hull.pair_search import LARGE, MIDDLE, PROMISING, SMALL, PairResult, PairTask, best, screen
+from adit.hull.prototypes import BONDS, MIN_VOLUME, decorated
 from adit.isolate import Outcome
 from adit.relax.potentials.chosen import Chosen
 
@@ -29,6 +32,7 @@ METALS = Hull.from_entries(
     EMT, [ReferenceEntry({"Cu": 1.0}, 0.0), ReferenceEntry({"Au": 1.0}, 0.0), ReferenceEntry({"Pt": 1.0}, 0.0)]
 )
 PAIR = frozenset({"Cu", "Au"})
+LIBRARY_3 = prototypes.prototypes(3)
 
 
 def search(folder: Path, core_hours: float = 1.0, judges: tuple[Chosen, ...] = ()) -> Search:
@@ -45,7 +49,7 @@ def in_process(function: Any, items: Sequence[Any], *, on_result: Any, **_: Any)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three structure types of two atoms are enough to see how they are searched."""
     some = tuple(each for each in prototypes.prototypes() if len(each.system) == 2)[:3]
-    monkeypatch.setattr(prototypes, "prototypes", lambda: some)
+    monkeypatch.setattr(prototypes, "prototypes", lambda *_: some)
     monkeypatch.setattr(competing, "map_isolated", in_process)
 
 
@@ -64,7 +68,7 @@ def test_both_orders_at_each_volume_and_each_crystal_once() -> None:
     symmetric = {each.name for each in library if each.symmetric}
     assert "AB_cF8_225_a_b" in symmetric  # rock salt
     assert not {each.name for each in library if each.name.startswith("AB2_")} & symmetric
-    candidates = list(decorated((11, 17)))
+    candidates = list(decorated((11, 17)))  # of their sizes none is too dense
     assert len(candidates) == (2 * len(library) - len(symmetric)) * len(BONDS)
     assert len({name for name, _ in candidates}) * len(BONDS) == len(candidates)
     formulas = {tuple(sorted(composition(system.numbers).items())) for _, system in candidates}
@@ -78,26 +82,91 @@ def test_both_orders_at_each_volume_and_each_crystal_once() -> None:
         assert np.isclose(BONDS, share, atol=1e-6).any()
 
 
-def test_only_promising_prototypes_are_tried_at_the_other_volumes(few: None) -> None:
-    """Two volumes of one prototype, of which one is 1 eV/atom off the best, and all three of the others."""
-    some = prototypes.prototypes()
-    off = some[0].name
+def energies_tried(energy: Callable[[str, float], float]) -> list[tuple[str, float]]:
+    """Return structure type and ratio of ``BONDS`` of all crystals of Cu and Au whose energies are computed, in order.
 
+    Args:
+        energy: energy (eV/atom) of a structure type at a ratio.
+    """
     task = PairTask("Cu-Au", {"Cu": 0.0, "Au": 0.0}, Chosen("emt"), (), None, "cpu", 64, time.time() + 99)  # type: ignore[arg-type]
-    middle = [(name, system) for name, system in decorated((29, 79), (MIDDLE,))]
-    energies = {system.system_id: (PROMISING + 0.1 if name.startswith(off) else 0.0) for name, system in middle}
-    names: list[str] = []
+    tried: list[tuple[str, float]] = []
 
     def static(_: PairTask, candidates: Sequence[Any]) -> list[Any]:
-        names.extend(system.system_id for _, system in candidates)
-        return [(name, system, energies.get(system.system_id, 0.0)) for name, system in candidates]
+        places = [(name.split("/")[0], BONDS[int(system.system_id[-1])]) for name, system in candidates]
+        tried.extend(places)
+        return [(*each, energy(*place)) for each, place in zip(candidates, places, strict=True)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pair_search, "_static", static)
         screen(task, (29, 79))
-    counts = [sum(each.startswith(prototype.name + "/") for each in names) for prototype in some]
-    orders = [1 if each.symmetric else 2 for each in some]
-    assert counts == [orders[0], *(len(BONDS) * n for n in orders[1:])]
+    return tried
+
+
+def test_only_promising_prototypes_are_tried_at_the_other_volumes(few: None) -> None:
+    """One volume of a prototype 1 eV/atom off the best, three of the others, the fourth where it may be lower."""
+    off, shrinking, best_at_middle = (each.name for each in prototypes.prototypes())
+    values = {(off, MIDDLE): PROMISING + 0.1, (shrinking, SMALL): -0.1, (best_at_middle, SMALL): 0.1}
+    tried = energies_tried(lambda name, bond: values.get((name, bond), 0.0))
+    volumes = {name: {bond for each, bond in tried if each == name} for name, _ in tried}
+    assert volumes == {
+        off: {MIDDLE},
+        shrinking: set(BONDS),
+        best_at_middle: {SMALL, MIDDLE, LARGE},
+    }
+    orders = {each.name: 1 if each.symmetric else 2 for each in prototypes.prototypes()}
+    assert len(tried) == sum(orders[name] * len(bonds) for name, bonds in volumes.items())
+
+
+def test_crystals_of_impossible_density_are_left_out() -> None:
+    """Hydrogen is so small that prototypes shrink to 1 Å³ per atom, where one energy takes longer than a pair."""
+    volumes = [system.volume / len(system) for _, system in decorated((1, 8))]
+    assert min(volumes) >= MIN_VOLUME
+    assert 0 < len(volumes) < len(list(decorated((11, 17)))) / 2
+
+
+def test_the_library_is_that_of_pymatgen() -> None:
+    """The same crystals that its own loader decodes."""
+    from pymatgen.analysis.prototypes import AFLOW_PROTOTYPE_LIBRARY
+
+    crystals = {str(each["tags"]["aflow"]): each["snl"].structure for each in reversed(AFLOW_PROTOTYPE_LIBRARY)}
+    for each in prototypes.prototypes()[::10]:
+        structure = crystals[each.name]
+        assert each.system.numbers.tolist() == list(structure.atomic_numbers)
+        assert np.allclose(each.system.positions, structure.cart_coords)
+        assert each.system.cell is not None
+        assert np.allclose(each.system.cell, structure.lattice.matrix)
+
+
+def test_the_shortest_distances_are_those_of_the_crystal() -> None:
+    """Rock salt: half an edge between unlike atoms, half a face's diagonal between like ones."""
+    (rock_salt,) = (each for each in prototypes.prototypes() if each.name == "AB_cF8_225_a_b")
+    first, both, second = rock_salt.shortest
+    assert first == pytest.approx(both * 2**0.5)
+    assert second == pytest.approx(both * 2**0.5)
+
+
+def test_wall_time_counts_from_when_the_worker_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = PairTask("Cu-Au", METALS.elements, Chosen("emt"), (), None, "cpu", 64, time.time() + 999, 30.0)  # type: ignore[arg-type]
+    monkeypatch.setattr(pair_search, "_WARM", {})
+    assert not task.is_late  # whatever loading took
+    pair_search.warm_up(Chosen("emt"), (Chosen("mace"),), "cpu")  # a judge without weights is no reason to stop
+    assert 29.0 < task.left_s <= 30.0
+    monkeypatch.setattr(pair_search, "_WARM", {os.getpid(): time.time() - 31.0})
+    assert task.is_late
+    assert not pair_search.search_pair(task).complete
+
+
+def test_a_worker_that_loads_for_too_long_ends_a_short_search_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unstarted(*_: Any, on_result: Any, startup_s: float, **__: Any) -> None:
+        on_result(0, Outcome("unstarted", None, "worker process not ready", startup_s))
+
+    monkeypatch.setattr(competing, "map_isolated", unstarted)
+    short = replace(search(tmp_path), wall_s=30.0)
+    assert with_prototypes(METALS, [PAIR], short).gaps(PAIR) == ["Au-Cu"]
+    with pytest.raises(ExternalToolError, match="does not load in a worker"):
+        with_prototypes(METALS, [PAIR], search(tmp_path))
 
 
 def test_pairs_that_most_systems_lack_come_first() -> None:
@@ -179,7 +248,7 @@ def test_of_each_composition_the_best_three_are_relaxed() -> None:
     elements = {"Cu": 0.0, "Au": 0.0}
     assert [system.system_id for system in best(candidates, elements)] == [
         crystals[2][1].system_id,
-        *(crystals[i][1].system_id for i in (3, 6)),
+        *(crystals[i][1].system_id for i in (4, 8)),
     ]
     far = [(name, system, 0.4) for name, system in crystals]
     assert best(far, elements) == []
@@ -212,3 +281,67 @@ def test_a_cache_that_is_another_table_is_refused(tmp_path: Path) -> None:
     store.write_frame(tmp_path / "prototypes.parquet", pd.DataFrame({"x": [1]}))
     with pytest.raises(DataError, match="table of reference energies"):
         with_prototypes(METALS, [PAIR], search(tmp_path))
+
+
+def test_the_share_of_pairs_that_prototypes_complete_is_that_of_the_crystals() -> None:
+    """Three crystals lack Au-Cu, one of them two more pairs: 3 of 5 gaps are filled, and two crystals lack nothing."""
+    grown = replace(METALS, completed=frozenset({"Au-Cu"}))
+    said = coverage(METALS, grown, [PAIR, PAIR, PAIR | {"Pt"}, frozenset({"Pt"})])
+    assert said == "60.0 % of the pairs that the crystals lack are completed; 3 of 4 crystals lack no pair, 1 before"
+
+
+def test_ternary_prototypes_hold_the_common_types_in_all_their_orders() -> None:
+    library = {each.name: each for each in prototypes.prototypes(3)}
+    orders = {name: len(each.orders) for name, each in library.items()}
+    assert orders["ABC_cF12_216_b_c_a"] == 3  # half-Heusler: one element in the middle, the other two alike
+    assert orders["AB3C_cP5_221_a_c_b"] == 6  # perovskite: A and B have different places
+    assert orders["AB2C_cF16_225_a_c_b"] == 3  # Heusler
+    assert orders["A2BC4_cF56_227_d_a_e"] == 6  # spinel
+    assert {"ABC2_tI16_122_a_b_d", "ABC2_hP8_194_d_a_f"} <= set(library)  # chalcopyrite, delafossite
+    crystals = [system for name, system in decorated((20, 22, 8)) if name.startswith("AB3C_cP5_221_a_c_b/")]
+    formulas = {tuple(sorted(composition(system.numbers).items())) for system in crystals}
+    assert (("Ca", 1), ("O", 3), ("Ti", 1)) in formulas
+    assert len(formulas) == 3
+
+
+def test_three_elements_are_searched_after_their_pairs(
+    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge finds what the search kept, and what is far above the compounds of the pairs is not relaxed."""
+    system = PAIR | {"Pt"}
+    binary = prototypes.prototypes()
+    heusler = tuple(each for each in LIBRARY_3 if each.name == "ABC_cF12_216_b_c_a")
+    monkeypatch.setattr(prototypes, "prototypes", lambda n=2: binary if n == 2 else heusler)
+    tasks: list[PairTask] = []
+
+    def kept(task: PairTask) -> PairResult:
+        tasks.append(task)
+        return pair_search.search_pair(task)
+
+    monkeypatch.setattr(competing, "search_pair", kept)
+    plain = with_prototypes(METALS, [system], search(tmp_path))
+    assert {task.pair for task in tasks} == {"Au-Cu", "Au-Pt", "Cu-Pt"}
+    assert not any(task.compounds for task in tasks)
+    assert frozenset(system) not in plain.entries
+    tasks.clear()
+    grown = with_prototypes(METALS, [system], replace(search(tmp_path), ternaries=True))
+    assert [task.pair for task in tasks] == ["Au-Cu-Pt"]
+    assert len(tasks[0].compounds) == len(plain.within(system)) - 3
+    assert "Au-Cu-Pt" in grown.completed
+    same = with_finished(METALS, [system], Chosen("emt"), 0.05, tmp_path / "prototypes.parquet", ternaries=True)
+    counts = {"Au": 1.0, "Cu": 1.0, "Pt": 1.0}
+    assert same.energy_at(counts) == pytest.approx(grown.energy_at(counts))
+
+    (name, crystal), *_ = decorated((29, 79, 78))
+    elements = {"Cu": 0.0, "Au": 0.0, "Pt": 0.0}
+    low = ReferenceEntry({"Cu": 1.0, "Au": 1.0, "Pt": 1.0}, -1.0)
+    assert best([(name, crystal, -0.5)], elements) == [crystal]
+    assert best([(name, crystal, -0.5)], elements, [low]) == []
+
+
+def test_what_is_left_of_the_budget_goes_to_three_elements() -> None:
+    whole = replace(search(Path()), core_hours=1.0, wall_s=30.0)
+    rest = competing._rest(whole, 12.0)
+    assert rest.wall_s == 18.0
+    assert rest.core_hours == pytest.approx(1.0 - 12 / 3600)
+    assert competing._rest(whole, 99.0).wall_s == 0.0

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from adit import store
+from adit.api.references import public_files
 from adit.cli import main
-from adit.cli.data import public_files
 from adit.config import HullConfig
 from adit.data.sources.client import Manners
 from adit.data.sources.retries import Patience

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from adit import store
-from adit.cli.data import public_files
+from adit.api.references import public_files
 from adit.config import HullConfig, ReferenceStage, RelaxConfig
 from adit.data.sources.retries import Patience
 from adit.errors import DataError

@@ -69,7 +69,7 @@ def test_samples_of_a_user_over_the_manifest_of_the_weights(tmp_path: Path, kept
     store.write_json(tmp_path / "W/dit/config.json", {})
     text = config.Config().stage(config.SampleStage).model_dump_json()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("adit.cli.sample._suited", lambda _: config.SampleConfig())
+        patch.setattr("adit.cli.sample.stored_settings", lambda _: config.SampleConfig())
         words = ["sample", "--weights", tmp_path / "W", "--config", text]
         kept(*words, "--kind", "crystal", "--n", "1", "--out", out)
 

@@ -275,3 +275,20 @@ def test_sevennet_knows_the_elements_that_its_entry_says() -> None:
     assert set(evaluator._calculator.type_map) == set(POTENTIALS["sevennet"].elements)  # type: ignore[attr-defined]
     with pytest.raises(DataError, match="SevenNet does not know Po"):
         Chosen("sevennet").energy_per_atom(fcc("po", [84], 4.7))
+
+
+def test_energies_of_a_batch_by_sevennet_are_those_of_its_calculator() -> None:
+    """Also where one structure has no energy at all, or no bonds: it does not spoil the others."""
+    from adit import convert
+
+    bonded = (fcc("mgo", [12, 8], 4.25), COPPER, fcc("nacl", [11, 17], 5.0))
+    systems = [bonded[0], fcc("po", [84], 4.7), bonded[1], fcc("far", [29], 30.0), bonded[2]]
+    structures = [convert.to_atoms(system) for system in systems]
+    evaluator = Chosen("sevennet").evaluator()
+    batch, alone = evaluator.energies(structures), evaluator.evaluate(structures)
+    assert [type(each) for each in batch if isinstance(each, Exception)] == [
+        type(each) for each in alone if isinstance(each, Exception)
+    ]
+    assert isinstance(batch[1], Exception)
+    for number in (0, 2, 4):
+        assert batch[number] == pytest.approx(alone[number]["energy"], abs=1e-5)  # type: ignore[index]

@@ -302,8 +302,11 @@ def test_what_cannot_be_is_one_clear_line(
     assert message in capfd.readouterr().err
 
 
-def test_no_weights_is_one_clear_line(tmp_path: Path) -> None:
-    assert main(["sample", "--kind", "crystal", "--n", "1", "--out", str(tmp_path / "x.arrow")]) == 2
+@pytest.mark.parametrize("option", ["--vae", "--dit"])
+def test_half_a_model_is_one_clear_line(tmp_path: Path, option: str, capfd: pytest.CaptureFixture[str]) -> None:
+    words = ["sample", "--kind", "crystal", "--n", "1", "--out", str(tmp_path / "x.arrow")]
+    assert main([*words, option, str(tmp_path)]) == 2
+    assert "--vae and --dit belong together" in capfd.readouterr().err
 
 
 def test_an_unknown_kind_is_refused_in_shards_too(weights: Path, tmp_path: Path) -> None:

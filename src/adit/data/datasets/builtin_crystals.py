@@ -50,7 +50,14 @@ def _prototype_file() -> Path:
     raise DataError(f"pymatgen/{_PROTOTYPES.as_posix()}: not found; install the pinned requirements again")
 
 
-def _read_prototypes() -> list[dict[str, Any]]:
+def prototype_records() -> list[dict[str, Any]]:
+    """Return pymatgen's records of AFLOW's prototypes, as they are in its file: ``snl`` (crystal) and ``tags``.
+
+    Its own library is the same, but decodes all crystals and takes 10 s of processor time.
+
+    Raises:
+        DataError: the file of prototypes inside pymatgen is missing or not readable.
+    """
     path = _prototype_file()
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -93,7 +100,7 @@ def prototypes() -> list[AtomicSystem]:
     """
     crystals: list[AtomicSystem] = []
     seen: dict[str, int] = {}
-    for entry in _read_prototypes():
+    for entry in prototype_records():
         crystal = _prototype(entry, "prototype")
         if crystal is None or len(crystal) > MAX_ATOMS:
             continue

@@ -49,6 +49,8 @@ class DftTask:
         digest = hashlib.sha256(json.dumps([_CODE, self.engine.settings_hash, self.engine.code]).encode())
         if self.system.cell is None:
             digest.update(f"{self.charge} {self.unpaired}".encode())
+            if len(self.system) == 1 and self.unpaired:
+                digest.update(b"hund")  # how single atoms start; earlier results of theirs did not
         for array in (self.system.numbers, self.system.positions, self.system.cell):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from adit import convert, store
+from adit.config.base import load_place
 from adit.elements import symbol
 from adit.errors import ConfigError, DataError, ExternalToolError, why_no_file
 from adit.relax.potentials import chgnet
 from adit.relax.potentials.chgnet_calculator import network
 from adit.relax.potentials.corrections import mp2020
-from adit.relax.potentials.evaluators import ByCalculator, Evaluator, fed, quiet
+from adit.relax.potentials.evaluators import Evaluator, fed, quiet
 from adit.relax.potentials.identity import Identity
 from adit.relax.potentials.interpreter.loaders import load_calculator
 from adit.relax.potentials.lockstep import relax_together
@@ -207,7 +208,9 @@ def _evaluator(chosen: Chosen, device: str) -> Evaluator:
         return Remote(chosen.python, chosen.name, weights, device)
     try:
         with quiet():
-            return ByCalculator(load_calculator(chosen.name, weights, device))
+            calculator = load_calculator(chosen.name, weights, device)
+            evaluator: Evaluator = load_place(chosen.potential.evaluator)(calculator)
+            return evaluator
     except Exception as error:
         why = " ".join(str(error).split())[:300]
         raise ExternalToolError(f"{chosen.label}: does not load ({type(error).__name__}: {why})") from error

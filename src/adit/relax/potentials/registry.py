@@ -33,6 +33,7 @@ class Potential:
         corrections: how its energies become comparable with those of the Materials Project, see ``Corrections``.
         method: DFT method of its training data.
         batched: whether evaluating several small crystals at once saves time on a CPU too.
+        evaluator: class that evaluates structures with the ASE calculator, as ``module:name``.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Potential:
     corrections: Corrections
     method: str = "PBE(+U)"
     batched: bool = False
+    evaluator: str = "adit.relax.potentials.evaluators:ByCalculator"
 
     @property
     def has_weights(self) -> bool:
@@ -76,7 +78,7 @@ POTENTIALS: Final = {
         ),
         Potential(
             "sevennet", "SevenNet", "sevenn", "sevenn", "l3i5", "pretrained_potentials/SevenNet_l3i5/*.pth",
-            "MIT", "MIT, with the package", MPTRJ, "MP2020",
+            "MIT", "MIT, with the package", MPTRJ, "MP2020", evaluator="adit.relax.potentials.sevennet:SevenNet",
         ),
         Potential(
             "mace", "MACE", "mace", "mace-torch", "", "",

@@ -21,7 +21,7 @@ from adit.limits import PAIRWISE_ATOMS
 from adit.progress import Progress
 from adit.report.candidates import fields, frames
 from adit.report.candidates.pictures import css_colour
-from adit.report.run.inputs import Run, Structures, structures
+from adit.report.run.inputs import Run, StructuresById, structures
 from adit.report.words import formats
 from adit.report.words.outcome import method, relaxer
 from adit.report.words.tables import posebusters_columns, with_reasons
@@ -184,7 +184,7 @@ def _parts(run: Run, kind: str, frame: pd.DataFrame) -> list[list[list[dict[str,
     return [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
 
-def _relaxed(run: Run, kind: str) -> list[tuple[str, Structures]]:
+def _relaxed(run: Run, kind: str) -> list[tuple[str, StructuresById]]:
     if kind == "molecule":
         relaxed, dft = structures(run, "relaxed/molecule/*.arrow"), structures(run, "dft/molecules/*.arrow")
         return [("GFN2-xTB", relaxed), (method(run), dft)]

@@ -15,7 +15,7 @@ from adit.elements import composition, hill, reduced_formula
 from adit.limits import PAIRWISE_ATOMS
 from adit.report.candidates.pictures import ball_and_stick, bond_drawing, legend
 from adit.report.figures.drawing import slug
-from adit.report.run.inputs import Run, Structures, structures
+from adit.report.run.inputs import Run, StructuresById, structures
 from adit.report.words import formats
 from adit.report.words.tables import with_posebusters
 from adit.systems import AtomicSystem
@@ -134,7 +134,7 @@ def _passed(text: Any) -> int:
     return int(head) if head.isdigit() else -1
 
 
-def _drawn(frame: pd.DataFrame, structures_by_id: Structures, limit: int) -> list[tuple[Record, AtomicSystem]]:
+def _drawn(frame: pd.DataFrame, structures_by_id: StructuresById, limit: int) -> list[tuple[Record, AtomicSystem]]:
     chosen: list[tuple[Record, AtomicSystem]] = []
     for row in frame.to_dict("records"):
         if len(chosen) == limit:

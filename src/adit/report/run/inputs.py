@@ -308,7 +308,7 @@ def _dft(reader: _Reader) -> list[Record]:
     return [{**details.get(str(row.get(Col.SYSTEM_ID)), {}), **row} for row in rows]
 
 
-class Structures:
+class StructuresById:
     """Structures by id, read when they are needed; if several files have an id, the first is used.
 
     Args:
@@ -334,8 +334,8 @@ class Structures:
         return row if isinstance(row, AtomicSystem) else None
 
 
-def structures(run: Run, *patterns: str) -> Structures:
+def structures(run: Run, *patterns: str) -> StructuresById:
     """Return the structures of the files that match the patterns, e.g. ``relaxed/crystal/*.arrow``."""
     reader = _Reader(run.folder, run.problems)
     paths = [path for pattern in patterns for path in reader.glob(pattern)]
-    return Structures([table for path in paths if (table := reader.attempt(path, store.read_systems)) is not None])
+    return StructuresById([table for path in paths if (table := reader.attempt(path, store.read_systems)) is not None])

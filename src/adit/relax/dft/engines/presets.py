@@ -12,12 +12,10 @@ from adit.config.base import load_place
 from adit.config.engines import ENGINES
 from adit.config.yaml_text import load_yaml
 from adit.errors import ConfigError
+from adit.places import shared
 
 DEFAULT_FOLDER = Path("config/dft")
 """Folder of the presets under the working directory."""
-
-REPOSITORY_FOLDER = Path(__file__).parents[5] / "config" / "dft"
-"""Presets beside the package's source, so that the command line works in any folder."""
 
 
 class RelaxPreset(Strict):
@@ -140,7 +138,7 @@ def read_preset(engine: str, name: str, folder: Path | None = None, *, molecules
         if not entry.molecule_settings:
             raise ConfigError(f"dft.engine: {entry.title} has no settings for molecules; choose gpaw or vasp")
     if folder is None:
-        folder = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() or not REPOSITORY_FOLDER.is_dir() else REPOSITORY_FOLDER
+        folder = DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else shared(str(DEFAULT_FOLDER))
     path = folder / f"{stem}{name}.yaml"
     if not path.is_file():
         there = sorted(p.stem.removeprefix(stem) for p in folder.glob(f"{stem}*.yaml"))
