@@ -11,6 +11,7 @@ import torch
 
 from adit.config import VaeModelConfig, VaeStage, parse
 from adit.errors import ConfigError, DataError
+from adit.model import stored
 from adit.model.build import build_vae
 from adit.model.equivariant import EquivariantEncoder
 from adit.model.features import featurize
@@ -70,9 +71,9 @@ def test_it_is_trained_and_read_again(tmp_path: Path) -> None:
     ]
     names = ["builtin-crystals", "builtin-molecules"]
     train_vae(stage(names), data, tmp_path / "vae", tmp_path / "state")
-    stored = read_json(tmp_path / "vae/config.json")
-    assert stored["model"]["encoder"] == "equivariant"
-    model = build_vae(stored, read_tensors(tmp_path / "vae/model.safetensors"), "vae")
+    record = read_json(tmp_path / "vae/config.json")
+    assert record["model"]["encoder"] == "equivariant"
+    model = build_vae(record, read_tensors(tmp_path / "vae/model.safetensors"), "vae")
     assert model.encoder(featurize(batch_of([random_crystal(random, 2)]))).mean.shape == (1, 2, 8)
 
 
@@ -83,6 +84,15 @@ def test_each_higher_degree_has_a_quarter_of_the_channels(degree: int, component
     model = VAE(VaeModelConfig.model_validate({**SMALL, "d_model": 24, "heads": 3, "max_degree": degree}), 20)
     assert isinstance(model.encoder, EquivariantEncoder)
     assert model.encoder.width == 24 + components * 6
+
+
+def test_the_sizes_that_are_checked_before_reading_are_those_of_the_network() -> None:
+    pytest.importorskip("e3nn")
+    config = VaeModelConfig.model_validate(SMALL)
+    shapes = {name: tuple(tensor.shape) for name, tensor in VAE(config, 20).state_dict().items()}
+    stored._check_equivariant(config, 20, shapes, "weights")
+    with pytest.raises(DataError, match=r"encoder\.logvar\.weight"):
+        stored._check_equivariant(config, 20, {**shapes, "encoder.logvar.weight": (1, 16)}, "weights")
 
 
 def test_molecules_need_a_vector(tmp_path: Path) -> None:
