@@ -52,6 +52,17 @@ def test_a_plan_under_another_name_of_its_configuration(kept: Callable[..., None
     kept("plan", "--config", yaml, "--out", yaml.parent / "hard.json")
 
 
+@pytest.mark.parametrize("option", ["--out", "--timing"])
+def test_samples_over_the_manifest_of_the_weights(tmp_path: Path, kept: Callable[..., None], option: str) -> None:
+    store.write_json(tmp_path / "W/bundle.json", {"sample": {}, "files": {}})
+    store.write_json(tmp_path / "W/vae/config.json", {})
+    store.write_json(tmp_path / "W/dit/config.json", {})
+    outs = {"--out": tmp_path / "W/x.arrow", "--timing": tmp_path / "t.json"} | {option: tmp_path / "W/bundle.json"}
+    words = ["stage", "sample", "--vae", tmp_path / "W/vae", "--dit", tmp_path / "W/dit"]
+    text = config.Config().stage(config.SampleStage).model_dump_json()
+    kept(*words, "--kind", "crystal", "--n", "1", "--config", text, *(w for pair in outs.items() for w in pair))
+
+
 def test_samples_of_a_user_over_the_manifest_of_the_weights(tmp_path: Path, kept: Callable[..., None]) -> None:
     out = store.write_json(tmp_path / "W/bundle.json", {"sample": {}, "files": {}}) or tmp_path / "W/bundle.json"
     store.write_json(tmp_path / "W/vae/config.json", {})
