@@ -20,10 +20,10 @@ from adit.systems import AtomicSystem
 def energies_per_atom(chosen: Chosen, systems: Sequence[AtomicSystem]) -> np.ndarray:
     """Return corrected energies (n,), eV/atom; NaN where there is none."""
     energies = np.full(len(systems), np.nan)
-    known = [number for number, system in enumerate(systems) if chosen.unknown(system) is None]
+    usable = [number for number, system in enumerate(systems) if chosen.unknown(system) is None]
     evaluator = chosen.evaluator()
-    for group in chunks([systems[number] for number in known], CPU_BATCH_ATOMS):
-        numbers = [known[place] for place in group]
+    for group in chunks([systems[number] for number in usable], CPU_BATCH_ATOMS):
+        numbers = [usable[place] for place in group]
         with quiet():
             answers = evaluator.energies([convert.to_atoms(systems[number]) for number in numbers])
         for number, answer in zip(numbers, answers, strict=True):

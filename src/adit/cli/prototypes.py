@@ -44,15 +44,15 @@ def coverage(before: Hull, after: Hull, chemical: Iterable[frozenset[str]]) -> s
     """
     systems = Counter(chemical)
     crystals = sum(systems.values())
-    gaps, known = [], []
+    gaps, covered = [], []
     for hull in (before, after):
         missing = {elements: len(hull.gaps(elements)) for elements in systems}
         gaps.append(sum(missing[elements] * n for elements, n in systems.items()))
-        known.append(sum(n for elements, n in systems.items() if not missing[elements]))
+        covered.append(sum(n for elements, n in systems.items() if not missing[elements]))
     share = 100 * (gaps[0] - gaps[1]) / max(1, gaps[0])
     return (
         f"{share:.1f} % of the pairs that the crystals lack are completed; "
-        f"{known[1]} of {crystals} crystals lack no pair, {known[0]} before"
+        f"{covered[1]} of {crystals} crystals lack no pair, {covered[0]} before"
     )
 
 

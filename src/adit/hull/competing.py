@@ -21,7 +21,7 @@ from adit.columns import Col
 from adit.config import RelaxConfig
 from adit.errors import ConfigError, ExternalToolError
 from adit.hull.convex_hull import Hull, ReferenceEntry
-from adit.hull.pair_search import MAX_STEPS, SEARCHED, SET, LateError, PairResult, PairTask, search_pair, warm_up
+from adit.hull.pair_search import MAX_STEPS, SEARCHED, SET, LateError, PairResult, PairTask, load_search, search_pair
 from adit.hull.reference import limits_for
 from adit.hull.shipped import TABLE, add_set, read_shipped
 from adit.isolate import Outcome, map_isolated
@@ -247,7 +247,7 @@ def _search(pairs: Sequence[str], hull: Hull, search: Search) -> None:
             wall_limit_s=PAIR_LIMITS * search.relax.wall_limit_s,
             startup_s=startup_s,
             on_result=take,
-            warm_up=partial(warm_up, search.chosen, search.judges, device),
+            warm_up=partial(load_search, search.chosen, search.judges, device),
         )
 
 

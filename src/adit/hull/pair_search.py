@@ -103,7 +103,7 @@ _WARM: Final[dict[int, float]] = {}
 """Process → time (s since the epoch) at which it had loaded everything."""
 
 
-def warm_up(chosen: Chosen, judges: Sequence[Chosen], device: str) -> None:
+def load_search(chosen: Chosen, judges: Sequence[Chosen], device: str) -> None:
     """Load in a worker what every pair needs: potentials, corrections, prototypes.
 
     A judge that does not load is left for the pairs, which report it.
