@@ -149,7 +149,7 @@ def test_wall_time_counts_from_when_the_worker_is_loaded(monkeypatch: pytest.Mon
     task = PairTask("Cu-Au", METALS.elements, Chosen("emt"), (), None, "cpu", 64, time.time() + 999, 30.0)  # type: ignore[arg-type]
     monkeypatch.setattr(pair_search, "_WARM", {})
     assert not task.is_late  # whatever loading took
-    pair_search.warm_up(Chosen("emt"), (Chosen("mace"),), "cpu")  # a judge without weights is no reason to stop
+    pair_search.load_search(Chosen("emt"), (Chosen("mace"),), "cpu")  # a judge without weights is no reason to stop
     assert 29.0 < task.left_s <= 30.0
     monkeypatch.setattr(pair_search, "_WARM", {os.getpid(): time.time() - 31.0})
     assert task.is_late
