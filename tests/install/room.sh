@@ -28,8 +28,9 @@ check() {
 make_base() {
   local base=$1 release=$2 uri
   [ ! -e "$base/.ready" ] || return 0
-  uri=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+).*/\2/p' /etc/apt/sources.list.d/debian.sources \
-    /etc/apt/sources.list 2> /dev/null | head -n 1) || true
+  # another distribution's mirror has no Debian
+  if ! grep -qx "ID=debian" /etc/os-release; then uri=; else uri=$(sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+).*/\2/p' /etc/apt/sources.list.d/debian.sources \
+    /etc/apt/sources.list 2> /dev/null | head -n 1) || true; fi
   uri=${ADIT_DEBIAN_MIRROR:-${uri:-http://deb.debian.org/debian}}
   say "making a $release with debootstrap (a few minutes)"
   rm -rf "$base"

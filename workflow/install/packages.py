@@ -117,16 +117,15 @@ def prepare(env: Path, python: str, wheelhouse: Path | None, installer: str) -> 
         say(f"creating {env}")
         make_venv(env, python)
     pip = settings.read_pip_settings(env / "bin" / "python", environ)
+    silent = [] if wheelhouse else settings.unreachable_extra_indexes(pip)
+    if silent:
+        for address in silent:
+            say(f"extra index {settings.without_credentials(address)} does not answer and is left out")
+        pip = settings.without_extra_indexes(pip, silent)
+        # pip ignores an empty variable and would read its file; naming the first index twice changes nothing
+        environ["PIP_EXTRA_INDEX_URL"] = pip["extra-index-url"] or pip.get("index-url", "https://pypi.org/simple")
     uv = installer == "uv" and _bootstrap_uv(env, environ)
-    return Installer(env, environ, _reachable(pip) if uv else pip, uv, wheelhouse)
-
-
-def _reachable(pip: dict[str, str]) -> dict[str, str]:
-    """Return pip's settings without extra indexes that do not answer, each named in a line."""
-    silent = settings.unreachable_extra_indexes(pip)
-    for address in silent:
-        say(f"extra index {settings.without_credentials(address)} does not answer and is left out, as pip would")
-    return settings.without_extra_indexes(pip, silent)
+    return Installer(env, environ, pip, uv, wheelhouse)
 
 
 def _need_whole(wheelhouse: Path) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from workflow.install.steps import SetupError
+
 # Options of pip that hold several values, separated by white space.
 _LISTS = {"extra-index-url", "find-links", "constraint", "trusted-host"}
 _TRUE = {"1", "true", "yes", "on", "y", "t"}
@@ -40,16 +42,25 @@ def parse_pip_config(listing: str) -> dict[str, str]:
 
 
 def read_pip_settings(python: str | Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the effective options of the pip of an interpreter: files, and variables ``PIP_*``."""
+    """Return the effective options of the pip of an interpreter: files, and variables ``PIP_*``.
+
+    Raises:
+        SetupError: a file of pip's settings is broken.
+    """
     command = [str(python), "-m", "pip", "--disable-pip-version-check", "config", "list"]
-    listing = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(environ)).stdout
-    return parse_pip_config(listing)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(environ))
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise SetupError(
+            f"pip cannot read its settings ({last}); mend the file (`pip config debug` lists all), then run `make env`"
+        )
+    return parse_pip_config(done.stdout)
 
 
 def wheelhouse_environment(folder: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment in which pip installs from a folder and from nowhere else."""
     kept = {name: value for name, value in environ.items() if not name.startswith("PIP_")}
-    return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder.resolve())}
+    return kept | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.resolve().as_uri()}
 
 
 def uv_environment(settings: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -52,6 +52,9 @@ _CAUSES = [
 ]
 
 
+_COMPILER_ERROR = r":\d+(:\d+)?: (fatal |internal compiler )?error: |internal compiler error"
+
+
 class SetupError(Exception):
     """The set-up cannot continue; its text is one line: what, where, the way out."""
 
@@ -107,7 +110,8 @@ def run(
             file.write(f"$ {' '.join(str(word) for word in command)}\n")
             for line in process.stdout or ():
                 file.write(line)
-                lines.append(line.rstrip())
+                if re.search(r"\w", line):
+                    lines.append(line.rstrip())
         code = process.wait()
     except BaseException:
         process.kill()
@@ -140,6 +144,8 @@ def _shorten(line: str) -> str:
 
 def explain(output: str, doing: str, log: Path, again: str) -> str:
     """Return one line that says why a program failed and what to do."""
+    if re.search(_COMPILER_ERROR, output):  # a network that answered in the end is not the cause
+        output = "\n".join(line for line in output.splitlines() if not line.lstrip().startswith("WARNING"))
     for pattern, cause, way_out in _CAUSES:
         match = re.search(f".*({pattern}).*", output)
         if match:

@@ -3,7 +3,7 @@
 # named after what it installed, so that a second call does nothing.
 #
 #   PYTHON=python3.12   the interpreter          WHEELHOUSE=folder   install from this folder alone, without a network
-#   RETRY_GPAW=1        build GPAW again after it failed             INSTALLER=pip   pip instead of uv
+#   RETRY_GPAW=1        try GPAW, and build it again if it fails     INSTALLER=pip   pip instead of uv
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export ENV=${ENV:-.venv}
@@ -28,9 +28,8 @@ if [ -n "$own" ] && [ "$python" != python3 ]; then
   [ "$wanted" = "$there" ] || fail "$ENV has Python $there, PYTHON=$python is $wanted; delete $ENV to make it anew"
 fi
 
-if [ -n "$own" ] && [ -e "$packages" ]; then
-  [ -e "$ENV/.stamp-gpaw-$gpaw" ] && exit 0
-  [ -e "$ENV/.stamp-no-gpaw-$gpaw" ] && [ -z "${RETRY_GPAW:-}" ] && exit 0
+if [ -n "$own" ] && [ -e "$packages" ] && [ -z "${RETRY_GPAW:-}" ]; then
+  [ ! -e "$ENV/.stamp-gpaw-$gpaw" ] && [ ! -e "$ENV/.stamp-no-gpaw-$gpaw" ] || exit 0
 fi
 
 if [ -n "$own" ] && "$own" -m pip --version > /dev/null 2>&1; then

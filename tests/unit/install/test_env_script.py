@@ -157,6 +157,20 @@ def test_a_whole_environment_is_left_alone_in_no_time(whole: Path) -> None:
     assert min(times) < 0.2
 
 
+def test_a_retry_looks_at_a_gpaw_that_was_installed(whole: Path) -> None:
+    done = set_up(whole, RETRY_GPAW="1", PIP_CONFIG_FILE=str(whole / "missing.conf"), INSTALLER="none")
+    assert done.returncode == 2  # the set-up was started
+    assert "INSTALLER=none: no such installer" in done.stderr
+
+
+def test_broken_settings_of_pip_are_one_line(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nbad")
+    done = set_up(project, PIP_CONFIG_FILE=str(tmp_path / "pip.conf"))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "pip" in done.stderr.splitlines()[-1]
+
+
 def test_an_environment_of_another_python_is_refused_and_kept(whole: Path, tmp_path: Path) -> None:
     other = "3.12" if sys.version_info[:2] != (3, 12) else "3.13"
     done = set_up(whole, PYTHON=str(stand_in(tmp_path, f"{other}.1")))

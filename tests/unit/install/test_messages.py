@@ -65,6 +65,12 @@ def test_the_first_error_is_the_compilers_own(output: str, line: str) -> None:
     assert first_error(output) == line
 
 
+def test_a_network_that_answered_in_the_end_hides_no_compiler_error() -> None:
+    output = "WARNING: Retrying (Retry(total=2)) after connection broken: Connection refused\nc/x.c:1:1: error: no type"
+    line = explain(output, "compiling GPAW", LOG, "make env")
+    assert line.startswith("compiling GPAW: c/x.c:1:1: error: no type")
+
+
 def test_a_program_that_fails_leaves_its_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     program = "import sys; print('Connection refused'); sys.exit(3)"

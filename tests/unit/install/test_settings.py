@@ -156,7 +156,9 @@ def test_a_wheelhouse_replaces_every_other_source(configured: dict[str, str], tm
     environ = settings.wheelhouse_environment(tmp_path / "links", configured)
     pip = settings.read_pip_settings(sys.executable, environ)
     assert pip.pop("config-file") == os.devnull
-    assert pip == {"no-index": "1", "find-links": str(tmp_path / "links")}
+    assert pip == {"no-index": "1", "find-links": (tmp_path / "links").as_uri()}
+    spaced = settings.wheelhouse_environment(tmp_path / "my links", configured)
+    assert len(spaced["PIP_FIND_LINKS"].split()) == 1  # pip splits at spaces
 
 
 def test_an_extra_index_that_does_not_answer_is_left_out() -> None:

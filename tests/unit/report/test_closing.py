@@ -96,7 +96,9 @@ def test_a_fallback_says_that_it_is_no_dft_and_why(run: Path, monkeypatch: pytes
 def test_crystals_that_the_hull_cannot_judge_are_counted(run: Path) -> None:
     frame = store.read_frame(run / "scores/crystal.parquet").assign(hull_covers_chemistry=[True, False, False])
     store.write_frame(run / "scores/crystal.parquet", frame)
-    assert "of 2 with an energy, 1 have an unknown hull" in lines(run)["meaning"]
+    meaning = lines(run)["meaning"]
+    assert meaning.startswith("16 of 1 crystals with a known hull are below it with CHGNet energies")
+    assert "(1 more have an unknown hull)" in meaning
 
 
 def test_a_run_that_is_not_done_says_so(tmp_path: Path) -> None:

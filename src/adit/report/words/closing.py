@@ -106,7 +106,10 @@ def _meaning(run: Run) -> str:
         potential = potential_title(potential_of_tag(_tag(run)))
         relaxed = ", ".join(map(potential_title, potentials(run))) or "an unknown method"
         energy_name = f"{potential} energies" if potential else f"energies of {_tag(run) or relaxed}"
-        parts.append(f"{counts[last]} crystals are below the hull with {energy_name}{words}{_uncovered(run)}")
+        on_hull, gaps = _hull_counts(run)
+        stable = f"{counts[last]} of {on_hull} crystals with a known hull" if gaps else f"{counts[last]} crystals"
+        others = f" ({gaps} more have an unknown hull)" if gaps else ""
+        parts.append(f"{stable} are below {'it' if gaps else 'the hull'} with {energy_name}{words}{others}")
     converged, total = dft_counts(run)
     if uses_xtb(run) or not total:
         parts.append("none was checked with DFT")
@@ -123,14 +126,13 @@ def _tag(run: Run) -> str:
     return "" if column is None or column.empty else str(column.iloc[0])
 
 
-def _uncovered(run: Run) -> str:
-    """Return a text with the number of crystals with an unknown hull; empty if there are none."""
+def _hull_counts(run: Run) -> tuple[int, int]:
+    """Return the number of crystals with an energy above a known hull, and with one above an unknown hull."""
     frame = run.scores.get("crystal")
     if frame is None or not {Col.E_ABOVE_HULL, Col.HULL_COVERS_CHEMISTRY} <= set(frame):
-        return ""
-    placed = frame[frame[Col.E_ABOVE_HULL].notna()]
-    gaps = int((~placed[Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)).sum())
-    return f" (of {len(placed)} with an energy, {gaps} have an unknown hull)" if gaps else ""
+        return 0, 0
+    covered = frame.loc[frame[Col.E_ABOVE_HULL].notna(), Col.HULL_COVERS_CHEMISTRY].fillna(False).astype(bool)
+    return int(covered.sum()), int((~covered).sum())
 
 
 def _page(run: Run) -> str:
