@@ -11,6 +11,7 @@ from adit import store
 from adit.cli import main
 from adit.config import Config
 from adit.errors import DataError
+from adit.report.compare import figures
 from adit.report.compare import runs as compare
 from adit.report.run.inputs import load_run
 from tests.unit.report.test_page import HOSTILE, Tags, rate, write_run
@@ -42,6 +43,19 @@ def test_page_has_a_column_a_run(tmp_path: Path) -> None:
         assert (tmp_path / f"out/figures/{name}.svg").is_file(), name
     for link in (v for _, attributes in tags.items for k, v in attributes.items() if k == "href" and v):
         assert link.startswith("#") or (tmp_path / "out" / link).is_file(), link
+
+
+def test_losses_of_training_stand_beside_each_other(tmp_path: Path) -> None:
+    rows = "step,split,loss,seconds\n1,train,2.0,60\n2,val,9.0,90\n3,train,1.0,120\n"
+    runs = [run(tmp_path / name, 0.4, 0.6, 10) for name in ("a", "b")]
+    for folder in runs:
+        store.write_text(folder / "dit/metrics.csv", rows)
+    table = figures.losses(named(runs), "dit")
+    assert table is not None
+    assert table["run"].tolist() == ["a", "a", "b", "b"]
+    assert table["minutes"].tolist() == [1.0, 2.0, 1.0, 2.0]
+    assert table["loss"].tolist() == [2.0, 1.0, 2.0, 1.0]
+    assert figures.losses(named(runs[:1]), "dit") is None
 
 
 @pytest.mark.parametrize(("interval", "mark"), [((0.65, 0.9), "higher"), ((0.1, 0.3), "lower"), ((0.55, 0.9), "")])
