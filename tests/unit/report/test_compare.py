@@ -50,12 +50,12 @@ def test_losses_of_training_stand_beside_each_other(tmp_path: Path) -> None:
     runs = [run(tmp_path / name, 0.4, 0.6, 10) for name in ("a", "b")]
     for folder in runs:
         store.write_text(folder / "dit/metrics.csv", rows)
-    table = figures.losses(named(runs), "dit")
+    table = figures.losses([(each.name, each.run) for each in named(runs)], "dit")
     assert table is not None
     assert table["run"].tolist() == ["a", "a", "b", "b"]
     assert table["minutes"].tolist() == [1.0, 2.0, 1.0, 2.0]
     assert table["loss"].tolist() == [2.0, 1.0, 2.0, 1.0]
-    assert figures.losses(named(runs[:1]), "dit") is None
+    assert figures.losses([(each.name, each.run) for each in named(runs)][:1], "dit") is None
 
 
 @pytest.mark.parametrize(("interval", "mark"), [((0.65, 0.9), "higher"), ((0.1, 0.3), "lower"), ((0.55, 0.9), "")])
@@ -107,7 +107,7 @@ def test_the_samples_of_another_run_are_a_control(tmp_path: Path) -> None:
     config = Config.model_validate({"report": {"baseline": str(other)}}).model_dump_json()
     (record,) = load_run(own, config).baseline
     assert (record["population"], record["metric"], record["low"]) == ("baseline", "overall_validity", 0.1)
-    main(["report", "--run", str(own), "--out", str(tmp_path / "page"), "--run-config", config])
+    main(["stage", "report", "--run", str(own), "--out", str(tmp_path / "page"), "--run-config", config])
     heads = (tmp_path / "page/index.html").read_text(encoding="utf-8")
     assert ">baseline<" in heads
     lost = Config.model_validate({"report": {"baseline": "no/such/run"}}).model_dump_json()
