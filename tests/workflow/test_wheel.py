@@ -106,8 +106,8 @@ def test_a_run_in_the_folder_has_a_page_and_its_evaluation_alone_can_be_repeated
     values = load_yaml(TINY.read_text(), str(TINY))
     assert values["name"] == "tiny"
     shutil.copy(TINY, folder / "tiny.yaml")
-    command = ["snakemake", "--cores", "2", "--configfile", "tiny.yaml", "--quiet", "rules"]
-    run(programs, folder, *command)
+    command = ["--cores", "2", "--configfile", "tiny.yaml"]
+    run(programs, folder, "snakemake", *command, "--quiet", "rules")
     assert (folder / "results/tiny/report/index.html").is_file()
-    assert "Nothing to be done" in run(programs, folder, *command[:-2], "evaluate")
+    assert "Nothing to be done" in run(programs, folder, "snakemake", "evaluate", *command)
     assert (folder / "results/README.md").is_file()

@@ -171,7 +171,7 @@ def deadly(chunk: together.Chunk) -> None:
     if "hangs" in names:
         time.sleep(600)
     for system in chunk.systems:
-        together.save(chunk.scratch, system, chunk.limits, Relaxed("converged", "", system, -1.0, 0.0))
+        together.save_relaxed(chunk.scratch, system, chunk.limits, Relaxed("converged", "", system, -1.0, 0.0))
 
 
 def test_a_structure_that_brings_the_worker_down_costs_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +210,7 @@ def stuck(chunk: together.Chunk) -> None:
     potential = together._Watched(Stuck(), chunk.wall_limit_s)
     for index, system in enumerate(chunk.systems):
         (result,) = relax_together([system], chunk.limits, potential, lambda _: None)
-        together.save(chunk.scratch, chunk.systems[index], chunk.limits, result)
+        together.save_relaxed(chunk.scratch, chunk.systems[index], chunk.limits, result)
 
 
 def libraries(_: str) -> object:
@@ -234,7 +234,7 @@ def test_an_evaluation_that_hangs_costs_one_structure() -> None:
 def one_and_wait(chunk: together.Chunk) -> None:
     """Finish the first structure of a chunk, and wait with the others."""
     first = chunk.systems[0]
-    together.save(chunk.scratch, first, chunk.limits, Relaxed("converged", "", first, -1.0, 0.0))
+    together.save_relaxed(chunk.scratch, first, chunk.limits, Relaxed("converged", "", first, -1.0, 0.0))
     time.sleep(600)
 
 

@@ -138,7 +138,7 @@ def test_a_reader_that_hangs_costs_one_row(tmp_path: Path, monkeypatch: pytest.M
     for system in (MGO, NACL):
         (tmp_path / f"{system.system_id}.cif").write_text(convert.to_cif(system))
     monkeypatch.setattr(read, "_parse_task", hang_on_mgo)
-    limits = DEFAULTS.model_copy(update={"read_s": 2.0})
+    limits = DEFAULTS.model_copy(update={"read_s": 8.0})
     rows = [each.row for each in read_structures([tmp_path], ReadSettings(2, ParseSettings(limits=limits)))]
     assert isinstance(rows[0], Failure)
     assert "wall limit" in rows[0].reason
