@@ -102,6 +102,7 @@ def test_the_runs_of_the_readme_are_planned_in_the_folder(programs: Path, folder
     assert "This was a dry-run" in paper
 
 
+@pytest.mark.slow
 def test_a_run_in_the_folder_has_a_page_and_its_evaluation_alone_can_be_repeated(programs: Path, folder: Path) -> None:
     values = load_yaml(TINY.read_text(), str(TINY))
     assert values["name"] == "tiny"
