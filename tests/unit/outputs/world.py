@@ -66,6 +66,9 @@ READS_ONLY = {"check", "clean", "closing", "fetch", "info"}
 MAINTAINERS = {"ship-references", "ship-prototypes"}
 """Verbs that are not walked: hundreds of relaxations, for one file that is replaced as every other one is."""
 
+NEW_FOLDER = {"init"}
+"""Verbs that make a new folder and refuse any other one; tests/workflow/test_wheel.py tries them."""
+
 
 def stage(kind: type[Any], seed: int, **extra: Any) -> str:
     """Return the slice of a stage as JSON."""

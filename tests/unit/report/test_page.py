@@ -44,6 +44,10 @@ def rate(kind: str, population: str, metric: str, protocol: str, numerator: int)
     return {**record, "numerator": numerator, "denominator": 4, "value": numerator / 4, "low": 0.0, "high": 1.0}
 
 
+VIEWER_SHA256 = "f7cc78921ae72e7623e89cdd111434f58c2efddd2ffda1cd212644b406fb8016"
+"""Of 3Dmol.js, as its authors publish it."""
+
+
 def write_run(folder: Path, text: str = "too close", code: str = "gpaw") -> Path:
     """Write a small complete run; ``text`` stands wherever text of other programs or of file names may stand."""
     crystals = [salt("crystal-0-0"), salt("crystal-0-1", 0.1), Failure("crystal-0-2", "decode", text, Kind.CRYSTAL)]
