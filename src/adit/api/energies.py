@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from adit import config, store
 from adit.api.references import reference_table
 from adit.api.structures import Given, Structures, read, stored
-from adit.columns import Col
+from adit.columns import ENERGIES, Col
 from adit.config.engines import ENGINES
-from adit.errors import ConfigError
+from adit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +71,9 @@ def above_hull(
         workers: largest number of processes.
 
     Returns:
-        the structures; the table has e_above_hull and formation_energy (eV/atom; with the prefix of a potential where
-        a potential's energy stands on a hull of another method), hull_covers_chemistry, missing_pairs, verdict, reason.
+        the structures; the table has e_above_hull and formation_energy_per_atom (eV/atom; with the prefix of a
+        potential where a potential's energy stands on a hull of another method), hull_covers_chemistry, missing_pairs,
+        verdict and reason. Columns of an earlier hull are replaced.
 
     Raises:
         DataError: the structures have no energies, or these are of another method than the reference.
@@ -96,9 +97,12 @@ def above_hull(
         entries = reference_table(reference, whole, chemical_of(energies), out, workers=workers, mirror=mirror)
         hull_of(whole.stage(config.HullStage), energies, entries, out / "hull.parquet")
         placed = store.read_frame(out / "hull.parquet")
-    added = [name for name in placed if name not in rows.table or name in (Col.REASON,)]
-    columns = rows.table.drop(columns=[Col.REASON], errors="ignore")
-    return Structures.of(rows.rows, pd.concat([columns, placed[added]], axis=1))
+    if list(placed[Col.SYSTEM_ID]) != [row.system_id for row in rows]:
+        raise DataError("the energies are of other structures; give results of relax, or structures with energies")
+    kept = (Col.SYSTEM_ID, Col.FORMULA, Col.N_ATOMS, Col.ENERGY_TAG)
+    new = [name for name in placed if name not in rows.table or name not in kept]
+    earlier = [name for name in rows.table if str(name).endswith(ENERGIES) or name in new]  # of another hull
+    return Structures.of(rows.rows, pd.concat([rows.table.drop(columns=earlier), placed[new]], axis=1))
 
 
 def rank(placed: Structures) -> Structures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.build import bulk, molecule
 from pymatgen.core import Lattice, Structure
@@ -50,7 +51,7 @@ def test_a_wrong_setting_is_one_line(model: api.Model, settings: dict, match: st
     assert "\n" not in str(error.value)
 
 
-def test_relaxed_crystals_are_placed_and_ranked() -> None:
+def test_relaxed_crystals_are_placed_and_ranked(tmp_path: Path) -> None:
     rows = api.relax([SALT, bulk("NaCl", "cesiumchloride", a=3.5), bulk("Si"), molecule("H2O")], fmax=0.3)
     assert list(rows.table["status"]) == ["converged"] * 4
     assert rows.table["energy_tag"].iloc[0].startswith("chgnet")
@@ -62,6 +63,15 @@ def test_relaxed_crystals_are_placed_and_ranked() -> None:
     energies = ranked.table.set_index("system_id")["e_above_hull"]
     assert energies["0"] < energies["1"]
     assert list(energies) == sorted(energies)
+    lower = placed.table[["system_id", "energy_per_atom", "energy_tag"]].iloc[:1].assign(status="converged", reason="")
+    own = lower.assign(composition='{"Na": 1, "Cl": 1}', hull_tag=lower["energy_tag"])
+    elements = pd.DataFrame({"system_id": ["Na", "Cl"], "composition": ['{"Na": 1}', '{"Cl": 1}']})
+    elements = elements.assign(energy_per_atom=-1.0, status="converged", hull_tag=own["hull_tag"].iloc[0])
+    store.write_frame(tmp_path / "own.parquet", pd.concat([own, elements]))
+    again = api.above_hull(placed.named(["0"]), reference=tmp_path / "own.parquet")
+    assert again.table["e_above_hull"].iloc[0] == pytest.approx(0.0, abs=1e-9)
+    assert again.table["formation_energy_per_atom"].iloc[0] != placed.table["formation_energy_per_atom"].iloc[0]
+    assert not again.table.columns.duplicated().any()
     with pytest.raises(api.ConfigError, match="call above_hull first"):
         api.rank(crystals)
 
