@@ -10,6 +10,7 @@
 # make run REDO='dft dft_molecules'   repeat these rules and all that depends on them, e.g. when GPAW was installed later
 # make run ADOPT=1   replace outputs that no manifest names, e.g. of an earlier version (docs/security.md)
 # make clean   remove what manifests in results/ name; files of others stay
+# make docs   the documentation site, into build/site (opens from disk)
 # make schema regenerate the JSON schema of the configuration
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ export PYTHONUNBUFFERED := 1
 # Empty: modules are compiled once, when first imported; uv does not compile them, and each process would compile PyTorch again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: env wheelhouse run datasets weights test test-long test-install test-slurm test-slurm-run lint schema clean
+.PHONY: env wheelhouse run datasets weights test test-long test-install test-slurm test-slurm-run lint docs schema clean
 
 env:
 	@PYTHON="$(PYTHON)" ENV="$(ENV)" bash workflow/scripts/env.sh
@@ -73,6 +74,9 @@ lint: env
 	@snakefmt --check Snakefile workflow/rules
 	@mypy
 	@mypy tests/unit/api/user_script.py
+
+docs: env
+	@ENV="$(ENV)" bash workflow/scripts/docs.sh
 
 schema: env
 	@adit schema --adopt --out workflow/schemas/config.schema.json

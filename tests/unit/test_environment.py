@@ -44,11 +44,22 @@ def test_conda_environments_keep_the_locks_pins(path: Path) -> None:
         assert pinned[name] == version, requirement
 
 
+def test_the_tools_of_the_site_fit_the_lock() -> None:
+    """No package has two pins."""
+    from workflow.install.packages import DOCS_LOCK, read_lock
+
+    assert not set(read_lock(ROOT / DOCS_LOCK)) & set(read_lock(ROOT / "requirements.lock"))
+
+
 def test_every_declared_dependency_is_locked() -> None:
     import tomllib
+
+    from workflow.install.packages import DOCS_LOCK, read_lock
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = project["dependencies"] + project["optional-dependencies"]["dev"]
     names += project["optional-dependencies"]["equivariant"]
+    docs = project["optional-dependencies"]["docs"]
+    assert {re.split(r"[>\[]", name)[0] for name in docs} <= set(read_lock(ROOT / DOCS_LOCK))
     declared = {re.split(r"[<>=\[]", name)[0].lower().replace("_", "-") for name in names}
     assert declared <= {name.replace("_", "-") for name in lock()}

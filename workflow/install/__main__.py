@@ -1,4 +1,4 @@
-"""``python -m workflow.install env`` and ``wheelhouse``; called by workflow/scripts/env.sh and make."""
+"""``python -m workflow.install env``, ``docs`` and ``wheelhouse``; called by workflow/scripts/env.sh and make."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def main() -> int:
     env = verbs.add_parser("env", help="install packages and GPAW")
     env.add_argument("--stamp", type=Path, required=True, help="stamp file, written when all packages are installed")
     env.add_argument("--gpaw-stamp", type=Path, required=True, help="file that says: GPAW has computed an energy")
+    docs = verbs.add_parser("docs", help="install the tools of the documentation site")
+    docs.add_argument("--stamp", type=Path, required=True, help="stamp file, written when they are installed")
     pack = verbs.add_parser("wheelhouse", help="pack everything that the lock needs into a folder")
     pack.add_argument("folder", type=Path)
     options = parser.parse_args()
@@ -30,6 +32,8 @@ def main() -> int:
         with _only_one(folder):
             if options.verb == "wheelhouse":
                 wheelhouse.pack(options.folder, folder)
+            elif options.verb == "docs":
+                set_up_docs(folder, options.stamp)
             else:
                 set_up(folder, options.stamp, options.gpaw_stamp)
     except SetupError as error:
@@ -74,6 +78,13 @@ def set_up(folder: Path, stamp: Path, gpaw_stamp: Path) -> None:
         stamp.touch()
     set_up_gpaw(installer, gpaw_stamp)
     say(f"ready after {time.monotonic() - began:.0f} s")
+
+
+def set_up_docs(folder: Path, stamp: Path) -> None:
+    """Install the tools of the documentation site into an environment that is set up."""
+    source, name = os.environ.get("WHEELHOUSE"), os.environ.get("INSTALLER") or "uv"
+    packages.install_docs(packages.prepare(folder, sys.executable, Path(source) if source else None, name))
+    stamp.touch()
 
 
 def set_up_gpaw(installer: packages.Installer, stamp: Path) -> None:

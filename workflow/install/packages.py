@@ -19,6 +19,7 @@ from workflow.install.steps import SetupError, run, say
 LOCK = Path("requirements.lock")
 UV_LOCK = Path("requirements-uv.lock")
 GPAW_LOCK = Path("requirements-gpaw.lock")
+DOCS_LOCK = Path("requirements-docs.lock")
 # Packages that build others from source. They are installed first, at the versions of the lock, and not rebuilt:
 # nothing is built with what an index happens to offer that day.
 BUILD_TOOLS = ("setuptools", "numpy", "Cython", "pybind11")
@@ -202,6 +203,13 @@ def install_packages(installer: Installer) -> None:
         _install_with_pip(installer, pins["torch"])
     installer.install(["--no-deps", "--editable", "."], "installing this package")
     verify(installer.python, pins)
+
+
+def install_docs(installer: Installer) -> None:
+    """Install the tools of the documentation site; raises ``SetupError`` unless every locked version is there."""
+    say("installing the tools of the documentation site")
+    installer.install(["-r", str(DOCS_LOCK), "-c", str(LOCK)], "installing the tools of the site")
+    verify(installer.python, read_lock(DOCS_LOCK))
 
 
 def _install_with_uv(installer: Installer) -> None:
