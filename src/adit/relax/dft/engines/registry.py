@@ -19,7 +19,6 @@ from adit.errors import ExternalToolError
 from adit.progress import log
 from adit.relax.dft.engines.presets import Preset, read_preset
 
-
 IMPORT_LIMIT_S = 300.0
 """Limit on the wall time of the import of an engine, s."""
 
