@@ -170,6 +170,7 @@ def killed(folder: Path, kills: int, times: list[float], seed: int) -> None:
     run(folder)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_after_three_kills(tmp_path: Path, undisturbed: tuple[Path, list[float]]) -> None:
     expected, times = undisturbed
     killed(tmp_path, 3, times, seed=1)

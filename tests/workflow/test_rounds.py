@@ -29,7 +29,7 @@ def values(tmp_path: Path) -> dict[str, Any]:
     read["data"]["datasets"] = read["data"]["datasets"][:1]
     read["model"] |= {"source": "finetune-dit", "weights": str(tmp_path / "weights")}
     read["sample"] |= {"crystal": 2, "molecule": 0, "shards": 1}
-    read["rounds"] = {"n": 1, "mix": 0.25, "floors": {"kept": 2}}
+    read["rounds"] = {"n": 1, "mix": 0.25, "floors": {"kept": 2}, "score_command": "my-score {structures} {output}"}
     return read
 
 
@@ -65,8 +65,13 @@ def test_a_round_trains_on_what_was_kept_from_the_weights_before_it(tmp_path: Pa
     assert control["weights"] == "results/loop/round-0/weights"
     assert [d["name"] for d in control["data"]["datasets"]] == ["builtin-crystals"]
     assert control["train"] == before["train"], "as many steps, of the same kind"
+    record = {"number": 1, "potential": "chgnet", "hull": "builtin", "judge": None, "keep": None}
+    record["score_command"] = "my-score {structures} {output}"
+    assert before["round"] == {**record, "control": False, "mix": 0.25}
+    assert control["round"] == {**record, "control": True, "mix": 0.0}
     first, _ = dit["results/loop/round-0/dit"]
     assert first["source"] == "pretrained"
+    assert "round" not in first, "a key without a value would train finished runs of earlier versions again"
     keeps = stages(records, "keep")
     assert list(keeps) == ["results/loop/kept/crystal-0.arrow", "results/loop/kept/crystal-1.arrow"]
     slice_, words = keeps["results/loop/kept/crystal-1.arrow"]
