@@ -9,32 +9,14 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from adit import __version__
-from adit.cli import (
-    data,
-    doctor,
-    dossier,
-    folders,
-    info,
-    judge,
-    keep,
-    ledger,
-    plan,
-    prototypes,
-    relax,
-    report,
-    sample,
-    score,
-    substitute,
-    take,
-    train,
-)
+from adit.cli.overview import VERBS, Group, rooms_of
 from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths, written_paths
 from adit.errors import AditError, DataError, from_os_error
-from adit.limits import DEFAULTS, limited
 from adit.outputs.check import check_output_places, set_adopting
 from adit.outputs.inputs import reads_only
 from adit.progress import log, setup
@@ -50,8 +32,12 @@ INTERRUPTED = 130
 """Exit code of a command that Ctrl-C or a signal ended."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+def parser(rooms: Collection[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        rooms: only the commands of these modules of ``adit.cli`` have options; ``None``: all.
+    """
     top = Parser(
         prog="adit",
         description="Generate crystals and molecules, relax, score and report them;\n"
@@ -60,32 +46,15 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
-    rooms = (
-        folders,
-        data,
-        train,
-        sample,
-        relax,
-        judge,
-        prototypes,
-        score,
-        report,
-        ledger,
-        dossier,
-        info,
-        take,
-        substitute,
-        keep,
-        doctor,
-        plan,
-    )
-    for room in rooms:
-        room.register(verbs)
+    for room in dict.fromkeys(verb.room for verb in VERBS) if rooms is None else sorted(rooms):
+        import_module(f"adit.cli.{room}").register(verbs)
     groups = {
-        "for the upkeep of this project": verbs.of_upkeep,
-        "stages of the workflow, called by its rules as `adit stage STAGE`": verbs.stages,
+        "for the upkeep of this project": (Group.UPKEEP,),
+        "stages of the workflow, called by its rules as `adit stage STAGE`": (Group.STAGES, Group.BOTH),
     }
-    lines = (f"{title}: {', '.join(names)}" for title, names in groups.items())
+    lines = [
+        f"{title}: {', '.join(verb.name for verb in VERBS if verb.group in group)}" for title, group in groups.items()
+    ]
     top.epilog = "\n\n".join(textwrap.fill(line, 78, break_on_hyphens=False) for line in lines)
     return top
 
@@ -115,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"[{verb}] error: {error}\n")
         return error.exit_code
     _end_with_parent()
+    from adit.limits import DEFAULTS, limited
+
     try:
         with back_to_the_queue(), limited(DEFAULTS):
             check_output_places(written_paths(args))
@@ -141,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line; words that are not UTF-8 end it, since no library writes files of such names."""
-    top = parser()
+    top = parser(rooms_of(list(words)))
     for word in words:
         try:
             word.encode()

@@ -106,11 +106,9 @@ def register(verbs: Verbs) -> None:
     def declare(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results")
 
-    text = "remove the files listed in the manifests of a folder; other files are kept and listed"
-    verbs.add("clean", _clean, text, declare, needs_config=False)
+    verbs.add("clean", _clean, declare, needs_config=False)
 
     def declare_init(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("folder", metavar="DIR", type=Path, help="folder to make; an existing one must be empty")
 
-    text = "make a folder to run the workflow in: Snakefile, configuration, SLURM profile, weights"
-    verbs.add("init", _init, text, declare_init, needs_config=False)
+    verbs.add("init", _init, declare_init, needs_config=False)

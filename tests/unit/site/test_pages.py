@@ -110,7 +110,7 @@ def test_the_navigation_has_every_page_once() -> None:
             collect(each)
 
     collect(yaml.safe_load(text)["nav"])
-    wanted = {path.name for path in (ROOT / "docs").glob("*.md")} | {"measurements/", "decisions/"}
+    wanted = {path.name for path in (ROOT / "docs").glob("*.md")} | {"measurements/", "decisions/", "notebooks/"}
     wanted |= {page_of(source) for source in links.ELSEWHERE}
     assert sorted(entries) == sorted(wanted)
 
