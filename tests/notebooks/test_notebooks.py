@@ -1,9 +1,11 @@
-"""The notebooks run from the first cell to the last, in a folder of their own, and are stored without results."""
+"""The notebooks run from the first cell to the last, in a folder of their own, and are stored without results.
+
+CI runs them in a part of its own (``.ci/run``), after ``make docs`` has installed the kernel.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +24,7 @@ def test_a_notebook_is_stored_without_results(path: Path) -> None:
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("nbclient") is None, reason="nbclient is missing: make docs installs it")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,9 +33,8 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("no_proxy", os.environ.get("no_proxy", "*"))  # the kernel is reached on this machine
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=LIMIT_S, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
-    client.execute()
+    place = {"metadata": {"path": tmp_path}}
+    NotebookClient(notebook, timeout=LIMIT_S, kernel_name="python3", resources=place).execute()
     kinds = {kind for cell in notebook.cells for output in cell.get("outputs", ()) for kind in output.get("data", ())}
     assert {"text/html", "image/png"} <= kinds, "a table and a picture"
