@@ -23,6 +23,9 @@ ITEMS: Final = (
 )
 """What a folder gets; setup.py puts the same into the wheel."""
 
+OMITTED: Final = ("__pycache__", ".*", "Dockerfile", "*.def")
+"""Files in these folders that only a clone can use; setup.py leaves the same out of the wheel."""
+
 SNAKEMAKE = Path(".snakemake")
 """Hidden folder of Snakemake, where a workflow holds its lock."""
 
@@ -88,7 +91,7 @@ def make_folder(folder: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*OMITTED))
     else:
         shutil.copy2(source, target)
     if target.suffix == ".sh":
