@@ -69,7 +69,11 @@ rule rounds:
     input:
         reports=[f"{ROUNDS}/{name}/report/index.html" for name in ROUND_CONFIGS],
         weights=[f"{ROUNDS}/{name}/weights/bundle.json" for name in ROUND_CONFIGS],
-        kept=[kept_file(CFG, kind, CFG.rounds.n) for kind in kept_kinds(CFG)],
+        kept=[
+            kept_file(CFG, kind, number)
+            for kind in kept_kinds(CFG)
+            for number in range(CFG.rounds.n + 1)
+        ],
     output:
         f"{ROUNDS}/comparison/index.html",
     log:
@@ -82,4 +86,4 @@ rule rounds:
     message:
         "put the rounds beside each other"
     shell:
-        "python -m adit stage rounds --rounds {params.runs:q} --out {params.out:q} --log {log:q}"
+        "python -m adit stage rounds --rounds {params.runs:q} --kept {input.kept:q} --out {params.out:q} --log {log:q}"

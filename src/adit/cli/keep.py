@@ -58,9 +58,9 @@ def _program(command: str | None, wall_limit_s: float) -> ScoreCommand | None:
 
 def _rounds(args: argparse.Namespace) -> None:
     """Write the page that compares the rounds and their controls."""
-    from adit.report.compare.runs import compare_runs
+    from adit.rounds.page import compare_rounds
 
-    compare_runs(args.rounds, args.out)
+    compare_rounds(args.rounds, args.kept, args.out)
 
 
 def register(verbs: Verbs) -> None:
@@ -81,6 +81,8 @@ def register(verbs: Verbs) -> None:
         add_paths(sub, "out")
         text = "folders of the runs of all rounds and controls; the others are compared with the first"
         sub.add_argument("--rounds", type=Path, nargs="+", required=True, help=text)
+        text = "structures that each round kept: kept/<kind>-<n>.arrow"
+        sub.add_argument("--kept", type=Path, nargs="+", required=True, help=text)
 
     verbs.stage("rounds", _rounds, declare_rounds, needs_config=False)
 

@@ -141,7 +141,7 @@ def name_of(args: argparse.Namespace) -> str:
 READ: Final = (
     *("files", "file", "tables", "runs", "data", "latents", "labels", "samples", "shard", "relaxed", "reference"),
     *("hull", "judged", "dft", "checks", "selected", "profile", "lock", "motif", "weights", "python"),
-    *("formulas_data", "earlier", "rounds"),
+    *("formulas_data", "earlier", "rounds", "kept"),
 )
 """Options whose values are files or folders that a command reads, in all commands that have them."""
 

@@ -38,6 +38,19 @@ class FloorsConfig(Strict):
     novelty: Fraction = Field(0.5, description="share of the valid samples that are novel")
 
 
+class RoundRecord(Strict):
+    """How the data of a round were selected: part of the record of its weights."""
+
+    number: Annotated[int, Field(ge=1)] = Field(description="rounds of fine-tuning up to these weights")
+    control: bool = Field(description="fine-tuned on the data alone")
+    mix: float = Field(description="share of the kept structures in the training mixture")
+    potential: str = Field(description="potential of the filter of crystals")
+    hull: str = Field(description="reference of the hull of the filter of crystals")
+    judge: str | None = Field(description="second potential, which the filter does not use; null: none")
+    keep: NonEmpty | dict[KeptKind, NonEmpty] | None = Field(description="the user's condition; null: none")
+    score_command: str | None = Field(description="the user's program that adds columns for the condition; null: none")
+
+
 class RoundsConfig(Strict):
     """Rounds: sample, verify, keep, fine-tune on the data and what was kept."""
 
@@ -62,6 +75,9 @@ class RoundsConfig(Strict):
     score_command_wall_limit_s: PositiveFloat = Field(86400.0, description="wall-time limit of score_command, s")
     control: bool = Field(True, description="in each round, also fine-tune on the data alone, for as many steps")
     floors: FloorsConfig = FloorsConfig()
+    record: RoundRecord | None = Field(
+        None, description="in the configuration of a round, how its data were selected; set by the loop, not by users"
+    )
 
     @model_validator(mode="after")
     def _condition_reads(self) -> Self:
@@ -122,9 +138,23 @@ def _of_round(config: Config, number: int, *, control: bool) -> dict[str, Any]:
         return values
     before = f"{'control' if control and number > 1 else 'round'}-{number - 1}"
     values["model"] |= {"source": "finetune-dit", "weights": str(folder / before / "weights")}
+    values["rounds"] = {"record": _record(config, number, control=control).model_dump(mode="json")}
     if not control:
         _add_kept(values, config, number)
     return values
+
+
+def _record(config: Config, number: int, *, control: bool) -> RoundRecord:
+    return RoundRecord(
+        number=number,
+        control=control,
+        mix=0.0 if control else config.rounds.mix,
+        potential=config.relax.engine,
+        hull=config.hull.reference,
+        judge=config.judge.engine,
+        keep=config.rounds.keep,
+        score_command=config.rounds.score_command,
+    )
 
 
 def _add_kept(values: dict[str, Any], config: Config, number: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from adit.config.ablations import AblationsConfig
 from adit.config.base import Stage
 from adit.config.data import ChosenDataset, CustomDataset, DataConfig, LabelsConfig
@@ -17,7 +19,7 @@ from adit.config.relax import (
     SelectConfig,
     StabilityConfig,
 )
-from adit.config.rounds import FloorsConfig, KeptKind
+from adit.config.rounds import FloorsConfig, KeptKind, RoundRecord
 from adit.config.sample import SampleConfig, TuneConfig
 from adit.config.score import LookupConfig, ReportConfig, ScoreConfig
 from adit.config.train import DitTrainConfig, LatentsConfig, VaeTrainConfig
@@ -96,11 +98,12 @@ class DitStage(Stage):
     latents: LatentsConfig
     source: ModelSource = "train"
     weights: str = "weights"
+    round: RoundRecord | None = Field(None, exclude_if=lambda record: record is None)
 
     @classmethod
     def sources(cls) -> dict[str, str]:
         """Return the path in ``Config`` of the fields whose path is not their name."""
-        return {"model": "model.dit", "train": "train.dit"} | _FROM
+        return {"model": "model.dit", "train": "train.dit", "round": "rounds.record"} | _FROM
 
 
 class SampleStage(Stage):

@@ -38,6 +38,10 @@ NAMES = (MANIFEST, *(f"{part}/{name}" for part in ("vae", "dit") for name in ("c
 """Files that every bundle has, beside those of the weights."""
 
 
+ROUNDS = "rounds"
+"""Entry of the record of a denoiser that rounds of verified samples led to, and of its bundle."""
+
+
 def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | None = None) -> None:
     """Write a bundle of a trained pair.
 
@@ -65,6 +69,7 @@ def pack(vae_dir: Path, dit_dir: Path, out: Path, sample: Mapping[str, Any] | No
         described = {
             "adit_version": __version__,
             "sample": dict(sample or {}),
+            **({ROUNDS: dit_config[ROUNDS]} if ROUNDS in dit_config else {}),
             "files": {str(path.relative_to(new)): sha256(path) for path in files},
         }
         write_json(new / MANIFEST, described)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from adit.progress import log
 from adit.seeds import derive_seed
 from adit.store import weights_sha256
 from adit.systems import Kind
-from adit.train.bundle import Start, adopt
+from adit.train.bundle import ROUNDS, Start, adopt
 from adit.train.corpus import Corpus, check_vocabulary, read_corpus
 from adit.train.decay import Decay
 from adit.train.draws import Draws
@@ -170,8 +171,16 @@ def train_dit(
         "vae_sha256": vae_hash,
         **({} if decay is None else {"decay_steps": decay.steps}),
         **Start.described(start),
+        **_rounds(stage, start),
     }
     write_model(out, "dit", stage, result.averaged or module.state_dict(), described, result, corpus.provenance())
+
+
+def _rounds(stage: DitStage, start: Start | None) -> dict[str, Any]:
+    """Return the record of the rounds that led to the weights: of this one, or of the weights to start from."""
+    if stage.round is not None:
+        return {ROUNDS: stage.round.model_dump(mode="json")}
+    return {} if start is None or ROUNDS not in start.config else {ROUNDS: start.config[ROUNDS]}
 
 
 def _model_of(start: Start, requested: DitModelConfig) -> DitModelConfig:

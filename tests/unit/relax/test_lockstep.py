@@ -53,6 +53,23 @@ def test_a_batch_gives_what_each_gives_alone() -> None:
     assert [r.status for r in together] == ["converged", "failed", "converged", "refused", "refused"]
 
 
+def test_bad_neighbours_change_no_bit_in_the_same_batches() -> None:
+    """Refused structures enter no batch and one that fails is left out of it: the good ones are evaluated together."""
+    good = [SALT, SILICON]
+    bad = [fcc("po", [84], 4.7), LONE, fcc("overlap", [11, 17], 5.5, second=0.02)]
+    among = [bad[1], SALT, bad[0], SILICON, bad[2]]
+    alone, mixed = (
+        relax_together(systems, LOOSE, network("cpu"), unknown_to_chgnet, batch_atoms=100) for systems in (good, among)
+    )
+    assert [result.status for result in mixed] == ["failed", "converged", "refused", "converged", "refused"]
+    for one, other in zip(alone, (mixed[1], mixed[3]), strict=True):
+        assert (one.status, one.steps, one.energy, one.fmax) == (other.status, other.steps, other.energy, other.fmax)
+        assert one.system is not None
+        assert other.system is not None
+        np.testing.assert_array_equal(one.system.positions, other.system.positions)
+        np.testing.assert_array_equal(one.system.cell, other.system.cell)
+
+
 class Spring:
     """A potential whose minimum is a cubic cell of 4 Å; counts what it is asked."""
 

@@ -270,6 +270,18 @@ def test_sevennet_and_mp2020_give_the_projects_formation_energy(
     assert energy - sum(of_elements) / 2 == pytest.approx(published, abs=0.03)
 
 
+def test_sevennet_and_mp2020_give_the_formation_energy_of_an_iron_oxide() -> None:
+    """Fe8O9 (mp-763787), the nearest to FeO: its iron has a Hubbard U there, and MP2020's correction of 2.256 eV."""
+    cell = np.array([[5.311, 0, 0], [0.8601, 5.2829, 0], [1.8055, 0.6509, 6.5537]])
+    oxygen = [[0.0766, 0.1199, 0.2842], [0.1655, 0.3533, 0.8444], [0.2722, 0.5486, 0.3882], [0.4142, 0.7442, 0.9433]]
+    iron = [[0.109, 0.2105, 0.5758], [0.2095, 0.4493, 0.118], [0.3237, 0.6821, 0.6704], [0.4501, 0.8917, 0.214]]
+    half = np.array(oxygen + iron)
+    positions = np.concatenate([half, 1 - half, [[0.5, 0, 0.5]]]) @ cell
+    wuestite = AtomicSystem("Fe8O9", Kind.CRYSTAL, np.array(([8] * 4 + [26] * 4) * 2 + [8]), positions, cell)
+    energy = Chosen("sevennet").energy_per_atom(wuestite)
+    assert energy - (8 * -8.47002 + 9 * -4.94669) / 17 == pytest.approx(-1.4866, abs=0.03)
+
+
 def test_sevennet_knows_the_elements_that_its_entry_says() -> None:
     evaluator = Chosen("sevennet").evaluator()
     assert set(evaluator._calculator.type_map) == set(POTENTIALS["sevennet"].elements)  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Record = Mapping[str, Any]
+
+ById = StructuresById | Mapping[str, AtomicSystem]
+"""Structures by the id of their sample."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,22 @@ def molecules(run: Run, limit: int) -> list[Card]:
     return [_molecule(row, system) for row, system in _drawn(frame, structures(run, *patterns), limit)]
 
 
+def chosen(run: Run, kind: str, structures_by_id: ById, limit: int) -> list[Card]:
+    """Return cards of given structures, in the order of the gallery.
+
+    Args:
+        run: the run, with their scores.
+        kind: crystal or molecule.
+        structures_by_id: structures by the id of their sample.
+        limit: largest number of cards.
+    """
+    frame = run.scores.get(kind) if kind == "molecule" else ranked(run, kind)
+    if frame is None or Col.SYSTEM_ID not in frame:
+        return []
+    card = _molecule if kind == "molecule" else partial(_crystal, dft={})
+    return [card(row, system) for row, system in _drawn(frame, structures_by_id, limit)]
+
+
 def _only(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return the rows with a true flag; all rows if there is no such row or column."""
     if column not in frame:
@@ -134,7 +154,7 @@ def _passed(text: Any) -> int:
     return int(head) if head.isdigit() else -1
 
 
-def _drawn(frame: pd.DataFrame, structures_by_id: StructuresById, limit: int) -> list[tuple[Record, AtomicSystem]]:
+def _drawn(frame: pd.DataFrame, structures_by_id: ById, limit: int) -> list[tuple[Record, AtomicSystem]]:
     chosen: list[tuple[Record, AtomicSystem]] = []
     for row in frame.to_dict("records"):
         if len(chosen) == limit:

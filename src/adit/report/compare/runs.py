@@ -7,8 +7,9 @@ Writes: index.html, metrics.csv, settings.csv, figures/, assets/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,12 +52,18 @@ class Named:
     run: Run
 
 
-def compare_runs(folders: Sequence[Path], out: Path) -> None:
+Section = Callable[[Sequence[Named], Path, Callable[[Drawing], Record]], Record]
+"""Returns the variables of a section from the runs, the folder to write to, and the function that saves a drawing."""
+
+
+def compare_runs(folders: Sequence[Path], out: Path, section: Section | None = None, more: Sequence[str] = ()) -> None:
     """Write the comparison of runs into ``out``.
 
     Args:
         folders: folders of runs, at least two; the others are compared with the first.
         out: the folder to write to.
+        section: returns the variables of a section of its own, from the runs, the folder and the function that draws.
+        more: files that the section writes.
 
     Raises:
         DataError: there are fewer than two runs, a run is given twice, or a run does not exist.
@@ -71,12 +78,12 @@ def compare_runs(folders: Sequence[Path], out: Path) -> None:
         for name, folder in zip(_names(folders), folders, strict=True)
     ]
     inputs = [folder / name for folder in folders for name in (*READ, "report")]
-    with replaced_folder(out, "compare", inputs=inputs, names=NAMES) as new:
-        _write(runs, new)
+    with replaced_folder(out, "compare", inputs=inputs, names=(*NAMES, *more)) as new:
+        _write(runs, new, section)
     log.info("%s against %s: %s", " and ".join(one.name for one in runs[1:]), runs[0].name, out / "index.html")
 
 
-def _write(runs: Sequence[Named], out: Path) -> None:
+def _write(runs: Sequence[Named], out: Path, section: Section | None) -> None:
     """Write the page, its tables and its figures."""
     import pandas as pd
 
@@ -98,6 +105,7 @@ def _write(runs: Sequence[Named], out: Path) -> None:
             settings=changed,
             pictures=pictures,
             costs=costs(runs),
+            rounds=None if section is None else section(runs, out, partial(_draw, out=out)),
         )
     )
     store.write_text(out / "index.html", page)
