@@ -21,6 +21,7 @@ from adit.outputs.check import check_output_places, set_adopting
 from adit.outputs.inputs import reads_only
 from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
+from adit.transfer import let_threads_sleep
 
 PARENT_VARIABLE = "ADIT_PARENT_PID"
 """Environment variable with the process id of the workflow: a stage ends when that process has ended."""
@@ -71,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the command line is wrong (exit code 2), or asks for help or the version (0).
     """
-    # Threads that wait for each other spin for some microseconds, then sleep: endless spinning makes training twenty
-    # times slower as soon as something else wants a core.
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    let_threads_sleep()
     args = _parsed(sys.argv[1:] if arguments is None else arguments)
     verb = name_of(args)
     reads_only(read_files(args))
