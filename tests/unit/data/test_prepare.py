@@ -112,6 +112,15 @@ def test_broken_rows_among_good_ones_become_failures(tmp_path):
     assert len(set(table.ids)) == len(table)
 
 
+def test_a_row_with_the_id_of_an_earlier_one_gets_an_id_that_no_other_row_has(tmp_path):
+    good = [convert.to_cif(rock_salt("x", (12, 8), a)) for a in (4.0, 4.2, 4.4)]
+    extra = [{"material_id": name, "cif": cif} for name, cif in zip(("a", "a", "a#2"), good, strict=True)]
+    table, _ = run(tmp_path, mirror=write_mp20(tmp_path / "mirror", extra))
+    assert [failure.system_id for failure in table.failures()] == ["a#3"]
+    assert "a#2" in {system.system_id for system in table.systems()}
+    assert len(set(table.ids)) == len(table)
+
+
 def test_elements_outside_the_vocabulary_are_named(tmp_path):
     table, stats = run(tmp_path, mirror=write_mp20(tmp_path / "mirror"), max_atomic_number=11)
     assert {f.reason for f in table.failures()} == {

@@ -364,3 +364,5 @@ def test_an_engine_that_cannot_be_imported_counts_as_missing(tmp_path: Path, mon
     assert engines._imports.__wrapped__("tblite", probe)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert not engines._imports.__wrapped__("tblite", probe)
+    monkeypatch.setattr(engines, "IMPORT_LIMIT_S", 0.2)
+    assert not engines._imports.__wrapped__("tblite", "import time; time.sleep(60)"), "one that hangs is missing too"

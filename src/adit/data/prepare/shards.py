@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -167,21 +168,29 @@ def merged(work: Work) -> Iterator[pa.Table]:
     Raises:
         DataError: a shard is missing or broken.
     """
-    ids: dict[str, int] = {}
+    tables = [store.read_arrow(work.path(shard)) for shard in range(work.count)]  # mapped, not read
+    taken = {name for table in tables for name in table.column(Col.SYSTEM_ID).to_pylist()}
+    ids: set[str] = set()
     seen: dict[bytes, str] = {}
-    for shard in range(work.count):
-        table = store.read_arrow(work.path(shard))
+    for table in tables:
         names, prints = table.column(Col.SYSTEM_ID).to_pylist(), table.column("fingerprint").to_pylist()
         twins: dict[int, Failure] = {}
         for i, (name, key) in enumerate(zip(names, prints, strict=True)):
-            ids[name] = ids.get(name, 0) + 1
-            if ids[name] > 1:
+            if name in ids:
                 reason = f"duplicate: an earlier row has the id {name}"
-                twins[i] = Failure(f"{name}#{ids[name]}", "prepare", reason, work.kind)
+                twins[i] = Failure(_free(name, taken), "prepare", reason, work.kind)
             elif key is not None and seen.setdefault(key, name) != name:
                 reason = f"duplicate: same atoms and geometry as {seen[key]}"
                 twins[i] = Failure(name, "prepare", reason, work.kind)
+            ids.add(name)
         yield _replaced(table, twins)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return ``<name>#2``, or the next number that no row has, and take it."""
+    free = next(new for number in count(2) if (new := f"{name}#{number}") not in taken)
+    taken.add(free)
+    return free
 
 
 def _replaced(table: pa.Table, failures: dict[int, Failure]) -> pa.Table:

@@ -19,6 +19,9 @@ from adit.errors import ExternalToolError
 from adit.progress import log
 from adit.relax.dft.engines.presets import Preset, read_preset
 
+IMPORT_LIMIT_S = 300.0
+"""Limit on the wall time of the import of an engine, s."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -99,7 +102,12 @@ def available(engine: str, command: str | None = None) -> str | None:
 @cache
 def _imports(module: str, probe: str) -> bool:
     """Return whether a new interpreter can import ``module``: an installed engine may lack a system library."""
-    done = subprocess.run([sys.executable, "-P", "-c", probe], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-c", probe]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=IMPORT_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        log.warning("%s is installed but is not imported within %.0f s: it is not used", module, IMPORT_LIMIT_S)
+        return False
     if done.returncode:
         log.info("%s is installed but cannot be imported: %s", module, (done.stderr.strip().splitlines() or ["?"])[-1])
     return done.returncode == 0
