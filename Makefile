@@ -69,8 +69,8 @@ test-slurm-run: env
 	@pytest tests/slurm -p no:cacheprovider -m "not slow"
 
 lint: env
-	@ruff check src tests benchmarks workflow
-	@ruff format --check src tests benchmarks workflow
+	@ruff check src tests benchmarks workflow notebooks
+	@ruff format --check src tests benchmarks workflow notebooks
 	@snakefmt --check Snakefile workflow/rules
 	@mypy
 	@mypy tests/unit/api/user_script.py

@@ -14,6 +14,9 @@ SHARED = (
 )
 """Files and folders of the repository that `adit init` copies and that commands read outside a clone."""
 
+OMITTED = ("__pycache__", ".*", "Dockerfile", "*.def")
+"""Files in these folders that only a clone can use."""
+
 
 class BuildPy(build_py):
     """Copies the shared files; an editable installation reads them where they are."""
@@ -29,7 +32,7 @@ class BuildPy(build_py):
             target = share / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if Path(name).is_dir():
-                shutil.copytree(name, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+                shutil.copytree(name, target, ignore=shutil.ignore_patterns(*OMITTED))
             else:
                 shutil.copy2(name, target)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from adit.cli.folders import ITEMS
+from adit.cli.folders import ITEMS, OMITTED
 from adit.config.yaml_text import load_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -76,9 +76,10 @@ def test_the_package_is_that_of_the_wheel(programs: Path, tmp_path: Path) -> Non
 
 def test_the_wheel_and_the_folder_hold_the_same_files() -> None:
     tree = ast.parse((ROOT / "setup.py").read_text())
-    (shared,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
-    names = [node.value for node in ast.walk(shared) if isinstance(node, ast.Constant)]
-    assert sorted(names) == sorted(ITEMS)
+    values = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    shared, omitted = [[node.value for node in ast.walk(value) if isinstance(node, ast.Constant)] for value in values]
+    assert sorted(shared) == sorted(ITEMS)
+    assert sorted(omitted) == sorted(OMITTED)
 
 
 def test_samples_come_from_the_shipped_weights_and_are_scored(programs: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ def _expanded(entry: Any) -> Any:
         return {title: _expanded(each) for title, each in entry.items()}
     if not entry.endswith("/"):
         return entry
+    if entry == f"{pages.NOTEBOOKS}/":
+        return [links.page_of(f"{entry}{path.name}") for path in sorted((links.ROOT / entry).glob("*.ipynb"))]
     names = sorted(path.name for path in (links.ROOT / "docs" / entry).glob("*.md"))
     return [entry + name for name in sorted(names, key=lambda name: name != "README.md")]
 

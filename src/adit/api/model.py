@@ -12,6 +12,7 @@ from adit.api.structures import Structures
 from adit.errors import ConfigError
 from adit.places import shared
 from adit.systems import Kind
+from adit.transfer import let_threads_sleep
 
 if TYPE_CHECKING:
     from adit.sample.engine import Sampler
@@ -91,6 +92,7 @@ def load_model(weights: str | Path | None = None) -> Model:
         ConfigError: this installation has no weights.
         DataError: a file is missing or broken, or is not that of its record.
     """
+    let_threads_sleep()
     from adit.sample.engine import Sampler
 
     folder = shared("weights") if weights is None else Path(weights)

@@ -9,36 +9,19 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from adit import __version__
-from adit.cli import (
-    data,
-    doctor,
-    dossier,
-    folders,
-    info,
-    judge,
-    keep,
-    ledger,
-    plan,
-    prototypes,
-    relax,
-    report,
-    sample,
-    score,
-    substitute,
-    take,
-    train,
-)
+from adit.cli.overview import VERBS, Group, rooms_of
 from adit.cli.parsing import Parser, Verbs, name_of, read_files, used_paths, written_paths
 from adit.errors import AditError, DataError, from_os_error
-from adit.limits import DEFAULTS, limited
 from adit.outputs.check import check_output_places, set_adopting
 from adit.outputs.inputs import reads_only
 from adit.progress import log, setup
 from adit.slurm import back_to_the_queue, requeue, wait_for_end
+from adit.transfer import let_threads_sleep
 
 PARENT_VARIABLE = "ADIT_PARENT_PID"
 """Environment variable with the process id of the workflow: a stage ends when that process has ended."""
@@ -50,8 +33,12 @@ INTERRUPTED = 130
 """Exit code of a command that Ctrl-C or a signal ended."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
+def parser(rooms: Collection[str] | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        rooms: only the commands of these modules of ``adit.cli`` have options; ``None``: all.
+    """
     top = Parser(
         prog="adit",
         description="Generate crystals and molecules, relax, score and report them;\n"
@@ -60,32 +47,15 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=__version__)
     verbs = Verbs(top)
-    rooms = (
-        folders,
-        data,
-        train,
-        sample,
-        relax,
-        judge,
-        prototypes,
-        score,
-        report,
-        ledger,
-        dossier,
-        info,
-        take,
-        substitute,
-        keep,
-        doctor,
-        plan,
-    )
-    for room in rooms:
-        room.register(verbs)
+    for room in dict.fromkeys(verb.room for verb in VERBS) if rooms is None else sorted(rooms):
+        import_module(f"adit.cli.{room}").register(verbs)
     groups = {
-        "for the upkeep of this project": verbs.of_upkeep,
-        "stages of the workflow, called by its rules as `adit stage STAGE`": verbs.stages,
+        "for the upkeep of this project": (Group.UPKEEP,),
+        "stages of the workflow, called by its rules as `adit stage STAGE`": (Group.STAGES, Group.BOTH),
     }
-    lines = (f"{title}: {', '.join(names)}" for title, names in groups.items())
+    lines = [
+        f"{title}: {', '.join(verb.name for verb in VERBS if verb.group in group)}" for title, group in groups.items()
+    ]
     top.epilog = "\n\n".join(textwrap.fill(line, 78, break_on_hyphens=False) for line in lines)
     return top
 
@@ -102,9 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: the command line is wrong (exit code 2), or asks for help or the version (0).
     """
-    # Threads that wait for each other spin for some microseconds, then sleep: endless spinning makes training twenty
-    # times slower as soon as something else wants a core.
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+    let_threads_sleep()
     args = _parsed(sys.argv[1:] if arguments is None else arguments)
     verb = name_of(args)
     reads_only(read_files(args))
@@ -115,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"[{verb}] error: {error}\n")
         return error.exit_code
     _end_with_parent()
+    from adit.limits import DEFAULTS, limited
+
     try:
         with back_to_the_queue(), limited(DEFAULTS):
             check_output_places(written_paths(args))
@@ -141,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(words: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line; words that are not UTF-8 end it, since no library writes files of such names."""
-    top = parser()
+    top = parser(rooms_of(list(words)))
     for word in words:
         try:
             word.encode()

@@ -125,12 +125,10 @@ def _labels(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    verbs.add("fetch", _fetch, "download the public files of a configuration, or of named sources", _declare_fetch)
-    text = "read datasets, or a file of your own, and write normalised systems"
-    verbs.add("prepare", _prepare, text, _declare_prepare)
-    verbs.stage("prepare", _prepare_stage, "read one dataset and write normalised systems", _declare_prepare_stage)
-    text = "compute the label homo_lumo_gap of training molecules with GFN2-xTB"
-    verbs.both("labels", _labels, text, _declare_labels)
+    verbs.add("fetch", _fetch, _declare_fetch)
+    verbs.add("prepare", _prepare, _declare_prepare)
+    verbs.stage("prepare", _prepare_stage, _declare_prepare_stage)
+    verbs.both("labels", _labels, _declare_labels)
 
 
 def _declare_fetch(sub: argparse.ArgumentParser) -> None:

@@ -180,5 +180,4 @@ def register(verbs: Verbs) -> None:
         sub.add_argument("--lock", type=Path, default=Path("requirements.lock"), help="versions to compare with")
         add_paths(sub, "out", required=False, default="only the terminal")
 
-    text = "check the requirements of a run on this machine, and print how to get missing ones"
-    verbs.both("doctor", _doctor, text, declare)
+    verbs.both("doctor", _doctor, declare)

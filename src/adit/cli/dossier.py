@@ -119,13 +119,10 @@ def _known_stage(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "look up whether structures are known: own files, OPTIMADE providers, PubChem; only what you name is asked"
-    verbs.add("known", _lookup, text, _declare_known)
-    text = "look up whether the best candidates of a run are known"
-    verbs.stage("known", _known_stage, text, _declare_known_stage)
-    text = "write a dossier of each structure, or of the best candidates of a run: page and folder, offline"
-    verbs.add("dossier", _dossier, text, _declare)
-    verbs.stage("dossiers", _dossiers_stage, "write dossiers of the best candidates of a run", _declare_stage)
+    verbs.add("known", _lookup, _declare_known)
+    verbs.stage("known", _known_stage, _declare_known_stage)
+    verbs.add("dossier", _dossier, _declare)
+    verbs.stage("dossiers", _dossiers_stage, _declare_stage)
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:

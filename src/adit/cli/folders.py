@@ -23,6 +23,9 @@ ITEMS: Final = (
 )
 """What a folder gets; setup.py puts the same into the wheel."""
 
+OMITTED: Final = ("__pycache__", ".*", "Dockerfile", "*.def")
+"""Files in these folders that only a clone can use; setup.py leaves the same out of the wheel."""
+
 SNAKEMAKE = Path(".snakemake")
 """Hidden folder of Snakemake, where a workflow holds its lock."""
 
@@ -88,7 +91,7 @@ def make_folder(folder: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*OMITTED))
     else:
         shutil.copy2(source, target)
     if target.suffix == ".sh":
@@ -106,11 +109,9 @@ def register(verbs: Verbs) -> None:
     def declare(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="e.g. results")
 
-    text = "remove the files listed in the manifests of a folder; other files are kept and listed"
-    verbs.add("clean", _clean, text, declare, needs_config=False)
+    verbs.add("clean", _clean, declare, needs_config=False)
 
     def declare_init(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("folder", metavar="DIR", type=Path, help="folder to make; an existing one must be empty")
 
-    text = "make a folder to run the workflow in: Snakefile, configuration, SLURM profile, weights"
-    verbs.add("init", _init, text, declare_init, needs_config=False)
+    verbs.add("init", _init, declare_init, needs_config=False)

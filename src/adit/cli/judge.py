@@ -92,13 +92,10 @@ def _check_stability_stage(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    verbs.stage("judge", _judge, "energies of relaxed crystals by a second potential: one shard", _declare_judge)
-    text = "hull distances by both potentials, side by side, and their verdict"
-    verbs.stage("judge-hull", _judge_hull, text, _declare_judge_hull)
-    text = "check crystals for imaginary phonons, with bulk modulus and phonon density of states, by a potential"
-    verbs.add("check-stability", _check_stability, text, _declare_check)
-    text = "check the best crystals of a run for imaginary phonons"
-    verbs.stage("check-stability", _check_stability_stage, text, _declare_check_stage)
+    verbs.stage("judge", _judge, _declare_judge)
+    verbs.stage("judge-hull", _judge_hull, _declare_judge_hull)
+    verbs.add("check-stability", _check_stability, _declare_check)
+    verbs.stage("check-stability", _check_stability_stage, _declare_check_stage)
 
 
 def _declare_judge(sub: argparse.ArgumentParser) -> None:

@@ -65,7 +65,6 @@ def _rounds(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verb of this room."""
-    text = "keep the samples of a run that are valid, new and (meta)stable, as training data with their lineage"
 
     def declare(sub: argparse.ArgumentParser) -> None:
         _declare(sub)
@@ -75,9 +74,8 @@ def register(verbs: Verbs) -> None:
         sub.add_argument("--score-command", help=text)
         sub.add_argument("--wall-limit", type=float, default=86400.0, help="wall-time limit of --score-command, s")
 
-    verbs.add("keep", _keep, text, declare, needs_config=False)
-    text = "select the samples of a round that are kept for training; stops the loop if a rate is below its floor"
-    verbs.stage("keep", _keep_stage, text, _declare)
+    verbs.add("keep", _keep, declare, needs_config=False)
+    verbs.stage("keep", _keep_stage, _declare)
 
     def declare_rounds(sub: argparse.ArgumentParser) -> None:
         add_paths(sub, "out")
@@ -86,8 +84,7 @@ def register(verbs: Verbs) -> None:
         text = "structures that each round kept: kept/<kind>-<n>.arrow"
         sub.add_argument("--kept", type=Path, nargs="+", required=True, help=text)
 
-    text = "compare the rounds and their controls on one page"
-    verbs.stage("rounds", _rounds, text, declare_rounds, needs_config=False)
+    verbs.stage("rounds", _rounds, declare_rounds, needs_config=False)
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:

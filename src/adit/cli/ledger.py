@@ -73,8 +73,7 @@ def _text(value: Any) -> str:
 
 def register(verbs: Verbs) -> None:
     """Add the verb of this room."""
-    text = "keep the candidates of all runs in one file: add, query, mark, show, export"
-    verbs.add("ledger", _ledger, text, _declare, needs_config=False)
+    verbs.add("ledger", _ledger, _declare, needs_config=False)
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:

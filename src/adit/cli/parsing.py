@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from adit import config
-from adit.config.base import MOST
+from adit.cli.overview import VERBS, Group
 from adit.errors import one_line
+
+if TYPE_CHECKING:
+    from adit import config
 
 DEFAULT_FILE = "config/config.yaml"
 """Default of ``--config``."""
@@ -71,64 +73,49 @@ PATHS: Final = {
 
 
 class Verbs:
-    """The commands in three groups: for users, for the upkeep of this project, and stages (``adit stage VERB``)."""
+    """The commands in three groups: for users, for the upkeep of this project, and stages (``adit stage VERB``).
+
+    All are in the lists of the help; those of registered rooms have their options.
+    """
 
     def __init__(self, top: argparse.ArgumentParser) -> None:
-        self._people = top.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
+        people = top.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
         text = "run one stage of the workflow, as its rules do; `adit stage --help` lists the stages"
-        stage = self._people.add_parser("stage", help=text, description=text)
-        self._stages = stage.add_subparsers(dest="stage", required=True, metavar="STAGE", title="stages")
-        self.of_upkeep: list[str] = []
+        stage = people.add_parser("stage", help=text, description=text)
+        stages = stage.add_subparsers(dest="stage", required=True, metavar="STAGE", title="stages")
+        for verb in VERBS:
+            if verb.group in (Group.USERS, Group.BOTH):
+                people.add_parser(verb.name, help=verb.text, description=verb.text)
+            if verb.group in (Group.STAGES, Group.BOTH):
+                stages.add_parser(verb.name, help=verb.text, description=verb.text)
+            if verb.group is Group.UPKEEP:
+                people.add_parser(verb.name, description=verb.text)
+        self._people: Mapping[str, argparse.ArgumentParser] = people.choices
+        self._stages: Mapping[str, argparse.ArgumentParser] = stages.choices
 
-    def add(
-        self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
-    ) -> argparse.ArgumentParser:
-        """Add a command for users and return its parser.
+    def add(self, name: str, handler: Handler, declare: Declare, *, needs_config: bool = True) -> None:
+        """Declare a command for users or for the upkeep.
 
         Args:
-            name: name of the command, as typed.
+            name: name of the command in ``VERBS``.
             handler: called with the parsed arguments.
-            text: description of the command, for its help.
             declare: adds the options.
             needs_config: whether the command has ``--config``.
         """
-        sub = self._people.add_parser(name, help=text, description=text)
-        return _declared(sub, handler, declare, "YAML file" if needs_config else "")
+        _declare(self._people[name], handler, declare, "YAML file" if needs_config else "")
 
-    def stage(
-        self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
-    ) -> argparse.ArgumentParser:
-        """Add a stage of the workflow and return its parser; see ``add``."""
-        sub = self._stages.add_parser(name, help=text, description=text)
-        return _declared(
-            sub,
-            handler,
-            declare,
-            "section of the configuration for this stage as JSON, or a YAML file" if needs_config else "",
-        )
+    def stage(self, name: str, handler: Handler, declare: Declare, *, needs_config: bool = True) -> None:
+        """Declare a stage of the workflow; see ``add``."""
+        text = "section of the configuration for this stage as JSON, or a YAML file"
+        _declare(self._stages[name], handler, declare, text if needs_config else "")
 
-    def upkeep(
-        self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True
-    ) -> argparse.ArgumentParser:
-        """Add a command for the upkeep of this project, which the list for users leaves out; see ``add``."""
-        sub = self._people.add_parser(name, description=text)
-        self.of_upkeep.append(name)
-        return _declared(sub, handler, declare, "YAML file" if needs_config else "")
-
-    @property
-    def stages(self) -> list[str]:
-        """Return the names of the stages of the workflow."""
-        return list(self._stages.choices)
-
-    def both(self, name: str, handler: Handler, text: str, declare: Declare, *, needs_config: bool = True) -> None:
-        """Add a command that users and the workflow call in the same way; see ``add``."""
-        self.add(name, handler, text, declare, needs_config=needs_config)
-        self.stage(name, handler, text, declare, needs_config=needs_config)
+    def both(self, name: str, handler: Handler, declare: Declare, *, needs_config: bool = True) -> None:
+        """Declare a command that users and the workflow call in the same way; see ``add``."""
+        self.add(name, handler, declare, needs_config=needs_config)
+        self.stage(name, handler, declare, needs_config=needs_config)
 
 
-def _declared(
-    sub: argparse.ArgumentParser, handler: Handler, declare: Declare, config_help: str
-) -> argparse.ArgumentParser:
+def _declare(sub: argparse.ArgumentParser, handler: Handler, declare: Declare, config_help: str) -> None:
     """Add the options of all commands, and add the default of every option to its help."""
     if config_help:
         sub.add_argument("--config", default=DEFAULT_FILE, help=config_help)
@@ -144,7 +131,6 @@ def _declared(
             shown = " ".join(map(str, action.default)) if isinstance(action.default, list) else str(action.default)
             action.help = f"{action.help}; default: {shown.replace('%', '%%')}"
     sub.set_defaults(handler=handler)
-    return sub
 
 
 def name_of(args: argparse.Namespace) -> str:
@@ -208,6 +194,8 @@ def whole_config(path: str) -> config.Config:
     Raises:
         ConfigError: the file is missing, empty, not YAML, or invalid.
     """
+    from adit import config
+
     return config.Config() if path == DEFAULT_FILE and not Path(path).is_file() else config.load(path)
 
 
@@ -286,7 +274,10 @@ def seed(text: str) -> int:
     return _whole(text, 0, 2**63 - 1)
 
 
-def _whole(text: str, least: int, most: int = MOST) -> int:
+def _whole(text: str, least: int, most: int | None = None) -> int:
+    from adit.config.base import MOST
+
+    most = MOST if most is None else most
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
     if not least <= number <= most:
         raise argparse.ArgumentTypeError(f"'{one_line(text, 40)}' is not a whole number from {least} to {most}")

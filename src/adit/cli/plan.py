@@ -87,4 +87,4 @@ def register(verbs: Verbs) -> None:
         sub.add_argument("--gpu", choices=devices, default="a100", help="kind of GPU")
         add_paths(sub, "out", required=False, default="only the terminal")
 
-    verbs.add("plan", _plan, "estimate the cost of a run: jobs, core hours and GPU hours of each rule", declare)
+    verbs.add("plan", _plan, declare)

@@ -87,10 +87,8 @@ def _ship_prototypes(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "relax the built-in crystals for the table in the package"
-    verbs.upkeep("ship-references", _ship_references, text, _declare_ship_references)
-    text = "search prototypes of the pairs of elements of a dataset, the most frequent first"
-    verbs.upkeep("ship-prototypes", _ship_prototypes, text, _declare, needs_config=False)
+    verbs.add("ship-references", _ship_references, _declare_ship_references)
+    verbs.add("ship-prototypes", _ship_prototypes, _declare, needs_config=False)
 
 
 def _declare(sub: argparse.ArgumentParser) -> None:

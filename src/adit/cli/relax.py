@@ -236,23 +236,16 @@ def _dft_references(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "relax structures of your own files with a potential or DFT"
-    verbs.add("relax", _relax, text, _declare_relax)
-    verbs.stage("relax", _relax_stage, "relax one shard of samples with a potential", _declare_relax_stage)
-    text = "relax one shard of molecules with GFN2-xTB, and compute their properties"
-    verbs.stage("relax-molecules", _relax_molecules_stage, text, _declare_relax_molecules_stage)
-    text = "compute or read the reference energies of the hull"
-    verbs.stage("reference", _reference, text, _declare_reference)
-    text = "compute energies above the hull for your own tables, or for structures with energies"
-    verbs.add("hull", _hull, text, _declare_hull)
-    text = "compute energies above the hull for the relaxed samples"
-    verbs.stage("hull", _hull_stage, text, _declare_hull_stage)
-    verbs.stage("select", _select, "select structures for DFT", _declare_select)
-    text = "select molecules for DFT"
-    verbs.stage("select-molecules", _select_molecules, text, _declare_select_molecules)
-    verbs.stage("dft", _dft, "relax one shard of the selected structures with DFT", _declare_dft)
-    text = "compute elements and competing phases with DFT, for a DFT hull"
-    verbs.stage("dft-references", _dft_references, text, _declare_dft_references)
+    verbs.add("relax", _relax, _declare_relax)
+    verbs.stage("relax", _relax_stage, _declare_relax_stage)
+    verbs.stage("relax-molecules", _relax_molecules_stage, _declare_relax_molecules_stage)
+    verbs.stage("reference", _reference, _declare_reference)
+    verbs.add("hull", _hull, _declare_hull)
+    verbs.stage("hull", _hull_stage, _declare_hull_stage)
+    verbs.stage("select", _select, _declare_select)
+    verbs.stage("select-molecules", _select_molecules, _declare_select_molecules)
+    verbs.stage("dft", _dft, _declare_dft)
+    verbs.stage("dft-references", _dft_references, _declare_dft_references)
 
 
 def _declare_relax(sub: argparse.ArgumentParser) -> None:

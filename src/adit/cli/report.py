@@ -85,16 +85,13 @@ def _schema(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    verbs.add("report", _report, "write the report of a run", lambda sub: add_paths(sub, "run", "out"))
-    verbs.stage("report", _report, "write the report of a run", _declare_report)
-    verbs.add("closing", _closing, "print a summary of a run in five lines", lambda _: None)
-    text = "compare the variants of autoencoder and denoiser in tables"
-    verbs.stage("ablations", _ablations, text, lambda sub: add_paths(sub, "folder"))
-    text = "compare runs on one page, with one column per run"
-    verbs.add("compare", _compare, text, _declare_compare, needs_config=False)
-    verbs.add("check", _check, "validate a configuration file", _declare_check)
-    text = "write the JSON schema of the configuration"
-    verbs.upkeep("schema", _schema, text, lambda sub: add_paths(sub, "out"), needs_config=False)
+    verbs.add("report", _report, lambda sub: add_paths(sub, "run", "out"))
+    verbs.stage("report", _report, _declare_report)
+    verbs.add("closing", _closing, lambda _: None)
+    verbs.stage("ablations", _ablations, lambda sub: add_paths(sub, "folder"))
+    verbs.add("compare", _compare, _declare_compare, needs_config=False)
+    verbs.add("check", _check, _declare_check)
+    verbs.add("schema", _schema, lambda sub: add_paths(sub, "out"), needs_config=False)
 
 
 def _declare_report(sub: argparse.ArgumentParser) -> None:

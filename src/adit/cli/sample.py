@@ -252,14 +252,10 @@ def _model_and_settings(sub: argparse.ArgumentParser) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "generate samples of one kind: a shard of the configured run, or as many as requested"
-    verbs.add("sample", _tidily(_sample), text, _declare_sample)
-    text = "generate one shard of samples"
-    verbs.stage("sample", _tidily(_sample_stage), text, _declare_sample_stage)
-    text = "decode the denoising path of selected samples to extended XYZ"
-    verbs.both("trajectory", _trajectory, text, _declare_trajectory)
-    text = "compare solvers, steps and guidance scales: table, Pareto front and plot"
-    verbs.stage("tune", _tune, text, _declare_tune)
+    verbs.add("sample", _tidily(_sample), _declare_sample)
+    verbs.stage("sample", _tidily(_sample_stage), _declare_sample_stage)
+    verbs.both("trajectory", _trajectory, _declare_trajectory)
+    verbs.stage("tune", _tune, _declare_tune)
 
 
 def _declare_sample(sub: argparse.ArgumentParser) -> None:

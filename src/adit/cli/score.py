@@ -123,15 +123,11 @@ def _reconstruct(args: argparse.Namespace) -> None:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    text = "measure the reconstruction of the autoencoder on a split: match rate and RMSD"
-    verbs.both("reconstruct", _reconstruct, text, _declare_reconstruct, needs_config=False)
-    text = "run the slow checks of one shard of samples (PoseBusters, MOFChecker) for the scores"
-    verbs.stage("checks", _checks, text, _declare_checks)
-    text = "score your own samples (adit score SAMPLES --reference REF), with control rows"
-    verbs.add("score", _score, text, _declare_score)
-    text = "write crystals in the input format of the benchmark LeMat-GenBench"
-    verbs.add("export", _export, text, _declare_export)
-    verbs.stage("score", _score_stage, "score the samples of a run, with control rows", _declare_score_stage)
+    verbs.both("reconstruct", _reconstruct, _declare_reconstruct, needs_config=False)
+    verbs.stage("checks", _checks, _declare_checks)
+    verbs.add("score", _score, _declare_score)
+    verbs.add("export", _export, _declare_export)
+    verbs.stage("score", _score_stage, _declare_score_stage)
 
 
 def _declare_reconstruct(sub: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Stages that take samples from files, or from a user's program, in place of those of the model."""
+"""Samples that are not the model's: from files, from a user's program, and by ion exchange in known crystals."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 
 from adit import config
 from adit.cli.ending import tidy_end
-from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, from_zero
-from adit.errors import ConfigError
+from adit.cli.parsing import Verbs, add_paths, add_refuse, add_workers, at_least_one, from_zero, seed
+from adit.errors import ConfigError, DataError
 from adit.outputs.manifest import State, state_of
 from adit.outputs.replace import replaced_files
 from adit.store import link
 from adit.systems import Kind
+
+SUFFIXES = (".arrow", ".extxyz")
+"""Suffixes of the file to write."""
 
 
 def _take(args: argparse.Namespace) -> None:
@@ -43,6 +46,24 @@ def _command(args: argparse.Namespace) -> None:
         link(kept, new)
 
 
+def _substitute(args: argparse.Namespace) -> None:
+    from adit.store import write_extxyz, write_systems
+    from adit.substitute.crystals import substitute
+    from adit.substitute.templates import crystals_of
+
+    if args.out.suffix not in SUFFIXES:
+        raise ConfigError(f"--out {args.out}: give a file with the suffix {' or '.join(SUFFIXES)}")
+    with replaced_files([args.out], "substitute", inputs=[args.data]) as (new,):
+        templates, data = crystals_of(args.data, args.workers)
+        if not templates:
+            raise DataError(f"{args.data}: holds no crystals")
+        crystals = substitute(templates, data, args.n, args.seed)
+        if args.out.suffix == ".arrow":
+            write_systems(new, crystals, metadata={"data": str(args.data), "seed": args.seed, "n": args.n})
+        else:
+            write_extxyz(new, crystals)
+
+
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
 
@@ -51,7 +72,7 @@ def register(verbs: Verbs) -> None:
         add_refuse(sub)
         add_workers(sub)
 
-    verbs.stage("take", _take, "take samples of another program (sample.from) into the shards of a run", declare)
+    verbs.stage("take", _take, declare)
 
     def declare_command(sub: argparse.ArgumentParser) -> None:
         add_paths(sub, "out", "state")
@@ -59,5 +80,12 @@ def register(verbs: Verbs) -> None:
         sub.add_argument("--shard", type=from_zero, required=True, help="shard of the configured run, from 0")
         add_workers(sub)
 
-    text = "run the user's program (sample.command), which writes one shard of samples"
-    verbs.stage("sample-command", _command, text, declare_command)
+    verbs.stage("sample-command", _command, declare_command)
+    verbs.add("substitute", _substitute, _declare_substitute, needs_config=False)
+
+
+def _declare_substitute(sub: argparse.ArgumentParser) -> None:
+    add_paths(sub, "data", "out")
+    sub.add_argument("--n", type=at_least_one, required=True, help="number of crystals")
+    sub.add_argument("--seed", type=seed, default=0, help="seed of the random numbers")
+    add_workers(sub, "processes that read")

@@ -66,13 +66,11 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def register(verbs: Verbs) -> None:
     """Add the verbs of this room."""
-    verbs.both("vae", _vae, "train the autoencoder", _declare_vae)
-    verbs.both("encode", _encode, "encode a dataset, one augmented view per file", _declare_encode)
-    verbs.both("dit", _dit, "train the denoiser on latents", _declare_dit)
-    text = "write a copy of a denoiser in training, with its learning rate decayed to zero; the training is not changed"
-    verbs.add("decay", _decay, text, _declare_decay)
-    text = "pack a trained autoencoder and denoiser into a bundle of weights, with hashes"
-    verbs.both("bundle", _bundle, text, _declare_bundle)
+    verbs.both("vae", _vae, _declare_vae)
+    verbs.both("encode", _encode, _declare_encode)
+    verbs.both("dit", _dit, _declare_dit)
+    verbs.add("decay", _decay, _declare_decay)
+    verbs.both("bundle", _bundle, _declare_bundle)
 
 
 def _declare_vae(sub: argparse.ArgumentParser) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,13 @@ SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.8), ["Na", "Cl"], [[0,
 @pytest.fixture(scope="module")
 def model() -> api.Model:
     return api.load_model()
+
+
+def test_waiting_threads_sleep_in_a_script_as_in_a_command() -> None:
+    code = "import os\nfrom adit import api\napi.load_model()\nprint(os.environ.get('GOMP_SPINCOUNT'))"
+    environ = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "5000\n"
 
 
 def test_samples_are_those_of_the_command_line(model: api.Model, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ ETHANE = AtomicSystem(
     None,
 )
 SETTINGS_DIR = Path(__file__).parents[3] / "config/dft"
-READS_ONLY = {"check", "clean", "closing", "fetch", "info"}
+READS_ONLY = {"check", "clean", "closing", "completion", "fetch", "info"}
 """Verbs without outputs of their own in the folders of a run."""
 MAINTAINERS = {"ship-references", "ship-prototypes"}
 """Verbs that are not walked: hundreds of relaxations, for one file that is replaced as every other one is."""

@@ -75,7 +75,7 @@ def test_a_notebook_is_its_texts_and_its_code(tmp_path: Path) -> None:
     ("source", "text", "result"),
     [
         ("README.md", "[a](docs/slurm.md#size)", "[a](slurm.md#size)"),
-        ("README.md", "![a](docs/report.png)", "![a](report.png)"),
+        ("README.md", "![a](docs/tutorial/top.png)", "![a](tutorial/top.png)"),
         ("README.md", "[a](docs/decisions)", "[a](decisions/README.md)"),
         ("README.md", "[a](LICENSE)", "[a](files/LICENSE)"),
         ("docs/python.md", "[a](../README.md)", "[a](index.md)"),
@@ -110,7 +110,7 @@ def test_the_navigation_has_every_page_once() -> None:
             collect(each)
 
     collect(yaml.safe_load(text)["nav"])
-    wanted = {path.name for path in (ROOT / "docs").glob("*.md")} | {"measurements/", "decisions/"}
+    wanted = {path.name for path in (ROOT / "docs").glob("*.md")} | {"measurements/", "decisions/", "notebooks/"}
     wanted |= {page_of(source) for source in links.ELSEWHERE}
     assert sorted(entries) == sorted(wanted)
 
