@@ -77,7 +77,13 @@ ELSEWHERE: dict[str, tuple[str, dict[str, int]]] = {
     ),
     "known": (
         "verb, folder of a run, verdict",
-        {"cli/dossier.py": 5, "report/words/next_steps.py": 1, "dossier/subjects.py": 2, "known/verdicts.py": 1},
+        {
+            "cli/dossier.py": 5,
+            "cli/overview.py": 2,
+            "report/words/next_steps.py": 1,
+            "dossier/subjects.py": 2,
+            "known/verdicts.py": 1,
+        },
     ),
     "metastable": (
         "key of the protocol card, short name in the ledger, name of a filter",
