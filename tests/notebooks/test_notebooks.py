@@ -38,3 +38,5 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     NotebookClient(notebook, timeout=LIMIT_S, kernel_name="python3", resources=place).execute()
     kinds = {kind for cell in notebook.cells for output in cell.get("outputs", ()) for kind in output.get("data", ())}
     assert {"text/html", "image/png"} <= kinds, "a table and a picture"
+    frames = "".join(str(output) for cell in notebook.cells for output in cell.get("outputs", ())).count("<iframe")
+    assert frames == (path.stem != "scoring"), "structures in 3D"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Molecule, Structure
     from rdkit.Chem import Mol
 
+    from adit.api.view import View
+
 Row = AtomicSystem | Failure
 """A structure, or the reason why there is none."""
 
@@ -98,6 +100,16 @@ class Structures(Sequence[Row]):
         """Return an RDKit ``Mol`` with perceived bonds per row; ``None`` for failures and for periodic structures."""
         molecules = (row if isinstance(row, AtomicSystem) and row.cell is None else None for row in self.rows)
         return [None if row is None else convert.perceive(row).mol for row in molecules]
+
+    def view(self, most: int = 4) -> View:
+        """Return a 3D view for a notebook.
+
+        Args:
+            most: largest number of structures that are shown, the first ones; failures are left out.
+        """
+        from adit.api.view import View
+
+        return View([row for row in self.rows if isinstance(row, AtomicSystem)][:most])
 
     def write(self, path: str | Path) -> None:
         """Write the structures to a new file, ``.arrow`` (with failures) or ``.extxyz``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from adit import api
+from adit.api.view import _with_faces
+from adit.systems import AtomicSystem, Failure, Kind
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
@@ -86,3 +89,30 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     one = api.read([SALT])
     with pytest.raises(api.ConfigError, match="occurs twice"):
         api.Structures.of([*one.rows, *one.rows])
+
+
+def test_a_view_has_the_first_structures_and_needs_no_network() -> None:
+    html_of_others = "</script><b>x</b>"
+    salt = AtomicSystem(
+        html_of_others, Kind.CRYSTAL, np.array([11, 17]), np.array([[0.0] * 3, [2.8] * 3]), np.eye(3) * 5.6
+    )
+    water = AtomicSystem("w", Kind.MOLECULE, np.array([8, 1]), np.array([[0.0, 0, 0], [0, 0, 0.97]]))
+    shown = api.Structures.of([Failure("f", "decode", "no", Kind.CRYSTAL), salt, water]).view(2)
+    assert [system.system_id for system in shown.systems] == [html_of_others, "w"]
+    frame = shown._repr_html_()
+    assert frame.count("<iframe") == 1
+    assert "</script><b>" not in html.unescape(frame).split("const STRUCTURES")[1].split("for (const")[0]
+    assert "src=" not in html.unescape(frame).split("<script>")[0]
+    assert api.Structures.of([]).view()._repr_html_()
+
+
+def test_atoms_on_faces_of_the_cell_are_drawn_on_all_sides() -> None:
+    cell = np.diag([4.0, 5.0, 6.0])
+    places = np.array(
+        [[0.0, 0, 0], [0.5, 0.5, -1.0], [1.5, 0.25, 0.25]]
+    )  # a corner, a face, inside; two in other cells
+    shown = _with_faces(AtomicSystem("x", Kind.CRYSTAL, np.array([11, 17, 9]), places @ cell, cell))
+    counts = {number: int((shown.numbers == number).sum()) for number in (11, 17, 9)}
+    assert counts == {11: 8, 17: 2, 9: 1}
+    assert (shown.positions >= 0).all()
+    assert (shown.positions @ np.linalg.inv(cell) <= 1 + 1e-9).all()
