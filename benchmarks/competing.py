@@ -23,7 +23,7 @@ from static_energies import energies_per_atom
 from adit import config, seeds, store
 from adit.api.references import builtin_data
 from adit.elements import composition
-from adit.hull.competing import Search, missing_pairs, with_prototypes
+from adit.hull.competing import Search, missing_pairs, missing_triples, with_finished, with_prototypes
 from adit.hull.convex_hull import Hull, ReferenceEntry
 from adit.hull.hull import read_reference
 from adit.hull.reference import reference
@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--core-hours", type=float, default=2.0, help="of the search of prototypes")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--ternaries", action="store_true", help="search sets of three elements after the pairs")
     args = parser.parse_args()
 
     table = store.read_systems(args.data)
@@ -96,39 +97,59 @@ def main() -> None:
     order = seeds.generator("benchmark competing").permutation(len(gaps))
     chosen = [gaps[i] for i in order[: args.n]]
     wanted = {elements_of(system) for system in chosen}
-    pairs = missing_pairs(plain, [elements_of(system) for system in chosen])
+    pairs = missing_pairs(plain, wanted)
     neighbours = [system for system in crystals if any(elements_of(system) <= each for each in wanted)]
     energies = static(neighbours)
 
-    search = Search(RELAX, args.cache / "prototypes.parquet", args.core_hours, args.workers)
-    grown = with_prototypes(plain, [elements_of(system) for system in chosen], search)
-    columns: dict[str, list[float]] = {name: [] for name in ("plain", "grown", "fuller", "covered")}
+    search = Search(RELAX, args.cache / "prototypes.parquet", args.core_hours, args.workers, ternaries=args.ternaries)
+    deep = with_prototypes(plain, wanted, search)
+    binary = with_finished(plain, wanted, CHGNET, RELAX.fmax, search.cache)
+    columns: dict[str, list[float]] = {
+        name: [] for name in ("plain", "binary", "deep", "fuller", "covered", "searched")
+    }
     for system in chosen:
         if system.system_id not in energies:
             continue
-        energy = energies[system.system_id]
+        energy, elements = energies[system.system_id], elements_of(system)
         others = [
             ReferenceEntry(composition(each.numbers), energies[each.system_id])
             for each in neighbours
-            if each.system_id in energies and each is not system and elements_of(each) <= elements_of(system)
+            if each.system_id in energies and each is not system and elements_of(each) <= elements
         ]
-        elements = [ReferenceEntry({name: 1.0}, plain.elements[name]) for name in elements_of(system)]
-        fuller = Hull.from_entries(plain.tag, [*elements, *others])
-        columns["plain"].append(above(plain, system, energy))
-        columns["grown"].append(above(grown, system, energy))
-        columns["fuller"].append(above(fuller, system, energy))
-        columns["covered"].append(not grown.gaps(elements_of(system)))
-    covered = np.array(columns["covered"], dtype=bool)
-    before, after, fuller = (np.array(columns[name])[covered].tolist() for name in ("plain", "grown", "fuller"))
-    parts = {
-        "without_prototypes": summary(columns["plain"], columns["fuller"]),
-        "with_prototypes": summary(columns["grown"], columns["fuller"]),
-        "covered_without_prototypes": summary(before, fuller) if covered.any() else None,
-        "covered_with_prototypes": summary(after, fuller) if covered.any() else None,
-    }
-    completed = len(grown.completed & set(pairs))
+        references = [ReferenceEntry({name: 1.0}, plain.elements[name]) for name in elements]
+        for name, hull in (
+            ("plain", plain),
+            ("binary", binary),
+            ("deep", deep),
+            ("fuller", Hull.from_entries(plain.tag, [*references, *others])),
+        ):
+            columns[name].append(above(hull, system, energy))
+        covered = not binary.gaps(elements)
+        columns["covered"].append(covered)
+        columns["searched"].append(covered and not set(missing_triples(binary, [elements])) - deep.completed)
+    completed = len(deep.completed & set(pairs))
     sizes = {"missing": len(gaps), "of": len(test), "pairs": len(pairs), "pairs_completed": completed}
-    print(json.dumps({**sizes, "crystals_of_fuller_hulls": len(neighbours), **parts, "machine": describe()}, indent=1))
+    print(
+        json.dumps(
+            {**sizes, "crystals_of_fuller_hulls": len(neighbours), **parts(columns), "machine": describe()}, indent=1
+        )
+    )
+
+
+def parts(columns: dict[str, list[float]]) -> dict[str, Any]:
+    """Return each hull's summary: of all crystals, of those with completed pairs, of those with sets of three."""
+    values = {name: np.array(column) for name, column in columns.items()}
+    rows = {"all": np.ones(len(values["plain"]), dtype=bool), "covered": values["covered"].astype(bool)}
+    rows["covered_and_ternaries"] = values["searched"].astype(bool)
+    return {
+        part: {
+            name: summary(values[name][chosen].tolist(), values["fuller"][chosen].tolist())
+            for name in ("plain", "binary", "deep")
+        }
+        if chosen.any()
+        else None
+        for part, chosen in rows.items()
+    }
 
 
 if __name__ == "__main__":
