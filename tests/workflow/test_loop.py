@@ -16,7 +16,7 @@ from adit import store
 from tests.workflow.running import ROOT, environment
 from tests.workflow.test_workflow import stages_alive, times
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(2700)]  # three runs: minutes on free cores
 
 
 def words(folder: Path) -> list[str]:
