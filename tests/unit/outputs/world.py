@@ -243,7 +243,7 @@ def _alone(folder: Path, seed: int) -> set[str]:
     verb("schema", "--out", alone / "schema.json")
     new = alone / "substituted.arrow"
     verb("substitute", "--data", mine / "scored/relaxed/crystal/0.arrow", "--n", "2", "--seed", seed, "--out", new)
-    verb("keep", "--run", mine / "scored", "--kind", "crystal", "--out", alone / "kept.arrow")
+    verb("keep", "--run", mine / "scored", "--kind", "crystal", "--out", alone / "kept/crystal-0.arrow")
     program = config.CommandStage.model_validate(
         {
             **json.loads(stage(config.CommandStage, seed)),
@@ -262,7 +262,8 @@ def _comparisons(folder: Path, seed: int) -> set[str]:
     """Run the verbs that put several runs, points or variants beside each other."""
     run, alone = folder / "run", folder / "alone"
     verb("compare", run, alone / "scored", "--out", folder / "compared")
-    stage_verb("rounds", "--rounds", run, alone / "scored", "--out", folder / "rounds")
+    rounds = ["--rounds", run, alone / "scored", "--kept", alone / "kept/crystal-0.arrow"]
+    stage_verb("rounds", *rounds, "--out", folder / "rounds")
     ledger = ["--ledger", folder / "alone/ledger.sqlite"]
     verb("ledger", "add", run, *ledger)
     verb("ledger", "export", "--out", alone / "ledger", *ledger)
