@@ -1,4 +1,4 @@
-"""The smallest loop that really trains: two rounds of 16 molecules from the shipped weights, killed once; its page."""
+"""The smallest loop that really trains: two rounds of 32 molecules from the shipped weights, killed once; its page."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]
     while stages_alive(process.pid):
         time.sleep(0.1)
     finished = times(run, "round-0/*/*", "kept/*-0.*")
-    done = subprocess.run(words(folder), env=environment(), capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(words(folder), env=environment(), capture_output=True, text=True, timeout=1800, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    again = subprocess.run(words(folder), env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    again = subprocess.run(words(folder), env=environment(), capture_output=True, text=True, timeout=600, check=False)
     assert "Nothing to be done" in again.stderr
     return run, finished
 
@@ -63,11 +63,11 @@ def test_each_round_samples_with_weights_of_its_own(loop: tuple[Path, dict[str, 
     hashes = []
     for number in range(3):
         samples = store.read_systems(run / f"round-{number}/samples/molecule/0.arrow")
-        assert len(samples) == 16
+        assert len(samples) == 32
         hashes.append(samples.metadata["dit_sha256"])
     assert len(set(hashes)) == 3
     card = store.read_json(run / "round-2/weights/bundle.json")["rounds"]
-    assert (card["number"], card["control"], card["potential"], card["judge"]) == (2, False, "chgnet", None)
+    assert (card["number"], card["control"], card["potential"]) == (2, False, None), "no crystals"
     assert "rounds" not in store.read_json(run / "round-0/weights/bundle.json")
 
 

@@ -65,10 +65,10 @@ def test_a_round_trains_on_what_was_kept_from_the_weights_before_it(tmp_path: Pa
     assert control["weights"] == "results/loop/round-0/weights"
     assert [d["name"] for d in control["data"]["datasets"]] == ["builtin-crystals"]
     assert control["train"] == before["train"], "as many steps, of the same kind"
-    record = {"number": 1, "potential": "chgnet", "hull": "builtin", "judge": None, "keep": None}
-    record["score_command"] = "my-score {structures} {output}"
-    assert before["round"] == {**record, "control": False, "mix": 0.25}
-    assert control["round"] == {**record, "control": True, "mix": 0.0}
+    record = {"number": 1, "control": False, "mix": 0.25, "potential": "chgnet", "hull": "builtin", "keep": None}
+    assert before["round"] == {**record, "score_command": "my-score {structures} {output}"}
+    nothing = {"mix": 0.0, "potential": None, "hull": None, "keep": None, "score_command": None}
+    assert control["round"] == {"number": 1, "control": True, **nothing}, "a changed filter trains no control again"
     first, _ = dit["results/loop/round-0/dit"]
     assert first["source"] == "pretrained"
     assert "round" not in first, "a key without a value would train finished runs of earlier versions again"

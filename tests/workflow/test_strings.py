@@ -146,7 +146,7 @@ ELSEWHERE = {
     "rounds.keep.*": "must be a condition; tests/unit/rounds",
     "rounds.score_command": "must split into arguments; tests/unit/rounds",
     **{f"rounds.record.{key}": "copied from other keys by the loop; test_rounds.py"
-       for key in ("potential", "hull", "judge", "keep", "keep.*", "score_command")},
+       for key in ("potential", "hull", "keep", "keep.*", "score_command")},
     "sample.command_reads": "test_programs_that_sample_get_their_text",
     "data.custom.*": "pattern of a dataset's name: only those in data.datasets become files",
     "select.molecule.window.*": "name of a property",

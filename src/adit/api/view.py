@@ -21,11 +21,11 @@ HEIGHT: Final = 260
 """Height of a view, CSS pixels."""
 
 FACE: Final = 0.01
-"""Fractional coordinates below this lie on a face of the cell."""
+"""Atoms within this fractional distance of a face of the cell lie on it."""
 
 _STYLE: Final = """
 body { margin: 0; font: 13px sans-serif; color: #333; background: #fff; display: flex; flex-wrap: wrap; gap: 8px; }
-figure { margin: 0; flex: 1 1 200px; max-width: 320px; }
+figure { margin: 0; flex: 0 0 calc(25% - 8px); }
 div { position: relative; height: 220px; }
 figcaption { text-align: center; }
 """
@@ -61,6 +61,8 @@ class View:
 
     def _repr_html_(self) -> str:
         """Return the frame; ids and formulas are text in it, whatever they contain."""
+        if not self.systems:
+            return "<p>no structures</p>"
         structures = json.dumps([_described(system) for system in self.systems]).replace("<", "\\u003c")
         scripts = (read_asset("assets/3Dmol-min.js"), f"const STRUCTURES = {structures};\n{_SCRIPT}")
         page = f"<!doctype html><style>{_STYLE}</style><body>" + "".join(
@@ -87,10 +89,15 @@ def _with_faces(system: AtomicSystem) -> AtomicSystem:
     inside = np.mod(np.round(system.positions @ np.linalg.inv(cell), 6), 1.0)
     numbers, points = [], []
     for number, place in zip(system.numbers, inside, strict=True):
-        for shift in itertools.product(*((0.0, 1.0) if x < FACE else (0.0,) for x in place)):
+        for shift in itertools.product(*map(_shifts, place)):
             numbers.append(number)
             points.append((place + shift) @ cell)
     return AtomicSystem(system.system_id, Kind.MOLECULE, np.array(numbers), np.array(points))
+
+
+def _shifts(x: float) -> tuple[float, ...]:
+    """Return the cells in which an atom at the fractional coordinate ``x`` is drawn: on a face, also the next one."""
+    return (0.0, 1.0) if x < FACE else (0.0, -1.0) if x > 1.0 - FACE else (0.0,)
 
 
 def _edges(cell: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

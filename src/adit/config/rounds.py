@@ -41,14 +41,15 @@ class FloorsConfig(Strict):
 class RoundRecord(Strict):
     """How the data of a round were selected: part of the record of its weights."""
 
-    number: Annotated[int, Field(ge=1)] = Field(description="rounds of fine-tuning up to these weights")
+    number: Annotated[int, Field(ge=1)] = Field(description="rounds of this loop up to these weights")
     control: bool = Field(description="fine-tuned on the data alone")
-    mix: float = Field(description="share of the kept structures in the training mixture")
-    potential: str = Field(description="potential of the filter of crystals")
-    hull: str = Field(description="reference of the hull of the filter of crystals")
-    judge: str | None = Field(description="second potential, which the filter does not use; null: none")
-    keep: NonEmpty | dict[KeptKind, NonEmpty] | None = Field(description="the user's condition; null: none")
-    score_command: str | None = Field(description="the user's program that adds columns for the condition; null: none")
+    mix: float = Field(0.0, description="share of the kept structures in the training mixture")
+    potential: str | None = Field(None, description="potential of the filter of crystals; null: no crystals")
+    hull: str | None = Field(None, description="reference of the hull of the filter of crystals; null: no crystals")
+    keep: NonEmpty | dict[KeptKind, NonEmpty] | None = Field(None, description="the user's condition; null: none")
+    score_command: str | None = Field(
+        None, description="the user's program that adds columns for the condition; null: none"
+    )
 
 
 class RoundsConfig(Strict):
@@ -145,13 +146,16 @@ def _of_round(config: Config, number: int, *, control: bool) -> dict[str, Any]:
 
 
 def _record(config: Config, number: int, *, control: bool) -> RoundRecord:
+    """Return what decided the data of a round; nothing else, for a change of it trains the round again."""
+    if control:
+        return RoundRecord(number=number, control=True)
+    crystals = "crystal" in kept_kinds(config)
     return RoundRecord(
         number=number,
-        control=control,
-        mix=0.0 if control else config.rounds.mix,
-        potential=config.relax.engine,
-        hull=config.hull.reference,
-        judge=config.judge.engine,
+        control=False,
+        mix=config.rounds.mix,
+        potential=config.relax.engine if crystals else None,
+        hull=config.hull.reference if crystals else None,
         keep=config.rounds.keep,
         score_command=config.rounds.score_command,
     )

@@ -7,7 +7,7 @@ Writes: index.html, metrics.csv, settings.csv, lineage.csv, figures/, assets/
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from adit import store
 from adit.columns import Metric, Protocol, bare_name
 from adit.report.candidates import gallery
-from adit.report.compare.figures import PALETTE, main_rates
+from adit.report.compare.figures import PALETTE
 from adit.report.compare.runs import Named, compare_runs
 from adit.report.figures.drawing import Drawing, grid_lines, new_figure, styled
 from adit.report.words import formats
@@ -38,7 +38,7 @@ _NAME: Final = re.compile(r"(round|control)-(\d+)")
 
 _SHOWN: Final = (
     *((Protocol.ADIT, Metric.OVERALL_VALIDITY), (Protocol.STRICT, Metric.DISTANCE_RATIO_VALIDITY)),
-    *((Protocol.ADIT, Metric.MSUN), (Protocol.ADIT, Metric.KNOWN_HULL_SUN), (Protocol.ADIT, Metric.BOTH_SUN)),
+    *((Protocol.ADIT, Metric.MSUN), (Protocol.STRICT, Metric.KNOWN_HULL_SUN), (Protocol.STRICT, Metric.BOTH_SUN)),
     *((Protocol.STRICT, Metric.VALIDITY), (Protocol.STRICT, Metric.NEUTRAL_VALIDITY)),
     *((Protocol.ADIT, Metric.UNIQUENESS), (Protocol.ADIT, Metric.NOVELTY)),
     *((Protocol.STRICT, Metric.UNIQUENESS), (Protocol.STRICT, Metric.NOVELTY)),
@@ -112,18 +112,28 @@ def rates_by_round(runs: Sequence[Named], kind: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    table = main_rates([(one.name, one.run) for one in runs], kind)
-    rows = []
-    for record in table.to_dict("records"):
-        name = _NAME.fullmatch(str(record["run"]))
-        shown = (record["protocol"], bare_name(str(record["metric"]))) in _SHOWN
-        if name is None or not shown:
+    rows, columns = [], ["protocol", "metric", "value", "low", "high"]
+    controls = any(one.name.startswith("control") for one in runs)
+    for one in runs:
+        name = _NAME.fullmatch(one.name)
+        if name is None:
             continue
-        number, values = int(name[2]), {key: value for key, value in record.items() if key != "run"}
-        rows.append({"round": number, "control": name[1] == "control", **values})
-        if not number and any(one.name.startswith("control") for one in runs):
-            rows.append({"round": 0, "control": True, **values})
-    return pd.DataFrame(rows, columns=["round", "control", "protocol", "metric", "value", "low", "high"])
+        number = int(name[2])
+        for values in [{key: record.get(key) for key in columns} for record in _shown(one, kind)]:
+            rows.append({"round": number, "control": name[1] == "control", **values})
+            if not number and controls:
+                rows.append({"round": 0, "control": True, **values})
+    return pd.DataFrame(rows, columns=["round", "control", *columns])
+
+
+def _shown(one: Named, kind: str) -> list[Mapping[str, Any]]:
+    """Return the records of a run's samples that are drawn, in the order of ``_SHOWN``."""
+    held = {
+        (record.get("protocol"), bare_name(str(record.get("metric")))): record
+        for record in one.run.summary
+        if record.get("kind") == kind and record.get("population") == "samples" and record.get("value") is not None
+    }
+    return [held[key] for key in _SHOWN if key in held]
 
 
 @styled
@@ -145,7 +155,12 @@ def by_round(kind: str, data: pd.DataFrame) -> Drawing:
                 100 * (line["high"] - line["value"]).clip(lower=0),
             ]
             label = None if control else formats.metric(str(metric), str(protocol))
-            style = {"linestyle": "--" if control else "-", "marker": "o", "markersize": 4, "capsize": 2}
+            style = {
+                "linestyle": "--" if control else "-",
+                "marker": "osD"[number // len(PALETTE)],
+                "markersize": 4,
+                "capsize": 2,
+            }
             shift = (number - 0.5 * len(lines)) * 0.02
             axes.errorbar(line["round"] + shift, 100 * line["value"], yerr=errors, color=colour, label=label, **style)
     axes.set_xticks(sorted(set(data["round"])))

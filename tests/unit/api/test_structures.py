@@ -109,10 +109,10 @@ def test_a_view_has_the_first_structures_and_needs_no_network() -> None:
 def test_atoms_on_faces_of_the_cell_are_drawn_on_all_sides() -> None:
     cell = np.diag([4.0, 5.0, 6.0])
     places = np.array(
-        [[0.0, 0, 0], [0.5, 0.5, -1.0], [1.5, 0.25, 0.25]]
+        [[-0.0005, 0, 0.0005], [0.5, 0.5, -1.0], [1.5, 0.25, 0.25]]
     )  # a corner, a face, inside; two in other cells
     shown = _with_faces(AtomicSystem("x", Kind.CRYSTAL, np.array([11, 17, 9]), places @ cell, cell))
     counts = {number: int((shown.numbers == number).sum()) for number in (11, 17, 9)}
     assert counts == {11: 8, 17: 2, 9: 1}
-    assert (shown.positions >= 0).all()
-    assert (shown.positions @ np.linalg.inv(cell) <= 1 + 1e-9).all()
+    inside = shown.positions @ np.linalg.inv(cell)
+    assert ((inside > -0.01) & (inside < 1.01)).all()

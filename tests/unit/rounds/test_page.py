@@ -28,12 +28,11 @@ def loop(tmp_path: Path) -> Path:
         rate = 0.2 if name == "control-1" else RATES[int(name[-1])]
         record = {"kind": "crystal", "population": "samples", "protocol": "adit", "metric": "overall_validity"}
         numbers = {"value": rate, "low": rate - 0.1, "high": rate + 0.1, "numerator": 1, "denominator": 2}
-        (run / "scores/summary.json").write_text(json.dumps([record | numbers]))
+        judged = {"protocol": "strict", "metric": "sun_by_both", "value": 0.1, "low": 0.0, "high": 0.2}
+        (run / "scores/summary.json").write_text(json.dumps([record | numbers, record | numbers | judged]))
         if name.startswith("round"):
-            assert (
-                keep(run, systems[0].kind, *(["--earlier", f"{tmp_path}/round-0.arrow"] if name[-1] == "1" else []))
-                == 0
-            )
+            earlier = ["--earlier", f"{tmp_path}/round-0.arrow"] if name[-1] == "1" else []
+            assert keep(run, systems[0].kind, *earlier) == 0
             for suffix in (".arrow", ".decisions.parquet"):
                 (tmp_path / f"{name}{suffix}").rename(tmp_path / f"kept/crystal-{name[-1]}{suffix}")
             (tmp_path / f"{name}.arrow").symlink_to(tmp_path / f"kept/crystal-{name[-1]}.arrow")
@@ -64,7 +63,9 @@ def test_a_round_shows_what_it_kept_and_not_what_earlier_ones_did(loop: Path) ->
 def test_round_0_is_the_start_of_rounds_and_controls(loop: Path) -> None:
     assert rounds(loop, "crystal-0.arrow", "crystal-1.arrow") == 0
     table = pd.read_csv(loop / "comparison/figures/rounds-crystal.csv")
-    rates = {(row["round"], row["control"]): row["value"] for row in table.to_dict("records")}
+    assert set(table["metric"]) == {"overall_validity", "sun_by_both"}
+    own = table[table["metric"] == "overall_validity"]
+    rates = {(row["round"], row["control"]): row["value"] for row in own.to_dict("records")}
     assert rates == {(0, False): 0.3, (0, True): 0.3, (1, False): 0.5, (1, True): 0.2}
 
 

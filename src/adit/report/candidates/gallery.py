@@ -113,16 +113,24 @@ def molecules(run: Run, limit: int) -> list[Card]:
         run: the run.
         limit: largest number of cards.
     """
-    frame = run.scores.get("molecule")
-    if frame is None or not limit or Col.SYSTEM_ID not in frame:
+    frame = _molecules_first(run)
+    if frame is None or not limit:
         return []
-    frame = _only(_only(with_posebusters(frame), Col.VALIDITY), Col.UNIQUE)
+    frame = _only(_only(frame, Col.VALIDITY), Col.UNIQUE)
+    patterns = ("dft/molecules/*.arrow", "relaxed/molecule/*.arrow", "samples/molecule/*.arrow")
+    return [_molecule(row, system) for row, system in _drawn(frame, structures(run, *patterns), limit)]
+
+
+def _molecules_first(run: Run) -> pd.DataFrame | None:
+    """Return the scores of molecules in the order of the gallery; ``None`` where there are none."""
+    frame = run.scores.get("molecule")
+    if frame is None or Col.SYSTEM_ID not in frame:
+        return None
+    frame = with_posebusters(frame)
     passed = [_passed(text) for text in frame[Col.POSEBUSTERS_PASSED]] if Col.POSEBUSTERS_PASSED in frame else 0
     frame = frame.assign(_passed=passed)
     keys = [k for k in (Col.NEUTRAL_VALIDITY, Col.PDB_VALIDITY, "_passed", Col.NOVEL, Col.N_ATOMS) if k in frame]
-    frame = frame.sort_values(keys, ascending=False, kind="stable")
-    patterns = ("dft/molecules/*.arrow", "relaxed/molecule/*.arrow", "samples/molecule/*.arrow")
-    return [_molecule(row, system) for row, system in _drawn(frame, structures(run, *patterns), limit)]
+    return frame.sort_values(keys, ascending=False, kind="stable")
 
 
 def chosen(run: Run, kind: str, structures_by_id: ById, limit: int) -> list[Card]:
@@ -134,8 +142,8 @@ def chosen(run: Run, kind: str, structures_by_id: ById, limit: int) -> list[Card
         structures_by_id: structures by the id of their sample.
         limit: largest number of cards.
     """
-    frame = run.scores.get(kind) if kind == "molecule" else ranked(run, kind)
-    if frame is None or Col.SYSTEM_ID not in frame:
+    frame = _molecules_first(run) if kind == "molecule" else ranked(run, kind)
+    if frame is None:
         return []
     card = _molecule if kind == "molecule" else partial(_crystal, dft={})
     return [card(row, system) for row, system in _drawn(frame, structures_by_id, limit)]
