@@ -19,6 +19,8 @@ MIRROR ?=
 ADOPT ?=
 REDO ?=
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
+# One more than two cores: tests that wait for a limit of time leave a core free.
+TEST_PROCESSES ?= 3
 ENV := .venv
 BIN := $(ENV)/bin
 
@@ -52,7 +54,7 @@ weights: env
 
 test: env
 	@bash workflow/scripts/browser.sh
-	@pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25 tests -m "not slow and not slurm"
+	@pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations=25 tests -m "not slow and not slurm"
 
 test-long: env
 	@pytest tests -m "slow and not slurm"
