@@ -1,4 +1,4 @@
-"""The smallest loop that really trains: two rounds of 32 molecules from the shipped weights, killed once; its page."""
+"""The smallest loop that really trains: two rounds of 24 molecules from the shipped weights, killed once; its page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adit import store
 from tests.workflow.running import ROOT, environment
 from tests.workflow.test_workflow import stages_alive, times
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timeout(2700)]  # three runs: minutes on free cores
+pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.timeout(2700)]  # three runs: minutes on free cores
 
 
 def words(folder: Path) -> list[str]:
@@ -63,7 +63,7 @@ def test_each_round_samples_with_weights_of_its_own(loop: tuple[Path, dict[str, 
     hashes = []
     for number in range(3):
         samples = store.read_systems(run / f"round-{number}/samples/molecule/0.arrow")
-        assert len(samples) == 32
+        assert len(samples) == 24
         hashes.append(samples.metadata["dit_sha256"])
     assert len(set(hashes)) == 3
     card = store.read_json(run / "round-2/weights/bundle.json")["rounds"]
