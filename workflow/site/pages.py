@@ -73,14 +73,18 @@ def interface_page() -> str:
 def commands_page() -> str:
     """Return the page of all commands with their options, from the parsers of the command line."""
     from adit.cli import parser
+    from adit.cli.overview import VERBS, Group
 
     top = parser()
     text = "The options of every command, as `adit COMMAND --help` shows them. The workflow's rules call the stages."
     verbs = _choices(top)
     stages = _choices(verbs.pop("stage"))
+    upkeep = {verb.name for verb in VERBS if verb.group is Group.UPKEEP}
+    commands = {name: _command(f"adit {name}", verb) for name, verb in verbs.items()}
     parts = ["# Commands\n", f"{text}\n", "## For users\n"]
-    parts += [_command(f"adit {name}", verb) for name, verb in verbs.items()]
+    parts += [command for name, command in commands.items() if name not in upkeep]
     parts += ["## Stages of the workflow\n", *(_command(f"adit stage {name}", stage) for name, stage in stages.items())]
+    parts += ["## For the upkeep of this project\n", *(commands[name] for name in commands if name in upkeep)]
     return "\n".join(parts)
 
 

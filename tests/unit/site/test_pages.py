@@ -53,6 +53,7 @@ def test_every_command_and_stage_has_its_options() -> None:
     stages = {f"adit stage {name}" for name in top["stage"]._actions[-1].choices}
     assert titles == {f"adit {name}" for name in top if name != "stage"} | stages
     assert "| `--workers WORKERS` | processes; default: 1 |" in text
+    assert text.index("### adit relax") < text.index("## Stages") < text.index("### adit ship-references")
 
 
 def test_every_public_name_is_an_entry() -> None:
