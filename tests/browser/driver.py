@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,11 +11,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-CHROMIUM = next(
-    (paths for name in ("chromium", "chromium-browser", "google-chrome") if (paths := shutil.which(name))), ""
-)
-ARGUMENTS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-
+from workflow.site.pictures import ARGUMENTS, CHROMIUM
 
 PATIENCE_MS = 180_000
 """Long: a busy machine shall not fail a test."""
@@ -84,6 +79,6 @@ def colours(canvas: Locator) -> int:
 def started() -> Iterator[Browser]:
     """Start Chromium."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield chromium
         chromium.close()

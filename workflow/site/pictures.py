@@ -21,6 +21,12 @@ SIZE: Final = (1100, 720)
 """Width and height of the window, px."""
 
 ARGUMENTS: Final = ("--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+"""Options of Chromium: 3D views without a graphics card."""
+
+CHROMIUM: Final = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+)
+"""Path of Chromium; empty where there is none."""
 
 
 def main() -> None:
@@ -29,13 +35,11 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a run with its report")
     parser.add_argument("out", type=Path, help="folder of the pictures, *.png")
     options = parser.parse_args()
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next((path for name in names if (path := shutil.which(name))), None)
-    if chromium is None:
+    if not CHROMIUM:
         parser.error("no Chromium; run workflow/scripts/browser.sh")
     options.out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]}, color_scheme="light")
         page.goto((options.run / "report/index.html").resolve().as_uri())
         for name, picture in pictures(page).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,16 +13,13 @@ from adit import store
 from adit.columns import Col
 from adit.elements import composition, hill, reduced_formula
 from adit.errors import DataError
-from adit.rounds.keep import DECISION
+from adit.rounds.keep import DECISION, RUN, SAMPLE, WEIGHTS
 from adit.systems import AtomicSystem, Failure, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FILE: Final = re.compile(r"(crystal|molecule)-(\d+)\.arrow")
-
-RUN, SAMPLE, WEIGHTS = "run", "sample", "weights"
-"""Entries of ``info`` of a kept structure: its run, its id there, and the hash of the denoiser that made it."""
 
 
 @dataclass(frozen=True)
@@ -98,20 +95,17 @@ def lineage(kept: Sequence[KeptRound]) -> pd.DataFrame:
     """Return one row per kept structure: round, sample, formula, hash of the weights that made it, energy or SMILES."""
     import pandas as pd
 
-    rows = [row for each in kept for row in map(_origin(each), each.systems)]
+    rows = [_origin(each, system) for each in kept for system in each.systems]
     names = ["kind", "round", RUN, SAMPLE, Col.SYSTEM_ID, Col.FORMULA, WEIGHTS, Col.E_ABOVE_HULL, Col.SMILES]
     return pd.DataFrame(rows, columns=list(map(str, names)))
 
 
-def _origin(each: KeptRound) -> Any:
-    def row(system: AtomicSystem) -> Mapping[str, Any]:
-        return {
-            "kind": str(each.kind),
-            "round": each.number,
-            **{name: system.info.get(name) for name in (RUN, SAMPLE, WEIGHTS)},
-            str(Col.SYSTEM_ID): system.system_id,
-            str(Col.FORMULA): _formula(system),
-            **{str(name): system.info.get(str(name)) for name in (Col.E_ABOVE_HULL, Col.SMILES)},
-        }
-
-    return row
+def _origin(each: KeptRound, system: AtomicSystem) -> dict[str, Any]:
+    return {
+        "kind": str(each.kind),
+        "round": each.number,
+        **{name: system.info.get(name) for name in (RUN, SAMPLE, WEIGHTS)},
+        str(Col.SYSTEM_ID): system.system_id,
+        str(Col.FORMULA): _formula(system),
+        **{str(name): system.info.get(str(name)) for name in (Col.E_ABOVE_HULL, Col.SMILES)},
+    }

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 DECISION: Final = "decision"
 """Column of the table: ``kept``, or why a sample is not kept."""
 
+RUN, SAMPLE, WEIGHTS = "run", "sample", "weights"
+"""Entries of ``info`` of a kept structure: its run, its id there, and the hash of the denoiser that made it."""
+
 EARLIER: Final = "not new: kept in an earlier round"
 """Decision of a sample that an earlier round kept."""
 
@@ -200,7 +203,7 @@ def write_kept(
     if not kept.systems:
         raise DataError(f"{run}: keeps none of {len(kept.decisions)} {kind}s ({counts}); there is nothing to train on")
     systems = [*earlier, *kept.systems]
-    store.write_systems(out, systems, splits=["train"] * len(systems), metadata={"run": str(run)})
+    store.write_systems(out, systems, splits=["train"] * len(systems), metadata={RUN: str(run)})
     store.write_frame(table, kept.decisions)
     log.info("%s: %d %ss: %s", run, len(kept.decisions), kind, counts)
 
@@ -232,7 +235,7 @@ def _weights(run: Path, kind: Kind) -> dict[str, str]:
 
 
 def _with_lineage(system: AtomicSystem, record: Mapping[str, Any], run: str, weights: str) -> AtomicSystem:
-    info: dict[str, Any] = {"split": "train", "run": run, "sample": system.system_id, "weights": weights}
+    info: dict[str, Any] = {"split": "train", RUN: run, SAMPLE: system.system_id, WEIGHTS: weights}
     energy = record.get(stored_as(Col.E_ABOVE_HULL, list(map(str, record))))
     if energy is not None and energy == energy:
         info[str(Col.E_ABOVE_HULL)] = round(float(energy), 4)

@@ -20,7 +20,8 @@ from adit.report.compare.runs import Named, compare_runs
 from adit.report.figures.drawing import Drawing, grid_lines, new_figure, styled
 from adit.report.words import formats
 from adit.rounds.filters import KEPT
-from adit.rounds.history import SAMPLE, KeptRound, lineage, read_kept, variety
+from adit.rounds.history import KeptRound, lineage, read_kept, variety
+from adit.rounds.keep import SAMPLE
 
 if TYPE_CHECKING:
     import pandas as pd
